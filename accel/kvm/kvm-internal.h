@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of accel/kvm share: one type per file descriptor. */
+#ifndef ACCEL_KVM_KVM_INTERNAL_H
+#define ACCEL_KVM_KVM_INTERNAL_H
+
+#include <pthread.h>
+
+#include "accel/kvm/kvm.h"
+#include "standard-headers/linux-kvm-tdx.h"
+
+struct Kvm {
+    int fd;
+    size_t run_size; /* of a vCPU's shared page, KVM_GET_VCPU_MMAP_SIZE */
+};
+
+/* A memory slot. The private half, if it has one, is a guest_memfd of the slot's size. */
+typedef struct KvmSlot {
+    char *name;
+    uint32_t id;
+    hwaddr gpa;
+    uint64_t size;
+    uint8_t *host;
+    int memfd;        /* -1: no private half */
+    uint8_t *settled; /* per step: its attributes were set on purpose; those of other steps are KVM's default, shared */
+} KvmSlot;
+
+struct KvmVm {
+    Kvm *kvm;
+    int fd;
+    GMutex slots_lock;  /* slots, their attributes, and the discarding that goes with a conversion */
+    GPtrArray *slots;   /* of KvmSlot, in order of creation */
+    GPtrArray *vcpus;   /* of KvmVcpu */
+};
+
+struct KvmVcpu {
+    KvmVm *vm;
+    unsigned id;
+    int fd;
+    struct kvm_run *run;
+
+    KvmRunPorts ports;
+    GThread *thread;
+    GMutex lock;        /* all below */
+    GCond changed;
+    bool has_tid;
+    pthread_t tid;
+    bool want_pause, want_stop;
+    bool idle;          /* outside the run loop's body: it will not touch the guest until resumed */
+    bool halted;        /* cannot go on: special() or a failure said so */
+
+    /* Only the vCPU's thread: the last memory fault, and how often it came in a row */
+    hwaddr fault_gpa;
+    uint64_t fault_flags;
+    unsigned fault_count;
+};
+
+/* Frees one slot: the memory slot must be gone, or its VM about to be closed. */
+void kvm_slot_free(KvmSlot *slot);
+void kvm_vcpu_free(KvmVcpu *vcpu);
+
+/* kvm-memory.c: the size of a step in which default (shared) memory becomes private at its first private fault. */
+#define KVM_PRIVATE_STEP GiB
+/* Makes what a memory-fault exit reports right. False: *why (static text) says why that cannot be. */
+bool kvm_vm_resolve_fault(KvmVm *vm, hwaddr gpa, uint64_t size, bool to_private, const char **why, int *error);
+
+/* kvm-exit.c: one exit after KVM_RUN returned `result`. False: the vCPU stops here, and the ports were told. */
+bool kvm_vcpu_handle_exit(KvmVcpu *vcpu, int result);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A character device on standard input and output; a terminal is put in raw mode and given back however the program ends. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "chardev-internal.h"
+#include "util/error.h"
+
+/*
+ * A process has one standard input, and its terminal must be restored by an atexit function and by signal handlers,
+ * which have no other way to know it.
+ */
+static struct {
+    bool taken;
+    bool handlers;               /* installed once, for good */
+    volatile sig_atomic_t raw;   /* the terminal is to be raw now */
+    struct termios saved, wanted;
+} terminal;
+
+/* Signals that end the program by default and that nobody else handles. */
+static const int deadly[] = {
+    SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGXCPU, SIGXFSZ,
+};
+
+static void restore(void)
+{
+    if (terminal.raw) {
+        tcsetattr(STDIN_FILENO, TCSANOW, &terminal.saved); /* async-signal-safe by POSIX */
+    }
+}
+
+static void on_deadly(int number)
+{
+    restore();
+    signal(number, SIG_DFL);
+    raise(number); /* delivered when this handler returns, with the default effect and exit status */
+}
+
+static void on_stop(int number)
+{
+    int saved = errno;
+
+    restore();
+    raise(SIGSTOP);
+    errno = saved;
+}
+
+static void on_continue(int number)
+{
+    int saved = errno;
+
+    if (terminal.raw) {
+        tcsetattr(STDIN_FILENO, TCSANOW, &terminal.wanted);
+    }
+    errno = saved;
+}
+
+static void handle_if_default(int number, void (*handler)(int number))
+{
+    struct sigaction action;
+
+    if (sigaction(number, NULL, &action) || action.sa_handler != SIG_DFL) {
+        return;
+    }
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART;
+    sigaction(number, &action, NULL);
+}
+
+static void install_handlers(void)
+{
+    if (terminal.handlers) {
+        return;
+    }
+    terminal.handlers = true;
+    atexit(restore);
+    for (unsigned i = 0; i < G_N_ELEMENTS(deadly); i++) {
+        handle_if_default(deadly[i], on_deadly);
+    }
+    handle_if_default(SIGTSTP, on_stop);
+    handle_if_default(SIGCONT, on_continue);
+}
+
+/* Keys reach the guest one by one and unchanged; with `signals` C-c and its like still act on this program. */
+static void make_raw(bool signals)
+{
+    if (tcgetattr(STDIN_FILENO, &terminal.saved)) {
+        return; /* not a terminal */
+    }
+    terminal.wanted = terminal.saved;
+    terminal.wanted.c_iflag &= ~(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+    terminal.wanted.c_lflag &= ~(ECHO | ECHONL | ICANON | IEXTEN);
+    if (!signals) {
+        terminal.wanted.c_lflag &= ~ISIG;
+    }
+    terminal.wanted.c_cflag = (terminal.wanted.c_cflag & ~(CSIZE | PARENB)) | CS8;
+    terminal.wanted.c_cc[VMIN] = 1;
+    terminal.wanted.c_cc[VTIME] = 0;
+    install_handlers();
+    terminal.raw = 1;
+    tcsetattr(STDIN_FILENO, TCSANOW, &terminal.wanted);
+}
+
+static void stdio_close(Chardev *chardev)
+{
+    restore();
+    terminal.raw = 0;
+    terminal.taken = false;
+}
+
+static const ChardevBackend stdio_backend = { .filter = chardev_escape_filter, .close = stdio_close };
+
+bool chardev_stdio_open(Chardev *chardev, GError **errp)
+{
+    if (terminal.taken) {
+        error_set(errp, "standard input and output are used by another character device already");
+        error_hint(errp, "Give only one of -serial, -monitor and -chardev stdio, or use file:PATH or null");
+        return false;
+    }
+    terminal.taken = true;
+    chardev->backend = &stdio_backend;
+    chardev->in = STDIN_FILENO;
+    chardev->out = STDOUT_FILENO;
+    chardev->keep_reading = chardev->escape && isatty(STDIN_FILENO);
+    make_raw(!chardev->escape);
+    return true;
+}

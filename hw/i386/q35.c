@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The q35 machine: RAM and an explicit list of devices. */
+#include "hw/i386/q35.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "hw/i386/q35-devices.h"
+#include "util/bytes.h"
+#include "util/error.h"
+
+#define PAGE_SIZE 4096
+/* Between the local APIC's 1 MiB window at FEE00000 and 4 GiB. */
+#define MAX_FIRMWARE_SIZE (16 * MiB)
+#define E820_ENTRY_SIZE 20
+#define E820_RAM 1
+
+/*
+ * Host memory that costs nothing until it is touched: of a TD's RAM only what the guest shares is ever used here, so
+ * neither launch time nor the host's commit limit may depend on its size.
+ */
+static bool add_ram(Q35Machine *machine, const char *name, hwaddr gpa, uint64_t size, GError **errp)
+{
+    void *host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (host == MAP_FAILED) {
+        int error = errno;
+        g_autofree char *text = format_size(size);
+        error_set(errp, "cannot map %s of address space for %s: %s", text, name, g_strerror(error));
+        error_hint(errp, "Give the machine less memory with -m, or raise the limit (ulimit -v)");
+        return false;
+    }
+    machine->ram[machine->num_ram++] = (TdxRam) { .name = name, .gpa = gpa, .size = size, .host = host };
+    address_space_add_ram(machine->memory, name, gpa, size, host);
+    return true;
+}
+
+static bool make_ram(Q35Machine *machine, const Q35Config *config, GError **errp)
+{
+    uint64_t size = config->firmware.size;
+
+    if (!config->ram_size || config->ram_size % PAGE_SIZE) {
+        return error_set(errp, "memory size %" G_GUINT64_FORMAT " must be a positive multiple of 4096 bytes", config->ram_size);
+    }
+    if (!size || size % PAGE_SIZE || size > MAX_FIRMWARE_SIZE) {
+        return error_set(errp, "firmware size %" G_GUINT64_FORMAT " must be a multiple of 4096 bytes from 4 KiB to 16 MiB", size);
+    }
+    machine->layout = e820_layout(config->ram_size);
+    return add_ram(machine, "ram-below-4g", 0, machine->layout.below_4g, errp) &&
+           (!machine->layout.above_4g || add_ram(machine, "ram-above-4g", 4 * GiB, machine->layout.above_4g, errp)) &&
+           add_ram(machine, "firmware", 4 * GiB - size, size, errp);
+}
+
+static bool add_e820_file(FwCfg *fw_cfg, const E820Layout *layout, GError **errp)
+{
+    uint8_t table[2 * E820_ENTRY_SIZE] = { 0 };
+    unsigned count = layout->above_4g ? 2 : 1;
+
+    store_le64(table, 0);
+    store_le64(table + 8, layout->below_4g);
+    store_le32(table + 16, E820_RAM);
+    store_le64(table + E820_ENTRY_SIZE, 4 * GiB);
+    store_le64(table + E820_ENTRY_SIZE + 8, layout->above_4g);
+    store_le32(table + E820_ENTRY_SIZE + 16, E820_RAM);
+    return fw_cfg_add_file(fw_cfg, "etc/e820", table, count * E820_ENTRY_SIZE, errp);
+}
+
+static bool fill_fw_cfg(Q35Machine *machine, const Q35Config *config, GError **errp)
+{
+    FwCfg *fw_cfg = machine->devices->fw_cfg;
+
+    fw_cfg_add_u16(fw_cfg, FW_CFG_CPU_COUNT, MIN(config->num_cpus, UINT16_MAX));
+    fw_cfg_add_u16(fw_cfg, FW_CFG_MAX_CPUS, MIN(config->num_cpus, UINT16_MAX));
+    fw_cfg_add_u16(fw_cfg, FW_CFG_BOOT_MENU, 0);
+    return add_e820_file(fw_cfg, &machine->layout, errp) &&
+           fw_cfg_add_file_u16(fw_cfg, "etc/boot-menu-wait", 0, errp);
+}
+
+static void acpi_moved(void *opaque, bool enabled, uint16_t base)
+{
+    Q35Devices *devices = opaque;
+
+    pm_place(devices->pm, enabled, base);
+}
+
+static void make_serial_ports(Q35Machine *machine, const Q35Config *config)
+{
+    static const struct {
+        const char *name;
+        uint16_t base;
+        uint8_t gsi;
+    } ports[Q35_MAX_SERIAL] = {
+        { "serial0", 0x3f8, 4 }, { "serial1", 0x2f8, 3 }, { "serial2", 0x3e8, 4 }, { "serial3", 0x2e8, 3 },
+    };
+    Q35Devices *devices = machine->devices;
+
+    for (unsigned i = 0; i < Q35_MAX_SERIAL; i++) {
+        if (config->serial[i]) {
+            devices->serial[i] = serial_new(machine->ports, ports[i].name, ports[i].base, config->serial[i], &machine->lock,
+                                            &devices->gsi[ports[i].gsi]);
+        }
+    }
+}
+
+static void make_devices(Q35Machine *machine, const Q35Config *config)
+{
+    Q35Devices *d = machine->devices;
+    AddressSpace *memory = machine->memory, *ports = machine->ports;
+
+    d->reset_ports = reset_ports_new(ports, config->runstate, config->runstate_opaque);
+    d->pci = pci_bus_new();
+    d->pci_host = pci_host_new(d->pci, memory, ports, &reset_control_ops, d->reset_ports);
+    d->mch = mch_new(d->pci, d->pci_host);
+    d->pm = pm_new(ports, (Clock) { 0 }, &d->gsi[Q35_SCI_GSI], config->runstate, config->runstate_opaque);
+    d->lpc = lpc_new(d->pci, memory, &(LpcPorts) { .acpi_moved = acpi_moved, .opaque = d });
+    d->rtc = rtc_new(ports, (Clock) { 0 }, &machine->layout, config->num_cpus);
+    d->fw_cfg = fw_cfg_new(memory, ports);
+    make_serial_ports(machine, config);
+    if (config->debugcon) {
+        debugcon_add(ports, config->debugcon);
+    }
+}
+
+Q35Machine *q35_new(const Q35Config *config, GError **errp)
+{
+    Q35Machine *machine = g_new0(Q35Machine, 1);
+
+    g_mutex_init(&machine->lock);
+    machine->memory = address_space_new("memory");
+    machine->ports = address_space_new("I/O");
+    machine->devices = g_new0(Q35Devices, 1);
+    if (!make_ram(machine, config, errp)) {
+        q35_free(machine);
+        return NULL;
+    }
+    make_devices(machine, config);
+    if (!fill_fw_cfg(machine, config, errp)) {
+        q35_free(machine);
+        return NULL;
+    }
+    q35_reset(machine);
+    return machine;
+}
+
+void q35_reset(Q35Machine *machine)
+{
+    Q35Devices *d = machine->devices;
+
+    pci_bus_reset(d->pci); /* moves ECAM, ACPI registers and root complex block back as well */
+    pci_host_reset(d->pci_host);
+    reset_ports_reset(d->reset_ports);
+    pm_reset(d->pm);
+    rtc_reset(d->rtc);
+    fw_cfg_reset(d->fw_cfg);
+    for (unsigned i = 0; i < Q35_MAX_SERIAL; i++) {
+        if (d->serial[i]) {
+            serial_reset(d->serial[i]);
+        }
+    }
+}
+
+static void free_devices(Q35Devices *d)
+{
+    for (unsigned i = 0; i < Q35_MAX_SERIAL; i++) {
+        serial_free(d->serial[i]);
+    }
+    fw_cfg_free(d->fw_cfg);
+    rtc_free(d->rtc);
+    lpc_free(d->lpc);
+    pm_free(d->pm);
+    mch_free(d->mch);
+    pci_host_free(d->pci_host);
+    pci_bus_free(d->pci);
+    reset_ports_free(d->reset_ports);
+    g_free(d);
+}
+
+void q35_free(Q35Machine *machine)
+{
+    if (!machine) {
+        return;
+    }
+    free_devices(machine->devices);
+    address_space_free(machine->ports);
+    address_space_free(machine->memory);
+    for (unsigned i = 0; i < machine->num_ram; i++) {
+        munmap(machine->ram[i].host, machine->ram[i].size);
+    }
+    g_mutex_clear(&machine->lock);
+    g_free(machine);
+}

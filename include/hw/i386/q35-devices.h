@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The devices of a q35 machine, for those that add to it: interrupt lines, the PCI bus, fw_cfg. */
+#ifndef HW_I386_Q35_DEVICES_H
+#define HW_I386_Q35_DEVICES_H
+
+#include "hw/i386/debugcon.h"
+#include "hw/i386/fw_cfg.h"
+#include "hw/i386/mch.h"
+#include "hw/i386/pm.h"
+#include "hw/i386/q35.h"
+#include "hw/i386/reset-ports.h"
+#include "hw/isa/lpc.h"
+#include "hw/isa/rtc.h"
+#include "hw/isa/serial.h"
+#include "hw/pci/pci.h"
+#include "system/core/irq.h"
+
+#define Q35_NUM_GSI 24
+#define Q35_SCI_GSI 9
+#define Q35_MAX_SERIAL 4
+
+typedef struct Q35Devices {
+    IrqLine gsi[Q35_NUM_GSI]; /* what devices drive; an interrupt controller fills them in */
+    PciBus *pci;
+    PciHost *pci_host;
+    ResetPorts *reset_ports;
+    Mch *mch;
+    Lpc *lpc;
+    Pm *pm;
+    Rtc *rtc;
+    FwCfg *fw_cfg;
+    Serial *serial[Q35_MAX_SERIAL];
+} Q35Devices;
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The q35 machine: what stands around the vCPUs. An explicit list of devices, made in one function that reads top to bottom. */
+#ifndef HW_I386_Q35_H
+#define HW_I386_Q35_H
+
+#include "chardev/chardev.h"
+#include "hw/i386/e820.h"
+#include "system/core/address-space.h"
+#include "system/core/runstate.h"
+#include "target/i386/kvm/tdx.h"
+
+typedef struct Q35Config {
+    uint64_t ram_size;
+    Bytes firmware;            /* borrowed */
+    unsigned num_cpus;
+    Chardev *serial[4];        /* NULL = no such port */
+    Chardev *debugcon;         /* port 402, the log of firmware built for debugging; NULL = no such port */
+    const RunStatePort *runstate;
+    void *runstate_opaque;
+} Q35Config;
+
+typedef struct Q35Machine {
+    AddressSpace *memory, *ports;
+    GMutex lock;               /* the machine lock */
+    TdxRam ram[3];             /* low RAM, high RAM if any, firmware: shared halves, lazily committed */
+    unsigned num_ram;
+    E820Layout layout;
+    struct Q35Devices *devices;
+} Q35Machine;
+
+Q35Machine *q35_new(const Q35Config *config, GError **errp);
+void q35_free(Q35Machine *machine);
+/* Registers as at power-on. Machine lock held. */
+void q35_reset(Q35Machine *machine);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * "KEY=VALUE,KEY=VALUE" lists as options have them: ',,' is a comma in a value, the first element may leave out the
+ * implied key, JSON values are flattened to the same pairs. Pure.
+ */
+#ifndef UTIL_KEYVAL_H
+#define UTIL_KEYVAL_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+typedef struct KeyValPair {
+    char *key, *value;
+} KeyValPair;
+
+typedef struct KeyVal {
+    GArray *pairs; /* of KeyValPair, in the order given */
+    bool help;     /* "help" or "?" stood as an element of its own */
+} KeyVal;
+
+/* implied may be NULL. An element without '=' elsewhere is an error, but for "help". */
+KeyVal *keyval_parse(const char *text, const char *implied, GError **errp);
+void keyval_free(KeyVal *kv);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KeyVal, keyval_free)
+
+/* The last value given for a key, or NULL. */
+const char *keyval_get(const KeyVal *kv, const char *key);
+/* on, yes, true, y / off, no, false, n. False: "Parameter 'KEY' expects 'on' or 'off'". */
+bool keyval_bool(const char *key, const char *value, bool *result, GError **errp);
+/* The name in a NULL-terminated list that `name` is most likely meant to be, or NULL if none is near. '-' and '_' are alike. */
+const char *nearest_name(const char *name, const char *const *names);
+
+#endif

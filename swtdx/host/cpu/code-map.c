@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which guest physical pages hold decoded code of some processor of a group, and telling the others when one is written.
+ *
+ * Readers take no lock: a sparse tree of atomic words, one word per page, one bit per 64 bytes. Nodes are never removed
+ * before the group ends.
+ *
+ * Order of things when processor A decodes from a page while B may still write it through its soft TLB: A marks the
+ * page, has itself and all others drop their write entries (CODE_PROTECT), and decodes again if the bytes changed in
+ * between. B, when it gets to the request, has everybody drop that page once more, because it may have written between
+ * A's decoding and its own losing the entry. SDM vol. 3, 9.1.3 asks guests for a serialising instruction in such cases,
+ * so acting at B's next block exit is early enough.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "block-exit.h"
+#include "group.h"
+
+#define LEAF_PAGES 512u  /* 2 MiB */
+#define MID_LEAVES 32768u /* 64 GiB */
+#define TOP_MIDS 65536u  /* 52 bits of physical address */
+
+typedef struct CodeLeaf {
+    _Atomic uint64_t page[LEAF_PAGES];
+} CodeLeaf;
+
+typedef struct CodeMid {
+    _Atomic(CodeLeaf *) leaf[MID_LEAVES];
+} CodeMid;
+
+struct CodeMap {
+    _Atomic(CodeMid *) mid[TOP_MIDS];
+    pthread_mutex_t lock; /* cpus, and every queue of theirs */
+    Cpu **cpus;
+    unsigned n_cpus;
+};
+
+CodeMap *code_map_new(void)
+{
+    CodeMap *map = calloc(1, sizeof(*map));
+    if (map != NULL) {
+        pthread_mutex_init(&map->lock, NULL);
+    }
+    return map;
+}
+
+void code_map_free(CodeMap *map)
+{
+    if (map == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < TOP_MIDS; i++) {
+        CodeMid *mid = map->mid[i];
+        for (unsigned j = 0; mid != NULL && j < MID_LEAVES; j++) {
+            free(mid->leaf[j]);
+        }
+        free(mid);
+    }
+    pthread_mutex_destroy(&map->lock);
+    free(map->cpus);
+    free(map);
+}
+
+/* The word of a page, or NULL. create: makes the nodes; NULL then means that there is no memory. */
+static _Atomic uint64_t *code_word(CodeMap *map, uint64_t gpa, bool create)
+{
+    uint64_t page = gpa >> 12;
+    uint64_t top = page / LEAF_PAGES / MID_LEAVES;
+    if (top >= TOP_MIDS) {
+        return NULL;
+    }
+    CodeMid *mid = map->mid[top];
+    if (mid == NULL) {
+        CodeMid *fresh = create ? calloc(1, sizeof(*fresh)) : NULL;
+        if (fresh == NULL) {
+            return NULL;
+        }
+        if (atomic_compare_exchange_strong(&map->mid[top], &mid, fresh)) {
+            mid = fresh;
+        } else {
+            free(fresh);
+        }
+    }
+    _Atomic(CodeLeaf *) *slot = &mid->leaf[page / LEAF_PAGES % MID_LEAVES];
+    CodeLeaf *leaf = *slot;
+    if (leaf == NULL) {
+        CodeLeaf *fresh = create ? calloc(1, sizeof(*fresh)) : NULL;
+        if (fresh == NULL) {
+            return NULL;
+        }
+        if (atomic_compare_exchange_strong(slot, &leaf, fresh)) {
+            leaf = fresh;
+        } else {
+            free(fresh);
+        }
+    }
+    return &leaf->page[page % LEAF_PAGES];
+}
+
+/* Bits of the 64-byte pieces that [gpa, gpa + length) touches in its page. */
+static uint64_t code_bits(uint64_t gpa, unsigned length)
+{
+    unsigned first = (gpa & 0xfff) / 64;
+    unsigned end = (unsigned)(gpa & 0xfff) + (length != 0 ? length : 1);
+    unsigned last = end > 4096 ? 63 : (end - 1) / 64;
+    return (~UINT64_C(0) >> (63 - (last - first))) << first;
+}
+
+bool code_map_add(CodeMap *map, uint64_t gpa, unsigned length)
+{
+    _Atomic uint64_t *word = code_word(map, gpa, true);
+    return word != NULL && atomic_fetch_or(word, code_bits(gpa, length)) == 0;
+}
+
+void code_map_register(CodeMap *map, Cpu *cpu)
+{
+    pthread_mutex_lock(&map->lock);
+    Cpu **grown = realloc(map->cpus, (map->n_cpus + 1) * sizeof(Cpu *));
+    if (grown == NULL) {
+        abort(); /* setting up a processor, before any guest runs */
+    }
+    map->cpus = grown;
+    map->cpus[map->n_cpus++] = cpu;
+    pthread_mutex_unlock(&map->lock);
+}
+
+void code_map_unregister(CodeMap *map, Cpu *cpu)
+{
+    pthread_mutex_lock(&map->lock);
+    for (unsigned i = 0; i < map->n_cpus; i++) {
+        if (map->cpus[i] == cpu) {
+            map->cpus[i] = map->cpus[--map->n_cpus];
+            break;
+        }
+    }
+    pthread_mutex_unlock(&map->lock);
+}
+
+pthread_mutex_t *code_map_lock(CodeMap *map)
+{
+    return &map->lock;
+}
+
+void code_map_request(CodeMap *map, Cpu *self, CodeRequest request, uint64_t gpa)
+{
+    pthread_mutex_lock(&map->lock);
+    for (unsigned i = 0; i < map->n_cpus; i++) {
+        if (map->cpus[i] != self) {
+            block_queue(map->cpus[i], request, gpa);
+            cpu_request(map->cpus[i], CPU_PENDING_CODE);
+        }
+    }
+    pthread_mutex_unlock(&map->lock);
+}
+
+bool code_page_test(CpuGroup *group, uint64_t gpa)
+{
+    _Atomic uint64_t *word = code_word(group->code, gpa, false);
+    return word != NULL && atomic_load(word) != 0;
+}
+
+void code_page_write_range(Cpu *cpu, uint64_t gpa, unsigned size)
+{
+    CodeMap *map = cpu->group->code;
+    _Atomic uint64_t *word = code_word(map, gpa, false);
+    if (word == NULL || (atomic_load(word) & code_bits(gpa, size)) == 0) {
+        return;
+    }
+    atomic_store(word, 0);
+    block_drop_page(cpu, gpa);
+    code_map_request(map, cpu, CODE_DROP, gpa & ~UINT64_C(0xfff));
+}
+
+void code_page_write(Cpu *cpu, uint64_t gpa)
+{
+    code_page_write_range(cpu, gpa & ~UINT64_C(0xfff), 4096);
+}
+
+void code_page_discard(CpuGroup *group, uint64_t gpa, uint64_t size)
+{
+    CodeMap *map = group->code;
+    uint64_t end = size > UINT64_MAX - gpa ? UINT64_MAX : gpa + size;
+    uint64_t at = gpa & ~UINT64_C(0xfff);
+    const uint64_t leaf_size = LEAF_PAGES * UINT64_C(4096);
+    while (at < end && at < UINT64_C(1) << 52) {
+        _Atomic uint64_t *word = code_word(map, at, false);
+        if (word == NULL) {
+            bool mid = map->mid[at / leaf_size / MID_LEAVES] != NULL;
+            at = (at | ((mid ? leaf_size : leaf_size * MID_LEAVES) - 1)) + 1;
+            continue;
+        }
+        if (atomic_exchange(word, 0) != 0) {
+            code_map_request(map, NULL, CODE_DROP, at);
+        }
+        at += 4096;
+    }
+}

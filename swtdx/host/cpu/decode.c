@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Zydis' view of an instruction turned into an Op; the families choose its handler.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "decode.h"
+#include "flags.h"
+#include "int.h"
+#include "mmu.h"
+
+void decoder_init(Decoder *decoder)
+{
+    ZydisDecoderInit(&decoder->long64, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    ZydisDecoderInit(&decoder->code32, ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32);
+    ZydisDecoderInit(&decoder->code32_stack16, ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_16);
+    ZydisDecoderInit(&decoder->code16, ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_16);
+    ZydisDecoderInit(&decoder->code16_stack32, ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_32);
+    ZydisDecoder *all[] = {
+        &decoder->long64, &decoder->code32, &decoder->code32_stack16, &decoder->code16, &decoder->code16_stack32,
+    };
+    for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        /* TDX offers no MPX: its encodings are NOPs then (SDM vol. 1, 17.4). */
+        ZydisDecoderEnableMode(all[i], ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+    }
+}
+
+static const ZydisDecoder *decoder_of(const Decoder *decoder, uint32_t mode)
+{
+    if (mode & CPU_MODE_CS64) {
+        return &decoder->long64;
+    }
+    if (mode & CPU_MODE_CS32) {
+        return mode & CPU_MODE_SS32 ? &decoder->code32 : &decoder->code32_stack16;
+    }
+    return mode & CPU_MODE_SS32 ? &decoder->code16_stack32 : &decoder->code16;
+}
+
+uint8_t decode_register(ZydisRegister reg)
+{
+    if (reg >= ZYDIS_REGISTER_AL && reg <= ZYDIS_REGISTER_BL) {
+        return (uint8_t)((reg - ZYDIS_REGISTER_AL) * 8);
+    }
+    if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH) {
+        return (uint8_t)((reg - ZYDIS_REGISTER_AH) * 8 + 1);
+    }
+    if (reg >= ZYDIS_REGISTER_SPL && reg <= ZYDIS_REGISTER_R15B) {
+        return (uint8_t)((reg - ZYDIS_REGISTER_SPL + REG_RSP) * 8);
+    }
+    if (reg >= ZYDIS_REGISTER_AX && reg <= ZYDIS_REGISTER_R15W) {
+        return (uint8_t)((reg - ZYDIS_REGISTER_AX) * 8);
+    }
+    if (reg >= ZYDIS_REGISTER_EAX && reg <= ZYDIS_REGISTER_R15D) {
+        return (uint8_t)((reg - ZYDIS_REGISTER_EAX) * 8);
+    }
+    if (reg >= ZYDIS_REGISTER_RAX && reg <= ZYDIS_REGISTER_R15) {
+        return (uint8_t)((reg - ZYDIS_REGISTER_RAX) * 8);
+    }
+    if (reg == ZYDIS_REGISTER_RIP || reg == ZYDIS_REGISTER_EIP) {
+        return REG_PAGE * 8;
+    }
+    return REG_ZERO * 8;
+}
+
+static bool is_general(ZydisRegister reg)
+{
+    return reg >= ZYDIS_REGISTER_AL && reg <= ZYDIS_REGISTER_R15;
+}
+
+bool decode_is_register(const Decoded *d, unsigned k)
+{
+    return k < d->insn.operand_count_visible && d->operand[k].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+           is_general(d->operand[k].reg.value);
+}
+
+static uint8_t scale_shift(uint8_t scale)
+{
+    return scale == 8 ? 3 : scale == 4 ? 2 : scale == 2 ? 1 : 0;
+}
+
+static void fill_memory(const ZydisDecodedOperandMem *mem, Op *op)
+{
+    op->base = decode_register(mem->base);
+    op->index = decode_register(mem->index);
+    op->shift = scale_shift(mem->scale);
+    op->disp = mem->disp.value;
+    if (op->base == REG_PAGE * 8) {
+        op->disp += op->off + op->len;
+    }
+    if (mem->segment >= ZYDIS_REGISTER_ES && mem->segment <= ZYDIS_REGISTER_GS) {
+        op->seg = (uint8_t)(mem->segment - ZYDIS_REGISTER_ES);
+    }
+}
+
+static void fill_op(Decoded *d, Op *op)
+{
+    bool have_dst = false, have_src = false, have_imm = false;
+    d->memory = ZYDIS_MAX_OPERAND_COUNT;
+    for (unsigned i = 0; i < d->insn.operand_count_visible; i++) {
+        const ZydisDecodedOperand *o = &d->operand[i];
+        if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && is_general(o->reg.value)) {
+            if (!have_dst) {
+                op->dst = decode_register(o->reg.value);
+                have_dst = true;
+            } else if (!have_src) {
+                op->src = decode_register(o->reg.value);
+                have_src = true;
+            }
+        } else if (o->type == ZYDIS_OPERAND_TYPE_MEMORY && d->memory == ZYDIS_MAX_OPERAND_COUNT) {
+            d->memory = i;
+            fill_memory(&o->mem, op);
+        } else if (o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && !have_imm) {
+            op->imm = o->imm.value.u;
+            have_imm = true;
+        }
+    }
+}
+
+static const Op *op_too_long(Cpu *cpu, const Op *op)
+{
+    cpu->op = op;
+    cpu_raise(cpu, VEC_GP, 0);
+}
+
+/* Offered by CPUID, done by no family: the bytes are in imm (first eight) and aux. */
+static const Op *op_unsupported(Cpu *cpu, const Op *op)
+{
+    char what[96];
+    int n = snprintf(what, sizeof(what), "%s:", ZydisMnemonicGetString(op->mnemonic));
+    for (unsigned i = 0; i < op->len && n > 0 && (size_t)n < sizeof(what); i++) {
+        uint64_t word = i < 8 ? op->imm : op->aux;
+        n += snprintf(what + n, sizeof(what) - (size_t)n, " %02x", (unsigned)(word >> (i % 8 * 8)) & 0xff);
+    }
+    cpu->op = op;
+    cpu_unsupported(cpu, what);
+}
+
+/* No family takes it: #UD when CPUID does not offer it, else a confession. */
+static void refuse(Cpu *cpu, const Decoded *d, Op *op)
+{
+    uint32_t feature = isa_feature(d->insn.meta.isa_set);
+    if (feature == DECODE_NEVER || d->insn.mnemonic == ZYDIS_MNEMONIC_UD0 || d->insn.mnemonic == ZYDIS_MNEMONIC_UD1 ||
+        d->insn.mnemonic == ZYDIS_MNEMONIC_UD2 || (feature != 0 && !cpu->world->has_feature(cpu, feature))) {
+        op->fn = op_ud;
+        return;
+    }
+    op->fn = op_unsupported;
+    op->imm = 0;
+    op->aux = 0;
+    memcpy(&op->imm, d->bytes, op->len < 8 ? op->len : 8);
+    if (op->len > 8) {
+        memcpy(&op->aux, d->bytes + 8, op->len - 8u);
+    }
+}
+
+/* Asks the families. Sets *ends when nothing may follow in the block. `nth`: 1 for the first instruction. */
+static void choose(Cpu *cpu, const Decoded *d, Op *op, bool *ends, unsigned nth)
+{
+    static const FamilyChooser others[] = { family_string, family_system, family_xsave, family_vector };
+    if (family_integer(cpu, d, op, ends)) {
+        return;
+    }
+    if (family_control(cpu, d, op, ends)) {
+        op->flags = (uint8_t)nth; /* block-exit.h: EXIT_DIRECT */
+        return;
+    }
+    for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (others[i](cpu, d, op, ends)) {
+            return;
+        }
+    }
+    refuse(cpu, d, op);
+    *ends = true;
+}
+
+static void init_op(Op *op, unsigned off, unsigned len)
+{
+    memset(op, 0, sizeof(*op));
+    op->off = (uint16_t)off;
+    op->len = (uint8_t)len;
+    op->base = op->index = REG_ZERO * 8;
+    op->seg = SEG_DS;
+}
+
+/* The Op behind the last instruction: goes on at the following address. */
+static void finish(Block *b, unsigned at)
+{
+    Op *op = &b->ops[b->count];
+    init_op(op, b->offset + at, 0);
+    op->fn = op_end;
+    op->disp = JUMP_NOWHERE;
+    op->flags = (uint8_t)b->count;
+    b->length = (uint16_t)at;
+}
+
+bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t *bytes, size_t n, unsigned max_ops)
+{
+    const ZydisDecoder *zydis = decoder_of(decoder, block->mode);
+    Decoded d = { .mode = block->mode };
+    unsigned at = 0;
+    bool ends = false;
+    block->count = 0;
+    while (!ends && block->count < max_ops) {
+        size_t left = n - at < BLOCK_MAX_INSN ? n - at : BLOCK_MAX_INSN;
+        ZyanStatus status = ZydisDecoderDecodeFull(zydis, bytes + at, left, &d.insn, d.operand);
+        if (status == ZYDIS_STATUS_NO_MORE_DATA && left < BLOCK_MAX_INSN) {
+            if (block->count == 0) {
+                return false;
+            }
+            break;
+        }
+        Op *op = &block->ops[block->count];
+        if (!ZYAN_SUCCESS(status)) {
+            init_op(op, block->offset + at, 1);
+            op->fn = status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA ? op_too_long : op_ud;
+            block->count++;
+            at++;
+            break;
+        }
+        init_op(op, block->offset + at, d.insn.length);
+        op->size = d.insn.operand_width / 8;
+        op->addr_size = d.insn.address_width / 8;
+        op->mnemonic = d.insn.mnemonic;
+        d.bytes = bytes + at;
+        fill_op(&d, op);
+        choose(cpu, &d, op, &ends, block->count + 1u);
+        if (block->count != 0) {
+            int_fuse(op - 1, op);
+        }
+        block->count++;
+        at += d.insn.length;
+    }
+    finish(block, at);
+    return true;
+}

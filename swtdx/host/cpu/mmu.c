@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Soft TLBs for data and for instruction fetch: fill, flush, and the accesses that miss them. */
+#include "mmu.h"
+
+#include <stdlib.h>
+
+#include <Zydis/Zydis.h>
+
+#include "block.h"
+#include "core.h"
+#include "group.h"
+#include "walk.h"
+
+#define FETCH_ENTRIES 256
+#define PHYS_ENTRIES 512
+#define GPA_INVALID UINT64_C(1)
+
+typedef struct FetchEntry {
+    uint64_t page; /* linear, or TLB_INVALID */
+    uint64_t gpa;
+    const uint8_t *host;
+    bool global;
+} FetchEntry;
+
+typedef struct PhysEntry {
+    uint64_t gpa; /* or GPA_INVALID */
+    uint8_t *host;
+    bool writable;
+} PhysEntry;
+
+struct MmuState {
+    FetchEntry fetch[2][FETCH_ENTRIES]; /* supervisor, user */
+    PhysEntry phys[PHYS_ENTRIES];       /* pages the world told us of: spares asking for each paging structure */
+    bool global[TLB_KINDS][TLB_ENTRIES];
+    bool large;                         /* some entry came from a mapping larger than 4 KiB */
+};
+
+/* One page of an access, ready to be used. */
+typedef struct Span {
+    uint8_t *host; /* of the first byte */
+    uint64_t gpa;  /* of the page */
+} Span;
+
+void mmu_init(Cpu *cpu)
+{
+    cpu->mmu = calloc(1, sizeof(*cpu->mmu));
+    if (cpu->mmu) {
+        for (unsigned i = 0; i < PHYS_ENTRIES; i++) {
+            cpu->mmu->phys[i].gpa = GPA_INVALID;
+        }
+        mmu_flush_all(cpu);
+    }
+}
+
+void mmu_fini(Cpu *cpu)
+{
+    free(cpu->mmu);
+    cpu->mmu = NULL;
+}
+
+/* ---- guest physical pages ---- */
+
+static PhysEntry *phys_entry(Cpu *cpu, uint64_t gpa)
+{
+    return &cpu->mmu->phys[(gpa >> 12) & (PHYS_ENTRIES - 1)];
+}
+
+/* Asks the world for a page. While it is asked, this processor counts as using no page at all: the world may wait for
+ * whoever is taking pages away. What it answered is taken only if nothing was taken away meanwhile. */
+static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, CpuAccess access, CpuHostPage *page)
+{
+    uint32_t wanted;
+    do {
+        cpu_exit(cpu);
+        wanted = atomic_load(&cpu->core->flush_wanted);
+        *page = (CpuHostPage){ NULL, false };
+        cpu->world->map(cpu, gpa, linear, true, access, page);
+        cpu_enter(cpu);
+    } while (atomic_load(&cpu->core->flush_wanted) != wanted);
+}
+
+/* The page at a page-aligned gpa. *writable tells whether the host page may be written. */
+static uint8_t *phys_page(Cpu *cpu, uint64_t gpa, uint64_t linear, CpuAccess access, bool *writable)
+{
+    PhysEntry *e = phys_entry(cpu, gpa);
+    if (e->gpa != gpa || access == CPU_FETCH || (access == CPU_WRITE && !e->writable)) {
+        CpuHostPage page;
+        world_map(cpu, gpa, linear, access, &page);
+        *e = (PhysEntry){ gpa, page.host, page.writable };
+    }
+    *writable = e->writable;
+    return e->host;
+}
+
+uint8_t *mmu_phys(Cpu *cpu, uint64_t gpa, uint64_t linear, CpuAccess access)
+{
+    uint64_t page = gpa & GUEST_PAGE_MASK;
+    bool writable;
+    uint8_t *host;
+    if (access == CPU_WRITE && code_page_test(cpu->group, page)) {
+        code_page_write_range(cpu, gpa, 8); /* an entry of a paging structure */
+    }
+    host = phys_page(cpu, page, linear, access, &writable);
+    return host + (gpa & 0xfff);
+}
+
+uint8_t *mmu_phys_cached(Cpu *cpu, uint64_t gpa)
+{
+    PhysEntry *e = phys_entry(cpu, gpa & GUEST_PAGE_MASK);
+    return e->gpa == (gpa & GUEST_PAGE_MASK) ? e->host + (gpa & 0xfff) : NULL;
+}
+
+/* ---- translation ---- */
+
+static _Noreturn void raise_page_fault(Cpu *cpu, uint64_t linear, uint32_t error)
+{
+    cpu->cr2 = linear;
+    cpu_raise(cpu, VEC_PF, error);
+}
+
+/* Stack accesses have #SS for a non-canonical address (SDM vol. 1, 3.3.7.1), also where the stack is implied. */
+static bool is_stack_access(const Cpu *cpu, const Op *op, uint64_t linear)
+{
+    bool near_stack = linear - cpu->regs[REG_RSP] + 0x10000 < 0x20000;
+    switch (op ? op->mnemonic : 0) {
+    case ZYDIS_MNEMONIC_PUSH:
+    case ZYDIS_MNEMONIC_POP:
+    case ZYDIS_MNEMONIC_PUSHFQ:
+    case ZYDIS_MNEMONIC_POPFQ:
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_RET:
+    case ZYDIS_MNEMONIC_ENTER:
+    case ZYDIS_MNEMONIC_LEAVE:
+        return near_stack;
+    default:
+        return op && op->seg == SEG_SS && op->base != op->index;
+    }
+}
+
+static void check_canonical(Cpu *cpu, const Op *op, uint64_t linear)
+{
+    if (cpu_long(cpu) && unlikely(!cpu_canonical(cpu, linear))) {
+        cpu_raise(cpu, is_stack_access(cpu, op, linear) ? VEC_SS : VEC_GP, exc_ext(cpu));
+    }
+}
+
+static unsigned present_kind(const Cpu *cpu)
+{
+    return (unsigned)((const TlbEntry(*)[TLB_ENTRIES])(const void *)cpu->tlb - cpu->tlbs);
+}
+
+/* Fills the entry of `linear`, or raises. The entry's other half survives only if it means the same page. */
+static TlbEntry *fill(Cpu *cpu, unsigned kind, uint64_t linear, CpuAccess access)
+{
+    unsigned index = (linear >> 12) & (TLB_ENTRIES - 1);
+    TlbEntry *e = &cpu->tlbs[kind][index];
+    WalkQuery query = { linear, access, kind };
+    WalkResult walk;
+    uint32_t error;
+    uint64_t page = linear & GUEST_PAGE_MASK;
+    uint8_t *host;
+    bool writable;
+
+    if (!walk_translate(cpu, &query, &walk, &error)) {
+        raise_page_fault(cpu, linear, error);
+    }
+    host = phys_page(cpu, walk.gpa, linear, access, &writable);
+    e->read = page;
+    e->write = walk.writable && walk.dirty && writable && !code_page_test(cpu->group, walk.gpa) ? page : TLB_INVALID;
+    e->addend = (uintptr_t)host - page;
+    e->gpa = walk.gpa;
+    cpu->mmu->global[kind][index] = walk.global;
+    cpu->mmu->large = cpu->mmu->large || walk.large;
+    return e;
+}
+
+/* The one page that `linear` lies in, with the right to `access`. Code pages are left to the caller. */
+static Span page_span(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, CpuAccess access)
+{
+    TlbEntry *e = &cpu->tlbs[kind][(linear >> 12) & (TLB_ENTRIES - 1)];
+    uint64_t page = linear & GUEST_PAGE_MASK;
+    if ((access == CPU_WRITE ? e->write : e->read) != page) {
+        check_canonical(cpu, op, linear);
+        e = fill(cpu, kind, linear, access);
+    }
+    return (Span){ (uint8_t *)(linear + e->addend), e->gpa };
+}
+
+/* Linear addresses wrap at 4 GiB outside 64-bit mode (SDM vol. 3, 3.3.1). */
+static uint64_t next_page(const Cpu *cpu, uint64_t linear)
+{
+    uint64_t next = (linear & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE;
+    return cpu_long(cpu) ? next : (uint32_t)next;
+}
+
+/* Both pages of a crossing access, neither taken away while the other was looked up. */
+static size_t two_spans(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, CpuAccess access, Span span[2])
+{
+    uint32_t seen;
+    do {
+        seen = atomic_load(&cpu->core->flush_done);
+        span[0] = page_span(cpu, op, kind, linear, access);
+        span[1] = page_span(cpu, op, kind, next_page(cpu, linear), access);
+    } while (atomic_load(&cpu->core->flush_done) != seen);
+    return GUEST_PAGE_SIZE - (linear & 0xfff);
+}
+
+static bool crosses(uint64_t linear, size_t n)
+{
+    return (linear & 0xfff) + n > GUEST_PAGE_SIZE;
+}
+
+static void written(Cpu *cpu, uint64_t gpa, uint64_t linear, size_t n)
+{
+    if (unlikely(code_page_test(cpu->group, gpa))) {
+        code_page_write_range(cpu, gpa | (linear & 0xfff), (unsigned)n);
+    }
+}
+
+/* ---- data accesses ---- */
+
+static void copy_out(void *to, const uint8_t *from, size_t n)
+{
+    /* Constant sizes, so that each is one host access (guest processors may look at the same time). */
+    switch (n) {
+    case 1: memcpy(to, from, 1); break;
+    case 2: memcpy(to, from, 2); break;
+    case 4: memcpy(to, from, 4); break;
+    case 8: memcpy(to, from, 8); break;
+    default: memcpy(to, from, n);
+    }
+}
+
+static void read_kind(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, void *buf, size_t n)
+{
+    Span span[2];
+    cpu->op = op;
+    if (!n) {
+        return;
+    }
+    if (likely(!crosses(linear, n))) {
+        copy_out(buf, page_span(cpu, op, kind, linear, CPU_READ).host, n);
+    } else {
+        size_t first = two_spans(cpu, op, kind, linear, CPU_READ, span);
+        memcpy(buf, span[0].host, first);
+        memcpy((uint8_t *)buf + first, span[1].host, n - first);
+    }
+}
+
+static void write_kind(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, const void *buf, size_t n)
+{
+    Span span[2];
+    cpu->op = op;
+    if (!n) {
+        return;
+    }
+    if (likely(!crosses(linear, n))) {
+        span[0] = page_span(cpu, op, kind, linear, CPU_WRITE);
+        written(cpu, span[0].gpa, linear, n);
+        copy_out(span[0].host, buf, n);
+    } else {
+        size_t first = two_spans(cpu, op, kind, linear, CPU_WRITE, span);
+        written(cpu, span[0].gpa, linear, first);
+        written(cpu, span[1].gpa, 0, n - first);
+        memcpy(span[0].host, buf, first);
+        memcpy(span[1].host, (const uint8_t *)buf + first, n - first);
+    }
+}
+
+uint64_t mmu_load_slow(Cpu *cpu, const Op *op, uint64_t linear, unsigned size)
+{
+    uint64_t value = 0;
+    read_kind(cpu, op, present_kind(cpu), linear, &value, size);
+    return value;
+}
+
+void mmu_store_slow(Cpu *cpu, const Op *op, uint64_t linear, uint64_t value, unsigned size)
+{
+    write_kind(cpu, op, present_kind(cpu), linear, &value, size);
+}
+
+void mmu_read(Cpu *cpu, const Op *op, uint64_t linear, void *buf, size_t n)
+{
+    read_kind(cpu, op, present_kind(cpu), linear, buf, n);
+}
+
+void mmu_write(Cpu *cpu, const Op *op, uint64_t linear, const void *buf, size_t n)
+{
+    write_kind(cpu, op, present_kind(cpu), linear, buf, n);
+}
+
+/* SMAP holds for implicit supervisor accesses whatever RFLAGS.AC is (SDM vol. 3, 4.6.1). */
+void mmu_read_system(Cpu *cpu, const Op *op, uint64_t linear, void *buf, size_t n)
+{
+    read_kind(cpu, op, TLB_SUPERVISOR, linear, buf, n);
+}
+
+void mmu_write_system(Cpu *cpu, const Op *op, uint64_t linear, const void *buf, size_t n)
+{
+    write_kind(cpu, op, TLB_SUPERVISOR, linear, buf, n);
+}
+
+void mmu_probe(Cpu *cpu, const Op *op, uint64_t linear, size_t n, CpuAccess access)
+{
+    unsigned kind = present_kind(cpu);
+    cpu->op = op;
+    for (size_t done = 0; done < n;) {
+        size_t here = GUEST_PAGE_SIZE - (linear & 0xfff);
+        page_span(cpu, op, kind, linear, access);
+        done += here;
+        linear = next_page(cpu, linear);
+    }
+}
+
+/* The handler may hold the address of another page already: begin again if that one may be gone. */
+static Span held_span(Cpu *cpu, const Op *op, uint64_t linear, CpuAccess access)
+{
+    uint32_t seen = atomic_load(&cpu->core->flush_done);
+    Span span;
+    cpu->op = op;
+    span = page_span(cpu, op, present_kind(cpu), linear, access);
+    if (unlikely(atomic_load(&cpu->core->flush_done) != seen)) {
+        cpu_restart(cpu);
+    }
+    return span;
+}
+
+void *mmu_host(Cpu *cpu, const Op *op, uint64_t linear, unsigned size, CpuAccess access)
+{
+    Span span;
+    if (crosses(linear, size)) {
+        return NULL;
+    }
+    span = held_span(cpu, op, linear, access);
+    if (access == CPU_WRITE) {
+        written(cpu, span.gpa, linear, size);
+    }
+    return span.host;
+}
+
+void *mmu_span(Cpu *cpu, const Op *op, uint64_t linear, CpuAccess access, size_t *n)
+{
+    Span span = held_span(cpu, op, linear, access);
+    size_t left = GUEST_PAGE_SIZE - (linear & 0xfff);
+    if (*n > left) {
+        *n = left;
+    }
+    if (access == CPU_WRITE) {
+        written(cpu, span.gpa, linear, *n);
+    }
+    return span.host;
+}
+
+/* ---- instruction fetch ---- */
+
+static FetchEntry *fetch_entry(Cpu *cpu, uint64_t linear)
+{
+    bool user = cpu->cpl == 3;
+    uint64_t page = linear & GUEST_PAGE_MASK;
+    FetchEntry *e = &cpu->mmu->fetch[user][(linear >> 12) & (FETCH_ENTRIES - 1)];
+    if (unlikely(e->page != page)) {
+        WalkQuery query = { linear, CPU_FETCH, user ? TLB_USER : TLB_SUPERVISOR };
+        WalkResult walk;
+        CpuHostPage host;
+        uint32_t error;
+        cpu->op = NULL;
+        check_canonical(cpu, NULL, linear);
+        if (!walk_translate(cpu, &query, &walk, &error)) {
+            raise_page_fault(cpu, linear, error);
+        }
+        world_map(cpu, walk.gpa, linear, CPU_FETCH, &host);
+        *e = (FetchEntry){ page, walk.gpa, host.host, walk.global };
+        cpu->mmu->large = cpu->mmu->large || walk.large;
+    }
+    return e;
+}
+
+size_t mmu_fetch(Cpu *cpu, uint64_t linear, uint8_t *buf, size_t n, uint64_t *gpa)
+{
+    const FetchEntry *e = fetch_entry(cpu, linear);
+    size_t left = GUEST_PAGE_SIZE - (linear & 0xfff);
+    if (n > left) {
+        n = left;
+    }
+    memcpy(buf, e->host + (linear & 0xfff), n);
+    *gpa = e->gpa | (linear & 0xfff);
+    return n;
+}
+
+uint64_t mmu_fetch_gpa(Cpu *cpu, uint64_t linear)
+{
+    return fetch_entry(cpu, linear)->gpa | (linear & 0xfff);
+}
+
+bool mmu_peek(Cpu *cpu, uint64_t linear, uint64_t *gpa)
+{
+    return walk_peek(cpu, linear, gpa);
+}
+
+/* ---- flushing ---- */
+
+void mmu_flush_all(Cpu *cpu)
+{
+    for (unsigned kind = 0; kind < TLB_KINDS; kind++) {
+        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+            cpu->tlbs[kind][i].read = TLB_INVALID;
+            cpu->tlbs[kind][i].write = TLB_INVALID;
+        }
+    }
+    for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
+        cpu->mmu->fetch[0][i].page = TLB_INVALID;
+        cpu->mmu->fetch[1][i].page = TLB_INVALID;
+    }
+    cpu->mmu->large = false;
+    block_forget_linear(cpu);
+}
+
+void mmu_flush_nonglobal(Cpu *cpu)
+{
+    for (unsigned kind = 0; kind < TLB_KINDS; kind++) {
+        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+            if (!cpu->mmu->global[kind][i]) {
+                cpu->tlbs[kind][i].read = TLB_INVALID;
+                cpu->tlbs[kind][i].write = TLB_INVALID;
+            }
+        }
+    }
+    for (unsigned i = 0; i < 2 * FETCH_ENTRIES; i++) {
+        FetchEntry *e = &cpu->mmu->fetch[i / FETCH_ENTRIES][i % FETCH_ENTRIES];
+        if (!e->global) {
+            e->page = TLB_INVALID;
+        }
+    }
+    block_forget_linear(cpu);
+}
+
+void mmu_flush_page(Cpu *cpu, uint64_t linear)
+{
+    uint64_t page = linear & GUEST_PAGE_MASK;
+    if (cpu->mmu->large) {
+        /* INVLPG of any address takes the whole large mapping away, which lies in many entries here. */
+        mmu_flush_all(cpu);
+        return;
+    }
+    for (unsigned kind = 0; kind < TLB_KINDS; kind++) {
+        TlbEntry *e = &cpu->tlbs[kind][(linear >> 12) & (TLB_ENTRIES - 1)];
+        if (e->read == page || e->write == page) {
+            e->read = TLB_INVALID;
+            e->write = TLB_INVALID;
+        }
+    }
+    for (unsigned user = 0; user < 2; user++) {
+        FetchEntry *e = &cpu->mmu->fetch[user][(linear >> 12) & (FETCH_ENTRIES - 1)];
+        if (e->page == page) {
+            e->page = TLB_INVALID;
+        }
+    }
+    block_forget_linear(cpu);
+}
+
+void mmu_protect_code(Cpu *cpu, uint64_t gpa)
+{
+    for (unsigned kind = 0; kind < TLB_KINDS; kind++) {
+        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+            TlbEntry *e = &cpu->tlbs[kind][i];
+            if (e->write != TLB_INVALID && e->gpa == gpa) {
+                e->write = TLB_INVALID;
+            }
+        }
+    }
+}
+
+void mmu_flush_physical(Cpu *cpu, uint64_t gpa, uint64_t size)
+{
+    for (unsigned i = 0; i < PHYS_ENTRIES; i++) {
+        PhysEntry *e = &cpu->mmu->phys[i];
+        if (e->gpa != GPA_INVALID && e->gpa - gpa < size) {
+            e->gpa = GPA_INVALID;
+        }
+    }
+    for (unsigned kind = 0; kind < TLB_KINDS; kind++) {
+        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+            TlbEntry *e = &cpu->tlbs[kind][i];
+            if (e->gpa - gpa < size) {
+                e->read = TLB_INVALID;
+                e->write = TLB_INVALID;
+            }
+        }
+    }
+    for (unsigned i = 0; i < 2 * FETCH_ENTRIES; i++) {
+        FetchEntry *e = &cpu->mmu->fetch[i / FETCH_ENTRIES][i % FETCH_ENTRIES];
+        if (e->gpa - gpa < size) {
+            e->page = TLB_INVALID;
+        }
+    }
+    block_forget_linear(cpu);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* EPT violations: what KVM resolves by itself, and what becomes KVM_EXIT_MEMORY_FAULT (kvm-tdx ABI 5.6). */
+#include "host.h"
+
+int ept_map_private(Vm *vm, uint64_t gpa)
+{
+    pthread_rwlock_rdlock(&vm->memory);
+    bool private = attributes_private(vm, gpa);
+    const MemSlot *slot = memslot_find(vm, gpa);
+    int r = !private ? -ENOENT : !slot || !slot->gmem || atomic_load(&slot->gmem->released) ? -EFAULT : 0;
+    pthread_rwlock_unlock(&vm->memory);
+    if (r) {
+        return r;
+    }
+    /*
+     * Between the check and this call the page may have been made shared: then the change's td_range_remove() has
+     * run or will run. The second look takes the page out again if it ran before.
+     */
+    TdxStatus status = td_page_aug(vm->td, gpa);
+    if (status) {
+        host_message(vm->host, "TDH.MEM.PAGE.AUG of 0x%llx failed: 0x%llx", (unsigned long long)gpa, (unsigned long long)status);
+        return -EIO;
+    }
+    pthread_rwlock_rdlock(&vm->memory);
+    private = attributes_private(vm, gpa);
+    pthread_rwlock_unlock(&vm->memory);
+    if (!private) {
+        td_range_remove(vm->td, gpa, 4096);
+        return -EAGAIN;
+    }
+    return 0;
+}
+
+static int memory_fault(Vcpu *vcpu, uint64_t gpa, bool private)
+{
+    AbiRunMemoryFault *fault = abi_run_memory_fault(vcpu->run);
+    vcpu->run->exit_reason = ABI_EXIT_MEMORY_FAULT;
+    fault->flags = private ? 8 : 0; /* KVM_MEMORY_EXIT_FLAG_PRIVATE */
+    fault->gpa = gpa;
+    fault->size = 4096;
+    return -EFAULT;
+}
+
+int ept_violation(Vcpu *vcpu)
+{
+    Vm *vm = vcpu->vm;
+    uint64_t gpa = vcpu->exit.gpa & ~UINT64_C(0xfff);
+    run_log(vcpu, 48, gpa, vcpu->exit.shared, vcpu->exit.write);
+    TRACE(vm->host, "ept vcpu=%u gpa=0x%llx %s %s", vcpu->id, (unsigned long long)gpa, vcpu->exit.shared ? "shared" : "private",
+          vcpu->exit.fetch ? "fetch" : vcpu->exit.write ? "write" : "read");
+    if (vcpu->exit.shared) {
+        pthread_rwlock_rdlock(&vm->memory);
+        bool private = attributes_private(vm, gpa);
+        pthread_rwlock_unlock(&vm->memory);
+        return private ? memory_fault(vcpu, gpa, false) : RUN_CONTINUE;
+    }
+    int r = ept_map_private(vm, gpa);
+    switch (r) {
+    case 0:
+    case -EAGAIN:
+        return RUN_CONTINUE;
+    case -ENOENT:
+    case -EFAULT:
+        return memory_fault(vcpu, gpa, true);
+    default:
+        vm_kill(vm);
+        return -EIO;
+    }
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * KVM_RUN: the vCPU executes on the caller's thread, here, until something needs the caller (kvm-tdx ABI, part 5).
+ * TDVMCALLs that the kernel serves go round in this loop without a system call or a contended lock.
+ */
+#include <string.h>
+
+#include "host.h"
+#include "raw.h"
+
+/*
+ * The vCPU whose KVM_RUN this thread is in: what a signal handler must make leave. Initial-exec, so that reading it in
+ * a handler allocates nothing.
+ */
+static __thread Vcpu *volatile current_vcpu __attribute__((tls_model("initial-exec")));
+
+bool kvm_signal_arrived(int signo, const void *siginfo)
+{
+    Vcpu *vcpu = current_vcpu;
+    if (!vcpu) {
+        return false;
+    }
+    atomic_store(&vcpu->signalled, true);
+    cpu_request(vcpu->cpu, CPU_PENDING_EXIT);
+    vcpu_wake(vcpu);
+    if (vcpu->mask_active && signo >= 1 && signo <= 64 && (vcpu->outer_mask & (UINT64_C(1) << (signo - 1))) &&
+        vcpu->num_deferred < sizeof(vcpu->deferred) / sizeof(*vcpu->deferred)) {
+        vcpu->deferred[vcpu->num_deferred].signo = signo;
+        memcpy(vcpu->deferred[vcpu->num_deferred].info, siginfo, RAW_SIGINFO_SIZE);
+        vcpu->num_deferred++;
+        return true;
+    }
+    return false;
+}
+
+void run_log(Vcpu *vcpu, uint32_t reason, uint64_t a, uint64_t b, uint64_t c)
+{
+    uint32_t i = vcpu->log_next++ % EXIT_LOG;
+    vcpu->log[i].reason = reason;
+    vcpu->log[i].a = a;
+    vcpu->log[i].b = b;
+    vcpu->log[i].c = c;
+}
+
+void run_return(Vcpu *vcpu, uint64_t r10, const uint64_t *r11)
+{
+    vcpu->exit.regs[REG_R10] = r10;
+    if (r11) {
+        vcpu->exit.regs[REG_R11] = *r11;
+    }
+    td_vmcall_return(vcpu->tdv, vcpu->exit.regs);
+}
+
+int run_internal_error(Vcpu *vcpu, uint64_t status)
+{
+    struct kvm_run *run = vcpu->run;
+    run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+    run->internal.suberror = KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON;
+    run->internal.ndata = 2;
+    run->internal.data[0] = status;
+    run->internal.data[1] = 0;
+    return 0;
+}
+
+/* ---- waiting ---- */
+
+/* What ends a halt (tdx_protected_apic_has_interrupt()): with interrupts off only what arrives from now on, or an NMI. */
+static bool halt_over(Vcpu *vcpu)
+{
+    if (atomic_load(&vcpu->posted) || atomic_load(&vcpu->lapic.nmi_pending)) {
+        return true;
+    }
+    return !vcpu->halt_masked && lapic_pending(&vcpu->lapic) >= 0;
+}
+
+static bool must_leave(Vcpu *vcpu)
+{
+    return atomic_load(&vcpu->signalled) || atomic_load(&vcpu->vm->dead) || atomic_load(&vcpu->dump);
+}
+
+/* Sleeps until woken for a reason; a vCPU without INIT_VCPU has no events of its own. */
+static void wait_for_event(Vcpu *vcpu, bool halted)
+{
+    atomic_store(&vcpu->blocked, 1);
+    for (;;) {
+        uint32_t seq = atomic_load(&vcpu->wake_seq);
+        if (must_leave(vcpu) || (halted && halt_over(vcpu))) {
+            break;
+        }
+        raw_futex_wait(&vcpu->wake_seq, seq);
+    }
+    atomic_store(&vcpu->blocked, 0);
+}
+
+/* KVM_RUN of an AP before KVM_TDX_INIT_VCPU: sleeps, the vCPU's mutex held. */
+static int run_uninitialised(Vcpu *vcpu)
+{
+    if (vcpu->run->immediate_exit) {
+        return -EINTR;
+    }
+    wait_for_event(vcpu, false);
+    if (atomic_load(&vcpu->vm->dead)) {
+        return -EIO;
+    }
+    if (atomic_load(&vcpu->signalled)) {
+        vcpu->run->exit_reason = KVM_EXIT_INTR;
+        return -EINTR;
+    }
+    return -EAGAIN;
+}
+
+/* ---- exits ---- */
+
+static int exit_triple_fault(Vcpu *vcpu)
+{
+    dump_vcpu(vcpu, "triple fault");
+    vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+    return 0;
+}
+
+static int handle_exit(Vcpu *vcpu)
+{
+    TdExit *exit = &vcpu->exit;
+    switch (exit->kind) {
+    case TD_EXIT_VMCALL:
+        return tdvmcall_handle(vcpu);
+    case TD_EXIT_EPT_VIOLATION:
+        return ept_violation(vcpu);
+    case TD_EXIT_INTERRUPTED:
+        return RUN_CONTINUE;
+    case TD_EXIT_TRIPLE_FAULT:
+        return exit_triple_fault(vcpu);
+    case TD_EXIT_PENDING_ACCESS:
+        host_message(vcpu->vm->host, "Guest access before accepting 0x%llx on vCPU %u", (unsigned long long)exit->gpa, vcpu->id);
+        dump_vcpu(vcpu, "access to a page that was not accepted, with SEPT_VE_DISABLE");
+        vm_kill(vcpu->vm);
+        return -EIO;
+    case TD_EXIT_UNSUPPORTED:
+        host_message(vcpu->vm->host, "vCPU %u: the software core can't go on: %s", vcpu->id, vcpu->cpu->unsupported);
+        dump_vcpu(vcpu, vcpu->cpu->unsupported);
+        return run_internal_error(vcpu, exit->status);
+    case TD_EXIT_NON_RECOVERABLE:
+        dump_vcpu(vcpu, "the TD is not recoverable");
+        return run_internal_error(vcpu, exit->status);
+    }
+    return run_internal_error(vcpu, exit->status);
+}
+
+static int run_loop(Vcpu *vcpu)
+{
+    for (;;) {
+        if (unlikely(atomic_load_explicit(&vcpu->vm->dead, memory_order_relaxed))) {
+            return -EIO;
+        }
+        if (unlikely(atomic_load(&vcpu->signalled))) {
+            vcpu->run->exit_reason = KVM_EXIT_INTR;
+            return -EINTR;
+        }
+        if (unlikely(atomic_load_explicit(&vcpu->dump, memory_order_relaxed)) && atomic_exchange(&vcpu->dump, false)) {
+            dump_vcpu(vcpu, vcpu->stuck_told ? "no exit for 10 s" : "asked for by a signal");
+        }
+        if (atomic_load_explicit(&vcpu->mp_state, memory_order_relaxed) == KVM_MP_STATE_HALTED) {
+            wait_for_event(vcpu, true);
+            if (!halt_over(vcpu)) {
+                continue;
+            }
+            atomic_store(&vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
+        }
+        atomic_store(&vcpu->posted, false);
+        atomic_store_explicit(&vcpu->entries, atomic_load_explicit(&vcpu->entries, memory_order_relaxed) + 1, memory_order_relaxed);
+        atomic_store_explicit(&vcpu->in_guest, true, memory_order_relaxed);
+        vcpu->exit.kind = TD_EXIT_NON_RECOVERABLE; /* stands if the module refuses the entry */
+        TdxStatus status = td_vp_enter(vcpu->tdv, &vcpu->exit);
+        atomic_store_explicit(&vcpu->in_guest, false, memory_order_relaxed);
+        vcpu->exit.status = status;
+        int r = handle_exit(vcpu);
+        if (r != RUN_CONTINUE) {
+            return r;
+        }
+    }
+}
+
+static int run_checked(Vcpu *vcpu)
+{
+    struct kvm_run *run = vcpu->run;
+    uint32_t mp = atomic_load_explicit(&vcpu->mp_state, memory_order_relaxed);
+    run->flags = 0;
+    if (unlikely(mp == KVM_MP_STATE_UNINITIALIZED)) {
+        return run_uninitialised(vcpu);
+    }
+    if (run->kvm_valid_regs || run->kvm_dirty_regs) {
+        return -EINVAL;
+    }
+    if (vcpu->completion != COMPLETE_NONE) {
+        int r = tdvmcall_complete(vcpu);
+        if (r != RUN_CONTINUE) {
+            return r;
+        }
+    }
+    if (run->immediate_exit) {
+        return -EINTR;
+    }
+    if (unlikely(!vcpu->initialised || vcpu->vm->state != TD_RUNNABLE)) {
+        return -EINVAL;
+    }
+    if (unlikely(mp == KVM_MP_STATE_INIT_RECEIVED || mp == KVM_MP_STATE_SIPI_RECEIVED)) {
+        return -EINVAL;
+    }
+    if (unlikely(!vcpu->mmu_loaded)) {
+        int r = tdx_load_mmu(vcpu);
+        if (r) {
+            return r;
+        }
+    }
+    vcpu->ran = true;
+    return run_loop(vcpu);
+}
+
+/* With KVM_SET_SIGNAL_MASK the thread's mask is another one during KVM_RUN; what comes only because of it stays pending. */
+static void mask_enter(Vcpu *vcpu)
+{
+    vcpu->num_deferred = 0;
+    raw_sigprocmask(RAW_SIG_SETMASK, NULL, &vcpu->outer_mask);
+    vcpu->mask_active = true;
+    raw_sigprocmask(RAW_SIG_SETMASK, &vcpu->mask, NULL);
+}
+
+static void mask_leave(Vcpu *vcpu)
+{
+    raw_sigprocmask(RAW_SIG_SETMASK, &vcpu->outer_mask, NULL);
+    vcpu->mask_active = false;
+    for (uint32_t i = 0; i < vcpu->num_deferred; i++) {
+        syscall(SYS_rt_tgsigqueueinfo, getpid(), (pid_t)syscall(SYS_gettid), vcpu->deferred[i].signo, vcpu->deferred[i].info);
+    }
+    vcpu->num_deferred = 0;
+}
+
+int vcpu_run(Vcpu *vcpu)
+{
+    atomic_store(&vcpu->signalled, false);
+    current_vcpu = vcpu;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (unlikely(vcpu->mask_set)) {
+        mask_enter(vcpu);
+    }
+    int r = run_checked(vcpu);
+    if (unlikely(vcpu->mask_active)) {
+        mask_leave(vcpu);
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    current_vcpu = NULL;
+    if (unlikely(vcpu->vm->host->trace)) {
+        TRACE(vcpu->vm->host, "run vcpu=%u -> %d exit=%u", vcpu->id, r, vcpu->run->exit_reason);
+    }
+    return r;
+}

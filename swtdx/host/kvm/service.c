@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The one thread of our own in a program's process: timer deadlines, irqfds, last closes. It starts at the first
+ * KVM_CREATE_VM, before any seccomp filter of the program can exist.
+ */
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "host.h"
+#include "raw.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+#define STUCK_NS (10 * NS_PER_S)
+#define MAX_POLL 1024
+
+/* One round's descriptors. irqfds are looked up again by number when they fire: the list may have changed. */
+typedef struct PollSet {
+    struct pollfd fds[MAX_POLL];
+    unsigned count, first_irqfd;
+} PollSet;
+
+void service_wake(KvmHost *host)
+{
+    if (host->thread_runs) {
+        uint64_t one = 1;
+        int saved = errno;
+        raw_write(host->wake_fd, &one, sizeof(one));
+        errno = saved;
+    }
+}
+
+void service_arm(Vcpu *vcpu, uint64_t deadline_ns)
+{
+    KvmHost *host = vcpu->vm->host;
+    atomic_store(&vcpu->timer_ns, deadline_ns);
+    if (deadline_ns < atomic_load(&host->sleeping_until)) {
+        service_wake(host);
+    }
+}
+
+static void collect(KvmHost *host, PollSet *set, uint64_t *deadline)
+{
+    set->count = 0;
+    set->fds[set->count++] = (struct pollfd){ .fd = host->wake_fd, .events = POLLIN };
+    pthread_mutex_lock(&host->lock);
+    for (KvmFile *f = host->files; f && set->count < MAX_POLL / 2; f = f->next) {
+        /* A file whose close was seen but that a call or a mapping holds would report for ever. */
+        if (!atomic_load(&f->closed) && !atomic_load(&f->mappings)) {
+            set->fds[set->count++] = (struct pollfd){ .fd = f->read_end };
+        }
+    }
+    set->first_irqfd = set->count;
+    for (Vm *vm = host->vms; vm; vm = vm->next) {
+        uint32_t n = atomic_load(&vm->num_vcpus);
+        for (uint32_t i = 0; i < n; i++) {
+            uint64_t t = atomic_load(&vm->vcpus[i]->timer_ns);
+            *deadline = t < *deadline ? t : *deadline;
+        }
+        pthread_mutex_lock(&vm->irq);
+        for (IrqFd *q = vm->irqfds; q && set->count < MAX_POLL; q = q->next) {
+            set->fds[set->count++] = (struct pollfd){ .fd = q->fd, .events = POLLIN };
+        }
+        pthread_mutex_unlock(&vm->irq);
+    }
+    pthread_mutex_unlock(&host->lock);
+}
+
+static void fire_irqfd(KvmHost *host, int fd)
+{
+    pthread_mutex_lock(&host->lock);
+    for (Vm *vm = host->vms; vm; vm = vm->next) {
+        int64_t gsi = -1;
+        pthread_mutex_lock(&vm->irq);
+        for (IrqFd *q = vm->irqfds; q; q = q->next) {
+            uint64_t count;
+            if (q->fd == fd && raw_read(fd, &count, sizeof(count)) == sizeof(count)) {
+                gsi = q->gsi;
+                break;
+            }
+        }
+        pthread_mutex_unlock(&vm->irq);
+        if (gsi >= 0) {
+            irq_fire(vm, (uint32_t)gsi);
+        }
+    }
+    pthread_mutex_unlock(&host->lock);
+}
+
+/* A vCPU that executes without any exit for long: it tells its state itself, at its next instruction. */
+static void check_stuck(Vcpu *vcpu, uint64_t now)
+{
+    uint64_t entries = atomic_load_explicit(&vcpu->entries, memory_order_relaxed);
+    if (entries != vcpu->watched_entries || !atomic_load_explicit(&vcpu->in_guest, memory_order_relaxed)) {
+        vcpu->watched_entries = entries;
+        vcpu->watched_ns = now;
+    } else if (!vcpu->stuck_told && now - vcpu->watched_ns > STUCK_NS) {
+        vcpu->stuck_told = true;
+        atomic_store(&vcpu->dump, true);
+        cpu_request(vcpu->cpu, CPU_PENDING_EXIT);
+    }
+}
+
+static void run_timers(KvmHost *host)
+{
+    uint64_t now = raw_now_ns();
+    bool dump = atomic_exchange(&host->dump_requested, false);
+    if (host->quit_ns && now >= host->quit_ns) {
+        syscall(SYS_kill, getpid(), RAW_SIGQUIT); /* the default action that the dump came before */
+    }
+    if (atomic_exchange(&host->quit_requested, false)) {
+        host->quit_ns = now + NS_PER_S / 2;
+    }
+    pthread_mutex_lock(&host->lock);
+    for (Vm *vm = host->vms; vm; vm = vm->next) {
+        uint32_t n = atomic_load(&vm->num_vcpus);
+        for (uint32_t i = 0; i < n; i++) {
+            Vcpu *vcpu = vm->vcpus[i];
+            uint64_t t = atomic_load(&vcpu->timer_ns);
+            if (t <= now && atomic_compare_exchange_strong(&vcpu->timer_ns, &t, UINT64_MAX)) {
+                lapic_timer_expired(&vcpu->lapic);
+            }
+            check_stuck(vcpu, now);
+            if (dump) {
+                atomic_store(&vcpu->dump, true);
+                vcpu_kick(vcpu);
+            }
+        }
+    }
+    pthread_mutex_unlock(&host->lock);
+}
+
+static void *service_main(void *opaque)
+{
+    KvmHost *host = opaque;
+    PollSet *set = malloc(sizeof(*set));
+    if (!set) {
+        host_message(host, "out of memory: no timers and no irqfds");
+        return NULL;
+    }
+    while (!atomic_load(&host->stop)) {
+        /* Whoever arms a timer from here on wakes us: see service_arm(). */
+        atomic_store(&host->sleeping_until, UINT64_MAX);
+        uint64_t now = raw_now_ns();
+        uint64_t deadline = now + NS_PER_S;
+        collect(host, set, &deadline);
+        atomic_store(&host->sleeping_until, deadline);
+        uint64_t wait = deadline > now ? deadline - now : 0;
+        struct timespec t = { (time_t)(wait / NS_PER_S), (long)(wait % NS_PER_S) };
+        int ready = raw_ppoll(set->fds, set->count, &t);
+        atomic_store(&host->sleeping_until, UINT64_MAX);
+        run_timers(host);
+        if (ready <= 0) {
+            if (wait >= NS_PER_S) {
+                file_reap(host); /* files that were in use when their last descriptor went */
+            }
+            continue;
+        }
+        if (set->fds[0].revents) {
+            uint64_t count;
+            raw_read(host->wake_fd, &count, sizeof(count));
+        }
+        bool closed = false;
+        for (unsigned i = 1; i < set->count; i++) {
+            if (set->fds[i].revents && i < set->first_irqfd) {
+                closed = true;
+            } else if (set->fds[i].revents & POLLIN) {
+                fire_irqfd(host, set->fds[i].fd);
+            }
+        }
+        if (closed) {
+            file_reap(host);
+        }
+    }
+    free(set);
+    return NULL;
+}
+
+int service_start(KvmHost *host)
+{
+    pthread_mutex_lock(&host->lock);
+    if (host->thread_runs) {
+        pthread_mutex_unlock(&host->lock);
+        return 0;
+    }
+    int fd = (int)raw_result(syscall(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (fd >= 0) {
+        int high = raw_fcntl(fd, F_DUPFD_CLOEXEC, 512);
+        if (high >= 0) {
+            raw_close(fd);
+            fd = high;
+        }
+        host->wake_fd = fd;
+        atomic_store(&host->stop, false);
+        uint64_t all = UINT64_MAX, old = 0;
+        raw_sigprocmask(RAW_SIG_SETMASK, &all, &old); /* signals are the program's threads' business */
+        host->thread_runs = pthread_create(&host->thread, NULL, service_main, host) == 0;
+        raw_sigprocmask(RAW_SIG_SETMASK, &old, NULL);
+    }
+    bool ok = host->thread_runs;
+    pthread_mutex_unlock(&host->lock);
+    return ok ? 0 : -ENOMEM;
+}
+
+void service_stop(KvmHost *host)
+{
+    if (!host->thread_runs) {
+        return;
+    }
+    atomic_store(&host->stop, true);
+    service_wake(host);
+    pthread_join(host->thread, NULL);
+    host->thread_runs = false;
+    raw_close(host->wake_fd);
+    host->wake_fd = -1;
+}
+
+void kvm_host_request_dump(KvmHost *host, bool then_quit)
+{
+    if (then_quit) {
+        atomic_store(&host->quit_requested, true);
+    }
+    atomic_store(&host->dump_requested, true);
+    service_wake(host);
+}

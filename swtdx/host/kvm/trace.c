@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* --trace: one line per event, with seconds since the start; --summary; messages on stderr; names of ioctls. */
+#include <stdarg.h>
+#include <string.h>
+
+#include "../module/status.h"
+#include "host.h"
+#include "raw.h"
+
+typedef struct IoctlName {
+    uint32_t code;
+    const char *name;
+} IoctlName;
+
+#define N(x) { (uint32_t)(x), #x }
+static const IoctlName ioctl_names[] = {
+    N(KVM_RUN), N(KVM_GET_API_VERSION), N(KVM_CREATE_VM), N(KVM_CHECK_EXTENSION), N(KVM_GET_VCPU_MMAP_SIZE), N(KVM_GET_SUPPORTED_CPUID),
+    N(KVM_GET_EMULATED_CPUID), N(KVM_GET_MSR_INDEX_LIST), N(KVM_GET_MSR_FEATURE_INDEX_LIST), N(KVM_GET_MSRS), N(KVM_SET_MSRS),
+    N(KVM_CREATE_VCPU), N(KVM_ENABLE_CAP), N(KVM_SET_USER_MEMORY_REGION), { ABI_SET_USER_MEMORY_REGION2, "KVM_SET_USER_MEMORY_REGION2" },
+    { ABI_SET_MEMORY_ATTRIBUTES, "KVM_SET_MEMORY_ATTRIBUTES" }, { ABI_CREATE_GUEST_MEMFD, "KVM_CREATE_GUEST_MEMFD" },
+    { ABI_PRE_FAULT_MEMORY, "KVM_PRE_FAULT_MEMORY" }, { ABI_MEMORY_ENCRYPT_OP, "KVM_MEMORY_ENCRYPT_OP" }, N(KVM_SET_TSC_KHZ),
+    N(KVM_GET_TSC_KHZ), N(KVM_SET_TSS_ADDR), N(KVM_SET_IDENTITY_MAP_ADDR), N(KVM_CREATE_IRQCHIP), N(KVM_IRQ_LINE), N(KVM_SET_GSI_ROUTING),
+    N(KVM_SIGNAL_MSI), N(KVM_IRQFD), N(KVM_IOEVENTFD), N(KVM_SET_BOOT_CPU_ID), N(KVM_GET_CLOCK), N(KVM_SET_CLOCK), N(KVM_GET_DIRTY_LOG),
+    N(KVM_X86_SET_MSR_FILTER), N(KVM_SET_CPUID2), N(KVM_GET_CPUID2), N(KVM_GET_MP_STATE), N(KVM_SET_MP_STATE), N(KVM_GET_VCPU_EVENTS),
+    N(KVM_SET_VCPU_EVENTS), N(KVM_SET_SIGNAL_MASK), N(KVM_NMI), N(KVM_SMI), N(KVM_INTERRUPT), N(KVM_X86_SETUP_MCE), N(KVM_GET_REGS),
+    N(KVM_SET_REGS), N(KVM_GET_SREGS), N(KVM_SET_SREGS), N(KVM_GET_XSAVE), N(KVM_SET_XSAVE), N(KVM_GET_LAPIC), N(KVM_SET_LAPIC),
+};
+
+const char *trace_ioctl_name(unsigned long request)
+{
+    for (size_t i = 0; i < sizeof(ioctl_names) / sizeof(*ioctl_names); i++) {
+        if (ioctl_names[i].code == (uint32_t)request) {
+            return ioctl_names[i].name;
+        }
+    }
+    return "ioctl";
+}
+
+const char *trace_tdx_name(uint32_t id)
+{
+    static const char *const names[ABI_TDX_COUNT] = {
+        "KVM_TDX_CAPABILITIES", "KVM_TDX_INIT_VM", "KVM_TDX_INIT_VCPU", "KVM_TDX_INIT_MEM_REGION", "KVM_TDX_FINALIZE_VM", "KVM_TDX_GET_CPUID",
+    };
+    return id < ABI_TDX_COUNT ? names[id] : "KVM_TDX";
+}
+
+void trace_event(KvmHost *host, const char *format, ...)
+{
+    va_list args;
+    uint64_t us = (raw_now_ns() - host->trace_start_ns) / 1000;
+    pthread_mutex_lock(&host->trace_lock);
+    fprintf(host->trace, "%llu.%06llu ", (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
+    va_start(args, format);
+    vfprintf(host->trace, format, args);
+    va_end(args);
+    fputc('\n', host->trace);
+    pthread_mutex_unlock(&host->trace_lock);
+}
+
+void host_message(const KvmHost *host, const char *format, ...)
+{
+    char text[512] = "swtdx: ";
+    va_list args;
+    if (host->options.quiet) {
+        return;
+    }
+    va_start(args, format);
+    vsnprintf(text + 7, sizeof(text) - 8, format, args);
+    va_end(args);
+    size_t n = strlen(text);
+    text[n++] = '\n';
+    raw_write(2, text, n);
+}
+
+static void observe_tdcall(void *opaque, TdVcpu *tdv, uint64_t leaf, const uint64_t in[16], uint64_t status)
+{
+    Vm *vm = opaque;
+    const Vcpu *vcpu = td_vcpu_opaque(tdv);
+    const char *name = tdcall_name(leaf);
+    trace_event(vm->host, "tdcall vcpu=%u TDG.%s leaf=%llu rcx=0x%llx rdx=0x%llx r8=0x%llx -> 0x%llx", vcpu->id, name ? name : "?",
+                (unsigned long long)leaf, (unsigned long long)in[REG_RCX], (unsigned long long)in[REG_RDX],
+                (unsigned long long)in[REG_R8], (unsigned long long)status);
+}
+
+static void observe_ve(void *opaque, TdVcpu *tdv, uint32_t reason, uint64_t qualification, uint64_t gpa)
+{
+    Vm *vm = opaque;
+    const Vcpu *vcpu = td_vcpu_opaque(tdv);
+    trace_event(vm->host, "ve vcpu=%u reason=%u qualification=0x%llx gpa=0x%llx", vcpu->id, reason, (unsigned long long)qualification,
+                (unsigned long long)gpa);
+}
+
+void trace_observe(Vm *vm)
+{
+    static const TdObserver observer = { .tdcall = observe_tdcall, .ve = observe_ve };
+    if (vm->host->trace) {
+        td_observe(vm->td, &observer, vm);
+    }
+}
+
+void kvm_host_report(KvmHost *host)
+{
+    if (host->trace) {
+        pthread_mutex_lock(&host->trace_lock);
+        fflush(host->trace);
+        pthread_mutex_unlock(&host->trace_lock);
+    }
+    if (!host->options.summary) {
+        return;
+    }
+    char missing[64] = "";
+    if (profile_missing_xfam(host->profile, missing, sizeof(missing)) && missing[0]) {
+        host_message(host, "this machine cannot execute %s of profile %s: not offered to TDs", missing, host->profile->name);
+    }
+    host_message(host, "pages added: %llu, attribute changes: %llu", (unsigned long long)atomic_load(&host->pages_added),
+                 (unsigned long long)atomic_load(&host->conversions));
+    pthread_mutex_lock(&host->lock);
+    for (Vm *vm = host->vms; vm; vm = vm->next) {
+        uint32_t n = atomic_load(&vm->num_vcpus);
+        for (uint32_t i = 0; i < n; i++) {
+            Vcpu *v = vm->vcpus[i];
+            host_message(host, "vCPU %u: %llu instructions, %llu entries", v->id, (unsigned long long)v->cpu->instructions,
+                         (unsigned long long)atomic_load(&v->entries));
+        }
+    }
+    pthread_mutex_unlock(&host->lock);
+}

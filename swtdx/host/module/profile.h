@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A host that swtdx plays: processor, TDX module, kernel, limits, files. Plain data without pointers, so that the
+ * launcher can compile it from JSON (swtdx/profiles/) and hand it to the host library as a blob.
+ */
+#ifndef SWTDX_PROFILE_H
+#define SWTDX_PROFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROFILE_MAGIC 0x46505854u
+#define PROFILE_VERSION 1u
+#define PROFILE_MAX_CPUID 128
+#define PROFILE_MAX_CPUID_CONFIG 48
+#define PROFILE_MAX_FILES 48
+
+typedef struct ProfileCpuid {
+    uint32_t leaf, subleaf, regs[4];
+    uint8_t has_subleaf, assumed; /* assumed: not read off such a processor */
+    uint8_t pad[2];
+} ProfileCpuid;
+
+/* A host file that programs see instead of the real one (or that is absent). */
+typedef struct ProfileFile {
+    char path[96];
+    char text[384];
+    int32_t error; /* errno on open; 0 = exists */
+} ProfileFile;
+
+typedef struct Profile {
+    uint32_t magic, version, size;
+    char name[32];
+    char description[160];
+    /* Processor */
+    uint32_t num_cpuid;
+    ProfileCpuid cpuid[PROFILE_MAX_CPUID];
+    uint32_t native_tsc_khz;
+    uint32_t phys_bits;       /* MAXPA, e.g. 52 */
+    uint8_t ept5;             /* 5-level EPT */
+    uint32_t logical_cpus;    /* present: MAX_VCPUS of a TD */
+    uint64_t xcr0, xss;       /* of the processor */
+    uint64_t arch_capabilities;
+    /* Module */
+    uint32_t module_major, module_minor, module_update;
+    uint32_t max_vcpus_per_td;
+    /* Kernel */
+    uint32_t kernel_major, kernel_minor;
+    char kernel_release[64];
+    uint8_t tdx_enabled;      /* KVM offers VM type 5 */
+    uint32_t keyids;          /* for TDs */
+    uint32_t cgroup_max;      /* TDs this cgroup may have; UINT32_MAX = max */
+    uint64_t kvm_xcr0, kvm_xss; /* what KVM supports */
+    int32_t dev_kvm_error;    /* errno of open("/dev/kvm"), 0 = fine */
+    /* Files */
+    uint32_t num_files;
+    ProfileFile files[PROFILE_MAX_FILES];
+} Profile;
+
+/* Checks a blob: size, magic, version, counts in range. */
+bool profile_valid(const void *blob, size_t size);
+/* Native CPUID of the profile's processor; a leaf beyond its maximum counts as zero. */
+void profile_cpuid(const Profile *profile, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+/* The built-in default, spr-1.5: Sapphire Rapids, module 1.5.05, kernel 6.16. Same content as swtdx/profiles/spr-1.5.json. */
+const Profile *profile_builtin(void);
+/* The part of KVM's supported_xfam that the executing core can do on this machine. A launcher that executes, rather than plans, narrows the profile to it. */
+uint64_t profile_executable_xfam(const Profile *profile);
+/* What profile_executable_xfam() takes away, as text ("AMX", "AVX-512, AMX", or ""); returns the length it needs. */
+size_t profile_missing_xfam(const Profile *profile, char *buf, size_t size);
+
+#endif

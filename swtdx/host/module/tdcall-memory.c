@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* TDG.MEM.*: accepting pages and reading their attributes. */
+#include "module.h"
+
+#define LEVEL_MASK UINT64_C(7)
+#define GPA_BITS UINT64_C(0x000ffffffffff000)
+#define REGION_2M UINT64_C(0x200000)
+
+/* GPA mapping operand: GPA in 51:12, level in 2:0, the rest 0; private. */
+static bool mapping_valid(const Td *td, uint64_t operand)
+{
+    uint64_t gpa = operand & GPA_BITS;
+    return !(operand & ~(GPA_BITS | LEVEL_MASK)) && gpa < td->shared_bit;
+}
+
+uint64_t tdcall_page_accept(TdVcpu *vcpu)
+{
+    Td *td = vcpu->td;
+    uint64_t operand = vcpu->cpu->regs[REG_RCX];
+    uint64_t gpa = operand & GPA_BITS, level = operand & LEVEL_MASK;
+    if (!mapping_valid(td, operand) || level > 1 || (level == 1 && (gpa & (REGION_2M - 1)))) {
+        return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
+    }
+    if (level == 1) {
+        /* The host maps 4 KiB pages: once it did so anywhere in the region, a table stands in the entry's place. */
+        if (sept_has_table(&td->sept, gpa)) {
+            return TDX_PAGE_SIZE_MISMATCH | TDX_OPERAND_RCX;
+        }
+        world_ept_violation(vcpu, gpa, CPU_WRITE, TD_EXIT_EPT_VIOLATION);
+    }
+    switch (sept_accept(&td->sept, gpa)) {
+    case SEPT_PENDING:
+        return TDX_SUCCESS;
+    case SEPT_MAPPED:
+        return TDX_PAGE_ALREADY_ACCEPTED | level;
+    default:
+        /* A hole: the host adds the page and the instruction runs again. */
+        world_ept_violation(vcpu, gpa, CPU_WRITE, TD_EXIT_EPT_VIOLATION);
+    }
+}
+
+/* Where the pending flag stands in RCX is assumed. */
+#define MAPPING_PENDING (UINT64_C(1) << 62)
+#define ATTR_VALID_RWX UINT64_C(0x800f)
+
+uint64_t tdcall_page_attr_rd(TdVcpu *vcpu)
+{
+    uint64_t *regs = vcpu->cpu->regs;
+    uint64_t gpa = regs[REG_RCX] & GPA_BITS;
+    if (!mapping_valid(vcpu->td, regs[REG_RCX])) {
+        return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
+    }
+    SeptState state = sept_state(&vcpu->td->sept, gpa);
+    if (state != SEPT_MAPPED && state != SEPT_PENDING) {
+        world_ept_violation(vcpu, gpa, CPU_READ, TD_EXIT_EPT_VIOLATION);
+    }
+    regs[REG_RCX] = gpa | (state == SEPT_PENDING ? MAPPING_PENDING : 0);
+    regs[REG_RDX] = ATTR_VALID_RWX; /* the TD itself; there are no L2 VMs */
+    return TDX_SUCCESS;
+}

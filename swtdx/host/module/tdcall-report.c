@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* TDG.MR.* and TDG.SYS.RDALL: leaves that read or write guest memory. */
+#include <string.h>
+
+#include "../cpu/block.h"
+#include "metadata.h"
+#include "module.h"
+
+#define RTMR_DATA_ALIGN 64u
+#define REPORTDATA_ALIGN 64u
+
+/* A GPA operand of a TDCALL: aligned, in the TD's range, private unless shared memory may stand there. */
+static bool operand_gpa_valid(const Td *td, uint64_t gpa, uint64_t align, bool may_share)
+{
+    return !(gpa & (align - 1)) && !(gpa >> td->gpaw) && (may_share || !(gpa & td->shared_bit));
+}
+
+static uint8_t *operand_page(TdVcpu *vcpu, uint64_t gpa, CpuAccess access)
+{
+    CpuHostPage page;
+    world_resolve(vcpu, gpa, 0, false, access, &page);
+    return page.host + (gpa & 0xfff);
+}
+
+/* Memory written here is not seen by the processor's own stores: code decoded from it must go. */
+static void operand_written(TdVcpu *vcpu, uint64_t gpa)
+{
+    if (code_page_test(vcpu->td->group, gpa & ~UINT64_C(0xfff))) {
+        code_page_write(vcpu->cpu, gpa & ~UINT64_C(0xfff));
+    }
+}
+
+uint64_t tdcall_rtmr_extend(TdVcpu *vcpu)
+{
+    Td *td = vcpu->td;
+    uint64_t gpa = vcpu->cpu->regs[REG_RCX], index = vcpu->cpu->regs[REG_RDX];
+    uint8_t data[48];
+    if (!operand_gpa_valid(td, gpa, RTMR_DATA_ALIGN, false)) {
+        return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
+    }
+    if (index > 3) {
+        return TDX_OPERAND_INVALID | TDX_OPERAND_RDX;
+    }
+    memcpy(data, operand_page(vcpu, gpa, CPU_READ), sizeof(data));
+    pthread_mutex_lock(&td->lock);
+    measure_rtmr_extend(td, (unsigned)index, data);
+    pthread_mutex_unlock(&td->lock);
+    return TDX_SUCCESS;
+}
+
+uint64_t tdcall_report(TdVcpu *vcpu)
+{
+    Td *td = vcpu->td;
+    const uint64_t *regs = vcpu->cpu->regs;
+    uint64_t out = regs[REG_RCX], data = regs[REG_RDX];
+    uint8_t reportdata[64], report[TDREPORT_SIZE];
+    if (!operand_gpa_valid(td, out, TDREPORT_SIZE, true)) {
+        return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
+    }
+    if (!operand_gpa_valid(td, data, REPORTDATA_ALIGN, true)) {
+        return TDX_OPERAND_INVALID | TDX_OPERAND_RDX;
+    }
+    if (regs[REG_R8]) { /* report subtype */
+        return TDX_OPERAND_INVALID | TDX_OPERAND_R8;
+    }
+    uint8_t *host = operand_page(vcpu, out, CPU_WRITE);
+    memcpy(reportdata, operand_page(vcpu, data, CPU_READ), sizeof(reportdata));
+    pthread_mutex_lock(&td->lock);
+    report_make(td, reportdata, report);
+    pthread_mutex_unlock(&td->lock);
+    operand_written(vcpu, out);
+    memcpy(host, report, sizeof(report));
+    return TDX_SUCCESS;
+}
+
+uint64_t tdcall_verify_report(TdVcpu *vcpu)
+{
+    uint64_t gpa = vcpu->cpu->regs[REG_RCX];
+    uint8_t mac_struct[REPORTMACSTRUCT_SIZE];
+    if (!operand_gpa_valid(vcpu->td, gpa, REPORTMACSTRUCT_SIZE, false)) {
+        return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
+    }
+    memcpy(mac_struct, operand_page(vcpu, gpa, CPU_READ), sizeof(mac_struct));
+    return report_verify(vcpu->td->profile, mac_struct);
+}
+
+/*
+ * TDG.SYS.RDALL: a metadata list in one page, each field a sequence of its own: header (size 15:0, sequences 31:16),
+ * then field id and value. All of them fit, so there is no next id.
+ */
+uint64_t tdcall_sys_rdall(TdVcpu *vcpu)
+{
+    uint64_t *regs = vcpu->cpu->regs;
+    uint64_t gpa = regs[REG_RDX], list[512] = {0}, count = 0, id = regs[REG_R8], value;
+    if (!operand_gpa_valid(vcpu->td, gpa, 4096, true)) {
+        return TDX_OPERAND_INVALID | TDX_OPERAND_RDX;
+    }
+    if (id == METADATA_FIRST) {
+        id = metadata_sys_next(vcpu->td->profile, id);
+    } else if (!metadata_sys_read(vcpu->td->profile, id, &value)) {
+        return TDX_METADATA_FIELD_ID_INCORRECT | TDX_OPERAND_R8;
+    }
+    for (; id != METADATA_END && count < 255; id = metadata_sys_next(vcpu->td->profile, id)) {
+        if (metadata_sys_read(vcpu->td->profile, id, &value)) {
+            list[1 + 2 * count] = id;
+            list[2 + 2 * count] = value;
+            count++;
+        }
+    }
+    list[0] = (8 + 16 * count) | count << 16;
+    uint8_t *host = operand_page(vcpu, gpa, CPU_WRITE);
+    operand_written(vcpu, gpa);
+    memcpy(host, list, sizeof(list));
+    regs[REG_R8] = id;
+    return TDX_SUCCESS;
+}

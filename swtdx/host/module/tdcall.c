@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* TDCALL: which leaf, TDG.VP.VMCALL, and the leaves about the vCPU itself. */
+#include <string.h>
+
+#include "module.h"
+
+enum {
+    TDG_VP_VMCALL = 0, TDG_VP_INFO = 1, TDG_MR_RTMR_EXTEND = 2, TDG_VP_VEINFO_GET = 3, TDG_MR_REPORT = 4,
+    TDG_VP_CPUIDVE_SET = 5, TDG_MEM_PAGE_ACCEPT = 6, TDG_VM_RD = 7, TDG_VM_WR = 8, TDG_VP_RD = 9, TDG_VP_WR = 10,
+    TDG_SYS_RD = 11, TDG_SYS_RDALL = 12, TDG_SERVTD_RD = 18, TDG_SERVTD_WR = 20, TDG_MR_VERIFYREPORT = 22,
+    TDG_MEM_PAGE_ATTR_RD = 23, TDG_MEM_PAGE_ATTR_WR = 24, TDG_VP_ENTER = 25, TDG_VP_INVEPT = 26, TDG_VP_INVVPID = 27,
+};
+
+uint64_t tdcall_vp_info(TdVcpu *vcpu)
+{
+    Td *td = vcpu->td;
+    uint64_t *regs = vcpu->cpu->regs;
+    pthread_mutex_lock(&td->lock);
+    uint64_t vcpus = td->num_vcpus;
+    pthread_mutex_unlock(&td->lock);
+    regs[REG_RCX] = td->gpaw;
+    regs[REG_RDX] = td->params.attributes;
+    regs[REG_R8] = vcpus | (uint64_t)td->params.max_vcpus << 32;
+    regs[REG_R9] = vcpu->index;
+    regs[REG_R10] = 1; /* TDG.SYS.RD exists */
+    regs[REG_R11] = 0;
+    return TDX_SUCCESS;
+}
+
+uint64_t tdcall_veinfo_get(TdVcpu *vcpu)
+{
+    uint64_t *regs = vcpu->cpu->regs;
+    bool valid = vcpu->ve_valid;
+    regs[REG_RCX] = valid ? vcpu->ve_reason : 0;
+    regs[REG_RDX] = valid ? vcpu->ve_qualification : 0;
+    regs[REG_R8] = valid ? vcpu->ve_gla : 0;
+    regs[REG_R9] = valid ? vcpu->ve_gpa : 0;
+    regs[REG_R10] = valid ? vcpu->ve_length | (uint64_t)vcpu->ve_info << 32 : 0;
+    if (!valid) {
+        return TDX_NO_VALID_VE_INFO;
+    }
+    ve_release(vcpu);
+    return TDX_SUCCESS;
+}
+
+uint64_t tdcall_cpuidve_set(TdVcpu *vcpu)
+{
+    uint64_t flags = vcpu->cpu->regs[REG_RCX];
+    if (flags & ~UINT64_C(3)) {
+        return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
+    }
+    vcpu->cpuid_ve = (uint8_t)flags;
+    return TDX_SUCCESS;
+}
+
+static void remember(TdVcpu *vcpu, uint64_t leaf, const uint64_t in[16], uint64_t status)
+{
+    TdRecentCall *call = &vcpu->recent[vcpu->num_calls++ % TD_RECENT_CALLS];
+    const TdObserver *observer = vcpu->td->observer;
+    *call = (TdRecentCall){.leaf = leaf, .status = status, .r11 = in[REG_R11]};
+    if (vcpu->cpu->op) {
+        call->rip = cpu_op_rip(vcpu->cpu, vcpu->cpu->op);
+    }
+    if (observer && observer->tdcall) {
+        observer->tdcall(vcpu->td->observer_opaque, vcpu, leaf, in, status);
+    }
+}
+
+/* RCX: general registers in 15:0, XMM in 31:16. RAX, RCX and RSP are never passed, RBP not with NO_RBP_MOD. */
+static bool vmcall_mask_valid(const Td *td, uint64_t mask)
+{
+    uint64_t refused = 1u << REG_RAX | 1u << REG_RCX | 1u << REG_RSP;
+    if (td->params.config_flags & TD_FLAG_NO_RBP_MOD) {
+        refused |= 1u << REG_RBP;
+    }
+    return !(mask >> 32) && !(mask & refused);
+}
+
+static _Noreturn void vmcall(TdVcpu *vcpu, const uint64_t in[16])
+{
+    uint64_t mask = in[REG_RCX];
+    vcpu->exit = (TdExit){.kind = TD_EXIT_VMCALL, .status = VMX_EXIT_TDCALL, .mask = mask};
+    for (unsigned i = 0; i < 16; i++) {
+        vcpu->exit.regs[i] = mask >> i & 1 ? in[i] : 0;
+    }
+    vcpu->vmcall_mask = mask;
+    vcpu->vmcall_pending = true;
+    remember(vcpu, TDG_VP_VMCALL, in, TDX_SUCCESS);
+    cpu_leave(vcpu->cpu, CPU_EXIT_WORLD, true);
+}
+
+/* A service TD's or a partitioned TD's call in a TD that is neither. */
+static uint64_t no_such_vm(uint64_t operand)
+{
+    return TDX_OPERAND_INVALID | operand;
+}
+
+static uint64_t dispatch(TdVcpu *vcpu, uint64_t leaf, unsigned version)
+{
+    if (version > (leaf == TDG_VM_RD ? 1u : 0u)) {
+        return TDX_OPERAND_INVALID | TDX_OPERAND_RAX;
+    }
+    switch (leaf) {
+    case TDG_VP_INFO:
+        return tdcall_vp_info(vcpu);
+    case TDG_MR_RTMR_EXTEND:
+        return tdcall_rtmr_extend(vcpu);
+    case TDG_VP_VEINFO_GET:
+        return tdcall_veinfo_get(vcpu);
+    case TDG_MR_REPORT:
+        return tdcall_report(vcpu);
+    case TDG_VP_CPUIDVE_SET:
+        return tdcall_cpuidve_set(vcpu);
+    case TDG_MEM_PAGE_ACCEPT:
+        return tdcall_page_accept(vcpu);
+    case TDG_VM_RD:
+        return tdcall_vm_rd(vcpu, version);
+    case TDG_VM_WR:
+        return tdcall_vm_wr(vcpu);
+    case TDG_VP_RD:
+        return tdcall_vp_rd(vcpu);
+    case TDG_VP_WR:
+        return tdcall_vp_wr(vcpu);
+    case TDG_SYS_RD:
+        return tdcall_sys_rd(vcpu);
+    case TDG_SYS_RDALL:
+        return tdcall_sys_rdall(vcpu);
+    case TDG_MR_VERIFYREPORT:
+        return tdcall_verify_report(vcpu);
+    case TDG_MEM_PAGE_ATTR_RD:
+        return tdcall_page_attr_rd(vcpu);
+    case TDG_SERVTD_RD:
+    case TDG_SERVTD_WR: /* RCX: binding handle */
+    case TDG_VP_ENTER:
+    case TDG_VP_INVEPT:
+    case TDG_VP_INVVPID: /* RCX: number of an L2 VM */
+        return no_such_vm(TDX_OPERAND_RCX);
+    case TDG_MEM_PAGE_ATTR_WR: /* RDX: attributes for L2 VMs */
+        return no_such_vm(TDX_OPERAND_RDX);
+    default:
+        return TDX_OPERAND_INVALID | TDX_OPERAND_RAX;
+    }
+}
+
+void tdcall_execute(Cpu *cpu)
+{
+    TdVcpu *vcpu = vcpu_of(cpu);
+    uint64_t in[16], rax = cpu->regs[REG_RAX];
+    uint64_t leaf = rax & 0xffff, status;
+    if (!(cpu->mode & CPU_MODE_CS64) || cpu->cpl) {
+        cpu_raise(cpu, VEC_GP, 0);
+    }
+    memcpy(in, cpu->regs, sizeof(in));
+    if (rax >> 24) {
+        status = TDX_OPERAND_INVALID | TDX_OPERAND_RAX;
+    } else if (leaf == TDG_VP_VMCALL && !(rax >> 16)) {
+        if (vmcall_mask_valid(vcpu->td, in[REG_RCX])) {
+            vmcall(vcpu, in);
+        }
+        status = TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
+    } else {
+        status = dispatch(vcpu, leaf, (unsigned)(rax >> 16 & 0xff));
+    }
+    cpu->regs[REG_RAX] = status;
+    remember(vcpu, leaf, in, status);
+}

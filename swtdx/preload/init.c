@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the launcher handed over in the environment, and the process's one host. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "preload.h"
+
+KvmHost *preload_host;
+
+static Profile loaded_profile;
+static const Profile *profile; /* set once, before main() */
+static pthread_mutex_t host_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void say(const char *what, const char *detail)
+{
+    char text[512];
+    int n = snprintf(text, sizeof(text), "swtdx: %s%s%s\n", what, detail ? ": " : "", detail ? detail : "");
+    if (n > 0) {
+        syscall(SYS_write, 2, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
+    }
+}
+
+/* A blob in a file, or in an inherited descriptor ("fd:N"), which stays open for programs that this one starts. */
+static bool load_profile(const char *where)
+{
+    bool inherited = !strncmp(where, "fd:", 3);
+    long fd = inherited ? atoi(where + 3) : syscall(SYS_openat, AT_FDCWD, where, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0) {
+        return false;
+    }
+    long n = syscall(SYS_pread64, (int)fd, &loaded_profile, sizeof(loaded_profile), (off_t)0);
+    if (!inherited) {
+        syscall(SYS_close, (int)fd);
+    }
+    return n > 0 && profile_valid(&loaded_profile, (size_t)n);
+}
+
+__attribute__((constructor)) static void preload_init(void)
+{
+    const char *where = getenv("SWTDX_PROFILE");
+    if (!where || !*where || !strcmp(where, "builtin")) {
+        profile = profile_builtin();
+    } else if (load_profile(where)) {
+        profile = &loaded_profile;
+    } else {
+        say("cannot read the host profile of SWTDX_PROFILE; /dev/kvm will not open", where);
+    }
+}
+
+__attribute__((destructor)) static void preload_fini(void)
+{
+    if (preload_host) {
+        kvm_host_report(preload_host);
+    }
+}
+
+const Profile *preload_profile(void)
+{
+    return profile;
+}
+
+static void before_fork(void)
+{
+    kvm_host_before_fork(preload_host);
+}
+
+static void after_fork_parent(void)
+{
+    kvm_host_after_fork_parent(preload_host);
+}
+
+static void after_fork_child(void)
+{
+    kvm_host_after_fork_child(preload_host);
+}
+
+KvmHost *preload_make_host(void)
+{
+    pthread_mutex_lock(&host_lock);
+    if (!preload_host && profile) {
+        KvmHostOptions options = { .trace = getenv("SWTDX_TRACE"), .fault = getenv("SWTDX_FAULT"), .summary = getenv("SWTDX_SUMMARY") != NULL };
+        char error[256];
+        KvmHost *host = kvm_host_new(profile, &options, error, sizeof(error));
+        if (!host) {
+            say(error, NULL);
+        } else {
+            __atomic_store_n(&preload_host, host, __ATOMIC_RELEASE);
+            pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+            preload_watch_quit();
+        }
+    }
+    pthread_mutex_unlock(&host_lock);
+    return preload_host;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * libswtdx.so: stands in for /dev/kvm and the host's files in the process of an unmodified program. This directory
+ * holds the libc hooks alone; what they lead to is swtdx/host.
+ *
+ * The variables here are the process's own and unavoidable: a hook has no argument to carry a context in.
+ */
+#ifndef SWTDX_PRELOAD_H
+#define SWTDX_PRELOAD_H
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdbool.h>
+
+#include "../host/kvm/kvm.h"
+
+#define HOOK __attribute__((visibility("default")))
+
+/* The libc's own function of that name, looked up once. */
+#define REAL(name) \
+    ({ \
+        static __typeof__(&name) real_; \
+        __typeof__(&name) f_ = __atomic_load_n(&real_, __ATOMIC_RELAXED); \
+        if (!f_) { \
+            f_ = (__typeof__(&name))dlsym(RTLD_NEXT, #name); \
+            __atomic_store_n(&real_, f_, __ATOMIC_RELAXED); \
+        } \
+        f_; \
+    })
+
+/* NULL until the program opened /dev/kvm. */
+extern KvmHost *preload_host;
+/* The host, made at the first call; NULL: it cannot be (said on stderr), the caller answers EIO. */
+KvmHost *preload_make_host(void);
+/* The profile of this process: that of SWTDX_PROFILE, or the built-in one. NULL: not under `swtdx run`. */
+const Profile *preload_profile(void);
+/* signals.c: SIGQUIT's default action is preceded by a dump. */
+void preload_watch_quit(void);
+
+/* Is fd one of ours? */
+static inline bool preload_ours(int fd)
+{
+    KvmHost *host = __atomic_load_n(&preload_host, __ATOMIC_ACQUIRE);
+    return host && fd >= 0 && kvm_fd_ours(host, fd);
+}
+
+/* -errno to libc's way. */
+static inline long preload_result(long r)
+{
+    if (r < 0 && r > -4096) {
+        errno = (int)-r;
+        return -1;
+    }
+    return r;
+}
+
+#endif

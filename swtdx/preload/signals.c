@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Any delivered signal ends KVM_RUN with EINTR: every handler that the program installs runs behind one of ours, which
+ * makes the vCPU of that thread leave first.
+ */
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "preload.h"
+
+/* Not in the headers, or only under other feature macros. */
+typedef void (*SignalHandler)(int);
+SignalHandler bsd_signal(int signo, SignalHandler handler);
+SignalHandler ssignal(int signo, SignalHandler handler);
+SignalHandler sysv_signal(int signo, SignalHandler handler);
+SignalHandler __sysv_signal(int signo, SignalHandler handler);
+
+#define SIGNALS 65
+
+/* The program's handlers, by signal. A handler reads its entry at any time. */
+static struct {
+    _Atomic uintptr_t handler;
+    _Atomic int flags;
+} actions[SIGNALS];
+
+static void on_signal(int signo, siginfo_t *info, void *context)
+{
+    int saved = errno;
+    bool later = kvm_signal_arrived(signo, info);
+    if (signo == SIGQUIT && preload_host) {
+        kvm_host_request_dump(preload_host, false);
+    }
+    errno = saved;
+    uintptr_t handler = atomic_load(&actions[signo].handler);
+    if (later || !handler) {
+        return;
+    }
+    if (atomic_load(&actions[signo].flags) & SA_SIGINFO) {
+        ((void (*)(int, siginfo_t *, void *))handler)(signo, info, context);
+    } else {
+        ((SignalHandler)handler)(signo);
+    }
+}
+
+/* SIGQUIT nobody handles: the dump first, then the service thread sends it again, with its default action. */
+static void on_quit(int signo, siginfo_t *info, void *context)
+{
+    struct sigaction dfl;
+    memset(&dfl, 0, sizeof(dfl));
+    dfl.sa_handler = SIG_DFL;
+    int saved = errno;
+    kvm_signal_arrived(signo, info);
+    kvm_host_request_dump(preload_host, true);
+    REAL(sigaction)(SIGQUIT, &dfl, NULL);
+    errno = saved;
+}
+
+void preload_watch_quit(void)
+{
+    struct sigaction act;
+    if (REAL(sigaction)(SIGQUIT, NULL, &act) || (act.sa_flags & SA_SIGINFO) || act.sa_handler != SIG_DFL) {
+        return;
+    }
+    memset(&act, 0, sizeof(act));
+    act.sa_sigaction = on_quit;
+    act.sa_flags = SA_SIGINFO | SA_RESTART;
+    REAL(sigaction)(SIGQUIT, &act, NULL);
+}
+
+static bool wrappable(int signo)
+{
+    return signo >= 1 && signo < SIGNALS && signo != SIGKILL && signo != SIGSTOP;
+}
+
+/* What the program would see without us. */
+static void show_old(int signo, struct sigaction *old, uintptr_t handler, int flags)
+{
+    if (old->sa_sigaction == on_signal) {
+        old->sa_handler = (SignalHandler)handler;
+        old->sa_flags = (old->sa_flags & ~SA_SIGINFO) | (flags & SA_SIGINFO);
+    } else if (old->sa_sigaction == on_quit) {
+        old->sa_handler = SIG_DFL;
+        old->sa_flags = 0;
+    }
+}
+
+HOOK int sigaction(int signo, const struct sigaction *act, struct sigaction *old)
+{
+    if (!wrappable(signo)) {
+        return REAL(sigaction)(signo, act, old);
+    }
+    uintptr_t old_handler = atomic_load(&actions[signo].handler);
+    int old_flags = atomic_load(&actions[signo].flags), r;
+    if (act && act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN) {
+        struct sigaction wrapped = *act;
+        wrapped.sa_sigaction = on_signal;
+        wrapped.sa_flags |= SA_SIGINFO;
+        atomic_store(&actions[signo].flags, act->sa_flags);
+        atomic_store(&actions[signo].handler, (uintptr_t)act->sa_handler);
+        r = REAL(sigaction)(signo, &wrapped, old);
+        if (r) {
+            atomic_store(&actions[signo].flags, old_flags);
+            atomic_store(&actions[signo].handler, old_handler);
+        }
+    } else {
+        r = REAL(sigaction)(signo, act, old);
+    }
+    if (!r && old) {
+        show_old(signo, old, old_handler, old_flags);
+    }
+    return r;
+}
+
+static SignalHandler install(int signo, SignalHandler handler, int flags)
+{
+    struct sigaction act, old;
+    memset(&act, 0, sizeof(act));
+    act.sa_handler = handler;
+    act.sa_flags = flags;
+    if (!(flags & SA_RESETHAND)) {
+        sigaddset(&act.sa_mask, signo);
+    }
+    return sigaction(signo, &act, &old) ? SIG_ERR : old.sa_handler;
+}
+
+HOOK SignalHandler signal(int signo, SignalHandler handler)
+{
+    return install(signo, handler, SA_RESTART);
+}
+
+HOOK SignalHandler bsd_signal(int signo, SignalHandler handler)
+{
+    return install(signo, handler, SA_RESTART);
+}
+
+HOOK SignalHandler ssignal(int signo, SignalHandler handler)
+{
+    return install(signo, handler, SA_RESTART);
+}
+
+HOOK SignalHandler sysv_signal(int signo, SignalHandler handler)
+{
+    return install(signo, handler, (int)(SA_RESETHAND | SA_NODEFER));
+}
+
+HOOK SignalHandler __sysv_signal(int signo, SignalHandler handler)
+{
+    return install(signo, handler, (int)(SA_RESETHAND | SA_NODEFER));
+}

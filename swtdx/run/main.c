@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The launcher: sets the environment that loads libswtdx.so into a program, and becomes that program. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "run.h"
+
+#define EXIT_USAGE 2
+#define EXIT_CANNOT_RUN 126
+#define PROFILE_FD_FLOOR 700 /* out of the way of programs that count on low descriptor numbers */
+
+static const char general_help[] =
+    "usage: swtdx run [OPTIONS] -- PROGRAM [ARGS]   run PROGRAM on a software TDX host\n"
+    "       swtdx profiles [NAME]                   list the hosts that can be played, or show one\n"
+    "       swtdx --help | --version\n"
+    "\n"
+    "PROGRAM finds a /dev/kvm that offers TDX guests and executes them in software. Nothing is confidential:\n"
+    "the TD's memory is PROGRAM's.\n";
+
+static const char run_help[] =
+    "usage: swtdx run [OPTIONS] -- PROGRAM [ARGS]\n"
+    "\n"
+    "  --host PROFILE    the host to play: a name of 'swtdx profiles', or a JSON file (default: spr-1.5)\n"
+    "  --trace FILE      write ioctls, TDVMCALLs, TDCALLs, #VEs and EPT violations to FILE\n"
+    "  --summary         tell counters on stderr at the end\n"
+    "  --fault SPEC      NAME[:n]=ERRNO or NAME[:n]=0xSTATUS: the n-th (or every) call of NAME fails so. NAME: an ioctl\n"
+    "                    (KVM_CREATE_VM), a TDX command (KVM_TDX_INIT_VM), TDH_MNG_INIT, TDH_MEM_PAGE_ADD,\n"
+    "                    TDH_MR_FINALIZE, or open. May be given several times\n"
+    "  --help            this text\n";
+
+typedef struct RunOptions {
+    const char *host, *trace;
+    GString *faults;
+    bool summary;
+    char **program; /* argv of the program */
+} RunOptions;
+
+/* The library: in the build tree beside us, else where it is installed. */
+static char *find_library(void)
+{
+    g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
+    if (self) {
+        g_autofree char *dir = g_path_get_dirname(self);
+        static const char *const places[] = { "../preload/libswtdx.so", "swtdx/preload/libswtdx.so", "libswtdx.so", "../lib/swtdx/libswtdx.so",
+                                              "../lib/x86_64-linux-gnu/swtdx/libswtdx.so", "../lib64/swtdx/libswtdx.so" };
+        for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+            g_autofree char *path = g_build_filename(dir, places[i], NULL);
+            if (g_file_test(path, G_FILE_TEST_EXISTS)) {
+                return g_canonicalize_filename(path, NULL);
+            }
+        }
+    }
+    char *installed = g_build_filename(SWTDX_LIBDIR, "libswtdx.so", NULL);
+    if (!g_file_test(installed, G_FILE_TEST_EXISTS)) {
+        g_clear_pointer(&installed, g_free);
+    }
+    return installed;
+}
+
+/* Where profiles lie: beside the program in the build tree, and where they are installed. Free with g_strfreev(). */
+static char **profile_dirs(void)
+{
+    g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
+    char **dirs = g_new0(char *, 3);
+    dirs[0] = g_strdup(SWTDX_DATADIR "/profiles");
+    dirs[1] = self ? g_path_get_dirname(self) : NULL;
+    return dirs;
+}
+
+/* A name, or a file. */
+static bool load_profile(const char *name, Profile *profile, GError **error)
+{
+    g_autofree char *text = NULL;
+    if (!strcmp(name, profile_builtin()->name)) {
+        *profile = *profile_builtin();
+        return true;
+    }
+    if (strchr(name, '/') || g_str_has_suffix(name, ".json")) {
+        return g_file_get_contents(name, &text, NULL, error) && profile_from_json(text, profile, error);
+    }
+    g_auto(GStrv) dirs = profile_dirs();
+    for (char **dir = dirs; *dir; dir++) {
+        g_autofree char *path = g_strdup_printf("%s/%s.json", *dir, name);
+        if (g_file_get_contents(path, &text, NULL, NULL)) {
+            return profile_from_json(text, profile, error);
+        }
+    }
+    g_set_error(error, RUN_ERROR, 0, "no host profile '%s'; 'swtdx profiles' lists them", name);
+    return false;
+}
+
+/* Into an inherited memory file: the program's children have the same host. */
+static bool hand_over_profile(const Profile *profile, GError **error)
+{
+    int fd = memfd_create("swtdx-profile", 0);
+    if (fd < 0 || write(fd, profile, sizeof(*profile)) != (ssize_t)sizeof(*profile)) {
+        g_set_error(error, RUN_ERROR, 0, "cannot hand over the profile: %s", g_strerror(errno));
+        return false;
+    }
+    int high = fcntl(fd, F_DUPFD, PROFILE_FD_FLOOR);
+    if (high >= 0) {
+        close(fd);
+        fd = high;
+    }
+    g_autofree char *value = g_strdup_printf("fd:%d", fd);
+    g_setenv("SWTDX_PROFILE", value, true);
+    return true;
+}
+
+static bool set_environment(const RunOptions *options, GError **error)
+{
+    Profile profile;
+    g_autofree char *library = find_library();
+    if (!library) {
+        g_set_error(error, RUN_ERROR, 0, "libswtdx.so was not found in %s", SWTDX_LIBDIR);
+        return false;
+    }
+    if (!load_profile(options->host, &profile, error)) {
+        return false;
+    }
+    g_unsetenv("SWTDX_PROFILE");
+    if (memcmp(&profile, profile_builtin(), sizeof(profile)) && !hand_over_profile(&profile, error)) {
+        return false;
+    }
+    const char *others = g_getenv("LD_PRELOAD");
+    g_autofree char *preload = others && *others ? g_strdup_printf("%s:%s", library, others) : g_strdup(library);
+    g_setenv("LD_PRELOAD", preload, true);
+    if (options->trace) {
+        g_autofree char *path = g_canonicalize_filename(options->trace, NULL);
+        g_setenv("SWTDX_TRACE", path, true);
+    }
+    if (options->faults->len) {
+        g_setenv("SWTDX_FAULT", options->faults->str, true);
+    }
+    if (options->summary) {
+        g_setenv("SWTDX_SUMMARY", "1", true);
+    }
+    return true;
+}
+
+static int complain(const char *text)
+{
+    fprintf(stderr, "swtdx: %s\n", text);
+    return EXIT_USAGE;
+}
+
+/* Value of an option at argv[*i]: "--name VALUE" or "--name=VALUE". */
+static bool option_value(char **argv, int *i, const char *name, const char **value)
+{
+    size_t n = strlen(name);
+    if (!strncmp(argv[*i], name, n) && argv[*i][n] == '=') {
+        *value = argv[*i] + n + 1;
+        return true;
+    }
+    if (!strcmp(argv[*i], name)) {
+        *value = argv[*i + 1] ? argv[++*i] : NULL;
+        return true;
+    }
+    return false;
+}
+
+/* -1: go on; else the exit status. */
+static int parse_run(char **argv, RunOptions *options)
+{
+    int i;
+    for (i = 0; argv[i] && argv[i][0] == '-'; i++) {
+        const char *value = "";
+        if (!strcmp(argv[i], "--")) {
+            i++;
+            break;
+        } else if (!strcmp(argv[i], "--help")) {
+            fputs(run_help, stdout);
+            return 0;
+        } else if (!strcmp(argv[i], "--summary")) {
+            options->summary = true;
+        } else if (!strcmp(argv[i], "--deterministic")) {
+            return complain("--deterministic is not built in this version: TDs run in real time only");
+        } else if (option_value(argv, &i, "--host", &value)) {
+            options->host = value;
+        } else if (option_value(argv, &i, "--trace", &value)) {
+            options->trace = value;
+        } else if (option_value(argv, &i, "--fault", &value)) {
+            if (value) {
+                g_string_append_printf(options->faults, "%s%s", options->faults->len ? "," : "", value);
+            }
+        } else {
+            g_autofree char *text = g_strdup_printf("unknown option '%s'; see 'swtdx run --help'", argv[i]);
+            return complain(text);
+        }
+        if (!value) {
+            return complain("an option lacks its value; see 'swtdx run --help'");
+        }
+    }
+    if (!argv[i]) {
+        return complain("no program given; see 'swtdx run --help'");
+    }
+    options->program = &argv[i];
+    return -1;
+}
+
+static int command_run(char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    RunOptions options = { .host = profile_builtin()->name, .faults = g_string_new(NULL) };
+    int status = parse_run(argv, &options);
+    if (status >= 0) {
+        g_string_free(options.faults, true);
+        return status;
+    }
+    g_autofree char *path = g_find_program_in_path(options.program[0]);
+    if (!path) {
+        fprintf(stderr, "swtdx: %s: no such program\n", options.program[0]);
+        status = 127;
+    } else if (!program_check(path, &error) || !set_environment(&options, &error)) {
+        fprintf(stderr, "swtdx: %s\n", error->message);
+        status = EXIT_CANNOT_RUN;
+    }
+    g_string_free(options.faults, true);
+    if (status >= 0) {
+        return status;
+    }
+    fprintf(stderr, "swtdx: software TDX host %s; TDs run here without any confidentiality\n", options.host);
+    execv(path, options.program);
+    fprintf(stderr, "swtdx: %s: %s\n", path, g_strerror(errno));
+    return EXIT_CANNOT_RUN;
+}
+
+static void list_directory(const char *dir, GHashTable *seen)
+{
+    g_autoptr(GDir) entries = g_dir_open(dir, 0, NULL);
+    const char *entry;
+    while (entries && (entry = g_dir_read_name(entries))) {
+        Profile profile;
+        g_autofree char *path = g_build_filename(dir, entry, NULL), *text = NULL;
+        if (!g_str_has_suffix(entry, ".json") || !g_file_get_contents(path, &text, NULL, NULL)) {
+            continue;
+        }
+        g_autoptr(GError) error = NULL;
+        if (!profile_from_json(text, &profile, &error)) {
+            fprintf(stderr, "swtdx: %s: %s\n", path, error->message);
+        } else if (g_hash_table_add(seen, g_strdup(profile.name))) {
+            printf("%-12s %s\n", profile.name, profile.description);
+        }
+    }
+}
+
+static int command_profiles(char **argv)
+{
+    if (argv[0] && argv[1]) {
+        return complain("'profiles' takes one name at most");
+    }
+    if (argv[0]) {
+        Profile profile;
+        g_autoptr(GError) error = NULL;
+        if (!load_profile(argv[0], &profile, &error)) {
+            fprintf(stderr, "swtdx: %s\n", error->message);
+            return 1;
+        }
+        profile_print(&profile, stdout);
+        return 0;
+    }
+    GHashTable *seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_hash_table_add(seen, g_strdup(profile_builtin()->name));
+    printf("%-12s %s (default)\n", profile_builtin()->name, profile_builtin()->description);
+    g_auto(GStrv) dirs = profile_dirs();
+    for (char **dir = dirs; *dir; dir++) {
+        list_directory(*dir, seen);
+    }
+    g_hash_table_destroy(seen);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fputs(general_help, stderr);
+        return EXIT_USAGE;
+    }
+    if (!strcmp(argv[1], "run")) {
+        return command_run(argv + 2);
+    }
+    if (!strcmp(argv[1], "profiles")) {
+        return command_profiles(argv + 2);
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
+        fputs(general_help, stdout);
+        return 0;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        printf("swtdx %s\n", SWTDX_VERSION);
+        return 0;
+    }
+    g_autofree char *text = g_strdup_printf("unknown command '%s'; see 'swtdx --help'", argv[1]);
+    return complain(text);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Recognises programs that LD_PRELOAD cannot reach (ELF: System V ABI, gABI chapter 5; ld.so(8), secure execution). */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "run.h"
+
+static bool refuse(GError **error, const char *path, const char *why)
+{
+    g_set_error(error, RUN_ERROR, 0, "%s: %s", path, why);
+    return false;
+}
+
+/* Does it name a dynamic loader? */
+static bool has_interpreter(int fd, const Elf64_Ehdr *header)
+{
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        Elf64_Phdr segment;
+        off_t at = (off_t)(header->e_phoff + (uint64_t)i * sizeof(segment));
+        if (pread(fd, &segment, sizeof(segment), at) != sizeof(segment)) {
+            return false;
+        }
+        if (segment.p_type == PT_INTERP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool program_check(const char *path, GError **error)
+{
+    struct stat st;
+    Elf64_Ehdr header;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == EACCES ? true : refuse(error, path, g_strerror(errno)); /* executable but not readable: exec will tell */
+    }
+    bool ok = true;
+    if (fstat(fd, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID)) && geteuid() != 0) {
+        ok = refuse(error, path, "changes its user or group (setuid, setgid): the loader ignores LD_PRELOAD for such programs");
+    } else if (geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0) {
+        ok = refuse(error, path, "has file capabilities: the loader ignores LD_PRELOAD for such programs");
+    } else if (pread(fd, &header, sizeof(header), 0) == sizeof(header) && !memcmp(header.e_ident, ELFMAG, SELFMAG)) {
+        if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64) {
+            ok = refuse(error, path, "is not an x86-64 program");
+        } else if (header.e_phentsize != sizeof(Elf64_Phdr) || !has_interpreter(fd, &header)) {
+            ok = refuse(error, path, "is statically linked: swtdx reaches programs through the dynamic loader only");
+        }
+    }
+    close(fd);
+    return ok; /* scripts: their interpreter is found by the kernel, and inherits the environment */
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Logging by item, and the program's messages on stderr. */
+#include "system/core/log.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "util/error.h"
+
+static const struct {
+    unsigned bit;
+    const char *name, *help;
+} items[] = {
+    { LOG_TDX, "tdx", "each step of a TD's launch, its sections and MRTD, TDVMCALLs that matter" },
+    { LOG_GUEST_ERRORS, "guest_errors", "what the guest does wrong" },
+    { LOG_UNIMP, "unimp", "registers and ports that no device claims" },
+};
+
+/* The process's one log: written before any thread exists. */
+static struct {
+    unsigned on;
+    FILE *file;
+    char *program;
+} state;
+
+char *log_help(void)
+{
+    GString *text = g_string_new("Log items (comma separated):\n");
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(items); i++) {
+        g_string_append_printf(text, "%-15s %s\n", items[i].name, items[i].help);
+    }
+    return g_string_free(text, FALSE);
+}
+
+static bool set_one(const char *name, GError **errp)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(items); i++) {
+        if (!strcmp(name, items[i].name)) {
+            state.on |= items[i].bit;
+            return true;
+        }
+    }
+    error_set(errp, "unknown log item '%s'", name);
+    error_hint(errp, "Known items: tdx, guest_errors, unimp; see -d help");
+    return false;
+}
+
+bool log_set(const char *text, const char *file, GError **errp)
+{
+    g_auto(GStrv) names = g_strsplit(text, ",", -1);
+
+    for (char **name = names; *name; name++) {
+        if (!set_one(*name, errp)) {
+            return false;
+        }
+    }
+    if (file) {
+        state.file = fopen(file, "ae");
+        if (!state.file) {
+            return error_set(errp, "cannot open log file '%s': %s", file, g_strerror(errno));
+        }
+        setvbuf(state.file, NULL, _IOLBF, 0);
+    }
+    return true;
+}
+
+bool log_on(unsigned item)
+{
+    return state.on & item;
+}
+
+void log_item(unsigned item, const char *format, ...)
+{
+    if (!log_on(item)) {
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    fprintf(state.file ? state.file : stderr, "%s\n", text);
+}
+
+void report_program(const char *argv0)
+{
+    g_free(state.program);
+    state.program = g_path_get_basename(argv0);
+}
+
+static void report(const char *location, const char *kind, const char *text)
+{
+    fprintf(stderr, "%s: %s%s%s%s\n", state.program ? state.program : "qemu-system-x86_64", location ? location : "",
+            location ? ": " : "", kind, text);
+}
+
+void report_error(const char *location, const char *text)
+{
+    report(location, "", text);
+}
+
+void report_warning(const char *text)
+{
+    report(NULL, "warning: ", text);
+}
+
+void report_info(const char *text)
+{
+    report(NULL, "info: ", text);
+}

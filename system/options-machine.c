@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* -machine, -accel, -smp, -m, and what holds between options. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "system/core/log.h"
+#include "system/options.h"
+#include "util/error.h"
+#include "util/keyval.h"
+#include "util/units.h"
+
+#define Q35_NAME "pc-q35-11.1"
+#define Q35_MAX_CPUS 4096
+#define DEFAULT_RAM (128 * MiB)
+
+/* Properties of -machine and what they take; '-' and '_' are alike in their names. */
+static const char *const machine_properties[] = {
+    "accel", "confidential-guest-support", "firmware", "hpet", "i8042", "kernel-irqchip", "memory-encryption", "pic", "pit",
+    "sata", "smbus", "smm", "type", "usb", "vmport", NULL
+};
+
+char *machine_help(void)
+{
+    return g_strdup_printf("Supported machines are:\n%-20s %s (alias of " Q35_NAME ")\n%-20s %s (default)\n",
+                           "q35", "Standard PC (Q35 + ICH9, 2009)", Q35_NAME, "Standard PC (Q35 + ICH9, 2009)");
+}
+
+static bool set_machine_type(MachineConfig *config, const char *name, GError **errp)
+{
+    if (strcmp(name, "q35") && strcmp(name, Q35_NAME)) {
+        error_set(errp, "unsupported machine type: \"%s\"", name);
+        error_hint(errp, "Use -machine help to list supported machines");
+        return false;
+    }
+    g_free(config->machine);
+    config->machine = g_strdup(Q35_NAME);
+    return true;
+}
+
+static bool set_kernel_irqchip(MachineConfig *config, const char *value, GError **errp)
+{
+    static const char *const values[] = { "on", "off", "split", NULL };
+
+    if (!g_strv_contains(values, value)) {
+        return error_set(errp, "Parameter 'kernel-irqchip' does not accept value '%s': use on, off or split", value);
+    }
+    g_free(config->kernel_irqchip);
+    config->kernel_irqchip = g_strdup(value);
+    return true;
+}
+
+static bool set_tristate(Tristate *where, const char *key, const char *value, GError **errp)
+{
+    bool on;
+
+    if (!strcmp(value, "auto")) {
+        *where = AUTO;
+        return true;
+    }
+    if (!keyval_bool(key, value, &on, NULL)) {
+        return error_set(errp, "Parameter '%s' does not accept value '%s': use on, off or auto", key, value);
+    }
+    *where = on ? ON : OFF;
+    return true;
+}
+
+static bool unknown_machine_property(const char *key, GError **errp)
+{
+    const char *near = nearest_name(key, machine_properties);
+
+    error_set(errp, "Property '" Q35_NAME "-machine.%s' not found", key);
+    if (!strcmp(key, "kvm-type")) {
+        error_hint(errp, "A TD is asked for by -object tdx-guest,id=tdx0 and -machine confidential-guest-support=tdx0");
+    } else if (near) {
+        error_hint(errp, "Did you mean '%s'?", near);
+    }
+    return false;
+}
+
+static bool set_machine_property(MachineConfig *config, const char *key, const char *value, GError **errp)
+{
+    bool on;
+
+    if (!strcmp(key, "type")) {
+        return set_machine_type(config, value, errp);
+    }
+    if (!strcmp(key, "accel")) {
+        return option_accel(config, value, errp);
+    }
+    if (!strcmp(key, "kernel-irqchip")) {
+        return set_kernel_irqchip(config, value, errp);
+    }
+    if (!strcmp(key, "confidential-guest-support") || !strcmp(key, "memory-encryption")) {
+        g_free(config->confidential_guest_id);
+        config->confidential_guest_id = g_strdup(value);
+        return true;
+    }
+    if (!strcmp(key, "firmware")) {
+        g_free(config->bios);
+        config->bios = g_strdup(value);
+        return true;
+    }
+    if (!strcmp(key, "smm")) {
+        return set_tristate(&config->smm, key, value, errp);
+    }
+    if (!strcmp(key, "pic")) {
+        return set_tristate(&config->pic, key, value, errp);
+    }
+    if (!g_strv_contains(machine_properties, key)) {
+        return unknown_machine_property(key, errp);
+    }
+    /* The remaining ones name devices that this machine does not have: off and auto say what is so. */
+    if (!strcmp(value, "auto")) {
+        return true;
+    }
+    if (!keyval_bool(key, value, &on, errp)) {
+        return false;
+    }
+    if (on) {
+        error_set(errp, "'%s=on': this machine has no such device", key);
+        error_hint(errp, "Leave '%s' out, or set it to off", key);
+        return false;
+    }
+    return true;
+}
+
+bool option_machine(MachineConfig *config, const char *text, GError **errp)
+{
+    g_autoptr(KeyVal) kv = keyval_parse(text, "type", errp);
+
+    if (!kv) {
+        return false;
+    }
+    for (unsigned i = 0; i < kv->pairs->len; i++) {
+        KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
+        g_autofree char *key = g_strdelimit(g_strdup(pair->key), "_", '-');
+        if (!set_machine_property(config, key, pair->value, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool option_accel(MachineConfig *config, const char *text, GError **errp)
+{
+    g_autoptr(KeyVal) kv = keyval_parse(text, "accel", errp);
+
+    if (!kv) {
+        return false;
+    }
+    for (unsigned i = 0; i < kv->pairs->len; i++) {
+        KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
+        g_autofree char *key = g_strdelimit(g_strdup(pair->key), "_", '-');
+
+        if (!strcmp(key, "kernel-irqchip")) {
+            if (!set_kernel_irqchip(config, pair->value, errp)) {
+                return false;
+            }
+        } else if (strcmp(key, "accel")) {
+            return error_set(errp, "Property 'kvm-accel.%s' not found", key);
+        } else if (strcmp(pair->value, "kvm")) {
+            error_set(errp, "invalid accelerator %s", pair->value);
+            error_hint(errp, "Use -accel kvm; on a machine without TDX run the whole command under 'swtdx run --'");
+            return false;
+        } else {
+            g_free(config->accel);
+            config->accel = g_strdup("kvm");
+        }
+    }
+    return true;
+}
+
+static bool parse_count(const char *key, const char *value, unsigned *count, GError **errp)
+{
+    char *end;
+
+    errno = 0;
+    unsigned long n = strtoul(value, &end, 10);
+    if (!g_ascii_isdigit(value[0]) || *end || errno || n > 65535) {
+        return error_set(errp, "Parameter '%s' expects a number from 1 to 65535, not '%s'", key, value);
+    }
+    if (n == 0) {
+        return error_set(errp, "Invalid CPU topology: CPU topology parameters must be greater than zero");
+    }
+    *count = n;
+    return true;
+}
+
+bool option_smp(MachineConfig *config, const char *text, GError **errp)
+{
+    g_autoptr(KeyVal) kv = keyval_parse(text, "cpus", errp);
+    CpuTopology topology = { 0 };
+    const struct {
+        const char *key;
+        unsigned *count;
+    } keys[] = {
+        { "cpus", &topology.cpus }, { "maxcpus", &topology.max_cpus }, { "sockets", &topology.sockets },
+        { "dies", &topology.dies }, { "modules", &topology.modules }, { "cores", &topology.cores },
+        { "threads", &topology.threads },
+    };
+
+    if (!kv) {
+        return false;
+    }
+    for (unsigned i = 0; i < kv->pairs->len; i++) {
+        KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
+        unsigned k = 0;
+        while (k < G_N_ELEMENTS(keys) && strcmp(keys[k].key, pair->key)) {
+            k++;
+        }
+        if (k == G_N_ELEMENTS(keys)) {
+            return error_set(errp, "Invalid parameter '%s': -smp takes cpus, maxcpus, sockets, dies, modules, cores, threads",
+                             pair->key);
+        }
+        if (!parse_count(pair->key, pair->value, keys[k].count, errp)) {
+            return false;
+        }
+    }
+    config->topology = topology;
+    return true;
+}
+
+bool option_memory(MachineConfig *config, const char *text, GError **errp)
+{
+    g_autoptr(KeyVal) kv = keyval_parse(text, "size", errp);
+
+    if (!kv) {
+        return false;
+    }
+    for (unsigned i = 0; i < kv->pairs->len; i++) {
+        KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
+        if (strcmp(pair->key, "size")) {
+            error_set(errp, "Invalid parameter '%s'", pair->key);
+            error_hint(errp, "-m takes size= only: a TD's memory cannot be grown");
+            return false;
+        }
+        if (!parse_size(pair->value, MiB, &config->ram_size)) {
+            error_set(errp, "Parameter 'size' expects a non-negative number below 2^64");
+            error_hint(errp, "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
+                             "and exabytes, respectively.");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool link_guest(MachineConfig *config, GError **errp)
+{
+    const char *id = config->confidential_guest_id;
+
+    for (unsigned i = 0; id && i < config->guests->len; i++) {
+        const TdxGuestConfig *guest = g_ptr_array_index(config->guests, i);
+        if (!strcmp(guest->id, id)) {
+            config->guest = guest;
+        }
+    }
+    if (id && !config->guest) {
+        error_set(errp, "Device '%s' not found", id);
+        error_hint(errp, "-machine confidential-guest-support= takes the id of an -object tdx-guest");
+        return false;
+    }
+    return true;
+}
+
+/* What a TD cannot have, each with what to use instead. */
+static bool check_guest(const MachineConfig *config, GError **errp)
+{
+    if (config->kernel_irqchip && strcmp(config->kernel_irqchip, "split")) {
+        error_set(errp, "TDX VM requires kernel_irqchip to be split, not '%s'", config->kernel_irqchip);
+        error_hint(errp, "Leave kernel-irqchip out (split is then chosen), or use kernel-irqchip=split");
+        return false;
+    }
+    if (config->smm == ON) {
+        error_set(errp, "TDX VM doesn't support SMM");
+        error_hint(errp, "Leave smm out, or use smm=off, with firmware built without SMM");
+        return false;
+    }
+    if (config->pic == ON) {
+        error_set(errp, "TDX VM doesn't support PIC");
+        error_hint(errp, "Leave pic out, or use pic=off: a TD's interrupts come through its x2APIC");
+        return false;
+    }
+    return true;
+}
+
+static bool check_ordinary(GError **errp)
+{
+    error_set(errp, "this machine starts TDs only so far, and none was asked for");
+    error_hint(errp, "Add -object tdx-guest,id=tdx0 -machine q35,confidential-guest-support=tdx0");
+    return false;
+}
+
+static void default_serial(MachineConfig *config)
+{
+    if (config->serial[0] || (config->nodefaults && !config->nographic)) {
+        return;
+    }
+    config->serial[0] = g_strdup(config->nographic ? "mon:stdio" : "null");
+}
+
+bool machine_config_complete(MachineConfig *config, GError **errp)
+{
+    if (!config->machine) {
+        config->machine = g_strdup(Q35_NAME);
+    }
+    if (config->ram_size == 0) {
+        config->ram_size = DEFAULT_RAM;
+    }
+    if (config->ram_size % 4096) {
+        return error_set(errp, "RAM size %" G_GUINT64_FORMAT " is not a multiple of 4096 bytes", config->ram_size);
+    }
+    if (!cpu_topology_complete(&config->topology, errp)) {
+        return false;
+    }
+    if (config->topology.max_cpus > Q35_MAX_CPUS) {
+        return error_set(errp, "Invalid SMP CPUs %u. The max CPUs supported by machine '" Q35_NAME "' is %d",
+                         config->topology.max_cpus, Q35_MAX_CPUS);
+    }
+    default_serial(config);
+    if (!link_guest(config, errp)) {
+        return false;
+    }
+    if (!config->guest) {
+        return check_ordinary(errp);
+    }
+    if (!check_guest(config, errp)) {
+        return false;
+    }
+    if (!config->cpu) {
+        config->cpu = cpu_model_parse("host", errp);
+    }
+    if (config->cpu && !config->bios) {
+        error_set(errp, "a TD needs firmware, and no -bios was given");
+        error_hint(errp, "Use -bios with a TDVF image, for example /usr/share/ovmf/OVMF.fd of Debian's package ovmf");
+        return false;
+    }
+    return config->cpu;
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command line: a table of options, and one function each for what needs more than a line. */
+#include "system/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config-host.h"
+#include "system/core/log.h"
+#include "util/error.h"
+#include "util/keyval.h"
+
+typedef bool (*OptionFn)(MachineConfig *config, const char *argument, GError **errp);
+
+typedef struct Option {
+    const char *name;
+    const char *argument; /* as -help shows it; NULL = takes none */
+    OptionFn set;
+    const char *help;
+} Option;
+
+static bool set_string(char **where, const char *value)
+{
+    g_free(*where);
+    *where = g_strdup(value);
+    return true;
+}
+
+static bool option_cpu(MachineConfig *config, const char *text, GError **errp)
+{
+    CpuModelRequest *request = cpu_model_parse(text, errp);
+
+    if (!request) {
+        return false;
+    }
+    cpu_model_free(config->cpu);
+    config->cpu = request;
+    return true;
+}
+
+static bool option_bios(MachineConfig *config, const char *text, GError **errp)
+{
+    return set_string(&config->bios, text);
+}
+
+static bool option_serial(MachineConfig *config, const char *text, GError **errp)
+{
+    for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
+        if (!config->serial[i]) {
+            return set_string(&config->serial[i], text);
+        }
+    }
+    return error_set(errp, "too many serial ports: the machine has %d", MAX_SERIAL_PORTS);
+}
+
+static bool option_monitor(MachineConfig *config, const char *text, GError **errp)
+{
+    if (strcmp(text, "none")) {
+        error_set(errp, "this build has no monitor yet: '%s' cannot be one", text);
+        error_hint(errp, "Use -monitor none");
+        return false;
+    }
+    return true;
+}
+
+static bool option_none_only(MachineConfig *config, const char *text, GError **errp)
+{
+    if (strcmp(text, "none")) {
+        return error_set(errp, "'%s' is not available: this machine has a serial console only; use 'none'", text);
+    }
+    return true;
+}
+
+static bool option_enable_kvm(MachineConfig *config, const char *text, GError **errp)
+{
+    return set_string(&config->accel, "kvm");
+}
+
+static bool option_nographic(MachineConfig *config, const char *text, GError **errp)
+{
+    config->nographic = true;
+    return true;
+}
+
+static bool option_nodefaults(MachineConfig *config, const char *text, GError **errp)
+{
+    config->nodefaults = true;
+    return true;
+}
+
+static bool option_no_user_config(MachineConfig *config, const char *text, GError **errp)
+{
+    return true; /* no configuration file is ever read */
+}
+
+static bool option_no_reboot(MachineConfig *config, const char *text, GError **errp)
+{
+    config->no_reboot = true;
+    return true;
+}
+
+static bool option_log(MachineConfig *config, const char *text, GError **errp)
+{
+    return set_string(&config->log_items, text);
+}
+
+static bool option_log_file(MachineConfig *config, const char *text, GError **errp)
+{
+    return set_string(&config->log_file, text);
+}
+
+static const Option options[] = {
+    { "object", "TYPE[,PROP=VALUE,...]", option_object, "create an object; tdx-guest makes the machine a TD" },
+    { "machine", "[type=]NAME[,PROP=VALUE,...]", option_machine, "select the machine (q35) and its properties" },
+    { "M", "NAME[,...]", option_machine, "same as -machine" },
+    { "accel", "[accel=]NAME[,PROP=VALUE,...]", option_accel, "select the accelerator (kvm)" },
+    { "enable-kvm", NULL, option_enable_kvm, "same as -accel kvm" },
+    { "cpu", "MODEL[,+FEATURE,-FEATURE,...]", option_cpu, "select the CPU (host)" },
+    { "smp", "[cpus=]N[,sockets=N,cores=N,threads=N,...]", option_smp, "set the number of vCPUs and their topology" },
+    { "m", "[size=]MEGS", option_memory, "set the size of RAM (default 128 MiB)" },
+    { "bios", "FILE", option_bios, "firmware; for a TD a TDVF image" },
+    { "serial", "DEV", option_serial, "serial port: stdio, mon:stdio, file:PATH, null, none" },
+    { "monitor", "DEV", option_monitor, "monitor: none" },
+    { "display", "TYPE", option_none_only, "display: none" },
+    { "vga", "TYPE", option_none_only, "graphics card: none" },
+    { "nographic", NULL, option_nographic, "no display; the serial port on this terminal (C-a x ends, C-a h helps)" },
+    { "nodefaults", NULL, option_nodefaults, "no default devices" },
+    { "no-user-config", NULL, option_no_user_config, "read no configuration files (none are read)" },
+    { "no-reboot", NULL, option_no_reboot, "exit instead of rebooting" },
+    { "d", "ITEM[,...]", option_log, "log: tdx, guest_errors, unimp (-d help)" },
+    { "D", "FILE", option_log_file, "write the log to FILE" },
+};
+
+static void print_version(void)
+{
+    printf("QEMU emulator version %s (%s, TDX guests: yes)\n", QEMU_INTERFACE_VERSION, PACKAGE);
+    printf("An independent program with QEMU's interface; GPL-2.0-or-later\n");
+}
+
+static void print_help(const char *program)
+{
+    print_version();
+    printf("usage: %s [options]\n\n", program);
+    for (unsigned i = 0; i < G_N_ELEMENTS(options); i++) {
+        const Option *o = &options[i];
+        g_autofree char *head = g_strdup_printf("-%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+        printf("%-52s %s\n", head, o->help);
+    }
+    printf("%-52s %s\n%-52s %s\n\n", "-h, -help", "this text", "-version", "the version");
+    printf("A TD:\n  %s -accel kvm -cpu host -m 2G -object tdx-guest,id=tdx0 \\\n"
+           "      -machine q35,confidential-guest-support=tdx0 -bios /usr/share/ovmf/OVMF.fd -nographic\n", program);
+}
+
+static bool is_help(const char *text)
+{
+    return !strcmp(text, "help") || !strcmp(text, "?");
+}
+
+/* -machine help and the like. */
+static bool print_option_help(const Option *option, const char *argument)
+{
+    g_autofree char *text = NULL;
+
+    if (!strcmp(option->name, "object") && g_str_has_prefix(argument, "tdx-guest,") && is_help(argument + 10)) {
+        text = tdx_guest_help();
+    } else if (!is_help(argument)) {
+        return false;
+    } else if (option->set == option_machine) {
+        text = machine_help();
+    } else if (option->set == option_object) {
+        text = object_help();
+    } else if (option->set == option_cpu) {
+        text = cpu_model_help();
+    } else if (option->set == option_accel) {
+        text = g_strdup("Accelerators supported in QEMU binary:\nkvm\n");
+    } else if (option->set == option_log) {
+        text = log_help();
+    } else {
+        return false;
+    }
+    fputs(text, stdout);
+    return true;
+}
+
+static const Option *find_option(const char *name)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(options); i++) {
+        if (!strcmp(options[i].name, name)) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+static void report_unknown(const char *typed, const char *name)
+{
+    const char *names[G_N_ELEMENTS(options) + 1] = { NULL };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(options); i++) {
+        names[i] = options[i].name;
+    }
+    const char *near = nearest_name(name, names);
+    g_autofree char *text = near ? g_strdup_printf("invalid option\nDid you mean -%s? See -help", near)
+                                 : g_strdup("invalid option\nSee -help");
+    report_error(typed, text);
+}
+
+/* One option at argv[*i]; *i moves to its last word. */
+static OptionsResult parse_one(int argc, char **argv, int *i, MachineConfig *config)
+{
+    const char *typed = argv[*i];
+    const char *name = typed + (g_str_has_prefix(typed, "--") ? 2 : 1);
+    const char *argument = NULL;
+    g_autoptr(GError) err = NULL;
+
+    if (typed[0] != '-' || typed[1] == '\0') {
+        report_error(typed, "disk images are not supported by this machine yet");
+        return OPTIONS_ERROR;
+    }
+    if (!strcmp(name, "h") || !strcmp(name, "help")) {
+        print_help(argv[0]);
+        return OPTIONS_DONE;
+    }
+    if (!strcmp(name, "version")) {
+        print_version();
+        return OPTIONS_DONE;
+    }
+    const Option *option = find_option(name);
+    if (!option) {
+        report_unknown(typed, name);
+        return OPTIONS_ERROR;
+    }
+    if (option->argument) {
+        if (*i + 1 >= argc) {
+            report_error(typed, "requires an argument");
+            return OPTIONS_ERROR;
+        }
+        argument = argv[++*i];
+        if (print_option_help(option, argument)) {
+            return OPTIONS_DONE;
+        }
+    }
+    if (!option->set(config, argument, &err)) {
+        g_autofree char *location = argument ? g_strdup_printf("%s %s", typed, argument) : g_strdup(typed);
+        report_error(location, err->message);
+        return OPTIONS_ERROR;
+    }
+    return OPTIONS_RUN;
+}
+
+OptionsResult options_parse(int argc, char **argv, MachineConfig **result)
+{
+    g_autoptr(MachineConfig) config = g_new0(MachineConfig, 1);
+    g_autoptr(GError) err = NULL;
+
+    config->guests = g_ptr_array_new_with_free_func((GDestroyNotify)tdx_guest_config_free);
+    for (int i = 1; i < argc; i++) {
+        OptionsResult r = parse_one(argc, argv, &i, config);
+        if (r != OPTIONS_RUN) {
+            return r;
+        }
+    }
+    if (!machine_config_complete(config, &err)) {
+        report_error(NULL, err->message);
+        return OPTIONS_ERROR;
+    }
+    *result = g_steal_pointer(&config);
+    return OPTIONS_RUN;
+}
+
+void machine_config_free(MachineConfig *config)
+{
+    if (!config) {
+        return;
+    }
+    g_free(config->machine);
+    g_free(config->confidential_guest_id);
+    g_free(config->kernel_irqchip);
+    g_free(config->accel);
+    cpu_model_free(config->cpu);
+    g_free(config->bios);
+    for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
+        g_free(config->serial[i]);
+    }
+    g_free(config->log_items);
+    g_free(config->log_file);
+    g_ptr_array_unref(config->guests);
+    g_free(config);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The machine's start-up list, its run and its end. */
+#include "system/vm.h"
+
+#include "accel/kvm/kvm.h"
+#include "chardev/chardev.h"
+#include "hw/i386/q35.h"
+#include "system/core/log.h"
+#include "system/firmware.h"
+#include "system/runstate.h"
+#include "target/i386/kvm/tdx.h"
+#include "util/error.h"
+
+struct Vm {
+    const MachineConfig *config;
+    RunState *runstate;
+    GBytes *firmware;
+    char *firmware_path;
+    Chardev *serial[MAX_SERIAL_PORTS];
+    Q35Machine *machine;
+    Kvm *kvm;
+    TdxCapabilities *caps;
+    TdxPlan *plan;
+    TdxTd *td;
+};
+
+static void quit_from_terminal(void *opaque)
+{
+    Vm *vm = opaque;
+
+    runstate_port()->shutdown(vm->runstate, SHUTDOWN_HOST_UI);
+}
+
+static bool open_chardevs(Vm *vm, GError **errp)
+{
+    for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
+        const char *spec = vm->config->serial[i];
+        g_autoptr(GError) err = NULL;
+
+        if (!spec) {
+            continue;
+        }
+        vm->serial[i] = chardev_open(spec, vm->config->nographic || g_str_has_prefix(spec, "mon:"), quit_from_terminal, vm, &err);
+        if (err) {
+            return error_set(errp, "-serial %s: %s", spec, err->message);
+        }
+    }
+    return true;
+}
+
+static bool make_machine(Vm *vm, GError **errp)
+{
+    Q35Config q35 = {
+        .ram_size = vm->config->ram_size,
+        .firmware = firmware_bytes(vm->firmware),
+        .num_cpus = vm->config->topology.cpus,
+        .runstate = runstate_port(),
+        .runstate_opaque = vm->runstate,
+    };
+
+    for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
+        q35.serial[i] = vm->serial[i];
+    }
+    vm->machine = q35_new(&q35, errp);
+    return vm->machine;
+}
+
+/* Decides everything about the TD from values; prints what the user asked to see. */
+static bool make_plan(Vm *vm, GError **errp)
+{
+    TdxPlanInput input = {
+        .guest = vm->config->guest,
+        .cpu = vm->config->cpu,
+        .topology = &vm->config->topology,
+        .ram_size = vm->config->ram_size,
+        .firmware = firmware_bytes(vm->firmware),
+        .firmware_name = vm->firmware_path,
+        .caps = vm->caps,
+    };
+
+    vm->plan = tdx_plan_new(&input, errp);
+    if (vm->plan && log_on(LOG_TDX)) {
+        g_autofree char *sections = tdx_plan_format_sections(vm->plan);
+        uint8_t mrtd[TDX_MEASUREMENT_SIZE];
+        tdx_plan_mrtd(vm->plan, mrtd);
+        g_autofree char *hex = tdx_measurement_hex(mrtd);
+        log_item(LOG_TDX, "%sMRTD %s", sections, hex);
+    }
+    return vm->plan;
+}
+
+static bool launch(Vm *vm, KvmVm *kvm_vm, GError **errp)
+{
+    TdxTdPorts ports = {
+        .memory = vm->machine->memory,
+        .ports = vm->machine->ports,
+        .machine_lock = &vm->machine->lock,
+        .runstate = runstate_port(),
+        .runstate_opaque = vm->runstate,
+    };
+
+    vm->td = tdx_launch(kvm_vm, vm->plan, vm->caps, vm->machine->ram, vm->machine->num_ram, &ports, errp);
+    return vm->td;
+}
+
+static void print_warnings(const TdxPlan *plan)
+{
+    for (unsigned i = 0; i < plan->warnings->len; i++) {
+        report_warning(g_ptr_array_index(plan->warnings, i));
+    }
+}
+
+/* A reset is a new VM built by the same plan: a TD cannot be reset. */
+static bool rebuild(void *opaque)
+{
+    Vm *vm = opaque;
+    g_autoptr(GError) err = NULL;
+    g_autoptr(TdxCapabilities) caps = NULL;
+
+    tdx_td_free(vm->td);
+    vm->td = NULL;
+    g_mutex_lock(&vm->machine->lock);
+    q35_reset(vm->machine);
+    g_mutex_unlock(&vm->machine->lock);
+    KvmVm *kvm_vm = tdx_vm_new(vm->kvm, &caps, &err);
+    if (!kvm_vm || !launch(vm, kvm_vm, &err)) {
+        g_autofree char *text = g_strdup_printf("unable to rebuild guest: %s", err->message);
+        report_error(NULL, text);
+        return false;
+    }
+    tdx_td_resume(vm->td);
+    return true;
+}
+
+static bool start(Vm *vm, GError **errp)
+{
+    KvmVm *kvm_vm;
+
+    vm->firmware = firmware_read(vm->config->bios, &vm->firmware_path, errp);
+    if (!vm->firmware || !open_chardevs(vm, errp) || !make_machine(vm, errp)) {
+        return false;
+    }
+    vm->kvm = kvm_open(errp);
+    if (!vm->kvm || !(kvm_vm = tdx_vm_new(vm->kvm, &vm->caps, errp))) {
+        return false;
+    }
+    if (!make_plan(vm, errp)) {
+        kvm_vm_free(kvm_vm);
+        return false;
+    }
+    if (!launch(vm, kvm_vm, errp)) {
+        return false;
+    }
+    print_warnings(vm->plan);
+    return true;
+}
+
+Vm *vm_new(const MachineConfig *config, GError **errp)
+{
+    Vm *vm = g_new0(Vm, 1);
+    RunStateHandlers handlers = { .reset = rebuild, .opaque = vm };
+
+    vm->config = config;
+    vm->runstate = runstate_new(&handlers, config->no_reboot);
+    if (!start(vm, errp)) {
+        vm_free(vm);
+        return NULL;
+    }
+    return vm;
+}
+
+int vm_run(Vm *vm)
+{
+    tdx_td_resume(vm->td);
+    return runstate_loop(vm->runstate);
+}
+
+void vm_free(Vm *vm)
+{
+    if (!vm) {
+        return;
+    }
+    if (vm->td) {
+        tdx_td_free(vm->td);
+    }
+    tdx_plan_free(vm->plan);
+    tdx_capabilities_free(vm->caps);
+    if (vm->kvm) {
+        kvm_close(vm->kvm);
+    }
+    if (vm->machine) {
+        q35_free(vm->machine);
+    }
+    for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
+        if (vm->serial[i]) {
+            chardev_close(vm->serial[i]);
+        }
+    }
+    g_clear_pointer(&vm->firmware, g_bytes_unref);
+    g_free(vm->firmware_path);
+    runstate_free(vm->runstate);
+    g_free(vm);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which known cause keeps a host from offering TDX, and what to do about it. Pure: facts in, words out. */
+#include <inttypes.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "standard-headers/linux-kvm-tdx.h"
+#include "target/i386/kvm/tdx-diagnose.h"
+#include "util/error.h"
+
+/* The first kernel whose KVM creates TDs through the interface this program speaks. */
+#define KERNEL_MAJOR 6
+#define KERNEL_MINOR 16
+
+static bool kernel_is_old(const char *release)
+{
+    unsigned major, minor;
+
+    if (!release || sscanf(release, "%u.%u", &major, &minor) != 2) {
+        return false;
+    }
+    return major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < KERNEL_MINOR);
+}
+
+static bool has_word(const char *text, const char *word)
+{
+    g_auto(GStrv) words = g_strsplit_set(text ? text : "", " \n", -1);
+
+    return g_strv_contains((const char *const *)words, word);
+}
+
+/* The module parameter that made KVM switch TDX off when it was loaded, or NULL. */
+static const char *bad_parameter(const TdxHostFacts *facts)
+{
+    const struct {
+        const char *name;
+        char value;
+    } needed[] = {
+        { "kvm_intel.ept", facts->ept }, { "kvm_intel.eptad", facts->eptad }, { "kvm_intel.enable_apicv", facts->apicv },
+        { "kvm.tdp_mmu", facts->tdp_mmu }, { "kvm.mmio_caching", facts->mmio_caching },
+        { "kvm.enable_virt_at_load", facts->virt_at_load },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(needed); i++) {
+        if (needed[i].value == 'N') {
+            return needed[i].name;
+        }
+    }
+    return NULL;
+}
+
+static bool requested_on_cmdline(const TdxHostFacts *facts)
+{
+    return has_word(facts->cmdline, "kvm_intel.tdx=1") || has_word(facts->cmdline, "kvm_intel.tdx=Y") ||
+           has_word(facts->cmdline, "kvm_intel.tdx=y") || has_word(facts->cmdline, "kvm_intel.tdx=on");
+}
+
+static TdxHostCause cause_without_kvm(const TdxHostFacts *facts)
+{
+    if (facts->kvm_error == EACCES || facts->kvm_error == EPERM) {
+        return TDX_HOST_KVM_DENIED;
+    }
+    if (facts->cpu_vendor && strcmp(facts->cpu_vendor, "GenuineIntel") != 0) {
+        return TDX_HOST_NOT_INTEL;
+    }
+    return TDX_HOST_NO_KVM;
+}
+
+/* The CPU flag is the kernel's word that firmware and kernel did their part: without it, KVM's parameters do not matter. */
+static TdxHostCause cause_without_platform(const TdxHostFacts *facts)
+{
+    if (facts->hypervisor) {
+        return TDX_HOST_IN_VM;
+    }
+    if (facts->can_hibernate && !has_word(facts->cmdline, "nohibernate")) {
+        return TDX_HOST_HIBERNATION;
+    }
+    return TDX_HOST_FIRMWARE;
+}
+
+TdxHostCause tdx_host_cause(const TdxHostFacts *facts)
+{
+    if (facts->kvm_error) {
+        return cause_without_kvm(facts);
+    }
+    if (facts->has_vm_types && facts->vm_types & (1u << KVM_X86_TDX_VM)) {
+        return TDX_HOST_READY;
+    }
+    if ((facts->cpu_vendor && strcmp(facts->cpu_vendor, "GenuineIntel") != 0) || (facts->kvm_amd && !facts->kvm_intel)) {
+        return TDX_HOST_NOT_INTEL;
+    }
+    if (kernel_is_old(facts->kernel)) {
+        return facts->tdx == 'Y' ? TDX_HOST_KERNEL_VENDOR : TDX_HOST_KERNEL_OLD;
+    }
+    if (!facts->tdx_host_platform) {
+        return cause_without_platform(facts);
+    }
+    if (!facts->tdx) {
+        return TDX_HOST_KERNEL_CONFIG;
+    }
+    if (facts->tdx == 'Y') {
+        return TDX_HOST_OTHER_KVM;
+    }
+    if (bad_parameter(facts)) {
+        return TDX_HOST_KVM_PARAMETER;
+    }
+    return requested_on_cmdline(facts) ? TDX_HOST_MODULE : TDX_HOST_NOT_REQUESTED;
+}
+
+static const char *cause_text(TdxHostCause cause)
+{
+    switch (cause) {
+    case TDX_HOST_NO_KVM: return "there is no /dev/kvm";
+    case TDX_HOST_KVM_DENIED: return "this user may not open /dev/kvm";
+    case TDX_HOST_NOT_INTEL: return "the host's processor is not Intel's";
+    case TDX_HOST_IN_VM: return "the host is a virtual machine itself, and TDX cannot be nested";
+    case TDX_HOST_KERNEL_OLD: return "the host's kernel is too old";
+    case TDX_HOST_KERNEL_VENDOR: return "the host's kernel has TDX with an older vendor's interface";
+    case TDX_HOST_KERNEL_CONFIG: return "the host's kvm_intel module was built without TDX";
+    case TDX_HOST_HIBERNATION: return "the host's kernel supports hibernation, which switches TDX off at boot";
+    case TDX_HOST_FIRMWARE: return "the host's firmware did not enable TDX, or the kernel lacks CONFIG_INTEL_TDX_HOST";
+    case TDX_HOST_KVM_PARAMETER: return "KVM switched TDX off because of another module parameter";
+    case TDX_HOST_NOT_REQUESTED: return "kvm_intel was loaded without tdx=1, or switched TDX off while loading";
+    case TDX_HOST_MODULE: return "kvm_intel.tdx=1 was asked for, and KVM switched it off: the TDX module is not usable";
+    case TDX_HOST_OTHER_KVM: return "kvm_intel.tdx is on, but this /dev/kvm does not offer it";
+    default: return "unknown cause";
+    }
+}
+
+static const char *cause_remedy(TdxHostCause cause)
+{
+    switch (cause) {
+    case TDX_HOST_NO_KVM:
+        return "Load kvm_intel (modprobe kvm_intel tdx=1) and enable virtualization in the host's firmware; in a container, "
+               "pass /dev/kvm in";
+    case TDX_HOST_KVM_DENIED:
+        return "Add the user to the group that owns /dev/kvm, usually kvm";
+    case TDX_HOST_NOT_INTEL:
+        return "A TD needs an Intel Xeon processor of the 5th generation or later (some of the 4th)";
+    case TDX_HOST_IN_VM:
+        return "Run this on the physical host";
+    case TDX_HOST_KERNEL_OLD:
+        return "Boot Linux 6.16 or later with CONFIG_INTEL_TDX_HOST and CONFIG_KVM_INTEL_TDX";
+    case TDX_HOST_KERNEL_VENDOR:
+        return "Kernels before 6.16 number VM types and TDX commands in another way: boot Linux 6.16 or later";
+    case TDX_HOST_KERNEL_CONFIG:
+        return "Boot a kernel with CONFIG_KVM_INTEL_TDX, and load kvm_intel";
+    case TDX_HOST_HIBERNATION:
+        return "Add nohibernate to the kernel's command line and boot again";
+    case TDX_HOST_FIRMWARE:
+        return "Enable TDX in the host's firmware (memory encryption, TDX, at least 2 TDX private KeyIDs, SEAM loader); "
+               "dmesg | grep -i tdx tells what is missing";
+    case TDX_HOST_KVM_PARAMETER:
+        return "Remove that setting from the kernel's command line or /etc/modprobe.d, and load kvm_intel again with tdx=1";
+    case TDX_HOST_NOT_REQUESTED:
+        return "Add kvm_intel.tdx=1 to the kernel's command line and boot again, or: modprobe -r kvm_intel; "
+               "modprobe kvm_intel tdx=1. If it stays N, dmesg | grep -i tdx tells why";
+    case TDX_HOST_MODULE:
+        return "dmesg | grep -i tdx tells why: module not loaded by the firmware, too old, or its initialization failed";
+    case TDX_HOST_OTHER_KVM:
+        return "Check that /dev/kvm belongs to this kernel (containers, namespaces), and the host's log: "
+               "dmesg | grep -i tdx";
+    default:
+        return "dmesg | grep -i tdx may tell more";
+    }
+}
+
+static void append_parameter(GString *text, const char *name, char value)
+{
+    if (value) {
+        g_string_append_printf(text, ", %s=%c", name, value);
+    }
+}
+
+static char *describe_facts(const TdxHostFacts *facts)
+{
+    GString *text = g_string_new(NULL);
+
+    if (facts->kvm_error) {
+        g_string_append_printf(text, "/dev/kvm: %s", g_strerror(facts->kvm_error));
+    } else if (facts->has_vm_types) {
+        g_string_append_printf(text, "VM types 0x%x (TDX is 0x%x)", facts->vm_types, 1u << KVM_X86_TDX_VM);
+    } else {
+        g_string_append(text, "VM types not asked for");
+    }
+    g_string_append_printf(text, ", kernel %s", facts->kernel ? facts->kernel : "unknown");
+    g_string_append_printf(text, ", processor %s%s", facts->cpu_vendor ? facts->cpu_vendor : "unknown",
+                           facts->hypervisor ? " under a hypervisor" : "");
+    g_string_append_printf(text, ", CPU flag tdx_host_platform %s", facts->tdx_host_platform ? "present" : "absent");
+    if (facts->tdx) {
+        append_parameter(text, "kvm_intel.tdx", facts->tdx);
+    } else {
+        g_string_append(text, ", no parameter kvm_intel.tdx");
+    }
+    append_parameter(text, "kvm_intel.ept", facts->ept);
+    append_parameter(text, "kvm_intel.eptad", facts->eptad);
+    append_parameter(text, "kvm_intel.enable_apicv", facts->apicv);
+    append_parameter(text, "kvm.tdp_mmu", facts->tdp_mmu);
+    append_parameter(text, "kvm.mmio_caching", facts->mmio_caching);
+    append_parameter(text, "kvm.enable_virt_at_load", facts->virt_at_load);
+    if (facts->module_version) {
+        g_string_append_printf(text, ", TDX module %s", facts->module_version);
+    }
+    return g_string_free(text, FALSE);
+}
+
+bool tdx_diagnose_host(const TdxHostFacts *facts, GError **errp)
+{
+    TdxHostCause cause = tdx_host_cause(facts);
+
+    if (cause == TDX_HOST_READY) {
+        return true;
+    }
+    g_autofree char *seen = describe_facts(facts);
+    const char *parameter = cause == TDX_HOST_KVM_PARAMETER ? bad_parameter(facts) : NULL;
+
+    error_set(errp, "vm-type TDX not supported by KVM: %s%s%s%s", cause_text(cause), parameter ? " (" : "",
+              parameter ? parameter : "", parameter ? "=N)" : "");
+    error_hint(errp, "Seen: %s", seen);
+    error_hint(errp, "%s", cause_remedy(cause));
+    return false;
+}
+
+bool tdx_misc_value(const char *text, uint64_t *value)
+{
+    g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
+
+    for (unsigned i = 0; lines[i]; i++) {
+        g_auto(GStrv) words = g_strsplit(lines[i], " ", 3);
+
+        if (g_strv_length(words) < 2 || strcmp(words[0], "tdx") != 0) {
+            continue;
+        }
+        if (strcmp(words[1], "max") == 0) {
+            *value = UINT64_MAX;
+            return true;
+        }
+        return g_ascii_string_to_unsigned(words[1], 10, 0, UINT64_MAX, value, NULL);
+    }
+    return false;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A TD that has been launched, or is being: what launching, running and its TDVMCALLs share. */
+#ifndef TDX_INTERNAL_H
+#define TDX_INTERNAL_H
+
+#include "standard-headers/linux-kvm-tdx.h"
+#include "target/i386/kvm/tdx.h"
+
+struct TdxTd {
+    KvmVm *vm;
+    KvmVcpu **vcpus;      /* [num_vcpus], owned by vm */
+    unsigned num_vcpus;
+    TdxTdPorts ports;
+    hwaddr shared_bit;    /* of guest physical addresses: bit 47 or 51 */
+    uint64_t vmcall_info; /* GetTdVmCallInfo leaf 1, R11 */
+
+    GMutex lock;          /* all below */
+    bool has_notify;      /* SetupEventNotifyInterrupt was called */
+    uint8_t notify_vector;
+    uint32_t notify_apic_id;
+};
+
+/* tdx-vmcall.c: KvmRunPorts.special of a TD; opaque is the TdxTd. */
+bool tdx_vmcall_exit(void *opaque, KvmVcpu *vcpu, struct kvm_run *run);
+
+/* What a guest said with TDVMCALL ReportFatalError. */
+typedef struct TdxFatalError {
+    uint32_t code;
+    bool has_gpa;
+    uint64_t gpa;     /* of a page with more, shared bit removed */
+    char text[65];    /* printable */
+} TdxFatalError;
+
+/* data: the 16 general registers in KVM's order. Pure. */
+void tdx_fatal_error_decode(const uint64_t data[16], hwaddr shared_bit, TdxFatalError *error);
+
+#endif

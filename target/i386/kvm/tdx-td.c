@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The life of a TD after its launch: running, pausing, failing, ending. */
+#include "system/core/log.h"
+#include "target/i386/kvm/tdx-status.h"
+#include "tdx-internal.h"
+#include "tdx-launch.h"
+
+/* A word of KVM's internal error 4 is the TDX module's status of the failed entry. */
+static void run_failed(void *opaque, KvmVcpu *vcpu, const char *message)
+{
+    TdxTd *td = opaque;
+    struct kvm_run *run = kvm_vcpu_run_page(vcpu);
+    g_autoptr(GString) text = g_string_new(message);
+
+    if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR && g_str_has_prefix(message, "KVM internal error") &&
+        run->internal.suberror == KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON && run->internal.ndata >= 1) {
+        g_autofree char *status = tdx_status_describe(run->internal.data[0]);
+        const char *advice = tdx_status_advice(run->internal.data[0]);
+
+        g_string_append_printf(text, "\nEntering vCPU %u, the TDX module answered %s", kvm_vcpu_id(vcpu), status);
+        if (advice) {
+            g_string_append_printf(text, "\n%s", advice);
+        }
+    }
+    td->ports.runstate->internal_error(td->ports.runstate_opaque, text->str);
+}
+
+static void triple_fault(void *opaque, KvmVcpu *vcpu)
+{
+    TdxTd *td = opaque;
+
+    log_item(LOG_TDX, "vCPU %u: the guest shut down by a triple fault", kvm_vcpu_id(vcpu));
+    td->ports.runstate->reset(td->ports.runstate_opaque, SHUTDOWN_GUEST_RESET);
+}
+
+bool tdx_td_start_vcpus(TdxTd *td, GError **errp)
+{
+    const KvmRunPorts ports = {
+        .memory = td->ports.memory,
+        .ports = td->ports.ports,
+        .machine_lock = td->ports.machine_lock,
+        .special = tdx_vmcall_exit,
+        .failed = run_failed,
+        .triple_fault = triple_fault,
+        .opaque = td,
+    };
+
+    for (unsigned i = 0; i < td->num_vcpus; i++) {
+        g_autofree char *name = g_strdup_printf("CPU %u/KVM", i);
+
+        if (!kvm_vcpu_start(td->vcpus[i], &ports, true, name, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void tdx_td_resume(TdxTd *td)
+{
+    for (unsigned i = 0; i < td->num_vcpus; i++) {
+        kvm_vcpu_resume(td->vcpus[i]);
+    }
+}
+
+void tdx_td_pause(TdxTd *td)
+{
+    for (unsigned i = 0; i < td->num_vcpus; i++) {
+        kvm_vcpu_pause(td->vcpus[i]);
+    }
+}
+
+void tdx_td_free(TdxTd *td)
+{
+    if (td) {
+        kvm_vm_free(td->vm);
+        g_free(td->vcpus);
+        g_mutex_clear(&td->lock);
+        g_free(td);
+    }
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * TDVMCALLs that KVM leaves to the VMM (Guest-Host-Communication Interface for Intel TDX, section 3). All operands are the
+ * guest's, and hostile until checked. On the thread of the vCPU that called.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "system/core/log.h"
+#include "tdx-internal.h"
+#include "util/bytes.h"
+
+#define PAGE_SIZE UINT64_C(4096)
+
+/* GetTdVmCallInfo leaf 1, R11: SetupEventNotifyInterrupt is there. */
+#define VMCALL_INFO_SETUP_EVENT_NOTIFY (UINT64_C(1) << 1)
+
+/* GetQuote's buffer: version, status, length in, length out, then data (GHCI, table "TDG.VP.VMCALL<GetQuote> Layout"). */
+#define QUOTE_VERSION 1
+#define QUOTE_HEADER_SIZE 24
+#define QUOTE_STATUS_OFFSET 8
+#define QUOTE_IN_LENGTH_OFFSET 16
+#define QUOTE_OUT_LENGTH_OFFSET 20
+#define QUOTE_SERVICE_UNAVAILABLE UINT64_C(0x8000000000000001)
+#define QUOTE_MAX_SIZE (128 * KiB)
+
+/*
+ * KVM passes MapGPA in pieces of 512 pages. More at once comes only by a KVM hypercall, and KVM's work grows with the pages,
+ * out of reach of any signal: a bound keeps the vCPU answering to the VMM.
+ */
+#define MAP_GPA_MAX_PAGES (GiB / PAGE_SIZE)
+
+/*
+ * MapGPA. KVM has removed the shared bit; but a guest can reach the same exit with a KVM hypercall, and then all three
+ * arguments are as it gave them.
+ */
+static bool map_gpa(TdxTd *td, hwaddr gpa, uint64_t pages, uint64_t attributes)
+{
+    uint64_t size = pages * PAGE_SIZE;
+
+    gpa &= ~td->shared_bit;
+    if (gpa % PAGE_SIZE || pages == 0 || pages > MAP_GPA_MAX_PAGES || !range_inside(gpa, size, td->shared_bit) ||
+        attributes & ~UINT64_C(0x1f)) {
+        log_item(LOG_GUEST_ERRORS, "MapGPA: gpa 0x%" PRIx64 ", %" PRIu64 " pages, attributes 0x%" PRIx64 " is refused", gpa,
+                 pages, attributes);
+        return false;
+    }
+    bool to_private = attributes & KVM_MAP_GPA_RANGE_ENCRYPTED;
+    /* Where there is no private memory (devices, holes) everything is shared anyway: nothing to do, and no error */
+    int ret = kvm_vm_convert(td->vm, gpa, size, to_private);
+
+    log_item(LOG_TDX, "MapGPA: 0x%" PRIx64 ", size 0x%" PRIx64 " to %s: %s", gpa, size, to_private ? "private" : "shared",
+             ret ? g_strerror(-ret) : "done");
+    return ret == 0;
+}
+
+static void handle_hypercall(TdxTd *td, struct kvm_run *run)
+{
+    /* Linux 7.2 and later take nothing but 0, EAGAIN and EINVAL; earlier ones know no EAGAIN */
+    bool ok = run->hypercall.nr == KVM_HC_MAP_GPA_RANGE &&
+              map_gpa(td, run->hypercall.args[0], run->hypercall.args[1], run->hypercall.args[2]);
+
+    run->hypercall.ret = ok ? 0 : EINVAL;
+}
+
+static void get_vmcall_info(TdxTd *td, struct kvm_run_tdx *call)
+{
+    if (call->get_tdvmcall_info.leaf != 1) {
+        call->get_tdvmcall_info.ret = TDVMCALL_INVALID_OPERAND;
+        return;
+    }
+    call->get_tdvmcall_info.ret = TDVMCALL_SUCCESS;
+    call->get_tdvmcall_info.r11 = td->vmcall_info & VMCALL_INFO_SETUP_EVENT_NOTIFY;
+    call->get_tdvmcall_info.r12 = 0;
+    call->get_tdvmcall_info.r13 = 0;
+    call->get_tdvmcall_info.r14 = 0;
+}
+
+/* No quote generation service is connected: a correct request is answered with that status. */
+static uint64_t get_quote(TdxTd *td, hwaddr gpa, uint64_t size)
+{
+    if (size == 0) {
+        return TDVMCALL_INVALID_OPERAND;
+    }
+    if (gpa % PAGE_SIZE || size % PAGE_SIZE) {
+        return TDVMCALL_ALIGN_ERROR;
+    }
+    uint8_t *buffer = size <= QUOTE_MAX_SIZE ? address_space_ram(td->ports.memory, gpa, size) : NULL;
+    if (!buffer) {
+        return TDVMCALL_INVALID_OPERAND;
+    }
+    uint64_t version = load_le64(buffer);
+    uint32_t in_length = load_le32(buffer + QUOTE_IN_LENGTH_OFFSET);
+    if (version != QUOTE_VERSION || in_length > size - QUOTE_HEADER_SIZE) {
+        return TDVMCALL_INVALID_OPERAND;
+    }
+    store_le32(buffer + QUOTE_OUT_LENGTH_OFFSET, 0);
+    store_le64(buffer + QUOTE_STATUS_OFFSET, QUOTE_SERVICE_UNAVAILABLE);
+    return TDVMCALL_SUCCESS;
+}
+
+/* Vectors below 32 are the processor's (Intel SDM vol. 3A, section 6.2). */
+static uint64_t setup_event_notify(TdxTd *td, KvmVcpu *vcpu, uint64_t vector)
+{
+    if (vector < 32 || vector > 255) {
+        return TDVMCALL_INVALID_OPERAND;
+    }
+    g_mutex_lock(&td->lock);
+    td->has_notify = true;
+    td->notify_vector = (uint8_t)vector;
+    td->notify_apic_id = kvm_vcpu_id(vcpu);
+    g_mutex_unlock(&td->lock);
+    return TDVMCALL_SUCCESS;
+}
+
+static void handle_tdx(TdxTd *td, KvmVcpu *vcpu, struct kvm_run *run)
+{
+    struct kvm_run_tdx *call = kvm_run_tdx(run);
+
+    switch (call->nr) {
+    case TDVMCALL_GET_TD_VM_CALL_INFO:
+        get_vmcall_info(td, call);
+        break;
+    case TDVMCALL_GET_QUOTE:
+        call->get_quote.ret = get_quote(td, call->get_quote.gpa & ~td->shared_bit, call->get_quote.size);
+        break;
+    case TDVMCALL_SETUP_EVENT_NOTIFY_INTERRUPT:
+        call->setup_event_notify.ret = setup_event_notify(td, vcpu, call->setup_event_notify.vector);
+        break;
+    default:
+        log_item(LOG_UNIMP, "TDVMCALL 0x%llx is not known", call->nr);
+        call->unknown.ret = TDVMCALL_SUBFUNC_UNSUPPORTED;
+        return;
+    }
+    log_item(LOG_TDX, "vCPU %u: TDVMCALL 0x%llx answered 0x%llx", kvm_vcpu_id(vcpu), call->nr, call->unknown.ret);
+}
+
+/* The registers that carry the message, in order, by their x86 numbers: R14, R15, RBX, RDI, RSI, R8, R9, RDX. */
+static const uint8_t message_registers[8] = { 14, 15, 3, 7, 6, 8, 9, 2 };
+
+void tdx_fatal_error_decode(const uint64_t data[16], hwaddr shared_bit, TdxFatalError *error)
+{
+    unsigned length = 0;
+
+    *error = (TdxFatalError) { .code = (uint32_t)data[12], .has_gpa = data[12] >> 63 };
+    if (error->has_gpa) {
+        error->gpa = data[13] & ~shared_bit;
+    }
+    for (unsigned i = 0; i < 64; i++) {
+        char c = (char)(data[message_registers[i / 8]] >> (8 * (i % 8)));
+
+        if (c == '\0') {
+            break;
+        }
+        error->text[length++] = g_ascii_isprint(c) ? c : '?';
+    }
+    while (length && error->text[length - 1] == ' ') {
+        length--;
+    }
+    error->text[length] = '\0';
+}
+
+static void handle_system_event(TdxTd *td, KvmVcpu *vcpu, struct kvm_run *run)
+{
+    const RunStatePort *runstate = td->ports.runstate;
+
+    if (run->system_event.type != KVM_SYSTEM_EVENT_TDX_FATAL || run->system_event.ndata < 16) {
+        g_autofree char *message = g_strdup_printf("KVM_EXIT_SYSTEM_EVENT of type %u with %u words is not one a TD can send",
+                                                   run->system_event.type, run->system_event.ndata);
+
+        runstate->internal_error(td->ports.runstate_opaque, message);
+        return;
+    }
+    uint64_t data[16];
+    TdxFatalError error;
+
+    for (unsigned i = 0; i < 16; i++) {
+        data[i] = run->system_event.data[i];
+    }
+    tdx_fatal_error_decode(data, td->shared_bit, &error);
+    log_item(LOG_GUEST_ERRORS, "TDX guest reports fatal error. error code: 0x%x error message:\"%s\" (vCPU %u)", error.code,
+             error.text, kvm_vcpu_id(vcpu));
+    if (error.has_gpa) {
+        log_item(LOG_GUEST_ERRORS, "Additional error information can be found at gpa page: 0x%" PRIx64, error.gpa);
+    }
+    runstate->guest_panicked(td->ports.runstate_opaque, error.code, error.text, error.has_gpa, error.gpa);
+}
+
+bool tdx_vmcall_exit(void *opaque, KvmVcpu *vcpu, struct kvm_run *run)
+{
+    TdxTd *td = opaque;
+
+    switch (run->exit_reason) {
+    case KVM_EXIT_HYPERCALL:
+        handle_hypercall(td, run);
+        return true;
+    case KVM_EXIT_TDX:
+        handle_tdx(td, vcpu, run);
+        return true;
+    default: /* A fatal error has no answer: entered again, the guest would only repeat it */
+        handle_system_event(td, vcpu, run);
+        return false;
+    }
+}

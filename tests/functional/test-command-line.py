@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bad command lines: each gives one clear error on stderr and exit status 1; help and version give 0."""
+
+import os
+import tempfile
+
+import vmm
+
+VMM = vmm.program("qemu-system-x86_64")
+TD = ["-object", "tdx-guest,id=tdx0", "-machine", "q35,confidential-guest-support=tdx0"]
+
+# (arguments, what the first line on stderr must contain)
+BAD = [
+    (["-nosuchopt"], "-nosuchopt: invalid option"),
+    (["--nosuchopt"], "--nosuchopt: invalid option"),
+    (["-no-hpet"], "invalid option"),
+    (["-bios"], "-bios: requires an argument"),
+    (["disk.img"], "disk.img: disk images are not supported"),
+    ([], "none was asked for"),
+    (["-object", "tdx-guest"], "-object tdx-guest: Parameter 'id' is missing"),
+    (["-object", "tdx-guest,id=1tdx"], "Parameter 'id' expects an identifier"),
+    (["-object", "tdx-guest,id=a", "-object", "tdx-guest,id=a"], "Duplicate ID 'a' for object"),
+    (["-object", "tdx-guest,id=a,foo=bar"], "-object tdx-guest,id=a,foo=bar: Invalid parameter 'foo'"),
+    (["-object", "tdx-guest,id=a,debug=on"], "Invalid parameter 'debug'"),
+    (["-object", "tdx-guest,id=a,sept-ve-disable=maybe"], "Parameter 'sept-ve-disable' expects 'on' or 'off'"),
+    (["-object", "tdx-guest,id=a,attributes=zzz"], "Parameter 'attributes' expects a uint64 value"),
+    (["-object", "tdx-guest,id=a,attributes=-1"], "Parameter 'attributes' expects a uint64 value"),
+    (["-object", "tdx-guest,id=a,attributes=0,sept-ve-disable=on"], "attributes"),
+    (["-object", "tdx-guest,id=a,mrconfigid=zz"], "mrconfigid"),
+    (["-object", "tdx-guest,id=a,mrowner=AAAA"], "mrowner"),
+    (["-object", "tdx-guest,id=a,mrownerconfig=" + "A" * 63], "mrownerconfig"),
+    (["-object", "tdx-guest,id=a,sept-ve-disable"], "sept-ve-disable"),
+    (["-object", "tdx-guest,id=a,=x"], "Expected parameter before"),
+    (["-object", "nosuch,id=a"], "Parameter 'qom-type' does not accept value 'nosuch'"),
+    (["-object", "memory-backend-memfd-private,id=a"], "Parameter 'qom-type' does not accept value"),
+    (["-machine", "nope"], 'unsupported machine type: "nope"'),
+    (["-machine", "q35,foo=1"], "Property 'pc-q35-11.1-machine.foo' not found"),
+    (["-machine", "q35,kvm-type=tdx"], "kvm-type"),
+    (["-machine", "q35,kernel-irqchip=foo"], "Parameter 'kernel-irqchip' does not accept value 'foo'"),
+    (["-machine", "q35,smm=perhaps"], "Parameter 'smm' does not accept value 'perhaps'"),
+    (["-machine", "q35,confidential-guest-support=nope"], "Device 'nope' not found"),
+    (TD + ["-machine", "kernel-irqchip=on"], "TDX VM requires kernel_irqchip to be split"),
+    (TD + ["-machine", "kernel_irqchip=off"], "TDX VM requires kernel_irqchip to be split"),
+    (TD + ["-machine", "smm=on"], "TDX VM doesn't support SMM"),
+    (TD + ["-machine", "pic=on"], "TDX VM doesn't support PIC"),
+    (TD, "a TD needs firmware"),
+    (TD + ["-bios", "/nonexistent/OVMF.fd"], "could not load PC BIOS '/nonexistent/OVMF.fd'"),
+    (["-accel", "tcg"], "-accel tcg: invalid accelerator tcg"),
+    (["-accel", "kvm,foo=1"], "Property 'kvm-accel.foo' not found"),
+    (["-smp", "0"], "must be greater than zero"),
+    (["-smp", "x"], "Parameter 'cpus' expects a number"),
+    (["-smp", "4,sockets=3"], "Invalid CPU topology"),
+    (["-smp", "cpus=2,drawers=1"], "Invalid parameter 'drawers'"),
+    (["-m", "1x"], "Parameter 'size' expects a non-negative number below 2^64"),
+    (["-m", "-1"], "Parameter 'size' expects a non-negative number below 2^64"),
+    (["-m", "99999999999999999999"], "Parameter 'size' expects a non-negative number below 2^64"),
+    (["-m", "1G,maxmem=2G"], "Invalid parameter 'maxmem'"),
+    (["-cpu", "host,+nosuchfeature"], "nosuchfeature"),
+    (["-cpu", "host,tsc-frequency=x"], "tsc-frequency"),
+    (["-monitor", "stdio"], "-monitor stdio: this build has no monitor yet"),
+    (["-display", "gtk"], "'gtk' is not available"),
+    (["-d", "nosuch"] + TD + ["-bios", "/etc/passwd"], "unknown log item 'nosuch'"),
+    (["-serial", "null"] * 5, "too many serial ports"),
+]
+
+GOOD = [
+    (["-version"], "QEMU emulator version 11.1"),
+    (["-help"], "usage:"),
+    (["-machine", "help"], "q35"),
+    (["-accel", "help"], "kvm"),
+    (["-cpu", "help"], "host"),
+    (["-object", "help"], "tdx-guest"),
+    (["-object", "tdx-guest,help"], "mrconfigid"),
+    (["-d", "help"], "tdx"),
+]
+
+
+def bad(arguments, expected):
+    def check():
+        status, out, err = vmm.run([VMM, *arguments])
+        assert status == 1, f"exit status {status}, stderr {err!r}"
+        assert out == "", out
+        first = err.split("\n", 1)[0]
+        assert first.startswith("qemu-system-x86_64: "), err
+        assert expected in first, f"{expected!r} is not in {err!r}"
+    return check
+
+
+def good(arguments, expected):
+    def check():
+        status, out, err = vmm.run([VMM, *arguments])
+        assert status == 0 and err == "", (status, err)
+        assert expected in out, out
+    return check
+
+
+def bad_firmware(content, expected):
+    def check():
+        with tempfile.NamedTemporaryFile(suffix=".fd") as f:
+            f.write(content)
+            f.flush()
+            for name in ("qemu-system-x86_64", "qemu-tdx-plan"):
+                host = vmm.tdx_host() if name != "qemu-tdx-plan" else []
+                status, _, err = vmm.run(host + [vmm.program(name), *TD, "-bios", f.name])
+                assert status == 1, f"{name}: exit status {status}, {err!r}"
+                assert expected in err, f"{name}: {expected!r} is not in {err!r}"
+    return check
+
+
+FIRMWARE = [
+    ("empty", b"", "multiple of 64 KiB"),
+    ("odd-size", b"\0" * 70000, "multiple of 64 KiB"),
+    ("zeroes", b"\0" * 65536, "e47a6535-984a-4798-865e-4685a7bf8ec2"),
+    ("ones", b"\xff" * 131072, "e47a6535-984a-4798-865e-4685a7bf8ec2"),
+]
+
+
+def label(arguments):
+    return "_".join(arguments).replace("/", "|").replace("#", "") or "nothing"
+
+
+if __name__ == "__main__":
+    vmm.tap([("/command-line/bad/" + label(a), bad(a, e)) for a, e in BAD] +
+            [("/command-line/good/" + label(a), good(a, e)) for a, e in GOOD] +
+            [("/command-line/firmware/" + n, bad_firmware(c, e)) for n, c, e in FIRMWARE])

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Starting the programs as users do, and talking to a TD's console."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+
+BUILD = os.environ.get("BUILD_ROOT", "build")
+OVMF = "/usr/share/ovmf/OVMF.fd"
+
+
+def program(name):
+    return os.path.join(BUILD, name)
+
+
+def tdx_host():
+    """Arguments that go before the VMM's: none on a TDX host, else the software one."""
+    try:
+        with open("/sys/module/kvm_intel/parameters/tdx", encoding="ascii") as f:
+            if f.read(1) in "Y1" and os.access("/dev/kvm", os.W_OK):
+                return []
+    except OSError:
+        pass
+    return [program("swtdx"), "run", "--"]
+
+
+def td_arguments(firmware=OVMF, memory="512M", guest="", extra=()):
+    return [program("qemu-system-x86_64"), "-accel", "kvm", "-cpu", "host", "-m", memory,
+            "-object", "tdx-guest,id=tdx0" + guest,
+            "-machine", "q35,confidential-guest-support=tdx0", "-bios", firmware,
+            "-nodefaults", "-nographic", "-serial", "mon:stdio", *extra]
+
+
+class Console:
+    """A program on a terminal of its own; what it prints is kept in .text."""
+
+    def __init__(self, argv, stderr=None):
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=stderr or slave, close_fds=True)
+        os.close(slave)
+        self.text = ""
+        self.seen = 0
+
+    def read(self, timeout):
+        """Reads what is there within timeout seconds; False at the end of the program's output."""
+        ready, _, _ = select.select([self.master], [], [], timeout)
+        if not ready:
+            return True
+        try:
+            data = os.read(self.master, 65536)
+        except OSError:
+            return False
+        self.text += data.decode("utf-8", "replace")
+        return bool(data)
+
+    def expect(self, pattern, timeout):
+        """Waits until the pattern comes after what was expected before; the match, or an AssertionError with the last output."""
+        end = time.monotonic() + timeout
+        while True:
+            match = re.compile(pattern).search(self.text, self.seen)
+            if match:
+                self.seen = match.end()
+                return match
+            alive = self.read(0.2)
+            if not alive or time.monotonic() > end:
+                why = "ended" if not alive else f"no answer in {timeout} s"
+                raise AssertionError(f"waiting for {pattern!r}: {why}; last output:\n{self.text[-3000:]}")
+
+    def send(self, text):
+        os.write(self.master, text.encode())
+
+    def wait(self, timeout):
+        end = time.monotonic() + timeout
+        while self.process.poll() is None:
+            self.read(0.1)
+            if time.monotonic() > end:
+                raise AssertionError(f"still running after {timeout} s; last output:\n{self.text[-3000:]}")
+        while self.read(0) and select.select([self.master], [], [], 0)[0]:
+            pass
+        return self.process.returncode
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)
+
+
+def run(argv, timeout=60):
+    """Runs to the end; (status, stdout, stderr)."""
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False)
+    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+
+
+def tap(tests):
+    """Runs (name, function) pairs as a TAP program. A function returns a string to skip with that reason."""
+    print(f"1..{len(tests)}", flush=True)
+    failed = 0
+    for number, (name, function) in enumerate(tests, 1):
+        try:
+            skip = function()
+            print(f"ok {number} {name}" + (f" # SKIP {skip}" if skip else ""), flush=True)
+        except Exception as e:  # pylint: disable=broad-except
+            failed += 1
+            for line in f"{type(e).__name__}: {e}".splitlines():
+                print(f"# {line}")
+            print(f"not ok {number} {name}", flush=True)
+    sys.exit(1 if failed else 0)

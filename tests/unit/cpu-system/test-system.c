@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Programs of a few instructions on the tests' machine: mode changes, exceptions, interrupts, far transfers, system registers. */
+#include "machine.h"
+#include "swtdx/host/cpu/block.h"
+
+#define NX (UINT64_C(1) << 63)
+
+/* A program assembled into this test, as `name` .. `name`_end. */
+#define PROGRAM(name, bits, text)                                                            \
+    __asm__(".pushsection .rodata\n.code" #bits "\n" #name ":\n" text "\n" #name "_end:\n.code64\n.popsection\n"); \
+    extern const uint8_t name[], name##_end[]
+
+#define LOAD(m, at, name) machine_code(m, at, name, (size_t)(name##_end - name))
+
+static void run(Machine *m)
+{
+    g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_WORLD);
+}
+
+static uint64_t stack_word(Machine *m, unsigned n)
+{
+    return machine_word(m, m->cpu->regs[REG_RSP] + n * 8);
+}
+
+static uint32_t stack_dword(Machine *m, unsigned n)
+{
+    return (uint32_t)machine_word(m, m->cpu->regs[REG_RSP] + n * 4);
+}
+
+/* ---- into long mode ---- */
+
+/* The way a TDVF goes: GDT, far jump, PAE, CR3, paging, far jump (with 4-level or, if EBP is not 0, 5-level paging). */
+PROGRAM(enter_long, 32,
+        "lgdt 0x7000\n"
+        "ljmp $0x08, $0x20010\n"
+        ".org enter_long + 0x10\n"
+        "mov $0x10, %eax\n mov %eax, %ds\n mov %eax, %es\n mov %eax, %ss\n"
+        "mov %cr4, %eax\n or $0x20, %eax\n test %ebp, %ebp\n jz 1f\n or $0x1000, %eax\n 1: mov %eax, %cr4\n"
+        "mov %esi, %eax\n mov %eax, %cr3\n"
+        "mov %cr0, %eax\n or $0x80000000, %eax\n mov %eax, %cr0\n"
+        "ljmp $0x18, $0x20080\n"
+        ".org enter_long + 0x80\n"
+        ".code64\n movabs $0x1122334455667788, %r9\n mov %cr0, %rdx\n hlt\n");
+
+static void test_enter_long(void)
+{
+    for (unsigned la57 = 0; la57 < 2; la57++) {
+        g_autoptr(Machine) m = machine_new();
+        static const uint16_t limit = 0x47;
+        static const uint32_t base = AT_GDT;
+        machine_start32(m);
+        LOAD(m, AT_CODE, enter_long);
+        machine_code(m, 0x7000, &limit, 2);
+        machine_code(m, 0x7002, &base, 4);
+        m->cpu->regs[REG_RBP] = la57;
+        m->cpu->regs[REG_RSI] = la57 ? AT_PML5 : AT_PML4;
+        run(m);
+        g_assert_cmphex(m->cpu->regs[REG_R9], ==, 0x1122334455667788);
+        g_assert_true(m->cpu->efer & EFER_LMA);
+        g_assert_true(m->cpu->mode & CPU_MODE_CS64);
+        g_assert_cmphex(m->cpu->regs[REG_RDX], ==, 0x80000031);
+        g_assert_cmphex(m->cpu->seg[SEG_CS].selector, ==, SEL_CODE64);
+    }
+}
+
+/* ---- exceptions in 64-bit mode ---- */
+
+PROGRAM(read_rbx, 64, "mov (%rbx), %rax\n hlt");
+PROGRAM(write_rbx, 64, "movl $1, (%rbx)\n hlt");
+PROGRAM(undefined, 64, "ud2");
+PROGRAM(divide, 64, "xor %ecx, %ecx\n div %ecx");
+PROGRAM(int80, 64, "int $0x80\n hlt");
+PROGRAM(breakpoint, 64, "int3\n hlt");
+PROGRAM(bad_segment, 64, "mov $0x50, %eax\n mov %eax, %ds");
+PROGRAM(bad_cr0, 64, "xor %eax, %eax\n mov %rax, %cr0");
+PROGRAM(bad_cr4, 64, "mov $1, %eax\n shl $40, %rax\n mov %rax, %cr4");
+PROGRAM(bad_wrmsr, 64, "mov $0xc0000082, %ecx\n mov $0x80000000, %edx\n wrmsr");
+PROGRAM(ve_rdmsr, 64, "mov $0x1234, %ecx\n rdmsr");
+PROGRAM(jump_away, 64, "jmp *%rbx");
+PROGRAM(push_away, 64, "mov %rbx, %rsp\n push %rax");
+
+static const struct {
+    const char *label;
+    const uint8_t *code, *end;
+    uint64_t rbx;
+    unsigned vector;
+    int64_t error;  /* -1: none */
+    unsigned offset; /* of the saved RIP; ~0: it is rbx */
+    bool rf;
+} faults[] = {
+    { "page fault", read_rbx, read_rbx_end, 0x300000, VEC_PF, 0, 0, true },
+    { "page fault, write", write_rbx, write_rbx_end, 0x300000, VEC_PF, 2, 0, true },
+    { "not canonical", read_rbx, read_rbx_end, UINT64_C(0x0000900000000000), VEC_GP, 0, 0, true },
+    { "#UD", undefined, undefined_end, 0, VEC_UD, -1, 0, true },
+    { "#DE", divide, divide_end, 0, VEC_DE, -1, 2, true },
+    { "INT 80h", int80, int80_end, 0, 0x80, -1, 2, false },
+    { "INT3", breakpoint, breakpoint_end, 0, VEC_BP, -1, 1, false },
+    { "selector beyond the GDT", bad_segment, bad_segment_end, 0, VEC_GP, 0x50, 5, true },
+    { "PG off in 64-bit mode", bad_cr0, bad_cr0_end, 0, VEC_GP, 0, 2, true },
+    { "reserved CR4 bit", bad_cr4, bad_cr4_end, 0, VEC_GP, 0, 9, true },
+    { "LSTAR not canonical", bad_wrmsr, bad_wrmsr_end, 0, VEC_GP, 0, 10, true },
+    { "#VE of the world", ve_rdmsr, ve_rdmsr_end, 0, VEC_VE, -1, 5, true },
+    { "jump to a hole", jump_away, jump_away_end, 0x300123, VEC_PF, 0x10, ~0u, true },
+};
+
+static void test_faults(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(faults); i++) {
+        g_autoptr(Machine) m = machine_new();
+        uint64_t rip = faults[i].offset == ~0u ? faults[i].rbx : AT_CODE + faults[i].offset;
+        unsigned n = faults[i].error >= 0;
+        g_test_message("%s", faults[i].label);
+        machine_long(m);
+        machine_code(m, AT_CODE, faults[i].code, (size_t)(faults[i].end - faults[i].code));
+        m->cpu->regs[REG_RBX] = faults[i].rbx;
+        m->cpu->regs[REG_RSP] = AT_KERNEL_STACK - 4; /* the frame is aligned */
+        run(m);
+        g_assert_cmphex(m->cpu->rip, ==, machine_handler(faults[i].vector));
+        g_assert_cmphex(m->cpu->regs[REG_RSP], ==, AT_KERNEL_STACK - 16 - 40 - n * 8);
+        if (n) {
+            g_assert_cmphex(stack_word(m, 0), ==, (uint64_t)faults[i].error);
+        }
+        g_assert_cmphex(stack_word(m, n), ==, rip);
+        g_assert_cmphex(stack_word(m, n + 1), ==, SEL_CODE64);
+        g_assert_cmpint((stack_word(m, n + 2) & FLAG_RF) != 0, ==, faults[i].rf);
+        g_assert_cmphex(stack_word(m, n + 3), ==, AT_KERNEL_STACK - 4);
+        g_assert_cmphex(stack_word(m, n + 4), ==, SEL_DATA);
+        if (faults[i].vector == VEC_PF) {
+            g_assert_cmphex(m->cpu->cr2, ==, faults[i].rbx);
+        }
+    }
+}
+
+static void test_stack_fault(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    machine_long(m);
+    LOAD(m, AT_CODE, push_away);
+    m->cpu->regs[REG_RBX] = UINT64_C(0x0000900000000000);
+    machine_gate64(m, VEC_SS, 0, 1, 14);
+    run(m);
+    g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_SS));
+    g_assert_cmphex(m->cpu->regs[REG_RSP], ==, AT_IST1 - 48);
+}
+
+/* ---- faults while a fault is delivered ---- */
+
+static void close_gate(Machine *m, unsigned vector)
+{
+    machine_set_word(m, AT_IDT + vector * 16, machine_word(m, AT_IDT + vector * 16) & ~(UINT64_C(0x80) << 40));
+}
+
+static void test_double_fault(void)
+{
+    static const struct {
+        const char *label;
+        const uint8_t *code, *end;
+        int closed[3];
+        unsigned vector; /* 0: triple fault */
+        unsigned error;
+    } rows[] = {
+        { "#PF, then #NP", read_rbx, read_rbx_end, { VEC_PF, -1, -1 }, VEC_DF, 0 },
+        { "#GP, then #NP", bad_wrmsr, bad_wrmsr_end, { VEC_GP, -1, -1 }, VEC_DF, 0 },
+        { "#VE, then #NP", ve_rdmsr, ve_rdmsr_end, { VEC_VE, -1, -1 }, VEC_DF, 0 },
+        { "#UD, then #NP", undefined, undefined_end, { VEC_UD, -1, -1 }, VEC_NP, VEC_UD * 8 + 3 },
+        { "INT n, then #NP", int80, int80_end, { 0x80, -1, -1 }, VEC_NP, 0x80 * 8 + 2 },
+        { "#UD, #NP, #NP", undefined, undefined_end, { VEC_UD, VEC_NP, -1 }, VEC_DF, 0 },
+        { "#PF and #DF closed", read_rbx, read_rbx_end, { VEC_PF, VEC_DF, -1 }, 0, 0 },
+        { "#UD, #NP, #DF closed", undefined, undefined_end, { VEC_UD, VEC_NP, VEC_DF }, 0, 0 },
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Machine) m = machine_new();
+        g_test_message("%s", rows[i].label);
+        machine_long(m);
+        machine_code(m, AT_CODE, rows[i].code, (size_t)(rows[i].end - rows[i].code));
+        m->cpu->regs[REG_RBX] = 0x300000;
+        for (unsigned k = 0; k < 3 && rows[i].closed[k] >= 0; k++) {
+            close_gate(m, (unsigned)rows[i].closed[k]);
+        }
+        if (!rows[i].vector) {
+            g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_TRIPLE_FAULT);
+            continue;
+        }
+        run(m);
+        g_assert_cmphex(m->cpu->rip, ==, machine_handler(rows[i].vector));
+        g_assert_cmphex(stack_word(m, 0), ==, rows[i].error);
+        if (rows[i].code == int80) {
+            g_assert_cmphex(stack_word(m, 1), ==, AT_CODE); /* the INT did not complete */
+        }
+    }
+}
+
+static void test_no_stack(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    machine_long(m);
+    LOAD(m, AT_CODE, undefined);
+    m->cpu->regs[REG_RSP] = 0x300000; /* #UD, #PF, then #DF on its own stack */
+    machine_gate64(m, VEC_DF, 0, 1, 14);
+    machine_set_word(m, AT_IDT + VEC_PF * 16, 0);
+    run(m);
+    g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_DF));
+    g_assert_cmphex(m->cpu->regs[REG_RSP], ==, AT_IST1 - 48);
+    g_assert_cmphex(stack_word(m, 1), ==, AT_CODE);
+    g_assert_cmphex(m->cpu->cr2, ==, 0x300000 - 8);
+}
+
+/* A page of the stack that only the VMM can bring: the event waits for it. */
+static void test_delivery_resumes(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    machine_long(m);
+    LOAD(m, AT_CODE, int80);
+    m->unmapped_once = AT_KERNEL_STACK >> 12;
+    m->cpu->regs[REG_RSP] = AT_KERNEL_STACK + 0x100;
+    run(m);
+    g_assert_cmphex(m->cpu->regs[REG_RSP], ==, AT_KERNEL_STACK + 0x100);
+    run(m);
+    g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x80));
+    g_assert_cmphex(stack_word(m, 0), ==, AT_CODE + 2);
+}
+
+/* ---- privilege changes ---- */
+
+PROGRAM(to_user, 64,
+        "push $0x2b\n push $0x38000\n push $0x3202\n push $0x33\n push $0x24000\n iretq");
+PROGRAM(user_int, 64, "int $0x80");
+PROGRAM(user_hlt, 64, "hlt");
+PROGRAM(user_cli, 64, "cli\n int $0x80");
+PROGRAM(user_page, 64, "mov 0x40000, %eax");
+PROGRAM(user_syscall, 64, "syscall\n int $0x80");
+PROGRAM(user_in, 64, "in %dx, %eax");
+PROGRAM(user_sgdt, 64, "sgdt -16(%rsp)");
+
+static void test_user(void)
+{
+    static const struct {
+        const char *label;
+        const uint8_t *code, *end;
+        unsigned vector;
+        int64_t error;
+        unsigned offset;
+    } rows[] = {
+        { "INT 80h", user_int, user_int_end, 0x80, -1, 2 },
+        { "HLT", user_hlt, user_hlt_end, VEC_GP, 0, 0 },
+        { "CLI with IOPL 3", user_cli, user_cli_end, 0x80, -1, 3 },
+        { "supervisor page", user_page, user_page_end, VEC_PF, 5, 0 },
+        { "SGDT under UMIP", user_sgdt, user_sgdt_end, VEC_GP, 0, 0 },
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Machine) m = machine_new();
+        unsigned n = rows[i].error >= 0;
+        g_test_message("%s", rows[i].label);
+        machine_long(m);
+        m->cpu->cr4 |= CR4_UMIP;
+        machine_gate64(m, 0x80, 3, 0, 15);
+        *machine_pte(m, AT_DATA) &= ~UINT64_C(4);
+        LOAD(m, AT_CODE, to_user);
+        machine_code(m, AT_USER_CODE, rows[i].code, (size_t)(rows[i].end - rows[i].code));
+        run(m);
+        g_assert_cmphex(m->cpu->rip, ==, machine_handler(rows[i].vector));
+        g_assert_cmpuint(m->cpu->cpl, ==, 0);
+        g_assert_cmphex(m->cpu->regs[REG_RSP], ==, AT_RSP0 - 40 - n * 8);
+        g_assert_cmphex(stack_word(m, n), ==, AT_USER_CODE + rows[i].offset);
+        g_assert_cmphex(stack_word(m, n + 1), ==, SEL_USER64 | 3);
+        g_assert_cmphex(stack_word(m, n + 3), ==, AT_USER_STACK);
+        g_assert_cmphex(stack_word(m, n + 4), ==, SEL_USER_DATA | 3);
+        if (n) {
+            g_assert_cmphex(stack_word(m, 0), ==, (uint64_t)rows[i].error);
+        }
+    }
+}
+
+static void test_int_privilege(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    machine_long(m);
+    LOAD(m, AT_CODE, to_user);
+    LOAD(m, AT_USER_CODE, user_int);
+    run(m);
+    g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_GP));
+    g_assert_cmphex(stack_word(m, 0), ==, 0x80 * 8 + 2);
+    g_assert_cmphex(stack_word(m, 1), ==, AT_USER_CODE);
+}
+
+PROGRAM(kernel_entry, 64, "mov %r11, %r8\n mov %rcx, %r9\n sysretq");
+
+static void test_syscall(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    machine_long(m);
+    machine_gate64(m, 0x80, 3, 0, 14);
+    LOAD(m, AT_CODE, to_user);
+    LOAD(m, AT_USER_CODE, user_syscall);
+    LOAD(m, 0x28000, kernel_entry);
+    m->cpu->star = (uint64_t)(SEL_USER32 | 3) << 48 | (uint64_t)SEL_CODE64 << 32;
+    m->cpu->lstar = 0x28000;
+    m->cpu->fmask = FLAG_IF;
+    run(m);
+    g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x80));
+    g_assert_cmphex(m->cpu->regs[REG_R8], ==, 0x3202);
+    g_assert_cmphex(m->cpu->regs[REG_R9], ==, AT_USER_CODE + 2);
+    g_assert_cmphex(stack_word(m, 1), ==, SEL_USER64 | 3);
+    g_assert_cmphex(stack_word(m, 2), ==, 0x3202);
+}
+
+static void test_port_map(void)
+{
+    for (unsigned open = 0; open < 2; open++) {
+        g_autoptr(Machine) m = machine_new();
+        machine_long(m);
+        m->cpu->cpl = 3;
+        m->cpu->seg[SEG_CS] = (Segment){ SEL_USER64 | 3, 0xa0fb, 0xffffffff, 0 };
+        cpu_update_mode(m->cpu);
+        LOAD(m, AT_CODE, user_in);
+        m->cpu->tr.limit = 0x67 + 0x100;
+        machine_set_word(m, AT_TSS + 0x66, 0x68 | UINT64_C(0xffffffffffff0000));
+        machine_set_word(m, AT_TSS + 0x68 + 0xa, open ? 0 : 0x10);
+        m->cpu->regs[REG_RDX] = 0x52;
+        run(m);
+        if (open) {
+            g_assert_cmphex(m->exit_reason, ==, 0x40052);
+        } else {
+            g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_GP));
+        }
+    }
+}
+
+/* ---- interrupts ---- */
+
+PROGRAM(sti_two, 64, "sti\n inc %eax\n inc %eax\n hlt");
+
+static void test_interrupt(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    machine_long(m);
+    LOAD(m, AT_CODE, sti_two);
+    m->vectors[0] = 0x41;
+    cpu_request(m->cpu, CPU_PENDING_INTERRUPT);
+    run(m);
+    g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x41));
+    g_assert_cmpuint(m->cpu->regs[REG_RAX], ==, 1); /* the shadow of STI: one instruction */
+    g_assert_cmphex(stack_word(m, 0), ==, AT_CODE + 3);
+    g_assert_cmphex(stack_word(m, 2), ==, 0x202);
+    g_assert_false(m->cpu->rflags & FLAG_IF);
+}
+
+static void test_nmi(void)
+{
+    static const uint8_t iretq[] = { 0x48, 0xcf };
+    g_autoptr(Machine) m = machine_new();
+    machine_long(m);
+    LOAD(m, AT_CODE, sti_two);
+    cpu_request(m->cpu, CPU_PENDING_NMI);
+    run(m);
+    g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_NMI));
+    g_assert_true(m->cpu->nmi_blocked);
+    cpu_request(m->cpu, CPU_PENDING_NMI);
+    machine_code(m, machine_handler(VEC_NMI), iretq, sizeof(iretq));
+    code_page_discard(m->group, machine_handler(VEC_NMI), 16);
+    cpu_request(m->cpu, CPU_PENDING_EXIT); /* the second is held back until the IRET */
+    g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_KICKED);
+    machine_code(m, machine_handler(VEC_NMI), "\xf4\xf4", 2);
+    code_page_discard(m->group, machine_handler(VEC_NMI), 16);
+    machine_code(m, machine_handler(VEC_NMI), iretq, sizeof(iretq));
+    run(m);
+    g_assert_cmphex(m->cpu->rip, ==, AT_CODE + 5);
+    g_assert_false(m->cpu->nmi_blocked);
+}
+
+PROGRAM(trap_flag, 64, "pushfq\n orl $0x100, (%rsp)\n popfq\n nop\n hlt");
+
+static void test_single_step(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    machine_long(m);
+    LOAD(m, AT_CODE, trap_flag);
+    run(m);
+    g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_DB));
+    g_assert_cmphex(stack_word(m, 0), ==, AT_CODE + (uint64_t)(trap_flag_end - trap_flag) - 1);
+    g_assert_cmphex(m->cpu->dr[6] & 0x4000, ==, 0x4000);
+    g_assert_false(m->cpu->rflags & FLAG_TF);
+}
+
+/* ---- 32-bit protected mode ---- */
+
+PROGRAM(idt32, 32, "int $0x30\n hlt");
+PROGRAM(ud32, 32, "ud2");
+PROGRAM(far32, 32,
+        "lcall $0x08, $0x20020\n mov $7, %ebx\n hlt\n"
+        ".org far32 + 0x20\n push %ds\n pop %es\n mov $5, %ecx\n lret");
+
+static void protected(Machine *m)
+{
+    machine_start32(m);
+    m->cpu->gdtr = (DescriptorTable){ AT_GDT, 0x47 };
+    m->cpu->idtr = (DescriptorTable){ AT_IDT, 0x7ff };
+    m->cpu->seg[SEG_CS].selector = SEL_CODE32;
+    m->cpu->seg[SEG_SS].selector = SEL_DATA;
+    m->cpu->seg[SEG_DS].selector = SEL_DATA;
+    for (unsigned i = 0; i < 256; i++) {
+        machine_gate32(m, i, 0, 14);
+    }
+}
+
+static void test_protected_mode(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    protected(m);
+    LOAD(m, AT_CODE, idt32);
+    run(m);
+    g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x30));
+    g_assert_cmphex(m->cpu->regs[REG_RSP], ==, AT_KERNEL_STACK - 12);
+    g_assert_cmphex(stack_dword(m, 0), ==, AT_CODE + 2);
+    g_assert_cmphex(stack_dword(m, 1), ==, SEL_CODE32);
+
+    g_autoptr(Machine) far = machine_new();
+    protected(far);
+    LOAD(far, AT_CODE, far32);
+    run(far);
+    g_assert_cmpuint(far->cpu->regs[REG_RCX], ==, 5);
+    g_assert_cmpuint(far->cpu->regs[REG_RBX], ==, 7);
+    g_assert_cmphex(far->cpu->regs[REG_RSP], ==, AT_KERNEL_STACK);
+    g_assert_cmphex(far->cpu->seg[SEG_ES].selector, ==, SEL_DATA);
+
+    /* IDT limit 0, as a TD starts: the first exception is the end */
+    g_autoptr(Machine) none = machine_new();
+    protected(none);
+    none->cpu->idtr.limit = 0;
+    LOAD(none, AT_CODE, ud32);
+    g_assert_cmpint(cpu_run(none->cpu), ==, CPU_EXIT_TRIPLE_FAULT);
+}
+
+/* ---- registers ---- */
+
+PROGRAM(registers, 64,
+        "mov $0x38, %eax\n ltr %ax\n str %ecx\n"
+        "mov $0xc0000101, %ecx\n mov $0x1000, %eax\n xor %edx, %edx\n wrmsr\n"
+        "mov $0x2000, %ebx\n wrfsbase %rbx\n rdgsbase %rsi\n swapgs\n rdgsbase %rdi\n swapgs\n"
+        "sgdt 0x40000\n lar %ax, %r10d\n"
+        "mov $0x18, %r8d\n lar %r8d, %r8d\n mov $0x10, %r9d\n lsl %r9d, %r9d\n"
+        "mov %gs:0x40, %r11\n rdtsc\n hlt");
+
+static void test_registers(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    Cpu *cpu = m->cpu;
+    machine_long(m);
+    cpu->cr4 |= CR4_FSGSBASE;
+    cpu->kernel_gs_base = 0x5000;
+    cpu->tr = (Segment){ 0 };
+    LOAD(m, AT_CODE, registers);
+    run(m);
+    g_assert_cmphex(cpu->rip, ==, AT_CODE + (uint64_t)(registers_end - registers) - 1);
+    g_assert_cmphex(cpu->tr.selector, ==, SEL_TSS);
+    g_assert_cmphex(cpu->tr.base, ==, AT_TSS);
+    g_assert_cmphex(m->ram[AT_GDT + SEL_TSS + 5], ==, 0x8b);
+    g_assert_cmphex(cpu->seg[SEG_FS].base, ==, 0x2000);
+    g_assert_cmphex(cpu->regs[REG_RSI], ==, 0x1000);
+    g_assert_cmphex(cpu->regs[REG_RDI], ==, 0x5000);
+    g_assert_cmphex(machine_word(m, AT_DATA), ==, UINT64_C(0x10000047));
+    g_assert_cmphex(cpu->regs[REG_R8], ==, 0xaf9b00 & 0xf0ff00);
+    g_assert_cmphex(cpu->regs[REG_R9], ==, 0xffffffff);
+    g_assert_cmphex(cpu->regs[REG_RDX], ==, 0x12);
+}
+
+PROGRAM(gated, 64, "rdrand %rax\n hlt");
+
+static void test_gate(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    machine_long(m);
+    LOAD(m, AT_CODE, gated);
+    run(m);
+    g_assert_true(cpu_rflags(m->cpu) & FLAG_CF);
+    g_assert_cmphex(m->cpu->regs[REG_RAX], !=, 0);
+
+    g_autoptr(Machine) without = machine_new();
+    without->no_features = true;
+    machine_long(without);
+    LOAD(without, AT_CODE, gated);
+    run(without);
+    g_assert_cmphex(without->cpu->rip, ==, machine_handler(VEC_UD));
+}
+
+PROGRAM(vmcall, 64, "vmcall\n hlt");
+PROGRAM(tdcall, 64, ".byte 0x66, 0x0f, 0x01, 0xcc\n hlt");
+
+static void test_world(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    machine_long(m);
+    LOAD(m, AT_CODE, vmcall);
+    run(m);
+    g_assert_cmpuint(m->exit_reason, ==, 18);
+    g_assert_cmphex(m->cpu->rip, ==, AT_CODE + 3);
+
+    g_autoptr(Machine) t = machine_new();
+    machine_long(t);
+    LOAD(t, AT_CODE, tdcall);
+    run(t);
+    g_assert_cmphex(t->cpu->rip, ==, AT_CODE + 4);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/system/enter-long", test_enter_long);
+    g_test_add_func("/system/faults", test_faults);
+    g_test_add_func("/system/stack-fault", test_stack_fault);
+    g_test_add_func("/system/double-fault", test_double_fault);
+    g_test_add_func("/system/no-stack", test_no_stack);
+    g_test_add_func("/system/delivery-resumes", test_delivery_resumes);
+    g_test_add_func("/system/user", test_user);
+    g_test_add_func("/system/int-privilege", test_int_privilege);
+    g_test_add_func("/system/syscall", test_syscall);
+    g_test_add_func("/system/port-map", test_port_map);
+    g_test_add_func("/system/interrupt", test_interrupt);
+    g_test_add_func("/system/nmi", test_nmi);
+    g_test_add_func("/system/single-step", test_single_step);
+    g_test_add_func("/system/protected-mode", test_protected_mode);
+    g_test_add_func("/system/registers", test_registers);
+    g_test_add_func("/system/feature-gate", test_gate);
+    g_test_add_func("/system/world", test_world);
+    return g_test_run();
+}

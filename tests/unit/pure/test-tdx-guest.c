@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Properties of tdx-guest. */
+#include <string.h>
+
+#include "target/i386/kvm/tdx-guest.h"
+
+#define B64_48 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v"
+
+static const struct {
+    const char *name, *value, *message; /* message NULL: good */
+} rows[] = {
+    { "attributes", "0x10000000", NULL },
+    { "attributes", "268435456", NULL },
+    { "attributes", "0", NULL },
+    { "attributes", "0x8000000050000000", NULL },
+    { "sept-ve-disable", "on", NULL },
+    { "sept-ve-disable", "false", NULL },
+    { "mrconfigid", B64_48, NULL },
+    { "mrowner", B64_48, NULL },
+    { "mrownerconfig", B64_48, NULL },
+    { "attributes", "zzz", "Parameter 'attributes' expects a uint64 value" },
+    { "attributes", "", "expects a uint64 value" },
+    { "attributes", "-1", "expects a uint64 value" },
+    { "attributes", "0x", "expects a uint64 value" },
+    { "attributes", "0x1g", "expects a uint64 value" },
+    { "attributes", "18446744073709551616", "expects a uint64 value" },
+    { "attributes", "1", "does not accept bits 0x1: 0x8000000050000000 can be set\nBit 0 (DEBUG)" },
+    { "attributes", "0x20000000", "does not accept bits 0x20000000" },
+    { "sept-ve-disable", "maybe", "Parameter 'sept-ve-disable' expects 'on' or 'off'" },
+    { "sept-ve-disable", "", "expects 'on' or 'off'" },
+    { "mrconfigid", "zz", "'zz' is not base64" },
+    { "mrconfigid", "", "TDX 'mrconfigid' sha384 digest was 0 bytes, expected 48 bytes" },
+    { "mrowner", "AAAA", "TDX 'mrowner' sha384 digest was 3 bytes" },
+    { "mrowner", B64_48 "AAAA", "was 51 bytes" },
+    { "mrownerconfig", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4=", "was 47 bytes" },
+    { "mrownerconfig", "====", "is not base64" },
+    { "mrconfigid", " " B64_48 "   ", "is not base64" },
+    { "debug", "on", "Invalid parameter 'debug'" },
+    { "", "on", "Invalid parameter ''" },
+};
+
+static void test_set(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(TdxGuestConfig) config = tdx_guest_config_new("tdx0");
+        g_autoptr(GError) err = NULL;
+        bool good = tdx_guest_config_set(config, rows[i].name, rows[i].value, &err);
+        g_test_message("%s=%s", rows[i].name, rows[i].value);
+        g_assert_cmpint(good, ==, rows[i].message == NULL);
+        if (rows[i].message && !strstr(err->message, rows[i].message)) {
+            g_test_message("'%s' lacks '%s'", err->message, rows[i].message);
+            g_test_fail();
+        }
+    }
+}
+
+static void test_attributes(void)
+{
+    static const struct {
+        const char *attributes, *sept_ve_disable;
+        bool good;
+        uint64_t result;
+    } combinations[] = {
+        { NULL, NULL, true, 0x10000000 }, { NULL, "off", true, 0 }, { NULL, "on", true, 0x10000000 },
+        { "0", NULL, true, 0 }, { "0x40000000", NULL, true, 0x40000000 }, { "0x50000000", "on", true, 0x50000000 },
+        { "0x40000000", "off", true, 0x40000000 }, { "0", "on", false, 0 }, { "0x10000000", "off", false, 0 },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(combinations); i++) {
+        g_autoptr(TdxGuestConfig) config = tdx_guest_config_new("tdx0");
+        g_autoptr(GError) err = NULL;
+        if (combinations[i].sept_ve_disable) {
+            g_assert_true(tdx_guest_config_set(config, "sept-ve-disable", combinations[i].sept_ve_disable, &err));
+        }
+        if (combinations[i].attributes) {
+            g_assert_true(tdx_guest_config_set(config, "attributes", combinations[i].attributes, &err));
+        }
+        g_assert_cmpint(tdx_guest_config_complete(config, &err), ==, combinations[i].good);
+        if (combinations[i].good) {
+            g_assert_cmphex(tdx_guest_config_attributes(config), ==, combinations[i].result);
+        } else {
+            g_assert_nonnull(strstr(err->message, "attributes="));
+            g_assert_nonnull(strstr(err->message, "contradicts sept-ve-disable="));
+        }
+    }
+}
+
+static void test_help(void)
+{
+    unsigned count = 0;
+
+    for (const char *const *row = tdx_guest_config_help(); *row; row++, count++) {
+        g_auto(GStrv) columns = g_strsplit(*row, "\t", -1);
+        g_assert_cmpuint(g_strv_length(columns), ==, 4);
+    }
+    g_assert_cmpuint(count, ==, 6);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/tdx-guest/set", test_set);
+    g_test_add_func("/tdx-guest/attributes", test_attributes);
+    g_test_add_func("/tdx-guest/help", test_help);
+    return g_test_run();
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Key=value lists, booleans, and the nearest of a set of names. */
+#include "util/keyval.h"
+
+#include <string.h>
+
+#include "util/error.h"
+
+static void pair_clear(gpointer data)
+{
+    KeyValPair *pair = data;
+
+    g_free(pair->key);
+    g_free(pair->value);
+}
+
+/* The element at *p, with ',,' made ','; *p moves past its end. */
+static char *next_element(const char **p)
+{
+    GString *element = g_string_new(NULL);
+
+    while (**p) {
+        if (**p == ',') {
+            if ((*p)[1] != ',') {
+                (*p)++;
+                break;
+            }
+            (*p)++;
+        }
+        g_string_append_c(element, *(*p)++);
+    }
+    return g_string_free(element, FALSE);
+}
+
+static bool add_element(KeyVal *kv, char *element, const char *implied, GError **errp)
+{
+    char *equals = strchr(element, '=');
+    KeyValPair pair;
+
+    if (!strcmp(element, "help") || !strcmp(element, "?")) {
+        kv->help = true;
+        return true;
+    }
+    if (equals == element) {
+        return error_set(errp, "Expected parameter before '%s'", element);
+    }
+    if (equals) {
+        pair = (KeyValPair){ g_strndup(element, equals - element), g_strdup(equals + 1) };
+    } else if (implied) {
+        pair = (KeyValPair){ g_strdup(implied), g_strdup(element) };
+    } else {
+        return error_set(errp, "Expected '=' after parameter '%s'", element);
+    }
+    g_array_append_val(kv->pairs, pair);
+    return true;
+}
+
+KeyVal *keyval_parse(const char *text, const char *implied, GError **errp)
+{
+    g_autoptr(KeyVal) kv = g_new0(KeyVal, 1);
+
+    kv->pairs = g_array_new(FALSE, FALSE, sizeof(KeyValPair));
+    g_array_set_clear_func(kv->pairs, pair_clear);
+    for (const char *p = text; *p; implied = NULL) {
+        g_autofree char *element = next_element(&p);
+        if (!add_element(kv, element, implied, errp)) {
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&kv);
+}
+
+void keyval_free(KeyVal *kv)
+{
+    if (kv) {
+        g_array_unref(kv->pairs);
+        g_free(kv);
+    }
+}
+
+const char *keyval_get(const KeyVal *kv, const char *key)
+{
+    for (unsigned i = kv->pairs->len; i > 0; i--) {
+        const KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i - 1);
+        if (!strcmp(pair->key, key)) {
+            return pair->value;
+        }
+    }
+    return NULL;
+}
+
+bool keyval_bool(const char *key, const char *value, bool *result, GError **errp)
+{
+    static const char *const on[] = { "on", "yes", "true", "y", NULL };
+    static const char *const off[] = { "off", "no", "false", "n", NULL };
+
+    if (g_strv_contains(on, value)) {
+        *result = true;
+        return true;
+    }
+    if (g_strv_contains(off, value)) {
+        *result = false;
+        return true;
+    }
+    return error_set(errp, "Parameter '%s' expects 'on' or 'off'", key);
+}
+
+static char plain(char c)
+{
+    return c == '_' ? '-' : g_ascii_tolower(c);
+}
+
+/* Levenshtein distance, names of at most 63 characters. */
+static unsigned distance(const char *a, const char *b)
+{
+    unsigned row[64];
+    size_t n = strlen(b);
+
+    if (n >= G_N_ELEMENTS(row)) {
+        return G_MAXUINT;
+    }
+    for (unsigned j = 0; j <= n; j++) {
+        row[j] = j;
+    }
+    for (unsigned i = 1; a[i - 1]; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i;
+        for (unsigned j = 1; j <= n; j++) {
+            unsigned substituted = diagonal + (plain(a[i - 1]) != plain(b[j - 1]));
+            diagonal = row[j];
+            row[j] = MIN(substituted, MIN(row[j], row[j - 1]) + 1);
+        }
+    }
+    return row[n];
+}
+
+const char *nearest_name(const char *name, const char *const *names)
+{
+    const char *best = NULL;
+    unsigned best_distance = MAX(2, strlen(name) / 3) + 1;
+
+    for (; *names; names++) {
+        unsigned d = distance(name, *names);
+        if (d < best_distance) {
+            best_distance = d;
+            best = *names;
+        }
+    }
+    return best;
+}
