@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a back end gives chardev.c: file descriptors, a way to look at input, and a way to close. Private to chardev/. */
+/*
+ * What a back end gives chardev.c: file descriptors, a way to look at input, and a way to close. Private to
+ * chardev/.
+ */
 #ifndef CHARDEV_INTERNAL_H
 #define CHARDEV_INTERNAL_H
 

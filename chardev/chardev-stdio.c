@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A character device on standard input and output; a terminal is put in raw mode and given back however the program ends. */
+/*
+ * A character device on standard input and output; a terminal is put in raw mode and given back however the
+ * program ends.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -14,7 +14,10 @@
 
 static void watch_input(Chardev *chardev);
 
-/* Hands pending bytes over as far as there is room. Main loop thread, without chardev->lock: the front end takes its own. */
+/*
+ * Hands pending bytes over as far as there is room. Main loop thread, without chardev->lock: the front end takes
+ * its own.
+ */
 static void deliver(Chardev *chardev)
 {
     while (chardev->num_pending) {

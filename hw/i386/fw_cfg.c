@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fw_cfg's registers: selector and data ports, and DMA (the interface is the one edk2's QemuFwCfgLib and Linux's qemu_fw_cfg drive). */
+/*
+ * fw_cfg's registers: selector and data ports, and DMA (the interface is the one edk2's QemuFwCfgLib and Linux's
+ * qemu_fw_cfg drive).
+ */
 #include "hw/i386/fw_cfg.h"
 
 #include <inttypes.h>
@@ -111,8 +114,8 @@ static bool dma_transfer(FwCfg *fw_cfg, uint32_t control, uint32_t length, uint6
     }
     uint8_t *host = address_space_ram(fw_cfg->memory, address, length);
     if (!host) {
-        log_item(LOG_GUEST_ERRORS, "fw_cfg: DMA of 0x%" PRIx32 " bytes at 0x%" PRIx64 " is not in one piece of RAM", length,
-                 address);
+        log_item(LOG_GUEST_ERRORS, "fw_cfg: DMA of 0x%" PRIx32 " bytes at 0x%" PRIx64 " is not in one piece of RAM",
+                 length, address);
         return false;
     }
     if (control & DMA_READ) {
@@ -158,7 +161,8 @@ static void dma_write(void *opaque, hwaddr offset, uint64_t value, unsigned size
     }
     if (offset + size == 8) {
         uint64_t at = load_be64(fw_cfg->dma_address);
-        memset(fw_cfg->dma_address, 0, sizeof(fw_cfg->dma_address)); /* firmware below 4 GiB writes the low half alone */
+        /* Next time the high half may be left out. */
+        memset(fw_cfg->dma_address, 0, sizeof(fw_cfg->dma_address));
         dma_run(fw_cfg, at);
     }
 }

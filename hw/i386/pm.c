@@ -8,13 +8,14 @@
 #include "system/core/log.h"
 
 #define PM_SIZE 0x80
-enum { PM1_STATUS = 0x00, PM1_ENABLE = 0x02, PM1_CONTROL = 0x04, PM_TIMER = 0x08, GPE0_STATUS = 0x20, GPE0_ENABLE = 0x28 };
+enum {
+    PM1_STATUS = 0x00, PM1_ENABLE = 0x02, PM1_CONTROL = 0x04, PM_TIMER = 0x08, GPE0_STATUS = 0x20, GPE0_ENABLE = 0x28,
+};
 #define GPE0_BYTES 8
 
 #define PM1_TIMER 0x0001 /* carry out of the timer's highest bit but one, status and enable */
 #define PM1_STATUS_BITS 0xcd31
 #define PM1_ENABLE_BITS 0x4521
-#define PM1_POWER_BUTTON 0x0100
 #define CONTROL_SCI_ENABLE 0x0001
 #define CONTROL_KEPT 0x1c03      /* SLP_TYP, BM_RLD, SCI_EN */
 #define CONTROL_SLEEP_ENABLE 0x2000

@@ -9,7 +9,7 @@
 #include "util/bytes.h"
 #include "util/error.h"
 
-#define PAGE_SIZE 4096
+#define GUEST_PAGE_SIZE 4096
 /* Between the local APIC's 1 MiB window at FEE00000 and 4 GiB. */
 #define MAX_FIRMWARE_SIZE (16 * MiB)
 #define E820_ENTRY_SIZE 20
@@ -39,11 +39,13 @@ static bool make_ram(Q35Machine *machine, const Q35Config *config, GError **errp
 {
     uint64_t size = config->firmware.size;
 
-    if (!config->ram_size || config->ram_size % PAGE_SIZE) {
-        return error_set(errp, "memory size %" G_GUINT64_FORMAT " must be a positive multiple of 4096 bytes", config->ram_size);
+    if (!config->ram_size || config->ram_size % GUEST_PAGE_SIZE) {
+        return error_set(errp, "memory size %" G_GUINT64_FORMAT " must be a positive multiple of 4096 bytes",
+                         config->ram_size);
     }
-    if (!size || size % PAGE_SIZE || size > MAX_FIRMWARE_SIZE) {
-        return error_set(errp, "firmware size %" G_GUINT64_FORMAT " must be a multiple of 4096 bytes from 4 KiB to 16 MiB", size);
+    if (!size || size % GUEST_PAGE_SIZE || size > MAX_FIRMWARE_SIZE) {
+        return error_set(errp, "firmware size %" G_GUINT64_FORMAT " must be a multiple of 4096 bytes, at most 16 MiB",
+                         size);
     }
     machine->layout = e820_layout(config->ram_size);
     return add_ram(machine, "ram-below-4g", 0, machine->layout.below_4g, errp) &&
@@ -96,8 +98,8 @@ static void make_serial_ports(Q35Machine *machine, const Q35Config *config)
 
     for (unsigned i = 0; i < Q35_MAX_SERIAL; i++) {
         if (config->serial[i]) {
-            devices->serial[i] = serial_new(machine->ports, ports[i].name, ports[i].base, config->serial[i], &machine->lock,
-                                            &devices->gsi[ports[i].gsi]);
+            devices->serial[i] = serial_new(machine->ports, ports[i].name, ports[i].base, config->serial[i],
+                                            &machine->lock, &devices->gsi[ports[i].gsi]);
         }
     }
 }

@@ -44,7 +44,10 @@ static const PciFunctionOps lpc_ops = { config_written };
 
 static void define_registers(PciFunction *function)
 {
-    /* I/O, memory and bus master are always on (13.1.3); the bridge is not a target of parity or system errors here. */
+    /*
+     * I/O, memory and bus master are always on (13.1.3); the bridge is not a target of parity or system errors
+     * here.
+     */
     pci_config_define(function, PCI_COMMAND, 2, 0x0007, 0x0140);
     pci_config_define(function, PCI_STATUS, 2, 0x0200, 0);
     pci_config_define(function, PMBASE, 4, 0x00000001, PMBASE_BITS);

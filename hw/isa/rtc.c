@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* MC146818 real-time clock. Registers: Motorola MC146818 data sheet; memory sizes in CMOS: as PC firmware expects them. */
+/*
+ * MC146818 real-time clock. Registers: Motorola MC146818 data sheet; memory sizes in CMOS: as PC firmware expects
+ * them.
+ */
 #include "hw/isa/rtc.h"
 
 #include <glib.h>
@@ -10,8 +13,8 @@
 #define NS_PER_SECOND UINT64_C(1000000000)
 
 enum {
-    SECONDS = 0, SECONDS_ALARM = 1, MINUTES = 2, MINUTES_ALARM = 3, HOURS = 4, HOURS_ALARM = 5, DAY_OF_WEEK = 6, DAY = 7,
-    MONTH = 8, YEAR = 9, REG_A = 10, REG_B = 11, REG_C = 12, REG_D = 13, CENTURY = 0x32,
+    SECONDS = 0, SECONDS_ALARM = 1, MINUTES = 2, MINUTES_ALARM = 3, HOURS = 4, HOURS_ALARM = 5, DAY_OF_WEEK = 6,
+    DAY = 7, MONTH = 8, YEAR = 9, REG_A = 10, REG_B = 11, REG_C = 12, REG_D = 13, CENTURY = 0x32,
 };
 #define A_UPDATE_IN_PROGRESS 0x80
 #define B_SET 0x80
@@ -128,14 +131,17 @@ static void load_time(Rtc *rtc)
     rtc->memory[CENTURY] = encode(rtc, date.year / 100 % 100);
 }
 
-/* The registers, whatever the guest put there, become the time: fields out of range count on into the next larger one. */
+/*
+ * The registers, whatever the guest put there, become the time: fields out of range count on into the next larger
+ * one.
+ */
 static void store_time(Rtc *rtc)
 {
     unsigned month = CLAMP(decode(rtc, rtc->memory[MONTH]), 1, 12);
     int64_t year = decode(rtc, rtc->memory[CENTURY]) * 100 + decode(rtc, rtc->memory[YEAR]);
     int64_t days = days_of(year, month, 1) + decode(rtc, rtc->memory[DAY]) - 1;
-    int64_t seconds = days * 86400 + decode_hour(rtc, rtc->memory[HOURS]) * 3600 + decode(rtc, rtc->memory[MINUTES]) * 60 +
-                      decode(rtc, rtc->memory[SECONDS]);
+    int64_t seconds = days * 86400 + decode_hour(rtc, rtc->memory[HOURS]) * 3600 +
+                      decode(rtc, rtc->memory[MINUTES]) * 60 + decode(rtc, rtc->memory[SECONDS]);
 
     rtc->offset = seconds - (int64_t)now_seconds(rtc);
 }

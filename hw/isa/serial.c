@@ -53,7 +53,6 @@ struct Serial {
     Chardev *chardev;
     GMutex *machine_lock;
     const IrqLine *irq;
-    IoRegion *region;
     uint8_t ier, fcr, lcr, mcr, lsr, msr, scr;
     uint16_t divisor;
     uint8_t fifo[FIFO_SIZE];
@@ -329,7 +328,7 @@ Serial *serial_new(AddressSpace *ports, const char *name, hwaddr base, Chardev *
     serial->machine_lock = machine_lock;
     serial->irq = irq;
     serial_reset(serial);
-    serial->region = address_space_add_io(ports, name, base, 8, 0, &serial_ops, serial);
+    address_space_add_io(ports, name, base, 8, 0, &serial_ops, serial);
     if (chardev) {
         chardev_attach(chardev, &serial_frontend, serial);
     }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The host bridge's ways into configuration space: ports CF8/CFC (PCI 3.0, 3.2.2.3.2) and ECAM (PCI Express 5.0, 7.2.2). */
+/*
+ * The host bridge's ways into configuration space: ports CF8/CFC (PCI 3.0, 3.2.2.3.2) and ECAM (PCI Express 5.0,
+ * 7.2.2).
+ */
 #include "hw/pci/pci.h"
 
 #define CONFIG_ADDRESS_PORT 0xcf8
@@ -11,7 +14,6 @@
 struct PciHost {
     PciBus *bus;
     AddressSpace *memory;
-    IoRegion *address_region, *data_region;
     IoRegion *ecam; /* NULL until a size is known */
     uint64_t ecam_size;
     uint32_t address;
@@ -57,7 +59,8 @@ static uint64_t data_read(void *opaque, hwaddr offset, unsigned size)
     if (!(host->address & CONFIG_ENABLE)) {
         return UINT64_MAX;
     }
-    return pci_bus_read(host->bus, host->address >> 16 & 0xff, host->address >> 8 & 0xff, data_offset(host, offset), size);
+    return pci_bus_read(host->bus, host->address >> 16 & 0xff, host->address >> 8 & 0xff, data_offset(host, offset),
+                        size);
 }
 
 static void data_write(void *opaque, hwaddr offset, uint64_t value, unsigned size)
@@ -65,8 +68,8 @@ static void data_write(void *opaque, hwaddr offset, uint64_t value, unsigned siz
     PciHost *host = opaque;
 
     if (host->address & CONFIG_ENABLE) {
-        pci_bus_write(host->bus, host->address >> 16 & 0xff, host->address >> 8 & 0xff, data_offset(host, offset), value,
-                      size);
+        pci_bus_write(host->bus, host->address >> 16 & 0xff, host->address >> 8 & 0xff, data_offset(host, offset),
+                      value, size);
     }
 }
 
@@ -104,8 +107,8 @@ PciHost *pci_host_new(PciBus *bus, AddressSpace *memory, AddressSpace *ports, co
     host->memory = memory;
     host->reset_control = reset_control;
     host->reset_opaque = reset_opaque;
-    host->address_region = address_space_add_io(ports, "pci-config-address", CONFIG_ADDRESS_PORT, 4, 0, &address_ops, host);
-    host->data_region = address_space_add_io(ports, "pci-config-data", CONFIG_DATA_PORT, 4, 0, &data_ops, host);
+    address_space_add_io(ports, "pci-config-address", CONFIG_ADDRESS_PORT, 4, 0, &address_ops, host);
+    address_space_add_io(ports, "pci-config-data", CONFIG_DATA_PORT, 4, 0, &data_ops, host);
     return host;
 }
 

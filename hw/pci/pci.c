@@ -52,7 +52,8 @@ void pci_config_set(PciFunction *function, unsigned offset, unsigned size, uint3
     }
 }
 
-PciFunction *pci_function_new(const PciIdentity *identity, unsigned config_size, const PciFunctionOps *ops, void *opaque)
+PciFunction *pci_function_new(const PciIdentity *identity, unsigned config_size, const PciFunctionOps *ops,
+                              void *opaque)
 {
     PciFunction *function = g_new0(PciFunction, 1);
 

@@ -127,7 +127,12 @@ static bool set_environment(const RunOptions *options, GError **error)
         return false;
     }
     const char *others = g_getenv("LD_PRELOAD");
-    g_autofree char *preload = others && *others ? g_strdup_printf("%s:%s", library, others) : g_strdup(library);
+#ifdef SWTDX_ASAN_RUNTIME
+    const char *first = SWTDX_ASAN_RUNTIME ":";
+#else
+    const char *first = "";
+#endif
+    g_autofree char *preload = g_strdup_printf("%s%s%s%s", first, library, others && *others ? ":" : "", others ? others : "");
     g_setenv("LD_PRELOAD", preload, true);
     if (options->trace) {
         g_autofree char *path = g_canonicalize_filename(options->trace, NULL);

@@ -27,7 +27,10 @@ struct IoRegion {
     uint8_t *host;          /* RAM only */
 };
 
-/* A run of addresses that one region answers. Holds all that dispatch needs, so that it may be copied out of a view. */
+/*
+ * A run of addresses that one region answers. Holds all that dispatch needs, so that it may be copied out of a
+ * view.
+ */
 typedef struct Piece {
     hwaddr first, last; /* inclusive: the last byte may be 2^64 - 1 */
     hwaddr base;        /* of the region */

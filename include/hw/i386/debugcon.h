@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The debug console, port 402: firmware built for debugging writes its log there if a read gives E9. Machine lock held. */
+/*
+ * The debug console, port 402: firmware built for debugging writes its log there if a read gives E9. Machine lock
+ * held.
+ */
 #ifndef HW_I386_DEBUGCON_H
 #define HW_I386_DEBUGCON_H
 

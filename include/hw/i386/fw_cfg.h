@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fw_cfg: how firmware asks the machine what it is made of. Numbered items and a directory of files, byte by byte through ports
- * or by DMA into guest RAM (in a TD: its shared half). Items are added while the machine is made: a later file moves the
- * keys of those that sort after it. Machine lock held.
+ * fw_cfg: how firmware asks the machine what it is made of. Numbered items and a directory of files, byte by byte
+ * through ports or by DMA into guest RAM (in a TD: its shared half). Items are added while the machine is made: a
+ * later file moves the keys of those that sort after it. Machine lock held.
  */
 #ifndef HW_I386_FW_CFG_H
 #define HW_I386_FW_CFG_H
@@ -31,20 +31,27 @@ FwCfg *fw_cfg_new(AddressSpace *memory, AddressSpace *ports);
 void fw_cfg_free(FwCfg *fw_cfg);
 void fw_cfg_reset(FwCfg *fw_cfg);
 
-/* Numbered items below FW_CFG_FIRST_FILE; data is copied, a former value replaced. Integers are stored little-endian. */
+/*
+ * Numbered items below FW_CFG_FIRST_FILE; data is copied, a former value replaced. Integers are stored little-
+ * endian.
+ */
 void fw_cfg_add_bytes(FwCfg *fw_cfg, uint16_t key, const void *data, size_t size);
 void fw_cfg_add_u16(FwCfg *fw_cfg, uint16_t key, uint16_t value);
 void fw_cfg_add_u32(FwCfg *fw_cfg, uint16_t key, uint32_t value);
 /* With its NUL. */
 void fw_cfg_add_string(FwCfg *fw_cfg, uint16_t key, const char *text);
 
-/* Files. False and *errp: the name is taken, empty or too long, the file too large, or there are too many. Data is copied. */
+/*
+ * Files. False and *errp: the name is taken, empty or too long, the file too large, or there are too many. Data is
+ * copied.
+ */
 bool fw_cfg_add_file(FwCfg *fw_cfg, const char *name, const void *data, size_t size, GError **errp);
 bool fw_cfg_add_file_u16(FwCfg *fw_cfg, const char *name, uint16_t value, GError **errp);
 bool fw_cfg_add_file_u64(FwCfg *fw_cfg, const char *name, uint64_t value, GError **errp);
 /*
- * What a file is besides bytes. selected: called each time the guest selects the file, before it reads; it may give it new
- * contents with fw_cfg_set_file. written: the guest wrote [offset, offset + size) by DMA; without it the file is read-only.
+ * What a file is besides bytes. selected: called each time the guest selects the file, before it reads; it may
+ * give it new contents with fw_cfg_set_file. written: the guest wrote [offset, offset + size) by DMA; without it
+ * the file is read-only.
  */
 typedef struct FwCfgFileOps {
     void (*selected)(void *opaque);

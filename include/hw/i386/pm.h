@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The ACPI register block of the ICH9 at PMBASE: power management timer, PM1 event and control (power off), GPE0.
- * The timer's carry sets its status bit, but the interrupt that may go with it is only raised when a register is touched. Machine lock held.
+ * The timer's carry sets its status bit, but the interrupt that may go with it is only raised when a register is
+ * touched. Machine lock held.
  */
 #ifndef HW_I386_PM_H
 #define HW_I386_PM_H

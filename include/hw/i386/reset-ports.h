@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ways to reset a PC: reset control register CF9, keyboard controller command FE at port 64, port 92. There is no keyboard
- * behind port 64: it reads as all-ones, "no controller". Machine lock held.
+ * The ways to reset a PC: reset control register CF9, keyboard controller command FE at port 64, port 92. There is
+ * no keyboard behind port 64: it reads as all-ones, "no controller". Machine lock held.
  */
 #ifndef HW_I386_RESET_PORTS_H
 #define HW_I386_RESET_PORTS_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The MC146818 clock with its battery-backed memory at ports 70/71. It shows UTC and follows the host's clock at the
- * distance that the guest set. Alarm, periodic and update interrupts are not raised: register C shows their flags. Machine lock held.
+ * The MC146818 clock with its battery-backed memory at ports 70/71. It shows UTC and follows the host's clock at
+ * the distance that the guest set. Alarm, periodic and update interrupts are not raised: register C shows their
+ * flags. Machine lock held.
  */
 #ifndef HW_ISA_RTC_H
 #define HW_ISA_RTC_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A 16550A serial port. The line takes no time: what is written is sent at once, and input below the FIFO's trigger level is
- * indicated at once as a character timeout. Register access with the machine lock held; input takes that lock itself.
+ * A 16550A serial port. The line takes no time: what is written is sent at once, and input below the FIFO's
+ * trigger level is indicated at once as a character timeout. Register access with the machine lock held; input
+ * takes that lock itself.
  */
 #ifndef HW_ISA_SERIAL_H
 #define HW_ISA_SERIAL_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * PCI functions on bus 0 and their configuration space: what reads give, which bits the guest may write, which it clears
- * by writing ones; and the host bridge's two ways to reach it, ports CF8/CFC and the memory-mapped window (ECAM).
- * Machine lock held.
+ * PCI functions on bus 0 and their configuration space: what reads give, which bits the guest may write, which it
+ * clears by writing ones; and the host bridge's two ways to reach it, ports CF8/CFC and the memory-mapped window
+ * (ECAM). Machine lock held.
  */
 #ifndef HW_PCI_PCI_H
 #define HW_PCI_PCI_H
@@ -36,12 +36,16 @@ typedef struct PciIdentity {
 } PciIdentity;
 
 typedef struct PciFunctionOps {
-    /* The guest wrote [offset, offset + size), masks applied; also called for the whole space after a reset. NULL: plain registers. */
+    /*
+     * The guest wrote [offset, offset + size), masks applied; also called for the whole space after a reset. NULL:
+     * plain registers.
+     */
     void (*config_written)(void *opaque, unsigned offset, unsigned size);
 } PciFunctionOps;
 
 /* config_size: PCI_CONFIG_SIZE or PCIE_CONFIG_SIZE. The interrupt line register is writable, all else read-only. */
-PciFunction *pci_function_new(const PciIdentity *identity, unsigned config_size, const PciFunctionOps *ops, void *opaque);
+PciFunction *pci_function_new(const PciIdentity *identity, unsigned config_size, const PciFunctionOps *ops,
+                              void *opaque);
 void pci_function_free(PciFunction *function);
 /* Power-on contents and writable bits of a field of 1, 2 or 4 bytes; for the device's maker. */
 void pci_config_define(PciFunction *function, unsigned offset, unsigned size, uint32_t power_on, uint32_t writable);
@@ -65,8 +69,8 @@ void pci_bus_write(PciBus *bus, unsigned bus_number, unsigned devfn, unsigned of
 typedef struct PciHost PciHost;
 
 /*
- * Claims ports CF8-CFF. Byte accesses to CF9 (the chipset's reset control, which lies inside the address register) are
- * passed to `reset_control`, offset 0; it may be NULL.
+ * Claims ports CF8-CFF. Byte accesses to CF9 (the chipset's reset control, which lies inside the address register)
+ * are passed to `reset_control`, offset 0; it may be NULL.
  */
 PciHost *pci_host_new(PciBus *bus, AddressSpace *memory, AddressSpace *ports, const IoRegionOps *reset_control,
                       void *reset_opaque);

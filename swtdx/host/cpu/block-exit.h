@@ -36,7 +36,7 @@ struct Block {
 
 typedef struct JumpEntry {
     uint64_t rip;
-    Block *block; /* never NULL */
+    const Block *block; /* never NULL */
 } JumpEntry;
 
 #define JUMP_ENTRIES 4096

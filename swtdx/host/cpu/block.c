@@ -36,7 +36,6 @@ struct BlockCache {
     uint64_t bytes;
     Op **links;                    /* direct jumps to other pages: block_forget_linear() */
     size_t n_links, max_links;
-    Block nowhere;                 /* what empty jump entries point at: has no mode */
     Queued queue[QUEUE_MAX];       /* under the CodeMap's lock */
     unsigned queued;
     bool queue_overflow;
@@ -47,6 +46,9 @@ struct BlockCache {
     } scratch;                     /* being decoded; executed from here when there is no memory */
 };
 
+/* What empty jump entries point at: no Cpu.mode is like its. */
+static const Block nowhere = { .mode = UINT32_MAX };
+
 void block_forget_linear(Cpu *cpu)
 {
     struct BlockCache *c = cpu->blocks;
@@ -54,7 +56,7 @@ void block_forget_linear(Cpu *cpu)
         return;
     }
     for (size_t i = 0; i < JUMP_ENTRIES; i++) {
-        c->jumps[i] = (JumpEntry){ (uint64_t)JUMP_NOWHERE, &c->nowhere };
+        c->jumps[i] = (JumpEntry){ (uint64_t)JUMP_NOWHERE, &nowhere };
     }
     for (size_t i = 0; i < c->n_links; i++) {
         c->links[i]->disp = JUMP_NOWHERE;
@@ -68,7 +70,6 @@ void block_init(Cpu *cpu)
     if (c == NULL) {
         abort(); /* setting up a processor, before any guest runs */
     }
-    c->nowhere.mode = UINT32_MAX;
     decoder_init(&c->decoder);
     cpu->blocks = c;
     block_forget_linear(cpu);
@@ -331,7 +332,7 @@ const Op *block_lookup(Cpu *cpu)
         b = decode_at(cpu, linear, gpa, mode);
     }
     if (!b->crossing && b != &c->scratch.block) {
-        *jump_entry(cpu, cpu->rip) = (JumpEntry){ cpu->rip, (Block *)b };
+        *jump_entry(cpu, cpu->rip) = (JumpEntry){ cpu->rip, b };
     }
     return block_enter(cpu, b, cpu->rip);
 }

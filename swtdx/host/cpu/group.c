@@ -15,11 +15,14 @@
 
 #define SPINS 2000
 
-/* ---- futex: waits at most a millisecond, so a lost wake-up costs no more than that ---- */
+/* ---- futex: waits have an end, so a lost wake-up costs no more than that ---- */
 
-static void word_wait(_Atomic uint32_t *word, uint32_t value)
+#define WAIT_NS 1000000
+#define REST_NS 10000
+
+static void word_wait(_Atomic uint32_t *word, uint32_t value, long ns)
 {
-    static const struct timespec limit = { 0, 1000000 };
+    struct timespec limit = { 0, ns };
     int saved = errno;
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &limit, NULL, 0);
     errno = saved;
@@ -136,11 +139,22 @@ void cpu_enter(Cpu *cpu)
             }
             atomic_store(&core->running, 0);
             tell_waiters(cpu);
-            word_wait(&cpu->group->stop_event, event);
+            word_wait(&cpu->group->stop_event, event, WAIT_NS);
         }
         core->inside = true;
     }
     catch_up(cpu);
+}
+
+void cpu_rest(Cpu *cpu)
+{
+    struct CoreState *core = cpu->core;
+    uint32_t event = atomic_load(&core->event_word);
+    if (!atomic_load(&cpu->pending)) {
+        cpu_exit(cpu);
+        word_wait(&core->event_word, event, REST_NS);
+        cpu_enter(cpu);
+    }
 }
 
 void cpu_obey(Cpu *cpu)
@@ -167,7 +181,7 @@ static void await_cpu(Cpu *other, uint32_t wanted, bool outside_only)
         }
         atomic_fetch_add(&core->waiters, 1);
         if (atomic_load(&core->running)) {
-            word_wait(&core->event_word, event);
+            word_wait(&core->event_word, event, WAIT_NS);
         }
         atomic_fetch_sub(&core->waiters, 1);
     }

@@ -164,7 +164,7 @@ const Op *op_mov_from_cr(Cpu *cpu, const Op *op)
     require_cpl0(cpu, op);
     switch (op->imm) {
     case 0:
-        value = cpu->cr0;
+        value = cpu->cr0 | CR0_ET; /* a TD starts with 21h, and processors read ET as 1 */
         break;
     case 2:
         value = cpu->cr2;
@@ -227,9 +227,9 @@ const Op *op_smsw(Cpu *cpu, const Op *op)
 {
     require_umip(cpu, op);
     if (op->flags & SYS_MEMORY) {
-        mmu_store16(cpu, op, op_linear(cpu, op, 2, true), (uint16_t)cpu->cr0);
+        mmu_store16(cpu, op, op_linear(cpu, op, 2, true), (uint16_t)(cpu->cr0 | CR0_ET));
     } else {
-        system_write_register(cpu, op->dst, op->size, cpu->cr0);
+        system_write_register(cpu, op->dst, op->size, cpu->cr0 | CR0_ET);
     }
     NEXT(cpu, op);
 }

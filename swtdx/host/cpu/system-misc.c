@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* CPUID, time, randomness, ports, HLT, what a TDX module answers, cache control, fences and hints. */
+#include "group.h"
 #include "segment.h"
 #include "system-misc.h"
 #include "system-ops.h"
+
+#define PAUSES_PER_REST 128u
 
 /* ---- CPUID and time ---- */
 
@@ -120,7 +123,9 @@ const Op *op_port_io(Cpu *cpu, const Op *op)
 const Op *op_hlt(Cpu *cpu, const Op *op)
 {
     require_cpl0(cpu, op);
+    cpu_exit(cpu);
     cpu->world->hlt(cpu);
+    cpu_enter(cpu);
     return block_leave(cpu, op);
 }
 
@@ -138,7 +143,9 @@ const Op *op_exit_instruction(Cpu *cpu, const Op *op)
 const Op *op_tdcall(Cpu *cpu, const Op *op)
 {
     require_cpl0(cpu, op);
+    cpu_exit(cpu);
     cpu->world->tdcall(cpu);
+    cpu_enter(cpu);
     return block_leave(cpu, op);
 }
 
@@ -166,7 +173,7 @@ const Op *op_mwait(Cpu *cpu, const Op *op)
     if ((uint32_t)cpu->regs[REG_RCX] & ~1u) {
         cpu_raise(cpu, VEC_GP, 0);
     }
-    __builtin_ia32_pause();
+    cpu_rest(cpu);
     return block_leave(cpu, op);
 }
 
@@ -190,9 +197,18 @@ const Op *op_nothing(Cpu *cpu, const Op *op)
     NEXT(cpu, op);
 }
 
+/* The guest spins on something that may need the host processor to happen. */
+static void spin(Cpu *cpu)
+{
+    if (++cpu->core->pauses % PAUSES_PER_REST == 0) {
+        cpu_rest(cpu);
+    }
+    __builtin_ia32_pause();
+}
+
 const Op *op_pause(Cpu *cpu, const Op *op)
 {
-    __builtin_ia32_pause();
+    spin(cpu);
     NEXT(cpu, op);
 }
 
@@ -217,6 +233,6 @@ const Op *op_umwait(Cpu *cpu, const Op *op)
         cpu_raise(cpu, VEC_GP, 0);
     }
     cpu_set_rflags(cpu, cpu_rflags(cpu) & ~(uint64_t)FLAG_ARITH);
-    __builtin_ia32_pause();
+    spin(cpu);
     return block_leave(cpu, op);
 }

@@ -15,7 +15,7 @@ static void load_table(Cpu *cpu, const Op *op, DescriptorTable *table)
     require_cpl0(cpu, op);
     mmu_read(cpu, op, op_linear(cpu, op, 2 + size, false), bytes, 2 + size);
     memcpy(&base, bytes + 2, size);
-    if (op->size == 2) {
+    if (size == 4 && op->size == 2) {
         base &= 0xffffff; /* SDM vol. 2, LGDT: 16-bit operand size */
     }
     if (size == 8 && !cpu_canonical(cpu, base)) {

@@ -192,6 +192,11 @@ static bool choose_plain(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
         if (c->set_imm) {
             op->imm = c->imm;
         }
+        if (c->mnemonic == ZYDIS_MNEMONIC_MONITOR) {
+            op->base = REG_RAX * 8; /* the address is implied */
+        } else if (c->mnemonic == ZYDIS_MNEMONIC_UMONITOR) {
+            op->base = op->dst;
+        }
         if (c->fn == op_exit_instruction) {
             op->aux = c->privileged;
         }

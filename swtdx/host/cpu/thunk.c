@@ -176,7 +176,7 @@ static void finish_mxcsr(Cpu *cpu, const Op *op, uint32_t before)
 
 static void set_fpu_address(Cpu *cpu, const Op *op, const ThunkMeta *m)
 {
-    uint64_t rip = cpu_op_rip(cpu, op) - cpu->seg[SEG_CS].base * !(cpu->mode & CPU_MODE_CS64);
+    uint64_t rip = cpu_op_rip(cpu, op);
     uint64_t ea = op_effective(cpu, op);
     const uint8_t *insn = (const uint8_t *)&op->imm;
     uint16_t fop = (uint16_t)((insn[0] & 7) << 8 | op->size); /* ModRM as the guest wrote it */
@@ -223,6 +223,7 @@ static void run_on_host(Cpu *cpu, const Op *op, const ThunkMeta *m, uint32_t mxc
     f->rdx = cpu->regs[REG_RDX];
     f->rflags = 0x202 | (m->flags & THUNK_FLAGS ? cpu_rflags(cpu) & FLAG_ARITH : 0);
     f->mxcsr_in = (mxcsr & 0xe040) | MXCSR_INIT;
+    vec_set_mxcsr(cpu, f->mxcsr_in); /* FXRSTOR loads it from there */
     /* FXSAVE writes the host's pointers (or, on AMD, none). */
     memcpy(pointers, cpu->xstate + XSTATE_FOP, sizeof(pointers));
     if (kind == KIND_X87 && op->flags & X87_TRUNCATE) {
@@ -318,7 +319,7 @@ static void emit_legacy_prefix(Rewrite *r, const Decoded *d)
     }
     /* REX means nothing to x87 instructions once the address registers are gone. */
     if ((insn->attributes & ZYDIS_ATTRIB_HAS_REX) && insn->opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) {
-        uint8_t rex = (uint8_t)(0x40 | insn->raw.rex.W << 3 | insn->raw.rex.R << 2 | insn->raw.rex.X << 1 | insn->raw.rex.B);
+        uint8_t rex = d->bytes[insn->raw.rex.offset];
         if (r->memory || r->gpr_rm) {
             rex &= (uint8_t)~3;
         }
@@ -508,6 +509,7 @@ static bool host_can(const VecState *vec, const Decoded *d, unsigned kind)
         switch (d->insn.meta.isa_set) {
         case ZYDIS_ISA_SET_X87:
         case ZYDIS_ISA_SET_FCMOV:
+        case ZYDIS_ISA_SET_PPRO:
         case ZYDIS_ISA_SET_PENTIUMMMX:
         case ZYDIS_ISA_SET_SSE:
         case ZYDIS_ISA_SET_SSE2:
@@ -520,7 +522,7 @@ static bool host_can(const VecState *vec, const Decoded *d, unsigned kind)
     return true;
 }
 
-/* Instructions that do not suppress faults read their whole operand, as elements do not correspond (SDM vol. 2, 2.8). */
+/* Where elements do not correspond, faults are not suppressed and the whole operand is read (SDM vol. 2, 2.8). */
 static bool suppresses_faults(const ZydisDecodedInstruction *insn)
 {
     switch (insn->mnemonic) { /* E4NF by the manual, E4 in Zydis */
@@ -611,7 +613,7 @@ static bool choose_operands(const Decoded *d, Op *op, Rewrite *r, ThunkMeta *m)
     return true;
 }
 
-/* FISTTP without SSE3: FISTP, run with rounding toward zero. Opcode and /reg: DF/1, DB/1, DD/1 become DF/3, DB/3, DF/7. */
+/* FISTTP without SSE3 is FISTP, rounding toward zero: opcodes DF/1, DB/1, DD/1 become DF/3, DB/3, DF/7. */
 static void rewrite_fisttp(Rewrite *r, Op *op)
 {
     unsigned reg = r->bytes[0] == 0xdd ? 7 : 3;

@@ -257,7 +257,10 @@ static void choose_maskmov(const Decoded *d, Op *op, Elements *e)
         e->flags = first->type == ZYDIS_OPERAND_TYPE_MEMORY ? EL_STORE : 0;
         e->data = (uint8_t)vec_reg(e->flags & EL_STORE ? &d->operand[2] : first);
         e->mask = (uint8_t)vec_reg(&d->operand[1]);
-        e->size = d->insn.mnemonic == ZYDIS_MNEMONIC_VMASKMOVPD || d->insn.mnemonic == ZYDIS_MNEMONIC_VPMASKMOVQ ? 8 : 4;
+        e->size = 4;
+        if (d->insn.mnemonic == ZYDIS_MNEMONIC_VMASKMOVPD || d->insn.mnemonic == ZYDIS_MNEMONIC_VPMASKMOVQ) {
+            e->size = 8;
+        }
         e->count = (uint8_t)(d->insn.avx.vector_length / 8 / e->size);
         break;
     }

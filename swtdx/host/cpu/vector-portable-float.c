@@ -80,7 +80,7 @@ typedef struct FloatFormat {
 } FloatFormat;
 static const FloatFormat single = {23, 127, 255}, twice = {52, 1023, 2047};
 
-/* Rounds a number in IEEE format to an integral value (SDM vol. 2, ROUNDPS): bit arithmetic, so no host rounding enters. */
+/* Rounds a number in IEEE format to an integral value (SDM vol. 2, ROUNDPS); in bits, so that no host rounding enters. */
 static uint64_t round_bits(uint64_t v, const FloatFormat *f, const PortableArgs *args)
 {
     uint64_t sign = v >> (f->mantissa + (f == &single ? 8 : 11)) & 1;

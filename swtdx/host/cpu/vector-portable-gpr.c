@@ -2,7 +2,7 @@
 /* PEXTRx, EXTRACTPS, PINSRx, INSERTPS, PTEST in plain C (SDM vol. 2): general registers and flags. */
 #include "vector-portable.h"
 
-/* Op fields: dst = vector register, src = offset of the general register or second vector register, size = element bytes */
+/* Op fields: dst = vector register, src = general register's offset or second vector register, size = element bytes */
 enum { G_MEM = 1 };
 
 static uint64_t get_element(const uint8_t *xmm, unsigned size, unsigned index)
@@ -69,7 +69,8 @@ static __attribute__((noinline)) void ptest(Cpu *cpu, const Op *op)
         memcpy(b.b, vec_xmm(cpu, op->src), 16);
     }
     memcpy(a.b, vec_xmm(cpu, op->dst), 16);
-    flags = ((a.q[0] & b.q[0]) | (a.q[1] & b.q[1]) ? 0 : FLAG_ZF) | ((~a.q[0] & b.q[0]) | (~a.q[1] & b.q[1]) ? 0 : FLAG_CF);
+    flags = ((a.q[0] & b.q[0]) | (a.q[1] & b.q[1]) ? 0 : FLAG_ZF);
+    flags |= ((~a.q[0] & b.q[0]) | (~a.q[1] & b.q[1]) ? 0 : FLAG_CF);
     cpu_set_rflags(cpu, (cpu_rflags(cpu) & ~(uint64_t)FLAG_ARITH) | flags);
 }
 

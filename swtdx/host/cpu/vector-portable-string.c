@@ -80,7 +80,8 @@ static uint32_t aggregate(const Compare *c)
             bit = valid_b && any_of(c, j, c->control >> 2 & 1);
             break;
         case 2:
-            bit = valid_a && valid_b ? element(&c->a, c->control, j) == element(&c->b, c->control, j) : valid_a == valid_b;
+            bit = valid_a == valid_b &&
+                  (!valid_a || element(&c->a, c->control, j) == element(&c->b, c->control, j));
             break;
         default:
             bit = ordered_at(c, j);
@@ -156,7 +157,8 @@ static __attribute__((noinline)) void compare(Cpu *cpu, const Op *op)
     } else {
         cpu->regs[REG_RCX] = (unsigned)(c.control & 0x40 ? 31 - __builtin_clz(res) : __builtin_ctz(res));
     }
-    flags = (res ? FLAG_CF : 0) | (c.len_b < c.n ? FLAG_ZF : 0) | (c.len_a < c.n ? FLAG_SF : 0) | (res & 1 ? FLAG_OF : 0);
+    flags = (res ? FLAG_CF : 0) | (res & 1 ? FLAG_OF : 0);
+    flags |= (c.len_b < c.n ? FLAG_ZF : 0) | (c.len_a < c.n ? FLAG_SF : 0);
     cpu_set_rflags(cpu, (cpu_rflags(cpu) & ~(uint64_t)FLAG_ARITH) | flags);
 }
 

@@ -29,7 +29,7 @@ typedef struct PortableArgs {
     uint32_t mxcsr;     /* the guest's */
 } PortableArgs;
 
-/* a: destination before (first source of VEX forms); b: second operand, zero extended from memory. Returns the destination. */
+/* a: destination before, or first source of VEX forms; b: second operand, zero extended from memory. Returns the result. */
 typedef Vec128 (*PortableFn)(Vec128 a, Vec128 b, const PortableArgs *args);
 
 enum { PORTABLE_FP = 1 /* may raise MXCSR exceptions */ };

@@ -23,6 +23,7 @@ typedef struct FeatureRow {
 static const FeatureRow feature_rows[] = {
     {ONE(X87), {F1D(0)}},
     {ONE(FCMOV), {F1D(0), F1D(15)}},
+    {ONE(PPRO), {F1D(0), F1D(15)}}, /* FCOMI and its kin; see is_foreign() for the rest of the set */
     {ONE(PENTIUMMMX), {F1D(23)}},
     {ONE(SSE), {F1D(25)}},
     {ONE(SSEMXCSR), {F1D(25)}},
@@ -82,6 +83,9 @@ static const FeatureRow feature_rows[] = {
 /* Listed under SSE or SSE2 by Zydis, but hints and fences: system family. */
 static bool is_foreign(const ZydisDecodedInstruction *insn)
 {
+    if (insn->meta.isa_set == ZYDIS_ISA_SET_PPRO && insn->meta.isa_ext != ZYDIS_ISA_EXT_X87) {
+        return true;
+    }
     switch (insn->mnemonic) {
     case ZYDIS_MNEMONIC_LFENCE:
     case ZYDIS_MNEMONIC_MFENCE:

@@ -15,10 +15,10 @@
 #include "mmu.h"
 #include "system.h"
 
-/* Called by cpu_new() and cpu_free(). vec_init() makes the code memory and sets the initial FCW and MXCSR; false: no memory. */
+/* Called by cpu_new() and cpu_free(). vec_init() makes the code memory and sets the initial state; false: no memory. */
 bool vec_init(Cpu *cpu);
 void vec_fini(Cpu *cpu);
-/* The state that INIT and the TDX start state give: FCW 37Fh, MXCSR 1F80h, everything else 0 (SDM vol. 3, table 10-1). */
+/* FCW 37Fh, MXCSR 1F80h, everything else 0: the state a TD's processor starts with. */
 void vec_reset(Cpu *cpu);
 /* true: never use instructions of the host above SSE2, as on an x86-64-v1 host. For tests. */
 void vec_set_portable(Cpu *cpu, bool portable);
@@ -56,7 +56,7 @@ typedef struct VecState {
     _Alignas(64) uint8_t backup[CPU_XSTATE_SIZE];
 } VecState;
 
-/* Does the host have a CPUID bit (FEATURE of leaf 1, 7.0, 7.1 or 80000001) and, for AVX and AVX-512, its state enabled? */
+/* Does the host have a CPUID bit: FEATURE of leaf 1, 7.0, 7.1 or 80000001 (state: host_avx, host_avx512)? */
 bool vec_host_has(const VecState *vec, unsigned feature);
 
 /* vector-run.c: load the state of frame->xstate, run frame->code, store the state back. */
@@ -236,7 +236,7 @@ void x87_check_pending(Cpu *cpu, const Op *op);
 /* Recomputes FSW.ES and B from flags and masks. */
 void x87_update_summary(Cpu *cpu);
 
-/* MMX register n stands relative to TOP in FXSAVE order; the first MMX instruction turns them so that TOP is 0, all tags valid. */
+/* MMX register n, in FXSAVE order relative to TOP; what an MMX instruction does on entry: TOP 0, all tags valid. */
 uint8_t *mmx_at(Cpu *cpu, unsigned n);
 void mmx_enter(Cpu *cpu);
 

@@ -34,14 +34,10 @@ static const Component components[COMPONENT_LAST + 1] = {
 /* Op.flags */
 enum { XS_COMPACT = 1, XS_INIT_OPT = 2, XS_SUPERVISOR = 4, XS_REX_W = 8 };
 
+/* All equal to the first, which is 0 */
 static bool is_zero(const uint8_t *p, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (p[i]) {
-            return false;
-        }
-    }
-    return true;
+    return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
 }
 
 static uint64_t in_use(const Cpu *cpu)

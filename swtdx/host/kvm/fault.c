@@ -106,16 +106,19 @@ int fault_parse(KvmHost *host, const char *spec, char *error, size_t error_size)
 
 int fault_due(KvmHost *host, const char *name, uint64_t *status)
 {
+    int r = 0;
     for (uint32_t i = 0; i < host->num_faults; i++) {
         FaultRule *rule = &host->faults[i];
-        if (!strcmp(rule->name, name)) {
-            uint64_t n = atomic_fetch_add(&rule->seen, 1) + 1;
-            if (rule->every || n == rule->nth) {
-                *status = rule->status;
-                TRACE(host, "fault %s -> %d 0x%llx", name, rule->error, (unsigned long long)rule->status);
-                return -rule->error;
-            }
+        if (strcmp(rule->name, name)) {
+            continue;
+        }
+        /* Every rule of that name counts the call, whichever answers it. */
+        uint64_t n = atomic_fetch_add(&rule->seen, 1) + 1;
+        if (!r && (rule->every || n == rule->nth)) {
+            r = -rule->error;
+            *status = rule->status;
+            TRACE(host, "fault %s -> %d 0x%llx", name, r, (unsigned long long)rule->status);
         }
     }
-    return 0;
+    return r;
 }

@@ -402,6 +402,8 @@ KvmHost *kvm_host_new(const Profile *profile, const KvmHostOptions *options, cha
         host->trace = fopen(options->trace, "we");
         if (!host->trace) {
             snprintf(error, error_size, "trace file '%s': %s", options->trace, strerror(errno));
+        } else {
+            setvbuf(host->trace, NULL, _IOLBF, 65536); /* a program that dies has told all */
         }
     }
     if ((options->trace && !host->trace) || (options->fault && fault_parse(host, options->fault, error, error_size) < 0)) {

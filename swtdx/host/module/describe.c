@@ -71,7 +71,7 @@ static void add_calls(Text *t, const TdVcpu *vcpu)
         const TdRecentCall *call = &vcpu->recent[i % TD_RECENT_CALLS];
         const char *name = tdcall_name(call->leaf);
         add(t, "    %016" PRIx64 "  TDG.%s", call->rip, name ? name : "?");
-        if (call->leaf == 0) {
+        if (call->leaf == 0 && !call->status) {
             add(t, " 0x%" PRIx64 "\n", call->r11);
         } else {
             char status[64];

@@ -102,6 +102,7 @@ struct Td {
     _Atomic uint64_t td_ctls;
     uint64_t notify_enables;
     bool topology_configured;
+    _Atomic bool rbp_bit_seen;
 
     CpuGroup *group;
     TdVcpu **vcpus;          /* params.max_vcpus of them */

@@ -45,6 +45,12 @@ typedef struct Profile {
     /* Module */
     uint32_t module_major, module_minor, module_update;
     uint32_t max_vcpus_per_td;
+    /*
+     * TDG.VP.VMCALL refuses RBP's bit in its mask when the TD has NO_RBP_MOD, as real modules do, and KVM sets NO_RBP_MOD
+     * on all TDs. But edk2 before stable202405 (pull request 5479) sets the bit in every call: with 1 no such firmware
+     * runs. With 0 the bit is let pass and ignored, and td_rbp_bit_seen() tells that a guest needed it.
+     */
+    uint8_t vmcall_rbp_refused;
     /* Kernel */
     uint32_t kernel_major, kernel_minor;
     char kernel_release[64];

@@ -216,6 +216,11 @@ unsigned td_gpaw(const Td *td)
     return td->gpaw;
 }
 
+bool td_rbp_bit_seen(const Td *td)
+{
+    return atomic_load(&td->rbp_bit_seen);
+}
+
 void td_observe(Td *td, const TdObserver *observer, void *opaque)
 {
     td->observer = observer;

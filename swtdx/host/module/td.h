@@ -107,6 +107,9 @@ TdxStatus td_vp_enter(TdVcpu *vcpu, TdExit *exit);
 /* The registers that the VMM gives back for the VMCALL exit; only those in its mask reach the guest. */
 void td_vmcall_return(TdVcpu *vcpu, const uint64_t regs[16]);
 
+/* The guest selected RBP in a TDG.VP.VMCALL that passed only because of Profile.vmcall_rbp_refused = 0: on a real host it would not run. Any thread. */
+bool td_rbp_bit_seen(const Td *td);
+
 /* What --trace, --summary and the stop-dump see of guest-side events (TDCALLs, page state changes, #VE). NULL = nobody. Set before the first vCPU. */
 typedef struct TdObserver {
     void (*tdcall)(void *opaque, TdVcpu *vcpu, uint64_t leaf, const uint64_t in[16], uint64_t status);

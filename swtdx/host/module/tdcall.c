@@ -66,19 +66,24 @@ static void remember(TdVcpu *vcpu, uint64_t leaf, const uint64_t in[16], uint64_
     }
 }
 
-/* RCX: general registers in 15:0, XMM in 31:16. RAX, RCX and RSP are never passed, RBP not with NO_RBP_MOD. */
-static bool vmcall_mask_valid(const Td *td, uint64_t mask)
+/*
+ * RCX: general registers in 15:0, XMM in 31:16. RAX, RCX and RSP are never passed, RBP not with NO_RBP_MOD: its bit is
+ * then refused, or taken out of *mask (Profile.vmcall_rbp_refused).
+ */
+static bool vmcall_mask_valid(Td *td, uint64_t *mask)
 {
-    uint64_t refused = 1u << REG_RAX | 1u << REG_RCX | 1u << REG_RSP;
-    if (td->params.config_flags & TD_FLAG_NO_RBP_MOD) {
-        refused |= 1u << REG_RBP;
+    if ((td->params.config_flags & TD_FLAG_NO_RBP_MOD) && (*mask & 1u << REG_RBP)) {
+        if (td->profile->vmcall_rbp_refused) {
+            return false;
+        }
+        atomic_store_explicit(&td->rbp_bit_seen, true, memory_order_relaxed);
+        *mask &= ~(UINT64_C(1) << REG_RBP);
     }
-    return !(mask >> 32) && !(mask & refused);
+    return !(*mask >> 32) && !(*mask & (1u << REG_RAX | 1u << REG_RCX | 1u << REG_RSP));
 }
 
-static _Noreturn void vmcall(TdVcpu *vcpu, const uint64_t in[16])
+static _Noreturn void vmcall(TdVcpu *vcpu, const uint64_t in[16], uint64_t mask)
 {
-    uint64_t mask = in[REG_RCX];
     vcpu->exit = (TdExit){.kind = TD_EXIT_VMCALL, .status = VMX_EXIT_TDCALL, .mask = mask};
     for (unsigned i = 0; i < 16; i++) {
         vcpu->exit.regs[i] = mask >> i & 1 ? in[i] : 0;
@@ -154,8 +159,9 @@ void tdcall_execute(Cpu *cpu)
     if (rax >> 24) {
         status = TDX_OPERAND_INVALID | TDX_OPERAND_RAX;
     } else if (leaf == TDG_VP_VMCALL && !(rax >> 16)) {
-        if (vmcall_mask_valid(vcpu->td, in[REG_RCX])) {
-            vmcall(vcpu, in);
+        uint64_t mask = in[REG_RCX];
+        if (vmcall_mask_valid(vcpu->td, &mask)) {
+            vmcall(vcpu, in, mask);
         }
         status = TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
     } else {

@@ -7,6 +7,7 @@
 #include "target/i386/kvm/tdx-xfam.h"
 
 #define LEAF_ADDRESS_SIZES 0x80000008u
+#define LEAF1_EDX_HTT (1u << 28)
 
 /* KVM keeps these out of TDs: it does not switch TSX_CTRL and UMWAIT_CONTROL between host and TD (KVM, tdx.c). */
 #define LEAF7_EBX_NEVER (1u << 4 | 1u << 11) /* HLE, RTM */
@@ -66,10 +67,18 @@ static uint32_t table_value(const CpuidTable *table, const TdxFeatureWord *word)
     return e ? e->regs[word->reg] : 0;
 }
 
+/* What KVM supports. HTT is not in its table: it tells of a topology, which KVM leaves to user space. */
+static uint32_t host_value(const TdxCapabilities *caps, const TdxFeatureWord *word)
+{
+    bool has_htt = word->function == 1 && word->reg == CPUID_EDX;
+
+    return table_value(caps->supported, word) | (has_htt ? LEAF1_EDX_HTT : 0);
+}
+
 /* Bits that a TD on this host can show, were every XFAM component and attribute in `xfam` and `attributes` on. */
 static uint32_t offerable(const TdxCapabilities *caps, const TdxFeatureWord *word, uint64_t xfam, uint64_t attributes)
 {
-    uint32_t chosen = configurable_mask(caps, word), host = table_value(caps->supported, word), mask = 0;
+    uint32_t chosen = configurable_mask(caps, word), host = host_value(caps, word), mask = 0;
 
     for (unsigned bit = 0; bit < 32; bit++) {
         TdxBitRule rule = tdx_bit_rule(word, bit);
@@ -105,7 +114,7 @@ static uint32_t offerable(const TdxCapabilities *caps, const TdxFeatureWord *wor
 static uint32_t adjust_htt(const TdxFeatureWord *word, uint32_t asked, const CpuTopology *topology)
 {
     if (word->function == 1 && word->reg == CPUID_EDX && topology && cpu_topology_shift_die(topology) == 0) {
-        asked &= ~(1u << 28);
+        asked &= ~LEAF1_EDX_HTT;
     }
     return asked;
 }
@@ -132,7 +141,7 @@ uint64_t tdx_cpuid_xfam(const CpuModelRequest *cpu, const TdxCapabilities *caps)
 
     for (unsigned i = 0; i < G_N_ELEMENTS(xfam_switches); i++) {
         const TdxFeatureWord *word = &xfam_switches[i].word;
-        uint32_t host = table_value(caps->supported, word);
+        uint32_t host = host_value(caps, word);
         if (asked_mask(cpu, caps, NULL, word) & host & xfam_switches[i].mask) {
             xfam |= xfam_switches[i].xfam & caps->supported_xfam;
         }
@@ -347,7 +356,7 @@ static void judge_word(TdxPlan *plan, const CpuidTable *module, const TdxCapabil
 
     tdx_cpuid_wishes(plan->cpu, word, &j.plus, &j.minus);
     j.asked = asked_mask(plan->cpu, caps, &plan->topology, word);
-    j.host = table_value(caps->supported, word);
+    j.host = host_value(caps, word);
     j.configurable = configurable_mask(caps, word);
     if (!actual_value(plan, module, caps, &j) && !(j.plus | j.minus)) {
         return;

@@ -124,6 +124,11 @@ bool tdx_guest_config_set(TdxGuestConfig *config, const char *name, const char *
         config->has_sept_ve_disable = parse_bool(name, value, &config->sept_ve_disable, errp);
         return config->has_sept_ve_disable;
     }
+    if (g_str_has_prefix(name, "quote-generation-socket")) {
+        error_set(errp, "Parameter '%s' is not supported by this VMM", name);
+        error_hint(errp, "The guest's GetQuote is answered with an error: leave the parameter out");
+        return false;
+    }
     char **field = strcmp(name, "mrconfigid") == 0 ? &config->mrconfigid :
                    strcmp(name, "mrowner") == 0 ? &config->mrowner :
                    strcmp(name, "mrownerconfig") == 0 ? &config->mrownerconfig : NULL;
@@ -165,7 +170,6 @@ const char *const *tdx_guest_config_help(void)
         "mrconfigid\tstring\tbase64 of 48 bytes: ID of the configuration, reported in quotes as MRCONFIGID\tzeroes",
         "mrowner\tstring\tbase64 of 48 bytes: ID of the TD's owner, reported in quotes as MROWNER\tzeroes",
         "mrownerconfig\tstring\tbase64 of 48 bytes: ID of the owner's configuration, reported in quotes as MROWNERCONFIG\tzeroes",
-        "quote-generation-socket\tSocketAddress\tthe quote generation service that answers GetQuote\tnone",
         NULL,
     };
 

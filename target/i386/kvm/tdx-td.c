@@ -13,7 +13,8 @@ static void run_failed(void *opaque, KvmVcpu *vcpu, const char *message)
     g_autoptr(GString) text = g_string_new(message);
 
     if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR && g_str_has_prefix(message, "KVM internal error") &&
-        run->internal.suberror == KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON && run->internal.ndata >= 1) {
+        run->internal.suberror == KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON && run->internal.ndata >= 1 &&
+        run->internal.data[0]) {
         g_autofree char *status = tdx_status_describe(run->internal.data[0]);
         const char *advice = tdx_status_advice(run->internal.data[0]);
 

@@ -49,8 +49,10 @@ static bool map_gpa(TdxTd *td, hwaddr gpa, uint64_t pages, uint64_t attributes)
     /* Where there is no private memory (devices, holes) everything is shared anyway: nothing to do, and no error */
     int ret = kvm_vm_convert(td->vm, gpa, size, to_private);
 
-    log_item(LOG_TDX, "MapGPA: 0x%" PRIx64 ", size 0x%" PRIx64 " to %s: %s", gpa, size, to_private ? "private" : "shared",
-             ret ? g_strerror(-ret) : "done");
+    if (ret || kvm_vm_has_private_memory(td->vm, gpa, PAGE_SIZE)) { /* firmware maps gigabytes of device space, piece by piece */
+        log_item(LOG_TDX, "MapGPA: 0x%" PRIx64 ", size 0x%" PRIx64 " to %s: %s", gpa, size, to_private ? "private" : "shared",
+                 ret ? g_strerror(-ret) : "done");
+    }
     return ret == 0;
 }
 

@@ -548,11 +548,11 @@ static void set_up(void)
     g_assert_true(native_data == (void *)(uintptr_t)GUEST_DATA);
     const char *seed = g_getenv("SWTDX_TEST_SEED");
     random_state = seed != NULL ? strtoull(seed, NULL, 0) : 0x5eed;
+    g_test_message("SWTDX_TEST_SEED=0x%" PRIx64, random_state);
     for (size_t i = 0; i < GUEST_DATA_SIZE; i += 8) {
         uint64_t v = random_value();
         memcpy(native_data + i, &v, 8);
     }
-    g_test_message("seed 0x%" PRIx64, random_state);
 }
 
 int main(int argc, char **argv)

@@ -327,7 +327,7 @@ static void test_split_lock(void)
 {
     /* l: lock incl (rbx); lock incl (rdx); dec ecx; jnz l; hlt */
     static const uint8_t code[] = { 0xf0, 0xff, 0x03, 0xf0, 0xff, 0x02, 0xff, 0xc9, 0x75, 0xf6, 0xf4 };
-    const unsigned turns = 3000;
+    const unsigned turns = 20000;
     g_autoptr(Machine) first = machine_new();
     Machine *m[3] = { first, machine_beside(first), machine_beside(first) };
     GThread *threads[3], *flushing;

@@ -464,6 +464,29 @@ static void test_registers(void)
     g_assert_cmphex(cpu->regs[REG_RDX], ==, 0x12);
 }
 
+/* How firmware reloads CS, and the stack forms of FS. */
+PROGRAM(far64, 64,
+        "push $0x18\n lea 1f(%rip), %rax\n push %rax\n lretq\n"
+        "1: movl $0x18, 0x40008\n lea 2f(%rip), %rax\n mov %rax, 0x40000\n .byte 0x48, 0xff, 0x2c, 0x25, 0, 0, 4, 0\n"
+        "2: mov $0x10, %ecx\n mov %ecx, %fs\n push %fs\n pop %gs\n mov %gs, %edx\n mov %rsp, %rsi\n"
+        "lidt 0x40010\n sidt 0x40020\n"
+        "mov $0x40100, %eax\n xor %ecx, %ecx\n xor %edx, %edx\n monitor\n hlt\n");
+
+static void test_far64(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    machine_long(m);
+    LOAD(m, AT_CODE, far64);
+    machine_set_word(m, AT_DATA + 0x10, UINT64_C(0x20000fff));
+    *machine_pte(m, 0) = 0;
+    run(m);
+    g_assert_cmphex(m->cpu->rip, ==, AT_CODE + (uint64_t)(far64_end - far64) - 1);
+    g_assert_cmphex(m->cpu->regs[REG_RSI], ==, AT_KERNEL_STACK);
+    g_assert_cmphex(m->cpu->seg[SEG_GS].selector, ==, SEL_DATA);
+    g_assert_cmphex(m->cpu->idtr.base, ==, AT_IDT);
+    g_assert_cmphex(machine_word(m, AT_DATA + 0x20), ==, UINT64_C(0x20000fff));
+}
+
 PROGRAM(gated, 64, "rdrand %rax\n hlt");
 
 static void test_gate(void)
@@ -520,6 +543,7 @@ int main(int argc, char **argv)
     g_test_add_func("/system/single-step", test_single_step);
     g_test_add_func("/system/protected-mode", test_protected_mode);
     g_test_add_func("/system/registers", test_registers);
+    g_test_add_func("/system/far64", test_far64);
     g_test_add_func("/system/feature-gate", test_gate);
     g_test_add_func("/system/world", test_world);
     return g_test_run();

@@ -114,6 +114,23 @@ static bool skipped(const Decoded *d)
     }
 }
 
+/* W counts only in 64-bit code when a general register is involved; VZEROUPPER and VZEROALL clear 8 or 16 registers;
+ * is4 selects one of 8 or 16. */
+static bool differs_by_mode(const Decoded *d)
+{
+    bool w = d->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX    ? d->insn.raw.vex.W
+             : d->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX ? d->insn.raw.evex.W : 0;
+    bool gpr = d->memory < ZYDIS_MAX_OPERAND_COUNT; /* VPINSRQ from memory is VPINSRD */
+
+    for (unsigned i = 0; i < d->insn.operand_count; i++) {
+        gpr |= vec_is_gpr(&d->operand[i]);
+        if (d->operand[i].encoding == ZYDIS_OPERAND_ENCODING_IS4) {
+            return true;
+        }
+    }
+    return (w && gpr) || d->insn.mnemonic == ZYDIS_MNEMONIC_VZEROUPPER || d->insn.mnemonic == ZYDIS_MNEMONIC_VZEROALL;
+}
+
 static bool host_runs(const Guest *g)
 {
     const VecState *vec = g->cpu->vec;
@@ -213,7 +230,8 @@ static bool same_state(const Guest *g, const Native *n, const uint8_t *bytes)
     return true;
 }
 
-static unsigned build(uint8_t *out, unsigned encoding, unsigned map, unsigned pp, unsigned opcode)
+/* narrow: an encoding that means the same in 32-bit and 64-bit code */
+static unsigned build(uint8_t *out, bool narrow, unsigned encoding, unsigned map, unsigned pp, unsigned opcode)
 {
     static const uint8_t prefix[4] = {0, 0x66, 0xf3, 0xf2};
     unsigned n = 0;
@@ -224,7 +242,7 @@ static unsigned build(uint8_t *out, unsigned encoding, unsigned map, unsigned pp
         if (prefix[pp]) {
             out[n++] = prefix[pp];
         }
-        if (rnd() % 3 == 0) {
+        if (!narrow && rnd() % 3 == 0) {
             out[n++] = (uint8_t)(0x40 | (rnd() & 15));
         }
         if (map == 0) {
@@ -238,14 +256,14 @@ static unsigned build(uint8_t *out, unsigned encoding, unsigned map, unsigned pp
         break;
     case 1:
         out[n++] = 0xc4;
-        out[n++] = (uint8_t)((rnd() & 0xe0) | map);
-        out[n++] = (uint8_t)((rnd() & 0xfc) | pp);
+        out[n++] = (uint8_t)((narrow ? 0xe0 : rnd() & 0xe0) | map);
+        out[n++] = (uint8_t)((rnd() & 0xfc) | (narrow ? 0x40 : 0) | pp);
         break;
     default:
         out[n++] = 0x62;
-        out[n++] = (uint8_t)((rnd() & 0xf0) | map);
-        out[n++] = (uint8_t)((rnd() & 0xf8) | 4 | pp);
-        out[n++] = (uint8_t)rnd();
+        out[n++] = (uint8_t)((narrow ? 0xf0 : rnd() & 0xf0) | map);
+        out[n++] = (uint8_t)((rnd() & 0xf8) | (narrow ? 0x44 : 4) | pp);
+        out[n++] = (uint8_t)(rnd() | (narrow ? 8 : 0));
         break;
     }
     out[n++] = (uint8_t)opcode;
@@ -280,16 +298,19 @@ typedef struct Totals {
 static void one_case(Guest *g, Native *n, unsigned encoding, unsigned map, unsigned pp, unsigned opcode, Totals *t)
 {
     uint8_t bytes[16];
-    unsigned len = build(bytes, encoding, map, pp, opcode);
+    bool narrow = !(g->cpu->mode & CPU_MODE_CS64);
+    unsigned len = build(bytes, narrow, encoding, map, pp, opcode);
     int r;
 
     randomize(g);
     r = guest_decode(g, bytes, len);
-    if (r == STEP_BAD_ENCODING || uses_foreign_gpr(&g->d) || skipped(&g->d) || !host_runs(g)) {
+    if (r == STEP_BAD_ENCODING || uses_foreign_gpr(&g->d) || skipped(&g->d) || !host_runs(g) ||
+        (narrow && differs_by_mode(&g->d))) {
         return;
     }
     if (g->d.memory < ZYDIS_MAX_OPERAND_COUNT &&
-        (g->d.operand[g->d.memory].mem.base != ZYDIS_REGISTER_RSI || g->d.insn.raw.disp.size ||
+        ((g->d.operand[g->d.memory].mem.base != ZYDIS_REGISTER_RSI &&
+          g->d.operand[g->d.memory].mem.base != ZYDIS_REGISTER_ESI) || g->d.insn.raw.disp.size ||
          (g->d.insn.attributes & ZYDIS_ATTRIB_HAS_SIB))) {
         return;
     }
@@ -395,7 +416,10 @@ static void test_sweep(gconstpointer data)
 
     guest_enable_tlb(g, true);
     vec_set_portable(g->cpu, portable);
-    sweep(g, encoding, g_test_thorough() ? 400 : portable ? 24 : 16, &t);
+    if (GPOINTER_TO_UINT(data) & 8) {
+        g->cpu->mode = CPU_MODE_CS32 | CPU_MODE_FLAT | CPU_MODE_LONG;
+    }
+    sweep(g, encoding, g_test_thorough() ? 400 : portable ? 16 : 10, &t);
     g_assert_cmpuint(t.wrong, ==, 0);
     g_assert_cmpuint(t.not_done, ==, 0);
     guest_free(g);
@@ -407,6 +431,9 @@ int main(int argc, char **argv)
     g_test_add_data_func("/cpu-vector/native/legacy", GUINT_TO_POINTER(0), test_sweep);
     g_test_add_data_func("/cpu-vector/native/vex", GUINT_TO_POINTER(1), test_sweep);
     g_test_add_data_func("/cpu-vector/native/evex", GUINT_TO_POINTER(2), test_sweep);
+    g_test_add_data_func("/cpu-vector/native/legacy-32-bit", GUINT_TO_POINTER(8), test_sweep);
+    g_test_add_data_func("/cpu-vector/native/vex-32-bit", GUINT_TO_POINTER(9), test_sweep);
+    g_test_add_data_func("/cpu-vector/native/evex-32-bit", GUINT_TO_POINTER(10), test_sweep);
     g_test_add_data_func("/cpu-vector/portable/legacy", GUINT_TO_POINTER(4), test_sweep);
     g_test_add_data_func("/cpu-vector/portable/vex", GUINT_TO_POINTER(5), test_sweep);
     g_test_add_func("/cpu-vector/native/gather", test_vsib);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* FXSAVE, XSAVE and their kin: formats against the host, round trips, what raises #GP, initial optimisation. */
+/* FXSAVE, XSAVE and their kin: formats, round trips, what raises #GP, initial optimisation. */
 #include "guest.h"
 
 #define AREA GUEST_MEMORY
@@ -229,15 +229,12 @@ static void test_not_held(void)
 static void test_fxsave(void)
 {
     Guest *g = setup();
-    _Alignas(16) uint8_t host[512];
     uint8_t saved[CPU_XSTATE_SIZE];
 
     fill(g, 0x60);
     memcpy(saved, g->cpu->xstate, sizeof(saved));
     memset(g->memory, 0xa5, 512);
     g_assert_cmpint(step(g, FXSAVE, 0), ==, STEP_OK);
-    __asm__ volatile("fxsave64 %0" : "=m"(host));
-    g_assert_cmpmem(host, 2, "\x7f\x03", 2);
     g_assert_cmphex(load64(g, 28) & 0xffffffff, ==, 0xffff);
     g_assert_cmphex(g->memory[416], ==, 0xa5);
     fill(g, 0x70);

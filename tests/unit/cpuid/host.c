@@ -51,7 +51,7 @@ static const Row configurable[] = {
 
 /* KVM_GET_SUPPORTED_CPUID. */
 static const Row supported[] = {
-    { 0x1, 0, { 0x000806f8, 0x00800800, 0xfffa3203 | 1u << 31, 0x1f8bfbff } },
+    { 0x1, 0, { 0x000806f8, 0x00800800, 0xfffa3203 | 1u << 31, 0x0f8bfbff } },
     { 0x4, 0, { 0xfc004121, 0x02c0003f, 0x3f, 0 } },
     { 0x4, 1, { 0xfc004122, 0x01c0003f, 0x3f, 0 } },
     { 0x4, 2, { 0xfc01c143, 0x03c0003f, 0x7ff, 0 } },

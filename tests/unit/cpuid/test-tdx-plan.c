@@ -109,6 +109,7 @@ static const struct {
     { "host,-avx512f", "avx512f", -1, NULL },
     { "host,-fsrm", "fsrm", -1, NULL },
     { "host,-ht", "ht", -1, NULL },
+    { "host", "ht", TDX_VERDICT_GRANTED, NULL },
     { "base", "sha-ni", TDX_VERDICT_GRANTED, NULL },
     { "base", "avx2", TDX_VERDICT_FORCED_OFF, NULL },
     { "base,+avx", "avx2", TDX_VERDICT_FORCED_ON, NULL },

@@ -45,8 +45,6 @@ typedef struct Guest {
     GMainLoop *loop;
     AddressSpace *ports;
     GMutex lock;
-    GString *received;
-    unsigned patience;
 } Guest;
 
 static void on_quit(void *opaque)
@@ -60,7 +58,7 @@ static gboolean guest_step(gpointer opaque)
     Guest *guest = opaque;
 
     g_mutex_lock(&guest->lock);
-    for (unsigned i = 0; i < 5 && (in(guest->ports, 0x3fd, 1) & 1); i++) {
+    for (unsigned i = 0; i < 16 && (in(guest->ports, 0x3fd, 1) & 1); i++) {
         uint8_t byte = in(guest->ports, 0x3f8, 1);
         if (byte == 'q') {
             g_main_loop_quit(guest->loop);
@@ -82,6 +80,7 @@ static int run_guest(const char *spec)
     }
     g_mutex_init(&guest.lock);
     Serial *serial = serial_new(guest.ports, "serial0", 0x3f8, chardev, &guest.lock, NULL);
+    out(guest.ports, 0x3fa, 0x01, 1); /* FIFOs on */
     chardev_write(chardev, (const uint8_t *)">", 1);
     g_timeout_add(1, guest_step, &guest);
     g_main_loop_run(guest.loop);

@@ -92,6 +92,32 @@ static void test_vmcall(void)
     fixture_close(&f);
 }
 
+/* Old edk2 selects RBP: it is let pass where the profile says so, and never reaches the VMM. */
+static void test_vmcall_rbp(void)
+{
+    Fixture f;
+    TdExit exit;
+    uint64_t back[16] = {0};
+    fixture_prepare(&f);
+    f.profile.vmcall_rbp_refused = 0;
+    fixture_open(&f);
+    fixture_finalize(&f);
+    running = &f;
+    fixture_run = run_vmcall;
+    f.cpu->regs[REG_RBP] = 0x5555;
+    f.cpu->regs[REG_RCX] = 0xfc00;
+    g_assert_cmphex(td_vp_enter(f.vcpu, &exit), ==, 0);
+    g_assert_false(td_rbp_bit_seen(f.td));
+    f.cpu->regs[REG_RCX] = 0xffec;
+    g_assert_cmphex(td_vp_enter(f.vcpu, &exit), ==, 0);
+    g_assert_true(td_rbp_bit_seen(f.td));
+    g_assert_cmphex(exit.mask, ==, 0xffcc);
+    g_assert_cmphex(exit.regs[REG_RBP], ==, 0);
+    td_vmcall_return(f.vcpu, back);
+    g_assert_cmphex(f.cpu->regs[REG_RBP], ==, 0x5555);
+    fixture_close(&f);
+}
+
 static void test_exits(void)
 {
     Fixture f;
@@ -185,6 +211,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/vcpu/start-state", test_start_state);
     g_test_add_func("/vcpu/vmcall", test_vmcall);
+    g_test_add_func("/vcpu/vmcall-rbp", test_vmcall_rbp);
     g_test_add_func("/vcpu/exits", test_exits);
     g_test_add_func("/vcpu/observer", test_observer);
     g_test_add_func("/status/names", test_status_names);
