@@ -127,7 +127,7 @@ static const Option options[] = {
     { "nodefaults", NULL, option_nodefaults, "no default devices" },
     { "no-user-config", NULL, option_no_user_config, "read no configuration files (none are read)" },
     { "no-reboot", NULL, option_no_reboot, "exit instead of rebooting" },
-    { "d", "ITEM[,...]", option_log, "log: tdx, guest_errors, unimp (-d help)" },
+    { "d", "ITEM[,...]", option_log, "log: tdx, tdvmcall, guest_errors, unimp (-d help)" },
     { "D", "FILE", option_log_file, "write the log to FILE" },
 };
 

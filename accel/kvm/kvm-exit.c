@@ -146,7 +146,7 @@ static bool handle_memory_fault(KvmVcpu *vcpu)
         return false;
     }
     if (vcpu->fault_count == 1) {
-        log_item(LOG_TDX, "vCPU %u: memory at 0x%llx becomes %s at its first %s access", vcpu->id, fault.gpa, kind, kind);
+        log_item(LOG_TDVMCALL, "vCPU %u: memory at 0x%llx becomes %s at its first %s access", vcpu->id, fault.gpa, kind, kind);
     }
     return true;
 }

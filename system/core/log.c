@@ -11,7 +11,8 @@ static const struct {
     unsigned bit;
     const char *name, *help;
 } items[] = {
-    { LOG_TDX, "tdx", "each step of a TD's launch, its sections and MRTD, TDVMCALLs that matter" },
+    { LOG_TDX, "tdx", "each step of a TD's launch, its firmware's sections, MRTD" },
+    { LOG_TDVMCALL, "tdvmcall", "TDVMCALLs that reach the VMM, and conversions between private and shared memory" },
     { LOG_GUEST_ERRORS, "guest_errors", "what the guest does wrong" },
     { LOG_UNIMP, "unimp", "registers and ports that no device claims" },
 };
@@ -42,7 +43,7 @@ static bool set_one(const char *name, GError **errp)
         }
     }
     error_set(errp, "unknown log item '%s'", name);
-    error_hint(errp, "Known items: tdx, guest_errors, unimp; see -d help");
+    error_hint(errp, "Known items: tdx, tdvmcall, guest_errors, unimp; see -d help");
     return false;
 }
 

@@ -30,7 +30,7 @@ def test_shell():
         console.expect(r"UEFI Interactive Shell", 300 * SLOW)
         console.expect(r"Shell> ", 120 * SLOW)
         console.send("echo one-two-three\r")
-        console.expect(r"one-two-three\s+one-two-three", 60 * SLOW)
+        console.expect(r"echo one-two-three\s+one-two-three", 60 * SLOW)
         console.expect(r"Shell> ", 60 * SLOW)
         console.send("memmap\r")
         console.expect(r"Total Memory: *5", 120 * SLOW)

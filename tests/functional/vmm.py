@@ -36,13 +36,14 @@ def td_arguments(firmware=OVMF, memory="512M", guest="", extra=()):
 
 
 class Console:
-    """A program on a terminal of its own; what it prints is kept in .text."""
+    """A program on a terminal of its own; what it prints is kept in .text, without terminal escape sequences."""
 
     def __init__(self, argv, stderr=None):
         self.master, slave = pty.openpty()
         self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=stderr or slave, close_fds=True)
         os.close(slave)
-        self.text = ""
+        self.raw = ""   # not yet searched for escape sequences
+        self.text = ""  # without them
         self.seen = 0
 
     def read(self, timeout):
@@ -54,7 +55,11 @@ class Console:
             data = os.read(self.master, 65536)
         except OSError:
             return False
-        self.text += data.decode("utf-8", "replace")
+        self.raw += data.decode("utf-8", "replace")
+        plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.raw)
+        end = plain.rfind("\x1b")  # the start of a sequence whose end has not come yet
+        self.text += plain if end < 0 else plain[:end]
+        self.raw = "" if end < 0 else plain[end:]
         return bool(data)
 
     def expect(self, pattern, timeout):

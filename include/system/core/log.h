@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum { LOG_TDX = 1u << 0, LOG_GUEST_ERRORS = 1u << 1, LOG_UNIMP = 1u << 2 };
+enum { LOG_TDX = 1u << 0, LOG_GUEST_ERRORS = 1u << 1, LOG_UNIMP = 1u << 2, LOG_TDVMCALL = 1u << 3 };
 
 /* items as in -d: comma separated; unknown names are an error that lists the valid ones. file NULL = stderr. */
 bool log_set(const char *items, const char *file, GError **errp);

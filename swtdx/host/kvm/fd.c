@@ -369,8 +369,7 @@ int64_t kvm_fd_guest_memfd_size(KvmHost *host, int fd)
     return size;
 }
 
-/* Forgets the mappings of a host that goes, or of the parent in a forked child. */
-static void forget_mappings(KvmHost *host)
+void file_forget_mappings(KvmHost *host)
 {
     while (host->mappings) {
         RunMapping *m = host->mappings;
@@ -380,45 +379,8 @@ static void forget_mappings(KvmHost *host)
     }
 }
 
-KvmHost *kvm_host_new(const Profile *profile, const KvmHostOptions *options, char *error, size_t error_size)
+void file_release_all(KvmHost *host)
 {
-    KvmHost *host = calloc(1, sizeof(*host));
-    if (host) {
-        host->cache = calloc(HOST_FD_CACHE, sizeof(*host->cache));
-    }
-    if (!host || !host->cache) {
-        free(host);
-        snprintf(error, error_size, "out of memory");
-        return NULL;
-    }
-    host->profile = profile;
-    host->options = *options;
-    host->wake_fd = -1;
-    pthread_mutex_init(&host->lock, NULL);
-    pthread_mutex_init(&host->trace_lock, NULL);
-    host->trace_start_ns = raw_now_ns();
-    atomic_store(&host->sleeping_until, 0);
-    if (options->trace) {
-        host->trace = fopen(options->trace, "we");
-        if (!host->trace) {
-            snprintf(error, error_size, "trace file '%s': %s", options->trace, strerror(errno));
-        } else {
-            setvbuf(host->trace, NULL, _IOLBF, 65536); /* a program that dies has told all */
-        }
-    }
-    if ((options->trace && !host->trace) || (options->fault && fault_parse(host, options->fault, error, error_size) < 0)) {
-        kvm_host_free(host);
-        return NULL;
-    }
-    return host;
-}
-
-void kvm_host_free(KvmHost *host)
-{
-    service_stop(host);
-    forget_mappings(host);
-    file_reap(host);
-    /* Descriptors that the caller left open: their objects go now; the descriptors stay the caller's to close. */
     while (host->files) {
         KvmFile *file = host->files;
         host->files = file->next;
@@ -430,44 +392,5 @@ void kvm_host_free(KvmHost *host)
         KvmFile *file = host->free_files;
         host->free_files = file->next;
         free(file);
-    }
-    if (host->trace) {
-        fclose(host->trace);
-    }
-    pthread_mutex_destroy(&host->lock);
-    pthread_mutex_destroy(&host->trace_lock);
-    free(host->cache);
-    free(host);
-}
-
-const Profile *kvm_host_profile(const KvmHost *host)
-{
-    return host->profile;
-}
-
-void kvm_host_before_fork(KvmHost *host)
-{
-    pthread_mutex_lock(&host->lock);
-    pthread_mutex_lock(&host->trace_lock);
-}
-
-void kvm_host_after_fork_parent(KvmHost *host)
-{
-    pthread_mutex_unlock(&host->trace_lock);
-    pthread_mutex_unlock(&host->lock);
-}
-
-void kvm_host_after_fork_child(KvmHost *host)
-{
-    pthread_mutex_init(&host->trace_lock, NULL);
-    pthread_mutex_init(&host->lock, NULL);
-    host->thread_runs = false;
-    host->wake_fd = -1;
-    host->vms = NULL;
-    host->keyids_used = 0;
-    forget_mappings(host);
-    for (KvmFile *f = host->files; f; f = f->next) {
-        f->other_mm = f->kind != KVM_FILE_SYSTEM;
-        atomic_store(&f->users, 0);
     }
 }

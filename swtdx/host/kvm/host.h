@@ -189,7 +189,6 @@ struct Vcpu {
     /* For the stop-dump */
     struct { uint32_t reason; uint64_t a, b, c; } log[EXIT_LOG];
     uint32_t log_next;
-    uint64_t exits[64];
 };
 
 typedef struct FaultRule {
@@ -226,7 +225,7 @@ struct KvmHost {
     uint64_t trace_start_ns;
     FaultRule faults[HOST_MAX_FAULTS];
     uint32_t num_faults;
-    _Atomic uint64_t ioctls, pages_added, conversions, vmcalls;
+    _Atomic uint64_t pages_added, conversions;
     _Atomic uint32_t unknown_told;
 };
 
@@ -244,6 +243,10 @@ int file_install(KvmHost *host, KvmFileKind kind, Vm *vm, Vcpu *vcpu, GuestMemfd
 KvmFile *file_get(KvmHost *host, int fd); /* NULL: foreign. Release with file_put(). */
 void file_put(KvmFile *file);
 void file_reap(KvmHost *host);
+/* Forgets mappings of kvm_run: of a host that goes, or of the parent in a forked child. */
+void file_forget_mappings(KvmHost *host);
+/* What the caller left open: the objects go, the descriptors stay the caller's to close. */
+void file_release_all(KvmHost *host);
 
 /* user.c: memory of the caller. -EFAULT instead of a signal. */
 int user_read(void *to, uint64_t from, size_t n);

@@ -93,6 +93,10 @@ void vcpu_kick(Vcpu *vcpu)
 
 void vcpu_free(Vcpu *vcpu)
 {
+    if (vcpu->vm->host->options.summary && vcpu->cpu) {
+        host_message(vcpu->vm->host, "vCPU %u: %llu instructions, %llu entries", vcpu->id, (unsigned long long)vcpu->cpu->instructions,
+                     (unsigned long long)atomic_load(&vcpu->entries));
+    }
     if (vcpu->tdv) {
         td_vcpu_free(vcpu->tdv);
     }

@@ -50,7 +50,7 @@ static bool map_gpa(TdxTd *td, hwaddr gpa, uint64_t pages, uint64_t attributes)
     int ret = kvm_vm_convert(td->vm, gpa, size, to_private);
 
     if (ret || kvm_vm_has_private_memory(td->vm, gpa, PAGE_SIZE)) { /* firmware maps gigabytes of device space, piece by piece */
-        log_item(LOG_TDX, "MapGPA: 0x%" PRIx64 ", size 0x%" PRIx64 " to %s: %s", gpa, size, to_private ? "private" : "shared",
+        log_item(LOG_TDVMCALL, "MapGPA: 0x%" PRIx64 ", size 0x%" PRIx64 " to %s: %s", gpa, size, to_private ? "private" : "shared",
                  ret ? g_strerror(-ret) : "done");
     }
     return ret == 0;
@@ -134,7 +134,7 @@ static void handle_tdx(TdxTd *td, KvmVcpu *vcpu, struct kvm_run *run)
         call->unknown.ret = TDVMCALL_SUBFUNC_UNSUPPORTED;
         return;
     }
-    log_item(LOG_TDX, "vCPU %u: TDVMCALL 0x%llx answered 0x%llx", kvm_vcpu_id(vcpu), call->nr, call->unknown.ret);
+    log_item(LOG_TDVMCALL, "vCPU %u: TDVMCALL 0x%llx answered 0x%llx", kvm_vcpu_id(vcpu), call->nr, call->unknown.ret);
 }
 
 /* The registers that carry the message, in order, by their x86 numbers: R14, R15, RBX, RDI, RSI, R8, R9, RDX. */

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The host of a process: its start, its end, and what fork makes of it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "host.h"
+#include "raw.h"
+
+KvmHost *kvm_host_new(const Profile *profile, const KvmHostOptions *options, char *error, size_t error_size)
+{
+    KvmHost *host = calloc(1, sizeof(*host));
+    if (host) {
+        host->cache = calloc(HOST_FD_CACHE, sizeof(*host->cache));
+    }
+    if (!host || !host->cache) {
+        free(host);
+        snprintf(error, error_size, "out of memory");
+        return NULL;
+    }
+    host->profile = profile;
+    host->options = *options;
+    host->wake_fd = -1;
+    pthread_mutex_init(&host->lock, NULL);
+    pthread_mutex_init(&host->trace_lock, NULL);
+    host->trace_start_ns = raw_now_ns();
+    atomic_store(&host->sleeping_until, 0);
+    if (options->trace) {
+        host->trace = fopen(options->trace, "we");
+        if (!host->trace) {
+            snprintf(error, error_size, "trace file '%s': %s", options->trace, strerror(errno));
+        } else {
+            setvbuf(host->trace, NULL, _IOLBF, 65536); /* a program that dies has told all */
+        }
+    }
+    if ((options->trace && !host->trace) || (options->fault && fault_parse(host, options->fault, error, error_size) < 0)) {
+        kvm_host_free(host);
+        return NULL;
+    }
+    return host;
+}
+
+void kvm_host_free(KvmHost *host)
+{
+    service_stop(host);
+    file_forget_mappings(host);
+    file_reap(host);
+    file_release_all(host);
+    if (host->trace) {
+        fclose(host->trace);
+    }
+    pthread_mutex_destroy(&host->lock);
+    pthread_mutex_destroy(&host->trace_lock);
+    free(host->cache);
+    free(host);
+}
+
+const Profile *kvm_host_profile(const KvmHost *host)
+{
+    return host->profile;
+}
+
+void kvm_host_before_fork(KvmHost *host)
+{
+    pthread_mutex_lock(&host->lock);
+    pthread_mutex_lock(&host->trace_lock);
+}
+
+void kvm_host_after_fork_parent(KvmHost *host)
+{
+    pthread_mutex_unlock(&host->trace_lock);
+    pthread_mutex_unlock(&host->lock);
+}
+
+void kvm_host_after_fork_child(KvmHost *host)
+{
+    pthread_mutex_init(&host->trace_lock, NULL);
+    pthread_mutex_init(&host->lock, NULL);
+    host->thread_runs = false;
+    host->wake_fd = -1;
+    host->vms = NULL;
+    host->keyids_used = 0;
+    file_forget_mappings(host);
+    for (KvmFile *f = host->files; f; f = f->next) {
+        f->other_mm = f->kind != KVM_FILE_SYSTEM;
+        atomic_store(&f->users, 0);
+    }
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* KVM's part between the VMM and the TDX module of the software host, without ioctls: what it adds, strips and checks. */
+#include "cross-host.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "kvm/host.h"
+#include "module/td.h"
+
+#define LEAF_ADDRESS_SIZES 0x80000008u
+#define GPAW_FIELD 0x00ff0000u
+
+_Static_assert(sizeof(CrossEntry) == sizeof(AbiCpuidEntry), "one layout");
+
+static ProfileCpuid *row_of(Profile *p, uint32_t leaf, uint32_t subleaf)
+{
+    for (uint32_t i = 0; i < p->num_cpuid; i++) {
+        if (p->cpuid[i].leaf == leaf && p->cpuid[i].subleaf == subleaf) {
+            return &p->cpuid[i];
+        }
+    }
+    assert(false);
+    return NULL;
+}
+
+static Profile profile_of(CrossKind kind)
+{
+    Profile p = *profile_builtin();
+
+    switch (kind) {
+    case CROSS_CET:
+        p.kvm_xss |= 0x1800;
+        break;
+    case CROSS_NO_AMX:
+        p.kvm_xcr0 &= ~UINT64_C(0x60000);
+        break;
+    case CROSS_NO_AVX512:
+        p.kvm_xcr0 &= ~UINT64_C(0x600e0);
+        break;
+    case CROSS_NO_AVX:
+        p.kvm_xcr0 &= ~UINT64_C(0x600e4);
+        break;
+    case CROSS_SMALL:
+        row_of(&p, 7, 0)->regs[1] &= ~(1u << 8 | 1u << 19);
+        row_of(&p, 7, 0)->regs[2] &= ~(1u << 16);
+        row_of(&p, 7, 0)->regs[3] &= ~(1u << 14);
+        break;
+    default:
+        break;
+    }
+    return p;
+}
+
+const char *cross_host_name(CrossKind kind)
+{
+    static const char *const names[] = { "full", "cet", "no-amx", "no-avx512", "no-avx", "small" };
+
+    return names[kind];
+}
+
+/* KVM takes HLE, RTM and WAITPKG away and lets the VMM choose GPAW in the address sizes. */
+static void kvm_mask(uint32_t leaf, uint32_t subleaf, uint32_t mask[4])
+{
+    if (leaf == LEAF_ADDRESS_SIZES) {
+        mask[0] |= GPAW_FIELD;
+    } else if (leaf == 7 && subleaf == 0) {
+        mask[1] &= ~(1u << 4 | 1u << 11);
+        mask[2] &= ~(1u << 5);
+    }
+}
+
+void cross_host_describe(CrossKind kind, CrossHost *host)
+{
+    static AbiCpuidEntry supported[ABI_MAX_CPUID_ENTRIES];
+    Profile p = profile_of(kind);
+    TdxSysInfo info;
+
+    memset(host, 0, sizeof(*host));
+    tdx_sys_info(&p, &info);
+    host->attributes = (UINT64_C(1) << 28) & info.attributes_fixed0; /* what Linux 6.16 lets through */
+    host->xfam = (p.kvm_xcr0 | p.kvm_xss) & info.xfam_fixed0;
+    host->tsc_khz = p.native_tsc_khz;
+    host->max_vcpus = p.logical_cpus;
+    host->num_configurable = info.num_cpuid_config;
+    for (uint32_t i = 0; i < info.num_cpuid_config; i++) {
+        CrossEntry *e = &host->configurable[i];
+        e->function = info.cpuid_config[i].leaf;
+        e->index = info.cpuid_config[i].has_subleaf ? info.cpuid_config[i].subleaf : 0;
+        memcpy(e->regs, info.cpuid_config[i].mask, sizeof(e->regs));
+        kvm_mask(e->function, e->index, e->regs);
+    }
+    memset(supported, 0, sizeof(supported));
+    host->num_supported = cpuid_supported(&p, supported);
+    assert(host->num_supported <= CROSS_MAX_ENTRIES);
+    memcpy(host->supported, supported, host->num_supported * sizeof(*supported));
+}
+
+static const CrossEntry *entry_of(const CrossInit *init, uint32_t leaf, uint32_t subleaf)
+{
+    for (unsigned i = 0; i < init->num_cpuid; i++) {
+        if (init->cpuid[i].function == leaf && (!(init->cpuid[i].flags & 1) || init->cpuid[i].index == subleaf)) {
+            return &init->cpuid[i];
+        }
+    }
+    return NULL;
+}
+
+/* KVM_TDX_INIT_VM's own checks, and TD_PARAMS in the module's order. False: KVM refuses. */
+static bool fill_params(const Profile *p, const CrossInit *init, TdParams *params)
+{
+    TdxSysInfo info;
+    unsigned used = 0;
+
+    tdx_sys_info(p, &info);
+    for (uint32_t i = 0; i < info.num_cpuid_config; i++) {
+        uint32_t index = info.cpuid_config[i].has_subleaf ? info.cpuid_config[i].subleaf : 0;
+        const CrossEntry *e = entry_of(init, info.cpuid_config[i].leaf, index);
+        uint32_t never[4] = { ~0u, ~0u, ~0u, ~0u };
+        if (!e) {
+            continue;
+        }
+        used++;
+        memcpy(params->cpuid_config[i], e->regs, sizeof(e->regs));
+        kvm_mask(e->function, index, never);
+        for (unsigned r = 0; r < 4; r++) {
+            if (e->regs[r] & ~never[r]) {
+                return false;
+            }
+        }
+        if (e->function == LEAF_ADDRESS_SIZES) {
+            if ((e->regs[0] & GPAW_FIELD) >> 16 != init->gpaw) {
+                return false;
+            }
+            params->cpuid_config[i][0] &= ~GPAW_FIELD;
+        }
+    }
+    params->attributes = init->attributes;
+    params->xfam = init->xfam;
+    params->max_vcpus = (uint16_t)p->logical_cpus;
+    params->tsc_frequency = (uint16_t)(init->tsc_khz / 25000);
+    params->eptp_controls = init->gpaw == 52 ? 0x26 : 0x1e;
+    params->config_flags = 4 | (init->gpaw == 52 ? 1 : 0);
+    return used == init->num_cpuid && (init->gpaw == 48 || (init->gpaw == 52 && p->ept5));
+}
+
+/* KVM_TDX_GET_CPUID: the basic and the extended leaves up to their maxima, sub-leaves until the module has no further one. */
+static unsigned walk(Td *td, unsigned gpaw, CrossEntry *answer)
+{
+    unsigned n = 0;
+
+    for (unsigned extended = 0; extended < 2; extended++) {
+        uint32_t base = extended ? 0x80000000u : 0, top[4];
+        if (!td_cpuid_value(td, base, 0, false, top)) {
+            return 0;
+        }
+        for (uint32_t leaf = base; leaf <= top[0]; leaf++) {
+            bool has = td_cpuid_has_subleaves(td, leaf);
+            uint32_t out[4];
+            for (uint32_t sub = 0; (has || sub == 0) && td_cpuid_value(td, leaf, sub, has, out); sub++) {
+                assert(n < CROSS_MAX_ENTRIES);
+                CrossEntry *e = &answer[n++];
+                *e = (CrossEntry){ .function = leaf, .index = sub, .flags = has };
+                memcpy(e->regs, out, sizeof(out));
+                if (leaf == LEAF_ADDRESS_SIZES) {
+                    e->regs[0] = (e->regs[0] & ~GPAW_FIELD) | gpaw << 16;
+                }
+            }
+        }
+    }
+    return n;
+}
+
+static uint64_t no_time(void *opaque)
+{
+    return 0;
+}
+
+static uint8_t *no_page(void *opaque, uint64_t gpa, bool *writable)
+{
+    return NULL;
+}
+
+uint64_t cross_host_init(CrossKind kind, const CrossInit *init, uint64_t *detail, CrossEntry *answer, unsigned *count)
+{
+    static const TdPort port = { .shared_page = no_page, .now_ns = no_time };
+    Profile p = profile_of(kind);
+    TdParams params;
+
+    *count = 0;
+    *detail = 0;
+    memset(&params, 0, sizeof(params));
+    if (!fill_params(&p, init, &params)) {
+        return UINT64_MAX;
+    }
+    Td *td = td_new(&p, &port, NULL);
+    uint64_t status = td_init(td, &params, detail);
+    if (!status) {
+        *count = walk(td, init->gpaw, answer);
+    }
+    td_free(td);
+    return status;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The software TDX host as plain values: its headers and the VMM's name some types alike, so no file includes both. */
+#ifndef CROSS_HOST_H
+#define CROSS_HOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The layout of struct kvm_cpuid_entry2. */
+typedef struct CrossEntry {
+    uint32_t function, index, flags, regs[4], padding[3];
+} CrossEntry;
+
+#define CROSS_MAX_ENTRIES 256
+
+/* Hosts that differ in what KVM offers of XFAM, and one whose processor lacks some configurable bits. */
+typedef enum CrossKind {
+    CROSS_FULL,      /* the built-in profile */
+    CROSS_CET,       /* KVM that has CET */
+    CROSS_NO_AMX,
+    CROSS_NO_AVX512,
+    CROSS_NO_AVX,
+    CROSS_SMALL,     /* a processor without BMI2, ADX, LA57, SERIALIZE */
+    CROSS_KINDS
+} CrossKind;
+
+typedef struct CrossHost {
+    uint64_t attributes, xfam;
+    uint32_t tsc_khz, max_vcpus;
+    unsigned num_configurable, num_supported;
+    CrossEntry configurable[CROSS_MAX_ENTRIES]; /* KVM_TDX_CAPABILITIES */
+    CrossEntry supported[CROSS_MAX_ENTRIES];    /* KVM_GET_SUPPORTED_CPUID */
+} CrossHost;
+
+typedef struct CrossInit {
+    uint64_t attributes, xfam;
+    unsigned gpaw;
+    uint32_t tsc_khz;
+    const CrossEntry *cpuid;
+    unsigned num_cpuid;
+} CrossInit;
+
+const char *cross_host_name(CrossKind kind);
+void cross_host_describe(CrossKind kind, CrossHost *host);
+/*
+ * INIT_VM and GET_CPUID: answers the status of TDH.MNG.INIT, or UINT64_MAX where KVM itself refuses. answer holds
+ * CROSS_MAX_ENTRIES.
+ */
+uint64_t cross_host_init(CrossKind kind, const CrossInit *init, uint64_t *detail, CrossEntry *answer, unsigned *count);
+
+#endif

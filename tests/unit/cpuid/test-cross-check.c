@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Two independent readings of the rules against each other: what the VMM plans and expects of a TD's CPUID, and what the
+ * software host's TDX module makes of it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cross-host.h"
+#include "host.h"
+#include "target/i386/kvm/tdx-cpuid.h"
+
+#define SEED 20260u
+#define RANDOM_SETS 200u
+#define MAX_FLAGS 12
+
+static CpuidTable *table_of(const CrossEntry *entries, unsigned count)
+{
+    CpuidTable *table = cpuid_table_new();
+
+    G_STATIC_ASSERT(sizeof(CrossEntry) == sizeof(CpuidEntry));
+    g_array_append_vals(table->entries, entries, count);
+    return table;
+}
+
+static TdxCapabilities *capabilities(CrossKind kind)
+{
+    TdxCapabilities *caps = g_new0(TdxCapabilities, 1);
+    g_autofree CrossHost *host = g_new(CrossHost, 1);
+
+    cross_host_describe(kind, host);
+    caps->supported_attrs = host->attributes;
+    caps->supported_xfam = host->xfam;
+    caps->tsc_khz = host->tsc_khz;
+    caps->max_vcpus = host->max_vcpus;
+    caps->configurable = table_of(host->configurable, host->num_configurable);
+    caps->supported = table_of(host->supported, host->num_supported);
+    return caps;
+}
+
+static CpuidTable *initialise(CrossKind kind, const char *cpu, const TdxPlan *plan)
+{
+    g_autofree CrossEntry *answer = g_new(CrossEntry, CROSS_MAX_ENTRIES);
+    const CrossInit init = { plan->attributes, plan->xfam, plan->gpaw, plan->tsc_khz,
+                             (const CrossEntry *)plan->init_cpuid->entries->data, cpuid_table_size(plan->init_cpuid) };
+    uint64_t detail;
+    unsigned count;
+    uint64_t status = cross_host_init(kind, &init, &detail, answer, &count);
+
+    if (status) {
+        g_test_message("%s, -cpu %s: TDH.MNG.INIT answers 0x%" G_GINT64_MODIFIER "x, detail 0x%" G_GINT64_MODIFIER "x",
+                       cross_host_name(kind), cpu, status, detail);
+        g_test_fail();
+        return NULL;
+    }
+    return table_of(answer, count);
+}
+
+static bool shows(const TdxVerdict *v)
+{
+    return v->kind == TDX_VERDICT_GRANTED || v->kind == TDX_VERDICT_FORCED_ON || v->kind == TDX_VERDICT_NATIVE;
+}
+
+static const TdxVerdict *verdict_at(const GArray *verdicts, const TdxFeatureWord *word, unsigned bit)
+{
+    for (unsigned i = 0; i < verdicts->len; i++) {
+        const TdxVerdict *v = &g_array_index(verdicts, TdxVerdict, i);
+        if (v->function == word->function && v->index == word->index && v->reg == word->reg && v->bit == bit) {
+            return v;
+        }
+    }
+    return NULL;
+}
+
+static uint32_t module_word(const CpuidTable *module, const TdxFeatureWord *word)
+{
+    const CpuidEntry *e = cpuid_table_find(module, word->function, word->index);
+    bool syscall_word = word->function == 0x80000001 && word->reg == CPUID_EDX;
+
+    /* SYSCALL is shown in 64-bit mode only (module reference, leaf 0x80000001). */
+    return (e ? e->regs[word->reg] : 0) | (syscall_word ? 1u << 11 : 0);
+}
+
+typedef struct Tally {
+    unsigned bits, differences, wrong;
+} Tally;
+
+static void differ(const char *where, const char *cpu, const char *what, const TdxFeatureWord *word, unsigned bit)
+{
+    const CpuFeature *f = cpu_feature_at(word->function, word->index, word->reg, bit);
+
+    g_test_message("%s, -cpu %s: %s: leaf %x.%x register %u bit %u %s", where, cpu, what, word->function, word->index, word->reg,
+                   bit, f ? f->name : "");
+}
+
+static void compare_bit(const char *where, const char *cpu, const GArray *before, const TdxPlan *plan, uint32_t answer,
+                        const TdxFeatureWord *word, unsigned bit, Tally *tally)
+{
+    const TdxVerdict *expected = verdict_at(before, word, bit), *final = verdict_at(plan->verdicts, word, bit);
+    bool is = answer >> bit & 1;
+
+    tally->bits++;
+    if (is != (final && shows(final))) {
+        differ(where, cpu, is ? "the TD shows it, no verdict says so" : "a verdict shows it, the TD does not", word, bit);
+        tally->wrong++;
+    }
+    if ((expected && shows(expected)) != (final && shows(final)) || (expected && final && expected->kind != final->kind)) {
+        differ(where, cpu, expected && shows(expected) ? "expected, and is not" : "not expected, and is", word, bit);
+        tally->differences++;
+    }
+}
+
+static void compare(const char *where, const char *cpu, const GArray *before, const TdxPlan *plan, const CpuidTable *module,
+                    Tally *tally)
+{
+    unsigned count;
+    const TdxFeatureWord *words = tdx_feature_words(&count);
+
+    for (unsigned i = 0; i < count; i++) {
+        if (words[i].function == 0x40000001) { /* KVM's own leaf: the module has no word in it */
+            continue;
+        }
+        uint32_t answer = module_word(module, &words[i]);
+        for (unsigned bit = 0; bit < 32; bit++) {
+            compare_bit(where, cpu, before, plan, answer, &words[i], bit, tally);
+        }
+    }
+}
+
+/* One TD: planned, initialised, settled. Answers the number of warnings. */
+static unsigned check(CrossKind kind, const TdxCapabilities *caps, const char *cpu, Tally *tally)
+{
+    g_autoptr(GError) err = NULL;
+    g_autofree uint8_t *file = NULL;
+    g_autoptr(TdxPlan) plan = test_host_plan(cpu, 4, caps, &file, &err);
+
+    g_assert_no_error(err);
+    g_autoptr(GArray) before = g_array_copy(plan->verdicts);
+    unsigned expected_warnings = plan->warnings->len;
+    g_autoptr(CpuidTable) module = initialise(kind, cpu, plan);
+    if (!module) {
+        return 0;
+    }
+    tdx_plan_settle(plan, module, caps, &err);
+    g_assert_no_error(err);
+    compare(cross_host_name(kind), cpu, before, plan, module, tally);
+    if (plan->warnings->len != expected_warnings) {
+        g_test_message("%s, -cpu %s: %u warnings expected, %u given", cross_host_name(kind), cpu, expected_warnings,
+                       plan->warnings->len);
+        tally->differences++;
+    }
+    return plan->warnings->len;
+}
+
+static void report(const char *what, const Tally *tally)
+{
+    g_test_message("%s: %u bits, %u differences between expected and final, %u verdicts against the module's answer", what,
+                   tally->bits, tally->differences, tally->wrong);
+    g_assert_cmpuint(tally->wrong, ==, 0);
+    g_assert_cmpuint(tally->differences, ==, 0);
+}
+
+static void test_models(void)
+{
+    static const char *const models[] = { "host", "max", "host,migratable=on", "base" };
+    Tally tally = { 0 };
+
+    for (unsigned kind = 0; kind < CROSS_KINDS; kind++) {
+        g_autoptr(TdxCapabilities) caps = capabilities(kind);
+        for (unsigned i = 0; i < G_N_ELEMENTS(models); i++) {
+            g_assert_cmpuint(check(kind, caps, models[i], &tally), ==, 0);
+        }
+    }
+    report("models", &tally);
+}
+
+static char *random_request(GRand *random)
+{
+    static const char *const models[] = { "host", "max", "base" };
+    GString *text = g_string_new(models[g_rand_int_range(random, 0, G_N_ELEMENTS(models))]);
+    unsigned count;
+    const CpuFeature *features = cpu_features(&count);
+
+    for (unsigned n = g_rand_int_range(random, 1, MAX_FLAGS + 1); n; n--) {
+        unsigned i = g_rand_int_range(random, 0, count);
+        g_string_append_printf(text, ",%s%s", g_rand_boolean(random) ? "+" : "-", features[i].name);
+    }
+    return g_string_free(text, FALSE);
+}
+
+static void test_random(void)
+{
+    GRand *random = g_rand_new_with_seed(SEED);
+    Tally tally = { 0 };
+
+    g_test_message("seed %u", SEED);
+    for (unsigned kind = 0; kind < CROSS_KINDS; kind++) {
+        g_autoptr(TdxCapabilities) caps = capabilities(kind);
+        for (unsigned n = 0; n < RANDOM_SETS; n++) {
+            g_autofree char *cpu = random_request(random);
+            check(kind, caps, cpu, &tally);
+        }
+    }
+    g_rand_free(random);
+    report("random flags", &tally);
+}
+
+/* Each feature alone, both ways: nothing a user can write is refused by the module. */
+static void test_each(void)
+{
+    g_autoptr(TdxCapabilities) caps = capabilities(CROSS_FULL);
+    Tally tally = { 0 };
+    unsigned count;
+    const CpuFeature *features = cpu_features(&count);
+
+    for (unsigned i = 0; i < count; i++) {
+        for (unsigned on = 0; on < 2; on++) {
+            g_autofree char *cpu = g_strdup_printf("%s%s", on ? "base,+" : "host,-", features[i].name);
+            check(CROSS_FULL, caps, cpu, &tally);
+        }
+    }
+    report("each feature", &tally);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cross-check/models", test_models);
+    g_test_add_func("/cross-check/random", test_random);
+    g_test_add_func("/cross-check/each", test_each);
+    return g_test_run();
+}
