@@ -86,7 +86,7 @@ typedef struct Member {
 #define MEMBER(field) { #field, offsetof(Profile, field), sizeof(((Profile *)NULL)->field) }
 static const Member members[] = {
     MEMBER(native_tsc_khz), MEMBER(phys_bits), MEMBER(ept5), MEMBER(logical_cpus), MEMBER(xcr0), MEMBER(xss), MEMBER(arch_capabilities),
-    MEMBER(module_major), MEMBER(module_minor), MEMBER(module_update), MEMBER(max_vcpus_per_td), MEMBER(kernel_major), MEMBER(kernel_minor),
+    MEMBER(module_major), MEMBER(module_minor), MEMBER(module_update), MEMBER(max_vcpus_per_td), MEMBER(vmcall_rbp_refused), MEMBER(kernel_major), MEMBER(kernel_minor),
     MEMBER(tdx_enabled), MEMBER(keyids), MEMBER(cgroup_max), MEMBER(kvm_xcr0), MEMBER(kvm_xss), MEMBER(dev_kvm_error),
 };
 

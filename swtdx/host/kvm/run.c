@@ -118,11 +118,23 @@ static int exit_triple_fault(Vcpu *vcpu)
     return 0;
 }
 
+/* A guest that runs here and would not on hardware is told of, once. */
+static void tell_rbp(Vm *vm)
+{
+    if (td_rbp_bit_seen(vm->td) && !atomic_exchange(&vm->rbp_told, true)) {
+        host_message(vm->host, "the guest passes RBP to TDG.VP.VMCALL: let pass here, but a TDX module refuses that under Linux's KVM, and "
+                     "this guest would not run there (profile member vmcall_rbp_refused makes it so here, too)");
+    }
+}
+
 static int handle_exit(Vcpu *vcpu)
 {
     TdExit *exit = &vcpu->exit;
     switch (exit->kind) {
     case TD_EXIT_VMCALL:
+        if (unlikely(!atomic_load_explicit(&vcpu->vm->rbp_told, memory_order_relaxed))) {
+            tell_rbp(vcpu->vm);
+        }
         return tdvmcall_handle(vcpu);
     case TD_EXIT_EPT_VIOLATION:
         return ept_violation(vcpu);

@@ -23,7 +23,8 @@ static int user_copy(bool write, uint64_t user, void *own, size_t n)
     }
     struct iovec mine = { own, n };
     struct iovec theirs = { (void *)(uintptr_t)user, n };
-    long r = raw_result(syscall(write ? SYS_process_vm_writev : SYS_process_vm_readv, getpid(), &mine, 1, &theirs, 1, 0));
+    /* L: syscall() is variadic, and an int passed on the stack would leave half a word undefined. */
+    long r = raw_result(syscall(write ? SYS_process_vm_writev : SYS_process_vm_readv, getpid(), &mine, 1L, &theirs, 1L, 0L));
     if (r == (long)n) {
         return 0;
     }

@@ -206,9 +206,13 @@ static void test_refused(void)
         g_test_message("%s", rows[i].label);
         g_assert_cmpint(vcpu(f, rows[i].request, 0), ==, rows[i].result);
     }
-    struct { struct kvm_msrs h; struct kvm_msr_entry e[3]; } msrs = { { .nmsrs = 3 }, { { .index = 0x277 }, { .index = 0x10 }, { .index = 0x1b } } };
-    g_assert_cmpint(vcpu(f, KVM_GET_MSRS, (uintptr_t)&msrs), ==, 1); /* stops at the TSC */
-    g_assert_cmphex(msrs.e[0].data, ==, UINT64_C(0x0007040600070406));
+    g_autofree struct kvm_msrs *msrs = g_malloc0(sizeof(*msrs) + 3 * sizeof(struct kvm_msr_entry));
+    msrs->nmsrs = 3;
+    msrs->entries[0].index = 0x277;
+    msrs->entries[1].index = 0x10;
+    msrs->entries[2].index = 0x1b;
+    g_assert_cmpint(vcpu(f, KVM_GET_MSRS, (uintptr_t)msrs), ==, 1); /* stops at the TSC */
+    g_assert_cmphex(msrs->entries[0].data, ==, UINT64_C(0x0007040600070406));
     struct kvm_mp_state mp = { 2 };
     g_assert_cmpint(vcpu(f, KVM_SET_MP_STATE, (uintptr_t)&mp), ==, -EINVAL);
     g_assert_cmpint(vcpu(f, KVM_GET_MP_STATE, (uintptr_t)&mp), ==, 0);
