@@ -11,12 +11,11 @@
 #include "util/units.h"
 
 #define Q35_NAME "pc-q35-11.1"
-#define Q35_MAX_CPUS 4096
 #define DEFAULT_RAM (128 * MiB)
 
 /* Properties of -machine and what they take; '-' and '_' are alike in their names. */
 static const char *const machine_properties[] = {
-    "accel", "confidential-guest-support", "firmware", "hpet", "i8042", "kernel-irqchip", "memory-encryption", "pic", "pit",
+    "accel", "acpi", "confidential-guest-support", "firmware", "hpet", "i8042", "kernel-irqchip", "memory-encryption", "pic", "pit",
     "sata", "smbus", "smm", "type", "usb", "vmport", NULL
 };
 
@@ -106,6 +105,9 @@ static bool set_machine_property(MachineConfig *config, const char *key, const c
     }
     if (!strcmp(key, "pic")) {
         return set_tristate(&config->pic, key, value, errp);
+    }
+    if (!strcmp(key, "acpi")) {
+        return set_tristate(&config->acpi, key, value, errp);
     }
     if (!g_strv_contains(machine_properties, key)) {
         return unknown_machine_property(key, errp);
@@ -318,6 +320,9 @@ bool machine_config_complete(MachineConfig *config, GError **errp)
                          config->topology.max_cpus, Q35_MAX_CPUS);
     }
     default_serial(config);
+    if (!life_options_complete(config, errp) || !boot_files_check(&config->boot, errp)) {
+        return false;
+    }
     if (!link_guest(config, errp)) {
         return false;
     }

@@ -76,9 +76,43 @@ static bool check_id(const MachineConfig *config, const char *id, GError **errp)
     return true;
 }
 
+/* A member's value as the text that the setters take; the schema has checked its type. */
+static char *member_text(JsonValue *value)
+{
+    if (json_object_is_type(value, json_type_boolean)) {
+        return g_strdup(json_object_get_boolean(value) ? "on" : "off");
+    }
+    return json_object_is_type(value, json_type_string) ? g_strdup(json_object_get_string(value)) : json_format(value);
+}
+
+/* {"qom-type": TYPE, "id": ID, …}: types are as strict as the schema says, then the setters are the same. */
+static KeyVal *object_from_json(const char *text, GError **errp)
+{
+    g_autoptr(JsonValue) object = NULL;
+
+    if (!json_parse(text, strlen(text), &object, errp)) {
+        return NULL;
+    }
+    const char *type = json_member_string(object, "qom-type");
+    if (json_object_is_type(object, json_type_object) && json_object_object_get_ex(object, "quote-generation-socket", NULL)) {
+        /* Not in the schema; the setter says why, and what to do */
+        tdx_guest_config_set(NULL, "quote-generation-socket", "", errp);
+        return NULL;
+    }
+    if ((type && !check_type(type, errp)) || !qapi_check(&qapi_ObjectOptions, object, NULL, errp)) {
+        return NULL;
+    }
+    g_autoptr(KeyVal) kv = keyval_parse("", NULL, errp);
+    json_object_object_foreach(object, key, value) {
+        KeyValPair pair = { g_strdup(key), member_text(value) };
+        g_array_append_val(kv->pairs, pair);
+    }
+    return g_steal_pointer(&kv);
+}
+
 bool option_object(MachineConfig *config, const char *text, GError **errp)
 {
-    g_autoptr(KeyVal) kv = keyval_parse(text, "qom-type", errp);
+    g_autoptr(KeyVal) kv = *text == '{' ? object_from_json(text, errp) : keyval_parse(text, "qom-type", errp);
 
     if (!kv || !check_type(keyval_get(kv, "qom-type"), errp) || !check_id(config, keyval_get(kv, "id"), errp)) {
         return false;

@@ -56,8 +56,8 @@ static bool option_serial(MachineConfig *config, const char *text, GError **errp
 static bool option_monitor(MachineConfig *config, const char *text, GError **errp)
 {
     if (strcmp(text, "none")) {
-        error_set(errp, "this build has no monitor yet: '%s' cannot be one", text);
-        error_hint(errp, "Use -monitor none");
+        error_set(errp, "there is no monitor for people: '%s' cannot be one", text);
+        error_hint(errp, "Use -monitor none, and -qmp for programs");
         return false;
     }
     return true;
@@ -93,12 +93,6 @@ static bool option_no_user_config(MachineConfig *config, const char *text, GErro
     return true; /* no configuration file is ever read */
 }
 
-static bool option_no_reboot(MachineConfig *config, const char *text, GError **errp)
-{
-    config->no_reboot = true;
-    return true;
-}
-
 static bool option_log(MachineConfig *config, const char *text, GError **errp)
 {
     return set_string(&config->log_items, text);
@@ -119,6 +113,11 @@ static const Option options[] = {
     { "smp", "[cpus=]N[,sockets=N,cores=N,threads=N,...]", option_smp, "set the number of vCPUs and their topology" },
     { "m", "[size=]MEGS", option_memory, "set the size of RAM (default 128 MiB)" },
     { "bios", "FILE", option_bios, "firmware; for a TD a TDVF image" },
+    { "kernel", "FILE", option_kernel, "boot this Linux kernel (a bzImage with EFI stub) by the firmware" },
+    { "initrd", "FILE", option_initrd, "its initial RAM disk" },
+    { "append", "TEXT", option_append, "its command line" },
+    { "shim", "FILE", option_shim, "a boot shim that checks the kernel's signature" },
+    { "fw_cfg", "[name=]NAME,file=FILE|string=TEXT", option_fw_cfg, "give the guest a file by fw_cfg" },
     { "serial", "DEV", option_serial, "serial port: stdio, mon:stdio, file:PATH, null, none" },
     { "monitor", "DEV", option_monitor, "monitor: none" },
     { "display", "TYPE", option_none_only, "display: none" },
@@ -127,6 +126,15 @@ static const Option options[] = {
     { "nodefaults", NULL, option_nodefaults, "no default devices" },
     { "no-user-config", NULL, option_no_user_config, "read no configuration files (none are read)" },
     { "no-reboot", NULL, option_no_reboot, "exit instead of rebooting" },
+    { "no-shutdown", NULL, option_no_shutdown, "stop instead of exiting at a power-off" },
+    { "action", "reboot=...,shutdown=...,panic=...", option_action, "what a reset, a power-off and a panic do" },
+    { "S", NULL, option_paused, "do not start the vCPUs: wait for 'cont'" },
+    { "qmp", "DEV", option_qmp, "QMP on unix:PATH,server=on,wait=off or stdio" },
+    { "chardev", "socket,id=ID,path=PATH|fd=FD,server=on,wait=off", option_chardev, "a socket for -mon" },
+    { "mon", "[chardev=]ID,mode=control", option_mon, "QMP on a chardev" },
+    { "name", "[guest=]NAME", option_name, "the machine's name" },
+    { "uuid", "UUID", option_uuid, "the machine's UUID" },
+    { "pidfile", "FILE", option_pidfile, "write the process ID to FILE" },
     { "d", "ITEM[,...]", option_log, "log: tdx, tdvmcall, guest_errors, unimp (-d help)" },
     { "D", "FILE", option_log_file, "write the log to FILE" },
 };
@@ -192,13 +200,19 @@ static const Option *find_option(const char *name)
     return NULL;
 }
 
-static void report_unknown(const char *typed, const char *name)
+const char **option_names(void)
 {
-    const char *names[G_N_ELEMENTS(options) + 1] = { NULL };
+    const char **names = g_new0(const char *, G_N_ELEMENTS(options) + 1);
 
     for (unsigned i = 0; i < G_N_ELEMENTS(options); i++) {
         names[i] = options[i].name;
     }
+    return names;
+}
+
+static void report_unknown(const char *typed, const char *name)
+{
+    g_autofree const char **names = option_names();
     const char *near = nearest_name(name, names);
     g_autofree char *text = near ? g_strdup_printf("invalid option\nDid you mean -%s? See -help", near)
                                  : g_strdup("invalid option\nSee -help");
@@ -253,6 +267,7 @@ OptionsResult options_parse(int argc, char **argv, MachineConfig **result)
     g_autoptr(MachineConfig) config = g_new0(MachineConfig, 1);
     g_autoptr(GError) err = NULL;
 
+    life_options_init(&config->life);
     config->guests = g_ptr_array_new_with_free_func((GDestroyNotify)tdx_guest_config_free);
     for (int i = 1; i < argc; i++) {
         OptionsResult r = parse_one(argc, argv, &i, config);
@@ -279,6 +294,8 @@ void machine_config_free(MachineConfig *config)
     g_free(config->accel);
     cpu_model_free(config->cpu);
     g_free(config->bios);
+    boot_files_clear(&config->boot);
+    life_options_clear(&config->life);
     for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
         g_free(config->serial[i]);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Requests to shut down, reset or stop, and the loop that serves them. */
+/* Requests to shut down, reset or stop, the states they lead to, and the loop that serves them. */
 #include "system/runstate.h"
 
 #include <glib-unix.h>
@@ -7,73 +7,222 @@
 #include <signal.h>
 
 #include "system/core/log.h"
+#include "util/error.h"
+
+/* What was asked since the last time it was looked at. */
+typedef struct Requests {
+    ShutdownCause shutdown; /* SHUTDOWN_NONE: nobody asked */
+    ShutdownCause reset;
+    bool internal_error;
+    JsonValue *panic;       /* a GuestPanicInformation, or NULL */
+} Requests;
 
 struct RunState {
     GMainLoop *loop;
     RunStateHandlers handlers;
-    bool no_reboot;
-    GMutex lock;             /* of the three below */
-    ShutdownCause shutdown;  /* SHUTDOWN_NONE: nobody asked */
-    ShutdownCause reset;
-    int status;
+    RunStateActions actions;
+    QapiRunState now;
+    int status;             /* the program's, when the loop ends */
+    bool ended;             /* the loop is to end: nothing more is served */
+    GMutex lock;            /* of what follows */
+    Requests requests;
 };
+
+static const struct {
+    const char *name; /* in QMP's ShutdownCause */
+    bool guest;       /* the guest's doing */
+    bool at_once;     /* the user wants the program to end, whatever -action says */
+} causes[] = {
+    [SHUTDOWN_NONE] = { "none", false, false },
+    [SHUTDOWN_HOST_ERROR] = { "host-error", false, false },
+    [SHUTDOWN_HOST_QMP_QUIT] = { "host-qmp-quit", false, true },
+    [SHUTDOWN_HOST_SIGNAL] = { "host-signal", false, true },
+    [SHUTDOWN_HOST_UI] = { "host-ui", false, true },
+    [SHUTDOWN_GUEST_SHUTDOWN] = { "guest-shutdown", true, false },
+    [SHUTDOWN_GUEST_RESET] = { "guest-reset", true, false },
+    [SHUTDOWN_GUEST_PANIC] = { "guest-panic", true, false },
+    [SHUTDOWN_HOST_QMP_SYSTEM_RESET] = { "host-qmp-system-reset", false, false },
+};
+
+static void emit(RunState *state, const QapiEvent *event, JsonValue *data)
+{
+    if (state->handlers.event) {
+        state->handlers.event(state->handlers.opaque, event, data);
+    } else {
+        json_object_put(data);
+    }
+}
+
+static void emit_cause(RunState *state, const QapiEvent *event, ShutdownCause cause)
+{
+    JsonValue *data = json_object_new_object();
+
+    json_object_object_add(data, "guest", json_object_new_boolean(causes[cause].guest));
+    json_object_object_add(data, "reason", json_object_new_string(causes[cause].name));
+    emit(state, event, data);
+}
+
+/* The vCPUs stop, and the machine is in state `next`. */
+static void stop_in(RunState *state, QapiRunState next)
+{
+    bool ran = state->now == QAPI_RUN_STATE_RUNNING;
+
+    if (ran) {
+        state->handlers.pause(state->handlers.opaque);
+    }
+    state->now = next;
+    if (ran) {
+        emit(state, &qapi_event_STOP, NULL);
+    }
+}
+
+static void end(RunState *state, int status)
+{
+    state->status = status;
+    state->ended = true;
+    g_main_loop_quit(state->loop);
+}
+
+static void serve_shutdown(RunState *state, ShutdownCause cause, int status)
+{
+    emit_cause(state, &qapi_event_SHUTDOWN, cause);
+    if (state->actions.shutdown == QAPI_SHUTDOWN_ACTION_PAUSE && !causes[cause].at_once) {
+        stop_in(state, QAPI_RUN_STATE_SHUTDOWN);
+    } else {
+        end(state, status);
+    }
+}
+
+static void serve_reset(RunState *state, ShutdownCause cause)
+{
+    bool ran = state->now == QAPI_RUN_STATE_RUNNING;
+
+    if (state->actions.reboot == QAPI_REBOOT_ACTION_SHUTDOWN) {
+        serve_shutdown(state, cause, 0);
+        return;
+    }
+    if (!state->handlers.reset(state->handlers.opaque)) {
+        emit_cause(state, &qapi_event_SHUTDOWN, SHUTDOWN_HOST_ERROR);
+        end(state, 1);
+        return;
+    }
+    emit_cause(state, &qapi_event_RESET, cause);
+    if (ran) {
+        state->handlers.resume(state->handlers.opaque);
+    } else {
+        state->now = QAPI_RUN_STATE_PRELAUNCH;
+    }
+}
+
+static void serve_panic(RunState *state, JsonValue *info)
+{
+    QapiPanicAction action = state->actions.panic;
+    bool pauses = action == QAPI_PANIC_ACTION_PAUSE ||
+                  (action == QAPI_PANIC_ACTION_SHUTDOWN && state->actions.shutdown == QAPI_SHUTDOWN_ACTION_PAUSE);
+    const char *follows = pauses ? "pause" : action == QAPI_PANIC_ACTION_NONE ? "run" : "poweroff";
+    JsonValue *data = json_object_new_object();
+
+    json_object_object_add(data, "action", json_object_new_string(follows));
+    json_object_object_add(data, "info", info);
+    emit(state, &qapi_event_GUEST_PANICKED, data);
+    if (action == QAPI_PANIC_ACTION_NONE) {
+        return;
+    }
+    stop_in(state, QAPI_RUN_STATE_GUEST_PANICKED);
+    if (!pauses) {
+        emit_cause(state, &qapi_event_SHUTDOWN, SHUTDOWN_GUEST_PANIC);
+        end(state, action == QAPI_PANIC_ACTION_EXIT_FAILURE);
+    }
+}
+
+/* With -no-shutdown somebody wants to look; else the program ends, for the reason has been reported. */
+static void serve_internal_error(RunState *state)
+{
+    stop_in(state, QAPI_RUN_STATE_INTERNAL_ERROR);
+    if (state->actions.shutdown == QAPI_SHUTDOWN_ACTION_POWEROFF) {
+        emit_cause(state, &qapi_event_SHUTDOWN, SHUTDOWN_HOST_ERROR);
+        end(state, 1);
+    }
+}
 
 static gboolean serve(gpointer opaque)
 {
     RunState *state = opaque;
 
     g_mutex_lock(&state->lock);
-    bool ends = state->shutdown != SHUTDOWN_NONE || (state->reset != SHUTDOWN_NONE && state->no_reboot);
-    bool resets = state->reset != SHUTDOWN_NONE;
-    state->reset = SHUTDOWN_NONE;
+    Requests r = state->requests;
+    state->requests = (Requests){ .shutdown = SHUTDOWN_NONE, .reset = SHUTDOWN_NONE };
     g_mutex_unlock(&state->lock);
-    if (!ends && resets && !state->handlers.reset(state->handlers.opaque)) {
-        state->status = 1;
-        ends = true;
+    if (r.panic && !state->ended) {
+        serve_panic(state, g_steal_pointer(&r.panic));
     }
-    if (ends) {
-        g_main_loop_quit(state->loop);
+    json_object_put(r.panic);
+    if (r.internal_error && !state->ended) {
+        serve_internal_error(state);
+    }
+    if (r.shutdown != SHUTDOWN_NONE && !state->ended) {
+        serve_shutdown(state, r.shutdown, 0);
+    }
+    if (r.reset != SHUTDOWN_NONE && !state->ended) {
+        serve_reset(state, r.reset);
     }
     return G_SOURCE_REMOVE;
 }
 
-static void request(RunState *state, ShutdownCause shutdown, ShutdownCause reset, int status)
+static void unlock_and_serve(RunState *state)
 {
-    g_mutex_lock(&state->lock);
-    if (shutdown != SHUTDOWN_NONE && state->shutdown == SHUTDOWN_NONE) {
-        state->shutdown = shutdown;
-        state->status = status;
-    }
-    if (reset != SHUTDOWN_NONE) {
-        state->reset = reset;
-    }
     g_mutex_unlock(&state->lock);
     g_idle_add_full(G_PRIORITY_HIGH, serve, state, NULL);
 }
 
 static void port_shutdown(void *opaque, ShutdownCause cause)
 {
-    request(opaque, cause, SHUTDOWN_NONE, 0);
+    RunState *state = opaque;
+
+    g_mutex_lock(&state->lock);
+    if (state->requests.shutdown == SHUTDOWN_NONE || causes[cause].at_once) {
+        state->requests.shutdown = cause;
+    }
+    unlock_and_serve(state);
 }
 
 static void port_reset(void *opaque, ShutdownCause cause)
 {
-    request(opaque, SHUTDOWN_NONE, cause, 0);
+    RunState *state = opaque;
+
+    g_mutex_lock(&state->lock);
+    state->requests.reset = cause;
+    unlock_and_serve(state);
 }
 
 static void port_guest_panicked(void *opaque, uint32_t code, const char *text, bool has_gpa, uint64_t gpa)
 {
+    RunState *state = opaque;
     g_autofree char *where = has_gpa ? g_strdup_printf(", more at guest physical address 0x%" PRIx64, gpa) : g_strdup("");
     g_autofree char *message = g_strdup_printf("the guest reports a fatal error, code 0x%x: \"%s\"%s", code, text, where);
+    JsonValue *info = json_object_new_object();
 
     report_error(NULL, message);
-    request(opaque, SHUTDOWN_GUEST_PANIC, SHUTDOWN_NONE, 0);
+    json_object_object_add(info, "type", json_object_new_string("tdx"));
+    json_object_object_add(info, "error-code", json_object_new_int64(code));
+    json_object_object_add(info, "message", json_object_new_string(text));
+    if (has_gpa) {
+        json_object_object_add(info, "gpa", json_object_new_uint64(gpa));
+    }
+    g_mutex_lock(&state->lock);
+    json_object_put(state->requests.panic);
+    state->requests.panic = info;
+    unlock_and_serve(state);
 }
 
 static void port_internal_error(void *opaque, const char *message)
 {
+    RunState *state = opaque;
+
     report_error(NULL, message);
-    request(opaque, SHUTDOWN_HOST_ERROR, SHUTDOWN_NONE, 1);
+    g_mutex_lock(&state->lock);
+    state->requests.internal_error = true;
+    unlock_and_serve(state);
 }
 
 const RunStatePort *runstate_port(void)
@@ -88,12 +237,52 @@ const RunStatePort *runstate_port(void)
     return &port;
 }
 
+QapiRunState runstate_get(const RunState *state)
+{
+    return state->now;
+}
+
+RunStateActions *runstate_actions(RunState *state)
+{
+    return &state->actions;
+}
+
+bool runstate_cont(RunState *state, GError **errp)
+{
+    switch (state->now) {
+    case QAPI_RUN_STATE_SHUTDOWN:
+    case QAPI_RUN_STATE_GUEST_PANICKED:
+    case QAPI_RUN_STATE_INTERNAL_ERROR:
+        return error_set(errp, "Resetting the Virtual Machine is required");
+    case QAPI_RUN_STATE_RUNNING:
+        return true;
+    default:
+        state->now = QAPI_RUN_STATE_RUNNING;
+        emit(state, &qapi_event_RESUME, NULL);
+        state->handlers.resume(state->handlers.opaque);
+        return true;
+    }
+}
+
+void runstate_stop(RunState *state)
+{
+    if (state->now == QAPI_RUN_STATE_RUNNING) {
+        stop_in(state, QAPI_RUN_STATE_PAUSED);
+    }
+}
+
+void runstate_power_button(RunState *state)
+{
+    state->handlers.power_button(state->handlers.opaque);
+    emit(state, &qapi_event_POWERDOWN, NULL);
+}
+
 static gboolean on_signal(RunState *state, int number)
 {
     g_autofree char *text = g_strdup_printf("terminating on signal %d", number);
 
     report_error(NULL, text);
-    request(state, SHUTDOWN_HOST_SIGNAL, SHUTDOWN_NONE, 0);
+    port_shutdown(state, SHUTDOWN_HOST_SIGNAL);
     return G_SOURCE_CONTINUE;
 }
 
@@ -112,14 +301,15 @@ static gboolean on_hangup(gpointer state)
     return on_signal(state, SIGHUP);
 }
 
-RunState *runstate_new(const RunStateHandlers *handlers, bool no_reboot)
+RunState *runstate_new(const RunStateHandlers *handlers, const RunStateActions *actions)
 {
     RunState *state = g_new0(RunState, 1);
 
     g_mutex_init(&state->lock);
     state->loop = g_main_loop_new(NULL, FALSE);
     state->handlers = *handlers;
-    state->no_reboot = no_reboot;
+    state->actions = *actions;
+    state->now = QAPI_RUN_STATE_PRELAUNCH;
     return state;
 }
 
@@ -129,6 +319,7 @@ void runstate_free(RunState *state)
         while (g_source_remove_by_user_data(state)) {
             continue;
         }
+        json_object_put(state->requests.panic);
         g_main_loop_unref(state->loop);
         g_mutex_clear(&state->lock);
         g_free(state);
@@ -140,6 +331,8 @@ int runstate_loop(RunState *state)
     g_unix_signal_add(SIGINT, on_interrupt, state);
     g_unix_signal_add(SIGTERM, on_terminate, state);
     g_unix_signal_add(SIGHUP, on_hangup, state);
-    g_main_loop_run(state->loop);
+    if (!state->ended) {
+        g_main_loop_run(state->loop);
+    }
     return state->status;
 }

@@ -4,16 +4,23 @@
 
 #include "accel/kvm/kvm.h"
 #include "chardev/chardev.h"
-#include "hw/i386/q35.h"
+#include "hw/i386/q35-devices.h"
+#include "system/boot.h"
 #include "system/core/log.h"
 #include "system/firmware.h"
+#include "system/pidfile.h"
 #include "system/runstate.h"
 #include "target/i386/kvm/tdx.h"
 #include "util/error.h"
 
 struct Vm {
     const MachineConfig *config;
+    PidFile *pidfile;
     RunState *runstate;
+    const char **option_names;
+    QapiContext monitor; /* what monitors see and act on */
+    Monitors *monitors;
+    uint32_t *apic_ids; /* [config->topology.cpus] */
     GBytes *firmware;
     char *firmware_path;
     Chardev *serial[MAX_SERIAL_PORTS];
@@ -62,7 +69,7 @@ static bool make_machine(Vm *vm, GError **errp)
         q35.serial[i] = vm->serial[i];
     }
     vm->machine = q35_new(&q35, errp);
-    return vm->machine;
+    return vm->machine && boot_add(vm->machine->devices->fw_cfg, &vm->config->boot, errp);
 }
 
 /* Decides everything about the TD from values; prints what the user asked to see. */
@@ -89,6 +96,33 @@ static bool make_plan(Vm *vm, GError **errp)
     return vm->plan;
 }
 
+static bool add_acpi(Vm *vm, GError **errp)
+{
+    const CpuTopology *topology = &vm->config->topology;
+
+    if (!boot_wants_acpi(vm->config, vm->plan->firmware, vm->caps->max_vcpus)) {
+        return true;
+    }
+    vm->apic_ids = g_new(uint32_t, topology->cpus);
+    for (unsigned i = 0; i < topology->cpus; i++) {
+        vm->apic_ids[i] = cpu_topology_apic_id(topology, i);
+    }
+    return q35_add_acpi(vm->machine, vm->apic_ids, errp);
+}
+
+static void send_msi(void *opaque, uint64_t address, uint32_t data)
+{
+    tdx_td_signal_msi(opaque, address, data);
+}
+
+/* Where devices' interrupts go from now on; NULL = nowhere, before the TD goes. */
+static void connect_interrupts(Vm *vm, TdxTd *td)
+{
+    g_mutex_lock(&vm->machine->lock);
+    vm->machine->devices->msi = td ? (MsiPort) { send_msi, td } : (MsiPort) { NULL, NULL };
+    g_mutex_unlock(&vm->machine->lock);
+}
+
 static bool launch(Vm *vm, KvmVm *kvm_vm, GError **errp)
 {
     TdxTdPorts ports = {
@@ -100,6 +134,9 @@ static bool launch(Vm *vm, KvmVm *kvm_vm, GError **errp)
     };
 
     vm->td = tdx_launch(kvm_vm, vm->plan, vm->caps, vm->machine->ram, vm->machine->num_ram, &ports, errp);
+    if (vm->td) {
+        connect_interrupts(vm, vm->td);
+    }
     return vm->td;
 }
 
@@ -110,6 +147,15 @@ static void print_warnings(const TdxPlan *plan)
     }
 }
 
+static void free_td(Vm *vm)
+{
+    if (vm->td) {
+        connect_interrupts(vm, NULL);
+        tdx_td_free(vm->td);
+        vm->td = NULL;
+    }
+}
+
 /* A reset is a new VM built by the same plan: a TD cannot be reset. */
 static bool rebuild(void *opaque)
 {
@@ -117,8 +163,7 @@ static bool rebuild(void *opaque)
     g_autoptr(GError) err = NULL;
     g_autoptr(TdxCapabilities) caps = NULL;
 
-    tdx_td_free(vm->td);
-    vm->td = NULL;
+    free_td(vm);
     g_mutex_lock(&vm->machine->lock);
     q35_reset(vm->machine);
     g_mutex_unlock(&vm->machine->lock);
@@ -128,14 +173,82 @@ static bool rebuild(void *opaque)
         report_error(NULL, text);
         return false;
     }
-    tdx_td_resume(vm->td);
     return true;
+}
+
+static void pause_vcpus(void *opaque)
+{
+    Vm *vm = opaque;
+
+    if (vm->td) {
+        tdx_td_pause(vm->td);
+    }
+}
+
+static void resume_vcpus(void *opaque)
+{
+    Vm *vm = opaque;
+
+    tdx_td_resume(vm->td);
+}
+
+static void press_power_button(void *opaque)
+{
+    Vm *vm = opaque;
+
+    g_mutex_lock(&vm->machine->lock);
+    pm_power_button(vm->machine->devices->pm);
+    g_mutex_unlock(&vm->machine->lock);
+}
+
+static void tell_monitors(void *opaque, const QapiEvent *event, JsonValue *data)
+{
+    Vm *vm = opaque;
+
+    monitors_event(vm->monitors, event, data);
+}
+
+static bool open_monitors(Vm *vm, GError **errp)
+{
+    const LifeOptions *life = &vm->config->life;
+
+    if (life->pidfile && !(vm->pidfile = pidfile_new(life->pidfile, errp))) {
+        return false;
+    }
+    for (unsigned i = 0; i < life->monitors->len; i++) {
+        const MonitorConfig *config = g_ptr_array_index(life->monitors, i);
+        g_autoptr(GError) err = NULL;
+
+        if (!monitors_add(vm->monitors, config, &err)) {
+            return error_set(errp, "monitor %s: %s", config->label, err->message);
+        }
+    }
+    return true;
+}
+
+/* Clients' commands are served by the main loop: none before all of this is there. */
+static void show_to_monitors(Vm *vm)
+{
+    vm->option_names = option_names();
+    vm->monitor.name = vm->config->life.name;
+    vm->monitor.uuid = vm->config->life.uuid;
+    vm->monitor.machine = vm->config->machine;
+    vm->monitor.max_cpus = Q35_MAX_CPUS;
+    vm->monitor.guest = vm->config->guest;
+    vm->monitor.options = vm->option_names;
+    vm->monitor.runstate = vm->runstate;
+    vm->monitor.plan = vm->plan;
+    vm->monitor.caps = vm->caps;
+    vm->monitor.td = &vm->td;
 }
 
 static bool start(Vm *vm, GError **errp)
 {
     KvmVm *kvm_vm;
 
+    if (!open_monitors(vm, errp)) {
+        return false;
+    }
     vm->firmware = firmware_read(vm->config->bios, &vm->firmware_path, errp);
     if (!vm->firmware || !open_chardevs(vm, errp) || !make_machine(vm, errp)) {
         return false;
@@ -148,20 +261,33 @@ static bool start(Vm *vm, GError **errp)
         kvm_vm_free(kvm_vm);
         return false;
     }
+    if (!add_acpi(vm, errp)) {
+        kvm_vm_free(kvm_vm);
+        return false;
+    }
     if (!launch(vm, kvm_vm, errp)) {
         return false;
     }
     print_warnings(vm->plan);
+    show_to_monitors(vm);
     return true;
 }
 
 Vm *vm_new(const MachineConfig *config, GError **errp)
 {
     Vm *vm = g_new0(Vm, 1);
-    RunStateHandlers handlers = { .reset = rebuild, .opaque = vm };
+    RunStateHandlers handlers = {
+        .reset = rebuild,
+        .pause = pause_vcpus,
+        .resume = resume_vcpus,
+        .power_button = press_power_button,
+        .event = tell_monitors,
+        .opaque = vm,
+    };
 
     vm->config = config;
-    vm->runstate = runstate_new(&handlers, config->no_reboot);
+    vm->runstate = runstate_new(&handlers, &config->life.actions);
+    vm->monitors = monitors_new(&vm->monitor);
     if (!start(vm, errp)) {
         vm_free(vm);
         return NULL;
@@ -171,7 +297,9 @@ Vm *vm_new(const MachineConfig *config, GError **errp)
 
 int vm_run(Vm *vm)
 {
-    tdx_td_resume(vm->td);
+    if (!vm->config->life.start_paused) {
+        runstate_cont(vm->runstate, NULL);
+    }
     return runstate_loop(vm->runstate);
 }
 
@@ -180,9 +308,8 @@ void vm_free(Vm *vm)
     if (!vm) {
         return;
     }
-    if (vm->td) {
-        tdx_td_free(vm->td);
-    }
+    monitors_free(vm->monitors);
+    free_td(vm);
     tdx_plan_free(vm->plan);
     tdx_capabilities_free(vm->caps);
     if (vm->kvm) {
@@ -198,6 +325,9 @@ void vm_free(Vm *vm)
     }
     g_clear_pointer(&vm->firmware, g_bytes_unref);
     g_free(vm->firmware_path);
+    g_free(vm->apic_ids);
     runstate_free(vm->runstate);
+    g_free(vm->option_names);
+    pidfile_free(vm->pidfile);
     g_free(vm);
 }

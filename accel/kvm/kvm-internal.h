@@ -44,6 +44,7 @@ struct KvmVcpu {
     GCond changed;
     bool has_tid;
     pthread_t tid;
+    int host_tid;       /* the same thread for the host's tools: gettid() */
     bool want_pause, want_stop;
     bool idle;          /* outside the run loop's body: it will not touch the guest until resumed */
     bool halted;        /* cannot go on: special() or a failure said so */

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "kvm-internal.h"
 #include "kvm-sys.h"
@@ -70,7 +72,9 @@ static gpointer vcpu_thread(gpointer data)
 
     g_mutex_lock(&vcpu->lock);
     vcpu->tid = pthread_self();
+    vcpu->host_tid = (int)syscall(SYS_gettid);
     vcpu->has_tid = true;
+    g_cond_broadcast(&vcpu->changed);
     g_mutex_unlock(&vcpu->lock);
     while (wait_until_wanted(vcpu)) {
         if (!kvm_vcpu_handle_exit(vcpu, kvm_sys_ioctl(vcpu->fd, KVM_RUN, 0))) {
@@ -136,6 +140,17 @@ void kvm_vcpu_resume(KvmVcpu *vcpu)
     vcpu->want_pause = false;
     g_cond_broadcast(&vcpu->changed);
     g_mutex_unlock(&vcpu->lock);
+}
+
+int kvm_vcpu_thread_id(KvmVcpu *vcpu)
+{
+    g_mutex_lock(&vcpu->lock);
+    while (vcpu->thread && !vcpu->has_tid) {
+        g_cond_wait(&vcpu->changed, &vcpu->lock);
+    }
+    int id = vcpu->has_tid ? vcpu->host_tid : 0;
+    g_mutex_unlock(&vcpu->lock);
+    return id;
 }
 
 void kvm_vcpu_stop(KvmVcpu *vcpu)

@@ -37,12 +37,23 @@ Kvm *kvm_open(GError **errp)
         return NULL;
     }
     int version = kvm_sys_ioctl(fd, KVM_GET_API_VERSION, 0);
+    if (version < 0) {
+        error_set(errp, "KVM_GET_API_VERSION failed: %s", g_strerror(-version));
+        error_hint(errp, "%s is not KVM's device", KVM_DEVICE);
+        kvm_sys_close(fd);
+        return NULL;
+    }
     if (version != KVM_API_VERSION) {
         error_set(errp, "kvm version not supported: %s answers %d, expected %d", KVM_DEVICE, version, KVM_API_VERSION);
         kvm_sys_close(fd);
         return NULL;
     }
     int run_size = kvm_sys_ioctl(fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+    if (run_size < 0) {
+        error_set(errp, "KVM_GET_VCPU_MMAP_SIZE failed: %s", g_strerror(-run_size));
+        kvm_sys_close(fd);
+        return NULL;
+    }
     if (run_size < (int)sizeof(struct kvm_run)) {
         error_set(errp, "KVM_GET_VCPU_MMAP_SIZE answers %d, expected at least %zu", run_size, sizeof(struct kvm_run));
         kvm_sys_close(fd);

@@ -7,7 +7,8 @@
 
 typedef struct FwCfgItem {
     char *name; /* NULL: a numbered item */
-    uint8_t *data;
+    uint8_t *data;  /* own memory, or that of bytes, which is not written */
+    GBytes *bytes;
     uint32_t size;
     const FwCfgFileOps *ops;
     void *opaque;

@@ -9,6 +9,16 @@
 #define DIRECTORY_HEADER 4
 #define DIRECTORY_ENTRY 64 /* be32 size, be16 key, be16 reserved, name */
 
+static void drop_data(FwCfgItem *item)
+{
+    if (item->bytes) {
+        g_clear_pointer(&item->bytes, g_bytes_unref);
+    } else {
+        g_free(item->data);
+    }
+    item->data = NULL;
+}
+
 static void set_data(FwCfgItem *item, const void *data, size_t size)
 {
     uint8_t *copy = g_malloc(size ? size : 1);
@@ -16,8 +26,20 @@ static void set_data(FwCfgItem *item, const void *data, size_t size)
     if (size) {
         memcpy(copy, data, size);
     }
-    g_free(item->data); /* after the copy: data may be a part of it */
+    drop_data(item); /* after the copy: data may be a part of it */
     item->data = copy;
+    item->size = size;
+}
+
+static void set_bytes(FwCfgItem *item, GBytes *bytes)
+{
+    gsize size;
+    const void *data = g_bytes_get_data(bytes, &size);
+
+    g_bytes_ref(bytes);
+    drop_data(item);
+    item->bytes = bytes;
+    item->data = (uint8_t *)data;
     item->size = size;
 }
 
@@ -26,7 +48,7 @@ static void item_free(gpointer opaque)
     FwCfgItem *item = opaque;
 
     g_free(item->name);
-    g_free(item->data);
+    drop_data(item);
     g_free(item);
 }
 
@@ -55,7 +77,7 @@ void fw_cfg_items_init(FwCfg *fw_cfg)
 void fw_cfg_items_clear(FwCfg *fw_cfg)
 {
     for (unsigned i = 0; i < FW_CFG_FIRST_FILE; i++) {
-        g_free(fw_cfg->numbered[i].data);
+        drop_data(&fw_cfg->numbered[i]);
     }
     g_ptr_array_free(fw_cfg->files, TRUE);
 }
@@ -73,6 +95,12 @@ void fw_cfg_add_bytes(FwCfg *fw_cfg, uint16_t key, const void *data, size_t size
 {
     g_assert(key < FW_CFG_FIRST_FILE && key != FW_CFG_DIRECTORY && size <= UINT32_MAX);
     set_data(&fw_cfg->numbered[key], data, size);
+}
+
+void fw_cfg_add_part(FwCfg *fw_cfg, uint16_t key, GBytes *bytes)
+{
+    g_assert(key < FW_CFG_FIRST_FILE && key != FW_CFG_DIRECTORY && g_bytes_get_size(bytes) <= UINT32_MAX);
+    set_bytes(&fw_cfg->numbered[key], bytes);
 }
 
 void fw_cfg_add_u16(FwCfg *fw_cfg, uint16_t key, uint16_t value)
@@ -132,22 +160,38 @@ static bool check_file(const FwCfg *fw_cfg, const char *name, size_t size, GErro
     return true;
 }
 
-bool fw_cfg_add_live_file(FwCfg *fw_cfg, const char *name, const void *data, size_t size, const FwCfgFileOps *ops,
-                          void *opaque, GError **errp)
+static void insert_file(FwCfg *fw_cfg, FwCfgItem *file, const char *name)
 {
     unsigned index;
 
+    file->name = g_strdup(name);
+    find_file(fw_cfg, name, &index);
+    g_ptr_array_insert(fw_cfg->files, index, file);
+    rebuild_directory(fw_cfg);
+}
+
+bool fw_cfg_add_live_file(FwCfg *fw_cfg, const char *name, const void *data, size_t size, const FwCfgFileOps *ops,
+                          void *opaque, GError **errp)
+{
     if (!check_file(fw_cfg, name, size, errp)) {
         return false;
     }
     FwCfgItem *file = g_new0(FwCfgItem, 1);
-    file->name = g_strdup(name);
     file->ops = ops;
     file->opaque = opaque;
     set_data(file, data, size);
-    find_file(fw_cfg, name, &index);
-    g_ptr_array_insert(fw_cfg->files, index, file);
-    rebuild_directory(fw_cfg);
+    insert_file(fw_cfg, file, name);
+    return true;
+}
+
+bool fw_cfg_add_file_bytes(FwCfg *fw_cfg, const char *name, GBytes *bytes, GError **errp)
+{
+    if (!check_file(fw_cfg, name, g_bytes_get_size(bytes), errp)) {
+        return false;
+    }
+    FwCfgItem *file = g_new0(FwCfgItem, 1);
+    set_bytes(file, bytes);
+    insert_file(fw_cfg, file, name);
     return true;
 }
 

@@ -14,6 +14,7 @@ enum {
 #define GPE0_BYTES 8
 
 #define PM1_TIMER 0x0001 /* carry out of the timer's highest bit but one, status and enable */
+#define PM1_POWER_BUTTON 0x0100 /* status and enable */
 #define PM1_STATUS_BITS 0xcd31
 #define PM1_ENABLE_BITS 0x4521
 #define CONTROL_SCI_ENABLE 0x0001
@@ -184,6 +185,12 @@ static const IoRegionOps pm_ops = { pm_read, pm_write, 4 };
 void pm_place(Pm *pm, bool enabled, uint16_t base)
 {
     io_region_set(pm->region, enabled, base);
+}
+
+void pm_power_button(Pm *pm)
+{
+    pm->status |= PM1_POWER_BUTTON;
+    update_sci(pm);
 }
 
 void pm_reset(Pm *pm)

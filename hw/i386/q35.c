@@ -109,6 +109,10 @@ static void make_devices(Q35Machine *machine, const Q35Config *config)
     Q35Devices *d = machine->devices;
     AddressSpace *memory = machine->memory, *ports = machine->ports;
 
+    d->ioapic = ioapic_new(memory, &d->msi);
+    for (unsigned i = 0; i < Q35_NUM_GSI; i++) {
+        d->gsi[i] = ioapic_pin(d->ioapic, i);
+    }
     d->reset_ports = reset_ports_new(ports, config->runstate, config->runstate_opaque);
     d->pci = pci_bus_new();
     d->pci_host = pci_host_new(d->pci, memory, ports, &reset_control_ops, d->reset_ports);
@@ -131,6 +135,7 @@ Q35Machine *q35_new(const Q35Config *config, GError **errp)
     machine->memory = address_space_new("memory");
     machine->ports = address_space_new("I/O");
     machine->devices = g_new0(Q35Devices, 1);
+    machine->num_cpus = config->num_cpus;
     if (!make_ram(machine, config, errp)) {
         q35_free(machine);
         return NULL;
@@ -144,6 +149,18 @@ Q35Machine *q35_new(const Q35Config *config, GError **errp)
     return machine;
 }
 
+bool q35_add_acpi(Q35Machine *machine, const uint32_t *apic_ids, GError **errp)
+{
+    Q35Devices *d = machine->devices;
+    AcpiConfig acpi = { .apic_ids = apic_ids, .num_cpus = machine->num_cpus, .ram = machine->layout };
+
+    for (unsigned i = 0; i < Q35_MAX_SERIAL; i++) {
+        acpi.serial[i] = d->serial[i];
+    }
+    d->acpi = acpi_new(d->fw_cfg, &acpi, d->mch, errp);
+    return d->acpi;
+}
+
 void q35_reset(Q35Machine *machine)
 {
     Q35Devices *d = machine->devices;
@@ -154,6 +171,7 @@ void q35_reset(Q35Machine *machine)
     pm_reset(d->pm);
     rtc_reset(d->rtc);
     fw_cfg_reset(d->fw_cfg);
+    ioapic_reset(d->ioapic); /* before the devices, which may let go of their lines */
     for (unsigned i = 0; i < Q35_MAX_SERIAL; i++) {
         if (d->serial[i]) {
             serial_reset(d->serial[i]);
@@ -166,6 +184,7 @@ static void free_devices(Q35Devices *d)
     for (unsigned i = 0; i < Q35_MAX_SERIAL; i++) {
         serial_free(d->serial[i]);
     }
+    acpi_free(d->acpi);
     fw_cfg_free(d->fw_cfg);
     rtc_free(d->rtc);
     lpc_free(d->lpc);
@@ -174,6 +193,7 @@ static void free_devices(Q35Devices *d)
     pci_host_free(d->pci_host);
     pci_bus_free(d->pci);
     reset_ports_free(d->reset_ports);
+    ioapic_free(d->ioapic);
     g_free(d);
 }
 

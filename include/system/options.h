@@ -6,26 +6,51 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "monitor/monitor.h"
 #include "target/i386/cpu-model.h"
 #include "target/i386/kvm/tdx-guest.h"
 #include "target/i386/topology.h"
 
 #define MAX_SERIAL_PORTS 4
+#define Q35_MAX_CPUS 4096
 
 typedef enum Tristate { AUTO, ON, OFF } Tristate;
+
+/* -fw_cfg: a file for the guest, from the command line or from a file of the host. */
+typedef struct FwCfgFile {
+    char *name, *string, *path; /* one of string and path */
+} FwCfgFile;
+
+/* Direct boot, and what else goes into fw_cfg as it is. */
+typedef struct BootFiles {
+    char *kernel, *initrd, *append, *shim; /* NULL = not given */
+    GPtrArray *fw_cfg;                     /* of FwCfgFile, or NULL */
+} BootFiles;
+
+/* The machine's life and who may watch and steer it. */
+typedef struct LifeOptions {
+    char *name, *uuid, *pidfile;    /* NULL = not given */
+    bool start_paused;
+    RunStateActions actions;
+    GPtrArray *monitors;            /* of MonitorConfig */
+    GPtrArray *chardevs;            /* of MonitorConfig: -chardev, until a -mon takes it */
+    GPtrArray *mon_chardevs;        /* of char *: what each -mon names */
+} LifeOptions;
 
 typedef struct MachineConfig {
     char *machine;                  /* canonical name, "pc-q35-11.1" */
     char *confidential_guest_id;    /* id of the object, or NULL */
     char *kernel_irqchip;           /* "on", "off", "split", or NULL = auto */
-    Tristate smm, pic;
+    Tristate smm, pic, acpi;
     char *accel;                    /* "kvm", or NULL = not given */
     CpuModelRequest *cpu;           /* NULL = not given */
     CpuTopology topology;
     uint64_t ram_size;
     char *bios;
+    BootFiles boot;
     char *serial[MAX_SERIAL_PORTS]; /* specifications for chardev_open; NULL = no port */
-    bool nographic, nodefaults, no_reboot;
+    bool nographic, nodefaults;
+    LifeOptions life;
     char *log_items, *log_file;
     GPtrArray *guests;              /* of TdxGuestConfig: every -object tdx-guest */
     const TdxGuestConfig *guest;    /* the one the machine uses, or NULL */
@@ -51,6 +76,30 @@ bool option_object(MachineConfig *config, const char *text, GError **errp);
 char *machine_help(void);
 char *object_help(void);
 char *tdx_guest_help(void);
+/* Direct boot and fw_cfg (options-boot.c). */
+bool option_kernel(MachineConfig *config, const char *text, GError **errp);
+bool option_initrd(MachineConfig *config, const char *text, GError **errp);
+bool option_append(MachineConfig *config, const char *text, GError **errp);
+bool option_shim(MachineConfig *config, const char *text, GError **errp);
+bool option_fw_cfg(MachineConfig *config, const char *text, GError **errp);
+bool boot_files_check(const BootFiles *boot, GError **errp);
+void boot_files_clear(BootFiles *boot);
+/* Monitors and the machine's life (options-monitor.c). */
+bool option_qmp(MachineConfig *config, const char *text, GError **errp);
+bool option_chardev(MachineConfig *config, const char *text, GError **errp);
+bool option_mon(MachineConfig *config, const char *text, GError **errp);
+bool option_paused(MachineConfig *config, const char *text, GError **errp);
+bool option_no_reboot(MachineConfig *config, const char *text, GError **errp);
+bool option_no_shutdown(MachineConfig *config, const char *text, GError **errp);
+bool option_action(MachineConfig *config, const char *text, GError **errp);
+bool option_name(MachineConfig *config, const char *text, GError **errp);
+bool option_uuid(MachineConfig *config, const char *text, GError **errp);
+bool option_pidfile(MachineConfig *config, const char *text, GError **errp);
+void life_options_init(LifeOptions *life);
+void life_options_clear(LifeOptions *life);
+bool life_options_complete(MachineConfig *config, GError **errp);
+/* Names of all options, NULL terminated (options.c). The caller frees the array alone. */
+const char **option_names(void);
 /* What only shows when every option is known: links, defaults, contradictions. */
 bool machine_config_complete(MachineConfig *config, GError **errp);
 

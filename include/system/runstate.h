@@ -1,24 +1,53 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The machine's life as the program sees it: requests from vCPUs, devices and signals, served one at a time by the main loop. */
+/*
+ * The machine's life as the program sees it: requests from vCPUs, devices, signals and monitors, served one at a time by the
+ * main loop. Requests (the port) may come from any thread; everything else is for the main loop's thread.
+ */
 #ifndef SYSTEM_RUNSTATE_H
 #define SYSTEM_RUNSTATE_H
 
 #include <glib.h>
 
+#include "qapi-types.h"
 #include "system/core/runstate.h"
 
 typedef struct RunState RunState;
 
 typedef struct RunStateHandlers {
-    /* A reset: make a new TD from the same plan. False ends the program with exit status 1 (the handler reported why). */
+    /* A reset: make a new TD from the same plan, paused. False ends the program with exit status 1 (the handler reported why). */
     bool (*reset)(void *opaque);
+    void (*pause)(void *opaque);  /* returns when no vCPU runs */
+    void (*resume)(void *opaque);
+    void (*power_button)(void *opaque);
+    /* What monitors are told. data may be NULL; the handler frees it. */
+    void (*event)(void *opaque, const QapiEvent *event, JsonValue *data);
     void *opaque;
 } RunStateHandlers;
 
-RunState *runstate_new(const RunStateHandlers *handlers, bool no_reboot);
+/* What follows from a guest's reset, power-off and fatal error (-action). */
+typedef struct RunStateActions {
+    QapiRebootAction reboot;
+    QapiShutdownAction shutdown;
+    QapiPanicAction panic;
+} RunStateActions;
+
+#define RUNSTATE_ACTIONS_DEFAULT \
+    ((RunStateActions){ QAPI_REBOOT_ACTION_RESET, QAPI_SHUTDOWN_ACTION_POWEROFF, QAPI_PANIC_ACTION_SHUTDOWN })
+
+/* In state prelaunch. */
+RunState *runstate_new(const RunStateHandlers *handlers, const RunStateActions *actions);
 void runstate_free(RunState *state);
 /* The port that lower layers call; its opaque is the RunState. */
 const RunStatePort *runstate_port(void);
+
+QapiRunState runstate_get(const RunState *state);
+RunStateActions *runstate_actions(RunState *state);
+/* Lets the vCPUs run. False: the state does not permit it. Nothing happens if they run already. */
+bool runstate_cont(RunState *state, GError **errp);
+/* Stops the vCPUs; nothing happens if they do not run. */
+void runstate_stop(RunState *state);
+void runstate_power_button(RunState *state);
+
 /* Serves requests until the machine is shut down; the program's exit status. SIGINT, SIGTERM and SIGHUP end it cleanly. */
 int runstate_loop(RunState *state);
 

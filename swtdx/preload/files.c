@@ -25,7 +25,7 @@ int __lxstat64(int version, const char *path, struct stat64 *st);
 int __fxstat(int version, int fd, struct stat *st);
 int __fxstat64(int version, int fd, struct stat64 *st);
 
-typedef enum PathKind { PATH_OTHER, PATH_KVM, PATH_FILE, PATH_DIRECTORY } PathKind;
+typedef enum PathKind { PATH_OTHER, PATH_KVM, PATH_FILE, PATH_DIRECTORY, PATH_ABSENT } PathKind;
 
 /* What a path is on the profile's host. Only absolute paths: the host's files are always named so. */
 static PathKind classify(const char *path, const ProfileFile **file)
@@ -42,17 +42,19 @@ static PathKind classify(const char *path, const ProfileFile **file)
         return PATH_OTHER;
     }
     size_t n = strlen(path);
+    PathKind kind = PATH_OTHER;
     for (uint32_t i = 0; i < profile->num_files; i++) {
         const ProfileFile *f = &profile->files[i];
         if (!strcmp(path, f->path)) {
             *file = f;
             return PATH_FILE;
         }
-        if (!strncmp(path, "/sys/module/kvm", 15) && !f->error && !strncmp(path, f->path, n) && f->path[n] == '/') {
-            return PATH_DIRECTORY;
+        /* A module of which no parameter exists is not loaded. */
+        if (!strncmp(path, "/sys/module/kvm", 15) && !strncmp(path, f->path, n) && f->path[n] == '/' && kind != PATH_DIRECTORY) {
+            kind = f->error == ENOENT ? PATH_ABSENT : PATH_DIRECTORY;
         }
     }
-    return PATH_OTHER;
+    return kind;
 }
 
 static int open_text(const ProfileFile *file, int flags)
@@ -90,6 +92,9 @@ static bool open_ours(const char *path, int flags, int *fd)
         return true;
     case PATH_FILE:
         *fd = open_text(file, flags);
+        return true;
+    case PATH_ABSENT:
+        *fd = (int)preload_result(-ENOENT);
         return true;
     default:
         return false;
@@ -193,6 +198,8 @@ static int attributes(const char *path, mode_t *mode)
     case PATH_DIRECTORY:
         *mode = S_IFDIR | 0555;
         return 1;
+    case PATH_ABSENT:
+        return -ENOENT;
     default:
         return 0;
     }

@@ -50,6 +50,7 @@ __attribute__((constructor)) static void preload_init(void)
     } else {
         say("cannot read the host profile of SWTDX_PROFILE; /dev/kvm will not open", where);
     }
+    preload_trap_cpuid();
 }
 
 __attribute__((destructor)) static void preload_fini(void)

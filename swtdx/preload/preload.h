@@ -36,6 +36,17 @@ KvmHost *preload_make_host(void);
 const Profile *preload_profile(void);
 /* signals.c: SIGQUIT's default action is preceded by a dump. */
 void preload_watch_quit(void);
+/* SIGILL comes to us first, whatever the program does with it; false: the handler can't be set. */
+bool preload_watch_ill(void);
+
+/* cpuid.c: from now on CPUID instructions of the program itself show the profile's processor. Before main(). */
+void preload_trap_cpuid(void);
+/* Are there such instructions? SIGILL must then never be blocked. */
+bool preload_cpuid_trapped(void);
+/* In the handler of SIGILL: true when it was such an instruction; context (ucontext_t) then goes on behind it. */
+bool preload_cpuid_answer(void *context);
+/* What CPUID shows a program: the profile's processor, without the instructions that this machine lacks. */
+void preload_cpuid(const Profile *profile, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 
 /* Is fd one of ours? */
 static inline bool preload_ours(int fd)

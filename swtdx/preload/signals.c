@@ -25,9 +25,30 @@ static struct {
     _Atomic int flags;
 } actions[SIGNALS];
 
+/* A SIGILL that is the program's, without a handler of its own: what would have happened, happens. */
+static void ill_by_default(const siginfo_t *info)
+{
+    struct sigaction dfl;
+    memset(&dfl, 0, sizeof(dfl));
+    dfl.sa_handler = SIG_DFL;
+    REAL(sigaction)(SIGILL, &dfl, NULL);
+    if (info->si_code <= 0) { /* sent, not of an instruction, which would be executed again */
+        raise(SIGILL);
+    }
+}
+
 static void on_signal(int signo, siginfo_t *info, void *context)
 {
     int saved = errno;
+    if (signo == SIGILL && preload_cpuid_trapped()) {
+        if (preload_cpuid_answer(context)) {
+            return;
+        }
+        if (atomic_load(&actions[SIGILL].handler) <= (uintptr_t)SIG_IGN) {
+            ill_by_default(info);
+            return;
+        }
+    }
     bool later = kvm_signal_arrived(signo, info);
     if (signo == SIGQUIT && preload_host) {
         kvm_host_request_dump(preload_host, false);
@@ -69,6 +90,15 @@ void preload_watch_quit(void)
     REAL(sigaction)(SIGQUIT, &act, NULL);
 }
 
+bool preload_watch_ill(void)
+{
+    struct sigaction act, old;
+    memset(&act, 0, sizeof(act));
+    act.sa_sigaction = on_signal;
+    act.sa_flags = SA_SIGINFO | SA_NODEFER;
+    return !REAL(sigaction)(SIGILL, NULL, &old) && !REAL(sigaction)(SIGILL, &act, NULL);
+}
+
 static bool wrappable(int signo)
 {
     return signo >= 1 && signo < SIGNALS && signo != SIGKILL && signo != SIGSTOP;
@@ -93,10 +123,17 @@ HOOK int sigaction(int signo, const struct sigaction *act, struct sigaction *old
     }
     uintptr_t old_handler = atomic_load(&actions[signo].handler);
     int old_flags = atomic_load(&actions[signo].flags), r;
-    if (act && act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN) {
+    bool kept = signo == SIGILL && preload_cpuid_trapped();
+    if (act && (kept || (act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN))) {
         struct sigaction wrapped = *act;
         wrapped.sa_sigaction = on_signal;
         wrapped.sa_flags |= SA_SIGINFO;
+        if (kept) {
+            wrapped.sa_flags &= (int)~SA_RESETHAND;
+        }
+        if (preload_cpuid_trapped()) {
+            sigdelset(&wrapped.sa_mask, SIGILL);
+        }
         atomic_store(&actions[signo].flags, act->sa_flags);
         atomic_store(&actions[signo].handler, (uintptr_t)act->sa_handler);
         r = REAL(sigaction)(signo, &wrapped, old);
@@ -148,4 +185,28 @@ HOOK SignalHandler sysv_signal(int signo, SignalHandler handler)
 HOOK SignalHandler __sysv_signal(int signo, SignalHandler handler)
 {
     return install(signo, handler, (int)(SA_RESETHAND | SA_NODEFER));
+}
+
+/* ---- masks: where CPUIDs are trapped, SIGILL is never blocked (the kernel would end the process) ---- */
+
+static const sigset_t *without_ill(int how, const sigset_t *set, sigset_t *copy)
+{
+    if (!set || how == SIG_UNBLOCK || !preload_cpuid_trapped()) {
+        return set;
+    }
+    *copy = *set;
+    sigdelset(copy, SIGILL);
+    return copy;
+}
+
+HOOK int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+    sigset_t copy;
+    return REAL(pthread_sigmask)(how, without_ill(how, set, &copy), old);
+}
+
+HOOK int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+    sigset_t copy;
+    return REAL(sigprocmask)(how, without_ill(how, set, &copy), old);
 }

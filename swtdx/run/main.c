@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../host/kvm/kvm.h"
 #include "run.h"
 
 #define EXIT_USAGE 2
@@ -29,7 +30,7 @@ static const char run_help[] =
     "  --summary         tell counters on stderr at the end\n"
     "  --fault SPEC      NAME[:n]=ERRNO or NAME[:n]=0xSTATUS: the n-th (or every) call of NAME fails so. NAME: an ioctl\n"
     "                    (KVM_CREATE_VM), a TDX command (KVM_TDX_INIT_VM), TDH_MNG_INIT, TDH_MEM_PAGE_ADD,\n"
-    "                    TDH_MR_FINALIZE, or open. May be given several times\n"
+    "                    TDH_MR_FINALIZE, open, or mmap. May be given several times\n"
     "  --help            this text\n";
 
 typedef struct RunOptions {
@@ -61,38 +62,6 @@ static char *find_library(void)
     return installed;
 }
 
-/* Where profiles lie: beside the program in the build tree, and where they are installed. Free with g_strfreev(). */
-static char **profile_dirs(void)
-{
-    g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
-    char **dirs = g_new0(char *, 3);
-    dirs[0] = g_strdup(SWTDX_DATADIR "/profiles");
-    dirs[1] = self ? g_path_get_dirname(self) : NULL;
-    return dirs;
-}
-
-/* A name, or a file. */
-static bool load_profile(const char *name, Profile *profile, GError **error)
-{
-    g_autofree char *text = NULL;
-    if (!strcmp(name, profile_builtin()->name)) {
-        *profile = *profile_builtin();
-        return true;
-    }
-    if (strchr(name, '/') || g_str_has_suffix(name, ".json")) {
-        return g_file_get_contents(name, &text, NULL, error) && profile_from_json(text, profile, error);
-    }
-    g_auto(GStrv) dirs = profile_dirs();
-    for (char **dir = dirs; *dir; dir++) {
-        g_autofree char *path = g_strdup_printf("%s/%s.json", *dir, name);
-        if (g_file_get_contents(path, &text, NULL, NULL)) {
-            return profile_from_json(text, profile, error);
-        }
-    }
-    g_set_error(error, RUN_ERROR, 0, "no host profile '%s'; 'swtdx profiles' lists them", name);
-    return false;
-}
-
 /* Into an inherited memory file: the program's children have the same host. */
 static bool hand_over_profile(const Profile *profile, GError **error)
 {
@@ -119,7 +88,12 @@ static bool set_environment(const RunOptions *options, GError **error)
         g_set_error(error, RUN_ERROR, 0, "libswtdx.so was not found in %s", SWTDX_LIBDIR);
         return false;
     }
-    if (!load_profile(options->host, &profile, error)) {
+    char fault_error[256];
+    if (!profile_load(options->host, &profile, error)) {
+        return false;
+    }
+    if (options->faults->len && !kvm_fault_check(options->faults->str, fault_error, sizeof(fault_error))) {
+        g_set_error(error, RUN_ERROR, 0, "%s", fault_error);
         return false;
     }
     g_unsetenv("SWTDX_PROFILE");
@@ -234,25 +208,6 @@ static int command_run(char **argv)
     return EXIT_CANNOT_RUN;
 }
 
-static void list_directory(const char *dir, GHashTable *seen)
-{
-    g_autoptr(GDir) entries = g_dir_open(dir, 0, NULL);
-    const char *entry;
-    while (entries && (entry = g_dir_read_name(entries))) {
-        Profile profile;
-        g_autofree char *path = g_build_filename(dir, entry, NULL), *text = NULL;
-        if (!g_str_has_suffix(entry, ".json") || !g_file_get_contents(path, &text, NULL, NULL)) {
-            continue;
-        }
-        g_autoptr(GError) error = NULL;
-        if (!profile_from_json(text, &profile, &error)) {
-            fprintf(stderr, "swtdx: %s: %s\n", path, error->message);
-        } else if (g_hash_table_add(seen, g_strdup(profile.name))) {
-            printf("%-12s %s\n", profile.name, profile.description);
-        }
-    }
-}
-
 static int command_profiles(char **argv)
 {
     if (argv[0] && argv[1]) {
@@ -261,21 +216,14 @@ static int command_profiles(char **argv)
     if (argv[0]) {
         Profile profile;
         g_autoptr(GError) error = NULL;
-        if (!load_profile(argv[0], &profile, &error)) {
+        if (!profile_load(argv[0], &profile, &error)) {
             fprintf(stderr, "swtdx: %s\n", error->message);
             return 1;
         }
         profile_print(&profile, stdout);
         return 0;
     }
-    GHashTable *seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_hash_table_add(seen, g_strdup(profile_builtin()->name));
-    printf("%-12s %s (default)\n", profile_builtin()->name, profile_builtin()->description);
-    g_auto(GStrv) dirs = profile_dirs();
-    for (char **dir = dirs; *dir; dir++) {
-        list_directory(*dir, seen);
-    }
-    g_hash_table_destroy(seen);
+    profile_list();
     return 0;
 }
 

@@ -8,8 +8,17 @@
 
 #include "../host/module/profile.h"
 
-/* Reads a profile from JSON text (swtdx/profiles). Unknown or missing members and values out of range are errors. */
-bool profile_from_json(const char *text, Profile *profile, GError **error);
+/* Finds the profile that the member "base" names: a listed name, or a file. */
+typedef bool ProfileLoader(const char *name, void *opaque, Profile *profile, GError **error);
+/*
+ * Reads a profile from JSON text (swtdx/profiles). Unknown members and values out of range are errors, and so are missing
+ * members unless there is a "base". load (NULL: no bases) gets opaque.
+ */
+bool profile_from_json(const char *text, ProfileLoader *load, void *opaque, Profile *profile, GError **error);
+/* Loads a profile by name or from a file (a name with '/' or ending in .json), with its bases. */
+bool profile_load(const char *name, Profile *profile, GError **error);
+/* Lists on stdout the profiles that profile_load() finds by name; tells on stderr of those that are broken. */
+void profile_list(void);
 /* Prints a profile, one fact per line. */
 void profile_print(const Profile *profile, FILE *out);
 /* Can a preloaded library reach this program? It must be dynamically linked and not change identity. */

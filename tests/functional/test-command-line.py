@@ -38,6 +38,7 @@ BAD = [
     (["-machine", "q35,foo=1"], "Property 'pc-q35-11.1-machine.foo' not found"),
     (["-machine", "q35,kvm-type=tdx"], "kvm-type"),
     (["-machine", "q35,kernel-irqchip=foo"], "Parameter 'kernel-irqchip' does not accept value 'foo'"),
+    (["-machine", "q35,acpi=perhaps"], "Parameter 'acpi' does not accept value 'perhaps'"),
     (["-machine", "q35,smm=perhaps"], "Parameter 'smm' does not accept value 'perhaps'"),
     (["-machine", "q35,confidential-guest-support=nope"], "Device 'nope' not found"),
     (TD + ["-machine", "kernel-irqchip=on"], "TDX VM requires kernel_irqchip to be split"),
@@ -58,10 +59,62 @@ BAD = [
     (["-m", "1G,maxmem=2G"], "Invalid parameter 'maxmem'"),
     (["-cpu", "host,+nosuchfeature"], "nosuchfeature"),
     (["-cpu", "host,tsc-frequency=x"], "tsc-frequency"),
-    (["-monitor", "stdio"], "-monitor stdio: this build has no monitor yet"),
+    (["-monitor", "stdio"], "-monitor stdio: there is no monitor for people"),
     (["-display", "gtk"], "'gtk' is not available"),
     (["-d", "nosuch"] + TD + ["-bios", "/etc/passwd"], "unknown log item 'nosuch'"),
     (["-serial", "null"] * 5, "too many serial ports"),
+    (["-qmp", "tcp:localhost:4444,server=on"], "'tcp:localhost:4444,server=on' cannot be a monitor"),
+    (["-qmp", "unix:/tmp/x"], "server=on is missing"),
+    (["-qmp", "unix:/tmp/x,server=maybe"], "Parameter 'server' expects 'on' or 'off'"),
+    (["-qmp", "unix:,server,nowait"], "either path= or fd="),
+    (["-qmp", "unix:fd=x,server"], "Parameter 'fd' expects"),
+    (["-qmp", "stdio", "-serial", "stdio"], "cannot use stdio by multiple character devices"),
+    (["-qmp", "stdio", "-nographic"], "cannot use stdio by multiple character devices"),
+    (["-mon", "chardev=a,mode=control"], '-mon: chardev "a" not found'),
+    (["-mon", "a"], "mode 'readline' is not available"),
+    (["-mon", "mode=control"], "Parameter 'chardev' is missing"),
+    (["-chardev", "socket,path=/tmp/x,server=on"], "Parameter 'id' is missing"),
+    (["-chardev", "pty,id=a"], "'pty' is not a chardev backend"),
+    (["-chardev", "socket,id=a,host=x,server=on"], "Invalid parameter 'host'"),
+    (["-chardev", "stdio,id=a"], "chardev 'a' is used by nothing"),
+    (["-action", "panic=maybe"], "Parameter 'panic' does not accept value 'maybe'"),
+    (["-action", "watchdog=none"], "Invalid parameter 'watchdog'"),
+    (["-uuid", "12345"], "failed to parse UUID string: wrong format"),
+    (["-name", "a,process=b"], "Invalid parameter 'process'"),
+    (["-object", "{}"], "Parameter 'qom-type' is missing"),
+    (["-object", "{'qom-type': 'zz', 'id': 'a'}"], "Parameter 'qom-type' does not accept value 'zz'"),
+    (["-object", "{'qom-type': 'tdx-guest'}"], "Parameter 'id' is missing"),
+    (["-object", "{'qom-type': 'tdx-guest', 'id': '1a'}"], "Parameter 'id' expects an identifier"),
+    (["-object", "{'qom-type': 'tdx-guest', 'id': 'a', 'zzz': 1}"], "Parameter 'zzz' is unexpected"),
+    (["-object", "{'qom-type': 'tdx-guest', 'id': 'a', 'attributes': '1'}"],
+     "Invalid parameter type for 'attributes', expected: integer"),
+    (["-object", "{'qom-type': 'tdx-guest', 'id': 'a', 'sept-ve-disable': 'on'}"],
+     "Invalid parameter type for 'sept-ve-disable', expected: boolean"),
+    (["-object", "{'qom-type': 'tdx-guest', 'id': 'a', 'mrowner': 'zz'}"], "'zz' is not base64"),
+    (["-object", "{'qom-type': 'tdx-guest', 'id': 'a', 'attributes': 18446744073709551615}"], "does not accept bits"),
+    (["-object", "{'qom-type': 'tdx-guest', 'id': 'a', 'quote-generation-socket': {'type': 'unix', 'path': '/x'}}"],
+     "'quote-generation-socket' is not supported"),
+    (["-object", "{'qom-type': 'tdx-guest', 'id': 'a'"], "JSON parse error"),
+    (["-append", "quiet"], "-append only allowed with -kernel option"),
+    (["-initrd", "/dev/null"], "-initrd only allowed with -kernel option"),
+    (["-shim", "/dev/null"], "-shim only allowed with -kernel option"),
+    (["-fw_cfg", "opt/a"], "name, plus exactly one of file, string and gen_id, are needed"),
+    (["-fw_cfg", "opt/a,string=x,file=y"], "name, plus exactly one of file, string and gen_id, are needed"),
+    (["-fw_cfg", "string=x"], "name, plus exactly one of file, string and gen_id, are needed"),
+    (["-fw_cfg", "opt/a,gen_id=x"], "gen_id"),
+    (["-fw_cfg", "opt/a,size=3"], "Invalid parameter 'size'"),
+    (["-fw_cfg", "opt/" + "a" * 52 + ",string=x"], "name too long (max. 55 char)"),
+]
+
+# With firmware that is there, what is wrong with a file for the guest.
+BAD_BOOT = [
+    (["-kernel", "/nonexistent/vmlinuz"], "could not open kernel file '/nonexistent/vmlinuz': No such file or directory"),
+    (["-kernel", "/dev/zero"], "could not open kernel file '/dev/zero': not a regular file"),
+    (["-kernel", "/usr"], "could not open kernel file '/usr': not a regular file"),
+    (["-kernel", "/etc/passwd"], "could not load kernel '/etc/passwd': invalid kernel header"),
+    (["-kernel", "/etc/passwd", "-initrd", "/nonexistent"], "error reading initrd '/nonexistent'"),
+    (["-fw_cfg", "opt/a,file=/nonexistent"], "-fw_cfg: can't load '/nonexistent'"),
+    (["-fw_cfg", "opt/a,string=x", "-fw_cfg", "opt/a,string=y"], "fw_cfg file 'opt/a' exists already"),
 ]
 
 GOOD = [
@@ -84,6 +137,14 @@ def bad(arguments, expected):
         first = err.split("\n", 1)[0]
         assert first.startswith("qemu-system-x86_64: "), err
         assert expected in first, f"{expected!r} is not in {err!r}"
+    return check
+
+
+def bad_boot(arguments, expected):
+    def check():
+        if not os.path.exists(vmm.OVMF):
+            return f"{vmm.OVMF} is missing: install the package ovmf"
+        return bad([*TD, "-bios", vmm.OVMF, "-nodefaults", "-display", "none", *arguments], expected)()
     return check
 
 
@@ -122,5 +183,6 @@ def label(arguments):
 
 if __name__ == "__main__":
     vmm.tap([("/command-line/bad/" + label(a), bad(a, e)) for a, e in BAD] +
+            [("/command-line/bad-boot/" + label(a), bad_boot(a, e)) for a, e in BAD_BOOT] +
             [("/command-line/good/" + label(a), good(a, e)) for a, e in GOOD] +
             [("/command-line/firmware/" + n, bad_firmware(c, e)) for n, c, e in FIRMWARE])

@@ -64,6 +64,7 @@ typedef struct KvmRunPorts {
 bool kvm_vcpu_start(KvmVcpu *vcpu, const KvmRunPorts *ports, bool paused, const char *thread_name, GError **errp);
 void kvm_vcpu_pause(KvmVcpu *vcpu);  /* returns when it is out of KVM_RUN */
 void kvm_vcpu_resume(KvmVcpu *vcpu);
+int kvm_vcpu_thread_id(KvmVcpu *vcpu); /* the host's id of its thread; waits for it to have started */
 void kvm_vcpu_stop(KvmVcpu *vcpu);   /* ends the thread and joins it; never from the thread itself */
 
 #endif

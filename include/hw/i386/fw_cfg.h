@@ -38,6 +38,8 @@ void fw_cfg_reset(FwCfg *fw_cfg);
 void fw_cfg_add_bytes(FwCfg *fw_cfg, uint16_t key, const void *data, size_t size);
 void fw_cfg_add_u16(FwCfg *fw_cfg, uint16_t key, uint16_t value);
 void fw_cfg_add_u32(FwCfg *fw_cfg, uint16_t key, uint32_t value);
+/* Without a copy: a reference is taken. At most 4 GiB - 1. */
+void fw_cfg_add_part(FwCfg *fw_cfg, uint16_t key, GBytes *bytes);
 /* With its NUL. */
 void fw_cfg_add_string(FwCfg *fw_cfg, uint16_t key, const char *text);
 
@@ -46,6 +48,8 @@ void fw_cfg_add_string(FwCfg *fw_cfg, uint16_t key, const char *text);
  * copied.
  */
 bool fw_cfg_add_file(FwCfg *fw_cfg, const char *name, const void *data, size_t size, GError **errp);
+/* Without a copy: a reference is taken. */
+bool fw_cfg_add_file_bytes(FwCfg *fw_cfg, const char *name, GBytes *bytes, GError **errp);
 bool fw_cfg_add_file_u16(FwCfg *fw_cfg, const char *name, uint16_t value, GError **errp);
 bool fw_cfg_add_file_u64(FwCfg *fw_cfg, const char *name, uint64_t value, GError **errp);
 /*

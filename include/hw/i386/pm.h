@@ -21,6 +21,8 @@ typedef struct Pm Pm;
 Pm *pm_new(AddressSpace *ports, Clock clock, const IrqLine *sci, const RunStatePort *runstate, void *runstate_opaque);
 void pm_free(Pm *pm);
 void pm_reset(Pm *pm);
+/* The power button is pressed: the guest sees PWRBTN_STS, and an SCI if it enabled it. */
+void pm_power_button(Pm *pm);
 void pm_place(Pm *pm, bool enabled, uint16_t base);
 
 #endif

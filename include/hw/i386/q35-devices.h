@@ -3,24 +3,29 @@
 #ifndef HW_I386_Q35_DEVICES_H
 #define HW_I386_Q35_DEVICES_H
 
+#include "hw/i386/acpi.h"
 #include "hw/i386/debugcon.h"
 #include "hw/i386/fw_cfg.h"
 #include "hw/i386/mch.h"
 #include "hw/i386/pm.h"
 #include "hw/i386/q35.h"
 #include "hw/i386/reset-ports.h"
+#include "hw/intc/ioapic.h"
 #include "hw/isa/lpc.h"
 #include "hw/isa/rtc.h"
 #include "hw/isa/serial.h"
 #include "hw/pci/pci.h"
 #include "system/core/irq.h"
+#include "system/core/msi.h"
 
 #define Q35_NUM_GSI 24
 #define Q35_SCI_GSI 9
 #define Q35_MAX_SERIAL 4
 
 typedef struct Q35Devices {
-    IrqLine gsi[Q35_NUM_GSI]; /* what devices drive; an interrupt controller fills them in */
+    IrqLine gsi[Q35_NUM_GSI]; /* what devices drive: the I/O APIC's pins */
+    MsiPort msi;              /* to the local APICs; filled in by the machine's owner, see system/core/msi.h */
+    Ioapic *ioapic;
     PciBus *pci;
     PciHost *pci_host;
     ResetPorts *reset_ports;
@@ -29,6 +34,7 @@ typedef struct Q35Devices {
     Pm *pm;
     Rtc *rtc;
     FwCfg *fw_cfg;
+    Acpi *acpi;
     Serial *serial[Q35_MAX_SERIAL];
 } Q35Devices;
 

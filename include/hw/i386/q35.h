@@ -25,10 +25,16 @@ typedef struct Q35Machine {
     TdxRam ram[3];             /* low RAM, high RAM if any, firmware: shared halves, lazily committed */
     unsigned num_ram;
     E820Layout layout;
+    unsigned num_cpus;
     struct Q35Devices *devices;
 } Q35Machine;
 
 Q35Machine *q35_new(const Q35Config *config, GError **errp);
+/*
+ * Gives firmware ACPI tables, before the machine runs. apic_ids: one for each of the config's num_cpus, borrowed for the
+ * machine's life; NULL = 0, 1, 2, …
+ */
+bool q35_add_acpi(Q35Machine *machine, const uint32_t *apic_ids, GError **errp);
 void q35_free(Q35Machine *machine);
 /* Registers as at power-on. Machine lock held. */
 void q35_reset(Q35Machine *machine);

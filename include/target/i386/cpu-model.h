@@ -32,11 +32,13 @@ typedef struct CpuFeatureRequest {
 } CpuFeatureRequest;
 
 typedef struct CpuModelRequest {
-    char *model;          /* "host", "max", … */
+    char *model;          /* "host", "max", "Icelake-Server", … */
+    GArray *model_features; /* of const CpuFeature *: a named model's; NULL for host, max and base */
     GArray *features;     /* of CpuFeatureRequest, in order; later wins */
     bool check, enforce;  /* check is on by default */
     bool pmu, has_pmu;
     unsigned phys_bits;   /* 0 = host's */
+    unsigned family, model_number, stepping; /* 0 = the processor's, the only other value a TD takes */
     uint64_t tsc_hz;      /* tsc-frequency=, 0 = host's */
 } CpuModelRequest;
 

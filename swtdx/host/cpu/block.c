@@ -344,7 +344,7 @@ static void link_jump(Cpu *cpu, const Op *op, const Block *to, uint64_t rip)
 {
     struct BlockCache *c = cpu->blocks;
     const Block *from = cpu->block;
-    if (from == &c->scratch.block || from->crossing) {
+    if (from == &c->scratch.block || from->crossing || (from == to && from->spins)) {
         return;
     }
     Op *jump = (Op *)op; /* the cache owns its ops, handlers see them as const */
@@ -383,6 +383,9 @@ static const Block *known_block(Cpu *cpu, uint64_t rip)
 const Op *block_direct_slow(Cpu *cpu, const Op *op, uint64_t rip)
 {
     cpu->rip = rip;
+    if (cpu->block->spins && rip == cpu->regs[REG_PAGE] + cpu->block->offset) {
+        cpu_spin(cpu);
+    }
     if (block_pending(cpu)) {
         return NULL;
     }

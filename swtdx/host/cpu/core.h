@@ -30,7 +30,7 @@ struct CoreState {
     bool nmi_waiting;
     bool split_locked;       /* this processor is its group's stopper */
     bool inside;             /* own thread's view of `running` */
-    uint32_t pauses;         /* PAUSE instructions executed */
+    uint32_t spins;          /* cpu_spin() calls */
     uint64_t random[4];      /* state of RDRAND's generator */
 
     _Atomic uint32_t running;      /* inside: see group.h */

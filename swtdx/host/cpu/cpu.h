@@ -141,6 +141,8 @@ typedef struct CpuHostPage {
 typedef struct CpuWorld {
     /* The page of a GPA (shared bit included). `linear` is for #VE information. Returns only with *page filled. */
     void (*map)(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access, CpuHostPage *page);
+    /* First byte of a GPA's page as it is now, without any effect, or NULL: for dumps. May be left out. Must return. */
+    const uint8_t *(*peek)(Cpu *cpu, uint64_t gpa);
     void (*cpuid)(Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
     uint64_t (*rdmsr)(Cpu *cpu, uint32_t index);            /* MSRs the core does not keep itself: see msr.c */
     void (*wrmsr)(Cpu *cpu, uint32_t index, uint64_t value);

@@ -9,6 +9,7 @@
 #include "flags.h"
 #include "int.h"
 #include "mmu.h"
+#include "spin.h"
 
 void decoder_init(Decoder *decoder)
 {
@@ -198,9 +199,11 @@ bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t 
 {
     const ZydisDecoder *zydis = decoder_of(decoder, block->mode);
     Decoded d = { .mode = block->mode };
+    SpinScan scan = { 0 };
     unsigned at = 0;
     bool ends = false;
     block->count = 0;
+    block->spins = false;
     while (!ends && block->count < max_ops) {
         size_t left = n - at < BLOCK_MAX_INSN ? n - at : BLOCK_MAX_INSN;
         ZyanStatus status = ZydisDecoderDecodeFull(zydis, bytes + at, left, &d.insn, d.operand);
@@ -225,6 +228,7 @@ bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t 
         d.bytes = bytes + at;
         fill_op(&d, op);
         choose(cpu, &d, op, &ends, block->count + 1u);
+        block->spins = block->spins || spin_step(&scan, &d, op, block->offset);
         if (block->count != 0) {
             int_fuse(op - 1, op);
         }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "block-exit.h"
 #include "core.h"
 #include "mmu.h"
 #include "segment.h"
@@ -22,11 +23,12 @@ static _Noreturn void escape(Cpu *cpu, int why)
     longjmp(cpu->escape, why);
 }
 
-/* While an event is being delivered RIP is the event's already. */
+/* While an event is being delivered RIP is the event's already. The block is left in its middle: counts what was done. */
 static void settle_rip(Cpu *cpu, bool retire)
 {
     if (cpu->core->event.kind == EVENT_NONE && cpu->op) {
         cpu->rip = retire ? cpu_op_next_rip(cpu, cpu->op) : cpu_op_rip(cpu, cpu->op);
+        cpu->instructions += (uint64_t)(cpu->op - cpu->block->ops) + retire;
     }
     cpu->op = NULL;
 }

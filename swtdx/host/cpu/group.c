@@ -19,6 +19,7 @@
 
 #define WAIT_NS 1000000
 #define REST_NS 10000
+#define SPINS_PER_REST 128u
 
 static void word_wait(_Atomic uint32_t *word, uint32_t value, long ns)
 {
@@ -155,6 +156,14 @@ void cpu_rest(Cpu *cpu)
         word_wait(&core->event_word, event, REST_NS);
         cpu_enter(cpu);
     }
+}
+
+void cpu_spin(Cpu *cpu)
+{
+    if (++cpu->core->spins % SPINS_PER_REST == 0) {
+        cpu_rest(cpu);
+    }
+    __builtin_ia32_pause();
 }
 
 void cpu_obey(Cpu *cpu)

@@ -36,5 +36,7 @@ void cpu_exit(Cpu *cpu);
 void cpu_obey(Cpu *cpu);
 /* Gives the host processor away for some microseconds: the guest spins. Own thread, no host address held. */
 void cpu_rest(Cpu *cpu);
+/* One turn of a loop that waits for others: rests now and then. As cpu_rest(). */
+void cpu_spin(Cpu *cpu);
 
 #endif

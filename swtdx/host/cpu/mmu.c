@@ -104,12 +104,6 @@ uint8_t *mmu_phys(Cpu *cpu, uint64_t gpa, uint64_t linear, CpuAccess access)
     return host + (gpa & 0xfff);
 }
 
-uint8_t *mmu_phys_cached(Cpu *cpu, uint64_t gpa)
-{
-    PhysEntry *e = phys_entry(cpu, gpa & GUEST_PAGE_MASK);
-    return e->gpa == (gpa & GUEST_PAGE_MASK) ? e->host + (gpa & 0xfff) : NULL;
-}
-
 /* ---- translation ---- */
 
 static _Noreturn void raise_page_fault(Cpu *cpu, uint64_t linear, uint32_t error)

@@ -5,8 +5,6 @@
 #include "system-misc.h"
 #include "system-ops.h"
 
-#define PAUSES_PER_REST 128u
-
 /* ---- CPUID and time ---- */
 
 const Op *op_cpuid(Cpu *cpu, const Op *op)
@@ -198,17 +196,9 @@ const Op *op_nothing(Cpu *cpu, const Op *op)
 }
 
 /* The guest spins on something that may need the host processor to happen. */
-static void spin(Cpu *cpu)
-{
-    if (++cpu->core->pauses % PAUSES_PER_REST == 0) {
-        cpu_rest(cpu);
-    }
-    __builtin_ia32_pause();
-}
-
 const Op *op_pause(Cpu *cpu, const Op *op)
 {
-    spin(cpu);
+    cpu_spin(cpu);
     NEXT(cpu, op);
 }
 
@@ -233,6 +223,6 @@ const Op *op_umwait(Cpu *cpu, const Op *op)
         cpu_raise(cpu, VEC_GP, 0);
     }
     cpu_set_rflags(cpu, cpu_rflags(cpu) & ~(uint64_t)FLAG_ARITH);
-    spin(cpu);
+    cpu_spin(cpu);
     return block_leave(cpu, op);
 }

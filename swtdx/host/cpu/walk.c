@@ -28,19 +28,25 @@ typedef struct Walk {
     uint64_t leaf_gpa;      /* first byte of the page, of whatever size */
     unsigned page_shift;
     bool user, writable, nx;
-    bool peek;              /* only what is known already */
+    bool peek;              /* without effects */
 } Walk;
+
+static const uint8_t *peek_phys(Cpu *cpu, uint64_t gpa)
+{
+    const uint8_t *page = cpu->world->peek ? cpu->world->peek(cpu, gpa & ~UINT64_C(0xfff)) : NULL;
+    return page ? page + (gpa & 0xfff) : NULL;
+}
 
 static uint64_t read_entry(Cpu *cpu, const Walk *walk, uint64_t gpa, uint64_t linear, unsigned size)
 {
-    uint8_t *host = walk->peek ? mmu_phys_cached(cpu, gpa) : mmu_phys(cpu, gpa, linear, CPU_READ);
+    const uint8_t *host = walk->peek ? peek_phys(cpu, gpa) : mmu_phys(cpu, gpa, linear, CPU_READ);
     if (!host) {
         return 0;
     }
     if (size == 4) {
-        return atomic_load_explicit((_Atomic uint32_t *)(void *)host, memory_order_relaxed);
+        return atomic_load_explicit((const _Atomic uint32_t *)(const void *)host, memory_order_relaxed);
     }
-    return atomic_load_explicit((_Atomic uint64_t *)(void *)host, memory_order_relaxed);
+    return atomic_load_explicit((const _Atomic uint64_t *)(const void *)host, memory_order_relaxed);
 }
 
 /* Bits 51:phys_bits, where the shared bit is an address bit whatever its place (TDX module specification, GPA width). */
@@ -255,9 +261,7 @@ bool walk_peek(Cpu *cpu, uint64_t linear, uint64_t *gpa)
         *gpa = linear & UINT64_C(0xffffffff);
         return true;
     }
-    /* What is known may be out of date until this processor flushes. */
-    if (atomic_load(&cpu->core->flush_wanted) != atomic_load(&cpu->core->flush_done)
-        || !walk_structures(cpu, &walk, linear, true, &error)) {
+    if (!walk_structures(cpu, &walk, linear, true, &error)) {
         return false;
     }
     *gpa = leaf_page(&walk, linear) | (linear & 0xfff);

@@ -32,13 +32,11 @@ typedef struct WalkResult {
  */
 bool walk_translate(Cpu *cpu, const WalkQuery *query, WalkResult *result, uint32_t *error);
 
-/* Without rights, without side effects, from pages already known only. False: unmapped, or not known. */
+/* Without rights and without side effects: by world->peek. False: unmapped, or in a page that cannot be looked at. */
 bool walk_peek(Cpu *cpu, uint64_t linear, uint64_t *gpa);
 
 /* Host address of a guest physical byte (no TLB, for paging structures); valid until the next call that can map. */
 uint8_t *mmu_phys(Cpu *cpu, uint64_t gpa, uint64_t linear, CpuAccess access);
-/* The same if it is known already, else NULL: never asks the world. */
-uint8_t *mmu_phys_cached(Cpu *cpu, uint64_t gpa);
 /* Forgets all that was known of a range of guest physical pages. Own thread. */
 void mmu_flush_physical(Cpu *cpu, uint64_t gpa, uint64_t size);
 

@@ -24,7 +24,7 @@ static const CapValue plain_caps[] = {
     { KVM_CAP_IRQFD_RESAMPLE, 1 }, { KVM_CAP_TSC_DEADLINE_TIMER, 1 }, { KVM_CAP_COALESCED_MMIO, 2 }, { KVM_CAP_COALESCED_PIO, 1 },
     { KVM_CAP_DEVICE_CTRL, 1 }, { KVM_CAP_EXT_EMUL_CPUID, 1 }, { KVM_CAP_IOEVENTFD_NO_LENGTH, 1 }, { KVM_CAP_ENABLE_CAP_VM, 1 },
     { KVM_CAP_IOEVENTFD_ANY_LENGTH, 1 }, { KVM_CAP_CHECK_EXTENSION_VM, 1 }, { KVM_CAP_SPLIT_IRQCHIP, 1 },
-    { KVM_CAP_MAX_VCPU_ID, (int)ABI_MAX_VCPU_IDS }, { KVM_CAP_X86_DISABLE_EXITS, 0xf }, { KVM_CAP_GET_MSR_FEATURES, 1 },
+    { KVM_CAP_MAX_VCPU_ID, (int)ABI_MAX_VCPU_IDS }, { KVM_CAP_GET_MSR_FEATURES, 1 },
     { KVM_CAP_MSR_PLATFORM_INFO, 1 }, { KVM_CAP_EXCEPTION_PAYLOAD, 1 }, { KVM_CAP_IMMEDIATE_EXIT, 1 }, { KVM_CAP_HALT_POLL, 1 },
     { KVM_CAP_X86_USER_SPACE_MSR, 7 }, { KVM_CAP_X86_MSR_FILTER, 1 }, { KVM_CAP_SET_GUEST_DEBUG2, 0x1b }, { KVM_CAP_X86_BUS_LOCK_EXIT, 3 },
     { KVM_CAP_VM_COPY_ENC_CONTEXT_FROM, 1 }, { KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM, 1 }, { KVM_CAP_SREGS2, 1 },
@@ -59,6 +59,8 @@ static int special_cap(KvmHost *host, const Vm *vm, uint32_t cap)
             return 3;
         }
         return td && !vm->split_irqchip ? 0xb : 0xf;
+    case KVM_CAP_X86_DISABLE_EXITS:
+        return host_kernel_at_least(host, 6, 17) ? 0x1f : 0xf; /* KVM_X86_DISABLE_EXITS_APERFMPERF */
     case KVM_CAP_DISABLE_QUIRKS2:
         return 0x3ff & ~(td ? QUIRK_IGNORE_GUEST_PAT : 0);
     case ABI_CAP_VM_TYPES:

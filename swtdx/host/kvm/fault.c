@@ -2,7 +2,8 @@
 /*
  * --fault NAME[:n]=ERROR[,...]: the n-th call (every one without :n) of an ioctl, a TDX sub-command or a SEAMCALL
  * answers an errno (name or number) or a TDX status (0x...). NAME is as trace_ioctl_name() and trace_tdx_name() spell
- * it, TDH_MNG_INIT, TDH_MEM_PAGE_ADD (counts pages: errors in the middle of INIT_MEM_REGION), TDH_MR_FINALIZE, or open.
+ * it, TDH_MNG_INIT, TDH_MEM_PAGE_ADD (counts pages: errors in the middle of INIT_MEM_REGION), TDH_MR_FINALIZE, open, or mmap
+ * (of a vCPU's run page).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,18 @@ static bool parse_error(const char *text, FaultRule *rule)
     return true;
 }
 
+/* A rule of another name would never be due, and nobody would notice. */
+static bool known_name(const char *name)
+{
+    static const char *const others[] = { "TDH_MNG_INIT", "TDH_MEM_PAGE_ADD", "TDH_MR_FINALIZE", "open", "mmap" };
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        if (!strcmp(name, others[i])) {
+            return true;
+        }
+    }
+    return trace_is_name(name);
+}
+
 static bool parse_rule(char *text, FaultRule *rule)
 {
     char *equal = strchr(text, '='), *end;
@@ -96,12 +109,26 @@ int fault_parse(KvmHost *host, const char *spec, char *error, size_t error_size)
         } else if (!parse_rule(part, &host->faults[host->num_faults])) {
             snprintf(error, error_size, "fault '%s': expected NAME[:n]=ERRNO or NAME[:n]=0xSTATUS", shown);
             r = -EINVAL;
+        } else if (!known_name(host->faults[host->num_faults].name)) {
+            snprintf(error, error_size, "fault '%s': nothing of that name can fail", shown);
+            r = -EINVAL;
         } else {
             host->num_faults++;
         }
     }
     free(copy);
     return r;
+}
+
+bool kvm_fault_check(const char *spec, char *error, size_t error_size)
+{
+    KvmHost *host = calloc(1, sizeof(*host));
+    bool ok = host && fault_parse(host, spec, error, error_size) == 0;
+    if (!host) {
+        snprintf(error, error_size, "out of memory");
+    }
+    free(host);
+    return ok;
 }
 
 int fault_due(KvmHost *host, const char *name, uint64_t *status)

@@ -336,8 +336,9 @@ intptr_t kvm_fd_mmap(KvmHost *host, int fd, void *addr, size_t length, int prot,
     if (!file) {
         return -EBADF;
     }
+    uint64_t status = 0;
     intptr_t r = -ENODEV;
-    if (file->kind == KVM_FILE_VCPU) {
+    if (file->kind == KVM_FILE_VCPU && !(r = fault_due(host, "mmap", &status))) {
         r = map_vcpu(host, file, addr, length, prot, flags, offset);
     }
     /* guest_memfd: the MMAP flag, without which the kernel answers ENODEV, is refused at creation: gmem_create() */

@@ -19,6 +19,9 @@ int gmem_create(Vm *vm, uintptr_t arg)
         return -EINVAL;
     }
     /* 6.18 knows GUEST_MEMFD_FLAG_MMAP; a TD gains nothing from it, and mapping is not done here. */
+    if ((create.flags & 1) && host_kernel_at_least(vm->host, 6, 18)) {
+        host_message(vm->host, "guest_memfd with GUEST_MEMFD_FLAG_MMAP is not built in this version: refused");
+    }
     if (create.flags || (int64_t)create.size <= 0 || (create.size & 0xfff)) {
         return -EINVAL;
     }

@@ -359,6 +359,8 @@ void trace_observe(Vm *vm);
 void trace_report(KvmHost *host);
 const char *trace_ioctl_name(unsigned long request);
 const char *trace_tdx_name(uint32_t id);
+/* Is it the name of an ioctl or a TDX command that those two give? */
+bool trace_is_name(const char *name);
 void host_message(const KvmHost *host, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void dump_vcpu(Vcpu *vcpu, const char *why);
 int fault_parse(KvmHost *host, const char *spec, char *error, size_t error_size);

@@ -38,6 +38,9 @@ const Profile *kvm_host_profile(const KvmHost *host);
 /* Prints the --summary text and flushes the trace; for exit handlers. */
 void kvm_host_report(KvmHost *host);
 
+/* Would KvmHostOptions.fault be taken? If not, error says why. */
+bool kvm_fault_check(const char *spec, char *error, size_t error_size);
+
 /* open("/dev/kvm"): a new descriptor. flags: O_CLOEXEC is respected. */
 int kvm_host_open(KvmHost *host, int flags);
 /* Is fd one of ours? Cheap: a table look-up, and fstat() for a descriptor not seen before. */

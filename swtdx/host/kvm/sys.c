@@ -56,7 +56,7 @@ static int device_attr(KvmHost *host, bool get, uintptr_t arg)
 
 static int mce_cap(uintptr_t arg)
 {
-    uint64_t cap = UINT64_C(0x9000000) | UINT64_C(0x8000000); /* MCG_SER_P, MCG_LMCE_P */
+    const uint64_t cap = UINT64_C(1) << 8 | UINT64_C(1) << 24 | UINT64_C(1) << 27; /* MCG_CTL_P, MCG_SER_P, MCG_LMCE_P */
     return user_write(arg, &cap, sizeof(cap));
 }
 

@@ -44,6 +44,21 @@ const char *trace_tdx_name(uint32_t id)
     return id < ABI_TDX_COUNT ? names[id] : "KVM_TDX";
 }
 
+bool trace_is_name(const char *name)
+{
+    for (size_t i = 0; i < sizeof(ioctl_names) / sizeof(*ioctl_names); i++) {
+        if (!strcmp(ioctl_names[i].name, name)) {
+            return true;
+        }
+    }
+    for (uint32_t id = 0; id < ABI_TDX_COUNT; id++) {
+        if (!strcmp(trace_tdx_name(id), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void trace_event(KvmHost *host, const char *format, ...)
 {
     va_list args;

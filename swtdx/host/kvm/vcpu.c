@@ -346,6 +346,29 @@ static int setup_mce(uintptr_t arg)
     return (cap & 0xff) < 1 || (cap & 0xff) > 32 ? -EINVAL : 0;
 }
 
+/* Of use on CPUs without a virtual APIC only; accepted on any vCPU with a local APIC in the kernel, a TD's too. */
+static int tpr_access_reporting(uintptr_t arg)
+{
+    struct kvm_tpr_access_ctl ctl;
+    if (user_read(&ctl, arg, sizeof(ctl)) < 0) {
+        return -EFAULT;
+    }
+    return ctl.flags ? -EINVAL : user_write(arg, &ctl, sizeof(ctl));
+}
+
+/* 0 takes it back; else the word must lie in a memory slot. */
+static int set_vapic_addr(Vcpu *vcpu, uintptr_t arg)
+{
+    struct kvm_vapic_addr vapic;
+    if (user_read(&vapic, arg, sizeof(vapic)) < 0) {
+        return -EFAULT;
+    }
+    pthread_mutex_lock(&vcpu->vm->slots_lock);
+    int r = !vapic.vapic_addr || memslot_find(vcpu->vm, vapic.vapic_addr) ? 0 : -EINVAL;
+    pthread_mutex_unlock(&vcpu->vm->slots_lock);
+    return r;
+}
+
 /* Group 0 (KVM_VCPU_TSC_CTRL), attribute TSC_OFFSET: accepted and without effect. */
 static int device_attr(unsigned long request, uintptr_t arg)
 {
@@ -392,6 +415,10 @@ static int locked_ioctl(Vcpu *vcpu, unsigned long request, uintptr_t arg)
         return (int)vcpu->vm->tsc_khz;
     case (uint32_t)KVM_X86_SETUP_MCE:
         return setup_mce(arg);
+    case (uint32_t)KVM_TPR_ACCESS_REPORTING:
+        return tpr_access_reporting(arg);
+    case (uint32_t)KVM_SET_VAPIC_ADDR:
+        return set_vapic_addr(vcpu, arg);
     case (uint32_t)KVM_SET_DEVICE_ATTR:
     case (uint32_t)KVM_GET_DEVICE_ATTR:
     case (uint32_t)KVM_HAS_DEVICE_ATTR:

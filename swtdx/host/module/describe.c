@@ -59,7 +59,7 @@ static void add_page(Text *t, TdVcpu *vcpu, const char *name, uint64_t linear)
     if (mmu_peek(vcpu->cpu, linear, &gpa)) {
         add(t, "  page at %s: GPA 0x%" PRIx64 " %s\n", name, gpa & ~UINT64_C(0xfff), td_page_state_name(vcpu->td, gpa));
     } else {
-        add(t, "  page at %s: not mapped by the guest\n", name);
+        add(t, "  page at %s: not found in the page tables\n", name);
     }
 }
 

@@ -19,6 +19,7 @@ static const Profile builtin = {
     .module_update = 5,
     .max_vcpus_per_td = 0x240,
     .vmcall_rbp_refused = 0,
+    .max_vcpus_told = 0,
     .kernel_major = 6,
     .kernel_minor = 16,
     .tdx_enabled = 1,

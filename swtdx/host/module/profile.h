@@ -51,6 +51,12 @@ typedef struct Profile {
      * runs. With 0 the bit is let pass and ignored, and td_rbp_bit_seen() tells that a guest needed it.
      */
     uint8_t vmcall_rbp_refused;
+    /*
+     * TDG.VP.INFO tells MAX_VCPUS in R8 63:32, as real modules do; Linux makes TDs with MAX_VCPUS = logical_cpus. But
+     * edk2 before stable202408 (pull request 5828) takes it for the number of vCPUs and waits for so many. With 0 the
+     * field holds what such firmware expects, NUM_VCPUS once more.
+     */
+    uint8_t max_vcpus_told;
     /* Kernel */
     uint32_t kernel_major, kernel_minor;
     char kernel_release[64];

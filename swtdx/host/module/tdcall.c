@@ -20,7 +20,7 @@ uint64_t tdcall_vp_info(TdVcpu *vcpu)
     pthread_mutex_unlock(&td->lock);
     regs[REG_RCX] = td->gpaw;
     regs[REG_RDX] = td->params.attributes;
-    regs[REG_R8] = vcpus | (uint64_t)td->params.max_vcpus << 32;
+    regs[REG_R8] = vcpus | (td->profile->max_vcpus_told ? td->params.max_vcpus : vcpus) << 32;
     regs[REG_R9] = vcpu->index;
     regs[REG_R10] = 1; /* TDG.SYS.RD exists */
     regs[REG_R11] = 0;

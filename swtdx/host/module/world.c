@@ -102,6 +102,18 @@ static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid
     world_resolve(vcpu_of(cpu), gpa, linear, linear_valid, access, page);
 }
 
+/* Private memory only: what is shared belongs to the VMM, which may be taking it away. */
+static const uint8_t *world_peek(Cpu *cpu, uint64_t gpa)
+{
+    const Td *td = vcpu_of(cpu)->td;
+    _Atomic uint8_t *state;
+    uint8_t *contents;
+    if (gpa >> td->gpaw || (gpa & td->shared_bit) || !sept_lookup(&td->sept, gpa, &state, &contents)) {
+        return NULL;
+    }
+    return atomic_load(state) == SEPT_MAPPED ? contents : NULL;
+}
+
 static void world_cpuid(Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     if (!module_cpuid_execute(vcpu_of(cpu), leaf, subleaf, out)) {
@@ -192,6 +204,7 @@ static bool world_has_feature(Cpu *cpu, unsigned feature)
 
 const CpuWorld td_world = {
     .map = world_map,
+    .peek = world_peek,
     .cpuid = world_cpuid,
     .rdmsr = module_rdmsr,
     .wrmsr = module_wrmsr,

@@ -51,6 +51,8 @@ bool tdx_command_failed(enum kvm_tdx_cmd_id id, int ret, uint64_t hw_error, GErr
         if (advice) {
             error_hint(errp, "%s", advice);
         }
+    } else if (ret == -EIO) {
+        error_hint(errp, "A call of the TDX module failed, and the kernel has the details in its log: dmesg | grep -i -E 'kvm|tdx'");
     }
     return false;
 }

@@ -13,14 +13,19 @@
 #define KERNEL_MAJOR 6
 #define KERNEL_MINOR 16
 
-static bool kernel_is_old(const char *release)
+static bool kernel_is_before(const char *release, unsigned want_major, unsigned want_minor)
 {
     unsigned major, minor;
 
     if (!release || sscanf(release, "%u.%u", &major, &minor) != 2) {
         return false;
     }
-    return major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < KERNEL_MINOR);
+    return major < want_major || (major == want_major && minor < want_minor);
+}
+
+static bool kernel_is_old(const char *release)
+{
+    return kernel_is_before(release, KERNEL_MAJOR, KERNEL_MINOR);
 }
 
 static bool has_word(const char *text, const char *word)
@@ -39,7 +44,8 @@ static const char *bad_parameter(const TdxHostFacts *facts)
     } needed[] = {
         { "kvm_intel.ept", facts->ept }, { "kvm_intel.eptad", facts->eptad }, { "kvm_intel.enable_apicv", facts->apicv },
         { "kvm.tdp_mmu", facts->tdp_mmu }, { "kvm.mmio_caching", facts->mmio_caching },
-        { "kvm.enable_virt_at_load", facts->virt_at_load },
+        /* From 7.1 the core kernel starts the module at boot, and this does not matter. */
+        { "kvm.enable_virt_at_load", kernel_is_before(facts->kernel, 7, 1) ? facts->virt_at_load : 0 },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(needed); i++) {
@@ -76,7 +82,8 @@ static TdxHostCause cause_without_platform(const TdxHostFacts *facts)
     if (facts->can_hibernate && !has_word(facts->cmdline, "nohibernate")) {
         return TDX_HOST_HIBERNATION;
     }
-    return TDX_HOST_FIRMWARE;
+    /* The parameter exists with CONFIG_KVM_INTEL_TDX only, which needs CONFIG_INTEL_TDX_HOST: the kernel is not to blame. */
+    return facts->tdx ? TDX_HOST_FIRMWARE : TDX_HOST_PLATFORM;
 }
 
 TdxHostCause tdx_host_cause(const TdxHostFacts *facts)
@@ -119,10 +126,12 @@ static const char *cause_text(TdxHostCause cause)
     case TDX_HOST_KERNEL_VENDOR: return "the host's kernel has TDX with an older vendor's interface";
     case TDX_HOST_KERNEL_CONFIG: return "the host's kvm_intel module was built without TDX";
     case TDX_HOST_HIBERNATION: return "the host's kernel supports hibernation, which switches TDX off at boot";
-    case TDX_HOST_FIRMWARE: return "the host's firmware did not enable TDX, or the kernel lacks CONFIG_INTEL_TDX_HOST";
+    case TDX_HOST_FIRMWARE: return "the host's firmware did not enable TDX";
+    case TDX_HOST_PLATFORM: return "the host's firmware did not enable TDX, or the kernel lacks CONFIG_INTEL_TDX_HOST";
     case TDX_HOST_KVM_PARAMETER: return "KVM switched TDX off because of another module parameter";
     case TDX_HOST_NOT_REQUESTED: return "kvm_intel was loaded without tdx=1, or switched TDX off while loading";
-    case TDX_HOST_MODULE: return "kvm_intel.tdx=1 was asked for, and KVM switched it off: the TDX module is not usable";
+    case TDX_HOST_MODULE: return "kvm_intel.tdx=1 was asked for, and KVM switched it off: the firmware loaded no TDX module, or the "
+                                  "module is too old, or its initialization failed";
     case TDX_HOST_OTHER_KVM: return "kvm_intel.tdx is on, but this /dev/kvm does not offer it";
     default: return "unknown cause";
     }
@@ -151,13 +160,17 @@ static const char *cause_remedy(TdxHostCause cause)
     case TDX_HOST_FIRMWARE:
         return "Enable TDX in the host's firmware (memory encryption, TDX, at least 2 TDX private KeyIDs, SEAM loader); "
                "dmesg | grep -i tdx tells what is missing";
+    case TDX_HOST_PLATFORM:
+        return "Boot a kernel with CONFIG_INTEL_TDX_HOST and CONFIG_KVM_INTEL_TDX, and enable TDX in the host's firmware (memory "
+               "encryption, TDX, at least 2 TDX private KeyIDs, SEAM loader); dmesg | grep -i tdx tells what is missing";
     case TDX_HOST_KVM_PARAMETER:
         return "Remove that setting from the kernel's command line or /etc/modprobe.d, and load kvm_intel again with tdx=1";
     case TDX_HOST_NOT_REQUESTED:
         return "Add kvm_intel.tdx=1 to the kernel's command line and boot again, or: modprobe -r kvm_intel; "
                "modprobe kvm_intel tdx=1. If it stays N, dmesg | grep -i tdx tells why";
     case TDX_HOST_MODULE:
-        return "dmesg | grep -i tdx tells why: module not loaded by the firmware, too old, or its initialization failed";
+        return "dmesg | grep -i tdx tells which: 'module not loaded' (enable the SEAM loader in the firmware), 'RBP clobber bug' "
+               "(update the TDX module), or 'initialization failed' with its error";
     case TDX_HOST_OTHER_KVM:
         return "Check that /dev/kvm belongs to this kernel (containers, namespaces), and the host's log: "
                "dmesg | grep -i tdx";

@@ -18,6 +18,7 @@ struct TdxTd {
     bool has_notify;      /* SetupEventNotifyInterrupt was called */
     uint8_t notify_vector;
     uint32_t notify_apic_id;
+    TdxVmcallCounts counts;
 };
 
 /* tdx-vmcall.c: KvmRunPorts.special of a TD; opaque is the TdxTd. */

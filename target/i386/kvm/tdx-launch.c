@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A plan becomes a TD: a straight list of steps, each one checked and logged. The order is what KVM requires (INIT_VM before
- * vCPUs; CPUID before INIT_VCPU; private attributes before INIT_MEM_REGION; no KVM_RUN before FINALIZE).
+ * A plan becomes a TD: a straight list of steps, each one checked and logged. The order is what KVM requires (INIT_VM
+ * before vCPUs; CPUID before INIT_VCPU; private attributes before INIT_MEM_REGION; no KVM_RUN before FINALIZE).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -28,6 +28,7 @@ typedef struct Launch {
     const TdxCapabilities *caps;
     const TdxRam *ram;
     unsigned num_ram;
+    unsigned num_vcpus;        /* to create */
     CpuidTable *module;        /* KVM_TDX_GET_CPUID */
 } Launch;
 
@@ -76,7 +77,8 @@ static void explain_init_vm_einval(const Launch *launch, GError **errp)
                    caps->supported_attrs);
     }
     if (plan->xfam & ~caps->supported_xfam) {
-        error_hint(errp, "Invalid XFAM 0x%" PRIx64 " for TDX VM (supported: 0x%" PRIx64 ")", plan->xfam, caps->supported_xfam);
+        error_hint(errp, "Invalid XFAM 0x%" PRIx64 " for TDX VM (supported: 0x%" PRIx64 ")", plan->xfam,
+                   caps->supported_xfam);
     }
     if (!sizes) {
         error_hint(errp, "CPUID leaf 0x80000008 with the guest's physical address width is not among the %u entries",
@@ -85,11 +87,14 @@ static void explain_init_vm_einval(const Launch *launch, GError **errp)
     for (unsigned i = 0; i < cpuid_table_size(plan->init_cpuid); i++) {
         const CpuidEntry *entry = cpuid_table_at(plan->init_cpuid, i);
 
-        if (!cpuid_table_find(caps->configurable, entry->function, entry->index)) {
-            error_hint(errp, "CPUID leaf 0x%x sub-leaf 0x%x cannot be configured on this host", entry->function, entry->index);
+        if (!cpuid_table_find_exact(caps->configurable, entry->function, entry->index)) {
+            error_hint(errp, "CPUID leaf 0x%x sub-leaf 0x%x cannot be configured on this host", entry->function,
+                       entry->index);
         }
     }
-    error_hint(errp, "Asked for: attributes 0x%" PRIx64 ", XFAM 0x%" PRIx64 ", %u address bits, TSC %u kHz, %u CPUID entries",
+    error_hint(errp,
+               "Asked for: attributes 0x%" PRIx64 ", XFAM 0x%" PRIx64
+               ", %u address bits, TSC %u kHz, %u CPUID entries",
                plan->attributes, plan->xfam, plan->gpaw, plan->tsc_khz, cpuid_table_size(plan->init_cpuid));
 }
 
@@ -106,8 +111,11 @@ static void explain_init_vm(const Launch *launch, int ret, uint64_t hw_error, GE
         tdx_hint_cgroup(errp);
         break;
     case EAGAIN:
-        error_hint(errp, "The processor's random number generator had no entropy in %d tries: something on this host drains "
-                   "RDRAND or RDSEED", TDX_MAX_RETRIES);
+        error_hint(
+            errp,
+            "The processor's random number generator had no entropy in %d tries: something on this host drains "
+            "RDRAND or RDSEED",
+            TDX_MAX_RETRIES);
         break;
     case EIO:
         error_hint(errp, "%s", hw_error ? "The VM cannot be used any more"
@@ -118,7 +126,7 @@ static void explain_init_vm(const Launch *launch, int ret, uint64_t hw_error, GE
     }
 }
 
-/* KVM_TDX_INIT_VM, since Linux 6.16. EAGAIN: no entropy, the same call again; EINTR and EBUSY: another call in the way. */
+/* KVM_TDX_INIT_VM, since Linux 6.16. EAGAIN: no entropy, the same call again; EINTR, EBUSY: another call in the way. */
 static bool step_init_vm(Launch *launch, GError **errp)
 {
     const TdxPlan *plan = launch->plan;
@@ -158,11 +166,11 @@ static bool step_create_vcpus(Launch *launch, GError **errp)
 {
     TdxTd *td = launch->td;
 
-    td->vcpus = g_new0(KvmVcpu *, launch->plan->num_vcpus);
-    for (unsigned i = 0; i < launch->plan->num_vcpus; i++) {
+    td->vcpus = g_new0(KvmVcpu *, launch->num_vcpus);
+    for (unsigned i = 0; i < launch->num_vcpus; i++) {
         td->vcpus[i] = kvm_vcpu_new(launch->vm, launch->plan->apic_ids[i], errp);
         if (!td->vcpus[i]) {
-            error_hint(errp, "This was vCPU %u of %u; a TD on this host has at most %u", i + 1, launch->plan->num_vcpus,
+            error_hint(errp, "This was vCPU %u of %u; a TD on this host has at most %u", i + 1, launch->num_vcpus,
                        launch->caps->max_vcpus);
             return false;
         }
@@ -260,15 +268,16 @@ static bool make_private(Launch *launch, const char *what, hwaddr gpa, uint64_t 
     int ret = kvm_vm_convert(launch->vm, gpa, size, true);
 
     if (ret < 0) {
-        return error_set(errp, "KVM_SET_MEMORY_ATTRIBUTES private for %s at 0x%" PRIx64 ", size 0x%" PRIx64 " failed: %s", what,
-                         gpa, size, g_strerror(-ret));
+        return error_set(errp,
+                         "KVM_SET_MEMORY_ATTRIBUTES private for %s at 0x%" PRIx64 ", size 0x%" PRIx64 " failed: %s",
+                         what, gpa, size, g_strerror(-ret));
     }
     return true;
 }
 
 /*
- * KVM's cost is one step for each page, so only what launch and firmware need at once is set here: everything below 4 GiB and
- * the pages to be added. The rest becomes private when the guest first touches it.
+ * KVM's cost is one step for each page, so only what launch and firmware need at once is set here: everything below 4
+ * GiB and the pages to be added. The rest becomes private when the guest first touches it.
  */
 static bool step_private_attributes(Launch *launch, GError **errp)
 {
@@ -282,17 +291,21 @@ static bool step_private_attributes(Launch *launch, GError **errp)
     for (unsigned i = 0; i < launch->plan->regions->len; i++) {
         const TdxMemoryRegion *region = g_ptr_array_index(launch->plan->regions, i);
 
-        if (region->gpa >= 4 * GiB && !make_private(launch, tdvf_section_name(region->type), region->gpa, region->size, errp)) {
+        if (region->gpa >= 4 * GiB &&
+            !make_private(launch, tdvf_section_name(region->type), region->gpa, region->size, errp)) {
             return false;
         }
     }
     return true;
 }
 
-static void explain_add_region(const TdxMemoryRegion *region, const struct kvm_tdx_init_mem_region *left, int ret, GError **errp)
+static void explain_add_region(const TdxMemoryRegion *region, const struct kvm_tdx_init_mem_region *left, int ret,
+                               GError **errp)
 {
-    error_hint(errp, "Firmware section %u (%s, 0x%" PRIx64 ", size 0x%" PRIx64 ") stopped at page 0x%llx, with %llu pages left",
-               region->section, tdvf_section_name(region->type), region->gpa, region->size, left->gpa, left->nr_pages);
+    error_hint(
+        errp,
+        "Firmware section %u (%s, 0x%" PRIx64 ", size 0x%" PRIx64 ") stopped at page 0x%llx, with %llu pages left",
+        region->section, tdvf_section_name(region->type), region->gpa, region->size, left->gpa, left->nr_pages);
     switch (-ret) {
     case EINVAL:
         error_hint(errp, "The page must lie in guest memory with a private half, and have its private attribute set");
@@ -314,8 +327,8 @@ static void explain_add_region(const TdxMemoryRegion *region, const struct kvm_t
 }
 
 /*
- * KVM_TDX_INIT_MEM_REGION, since Linux 6.16: page by page; KVM advances the structure, so that an interrupted command is
- * continued by giving it again (EINTR; EAGAIN and EBUSY: the module or a vCPU's creation was in the way).
+ * KVM_TDX_INIT_MEM_REGION, since Linux 6.16: page by page; KVM advances the structure, so that an interrupted command
+ * is continued by giving it again (EINTR; EAGAIN and EBUSY: the module or a vCPU's creation was in the way).
  */
 static bool add_region(Launch *launch, const TdxMemoryRegion *region, GError **errp)
 {
@@ -354,8 +367,9 @@ static bool step_add_memory(Launch *launch, GError **errp)
         if (!add_region(launch, region, errp)) {
             return false;
         }
-        log_item(LOG_TDX, "  %s at 0x%" PRIx64 ", size 0x%" PRIx64 "%s: %.3f ms", tdvf_section_name(region->type), region->gpa,
-                 region->size, region->measure ? ", measured" : "", (double)(g_get_monotonic_time() - start) / 1000);
+        log_item(LOG_TDX, "  %s at 0x%" PRIx64 ", size 0x%" PRIx64 "%s: %.3f ms", tdvf_section_name(region->type),
+                 region->gpa, region->size, region->measure ? ", measured" : "",
+                 (double)(g_get_monotonic_time() - start) / 1000);
     }
     return true;
 }
@@ -397,7 +411,8 @@ typedef struct LaunchStep {
     bool (*run)(Launch *launch, GError **errp);
 } LaunchStep;
 
-static const LaunchStep launch_steps[] = {
+/* As far as the module has answered; nothing is measured yet. */
+static const LaunchStep settle_steps[] = {
     { "check the plan", step_check },
     { "enable capabilities", step_capabilities },
     { "set the TSC frequency", step_tsc },
@@ -405,6 +420,9 @@ static const LaunchStep launch_steps[] = {
     { "create vCPUs", step_create_vcpus },
     { "read the TD's CPUID", step_get_cpuid },
     { "settle the plan", step_settle },
+};
+
+static const LaunchStep build_steps[] = {
     { "set each vCPU's CPUID", step_set_cpuid },
     { "initialise vCPUs", step_init_vcpus },
     { "make memory slots", step_memory_slots },
@@ -414,34 +432,54 @@ static const LaunchStep launch_steps[] = {
     { "start vCPU threads", step_threads },
 };
 
-static bool run_steps(Launch *launch, GError **errp)
+static bool run_steps(Launch *launch, const LaunchStep *steps, unsigned count, GError **errp)
 {
-    for (unsigned i = 0; i < G_N_ELEMENTS(launch_steps); i++) {
+    for (unsigned i = 0; i < count; i++) {
         gint64 start = g_get_monotonic_time();
-        bool ok = launch_steps[i].run(launch, errp);
+        bool ok = steps[i].run(launch, errp);
 
-        log_item(LOG_TDX, "launch: %s: %s, %.3f ms", launch_steps[i].name, ok ? "done" : "failed",
+        log_item(LOG_TDX, "launch: %s: %s, %.3f ms", steps[i].name, ok ? "done" : "failed",
                  (double)(g_get_monotonic_time() - start) / 1000);
         if (!ok) {
-            error_hint(errp, "The launch of the TD stopped at the step: %s", launch_steps[i].name);
+            error_hint(errp, "The launch of the TD stopped at the step: %s", steps[i].name);
             return false;
         }
     }
     return true;
 }
 
+bool tdx_settle_on_host(Kvm *kvm, TdxPlan *plan, const TdxCapabilities *caps, GError **errp)
+{
+    KvmVm *vm = kvm_vm_new(kvm, KVM_X86_TDX_VM, errp);
+
+    if (!vm) {
+        return false;
+    }
+    TdxTd *td = g_new0(TdxTd, 1);
+    Launch launch = { .td = td, .vm = vm, .plan = plan, .caps = caps, .num_vcpus = 1 };
+
+    td->vm = vm;
+    g_mutex_init(&td->lock);
+    bool ok = run_steps(&launch, settle_steps, G_N_ELEMENTS(settle_steps), errp);
+    g_clear_pointer(&launch.module, cpuid_table_free);
+    tdx_td_free(td);
+    return ok;
+}
+
 TdxTd *tdx_launch(KvmVm *vm, TdxPlan *plan, const TdxCapabilities *caps, const TdxRam *ram, unsigned num_ram,
                   const TdxTdPorts *ports, GError **errp)
 {
     TdxTd *td = g_new0(TdxTd, 1);
-    Launch launch = { .td = td, .vm = vm, .plan = plan, .caps = caps, .ram = ram, .num_ram = num_ram };
+    Launch launch = { .td = td, .vm = vm, .plan = plan, .caps = caps, .ram = ram, .num_ram = num_ram,
+                      .num_vcpus = plan->num_vcpus };
 
     td->vm = vm;
     td->ports = *ports;
     td->shared_bit = UINT64_C(1) << (plan->gpaw == 52 ? 51 : 47);
     td->vmcall_info = caps->user_tdvmcallinfo_1_r11;
     g_mutex_init(&td->lock);
-    bool ok = run_steps(&launch, errp);
+    bool ok = run_steps(&launch, settle_steps, G_N_ELEMENTS(settle_steps), errp) &&
+              run_steps(&launch, build_steps, G_N_ELEMENTS(build_steps), errp);
     g_clear_pointer(&launch.module, cpuid_table_free);
     if (!ok) {
         tdx_td_free(td);

@@ -10,16 +10,17 @@
 
 char *tdx_plan_format_sections(const TdxPlan *plan)
 {
-    GString *text = g_string_new("Firmware sections (the order of measurement)\n"
-                                 "   #  type          file offset  raw size    guest address   memory size  attributes\n");
+    GString *text =
+        g_string_new("Firmware sections (the order of measurement)\n"
+                     "   #  type          file offset  raw size    guest address   memory size  attributes\n");
 
     for (unsigned i = 0; i < plan->firmware->num_sections; i++) {
         const TdvfSection *s = &plan->firmware->sections[i];
-        g_string_append_printf(text, "  %2u  %-12s  0x%08x   0x%08x  " X64 "  0x%08" G_GINT64_MODIFIER "x   0x%x%s%s\n", i,
-                               tdvf_section_name(s->type), s->data_offset, s->raw_data_size, s->memory_address,
-                               s->memory_data_size, s->attributes,
-                               s->attributes & TDVF_ATTRIBUTE_MR_EXTEND ? " measured" : "",
-                               s->attributes & TDVF_ATTRIBUTE_PAGE_AUG ? " accepted by the guest" : "");
+        g_string_append_printf(
+            text, "  %2u  %-12s  0x%08x   0x%08x  " X64 "  0x%08" G_GINT64_MODIFIER "x   0x%x%s%s\n", i,
+            tdvf_section_name(s->type), s->data_offset, s->raw_data_size, s->memory_address, s->memory_data_size,
+            s->attributes, s->attributes & TDVF_ATTRIBUTE_MR_EXTEND ? " measured" : "",
+            s->attributes & TDVF_ATTRIBUTE_PAGE_AUG ? " accepted by the guest" : "");
     }
     return g_string_free(text, FALSE);
 }
@@ -125,7 +126,8 @@ static void append_vcpus(GString *text, const TdxPlan *plan)
 {
     const CpuTopology *t = &plan->topology;
 
-    g_string_append_printf(text, "  vCPUs          %u (sockets %u, dies %u, modules %u, cores %u, threads %u), x2APIC ids",
+    g_string_append_printf(text,
+                           "  vCPUs          %u (sockets %u, dies %u, modules %u, cores %u, threads %u), x2APIC ids",
                            plan->num_vcpus, t->sockets, t->dies, t->modules, t->cores, t->threads);
     for (unsigned i = 0; i < plan->num_vcpus; i++) {
         if (i >= 8 && i + 1 < plan->num_vcpus) {
@@ -141,8 +143,8 @@ static void append_configuration(GString *text, const TdxPlan *plan)
 {
     g_autofree char *attributes = tdx_attributes_describe(plan->attributes), *xfam = tdx_xfam_describe(plan->xfam);
 
-    g_string_append_printf(text, "TD configuration\n  attributes     0x%016" G_GINT64_MODIFIER "x  %s\n", plan->attributes,
-                           attributes);
+    g_string_append_printf(text, "TD configuration\n  attributes     0x%016" G_GINT64_MODIFIER "x  %s\n",
+                           plan->attributes, attributes);
     if (plan->requested) {
         g_string_append_printf(text, "  XFAM           0x%016" G_GINT64_MODIFIER "x  %s\n", plan->xfam, xfam);
     } else {
@@ -182,6 +184,9 @@ char *tdx_plan_format(const TdxPlan *plan)
     g_string_append_printf(text, "\n%s\n%s\n%s", sections, memory, cpuid);
     for (unsigned i = 0; i < plan->warnings->len; i++) {
         g_string_append_printf(text, "warning: %s\n", (const char *)g_ptr_array_index(plan->warnings, i));
+    }
+    for (unsigned i = 0; i < plan->notes->len; i++) {
+        g_string_append_printf(text, "note: %s\n", (const char *)g_ptr_array_index(plan->notes, i));
     }
     g_string_append_printf(text, "\nMRTD  %s\n", hex);
     return g_string_free(text, FALSE);

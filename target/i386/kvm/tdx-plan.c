@@ -108,7 +108,8 @@ static unsigned host_gpaw(const TdxCapabilities *caps)
     const CpuidEntry *sizes = cpuid_table_find(caps->supported, LEAF_ADDRESS_SIZES, 0);
     const CpuidEntry *features = cpuid_table_find(caps->supported, 7, 0);
     bool la57 = features && (features->regs[CPUID_ECX] >> 16 & 1);
-    unsigned physical = sizes ? sizes->regs[CPUID_EAX] & 0xff : 0, ept = sizes ? sizes->regs[CPUID_EAX] >> 16 & 0xff : 0;
+    unsigned physical = sizes ? sizes->regs[CPUID_EAX] & 0xff : 0,
+             ept = sizes ? sizes->regs[CPUID_EAX] >> 16 & 0xff : 0;
 
     return physical == 52 && la57 && (ept == 0 || ept >= 52) ? 52 : 48;
 }
@@ -134,6 +135,32 @@ static bool plan_gpaw(TdxPlan *plan, const TdxPlanInput *in, GError **errp)
     return true;
 }
 
+/* A TD takes 0 or exactly the processor's family, model and stepping (TDX module, TDH.MNG.INIT, CPUID leaf 1). */
+static bool plan_signature(const TdxPlanInput *in, GError **errp)
+{
+    const CpuidEntry *e = in->caps ? cpuid_table_find(in->caps->supported, 1, 0) : NULL;
+    uint32_t eax = e ? e->regs[CPUID_EAX] : 0;
+    unsigned family = eax >> 8 & 0xf;
+    const struct {
+        const char *name;
+        unsigned asked, native;
+    } parts[] = {
+        { "family", in->cpu->family, family == 0xf ? family + (eax >> 20 & 0xff) : family },
+        { "model", in->cpu->model_number, (eax >> 4 & 0xf) | (family == 6 || family == 0xf ? eax >> 12 & 0xf0 : 0) },
+        { "stepping", in->cpu->stepping, eax & 0xf },
+    };
+
+    for (unsigned i = 0; e && i < G_N_ELEMENTS(parts); i++) {
+        if (parts[i].asked && parts[i].asked != parts[i].native) {
+            error_set(errp, "CPU property %s=%u is not permitted for a TD: %u is", parts[i].name, parts[i].asked,
+                      parts[i].native);
+            error_hint(errp, "A TD shows this processor's %s; leave the property out", parts[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool plan_attributes(TdxPlan *plan, const TdxPlanInput *in, GError **errp)
 {
     const TdxCapabilities *caps = in->caps;
@@ -150,9 +177,12 @@ static bool plan_attributes(TdxPlan *plan, const TdxPlanInput *in, GError **errp
     }
     uint64_t bad = plan->attributes & ~caps->supported_attrs;
     if (bad) {
-        g_autofree char *names = tdx_attributes_describe(bad), *permitted = tdx_attributes_describe(caps->supported_attrs);
-        error_set(errp, "Invalid attributes 0x%" G_GINT64_MODIFIER "x for TDX VM: %s is not supported (KVM supported: 0x%"
-                  G_GINT64_MODIFIER "x, %s)", plan->attributes, names, caps->supported_attrs, permitted);
+        g_autofree char *names = tdx_attributes_describe(bad),
+                        *permitted = tdx_attributes_describe(caps->supported_attrs);
+        error_set(errp,
+                  "Invalid attributes 0x%" G_GINT64_MODIFIER
+                  "x for TDX VM: %s is not supported (KVM supported: 0x%" G_GINT64_MODIFIER "x, %s)",
+                  plan->attributes, names, caps->supported_attrs, permitted);
         if (bad & TDX_ATTRIBUTE_PERFMON) {
             error_hint(errp, "PERFMON comes from -cpu ...,pmu=on or attributes bit 63: leave them out");
         }
@@ -175,9 +205,11 @@ TdxPlan *tdx_plan_new(const TdxPlanInput *in, GError **errp)
 
     plan->verdicts = g_array_new(FALSE, FALSE, sizeof(TdxVerdict));
     plan->warnings = g_ptr_array_new_with_free_func(free_text);
+    plan->notes = g_ptr_array_new_with_free_func(free_text);
     plan->cpu = cpu_model_copy(in->cpu);
     if (!plan_measured_ids(plan, in->guest, errp) || !plan_vcpus(plan, in, errp) || !plan_memory(plan, in, errp) ||
-        !plan_tsc(plan, in, errp) || !plan_gpaw(plan, in, errp) || !plan_attributes(plan, in, errp)) {
+        !plan_tsc(plan, in, errp) || !plan_gpaw(plan, in, errp) || !plan_signature(in, errp) ||
+        !plan_attributes(plan, in, errp)) {
         return NULL;
     }
     if (in->caps) {
@@ -196,6 +228,7 @@ void tdx_plan_free(TdxPlan *plan)
     g_clear_pointer(&plan->regions, g_ptr_array_unref);
     g_clear_pointer(&plan->verdicts, g_array_unref);
     g_clear_pointer(&plan->warnings, g_ptr_array_unref);
+    g_clear_pointer(&plan->notes, g_ptr_array_unref);
     cpuid_table_free(plan->init_cpuid);
     cpuid_table_free(plan->requested);
     tdvf_free(plan->firmware);
@@ -204,17 +237,24 @@ void tdx_plan_free(TdxPlan *plan)
     g_free(plan);
 }
 
-/* Every bit the user named and did not get, or got against their word. */
+/* Every bit the user named and did not get, or got against their word. What a model has by its name does not count. */
 static bool check_enforce(const TdxPlan *plan, GError **errp)
 {
-    if (!plan->cpu->enforce || plan->warnings->len == 0) {
-        return true;
+    bool failed = false;
+
+    for (unsigned i = 0; i < plan->verdicts->len && plan->cpu->enforce; i++) {
+        const TdxVerdict *v = &g_array_index(plan->verdicts, TdxVerdict, i);
+        if (!tdx_verdict_is_against_user(v)) {
+            continue;
+        }
+        g_autofree char *text = tdx_verdict_warning(v);
+        if (!failed) {
+            error_set(errp, "Host doesn't support requested features");
+            failed = true;
+        }
+        error_hint(errp, "%s", text);
     }
-    error_set(errp, "Host doesn't support requested features");
-    for (unsigned i = 0; i < plan->warnings->len; i++) {
-        error_hint(errp, "%s", (const char *)g_ptr_array_index(plan->warnings, i));
-    }
-    return false;
+    return !failed;
 }
 
 bool tdx_plan_settle(TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps, GError **errp)
@@ -249,8 +289,8 @@ static void fill_kvm_leaves(const TdxPlan *plan, CpuidTable *table)
 }
 
 /*
- * KVM derives the EPT level from EAX[23:16] and checks the addresses of MapGPA, shared bit included, against EAX[7:0]; a
- * difference kills the VM or makes every conversion fail (Linux, arch/x86/kvm/vmx/tdx.c).
+ * KVM derives the EPT level from EAX[23:16] and checks the addresses of MapGPA, shared bit included, against
+ * EAX[7:0]; a difference kills the VM or makes every conversion fail (Linux, arch/x86/kvm/vmx/tdx.c).
  */
 static void fill_address_sizes(const TdxPlan *plan, CpuidTable *table)
 {
@@ -269,7 +309,8 @@ CpuidTable *tdx_plan_vcpu_cpuid(const TdxPlan *plan, const CpuidTable *module, c
     uint32_t apic_id = plan->apic_ids[i];
     CpuidEntry *e = cpuid_table_ensure(table, 1, 0, 0);
 
-    e->regs[CPUID_EBX] = (e->regs[CPUID_EBX] & 0xff00) | tdx_topology_logical_ids(&plan->topology) << 16 | apic_id << 24;
+    e->regs[CPUID_EBX] =
+        (e->regs[CPUID_EBX] & 0xff00) | tdx_topology_logical_ids(&plan->topology) << 16 | apic_id << 24;
     e->regs[CPUID_ECX] |= 1u << 21 | 1u << 31; /* x2APIC, without which KVM refuses INIT_VCPU; HYPERVISOR */
     e = cpuid_table_ensure(table, 0, 0, 0);
     e->regs[CPUID_EAX] = MAX(e->regs[CPUID_EAX], 0x1f);

@@ -70,6 +70,28 @@ void tdx_td_pause(TdxTd *td)
     }
 }
 
+bool tdx_td_signal_msi(TdxTd *td, uint64_t address, uint32_t data)
+{
+    return kvm_vm_signal_msi(td->vm, address, data);
+}
+
+unsigned tdx_td_num_vcpus(const TdxTd *td)
+{
+    return td->num_vcpus;
+}
+
+int tdx_td_thread_id(const TdxTd *td, unsigned vcpu)
+{
+    return vcpu < td->num_vcpus ? kvm_vcpu_thread_id(td->vcpus[vcpu]) : 0;
+}
+
+void tdx_td_vmcall_counts(TdxTd *td, TdxVmcallCounts *counts)
+{
+    g_mutex_lock(&td->lock);
+    *counts = td->counts;
+    g_mutex_unlock(&td->lock);
+}
+
 void tdx_td_free(TdxTd *td)
 {
     if (td) {

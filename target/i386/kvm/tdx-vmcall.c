@@ -188,9 +188,35 @@ static void handle_system_event(TdxTd *td, KvmVcpu *vcpu, struct kvm_run *run)
     runstate->guest_panicked(td->ports.runstate_opaque, error.code, error.text, error.has_gpa, error.gpa);
 }
 
+static uint64_t *counter(TdxVmcallCounts *counts, struct kvm_run *run)
+{
+    switch (run->exit_reason) {
+    case KVM_EXIT_HYPERCALL:
+        return &counts->map_gpa;
+    case KVM_EXIT_SYSTEM_EVENT:
+        return &counts->report_fatal_error;
+    default:
+        break;
+    }
+    switch (kvm_run_tdx(run)->nr) {
+    case TDVMCALL_GET_TD_VM_CALL_INFO:
+        return &counts->get_info;
+    case TDVMCALL_GET_QUOTE:
+        return &counts->get_quote;
+    case TDVMCALL_SETUP_EVENT_NOTIFY_INTERRUPT:
+        return &counts->setup_event_notify;
+    default:
+        return &counts->unknown;
+    }
+}
+
 bool tdx_vmcall_exit(void *opaque, KvmVcpu *vcpu, struct kvm_run *run)
 {
     TdxTd *td = opaque;
+
+    g_mutex_lock(&td->lock);
+    ++*counter(&td->counts, run);
+    g_mutex_unlock(&td->lock);
 
     switch (run->exit_reason) {
     case KVM_EXIT_HYPERCALL:

@@ -21,6 +21,12 @@ static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid
     *page = (CpuHostPage){ m->ram + gpa, true };
 }
 
+static const uint8_t *world_peek(Cpu *cpu, uint64_t gpa)
+{
+    gpa &= ~SHARED_BIT;
+    return gpa < RAM_SIZE ? of(cpu)->ram + gpa : NULL;
+}
+
 static void world_cpuid(Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     out[0] = leaf;
@@ -94,6 +100,7 @@ static bool world_has_feature(Cpu *cpu, unsigned feature)
 
 static const CpuWorld world = {
     .map = world_map,
+    .peek = world_peek,
     .cpuid = world_cpuid,
     .rdmsr = world_rdmsr,
     .wrmsr = world_wrmsr,

@@ -277,6 +277,27 @@ static void test_legacy(void)
     g_assert_cmphex(cpu->raise_error, ==, PF_P | PF_RSVD | PF_W);
 }
 
+/* Looking without touching: pages never accessed before, no A bits, structures outside memory. */
+static void test_peek(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    static const uint64_t linear = UINT64_C(0x7000000000);
+    uint64_t gpa;
+    machine_long(m);
+    machine_set_word(m, AT_PDPT + 8 * (linear >> 30 & 0x1ff), 0x91000 | 3);
+    machine_set_word(m, 0x91000, 0x92000 | 3);
+    machine_set_word(m, 0x91008, RAM_SIZE | 3);
+    machine_set_word(m, 0x92000, AT_DATA | SHARED_BIT | 1);
+    mmu_flush_all(m->cpu);
+    g_assert_true(mmu_peek(m->cpu, linear + 5, &gpa));
+    g_assert_cmphex(gpa, ==, (AT_DATA | SHARED_BIT) + 5);
+    g_assert_cmphex(machine_word(m, 0x92000), ==, AT_DATA | SHARED_BIT | 1);
+    g_assert_cmphex(machine_word(m, 0x91000), ==, 0x92000 | 3);
+    g_assert_false(mmu_peek(m->cpu, linear + 0x1000, &gpa));
+    g_assert_false(mmu_peek(m->cpu, linear + 0x200000, &gpa));
+    g_assert_false(mmu_peek(m->cpu, linear + 0x400000, &gpa));
+}
+
 /* ---- taking translations away from a running processor ---- */
 
 static void *flusher(void *opaque)
@@ -364,6 +385,7 @@ int main(int argc, char **argv)
     g_test_add_func("/paging/kinds", test_kinds);
     g_test_add_func("/paging/system-access", test_system_access);
     g_test_add_func("/paging/legacy", test_legacy);
+    g_test_add_func("/paging/peek", test_peek);
     g_test_add_func("/paging/group-flush", test_group_flush);
     g_test_add_func("/paging/split-lock", test_split_lock);
     return g_test_run();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* KVM's part between the VMM and the TDX module of the software host, without ioctls: what it adds, strips and checks. */
+/* KVM's part between the VMM and the software host's TDX module, without ioctls: what it adds, strips and checks. */
 #include "cross-host.h"
 
 #include <assert.h>
@@ -54,7 +54,7 @@ static Profile profile_of(CrossKind kind)
 
 const char *cross_host_name(CrossKind kind)
 {
-    static const char *const names[] = { "full", "cet", "no-amx", "no-avx512", "no-avx", "small" };
+    static const char *const names[] = { "full", "cet", "no-amx", "no-avx512", "no-avx", "small", "old-kvm" };
 
     return names[kind];
 }
@@ -67,6 +67,20 @@ static void kvm_mask(uint32_t leaf, uint32_t subleaf, uint32_t mask[4])
     } else if (leaf == 7 && subleaf == 0) {
         mask[1] &= ~(1u << 4 | 1u << 11);
         mask[2] &= ~(1u << 5);
+    }
+}
+
+/* What KVM tells of leaf 7, where it is of another generation than the profile's. */
+static void kvm_generation(CrossKind kind, CrossEntry *e)
+{
+    if (e->function != 7 || e->index) {
+        return;
+    }
+    if (kind == CROSS_CET) {
+        e->regs[2] |= 1u << 7;
+        e->regs[3] |= 1u << 20;
+    } else if (kind == CROSS_OLD_KVM) {
+        e->regs[3] &= ~(1u << 14 | 1u << 16 | 1u << 23 | 1u << 25); /* SERIALIZE, TSXLDTRK, AVX512-FP16, AMX-INT8 */
     }
 }
 
@@ -94,6 +108,9 @@ void cross_host_describe(CrossKind kind, CrossHost *host)
     host->num_supported = cpuid_supported(&p, supported);
     assert(host->num_supported <= CROSS_MAX_ENTRIES);
     memcpy(host->supported, supported, host->num_supported * sizeof(*supported));
+    for (unsigned i = 0; i < host->num_supported; i++) {
+        kvm_generation(kind, &host->supported[i]);
+    }
 }
 
 static const CrossEntry *entry_of(const CrossInit *init, uint32_t leaf, uint32_t subleaf)
@@ -144,7 +161,7 @@ static bool fill_params(const Profile *p, const CrossInit *init, TdParams *param
     return used == init->num_cpuid && (init->gpaw == 48 || (init->gpaw == 52 && p->ept5));
 }
 
-/* KVM_TDX_GET_CPUID: the basic and the extended leaves up to their maxima, sub-leaves until the module has no further one. */
+/* KVM_TDX_GET_CPUID: basic and extended leaves up to their maxima, sub-leaves until the module has no further one. */
 static unsigned walk(Td *td, unsigned gpaw, CrossEntry *answer)
 {
     unsigned n = 0;

@@ -21,6 +21,7 @@ typedef enum CrossKind {
     CROSS_NO_AVX512,
     CROSS_NO_AVX,
     CROSS_SMALL,     /* a processor without BMI2, ADX, LA57, SERIALIZE */
+    CROSS_OLD_KVM,   /* a KVM that does not know some features of the processor */
     CROSS_KINDS
 } CrossKind;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A host for tests: Sapphire Rapids with TDX module 1.5.05, as KVM describes it. Made by hand from the module's tables. */
+/* A host for tests: Sapphire Rapids with TDX module 1.5.05, as KVM describes it. Made by hand from the module's
+ * tables. */
 #ifndef TEST_HOST_H
 #define TEST_HOST_H
 

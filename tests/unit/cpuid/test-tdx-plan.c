@@ -49,7 +49,8 @@ static const TdxVerdict *verdict(const TdxPlan *plan, const char *name)
 
 static void test_host_is_silent(void)
 {
-    static const char *const models[] = { "host", "max", "host,enforce", "base", "host,migratable=on,-vmx-rdseed-exit,pmu=off" };
+    static const char *const models[] = { "host", "max", "host,enforce", "base",
+                                          "host,migratable=on,-vmx-rdseed-exit,pmu=off" };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(models); i++) {
         for (unsigned cet = 0; cet < 2; cet++) {
@@ -73,11 +74,20 @@ static void test_xfam(void)
         bool cet;
         uint64_t xfam;
     } rows[] = {
-        { "host", false, 0x602e7 }, { "host", true, 0x61ae7 }, { "base", true, 0x3 }, { "host,-avx", false, 0x60203 },
-        { "host,-avx512f", false, 0x60207 }, { "host,-amx-tile", false, 0x2e7 }, { "host,-pku", false, 0x600e7 },
-        { "host,-shstk", true, 0x61ae7 }, { "host,-shstk,-ibt", true, 0x602e7 }, { "base,+avx", false, 0x7 },
+        { "host", false, 0x602e7 },
+        { "host", true, 0x61ae7 },
+        { "base", true, 0x3 },
+        { "host,-avx", false, 0x60203 },
+        { "host,-avx512f", false, 0x60207 },
+        { "host,-amx-tile", false, 0x2e7 },
+        { "host,-pku", false, 0x600e7 },
+        { "host,-shstk", true, 0x61ae7 },
+        { "host,-shstk,-ibt", true, 0x602e7 },
+        { "base,+avx", false, 0x7 },
         { "base,+avx512f", false, 0x3 }, /* AVX-512 without AVX */
-        { "base,+avx,+avx512f", false, 0xe7 }, { "host,+intel-pt", false, 0x602e7 }, { "host,+arch-lbr", true, 0x61ae7 },
+        { "base,+avx,+avx512f", false, 0xe7 },
+        { "host,+intel-pt", false, 0x602e7 },
+        { "host,+arch-lbr", true, 0x61ae7 },
         { "host,-amx-int8", false, 0x602e7 },
     };
 
@@ -117,29 +127,37 @@ static const struct {
     { "host,+vmx", "vmx", TDX_VERDICT_REFUSED, "host doesn't support requested feature: CPUID.01H:ECX.vmx [bit 5]" },
     { "host,+intel-pt", "intel-pt", TDX_VERDICT_REFUSED,
       "host doesn't support requested feature: CPUID.07H:EBX.intel-pt [bit 25]" },
-    { "host,+waitpkg", "waitpkg", TDX_VERDICT_REFUSED, "host doesn't support requested feature: CPUID.07H:ECX.waitpkg [bit 5]" },
+    { "host,+waitpkg", "waitpkg", TDX_VERDICT_REFUSED,
+      "host doesn't support requested feature: CPUID.07H:ECX.waitpkg [bit 5]" },
     { "host,+hle", "hle", TDX_VERDICT_REFUSED, "host doesn't support requested feature: CPUID.07H:EBX.hle [bit 4]" },
     { "host,+pks", "pks", TDX_VERDICT_REFUSED, "host doesn't support requested feature: CPUID.07H:ECX.pks [bit 31]" },
     { "host,+avx10", "avx10", TDX_VERDICT_REFUSED,
       "host doesn't support requested feature: CPUID.(07H,01H):EDX.avx10 [bit 19]" },
-    { "host,+lam", "lam", TDX_VERDICT_REFUSED, "host doesn't support requested feature: CPUID.(07H,01H):EAX.lam [bit 26]" },
+    { "host,+lam", "lam", TDX_VERDICT_REFUSED,
+      "host doesn't support requested feature: CPUID.(07H,01H):EAX.lam [bit 26]" },
     { "host,+tsc-adjust", "tsc-adjust", TDX_VERDICT_REFUSED,
       "host doesn't support requested feature: CPUID.07H:EBX.tsc-adjust [bit 1]" },
     { "host,+kvm-steal-time", "kvm-steal-time", TDX_VERDICT_REFUSED,
       "host doesn't support requested feature: CPUID.40000001H:EAX.kvm-steal-time [bit 5]" },
     { "host,-avx,+avx512f", "avx512f", TDX_VERDICT_REFUSED,
       "host doesn't support requested feature: CPUID.07H:EBX.avx512f [bit 16]" },
-    { "host,+vmx-ept", "vmx-ept", TDX_VERDICT_REFUSED, "host doesn't support requested feature: MSR(48BH).vmx-ept [bit 33]" },
-    { "host,-invtsc", "invtsc", TDX_VERDICT_FORCED_ON, "TDX forcibly sets the feature: CPUID.80000007H:EDX.invtsc [bit 8]" },
-    { "host,-x2apic", "x2apic", TDX_VERDICT_FORCED_ON, "TDX forcibly sets the feature: CPUID.01H:ECX.x2apic [bit 21]" },
+    { "host,+vmx-ept", "vmx-ept", TDX_VERDICT_REFUSED,
+      "host doesn't support requested feature: MSR(48BH).vmx-ept [bit 33]" },
+    { "host,-invtsc", "invtsc", TDX_VERDICT_FORCED_ON,
+      "TDX forcibly sets the feature: CPUID.80000007H:EDX.invtsc [bit 8]" },
+    { "host,-x2apic", "x2apic", TDX_VERDICT_FORCED_ON,
+      "TDX forcibly sets the feature: CPUID.01H:ECX.x2apic [bit 21]" },
     { "host,-avx2", "avx2", TDX_VERDICT_FORCED_ON, "TDX forcibly sets the feature: CPUID.07H:EBX.avx2 [bit 5]" },
-    { "host,-xsaves", "xsaves", TDX_VERDICT_FORCED_ON, "TDX forcibly sets the feature: CPUID.(0DH,01H):EAX.xsaves [bit 3]" },
+    { "host,-xsaves", "xsaves", TDX_VERDICT_FORCED_ON,
+      "TDX forcibly sets the feature: CPUID.(0DH,01H):EAX.xsaves [bit 3]" },
     { "host,-syscall", "syscall", TDX_VERDICT_FORCED_ON,
       "TDX forcibly sets the feature: CPUID.80000001H:EDX.syscall [bit 11]" },
     { "host,+kvm-hint-dedicated", "kvm-hint-dedicated", TDX_VERDICT_GRANTED, NULL },
     { "host", "kvm-hint-dedicated", -1, NULL },
-    { "host,+arat", "arat", TDX_VERDICT_REFUSED, "host doesn't support requested feature: CPUID.06H:EAX.arat [bit 2]" },
-    { "host,+shstk", "cet-ss", TDX_VERDICT_REFUSED, "host doesn't support requested feature: CPUID.07H:ECX.cet-ss [bit 7]" },
+    { "host,+arat", "arat", TDX_VERDICT_REFUSED,
+      "host doesn't support requested feature: CPUID.06H:EAX.arat [bit 2]" },
+    { "host,+shstk", "cet-ss", TDX_VERDICT_REFUSED,
+      "host doesn't support requested feature: CPUID.07H:ECX.cet-ss [bit 7]" },
     { "host,+vmx,-vmx", "vmx", -1, NULL },
     { "host,+vmx,check=off", "vmx", TDX_VERDICT_REFUSED, NULL },
     { "host,-invtsc,check=off", "invtsc", TDX_VERDICT_FORCED_ON, NULL },
@@ -277,10 +295,16 @@ static void test_gpaw(void)
         bool la57;
         unsigned gpaw; /* 0: refused */
     } rows[] = {
-        { "host", 0x00343934, true, 52 }, { "host", 0x00003934, true, 52 }, { "host", 0x00303934, true, 48 },
-        { "host", 0x00003034, false, 48 }, { "host", 0x0000392e, true, 48 }, { "host,phys-bits=48", 0x00343934, true, 48 },
-        { "host,phys-bits=52", 0x00343934, true, 52 }, { "host,phys-bits=52", 0x00003034, false, 48 },
-        { "host,phys-bits=46", 0x0000302e, false, 48 }, { "host,phys-bits=46", 0x00343934, true, 0 },
+        { "host", 0x00343934, true, 52 },
+        { "host", 0x00003934, true, 52 },
+        { "host", 0x00303934, true, 48 },
+        { "host", 0x00003034, false, 48 },
+        { "host", 0x0000392e, true, 48 },
+        { "host,phys-bits=48", 0x00343934, true, 48 },
+        { "host,phys-bits=52", 0x00343934, true, 52 },
+        { "host,phys-bits=52", 0x00003034, false, 48 },
+        { "host,phys-bits=46", 0x0000302e, false, 48 },
+        { "host,phys-bits=46", 0x00343934, true, 0 },
         { "host,phys-bits=52", 0x00003030, false, 0 },
     };
 

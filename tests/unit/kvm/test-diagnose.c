@@ -16,7 +16,7 @@ static const struct {
     const char *label;
     TdxHostFacts facts;
     TdxHostCause cause;
-    const char *message[3];
+    const char *message[5];
 } rows[] = {
     { "no device", { .kvm_error = ENOENT, .cpu_vendor = INTEL, .kernel = "6.17.0" }, TDX_HOST_NO_KVM,
       { "there is no /dev/kvm", "No such file or directory", "modprobe" } },
@@ -41,18 +41,22 @@ static const struct {
     { "firmware, hibernation off", { .has_vm_types = true, .vm_types = 1, .cpu_vendor = INTEL, .kernel = "7.1.2", .tdx = 'N',
       .can_hibernate = true, .cmdline = "ro nohibernate" }, TDX_HOST_FIRMWARE, { "firmware" } },
     { "built without", { READY, KERNEL, ASKED }, TDX_HOST_KERNEL_CONFIG, { "built without TDX", "no parameter kvm_intel.tdx" } },
-    { "requested in vain", { READY, KERNEL, ASKED, .tdx = 'N' }, TDX_HOST_MODULE, { "TDX module is not usable", "kvm_intel.tdx=N", "dmesg" } },
+    { "requested in vain", { READY, KERNEL, ASKED, .tdx = 'N' }, TDX_HOST_MODULE, { "loaded no TDX module", "too old", "initialization failed", "kvm_intel.tdx=N", "dmesg" } },
     { "no EPT", { READY, KERNEL, ASKED, .tdx = 'N', .ept = 'N' }, TDX_HOST_KVM_PARAMETER, { "(kvm_intel.ept=N)" } },
     { "no TDP MMU", { READY, KERNEL, ASKED, .tdx = 'N', .tdp_mmu = 'N' }, TDX_HOST_KVM_PARAMETER, { "(kvm.tdp_mmu=N)" } },
     { "no APICv", { READY, KERNEL, ASKED, .tdx = 'N', .apicv = 'N' }, TDX_HOST_KVM_PARAMETER, { "(kvm_intel.enable_apicv=N)" } },
     { "no virtualization at load", { READY, KERNEL, ASKED, .tdx = 'N', .virt_at_load = 'N' }, TDX_HOST_KVM_PARAMETER,
       { "(kvm.enable_virt_at_load=N)" } },
+    { "no virtualization at load, Linux 7.1", { READY, ASKED, .kernel = "7.1.0", .tdx = 'N', .virt_at_load = 'N' }, TDX_HOST_MODULE,
+      { "initialization failed" } },
+    { "neither flag nor parameter", { .has_vm_types = true, .vm_types = 1, .cpu_vendor = INTEL, .kernel = "6.17.0" },
+      TDX_HOST_PLATFORM, { "CONFIG_INTEL_TDX_HOST", "firmware" } },
     { "not requested", { READY, KERNEL, .tdx = 'N', .cmdline = "ro" }, TDX_HOST_NOT_REQUESTED, { "without tdx=1", "kvm_intel.tdx=1" } },
     { "no command line", { READY, KERNEL, .tdx = 'N', .cmdline = NULL }, TDX_HOST_NOT_REQUESTED, { "without tdx=1" } },
     { "another /dev/kvm", { READY, KERNEL, ASKED, .tdx = 'Y', .module_version = "1.5.06" }, TDX_HOST_OTHER_KVM,
       { "this /dev/kvm does not offer", "TDX module 1.5.06" } },
     { "odd release", { READY, ASKED, .tdx = 'Y', .kernel = "mainline" }, TDX_HOST_OTHER_KVM, { "kernel mainline" } },
-    { "nothing known", { 0 }, TDX_HOST_FIRMWARE, { "vm-type TDX not supported by KVM", "VM types not asked for" } },
+    { "nothing known", { 0 }, TDX_HOST_PLATFORM, { "vm-type TDX not supported by KVM", "VM types not asked for" } },
 };
 
 static void test_causes(void)

@@ -198,11 +198,13 @@ static const FailureRow failure_rows[] = {
     { "cloexec", 2, EBADF, 0, "pc.ram.high" },
     { "SET_USER_MEMORY_REGION2", 1, EINVAL, 0, "memory 'pc.ram.low' at 0x0, size 0x80000000, slot 0 failed" },
     { "SET_USER_MEMORY_REGION2", 3, EEXIST, 0, "firmware" },
-    { "SET_MEMORY_ATTRIBUTES", 1, ENOMEM, 0, "private for pc.ram.low at 0x0, size 0x80000000 failed: Cannot allocate memory" },
+    { "SET_MEMORY_ATTRIBUTES", 1, ENOMEM, 0,
+      "private for pc.ram.low at 0x0, size 0x80000000 failed: Cannot allocate memory" },
     { "SET_MEMORY_ATTRIBUTES", 2, EINVAL, 0, "step: set private attributes" },
     { "SET_MEMORY_ATTRIBUTES", 3, EIO, 0, "private for TempMem" },
     { "INIT_MEM_REGION", 1, EINVAL, 0, "have its private attribute set" },
-    { "INIT_MEM_REGION", 2, EEXIST, 0, "Firmware section 1 (TD_HOB, 0x809000, size 0x2000) stopped at page 0x809000, with 2 pages" },
+    { "INIT_MEM_REGION", 2, EEXIST, 0,
+      "Firmware section 1 (TD_HOB, 0x809000, size 0x2000) stopped at page 0x809000, with 2 pages" },
     { "INIT_MEM_REGION", 3, EIO, 0, "KVM_TDX_INIT_MEM_REGION failed, hw_errors: 0x0: Input/output error" },
     { "INIT_MEM_REGION", 1, EFAULT, 0, "step: add measured and initial memory" },
     { "INIT_MEM_REGION", 1, ENOMEM, 0, "not enough free memory" },
@@ -269,7 +271,8 @@ static void test_other_failures(void)
     expect_failure("at least one vCPU");
     setup();
     settle_fails = true;
-    expect_failure("TDX doesn't support requested feature: CPUID.07H:EDX.x [bit 1]\nThe launch of the TD stopped at the step: settle");
+    expect_failure("TDX doesn't support requested feature: CPUID.07H:EDX.x [bit 1]\nThe launch of the TD stopped at "
+                   "the step: settle");
     setup();
     m.plan.attributes = 1;
     fake_fail("INIT_VM", 1, 1, EINVAL, 0);
@@ -411,6 +414,51 @@ static void test_capabilities(void)
     teardown();
 }
 
+/* The plan settled by a TD with one vCPU, whatever the plan's number; nothing is measured, nothing left open. */
+static void test_settle(void)
+{
+    static const struct {
+        const char *op;
+        int error;
+        bool settle_fails;
+        const char *message;
+    } rows[] = {
+        { NULL, 0, false, NULL },
+        { NULL, 0, true, "TDX doesn't support requested feature: CPUID.07H:EDX.x [bit 1]" },
+        { "CREATE_VM", EMFILE, false, "KVM_CREATE_VM" },
+        { "ENABLE_CAP", EINVAL, false, "KVM_CAP_SPLIT_IRQCHIP" },
+        { "SET_TSC_KHZ", EINVAL, false, "TSC" },
+        { "INIT_VM", EINVAL, false, "KVM_TDX_INIT_VM failed" },
+        { "INIT_VM", ENOSPC, false, "KVM_TDX_INIT_VM failed" },
+        { "CREATE_VCPU", EINVAL, false, "KVM_CREATE_VCPU" },
+        { "GET_CPUID", EIO, false, "KVM_TDX_GET_CPUID failed" },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) err = NULL;
+
+        setup();
+        Kvm *kvm = kvm_open(NULL);
+        g_autoptr(TdxCapabilities) caps = tdx_host_capabilities(kvm, NULL);
+        if (rows[i].op) {
+            fake_fail(rows[i].op, fake_count(rows[i].op) + 1, ALL, rows[i].error, 0);
+        }
+        fake_forget_calls();
+        settle_fails = rows[i].settle_fails;
+        g_assert_cmpint(tdx_settle_on_host(kvm, &m.plan, caps, &err), ==, !rows[i].message);
+        g_assert_cmpuint(fake_open_fds(), ==, 1);
+        if (rows[i].message) {
+            g_assert_nonnull(strstr(err->message, rows[i].message));
+        } else {
+            g_autofree char *calls = fake_calls();
+            g_assert_cmpstr(calls, ==, "CREATE_VM(5) ENABLE_CAP(121,0x18) ENABLE_CAP(237,0x28) ENABLE_CAP(129,0x3) "
+                            "ENABLE_CAP(201,0x1000) SET_TSC_KHZ(2000000) INIT_VM CREATE_VCPU(0) mmap GET_CPUID ");
+        }
+        kvm_close(kvm);
+        teardown();
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -421,5 +469,6 @@ int main(int argc, char **argv)
     g_test_add_func("/tdx/launch/retries", test_retries);
     g_test_add_func("/tdx/launch/progress", test_progress);
     g_test_add_func("/tdx/launch/end", test_end);
+    g_test_add_func("/tdx/settle", test_settle);
     return g_test_run();
 }

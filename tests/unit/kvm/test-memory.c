@@ -26,8 +26,8 @@ static void test_open_errors(void)
         { "absent", "open", "Could not access KVM kernel module: No such file or directory\nThere is no KVM here", ENOENT },
         { "no module", "open", "modprobe kvm_intel", ENODEV },
         { "denied", "open", "Permission denied\nGive this user access", EACCES },
-        { "version", "GET_API_VERSION", "kvm version not supported", EINVAL },
-        { "run size", "GET_VCPU_MMAP_SIZE", "KVM_GET_VCPU_MMAP_SIZE answers", EINVAL },
+        { "version", "GET_API_VERSION", "KVM_GET_API_VERSION failed: Invalid argument", EINVAL },
+        { "run size", "GET_VCPU_MMAP_SIZE", "KVM_GET_VCPU_MMAP_SIZE failed: Invalid argument", EINVAL },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {

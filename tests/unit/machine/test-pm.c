@@ -86,6 +86,22 @@ static void test_carry(Fixture *f, gconstpointer data)
     g_assert_cmphex(in(f->ports, BASE, 4), ==, 0);
 }
 
+static void test_power_button(Fixture *f, gconstpointer data)
+{
+    pm_power_button(f->pm);
+    g_assert_cmphex(in(f->ports, BASE, 2), ==, 0x100);
+    g_assert_false(f->sci.level);
+    out(f->ports, BASE + 4, 1, 2);
+    out(f->ports, BASE + 2, 0x100, 2);
+    g_assert_true(f->sci.level);
+    out(f->ports, BASE, 0x100, 2);
+    g_assert_false(f->sci.level);
+    pm_power_button(f->pm);
+    g_assert_true(f->sci.level);
+    pm_reset(f->pm);
+    g_assert_false(f->sci.level);
+}
+
 static void test_sleep(Fixture *f, gconstpointer data)
 {
     static const struct {
@@ -199,6 +215,7 @@ int main(int argc, char **argv)
     ADD("carry", test_carry);
     ADD("sleep", test_sleep);
     ADD("gpe", test_gpe);
+    ADD("power-button", test_power_button);
     g_test_add_func("/pm/reset-ports", test_reset);
     g_test_add_func("/pm/cost", test_cost);
     return g_test_run();

@@ -94,7 +94,7 @@ static void test_unclaimed(void)
     } rows[] = {
         { "PIC", false, 0x20 }, { "POST code", false, 0x80 }, { "CPU hotplug", false, 0xcd8 },
         { "no debug console", false, 0x402 }, { "no serial port", false, 0x3f8 }, { "last port", false, 0xffff },
-        { "above RAM", true, 0x90000000 }, { "IOAPIC", true, 0xfec00000 }, { "HPET", true, 0xfed00000 },
+        { "above RAM", true, 0x90000000 }, { "after the IOAPIC", true, 0xfec01000 }, { "HPET", true, 0xfed00000 },
         { "local APIC", true, 0xfee00000 }, { "64-bit window", true, UINT64_C(0x380000000000) },
         { "shared bit", true, UINT64_C(1) << 47 }, { "end", true, UINT64_MAX - 7 },
     };

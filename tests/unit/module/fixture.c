@@ -167,6 +167,7 @@ void fixture_prepare(Fixture *f)
     memset(f, 0, sizeof(*f));
     f->profile = *profile_builtin();
     f->profile.vmcall_rbp_refused = 1; /* as real modules */
+    f->profile.max_vcpus_told = 1;
     fixture_params(&f->profile, &f->params);
     f->now_ns = 1000000;
     f->shared_writable = true;

@@ -57,6 +57,7 @@ static void test_fields(void)
     CHECK_NUMBER(module_update);
     CHECK_NUMBER(max_vcpus_per_td);
     CHECK_NUMBER(vmcall_rbp_refused);
+    CHECK_NUMBER(max_vcpus_told);
     CHECK_NUMBER(kernel_major);
     CHECK_NUMBER(kernel_minor);
     CHECK_NUMBER(tdx_enabled);

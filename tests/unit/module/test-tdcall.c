@@ -161,6 +161,9 @@ static void test_info(void)
     g_assert_cmphex(f.cpu->regs[REG_R8], ==, UINT64_C(0x400000001));
     g_assert_cmphex(f.cpu->regs[REG_R9], ==, 0);
     g_assert_cmphex(f.cpu->regs[REG_R10], ==, 1);
+    f.profile.max_vcpus_told = 0;
+    g_assert_cmpint(fixture_tdcall(&f, 1), ==, RETURNED);
+    g_assert_cmphex(f.cpu->regs[REG_R8], ==, UINT64_C(0x100000001));
     fixture_close(&f);
 }
 

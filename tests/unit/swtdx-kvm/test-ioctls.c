@@ -119,6 +119,28 @@ static void test_slots(void)
     }
 }
 
+/* Answers that changed between kernels, apart from capabilities. */
+static void test_ages(void)
+{
+    static const struct { uint32_t major, minor; int exits, init_received, source_0, bound_twice; } ages[] = {
+        { 6, 16, 0xf, -EINVAL, -EFAULT, -EINVAL }, { 6, 17, 0x1f, 0, -EFAULT, -EINVAL }, { 6, 19, 0x1f, 0, -EFAULT, -EINVAL },
+        { 7, 0, 0x1f, 0, -EOPNOTSUPP, -EINVAL }, { 7, 2, 0x1f, 0, -EOPNOTSUPP, -EINVAL }, { 7, 3, 0x1f, 0, -EINVAL, -EEXIST },
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(ages); i++) {
+        g_test_message("Linux %u.%u", ages[i].major, ages[i].minor);
+        Fixture *f = fixture_new_kernel(ages[i].major, ages[i].minor, AT_MEMORY, NULL);
+        struct kvm_mp_state mp = { KVM_MP_STATE_INIT_RECEIVED };
+        AbiTdxInitMemRegion r = { 0, 0, 1 };
+        AbiMemoryRegion2 region = { .slot = 9, .flags = ABI_MEM_GUEST_MEMFD, .guest_phys_addr = 0x1000000, .memory_size = 0x1000,
+                                    .userspace_addr = (uintptr_t)f->ram, .guest_memfd = (uint32_t)f->gmem };
+        g_assert_cmpint(vm(f, KVM_CHECK_EXTENSION, KVM_CAP_X86_DISABLE_EXITS), ==, ages[i].exits);
+        g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_MEM_REGION, 0, (uintptr_t)&r), ==, ages[i].source_0);
+        g_assert_cmpint(vm(f, ABI_SET_USER_MEMORY_REGION2, (uintptr_t)&region), ==, ages[i].bound_twice);
+        g_assert_cmpint(vcpu(f, KVM_SET_MP_STATE, (uintptr_t)&mp), ==, ages[i].init_received);
+        fixture_free(f);
+    }
+}
+
 static void test_attributes(void)
 {
     static const struct { const char *label; AbiMemoryAttributes attr; int result; } rows[] = {
@@ -298,6 +320,7 @@ int main(int argc, char **argv)
     g_test_add_func("/swtdx-kvm/extensions", test_extensions);
     g_test_add_func("/swtdx-kvm/enable-cap", test_enable_cap);
     g_test_add_func("/swtdx-kvm/slots", test_slots);
+    g_test_add_func("/swtdx-kvm/ages", test_ages);
     g_test_add_func("/swtdx-kvm/attributes", test_attributes);
     g_test_add_func("/swtdx-kvm/attribute-ranges", test_attribute_ranges);
     g_test_add_func("/swtdx-kvm/guest-memfd", test_guest_memfd);

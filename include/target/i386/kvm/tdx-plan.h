@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Everything about a TD's launch, decided before anything is launched: the same value is printed, predicted and executed.
- * Pure: no ioctl, no file, no global. tdx-launch.c carries a plan out; tdx-plan-print.c shows it.
+ * Everything about a TD's launch, decided before anything is launched: the same value is printed, predicted and
+ * executed. Pure: no ioctl, no file, no global. tdx-launch.c carries a plan out; tdx-plan-print.c shows it.
  */
 #ifndef TDX_PLAN_H
 #define TDX_PLAN_H
@@ -44,7 +44,7 @@ typedef struct TdxPlanInput {
 /* One CPUID bit and what becomes of it. */
 typedef enum TdxVerdictKind {
     TDX_VERDICT_GRANTED,    /* asked for, and the TD has it */
-    TDX_VERDICT_REFUSED,    /* asked for, and the TD does not have it: `reason` */
+    TDX_VERDICT_REFUSED,    /* asked for, by the user or a named model, and the TD does not have it: `reason` */
     TDX_VERDICT_FORCED_ON,  /* not asked for, and the TD has it all the same */
     TDX_VERDICT_FORCED_OFF, /* TDX fixes it to 0; not asked for explicitly */
     TDX_VERDICT_NATIVE,     /* follows the processor */
@@ -62,6 +62,11 @@ typedef struct TdxVerdict {
     const char *reason;     /* static text, or NULL */
 } TdxVerdict;
 
+/* A bit that the user named is not as they said: what warnings and `enforce` are about. */
+bool tdx_verdict_is_against_user(const TdxVerdict *verdict);
+/* The warning about such a bit. Caller frees. */
+char *tdx_verdict_warning(const TdxVerdict *verdict);
+
 typedef struct TdxPlan {
     /* Configuration */
     uint64_t attributes, xfam;
@@ -74,6 +79,7 @@ typedef struct TdxPlan {
     CpuidTable *requested;     /* what the CPU model and the user ask for; NULL without caps */
     GArray *verdicts;          /* of TdxVerdict; expected before settle, final after */
     GPtrArray *warnings;       /* of char*: for stderr, in order, each once per TD */
+    GPtrArray *notes;          /* of char*: worth knowing, wrong in nothing; shown with the plan */
     bool settled;
     /* Memory */
     E820Layout ram;
@@ -89,14 +95,17 @@ void tdx_plan_free(TdxPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TdxPlan, tdx_plan_free)
 
 /*
- * Before settle, plan->warnings holds what is to be expected; settle replaces the list, so whoever launches prints it once,
- * after settle.
+ * Before settle, plan->warnings holds what is to be expected; settle replaces the list, so whoever launches prints it
+ * once, after settle.
  *
- * The module's answer (KVM_TDX_GET_CPUID) makes the verdicts final. False: `enforce` and a refused or forced bit, or a
- * contradiction that no launch survives. Idempotent for the same answer.
+ * The module's answer (KVM_TDX_GET_CPUID) makes the verdicts final. False: `enforce` and a refused or forced bit, or
+ * a contradiction that no launch survives. Idempotent for the same answer.
  */
 bool tdx_plan_settle(TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps, GError **errp);
-/* CPUID for KVM_SET_CPUID2 of vCPU i, after settle: the module's values plus what KVM serves (leaves 1, 0xB, 0x1F ids, 0x40000000 range, 0x80000008). Caller frees. */
+/*
+ * CPUID for KVM_SET_CPUID2 of vCPU i, after settle: the module's values plus what KVM serves (leaves 1, 0xB, 0x1F ids,
+ * 0x40000000 range, 0x80000008). Caller frees.
+ */
 CpuidTable *tdx_plan_vcpu_cpuid(const TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps, unsigned i);
 
 /* MRTD of the regions: computed when asked (milliseconds for each MiB measured). */
@@ -107,5 +116,7 @@ char *tdx_plan_format_sections(const TdxPlan *plan);
 char *tdx_plan_format_memory(const TdxPlan *plan);
 char *tdx_plan_format_cpuid(const TdxPlan *plan, bool all);
 char *tdx_plan_format(const TdxPlan *plan); /* all of it, with MRTD */
+/* The same as one line of JSON (tdx-plan-json.c). Without a TDX host it has no members xfam and cpuid. Caller frees. */
+char *tdx_plan_format_json(const TdxPlan *plan);
 
 #endif

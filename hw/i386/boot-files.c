@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A Linux kernel in fw_cfg. The header's fields: Linux Documentation/arch/x86/boot.rst. */
+#include "hw/i386/boot-files.h"
+
+#include <string.h>
+
+#include "util/bytes.h"
+#include "util/error.h"
+
+enum { SETUP_SECTS = 0x1f1, BOOT_FLAG = 0x1fe, HEADER_MAGIC = 0x202, PROTOCOL = 0x206, LOADFLAGS = 0x211, CMDLINE_SIZE = 0x238 };
+#define BOOT_FLAG_VALUE 0xaa55
+#define LOADED_HIGH 0x01
+#define SECTOR 512
+#define DEFAULT_SETUP_SECTS 4
+#define MIN_PROTOCOL 0x0206 /* the first that says how long its command line may be; EFI stubs came later */
+#define MIN_SIZE 0x23c
+
+/* Firmware starts the kernel as an EFI application: a PE image that begins with a DOS header. */
+static bool has_efi_stub(const uint8_t *data, size_t size)
+{
+    uint32_t pe;
+
+    return data[0] == 'M' && data[1] == 'Z' && bytes_u32((Bytes) { data, size }, 0x3c, &pe) &&
+           range_inside(pe, 4, size) && !memcmp(data + pe, "PE\0", 4);
+}
+
+bool linux_image_parse(const uint8_t *data, size_t size, LinuxImage *image, GError **errp)
+{
+    if (size < MIN_SIZE || load_le16(data + BOOT_FLAG) != BOOT_FLAG_VALUE || memcmp(data + HEADER_MAGIC, "HdrS", 4)) {
+        return error_set(errp, "invalid kernel header: not a bzImage");
+    }
+    image->protocol = load_le16(data + PROTOCOL);
+    if (image->protocol < MIN_PROTOCOL || !(data[LOADFLAGS] & LOADED_HIGH)) {
+        return error_set(errp, "invalid kernel header: boot protocol 0x%04x, at least 0x%04x and a bzImage are needed",
+                         image->protocol, MIN_PROTOCOL);
+    }
+    unsigned sectors = data[SETUP_SECTS] ? data[SETUP_SECTS] : DEFAULT_SETUP_SECTS;
+    image->setup_size = (sectors + 1) * SECTOR;
+    if (image->setup_size >= size) {
+        return error_set(errp, "invalid kernel header: %zu bytes of set-up code in a file of %zu bytes",
+                         image->setup_size, size);
+    }
+    image->cmdline_max = load_le32(data + CMDLINE_SIZE);
+    if (!has_efi_stub(data, size)) {
+        error_set(errp, "invalid kernel header: no EFI stub");
+        error_hint(errp, "In a TD, firmware starts the kernel: it must be built with CONFIG_EFI_STUB");
+        return false;
+    }
+    return true;
+}
+
+/* "too large" is what the 32-bit sizes of the numbered items allow. */
+static bool check_size(const char *what, GBytes *bytes, GError **errp)
+{
+    if (bytes && g_bytes_get_size(bytes) > UINT32_MAX) {
+        return error_set(errp, "%s is too large: %zu bytes, at most 4 GiB - 1 can be passed", what,
+                         g_bytes_get_size(bytes));
+    }
+    return true;
+}
+
+static void add_numbered(FwCfg *fw_cfg, uint16_t size_key, uint16_t data_key, GBytes *bytes)
+{
+    fw_cfg_add_u32(fw_cfg, size_key, g_bytes_get_size(bytes));
+    fw_cfg_add_part(fw_cfg, data_key, bytes);
+}
+
+static bool add_kernel(FwCfg *fw_cfg, GBytes *kernel, const LinuxImage *image, GError **errp)
+{
+    size_t size = g_bytes_get_size(kernel);
+    g_autoptr(GBytes) setup = g_bytes_new_from_bytes(kernel, 0, image->setup_size);
+    g_autoptr(GBytes) rest = g_bytes_new_from_bytes(kernel, image->setup_size, size - image->setup_size);
+
+    add_numbered(fw_cfg, FW_CFG_SETUP_SIZE, FW_CFG_SETUP_DATA, setup);
+    add_numbered(fw_cfg, FW_CFG_KERNEL_SIZE, FW_CFG_KERNEL_DATA, rest);
+    return fw_cfg_add_file_bytes(fw_cfg, "etc/boot/kernel", kernel, errp);
+}
+
+static bool add_cmdline(FwCfg *fw_cfg, const char *cmdline, GError **errp)
+{
+    size_t size = strlen(cmdline) + 1;
+
+    fw_cfg_add_u32(fw_cfg, FW_CFG_CMDLINE_SIZE, size);
+    fw_cfg_add_string(fw_cfg, FW_CFG_CMDLINE_DATA, cmdline);
+    return fw_cfg_add_file(fw_cfg, "etc/boot/cmdline", cmdline, size, errp);
+}
+
+bool boot_files_add_kernel(FwCfg *fw_cfg, const char *name, GBytes *kernel, GBytes *initrd, GBytes *shim,
+                           const char *cmdline, GError **errp)
+{
+    LinuxImage image;
+    g_autoptr(GError) err = NULL;
+    gsize size;
+    const uint8_t *data = g_bytes_get_data(kernel, &size);
+
+    if (!linux_image_parse(data, size, &image, &err)) {
+        return error_set(errp, "could not load kernel '%s': %s", name, err->message);
+    }
+    cmdline = cmdline ? cmdline : "";
+    if (strlen(cmdline) > image.cmdline_max) {
+        return error_set(errp, "-append has %zu characters, and kernel '%s' takes at most %u", strlen(cmdline), name,
+                         image.cmdline_max);
+    }
+    if (!check_size("kernel", kernel, errp) || !check_size("initrd", initrd, errp) || !check_size("shim", shim, errp)) {
+        return false;
+    }
+    if (!add_kernel(fw_cfg, kernel, &image, errp) || !add_cmdline(fw_cfg, cmdline, errp)) {
+        return false;
+    }
+    if (initrd) {
+        add_numbered(fw_cfg, FW_CFG_INITRD_SIZE, FW_CFG_INITRD_DATA, initrd);
+        if (!fw_cfg_add_file_bytes(fw_cfg, "etc/boot/initrd", initrd, errp)) {
+            return false;
+        }
+    }
+    return !shim || fw_cfg_add_file_bytes(fw_cfg, "etc/boot/shim", shim, errp);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Monitors: where clients of QMP come from, what they may see of the machine, and what they are told. Main loop thread only. */
+#ifndef MONITOR_MONITOR_H
+#define MONITOR_MONITOR_H
+
+#include "qapi/qapi.h"
+#include "system/runstate.h"
+#include "target/i386/kvm/tdx.h"
+
+/* What commands act on. The program fills it once the machine is made; a pointer to a const object is borrowed. */
+struct QapiContext {
+    const char *name, *uuid;             /* -name and -uuid; NULL = not given */
+    const char *machine;                 /* "pc-q35-11.1" */
+    unsigned max_cpus;                   /* of any machine of this type */
+    const TdxGuestConfig *guest;
+    const char *const *options;          /* names of all options, NULL terminated */
+    RunState *runstate;
+    const TdxPlan *plan;
+    const TdxCapabilities *caps;
+    TdxTd *const *td;                    /* where the TD of the moment is; it may be NULL during a reset */
+    uint8_t mrtd[TDX_MEASUREMENT_SIZE];  /* computed when first asked for */
+    bool has_mrtd;
+};
+
+/* Errors with a class of their own; those of other domains are GenericError. */
+#define QMP_ERROR (qmp_error_quark())
+GQuark qmp_error_quark(void);
+typedef enum QmpErrorClass { QMP_COMMAND_NOT_FOUND, QMP_DEVICE_NOT_FOUND } QmpErrorClass;
+bool qmp_error_set(GError **errp, QmpErrorClass error_class, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+/* One client's conversation, apart from how the bytes travel. */
+typedef struct QmpSession QmpSession;
+typedef void QmpOutputFn(void *opaque, const char *line, bool is_event);
+/* commands: ends with name NULL. The context must outlive the session. */
+QmpSession *qmp_session_new(const QapiCommand *commands, QapiContext *context, QmpOutputFn *output, void *opaque);
+void qmp_session_free(QmpSession *session);
+/* A client has come: everything of the one before is forgotten, and the greeting goes out. */
+void qmp_session_start(QmpSession *session);
+void qmp_session_feed(QmpSession *session, const uint8_t *data, size_t size);
+void qmp_session_end_of_input(QmpSession *session);
+/* Nothing is sent before the client has ended the negotiation. */
+void qmp_session_event(QmpSession *session, const char *line);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(QmpSession, qmp_session_free)
+
+/* Where clients come from, as options give it. */
+typedef struct MonitorConfig {
+    char *label;   /* the chardev's id, or "compat_monitorN" */
+    bool stdio;    /* standard input and output; else a listening unix socket: */
+    char *path;    /* NULL: fd */
+    int fd;        /* listening; taken over when opened */
+    bool wait;     /* the program starts when the first client is there */
+} MonitorConfig;
+void monitor_config_free(MonitorConfig *config);
+
+/* All monitors of a machine. */
+typedef struct Monitors Monitors;
+Monitors *monitors_new(QapiContext *context);
+void monitors_free(Monitors *monitors); /* tries to send what is queued, but waits for no client longer than a moment */
+bool monitors_add(Monitors *monitors, const MonitorConfig *config, GError **errp);
+/* To all clients, with the time. data: taken; NULL = none. */
+void monitors_event(Monitors *monitors, const QapiEvent *event, JsonValue *data);
+
+/* A command for people (human-monitor-command): its text, errors included. Caller frees. */
+char *hmp_command(QapiContext *context, const char *line);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* QMP commands about the TD and the host's TDX. */
+#include "monitor-internal.h"
+#include "util/error.h"
+
+char *context_mrtd(QapiContext *context)
+{
+    if (!context->has_mrtd) {
+        tdx_plan_mrtd(context->plan, context->mrtd);
+        context->has_mrtd = true;
+    }
+    return tdx_measurement_hex(context->mrtd);
+}
+
+const char *context_tdx_state(const QapiContext *context)
+{
+    switch (runstate_get(context->runstate)) {
+    case QAPI_RUN_STATE_PRELAUNCH:
+        return "finalized";
+    case QAPI_RUN_STATE_GUEST_PANICKED:
+    case QAPI_RUN_STATE_INTERNAL_ERROR:
+        return "dead";
+    default:
+        return "runnable";
+    }
+}
+
+static void add_u64(JsonValue *object, const char *name, uint64_t value)
+{
+    json_object_object_add(object, name, json_object_new_uint64(value));
+}
+
+static void add_digest(JsonValue *object, const char *name, const uint8_t digest[TDX_MEASUREMENT_SIZE])
+{
+    g_autofree char *hex = tdx_measurement_hex(digest);
+
+    json_object_object_add(object, name, json_object_new_string(hex));
+}
+
+static JsonValue *vmcall_counts(const QapiContext *context)
+{
+    JsonValue *counts = json_object_new_object();
+    TdxVmcallCounts c = { 0 };
+
+    if (*context->td) {
+        tdx_td_vmcall_counts(*context->td, &c);
+    }
+    add_u64(counts, "map-gpa", c.map_gpa);
+    add_u64(counts, "get-quote", c.get_quote);
+    add_u64(counts, "get-td-vm-call-info", c.get_info);
+    add_u64(counts, "setup-event-notify-interrupt", c.setup_event_notify);
+    add_u64(counts, "report-fatal-error", c.report_fatal_error);
+    add_u64(counts, "unknown", c.unknown);
+    return counts;
+}
+
+bool qmp_query_tdx(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    const TdxPlan *plan = context->plan;
+    g_autofree char *mrtd = context_mrtd(context);
+    JsonValue *info = json_object_new_object();
+
+    json_object_object_add(info, "state", json_object_new_string(context_tdx_state(context)));
+    add_u64(info, "attributes", plan->attributes);
+    add_u64(info, "xfam", plan->xfam);
+    json_object_object_add(info, "gpaw", json_object_new_int64(plan->gpaw));
+    add_u64(info, "tsc-khz", plan->tsc_khz);
+    json_object_object_add(info, "mrtd", json_object_new_string(mrtd));
+    add_digest(info, "mrconfigid", plan->mrconfigid);
+    add_digest(info, "mrowner", plan->mrowner);
+    add_digest(info, "mrownerconfig", plan->mrownerconfig);
+    json_object_object_add(info, "vmcalls", vmcall_counts(context));
+    *result = info;
+    return true;
+}
+
+bool qmp_query_tdx_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    const TdxCapabilities *caps = context->caps;
+    JsonValue *info = json_object_new_object();
+
+    add_u64(info, "attributes", caps->supported_attrs);
+    add_u64(info, "xfam", caps->supported_xfam);
+    json_object_object_add(info, "max-vcpus", json_object_new_int64(caps->max_vcpus));
+    add_u64(info, "tsc-khz", caps->tsc_khz);
+    add_u64(info, "vmcall-info-kernel", caps->kernel_tdvmcallinfo_1_r11);
+    add_u64(info, "vmcall-info-user", caps->user_tdvmcallinfo_1_r11);
+    json_object_object_add(info, "configurable-cpuid", json_object_new_int64(cpuid_table_size(caps->configurable)));
+    *result = info;
+    return true;
+}

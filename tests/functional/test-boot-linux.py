@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian's Linux runs as a TD by direct boot: it sees a TDX guest, its console has an interrupt, and it powers off by ACPI.
+
+Needs the kernel that scripts/get-kernel downloads; without it the test is skipped."""
+
+import os
+import re
+import subprocess
+import tempfile
+
+import vmm
+
+SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME", ".cache"), "qemu-tdx", "kernel", "path")
+
+
+def kernel():
+    try:
+        with open(CACHE, encoding="utf-8") as f:
+            path = f.read().strip()
+    except OSError:
+        return None
+    return path if os.path.exists(path) else None
+
+
+def host(directory):
+    """A software host that permits as many vCPUs as the TD has: Debian 12's firmware gets ACPI tables only there."""
+    if not vmm.tdx_host():
+        return []
+    with open("swtdx/profiles/spr-1.5.json", encoding="utf-8") as f:
+        text, changes = re.subn(r'"logical_cpus": \d+', '"logical_cpus": 1', f.read())
+    assert changes == 1
+    path = os.path.join(directory, "one-cpu.json")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    return [vmm.program("swtdx"), "run", "--host", path, "--"]
+
+
+def test_linux():
+    for path in (vmm.OVMF, "/bin/busybox", "/usr/bin/cpio"):
+        if not os.path.exists(path):
+            return f"{path} is missing: run scripts/install-deps"
+    if not kernel():
+        return "no kernel: run scripts/get-kernel"
+    with tempfile.TemporaryDirectory() as directory:
+        initrd = os.path.join(directory, "initrd")
+        subprocess.run(["scripts/make-initramfs", initrd], check=True)
+        console = vmm.Console(host(directory) + vmm.td_arguments(
+            extra=["-no-reboot", "-kernel", kernel(), "-initrd", initrd, "-append", "console=ttyS0"]))
+        try:
+            console.expect(r"tdx: Guest detected", 120 * SLOW)
+            console.expect(r"IOAPIC\[0\]: .*GSI 0-23", 120 * SLOW)
+            console.expect(r"initramfs: this is a TDX guest", 300 * SLOW)
+            console.expect(r"# ", 60 * SLOW)
+            console.send("grep ttyS0 /proc/interrupts\r")
+            console.expect(r"IO-APIC +4-edge +ttyS0", 60 * SLOW)
+            console.send("poweroff -f\r")
+            assert console.wait(60 * SLOW) == 0
+        finally:
+            console.close()
+    return None
+
+
+if __name__ == "__main__":
+    vmm.tap([("/boot/linux", test_linux)])

@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Broken hosts are told apart, each with its cause and a remedy; hosts with later kernels launch TDs."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import tiny
+import vmm
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SWTDX = vmm.program("swtdx")
+LAUNCH = vmm.program("tests/unit/swtdx-kvm/swtdx-launch")
+
+# What the message of each cause says, and no other message does.
+CAUSES = {
+    "firmware": r"the host's firmware did not enable TDX$",
+    "not-requested": r"kvm_intel was loaded without tdx=1",
+    # An unprivileged program sees the same of all three.
+    "module": r"the firmware loaded no TDX module, or the module is too old, or its initialization failed",
+    "old-kernel": r"kernel is too old",
+    "vendor": r"older vendor's interface",
+    "not-intel": r"processor is not Intel's",
+    "hibernation": r"supports hibernation, which switches TDX off",
+    "no-kvm": r"Could not access KVM kernel module: No such file or directory",
+    "denied": r"Could not access KVM kernel module: Permission denied",
+    "keyids": r"KVM_TDX_INIT_VM failed.*No space left on device",
+    "cgroup": r"KVM_TDX_INIT_VM failed.*Device or resource busy",
+}
+
+# profile, cause, more of the message
+BROKEN = [
+    ("tdx-off-bios", "firmware", ["tdx_host_platform absent", "Enable TDX in the host's firmware"]),
+    ("tdx-not-requested", "not-requested", ["kvm_intel.tdx=N", "Add kvm_intel.tdx=1 to the kernel's command line"]),
+    ("module-missing", "module", ["dmesg | grep -i tdx tells which", "'module not loaded'"]),
+    ("module-init-failed", "module", ["dmesg | grep -i tdx tells which", "'initialization failed'"]),
+    ("module-1.5.01", "module", ["dmesg | grep -i tdx tells which", "update the TDX module"]),
+    ("kernel-6.12", "old-kernel", ["kernel 6.12.48-swtdx", "Boot Linux 6.16 or later"]),
+    ("vendor-abi", "vendor", ["kernel 6.8.0-1028-intel", "kvm_intel.tdx=Y", "boot Linux 6.16 or later"]),
+    ("not-intel", "not-intel", ["processor AuthenticAMD", "needs an Intel Xeon processor"]),
+    ("hibernation", "hibernation", ["Add nohibernate to the kernel's command line"]),
+    ("no-dev-kvm", "no-kvm", ["load kvm_intel", "in a container, /dev/kvm must be passed in"]),
+    ("dev-kvm-denied", "denied", ["add it to the group that owns the device"]),
+    ("no-keyid", "keyids", ["No free TDX private KeyID: 31 of 31 are in use", "Stop another TD", "step: initialise the TD"]),
+    ("cgroup-limit", "cgroup", ["/sys/fs/cgroup/guests allows 0 TDs", "Raise misc.max there", "step: initialise the TD"]),
+]
+
+KERNELS = [("spr-1.5", 6, 16), ("spr-1.5-linux-6.18", 6, 18), ("spr-1.5-linux-6.19", 6, 19), ("spr-1.5-linux-7.1", 7, 1),
+           ("spr-1.5-linux-7.3", 7, 3)]
+
+
+def under(profile, argv):
+    return vmm.run([SWTDX, "run", "--host", profile, "--", *argv])
+
+
+def broken(firmware, profile, cause, more):
+    def check():
+        status, out, err = under(profile, tiny.td(firmware))
+        assert status == 1 and out == "", f"status {status}: {out!r} {err!r}"
+        message = [line for line in err.splitlines() if line.startswith("qemu-system-x86_64: ")]
+        assert len(message) == 1, f"{len(message)} messages: {err!r}"
+        said = [name for name, text in CAUSES.items() if re.search(text, message[0])]
+        assert said == [cause], f"causes {said}: {err!r}"
+        for text in more:
+            assert text in err, f"{text!r} is not in {err!r}"
+    return check
+
+
+def check_listed():
+    """Each profile is listed with one line, and each broken one is in the table above."""
+    status, out, err = vmm.run([SWTDX, "profiles"])
+    assert status == 0 and err == "", err
+    listed = dict(line.split(None, 1) for line in out.splitlines())
+    assert {name for name, text in listed.items() if text.startswith("broken: ")} == {row[0] for row in BROKEN}, out
+    assert {row[0] for row in KERNELS} <= set(listed), out
+    assert "(default)" in listed["spr-1.5"], out
+
+
+def check_shown():
+    for profile in [row[0] for row in BROKEN + KERNELS]:
+        status, out, err = vmm.run([SWTDX, "profiles", profile])
+        assert status == 0 and err == "" and out.startswith(profile + ": "), (profile, err)
+
+
+def raw_launch(profile):
+    def check():
+        if not os.path.exists(LAUNCH):
+            return "swtdx-launch is not built with sanitizers"
+        status, out, err = under(profile, [LAUNCH])
+        assert status == 0 and out == "ok\n", f"status {status}: {out!r} {err!r}"
+        return None
+    return check
+
+
+def td_launch(firmware, profile):
+    def check():
+        status, _, err = under(profile, tiny.td(firmware))
+        assert status == 0 and "triple fault" in err and "qemu-system-x86_64: " not in err, f"status {status}: {err!r}"
+    return check
+
+
+def mrtd(profile, firmware):
+    status, out, err = under(profile, [vmm.program("qemu-tdx-plan"), *tiny.td(firmware)[1:]])
+    assert status == 0, f"{profile}: status {status}: {err!r}"
+    assert "no TDX host" not in err, err
+    return re.search(r"[0-9a-f]{96}", out).group(0)
+
+
+def plan(firmware, profile):
+    """The host's kernel has no part in the measurement."""
+    def check():
+        assert mrtd(profile, firmware) == mrtd("spr-1.5", firmware)
+    return check
+
+
+def probe(profile, major, minor):
+    def check():
+        env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")  # the interpreter's
+        done = subprocess.run([SWTDX, "run", "--host", profile, "--", sys.executable, os.path.join(HERE, "probe-kernel.py")],
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False, env=env, text=True)
+        assert done.returncode == 0, done.stderr
+        answers = json.loads(done.stdout)
+        release = answers.pop("release")
+        assert release.startswith(f"{major}.{minor}.0"), release
+        at_least = lambda *version: (major, minor) >= version
+        expected = {
+            "disable-exits": 0x1f if at_least(6, 17) else 0xf,
+            "plain-guest-memfd": 1 if at_least(6, 18) else 0,
+            "guest-memfd-flags": [3, 1] if at_least(6, 18) else [0, 0],
+            "x2apic-api": [0xf, 0xb, 0xf] if at_least(6, 19) else [3, 3, 3],
+            "create-irqchip": "ENOTTY" if at_least(6, 18) else 0,
+            "no-pmu": "EINVAL" if at_least(7, 2) else 0,
+            "split-irqchip": 0,
+        }
+        assert answers == expected, {k: (answers.get(k), v) for k, v in expected.items() if answers.get(k) != v}
+    return check
+
+
+def main():
+    with tiny.Firmware() as firmware:
+        vmm.tap([("/hosts/broken/" + name, broken(firmware, name, cause, more)) for name, cause, more in BROKEN] +
+                [("/hosts/listed", check_listed), ("/hosts/shown", check_shown)] +
+                [("/hosts/raw-launch/" + row[0], raw_launch(row[0])) for row in KERNELS] +
+                [("/hosts/launch/" + row[0], td_launch(firmware, row[0])) for row in KERNELS] +
+                [("/hosts/plan/" + row[0], plan(firmware, row[0])) for row in KERNELS] +
+                [("/hosts/kernel/" + row[0], probe(*row)) for row in KERNELS])
+
+
+main()

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Programs that are not of this project under swtdx: what CPUID shows them, and QEMU's boot of OVMF as a TD.
+
+SWTDX_QEMU names QEMU 10.1 or newer, as scripts/get-qemu prints it.
+"""
+
+import os
+import sys
+
+import vmm
+
+QEMU = os.environ.get("SWTDX_QEMU")
+SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
+
+
+def swtdx(argv, *options):
+    return [vmm.program("swtdx"), "run", *options, "--", *argv]
+
+
+def test_cpuid():
+    status, out, err = vmm.run(swtdx([vmm.program("tests/functional/cpuid-probe")]))
+    assert status == 0, (status, out, err)
+    # spr-1.5: Sapphire Rapids, family 6 model 0x8f.
+    lines = [line.split() for line in out.splitlines()]
+    assert [line[0] for line in lines] == ["plain", "ignored", "handled", "blocked", "thread"], out
+    for _, vendor, signature in lines:
+        assert vendor == "GenuineIntel", out
+        assert int(signature, 16) & 0x0fff0ff0 == 0x000806f0, out
+
+
+def test_qemu():
+    if not QEMU:
+        return "SWTDX_QEMU is not set: scripts/get-qemu fetches a QEMU and prints its path"
+    if not os.path.exists(vmm.OVMF):
+        return f"{vmm.OVMF} is missing: install the package ovmf"
+    console = vmm.Console(swtdx([QEMU, *vmm.td_arguments()[1:]]))
+    try:
+        console.expect(r"UEFI Interactive Shell", 300 * SLOW)
+        console.expect(r"Shell> ", 120 * SLOW)
+        console.send("echo one-two-three\r")
+        console.expect(r"echo one-two-three\s+one-two-three", 60 * SLOW)
+        console.expect(r"Shell> ", 60 * SLOW)
+        console.send("reset -s\r")
+        assert console.wait(60 * SLOW) == 0
+    finally:
+        console.close()
+    return None
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(__file__))
+    vmm.tap([("/other-vmm/cpuid", test_cpuid), ("/other-vmm/qemu", test_qemu)])

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Fuzzes a monitor: the input is what a client sends. Every answer must be one line of JSON that can be read again. */
+#include <string.h>
+
+#include "fuzz.h"
+#include "monitor/monitor.h"
+
+static bool do_reset(void *opaque)
+{
+    return true;
+}
+
+static void do_nothing(void *opaque)
+{
+}
+
+static void check_event(void *opaque, const QapiEvent *event, JsonValue *data)
+{
+    g_assert_true(event->data ? qapi_check(event->data, data, "data", NULL) : !data);
+    json_object_put(data);
+}
+
+static void check_output(void *opaque, const char *line, bool is_event)
+{
+    g_autoptr(JsonValue) value = NULL;
+
+    g_assert_null(strchr(line, '\n'));
+    if (strlen(line) < JSON_MAX_SIZE) {
+        g_assert_true(json_parse(line, strlen(line), &value, NULL));
+        g_assert_true(json_object_is_type(value, json_type_object));
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char *const options[] = { "machine", NULL };
+    RunStateHandlers handlers = { do_reset, do_nothing, do_nothing, do_nothing, check_event, NULL };
+    RunStateActions actions = RUNSTATE_ACTIONS_DEFAULT;
+    TdxTd *td = NULL;
+    g_autoptr(TdxGuestConfig) guest = tdx_guest_config_new("tdx0");
+    g_autoptr(GPtrArray) regions = g_ptr_array_new();
+    TdxPlan plan = { .regions = regions };
+    TdxCapabilities caps = { .configurable = cpuid_table_new() };
+    RunState *runstate = runstate_new(&handlers, &actions);
+    QapiContext context = { .machine = "pc-q35-11.1", .guest = guest, .options = options, .runstate = runstate, .plan = &plan,
+                            .caps = &caps, .td = &td };
+    QmpSession *session = qmp_session_new(qapi_commands, &context, check_output, NULL);
+
+    qmp_session_start(session);
+    qmp_session_feed(session, data, size);
+    qmp_session_end_of_input(session);
+    while (g_main_context_iteration(NULL, FALSE)) {
+        continue;
+    }
+    qmp_session_free(session);
+    runstate_free(runstate);
+    cpuid_table_free(caps.configurable);
+    return 0;
+}
