@@ -18,7 +18,7 @@ check-all:
 	@BUILD='$(BUILD)' scripts/run-tests --all
 
 clean:
-	rm -rf '$(BUILD)' '$(BUILD)-asan'
+	rm -rf '$(BUILD)' '$(BUILD)-asan' '$(BUILD)-clang' '$(BUILD)'*.log
 
 help:
 	@echo "make            install what is missing (apt) and build"

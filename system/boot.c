@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reads the files of direct boot and of -fw_cfg, and puts them into fw_cfg; decides about ACPI. */
+/* Reads the files of direct boot and of -fw_cfg, and puts them into fw_cfg. */
 #include "system/boot.h"
 
 #include <errno.h>
@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "hw/i386/boot-files.h"
-#include "system/core/log.h"
 #include "util/error.h"
 
 static char *read_all(int fd, size_t size)
@@ -93,39 +92,4 @@ bool boot_add(FwCfg *fw_cfg, const BootFiles *boot, GError **errp)
         }
     }
     return !boot->kernel || add_kernel(fw_cfg, boot, errp);
-}
-
-/*
- * Firmware of before July 2024 has the two numbers of TDG.VP.INFO's R8 the wrong way round in TDCALL_INFO_RETURN_DATA
- * (edk2 MdePkg/Include/IndustryStandard/Tdx.h): when it moves its mailbox for ACPI's sake, it waits for MAX_VCPUS
- * processors. Known here by its layout: a 2 MiB image whose temporary RAM begins at 0x810000, as in Debian 12.
- */
-static bool waits_for_max_vcpus(const TdvfImage *firmware)
-{
-    if (firmware->file.size != 2 * MiB) {
-        return false;
-    }
-    for (unsigned i = 0; i < firmware->num_sections; i++) {
-        const TdvfSection *section = &firmware->sections[i];
-        if (section->type == TDVF_SECTION_TEMP_MEM && section->memory_address == 0x810000) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool boot_wants_acpi(const MachineConfig *config, const TdvfImage *firmware, unsigned max_vcpus)
-{
-    if (config->acpi != AUTO) {
-        return config->acpi == ON;
-    }
-    if (!waits_for_max_vcpus(firmware) || config->topology.cpus == max_vcpus) {
-        return true;
-    }
-    g_autofree char *text = g_strdup_printf(
-        "this firmware gets no ACPI tables: it is of a kind that, given them, waits for %u vCPUs (what the host permits a "
-        "TD) and not for %u\nA guest operating system needs them: use firmware of July 2024 or later. -machine acpi=on gives "
-        "them all the same, acpi=off ends this warning", max_vcpus, config->topology.cpus);
-    report_warning(text);
-    return false;
 }

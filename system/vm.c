@@ -55,6 +55,20 @@ static bool open_chardevs(Vm *vm, GError **errp)
     return true;
 }
 
+static bool add_acpi(Vm *vm, GError **errp)
+{
+    const CpuTopology *topology = &vm->config->topology;
+
+    if (vm->config->acpi == OFF) {
+        return true;
+    }
+    vm->apic_ids = g_new(uint32_t, topology->cpus);
+    for (unsigned i = 0; i < topology->cpus; i++) {
+        vm->apic_ids[i] = cpu_topology_apic_id(topology, i);
+    }
+    return q35_add_acpi(vm->machine, vm->apic_ids, errp);
+}
+
 static bool make_machine(Vm *vm, GError **errp)
 {
     Q35Config q35 = {
@@ -69,7 +83,7 @@ static bool make_machine(Vm *vm, GError **errp)
         q35.serial[i] = vm->serial[i];
     }
     vm->machine = q35_new(&q35, errp);
-    return vm->machine && boot_add(vm->machine->devices->fw_cfg, &vm->config->boot, errp);
+    return vm->machine && add_acpi(vm, errp) && boot_add(vm->machine->devices->fw_cfg, &vm->config->boot, errp);
 }
 
 /* Decides everything about the TD from values; prints what the user asked to see. */
@@ -94,20 +108,6 @@ static bool make_plan(Vm *vm, GError **errp)
         log_item(LOG_TDX, "%sMRTD %s", sections, hex);
     }
     return vm->plan;
-}
-
-static bool add_acpi(Vm *vm, GError **errp)
-{
-    const CpuTopology *topology = &vm->config->topology;
-
-    if (!boot_wants_acpi(vm->config, vm->plan->firmware, vm->caps->max_vcpus)) {
-        return true;
-    }
-    vm->apic_ids = g_new(uint32_t, topology->cpus);
-    for (unsigned i = 0; i < topology->cpus; i++) {
-        vm->apic_ids[i] = cpu_topology_apic_id(topology, i);
-    }
-    return q35_add_acpi(vm->machine, vm->apic_ids, errp);
 }
 
 static void send_msi(void *opaque, uint64_t address, uint32_t data)
@@ -258,10 +258,6 @@ static bool start(Vm *vm, GError **errp)
         return false;
     }
     if (!make_plan(vm, errp)) {
-        kvm_vm_free(kvm_vm);
-        return false;
-    }
-    if (!add_acpi(vm, errp)) {
         kvm_vm_free(kvm_vm);
         return false;
     }

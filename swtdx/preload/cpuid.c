@@ -135,7 +135,8 @@ void preload_trap_cpuid(void)
     Image image = { 0 };
     ZydisDecoder decoder;
     dl_iterate_phdr(find_image, &image);
-    if (!image.frame_header || !preload_profile() || !ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64))) {
+    if (!image.frame_header || !preload_profile() ||
+        !ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64))) {
         return;
     }
     ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE);

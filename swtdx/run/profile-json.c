@@ -296,9 +296,7 @@ static const char *parse(const char *text, json_object **root)
     const char *wrong = NULL;
     *root = json_tokener_parse_ex(tokener, text, -1);
     enum json_tokener_error status = json_tokener_get_error(tokener);
-    if (status == json_tokener_continue) {
-        wrong = "it ends too early";
-    } else if (status != json_tokener_success) {
+    if (status != json_tokener_success) {
         wrong = json_tokener_error_desc(status);
     } else if (text[json_tokener_get_parse_end(tokener) + strspn(text + json_tokener_get_parse_end(tokener), " \t\r\n")]) {
         wrong = "something stands after its end";

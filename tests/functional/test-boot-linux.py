@@ -5,7 +5,6 @@
 Needs the kernel that scripts/get-kernel downloads; without it the test is skipped."""
 
 import os
-import re
 import subprocess
 import tempfile
 
@@ -24,19 +23,6 @@ def kernel():
     return path if os.path.exists(path) else None
 
 
-def host(directory):
-    """A software host that permits as many vCPUs as the TD has: Debian 12's firmware gets ACPI tables only there."""
-    if not vmm.tdx_host():
-        return []
-    with open("swtdx/profiles/spr-1.5.json", encoding="utf-8") as f:
-        text, changes = re.subn(r'"logical_cpus": \d+', '"logical_cpus": 1', f.read())
-    assert changes == 1
-    path = os.path.join(directory, "one-cpu.json")
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text)
-    return [vmm.program("swtdx"), "run", "--host", path, "--"]
-
-
 def test_linux():
     for path in (vmm.OVMF, "/bin/busybox", "/usr/bin/cpio"):
         if not os.path.exists(path):
@@ -46,7 +32,7 @@ def test_linux():
     with tempfile.TemporaryDirectory() as directory:
         initrd = os.path.join(directory, "initrd")
         subprocess.run(["scripts/make-initramfs", initrd], check=True)
-        console = vmm.Console(host(directory) + vmm.td_arguments(
+        console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(
             extra=["-no-reboot", "-kernel", kernel(), "-initrd", initrd, "-append", "console=ttyS0"]))
         try:
             console.expect(r"tdx: Guest detected", 120 * SLOW)

@@ -252,6 +252,26 @@ static void test_refused(void)
     fixture_free(f);
 }
 
+/* Useless to a TD, but VMMs call them on every vCPU and end when they fail. */
+static void test_apic_helpers(void)
+{
+    Fixture *f = fixture_new(16, AT_INIT_VCPU, NULL);
+    struct kvm_tpr_access_ctl tpr = { .enabled = 1 };
+    struct kvm_vapic_addr vapic = { 0 };
+    g_assert_cmpint(vcpu(f, KVM_TPR_ACCESS_REPORTING, (uintptr_t)&tpr), ==, 0);
+    tpr.flags = 1;
+    g_assert_cmpint(vcpu(f, KVM_TPR_ACCESS_REPORTING, (uintptr_t)&tpr), ==, -EINVAL);
+    g_assert_cmpint(vcpu(f, KVM_TPR_ACCESS_REPORTING, 0), ==, -EFAULT);
+    g_assert_cmpint(vcpu(f, KVM_SET_VAPIC_ADDR, (uintptr_t)&vapic), ==, 0);
+    vapic.vapic_addr = UINT64_C(1) << 45;
+    g_assert_cmpint(vcpu(f, KVM_SET_VAPIC_ADDR, (uintptr_t)&vapic), ==, -EINVAL);
+    g_assert_cmpint(vcpu(f, KVM_SET_VAPIC_ADDR, 0), ==, -EFAULT);
+    uint64_t cap = 0;
+    g_assert_cmpint(sys(f, KVM_X86_GET_MCE_CAP_SUPPORTED, (uintptr_t)&cap), ==, 0);
+    g_assert_cmphex(cap, ==, 0x9000100); /* control, software recovery, LMCE */
+    fixture_free(f);
+}
+
 static void test_run(void)
 {
     Fixture *f = fixture_new(16, AT_FINAL, NULL);
@@ -325,6 +345,7 @@ int main(int argc, char **argv)
     g_test_add_func("/swtdx-kvm/attribute-ranges", test_attribute_ranges);
     g_test_add_func("/swtdx-kvm/guest-memfd", test_guest_memfd);
     g_test_add_func("/swtdx-kvm/refused", test_refused);
+    g_test_add_func("/swtdx-kvm/apic-helpers", test_apic_helpers);
     g_test_add_func("/swtdx-kvm/run", test_run);
     return g_test_run();
 }
