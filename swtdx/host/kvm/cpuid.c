@@ -101,12 +101,15 @@ static uint32_t xstate_size(const Profile *p, uint64_t components, bool compacte
 static void add_xstate(Builder *b)
 {
     const Profile *p = b->profile;
-    uint64_t xcr0 = p->xcr0 & p->kvm_xcr0, xss = p->xss & p->kvm_xss;
+    uint64_t executable = profile_executable_xfam(p); /* what this machine lacks is not offered, as in KVM_TDX_CAPABILITIES */
+    uint64_t xcr0 = p->xcr0 & p->kvm_xcr0 & executable, xss = p->xss & p->kvm_xss & executable;
     uint32_t size = xstate_size(p, xcr0, false);
     add(b, 0xd, 0, (uint32_t[4]){ (uint32_t)xcr0, size, size, (uint32_t)(xcr0 >> 32) });
     uint32_t r[4];
     profile_cpuid(p, 0xd, 1, r);
-    add(b, 0xd, 1, (uint32_t[4]){ r[0] & 0x1f, (r[0] & 0xa) ? xstate_size(p, xcr0 | xss, true) : 0, (uint32_t)xss, (uint32_t)(xss >> 32) });
+    /* XFD guards AMX alone: where that cannot be executed there is nothing to guard. */
+    r[0] &= 0xf | (xcr0 & 0x60000 ? B(4) : 0);
+    add(b, 0xd, 1, (uint32_t[4]){ r[0], (r[0] & 0xa) ? xstate_size(p, xcr0 | xss, true) : 0, (uint32_t)xss, (uint32_t)(xss >> 32) });
     for (uint32_t i = 2; i < 63; i++) {
         if ((xcr0 | xss) & (UINT64_C(1) << i)) {
             profile_cpuid(p, 0xd, i, r);
