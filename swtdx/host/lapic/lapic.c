@@ -239,6 +239,7 @@ static void disarm(Lapic *lapic)
 
 static void start_count(Lapic *lapic, uint32_t count)
 {
+    pthread_mutex_lock(&lapic->timer_lock);
     lapic->initial_count = count;
     lapic->count_start_ns = lapic->port->now_ns(lapic->opaque);
     if (count) {
@@ -246,18 +247,22 @@ static void start_count(Lapic *lapic, uint32_t count)
     } else {
         disarm(lapic);
     }
+    pthread_mutex_unlock(&lapic->timer_lock);
 }
 
 /* The divider changes: what is left of the count goes on at the new speed. */
 static void set_divide(Lapic *lapic, uint32_t value)
 {
-    uint32_t left = current_count(lapic);
+    uint32_t left;
+    pthread_mutex_lock(&lapic->timer_lock);
+    left = current_count(lapic);
     lapic->divide = value;
     if (left) {
         uint64_t now = lapic->port->now_ns(lapic->opaque);
         lapic->count_start_ns = now - (uint64_t)(lapic->initial_count - left) * count_ns(lapic);
         lapic->port->arm(lapic->opaque, now + left * count_ns(lapic));
     }
+    pthread_mutex_unlock(&lapic->timer_lock);
 }
 
 static void write_deadline(Lapic *lapic, uint64_t value)
@@ -265,18 +270,22 @@ static void write_deadline(Lapic *lapic, uint64_t value)
     if (timer_mode(lapic) != TIMER_DEADLINE) {
         return; /* SDM vol. 3, 12.5.4.1: ignored in other modes */
     }
+    pthread_mutex_lock(&lapic->timer_lock);
     lapic->tsc_deadline = value;
     if (value) {
         lapic->port->arm(lapic->opaque, lapic->port->tsc_to_ns(lapic->opaque, value));
     } else {
         disarm(lapic);
     }
+    pthread_mutex_unlock(&lapic->timer_lock);
 }
 
 static void set_timer_lvt(Lapic *lapic, uint32_t value)
 {
-    unsigned old = timer_mode(lapic);
     unsigned mode = LVT_MODE(value);
+    unsigned old;
+    pthread_mutex_lock(&lapic->timer_lock);
+    old = timer_mode(lapic);
     lapic->lvt[LVT_TIMER] = value;
     /* Going to or from deadline mode disarms (SDM vol. 3, 12.5.4.1). */
     if ((old == TIMER_DEADLINE) != (mode == TIMER_DEADLINE)) {
@@ -284,6 +293,7 @@ static void set_timer_lvt(Lapic *lapic, uint32_t value)
         lapic->initial_count = 0;
         disarm(lapic);
     }
+    pthread_mutex_unlock(&lapic->timer_lock);
 }
 
 static void timer_interrupt(Lapic *lapic)
@@ -294,7 +304,7 @@ static void timer_interrupt(Lapic *lapic)
     }
 }
 
-/* An expiry that was overtaken by a new setting finds its time not come, and is armed again. */
+/* Under timer_lock. An expiry that was overtaken by a new setting finds its time not come, and is armed again. */
 static bool count_due(Lapic *lapic, uint64_t now)
 {
     uint64_t end = lapic->count_start_ns + period_ns(lapic);
@@ -310,7 +320,9 @@ static bool count_due(Lapic *lapic, uint64_t now)
 
 void lapic_timer_expired(Lapic *lapic)
 {
-    uint64_t now = lapic->port->now_ns(lapic->opaque);
+    uint64_t now;
+    pthread_mutex_lock(&lapic->timer_lock);
+    now = lapic->port->now_ns(lapic->opaque);
     switch (timer_mode(lapic)) {
     case TIMER_DEADLINE:
         if (lapic->tsc_deadline && lapic->port->rdtsc(lapic->opaque) >= lapic->tsc_deadline) {
@@ -335,6 +347,7 @@ void lapic_timer_expired(Lapic *lapic)
             timer_interrupt(lapic);
         }
     }
+    pthread_mutex_unlock(&lapic->timer_lock);
 }
 
 /* ---- registers ---- */
@@ -342,6 +355,7 @@ void lapic_timer_expired(Lapic *lapic)
 void lapic_init(Lapic *lapic, uint32_t id, const LapicPort *port, void *opaque)
 {
     memset(lapic, 0, sizeof(*lapic));
+    pthread_mutex_init(&lapic->timer_lock, NULL);
     lapic->id = id;
     lapic->bus_ns = 1;
     lapic->port = port;
