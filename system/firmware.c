@@ -2,14 +2,20 @@
 /* Finding and reading the firmware file. */
 #include "system/firmware.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "util/error.h"
 #include "util/units.h"
 
 /* Above this the image would reach down to the interrupt controllers at 0xFEC00000. */
 #define FIRMWARE_MAX (16 * MiB)
-#define FIRMWARE_UNIT (64 * KiB)
+/* Firmware comes in units of 64 KiB. The halves of a flash image need not: they pass here, and its parser calls them by name. */
+#define FIRMWARE_PAGE (4 * KiB)
 
 static char *find(const char *name)
 {
@@ -26,26 +32,83 @@ static char *find(const char *name)
     return g_strdup(name);
 }
 
+typedef struct Pages {
+    void *address;
+    size_t size;
+} Pages;
+
+static void free_pages(void *opaque)
+{
+    Pages *pages = opaque;
+
+    munmap(pages->address, pages->size);
+    g_free(pages);
+}
+
+/*
+ * A copy, because a file may be truncated while the VMM runs and a mapping of it would then fault; in whole pages, so that
+ * sections are added to the TD from where they are, and filled by the kernel at once, not fault by fault.
+ */
+static GBytes *read_pages(int fd, size_t size, GError **errp)
+{
+    void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+    if (address == MAP_FAILED) {
+        error_set(errp, "%s", g_strerror(errno));
+        return NULL;
+    }
+    for (size_t done = 0; done < size;) {
+        ssize_t n = read(fd, (uint8_t *)address + done, size - done);
+
+        if (n > 0) {
+            done += (size_t)n;
+        } else if (n == 0 || errno != EINTR) {
+            error_set(errp, "%s", n == 0 ? "it became shorter while it was read" : g_strerror(errno));
+            munmap(address, size);
+            return NULL;
+        }
+    }
+    Pages *pages = g_new(Pages, 1);
+    *pages = (Pages) { address, size };
+    return g_bytes_new_with_free_func(address, size, free_pages, pages);
+}
+
+static GBytes *read_file(int fd, const char *name, const char *path, GError **errp)
+{
+    g_autoptr(GError) err = NULL;
+    struct stat st;
+
+    if (fstat(fd, &st) < 0) {
+        error_set(errp, "could not load PC BIOS '%s': %s", name, g_strerror(errno));
+        return NULL;
+    }
+    if (st.st_size <= 0 || st.st_size % FIRMWARE_PAGE || (uint64_t)st.st_size > FIRMWARE_MAX) {
+        error_set(errp, "could not load PC BIOS '%s': its size is %lld bytes, which must be a multiple of 64 KiB up to 16 MiB",
+                  path, (long long)st.st_size);
+        return NULL;
+    }
+    GBytes *bytes = read_pages(fd, (size_t)st.st_size, &err);
+    if (!bytes) {
+        error_set(errp, "could not load PC BIOS '%s': %s", path, err->message);
+    }
+    return bytes;
+}
+
 GBytes *firmware_read(const char *name, char **found, GError **errp)
 {
     g_autofree char *path = find(name);
-    g_autoptr(GError) err = NULL;
-    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, &err);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-    if (!file) {
-        error_set(errp, "could not load PC BIOS '%s': %s", name, err->message);
+    if (fd < 0) {
+        error_set(errp, "could not load PC BIOS '%s': %s", name, g_strerror(errno));
         error_hint(errp, "For a TD use a TDVF image, for example /usr/share/ovmf/OVMF.fd of Debian's package ovmf");
         return NULL;
     }
-    gsize size = g_mapped_file_get_length(file);
-    if (size == 0 || size % FIRMWARE_UNIT || size > FIRMWARE_MAX) {
-        error_set(errp, "could not load PC BIOS '%s': its size is %" G_GSIZE_FORMAT " bytes, which must be a multiple of 64 KiB up to "
-                  "16 MiB", path, size);
-        return NULL;
+    GBytes *bytes = read_file(fd, name, path, errp);
+    close(fd);
+    if (bytes) {
+        *found = g_steal_pointer(&path);
     }
-    /* A copy: the file may be truncated while the VMM runs, and a mapping would then fault. */
-    GBytes *bytes = g_bytes_new(g_mapped_file_get_contents(file), size);
-    *found = g_steal_pointer(&path);
     return bytes;
 }
 

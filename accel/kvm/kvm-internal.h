@@ -40,6 +40,7 @@ struct KvmVcpu {
 
     KvmRunPorts ports;
     GThread *thread;
+    char thread_name[16]; /* as long as Linux has them */
     GMutex lock;        /* all below */
     GCond changed;
     bool has_tid;

@@ -70,6 +70,7 @@ static gpointer vcpu_thread(gpointer data)
 {
     KvmVcpu *vcpu = data;
 
+    pthread_setname_np(pthread_self(), vcpu->thread_name);
     g_mutex_lock(&vcpu->lock);
     vcpu->tid = pthread_self();
     vcpu->host_tid = (int)syscall(SYS_gettid);
@@ -86,8 +87,11 @@ static gpointer vcpu_thread(gpointer data)
     return NULL;
 }
 
-/* A vCPU's thread takes no signal but the kick: the program's own signals belong to its main thread. */
-static GThread *new_thread(KvmVcpu *vcpu, const char *name, GError **errp)
+/*
+ * A vCPU's thread takes no signal but the kick: the program's own signals belong to its main thread. It names itself: a
+ * name given to GLib is freed on the new thread, and the first use of the heap costs every thread an arena of its own.
+ */
+static GThread *new_thread(KvmVcpu *vcpu, GError **errp)
 {
     sigset_t wanted, before;
 
@@ -100,7 +104,7 @@ static GThread *new_thread(KvmVcpu *vcpu, const char *name, GError **errp)
     sigdelset(&wanted, SIGTRAP);
     sigdelset(&wanted, SIGABRT);
     pthread_sigmask(SIG_SETMASK, &wanted, &before);
-    GThread *thread = g_thread_try_new(name, vcpu_thread, vcpu, errp);
+    GThread *thread = g_thread_try_new(NULL, vcpu_thread, vcpu, errp);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return thread;
 }
@@ -117,7 +121,8 @@ bool kvm_vcpu_start(KvmVcpu *vcpu, const KvmRunPorts *ports, bool paused, const 
     vcpu->want_pause = paused;
     vcpu->want_stop = vcpu->halted = false;
     vcpu->idle = paused;
-    vcpu->thread = new_thread(vcpu, thread_name, errp);
+    g_strlcpy(vcpu->thread_name, thread_name, sizeof(vcpu->thread_name));
+    vcpu->thread = new_thread(vcpu, errp);
     return vcpu->thread != NULL;
 }
 

@@ -223,6 +223,7 @@ static bool check_raw_data(const Parser *p, unsigned i, GError **errp)
             fail(p, errp, "this is the code half of a flash image (OVMF_CODE): its metadata describe code and variables "
                  "in one file");
             error_hint(errp, "Use the unified image, or join the halves: cat OVMF_VARS.fd OVMF_CODE.fd > OVMF.fd");
+            error_hint(errp, "Code built for SMM (OVMF_CODE*.secboot.fd and the links to it) cannot start in a TD either way");
             error_hint(errp, WHERE_FROM);
             return false;
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The -bios file: found, read, checked for what any firmware file must be. */
+/* The -bios file: found, read, and its size roughly checked; whether it is firmware for a TD is for hw/i386/tdvf.h to say. */
 #ifndef SYSTEM_FIRMWARE_H
 #define SYSTEM_FIRMWARE_H
 

@@ -56,10 +56,11 @@ class Console:
         except OSError:
             return False
         self.raw += data.decode("utf-8", "replace")
-        plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.raw)
-        end = plain.rfind("\x1b")  # the start of a sequence whose end has not come yet
-        self.text += plain if end < 0 else plain[:end]
-        self.raw = "" if end < 0 else plain[end:]
+        plain = re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", self.raw)  # a control sequence of ECMA-48, section 5.4
+        partial = re.search(r"\x1b(\[[0-?]*[ -/]*)?\Z", plain)  # the start of one whose end has not come yet
+        end = partial.start() if partial else len(plain)
+        self.text += plain[:end]
+        self.raw = plain[end:]
         return bool(data)
 
     def expect(self, pattern, timeout):

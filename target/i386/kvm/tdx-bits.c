@@ -83,23 +83,21 @@ static bool same_word(const TdxFeatureWord *a, const TdxFeatureWord *b)
 
 TdxBitRule tdx_bit_rule(const TdxFeatureWord *word, unsigned bit)
 {
-    TdxBitRule rule = { TDX_BIT_FIXED_0, 0 };
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-        if (same_word(&rows[i].word, word) && (rows[i].mask >> bit & 1)) {
-            rule = rows[i].rule;
+    for (unsigned i = G_N_ELEMENTS(rows); i-- > 0;) {
+        if ((rows[i].mask >> bit & 1) && same_word(&rows[i].word, word)) {
+            return rows[i].rule;
         }
     }
-    return rule;
+    return (TdxBitRule) { TDX_BIT_FIXED_0, 0 };
 }
 
 uint32_t tdx_word_class_mask(const TdxFeatureWord *word, TdxBitClass class)
 {
-    uint32_t mask = 0;
+    uint32_t mask = class == TDX_BIT_FIXED_0 ? ~0u : 0;
 
-    for (unsigned bit = 0; bit < 32; bit++) {
-        if (tdx_bit_rule(word, bit).class == class) {
-            mask |= 1u << bit;
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        if (same_word(&rows[i].word, word)) {
+            mask = rows[i].rule.class == class ? mask | rows[i].mask : mask & ~rows[i].mask;
         }
     }
     return mask;

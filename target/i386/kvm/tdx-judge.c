@@ -182,6 +182,20 @@ static void warn(TdxPlan *plan)
     }
 }
 
+/* The features at a word's bits, all looked up in one go: words and features are many. */
+static void find_features(const TdxFeatureWord *word, const CpuFeature *found[32])
+{
+    unsigned count;
+    const CpuFeature *features = cpu_features(&count);
+
+    memset(found, 0, 32 * sizeof(found[0]));
+    for (unsigned i = count; i-- > 0;) { /* the first of two names for one bit stays */
+        if (features[i].function == word->function && features[i].index == word->index && features[i].reg == word->reg) {
+            found[features[i].bit & 31] = &features[i];
+        }
+    }
+}
+
 static void judge_word(TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps, const TdxFeatureWord *word)
 {
     Judgement j = { .word = word };
@@ -194,10 +208,13 @@ static void judge_word(TdxPlan *plan, const CpuidTable *module, const TdxCapabil
     if (!actual_value(plan, module, caps, &j) && !(j.plus | j.minus | j.model)) {
         return;
     }
+    const CpuFeature *features[32];
+    bool has_index = cpuid_has_subleaves(word->function);
+
+    find_features(word, features);
     for (unsigned bit = 0; bit < 32; bit++) {
-        const CpuFeature *feature = cpu_feature_at(word->function, word->index, word->reg, bit);
         TdxVerdict v = { .function = word->function, .index = word->index, .reg = word->reg, .bit = bit,
-                         .has_index = cpuid_has_subleaves(word->function), .name = feature ? feature->name : NULL };
+                         .has_index = has_index, .name = features[bit] ? features[bit]->name : NULL };
         if (judge_bit(plan, &j, bit, &v)) {
             g_array_append_val(plan->verdicts, v);
         }

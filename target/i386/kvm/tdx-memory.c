@@ -14,13 +14,19 @@ static void region_free(void *data)
 {
     TdxMemoryRegion *region = data;
 
-    free(region->content);
+    free(region->own);
     g_free(region);
 }
 
-static TdxMemoryRegion *region_new(const TdvfImage *image, unsigned i)
+/* Firmware code is most of what is added: where the file in memory can be its source as it is, no copy is made. */
+static bool is_ready_in_file(const TdvfImage *image, const TdvfSection *s)
 {
-    const TdvfSection *s = &image->sections[i];
+    return s->type != TDVF_SECTION_TD_HOB && s->raw_data_size == s->memory_data_size &&
+           (uintptr_t)(image->file.data + s->data_offset) % REGION_ALIGNMENT == 0;
+}
+
+static uint8_t *copy_section(const TdvfImage *image, const TdvfSection *s)
+{
     void *content;
 
     if (posix_memalign(&content, REGION_ALIGNMENT, s->memory_data_size)) {
@@ -30,10 +36,23 @@ static TdxMemoryRegion *region_new(const TdvfImage *image, unsigned i)
     if (s->raw_data_size) {
         memcpy(content, image->file.data + s->data_offset, s->raw_data_size);
     }
+    return content;
+}
+
+static TdxMemoryRegion *region_new(const TdvfImage *image, unsigned i)
+{
+    const TdvfSection *s = &image->sections[i];
+    bool ready = is_ready_in_file(image, s);
+    uint8_t *own = ready ? NULL : copy_section(image, s);
+
+    if (!ready && !own) {
+        return NULL;
+    }
     TdxMemoryRegion *region = g_new0(TdxMemoryRegion, 1);
     region->gpa = s->memory_address;
     region->size = s->memory_data_size;
-    region->content = content;
+    region->own = own;
+    region->content = ready ? image->file.data + s->data_offset : own;
     region->measure = s->attributes & TDVF_ATTRIBUTE_MR_EXTEND;
     region->type = s->type;
     region->section = i;
@@ -55,7 +74,7 @@ GPtrArray *tdx_memory_regions(const TdvfImage *image, const E820Layout *ram, GEr
             return NULL;
         }
         g_ptr_array_add(regions, region);
-        if (s->type == TDVF_SECTION_TD_HOB && !tdvf_hob_write(image, ram, region->content, region->size, errp)) {
+        if (s->type == TDVF_SECTION_TD_HOB && !tdvf_hob_write(image, ram, region->own, region->size, errp)) {
             return NULL;
         }
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The TD HOB list: its bytes, its pieces for real layouts, and when it does not fit. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "hw/i386/tdvf-hob.h"
@@ -162,6 +163,46 @@ static void test_regions(void)
     g_assert_cmphex(load_le64(hob->content), ==, 0x380001);
 }
 
+/* A section that fills its pages is used where it lies in the file, if that is at a page; any other is a copy. */
+static void test_regions_in_file(void)
+{
+    static const struct {
+        const char *label;
+        size_t shift;
+        bool in_file;
+    } rows[] = { { "file at a page", 0, true }, { "file inside a page", 16, false }, { "one byte off", 1, false } };
+    g_autoptr(TdvfBuilder) b = tdvf_builder_new(1);
+    E820Layout ram = e820_layout(2 * GiB);
+
+    tdvf_builder_build(b);
+    Bytes built = tdvf_builder_bytes(b);
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) err = NULL;
+        void *pages = NULL;
+
+        g_test_message("%s", rows[i].label);
+        g_assert_cmpint(posix_memalign(&pages, 4096, built.size + 4096), ==, 0);
+        uint8_t *file = (uint8_t *)pages + rows[i].shift;
+        memcpy(file, built.data, built.size);
+        TdvfImage *image = tdvf_parse((Bytes){ file, built.size }, "fw", &ram, &err);
+        g_assert_no_error(err);
+        GPtrArray *regions = tdx_memory_regions(image, &ram, &err);
+        g_assert_no_error(err);
+        const TdxMemoryRegion *bfv = g_ptr_array_index(regions, 0);
+        g_assert_true((bfv->content == file + image->sections[0].data_offset) == rows[i].in_file);
+        g_assert_true((bfv->own == NULL) == rows[i].in_file);
+        g_assert_cmpmem(bfv->content, bfv->size, built.data + image->sections[0].data_offset, bfv->size);
+        for (unsigned n = 1; n < regions->len; n++) { /* no raw data of their own */
+            const TdxMemoryRegion *r = g_ptr_array_index(regions, n);
+            g_assert_true(r->content == r->own || (r->own == NULL && rows[i].in_file));
+            g_assert_cmpuint((uintptr_t)r->content % 4096, ==, 0);
+        }
+        g_ptr_array_unref(regions);
+        tdvf_free(image);
+        free(pages);
+    }
+}
+
 static void test_hob_too_small(void)
 {
     g_autoptr(TdvfBuilder) b = tdvf_builder_new(1);
@@ -187,6 +228,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tdvf-hob/literal", test_literal);
     g_test_add_func("/tdvf-hob/cover", test_cover);
     g_test_add_func("/tdx-memory/regions", test_regions);
+    g_test_add_func("/tdx-memory/regions-in-file", test_regions_in_file);
     g_test_add_func("/tdx-memory/hob-too-small", test_hob_too_small);
     return g_test_run();
 }

@@ -8,7 +8,8 @@
 typedef struct TdxMemoryRegion {
     hwaddr gpa;
     uint64_t size;      /* multiple of 4096 */
-    uint8_t *content;   /* `size` bytes, page aligned, owned: raw data, then zeroes; the HOB list for TD_HOB */
+    const uint8_t *content; /* `size` bytes, page aligned: raw data, then zeroes; the HOB list for TD_HOB */
+    uint8_t *own;       /* the same bytes if they are the region's own; NULL: they lie in the firmware file, which must outlive it */
     bool measure;       /* MR.EXTEND each page */
     uint32_t type;      /* TdvfSectionType */
     unsigned section;   /* index in the image */
