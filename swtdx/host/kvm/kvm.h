@@ -68,7 +68,7 @@ int64_t kvm_fd_guest_memfd_size(KvmHost *host, int fd);
  * KVM_RUN returns.
  */
 bool kvm_signal_arrived(int signo, const void *siginfo /* siginfo_t; <signal.h> clashes with the core's register names */);
-/* SIGQUIT: every vCPU tells its state on stderr; then_quit: a second later the signal is sent again. Async-signal-safe. */
+/* SIGQUIT: every vCPU tells its state on stderr; then_quit: half a second later the signal is sent again. Async-signal-safe. */
 void kvm_host_request_dump(KvmHost *host, bool then_quit);
 
 /* pthread_atfork() of the preload: the child has none of the parent's VMs, and a service thread of its own later. */
