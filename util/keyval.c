@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Key=value lists, booleans, and the nearest of a set of names. */
+/* Key=value lists and booleans. */
 #include "util/keyval.h"
 
 #include <string.h>
@@ -103,48 +103,4 @@ bool keyval_bool(const char *key, const char *value, bool *result, GError **errp
         return true;
     }
     return error_set(errp, "Parameter '%s' expects 'on' or 'off'", key);
-}
-
-static char plain(char c)
-{
-    return c == '_' ? '-' : g_ascii_tolower(c);
-}
-
-/* Levenshtein distance, names of at most 63 characters. */
-static unsigned distance(const char *a, const char *b)
-{
-    unsigned row[64];
-    size_t n = strlen(b);
-
-    if (n >= G_N_ELEMENTS(row)) {
-        return G_MAXUINT;
-    }
-    for (unsigned j = 0; j <= n; j++) {
-        row[j] = j;
-    }
-    for (unsigned i = 1; a[i - 1]; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= n; j++) {
-            unsigned substituted = diagonal + (plain(a[i - 1]) != plain(b[j - 1]));
-            diagonal = row[j];
-            row[j] = MIN(substituted, MIN(row[j], row[j - 1]) + 1);
-        }
-    }
-    return row[n];
-}
-
-const char *nearest_name(const char *name, const char *const *names)
-{
-    const char *best = NULL;
-    unsigned best_distance = MAX(2, strlen(name) / 3) + 1;
-
-    for (; *names; names++) {
-        unsigned d = distance(name, *names);
-        if (d < best_distance) {
-            best_distance = d;
-            best = *names;
-        }
-    }
-    return best;
 }

@@ -9,6 +9,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "util/names.h"
+
 typedef struct KeyValPair {
     char *key, *value;
 } KeyValPair;
@@ -27,7 +29,4 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KeyVal, keyval_free)
 const char *keyval_get(const KeyVal *kv, const char *key);
 /* on, yes, true, y / off, no, false, n. False: "Parameter 'KEY' expects 'on' or 'off'". */
 bool keyval_bool(const char *key, const char *value, bool *result, GError **errp);
-/* The name in a NULL-terminated list that `name` is most likely meant to be, or NULL if none is near. '-' and '_' are alike. */
-const char *nearest_name(const char *name, const char *const *names);
-
 #endif
