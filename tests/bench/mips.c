@@ -28,9 +28,9 @@ static bool measure(Guest *g, const MipsLoop *loop, unsigned which, uint64_t fac
     Cpu *cpu = g->cpu;
     g->low[MIPS_END] = 0xf4;
     *(uint64_t *)(void *)(g->low + MIPS_STACK) = MIPS_END;
-    cpu->regs[REG_RSP] = MIPS_STACK;
-    cpu->regs[REG_RDI] = which;
-    cpu->regs[REG_RSI] = loop->rounds * factor;
+    cpu->regs[GPR_RSP] = MIPS_STACK;
+    cpu->regs[GPR_RDI] = which;
+    cpu->regs[GPR_RSI] = loop->rounds * factor;
     uint64_t before = cpu->instructions;
     double t = mips_now();
     if (!guest_run(g, MIPS_CODE)) {
@@ -41,7 +41,7 @@ static bool measure(Guest *g, const MipsLoop *loop, unsigned which, uint64_t fac
     *seconds += t;
     uint64_t n = cpu->instructions - before;
     printf("%-8s %8.3f s %8.0f MIPS (%" PRIu64 " instructions, result 0x%" PRIx64 ")\n", loop->name, t,
-           (double)n / t / 1e6, n, cpu->regs[REG_RAX]);
+           (double)n / t / 1e6, n, cpu->regs[GPR_RAX]);
     return true;
 }
 

@@ -65,7 +65,7 @@ static inline bool block_pending(const Cpu *cpu)
 static inline const Op *block_enter(Cpu *cpu, const Block *block, uint64_t rip)
 {
     cpu->block = block;
-    cpu->regs[REG_PAGE] = rip - block->offset;
+    cpu->regs[GPR_PAGE] = rip - block->offset;
     return block->ops;
 }
 

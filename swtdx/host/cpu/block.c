@@ -372,7 +372,7 @@ static const Block *known_block(Cpu *cpu, uint64_t rip)
         return e->block;
     }
     const Block *here = cpu->block;
-    uint64_t offset = rip - cpu->regs[REG_PAGE];
+    uint64_t offset = rip - cpu->regs[GPR_PAGE];
     if (offset > 0xfff) {
         return NULL;
     }
@@ -383,7 +383,7 @@ static const Block *known_block(Cpu *cpu, uint64_t rip)
 const Op *block_direct_slow(Cpu *cpu, const Op *op, uint64_t rip)
 {
     cpu->rip = rip;
-    if (cpu->block->spins && rip == cpu->regs[REG_PAGE] + cpu->block->offset) {
+    if (cpu->block->spins && rip == cpu->regs[GPR_PAGE] + cpu->block->offset) {
         cpu_spin(cpu);
     }
     if (block_pending(cpu)) {

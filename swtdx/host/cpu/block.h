@@ -12,7 +12,7 @@ typedef struct CodeMap CodeMap;
 /* Block exits: what a handler returns instead of NEXT. Each sets cpu->rip and gives back the next block's first Op,
  * or NULL to go through the slow path of cpu_run() (pending work, lookup, mode change). */
 const Op *block_goto(Cpu *cpu, const Op *op, uint64_t rip);      /* indirect: RET, JMP r/m, CALL r/m */
-const Op *block_chain(Cpu *cpu, const Op *op, uint64_t rip);     /* direct, same op always the same rip - REG_PAGE: may cache in op->ptr */
+const Op *block_chain(Cpu *cpu, const Op *op, uint64_t rip);     /* direct, same op always the same rip - GPR_PAGE: may cache in op->ptr */
 const Op *block_leave(Cpu *cpu, const Op *op);                   /* next instruction, but through cpu_run(): after anything that changed mode, paging, IF, code */
 
 /* Guest physical page (shared bit included) holds decoded code of some Cpu in the group? Any thread. */
@@ -29,7 +29,7 @@ CodeMap *code_map_new(void);
 void code_map_free(CodeMap *map);
 
 /*
- * The first Op of the block at cpu->rip in cpu->mode; decodes it if need be, sets cpu->block and REG_PAGE. Called by
+ * The first Op of the block at cpu->rip in cpu->mode; decodes it if need be, sets cpu->block and GPR_PAGE. Called by
  * cpu_run() between blocks only. Raises fetch faults with cpu->op == NULL (RIP is cpu->rip then). With RFLAGS.TF or
  * CPU_PENDING_STEP the block holds one instruction.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Near jumps, calls, returns, loops. Direct ones hold their target in imm, relative to REG_PAGE.
+ * Near jumps, calls, returns, loops. Direct ones hold their target in imm, relative to GPR_PAGE.
  *
  * Conditional jumps do not end a block: not taken, they go on to the next Op.
  */
@@ -15,7 +15,7 @@ static inline uint64_t cut(const Op *op, uint64_t rip)
 
 static inline uint64_t direct_target(const Cpu *cpu, const Op *op)
 {
-    return cpu->regs[REG_PAGE] + op->imm;
+    return cpu->regs[GPR_PAGE] + op->imm;
 }
 
 /* A target that is not canonical, or beyond CS, faults on the jump itself (SDM vol. 2, JMP, CALL, RET). */
@@ -71,7 +71,7 @@ HANDLER(op_jcc_legacy)
 HANDLER(op_loop)
 {
     uint64_t mask = op->addr_size == 8 ? UINT64_MAX : op->addr_size == 4 ? UINT32_MAX : UINT16_MAX;
-    uint64_t count = cpu->regs[REG_RCX] & mask;
+    uint64_t count = cpu->regs[GPR_RCX] & mask;
     bool taken;
     if (op->src == 0) {
         taken = count == 0;
@@ -84,8 +84,8 @@ HANDLER(op_loop)
         check_target(cpu, op, rip);
     }
     if (op->src != 0) {
-        uint64_t keep = op->addr_size == 2 ? cpu->regs[REG_RCX] & ~mask : 0;
-        cpu->regs[REG_RCX] = keep | count;
+        uint64_t keep = op->addr_size == 2 ? cpu->regs[GPR_RCX] & ~mask : 0;
+        cpu->regs[GPR_RCX] = keep | count;
     }
     if (taken) {
         EXIT_DIRECT(cpu, op, rip);
@@ -116,9 +116,9 @@ HANDLER(op_jmp_m)
 
 static inline void push_return(Cpu *cpu, const Op *op)
 {
-    uint64_t pointer = cpu->regs[REG_RSP] - 8;
-    mmu_store64(cpu, op, pointer, cpu->regs[REG_PAGE] + op->off + op->len);
-    cpu->regs[REG_RSP] = pointer;
+    uint64_t pointer = cpu->regs[GPR_RSP] - 8;
+    mmu_store64(cpu, op, pointer, cpu->regs[GPR_PAGE] + op->off + op->len);
+    cpu->regs[GPR_RSP] = pointer;
 }
 
 HANDLER(op_call_direct)
@@ -146,9 +146,9 @@ HANDLER(op_call_m)
 /* imm: bytes to release besides the return address */
 HANDLER(op_ret)
 {
-    uint64_t rip = mmu_load64(cpu, op, cpu->regs[REG_RSP]);
+    uint64_t rip = mmu_load64(cpu, op, cpu->regs[GPR_RSP]);
     check_target(cpu, op, rip);
-    cpu->regs[REG_RSP] += 8 + op->imm;
+    cpu->regs[GPR_RSP] += 8 + op->imm;
     EXIT_INDIRECT(cpu, op, rip);
 }
 
@@ -194,7 +194,7 @@ HANDLER(op_ret_legacy)
 {
     uint64_t rip = stack_peek(cpu, op, 0, op->size);
     check_target(cpu, op, rip);
-    stack_set(cpu, cpu->regs[REG_RSP] + op->size + op->imm);
+    stack_set(cpu, cpu->regs[GPR_RSP] + op->size + op->imm);
     EXIT_INDIRECT(cpu, op, rip);
 }
 

@@ -38,16 +38,16 @@ typedef const Op *(*OpFn)(Cpu *cpu, const Op *op);
 
 /* Index into Cpu.regs. The first 16 are the general registers in x86 encoding order. */
 enum {
-    REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-    REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
-    REG_ZERO, /* always 0: stands for "no base", "no index" */
-    REG_PAGE, /* RIP of the first byte of the page that the block lies in: base of RIP-relative operands */
-    REG_COUNT
+    GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
+    GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15,
+    GPR_ZERO, /* always 0: stands for "no base", "no index" */
+    GPR_PAGE, /* RIP of the first byte of the page that the block lies in: base of RIP-relative operands */
+    GPR_COUNT
 };
 
 enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_COUNT };
 
-/* One decoded instruction (or a fused pair). Register operands are byte offsets into Cpu.regs, so AH is REG_RAX * 8 + 1. */
+/* One decoded instruction (or a fused pair). Register operands are byte offsets into Cpu.regs, so AH is GPR_RAX * 8 + 1. */
 struct Op {
     OpFn fn;
     uint8_t dst, src;     /* byte offsets of registers */
@@ -56,7 +56,7 @@ struct Op {
     uint8_t seg;          /* SEG_* of the memory operand */
     uint8_t len;          /* bytes of the instruction */
     uint8_t size;         /* operand size in bytes, where the handler does not imply it */
-    int64_t disp;         /* displacement; for RIP-relative operands already relative to REG_PAGE */
+    int64_t disp;         /* displacement; for RIP-relative operands already relative to GPR_PAGE */
     uint64_t imm;
     union {
         uint64_t aux;
@@ -179,7 +179,7 @@ typedef struct CpuWorld {
 #define XSTATE_PKRU 2688
 
 struct Cpu {
-    uint64_t regs[REG_COUNT]; /* first: Op holds byte offsets into it */
+    uint64_t regs[GPR_COUNT]; /* first: Op holds byte offsets into it */
     TlbEntry *tlb;            /* &tlbs[TLB_*] of the present privilege and AC */
     _Atomic uint32_t pending;
     uint32_t mode;            /* CPU_MODE_*: part of a block's key; kept by cpu_update_mode() */
@@ -273,13 +273,13 @@ _Noreturn void cpu_unsupported(Cpu *cpu, const char *what);
 /* RIP of an Op of the running block, and of the one after it. */
 static inline uint64_t cpu_op_rip(const Cpu *cpu, const Op *op)
 {
-    uint64_t rip = cpu->regs[REG_PAGE] + op->off;
+    uint64_t rip = cpu->regs[GPR_PAGE] + op->off;
     return (cpu->mode & CPU_MODE_CS64) ? rip : (uint32_t)rip;
 }
 
 static inline uint64_t cpu_op_next_rip(const Cpu *cpu, const Op *op)
 {
-    uint64_t rip = cpu->regs[REG_PAGE] + op->off + op->len;
+    uint64_t rip = cpu->regs[GPR_PAGE] + op->off + op->len;
     return (cpu->mode & CPU_MODE_CS64) ? rip : (uint32_t)rip;
 }
 

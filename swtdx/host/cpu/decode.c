@@ -47,7 +47,7 @@ uint8_t decode_register(ZydisRegister reg)
         return (uint8_t)((reg - ZYDIS_REGISTER_AH) * 8 + 1);
     }
     if (reg >= ZYDIS_REGISTER_SPL && reg <= ZYDIS_REGISTER_R15B) {
-        return (uint8_t)((reg - ZYDIS_REGISTER_SPL + REG_RSP) * 8);
+        return (uint8_t)((reg - ZYDIS_REGISTER_SPL + GPR_RSP) * 8);
     }
     if (reg >= ZYDIS_REGISTER_AX && reg <= ZYDIS_REGISTER_R15W) {
         return (uint8_t)((reg - ZYDIS_REGISTER_AX) * 8);
@@ -59,9 +59,9 @@ uint8_t decode_register(ZydisRegister reg)
         return (uint8_t)((reg - ZYDIS_REGISTER_RAX) * 8);
     }
     if (reg == ZYDIS_REGISTER_RIP || reg == ZYDIS_REGISTER_EIP) {
-        return REG_PAGE * 8;
+        return GPR_PAGE * 8;
     }
-    return REG_ZERO * 8;
+    return GPR_ZERO * 8;
 }
 
 static bool is_general(ZydisRegister reg)
@@ -86,7 +86,7 @@ static void fill_memory(const ZydisDecodedOperandMem *mem, Op *op)
     op->index = decode_register(mem->index);
     op->shift = scale_shift(mem->scale);
     op->disp = mem->disp.value;
-    if (op->base == REG_PAGE * 8) {
+    if (op->base == GPR_PAGE * 8) {
         op->disp += op->off + op->len;
     }
     if (mem->segment >= ZYDIS_REGISTER_ES && mem->segment <= ZYDIS_REGISTER_GS) {
@@ -180,7 +180,7 @@ static void init_op(Op *op, unsigned off, unsigned len)
     memset(op, 0, sizeof(*op));
     op->off = (uint16_t)off;
     op->len = (uint8_t)len;
-    op->base = op->index = REG_ZERO * 8;
+    op->base = op->index = GPR_ZERO * 8;
     op->seg = SEG_DS;
 }
 

@@ -22,7 +22,7 @@ void decoder_init(Decoder *decoder);
  */
 bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t *bytes, size_t n, unsigned max_ops);
 
-/* Byte offset into Cpu.regs of a general register, or REG_ZERO's. */
+/* Byte offset into Cpu.regs of a general register, or GPR_ZERO's. */
 uint8_t decode_register(ZydisRegister reg);
 /* Whether the k-th visible operand is a general register. */
 bool decode_is_register(const Decoded *d, unsigned k);

@@ -204,7 +204,7 @@ static void deliver_long(Cpu *cpu, Entry *e)
 {
     uint64_t frame[6];
     unsigned first = e->event.has_error ? 0 : 1;
-    uint64_t rsp = cpu->regs[REG_RSP];
+    uint64_t rsp = cpu->regs[GPR_RSP];
     bool inner = e->cpl < cpu->cpl;
 
     if (!cpu_canonical(cpu, e->offset)) {
@@ -223,11 +223,11 @@ static void deliver_long(Cpu *cpu, Entry *e)
     frame[1] = cpu->rip;
     frame[2] = cpu->seg[SEG_CS].selector;
     frame[3] = e->flags;
-    frame[4] = cpu->regs[REG_RSP];
+    frame[4] = cpu->regs[GPR_RSP];
     frame[5] = cpu->seg[SEG_SS].selector;
     push_frame(cpu, e->cpl, rsp, &frame[first], (6 - first) * 8, 8);
 
-    cpu->regs[REG_RSP] = rsp;
+    cpu->regs[GPR_RSP] = rsp;
     if (inner) {
         cpu->seg[SEG_SS] = (Segment){ .selector = (uint16_t)e->cpl, .access = SEG_ACCESS_UNUSABLE | SEG_ACCESS_DB | e->cpl << 5 };
     }
@@ -263,7 +263,7 @@ static void deliver_protected(Cpu *cpu, Entry *e)
     bool inner = e->cpl < cpu->cpl;
     unsigned word = e->type >= GATE_INTERRUPT ? 4 : 2;
     Descriptor ss = { .segment = cpu->seg[SEG_SS] };
-    uint32_t esp = (uint32_t)cpu->regs[REG_RSP];
+    uint32_t esp = (uint32_t)cpu->regs[GPR_RSP];
     uint32_t values[6];
     uint8_t frame[24];
     unsigned n = 0;
@@ -286,7 +286,7 @@ static void deliver_protected(Cpu *cpu, Entry *e)
     values[n++] = cpu->seg[SEG_CS].selector;
     values[n++] = (uint32_t)e->flags;
     if (inner) {
-        values[n++] = (uint32_t)cpu->regs[REG_RSP];
+        values[n++] = (uint32_t)cpu->regs[GPR_RSP];
         values[n++] = cpu->seg[SEG_SS].selector;
     }
     for (unsigned i = 0; i < n; i++) {
@@ -297,7 +297,7 @@ static void deliver_protected(Cpu *cpu, Entry *e)
     linear = segment_stack_linear(cpu, &ss.segment, top, n * word, inner ? (ss.segment.selector & 0xfffcu) | e->ext : e->ext);
     push_frame(cpu, e->cpl, linear, frame, n * word, word);
 
-    cpu->regs[REG_RSP] = (esp & ~mask) | top;
+    cpu->regs[GPR_RSP] = (esp & ~mask) | top;
     cpu->seg[SEG_SS] = ss.segment;
     enter_handler(cpu, e);
 }

@@ -19,7 +19,7 @@ typedef struct FarStack {
 static inline FarStack far_begin(Cpu *cpu, const Op *op)
 {
     cpu->op = op;
-    return (FarStack){ cpu, op, cpu->regs[REG_RSP], segment_stack_mask(cpu) };
+    return (FarStack){ cpu, op, cpu->regs[GPR_RSP], segment_stack_mask(cpu) };
 }
 
 static inline uint64_t far_linear(const FarStack *s, uint64_t pointer, unsigned size, bool write)
@@ -44,8 +44,8 @@ static inline uint64_t far_pop(FarStack *s, unsigned size)
 /* By the mask of the stack that was used: bits above a 16-bit stack pointer stay. */
 static inline void far_commit(const FarStack *s)
 {
-    uint64_t old = s->cpu->regs[REG_RSP];
-    s->cpu->regs[REG_RSP] = s->mask == 0xffff ? (old & ~s->mask) | (s->pointer & s->mask) : s->pointer & s->mask;
+    uint64_t old = s->cpu->regs[GPR_RSP];
+    s->cpu->regs[GPR_RSP] = s->mask == 0xffff ? (old & ~s->mask) | (s->pointer & s->mask) : s->pointer & s->mask;
 }
 
 #endif

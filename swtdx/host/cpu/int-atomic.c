@@ -158,12 +158,12 @@ DEFINE_LOCK_BITS(64)
     }                                                                                           \
     HANDLER(op_cmpxchg_rr##bits)                                                                \
     {                                                                                           \
-        uint64_t a = SEXT(bits, cpu->regs[REG_RAX]), b = SEXT(bits, REG_READ(bits, op->dst));   \
+        uint64_t a = SEXT(bits, cpu->regs[GPR_RAX]), b = SEXT(bits, REG_READ(bits, op->dst));   \
         uint64_t res = SEXT(bits, a - b);                                                       \
         if (a == b) {                                                                           \
             reg_write##bits(cpu, op->dst, REG_READ(bits, op->src));                             \
         } else {                                                                                \
-            reg_write##bits(cpu, REG_RAX * 8, b);                                               \
+            reg_write##bits(cpu, GPR_RAX * 8, b);                                               \
         }                                                                                       \
         FLAGS_SUB;                                                                              \
         NEXT(cpu, op);                                                                          \
@@ -171,12 +171,12 @@ DEFINE_LOCK_BITS(64)
     HANDLER(op_cmpxchg_mr##bits)                                                                \
     {                                                                                           \
         uint64_t linear = LINEAR(bits, true);                                                   \
-        uint##bits##_t expected = (uint##bits##_t)cpu->regs[REG_RAX], v = REG_READ(bits, op->src); \
+        uint##bits##_t expected = (uint##bits##_t)cpu->regs[GPR_RAX], v = REG_READ(bits, op->src); \
         LOCKED_UPDATE(bits, linear, old == expected ? v : old);                                 \
         uint64_t a = SEXT(bits, expected), b = SEXT(bits, old);                                 \
         uint64_t res = SEXT(bits, a - b);                                                       \
         if (old != expected) {                                                                  \
-            reg_write##bits(cpu, REG_RAX * 8, old);                                             \
+            reg_write##bits(cpu, GPR_RAX * 8, old);                                             \
         }                                                                                       \
         FLAGS_SUB;                                                                              \
         return op + 1;                                                                          \
@@ -190,12 +190,12 @@ DEFINE_EXCHANGES(64)
 HANDLER(op_cmpxchg8b)
 {
     uint64_t linear = LINEAR(64, true);
-    uint64_t expected = cpu->regs[REG_RDX] << 32 | (uint32_t)cpu->regs[REG_RAX];
-    uint64_t v = cpu->regs[REG_RCX] << 32 | (uint32_t)cpu->regs[REG_RBX];
+    uint64_t expected = cpu->regs[GPR_RDX] << 32 | (uint32_t)cpu->regs[GPR_RAX];
+    uint64_t v = cpu->regs[GPR_RCX] << 32 | (uint32_t)cpu->regs[GPR_RBX];
     LOCKED_UPDATE(64, linear, old == expected ? v : old);
     if (old != expected) {
-        reg_write32(cpu, REG_RAX * 8, old);
-        reg_write32(cpu, REG_RDX * 8, old >> 32);
+        reg_write32(cpu, GPR_RAX * 8, old);
+        reg_write32(cpu, GPR_RDX * 8, old >> 32);
     }
     flags_replace(cpu, FLAG_ZF, old == expected ? FLAG_ZF : 0);
     return op + 1;
@@ -209,15 +209,15 @@ HANDLER(op_cmpxchg16b)
         op_raise(cpu, op, VEC_GP, 0);
     }
     void *host = mmu_host(cpu, op, linear, 16, CPU_WRITE);
-    uint64_t low = cpu->regs[REG_RAX], high = cpu->regs[REG_RDX];
+    uint64_t low = cpu->regs[GPR_RAX], high = cpu->regs[GPR_RDX];
     bool equal;
     __asm__ volatile("lock cmpxchg16b %[mem]"
                      : "=@ccz"(equal), [mem] "+m"(*(uint8_t(*)[16])host), "+a"(low), "+d"(high)
-                     : "b"(cpu->regs[REG_RBX]), "c"(cpu->regs[REG_RCX])
+                     : "b"(cpu->regs[GPR_RBX]), "c"(cpu->regs[GPR_RCX])
                      : "memory");
     if (!equal) {
-        cpu->regs[REG_RAX] = low;
-        cpu->regs[REG_RDX] = high;
+        cpu->regs[GPR_RAX] = low;
+        cpu->regs[GPR_RDX] = high;
     }
     flags_replace(cpu, FLAG_ZF, equal ? FLAG_ZF : 0);
     return op + 1;

@@ -75,7 +75,7 @@ BMI_LIST(DEFINE_BMI_SIZES)
 /* dst = high half (written last: both may be the same register), src = low half */
 HANDLER(op_mulx32)
 {
-    uint64_t res = (uint64_t)LOAD_RM(32) * (uint32_t)cpu->regs[REG_RDX];
+    uint64_t res = (uint64_t)LOAD_RM(32) * (uint32_t)cpu->regs[GPR_RDX];
     reg_write32(cpu, op->src, res);
     reg_write32(cpu, op->dst, res >> 32);
     NEXT(cpu, op);
@@ -83,7 +83,7 @@ HANDLER(op_mulx32)
 
 HANDLER(op_mulx64)
 {
-    unsigned __int128 res = (unsigned __int128)LOAD_RM(64) * cpu->regs[REG_RDX];
+    unsigned __int128 res = (unsigned __int128)LOAD_RM(64) * cpu->regs[GPR_RDX];
     reg_write64(cpu, op->src, (uint64_t)res);
     reg_write64(cpu, op->dst, (uint64_t)(res >> 64));
     NEXT(cpu, op);
@@ -137,7 +137,7 @@ bool int_choose_bmi(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
         } else {
             op->base = decode_register(d->operand[table[i].rm].reg.value);
         }
-        op->src = table[i].other != NO_OTHER ? decode_register(d->operand[table[i].other].reg.value) : REG_ZERO * 8;
+        op->src = table[i].other != NO_OTHER ? decode_register(d->operand[table[i].other].reg.value) : GPR_ZERO * 8;
         op->fn = table[i].fn[d->operand[0].size == 64];
         return true;
     }

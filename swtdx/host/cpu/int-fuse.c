@@ -9,7 +9,7 @@
     do { \
         const Op *jump = op + 1;                                                              \
         if (taken) {                                                                          \
-            EXIT_DIRECT(cpu, jump, cpu->regs[REG_PAGE] + jump->imm);                          \
+            EXIT_DIRECT(cpu, jump, cpu->regs[GPR_PAGE] + jump->imm);                          \
         }                                                                                     \
         NEXT(cpu, jump);                                                                      \
     } while (0)

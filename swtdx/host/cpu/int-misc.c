@@ -39,20 +39,20 @@ HANDLER(op_std)
 
 HANDLER(op_lahf)
 {
-    reg_write8(cpu, REG_RAX * 8 + 1, (cpu_rflags(cpu) & LAHF_FLAGS) | 2);
+    reg_write8(cpu, GPR_RAX * 8 + 1, (cpu_rflags(cpu) & LAHF_FLAGS) | 2);
     NEXT(cpu, op);
 }
 
 HANDLER(op_sahf)
 {
-    flags_replace(cpu, LAHF_FLAGS, CPU_REG(cpu, uint8_t, REG_RAX * 8 + 1));
+    flags_replace(cpu, LAHF_FLAGS, CPU_REG(cpu, uint8_t, GPR_RAX * 8 + 1));
     NEXT(cpu, op);
 }
 
 /* AL = CF ? FFh : 0; undocumented but there (SDM vol. 2, appendix A, opcode D6) */
 HANDLER(op_salc)
 {
-    reg_write8(cpu, REG_RAX * 8, flags_cf(cpu) ? 0xff : 0);
+    reg_write8(cpu, GPR_RAX * 8, flags_cf(cpu) ? 0xff : 0);
     NEXT(cpu, op);
 }
 
@@ -92,7 +92,7 @@ HANDLER(op_bound)
 static void decimal_adjust(Cpu *cpu, bool subtract)
 {
     uint64_t f = cpu_rflags(cpu);
-    uint8_t al = (uint8_t)cpu->regs[REG_RAX], old = al;
+    uint8_t al = (uint8_t)cpu->regs[GPR_RAX], old = al;
     bool cf = f & FLAG_CF, af = f & FLAG_AF, carry = false;
     if ((old & 0xf) > 9 || af) {
         carry = cf || (subtract ? old < 6 : old > 0xf9);
@@ -103,7 +103,7 @@ static void decimal_adjust(Cpu *cpu, bool subtract)
         al = subtract ? al - 0x60 : al + 0x60;
         carry = true;
     }
-    reg_write8(cpu, REG_RAX * 8, al);
+    reg_write8(cpu, GPR_RAX * 8, al);
     flags_set_res(cpu, SEXT(8, al), (carry ? FLAG_CF : 0) | (af ? FLAG_AF : 0));
 }
 
@@ -121,13 +121,13 @@ HANDLER(op_das)
 
 static void ascii_adjust(Cpu *cpu, bool subtract)
 {
-    uint16_t ax = (uint16_t)cpu->regs[REG_RAX];
+    uint16_t ax = (uint16_t)cpu->regs[GPR_RAX];
     bool adjust = (ax & 0xf) > 9 || (cpu_rflags(cpu) & FLAG_AF) != 0;
     if (adjust) {
         ax = subtract ? ax - 0x106 : ax + 0x106;
     }
     ax &= 0xff0f;
-    reg_write16(cpu, REG_RAX * 8, ax);
+    reg_write16(cpu, GPR_RAX * 8, ax);
     flags_set_res(cpu, SEXT(8, ax), adjust ? FLAG_CF | FLAG_AF : 0);
 }
 
@@ -145,20 +145,20 @@ HANDLER(op_aas)
 
 HANDLER(op_aam)
 {
-    uint8_t base = (uint8_t)op->imm, al = (uint8_t)cpu->regs[REG_RAX];
+    uint8_t base = (uint8_t)op->imm, al = (uint8_t)cpu->regs[GPR_RAX];
     if (base == 0) {
         op_raise(cpu, op, VEC_DE, 0);
     }
-    reg_write16(cpu, REG_RAX * 8, (uint64_t)(al / base) << 8 | al % base);
+    reg_write16(cpu, GPR_RAX * 8, (uint64_t)(al / base) << 8 | al % base);
     flags_set_res(cpu, SEXT(8, al % base), 0);
     NEXT(cpu, op);
 }
 
 HANDLER(op_aad)
 {
-    uint16_t ax = (uint16_t)cpu->regs[REG_RAX];
+    uint16_t ax = (uint16_t)cpu->regs[GPR_RAX];
     uint8_t al = (uint8_t)((ax & 0xff) + (ax >> 8) * (uint8_t)op->imm);
-    reg_write16(cpu, REG_RAX * 8, al);
+    reg_write16(cpu, GPR_RAX * 8, al);
     flags_set_res(cpu, SEXT(8, al), 0);
     NEXT(cpu, op);
 }

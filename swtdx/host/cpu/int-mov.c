@@ -143,44 +143,44 @@ static const OpFn movbe_mr[4] = { NULL, op_movbe_mr16, op_movbe_mr32, op_movbe_m
 
 HANDLER(op_cbw)
 {
-    reg_write16(cpu, REG_RAX * 8, SEXT(8, cpu->regs[REG_RAX]));
+    reg_write16(cpu, GPR_RAX * 8, SEXT(8, cpu->regs[GPR_RAX]));
     NEXT(cpu, op);
 }
 
 HANDLER(op_cwde)
 {
-    reg_write32(cpu, REG_RAX * 8, SEXT(16, cpu->regs[REG_RAX]));
+    reg_write32(cpu, GPR_RAX * 8, SEXT(16, cpu->regs[GPR_RAX]));
     NEXT(cpu, op);
 }
 
 HANDLER(op_cdqe)
 {
-    cpu->regs[REG_RAX] = SEXT(32, cpu->regs[REG_RAX]);
+    cpu->regs[GPR_RAX] = SEXT(32, cpu->regs[GPR_RAX]);
     NEXT(cpu, op);
 }
 
 HANDLER(op_cwd)
 {
-    reg_write16(cpu, REG_RDX * 8, SEXT(16, cpu->regs[REG_RAX]) >> 16);
+    reg_write16(cpu, GPR_RDX * 8, SEXT(16, cpu->regs[GPR_RAX]) >> 16);
     NEXT(cpu, op);
 }
 
 HANDLER(op_cdq)
 {
-    reg_write32(cpu, REG_RDX * 8, SEXT(32, cpu->regs[REG_RAX]) >> 32);
+    reg_write32(cpu, GPR_RDX * 8, SEXT(32, cpu->regs[GPR_RAX]) >> 32);
     NEXT(cpu, op);
 }
 
 HANDLER(op_cqo)
 {
-    cpu->regs[REG_RDX] = (uint64_t)((int64_t)cpu->regs[REG_RAX] >> 63);
+    cpu->regs[GPR_RDX] = (uint64_t)((int64_t)cpu->regs[GPR_RAX] >> 63);
     NEXT(cpu, op);
 }
 
 /* [rBX + AL]: AL is added where the decoder has nothing to say, so by hand. */
 HANDLER(op_xlat)
 {
-    uint64_t ea = cpu->regs[REG_RBX] + (uint8_t)cpu->regs[REG_RAX];
+    uint64_t ea = cpu->regs[GPR_RBX] + (uint8_t)cpu->regs[GPR_RAX];
     ea &= op->addr_size == 8 ? UINT64_MAX : op->addr_size == 4 ? UINT32_MAX : UINT16_MAX;
     uint64_t linear;
     if (cpu->mode & CPU_MODE_CS64) {
@@ -188,7 +188,7 @@ HANDLER(op_xlat)
     } else {
         linear = segment_linear_slow(cpu, op, op->seg, ea, 1, false);
     }
-    reg_write8(cpu, REG_RAX * 8, mmu_load8(cpu, op, linear));
+    reg_write8(cpu, GPR_RAX * 8, mmu_load8(cpu, op, linear));
     NEXT(cpu, op);
 }
 
@@ -219,7 +219,7 @@ static bool choose_plain_mov(const Decoded *d, Op *op)
     if (form == FORM_MR) {
         op->src = op->dst;
     }
-    bool flat = (d->mode & CPU_MODE_CS64) && op->seg < SEG_FS && op->index == REG_ZERO * 8 && op->addr_size == 8;
+    bool flat = (d->mode & CPU_MODE_CS64) && op->seg < SEG_FS && op->index == GPR_ZERO * 8 && op->addr_size == 8;
     op->fn = flat && mov_flat_forms[form][size] != NULL ? mov_flat_forms[form][size] : mov_forms[form][size];
     return true;
 }

@@ -12,31 +12,31 @@ typedef __int128 S128;
 /* The one-operand forms with rDX:rAX, given the other factor or the divisor. 8 bits: AX alone. */
 static inline void mul8(Cpu *cpu, uint8_t b)
 {
-    uint16_t res = (uint16_t)((uint8_t)cpu->regs[REG_RAX] * b);
-    reg_write16(cpu, REG_RAX * 8, res);
+    uint16_t res = (uint16_t)((uint8_t)cpu->regs[GPR_RAX] * b);
+    reg_write16(cpu, GPR_RAX * 8, res);
     flags_set_res(cpu, SEXT(8, res), OVERFLOW(res >> 8));
 }
 
 static inline void imul8(Cpu *cpu, uint8_t b)
 {
-    int16_t res = (int16_t)((int8_t)cpu->regs[REG_RAX] * (int8_t)b);
-    reg_write16(cpu, REG_RAX * 8, (uint16_t)res);
+    int16_t res = (int16_t)((int8_t)cpu->regs[GPR_RAX] * (int8_t)b);
+    reg_write16(cpu, GPR_RAX * 8, (uint16_t)res);
     flags_set_res(cpu, SEXT(8, res), OVERFLOW(res != (int8_t)res));
 }
 
 #define DEFINE_MUL(bits, Unsigned, Signed)                                                          \
     static inline void mul##bits(Cpu *cpu, uint##bits##_t b)                                        \
     {                                                                                               \
-        Unsigned res = (Unsigned)(uint##bits##_t)cpu->regs[REG_RAX] * b;                            \
-        reg_write##bits(cpu, REG_RAX * 8, (uint##bits##_t)res);                                     \
-        reg_write##bits(cpu, REG_RDX * 8, (uint##bits##_t)(res >> (bits)));                         \
+        Unsigned res = (Unsigned)(uint##bits##_t)cpu->regs[GPR_RAX] * b;                            \
+        reg_write##bits(cpu, GPR_RAX * 8, (uint##bits##_t)res);                                     \
+        reg_write##bits(cpu, GPR_RDX * 8, (uint##bits##_t)(res >> (bits)));                         \
         flags_set_res(cpu, SEXT(bits, res), OVERFLOW((uint##bits##_t)(res >> (bits)) != 0));        \
     }                                                                                               \
     static inline void imul##bits(Cpu *cpu, uint##bits##_t b)                                       \
     {                                                                                               \
-        Signed res = (Signed)(int##bits##_t)cpu->regs[REG_RAX] * (int##bits##_t)b;                  \
-        reg_write##bits(cpu, REG_RAX * 8, (uint##bits##_t)res);                                     \
-        reg_write##bits(cpu, REG_RDX * 8, (uint##bits##_t)((Unsigned)res >> (bits)));               \
+        Signed res = (Signed)(int##bits##_t)cpu->regs[GPR_RAX] * (int##bits##_t)b;                  \
+        reg_write##bits(cpu, GPR_RAX * 8, (uint##bits##_t)res);                                     \
+        reg_write##bits(cpu, GPR_RDX * 8, (uint##bits##_t)((Unsigned)res >> (bits)));               \
         flags_set_res(cpu, SEXT(bits, res), OVERFLOW(res != (int##bits##_t)res));                   \
     }
 DEFINE_MUL(16, uint64_t, int64_t)
@@ -46,41 +46,41 @@ DEFINE_MUL(64, U128, S128)
 /* Divisions return false for #DE. A 64-bit quotient of a dividend that fits in 64 bits is the usual case. */
 static inline bool div8(Cpu *cpu, uint8_t b)
 {
-    unsigned a = (uint16_t)cpu->regs[REG_RAX];
+    unsigned a = (uint16_t)cpu->regs[GPR_RAX];
     if (b == 0 || a / b > 0xff) {
         return false;
     }
-    reg_write16(cpu, REG_RAX * 8, (a / b) | (a % b) << 8);
+    reg_write16(cpu, GPR_RAX * 8, (a / b) | (a % b) << 8);
     return true;
 }
 
 static inline bool idiv8(Cpu *cpu, uint8_t b8)
 {
-    int a = (int16_t)cpu->regs[REG_RAX], b = (int8_t)b8;
+    int a = (int16_t)cpu->regs[GPR_RAX], b = (int8_t)b8;
     if (b == 0 || a / b != (int8_t)(a / b)) {
         return false;
     }
-    reg_write16(cpu, REG_RAX * 8, (uint8_t)(a / b) | (unsigned)(uint8_t)(a % b) << 8);
+    reg_write16(cpu, GPR_RAX * 8, (uint8_t)(a / b) | (unsigned)(uint8_t)(a % b) << 8);
     return true;
 }
 
 #define DEFINE_DIV(bits, Unsigned, Signed)                                                          \
     static inline bool div##bits(Cpu *cpu, uint##bits##_t b)                                        \
     {                                                                                               \
-        Unsigned high = (uint##bits##_t)cpu->regs[REG_RDX];                                         \
-        Unsigned a = high << (bits) | (uint##bits##_t)cpu->regs[REG_RAX];                           \
+        Unsigned high = (uint##bits##_t)cpu->regs[GPR_RDX];                                         \
+        Unsigned a = high << (bits) | (uint##bits##_t)cpu->regs[GPR_RAX];                           \
         if (b <= high) {                                                                            \
             return false;                                                                           \
         }                                                                                           \
-        reg_write##bits(cpu, REG_RAX * 8, (uint##bits##_t)(a / b));                                 \
-        reg_write##bits(cpu, REG_RDX * 8, (uint##bits##_t)(a % b));                                 \
+        reg_write##bits(cpu, GPR_RAX * 8, (uint##bits##_t)(a / b));                                 \
+        reg_write##bits(cpu, GPR_RDX * 8, (uint##bits##_t)(a % b));                                 \
         return true;                                                                                \
     }                                                                                               \
     static inline bool idiv##bits(Cpu *cpu, uint##bits##_t divisor)                                 \
     {                                                                                               \
         Signed b = (int##bits##_t)divisor;                                                          \
-        Unsigned high = (uint##bits##_t)cpu->regs[REG_RDX];                                         \
-        Signed a = (Signed)(high << (bits) | (uint##bits##_t)cpu->regs[REG_RAX]);                   \
+        Unsigned high = (uint##bits##_t)cpu->regs[GPR_RDX];                                         \
+        Signed a = (Signed)(high << (bits) | (uint##bits##_t)cpu->regs[GPR_RAX]);                   \
         if ((bits) <= 32) {                                                                         \
             a = (Signed)((Unsigned)a << (sizeof(Signed) * 8 - 2 * (bits))) >> (sizeof(Signed) * 8 - 2 * (bits)); \
         }                                                                                           \
@@ -88,8 +88,8 @@ static inline bool idiv8(Cpu *cpu, uint8_t b8)
         if (b == 0 || (b == -1 && a == least) || a / b != (int##bits##_t)(a / b)) {                 \
             return false;                                                                           \
         }                                                                                           \
-        reg_write##bits(cpu, REG_RAX * 8, (uint##bits##_t)(a / b));                                 \
-        reg_write##bits(cpu, REG_RDX * 8, (uint##bits##_t)(a % b));                                 \
+        reg_write##bits(cpu, GPR_RAX * 8, (uint##bits##_t)(a / b));                                 \
+        reg_write##bits(cpu, GPR_RDX * 8, (uint##bits##_t)(a % b));                                 \
         return true;                                                                                \
     }
 DEFINE_DIV(16, uint64_t, int64_t)

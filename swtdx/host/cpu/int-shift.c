@@ -87,7 +87,7 @@ DEFINE_SHIFTS(64)
     }                                                                                       \
     HANDLER(op_##name##_rc##bits)                                                           \
     {                                                                                       \
-        unsigned n = (unsigned)cpu->regs[REG_RCX] & MASK(bits);                             \
+        unsigned n = (unsigned)cpu->regs[GPR_RCX] & MASK(bits);                             \
         uint64_t res = REG_READ(bits, op->dst);                                             \
         if (n != 0) {                                                                       \
             res = do_##name##bits(cpu, res, n);                                             \
@@ -107,7 +107,7 @@ DEFINE_SHIFTS(64)
     {                                                                                       \
         uint64_t linear = LINEAR(bits, true);                                               \
         uint64_t res = rmw_load##bits(cpu, op, linear);                                     \
-        unsigned n = (unsigned)cpu->regs[REG_RCX] & MASK(bits);                             \
+        unsigned n = (unsigned)cpu->regs[GPR_RCX] & MASK(bits);                             \
         if (n != 0) {                                                                       \
             res = do_##name##bits(cpu, res, n);                                             \
         }                                                                                   \
@@ -166,7 +166,7 @@ DEFINE_DOUBLE(32)
 DEFINE_DOUBLE(64)
 
 /* The count: in op->imm, or CL when op->flags says so. */
-#define DOUBLE_COUNT(bits) ((unsigned)(op->flags ? cpu->regs[REG_RCX] : op->imm) & MASK(bits))
+#define DOUBLE_COUNT(bits) ((unsigned)(op->flags ? cpu->regs[GPR_RCX] : op->imm) & MASK(bits))
 #define DEFINE_DOUBLE_FORMS(name, bits)                                                          \
     HANDLER(op_##name##_r##bits)                                                                 \
     {                                                                                            \

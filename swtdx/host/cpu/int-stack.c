@@ -8,34 +8,34 @@
 
 HANDLER(op_push_r64)
 {
-    uint64_t pointer = cpu->regs[REG_RSP] - 8;
+    uint64_t pointer = cpu->regs[GPR_RSP] - 8;
     mmu_store64(cpu, op, pointer, REG_READ(64, op->dst));
-    cpu->regs[REG_RSP] = pointer;
+    cpu->regs[GPR_RSP] = pointer;
     NEXT(cpu, op);
 }
 
 HANDLER(op_push_i64)
 {
-    uint64_t pointer = cpu->regs[REG_RSP] - 8;
+    uint64_t pointer = cpu->regs[GPR_RSP] - 8;
     mmu_store64(cpu, op, pointer, op->imm);
-    cpu->regs[REG_RSP] = pointer;
+    cpu->regs[GPR_RSP] = pointer;
     NEXT(cpu, op);
 }
 
 HANDLER(op_pop_r64)
 {
-    uint64_t v = mmu_load64(cpu, op, cpu->regs[REG_RSP]);
-    cpu->regs[REG_RSP] += 8;
+    uint64_t v = mmu_load64(cpu, op, cpu->regs[GPR_RSP]);
+    cpu->regs[GPR_RSP] += 8;
     reg_write64(cpu, op->dst, v); /* after: POP RSP */
     NEXT(cpu, op);
 }
 
 HANDLER(op_leave64)
 {
-    uint64_t pointer = cpu->regs[REG_RBP];
+    uint64_t pointer = cpu->regs[GPR_RBP];
     uint64_t v = mmu_load64(cpu, op, pointer);
-    cpu->regs[REG_RSP] = pointer + 8;
-    cpu->regs[REG_RBP] = v;
+    cpu->regs[GPR_RSP] = pointer + 8;
+    cpu->regs[GPR_RBP] = v;
     NEXT(cpu, op);
 }
 
@@ -73,7 +73,7 @@ HANDLER(op_push_m)
 HANDLER(op_pop_r)
 {
     uint64_t v = stack_peek(cpu, op, 0, op->size);
-    stack_set(cpu, cpu->regs[REG_RSP] + op->size);
+    stack_set(cpu, cpu->regs[GPR_RSP] + op->size);
     write_sized(cpu, op->dst, v, op->size);
     NEXT(cpu, op);
 }
@@ -83,16 +83,16 @@ HANDLER(op_pop_m)
 {
     uint64_t v = stack_peek(cpu, op, 0, op->size);
     mmu_store_sized(cpu, op, op_linear(cpu, op, op->size, true), v, op->size);
-    stack_set(cpu, cpu->regs[REG_RSP] + op->size);
+    stack_set(cpu, cpu->regs[GPR_RSP] + op->size);
     NEXT(cpu, op);
 }
 
 HANDLER(op_leave)
 {
-    uint64_t mask = stack_mask(cpu), pointer = cpu->regs[REG_RBP] & mask;
+    uint64_t mask = stack_mask(cpu), pointer = cpu->regs[GPR_RBP] & mask;
     uint64_t v = mmu_load_sized(cpu, op, stack_linear(cpu, op, pointer, op->size, false), op->size);
     stack_set(cpu, pointer + op->size);
-    write_sized(cpu, REG_RBP * 8, v, op->size);
+    write_sized(cpu, GPR_RBP * 8, v, op->size);
     NEXT(cpu, op);
 }
 
@@ -112,11 +112,11 @@ static void store_frame(Cpu *cpu, const Op *op, uint64_t pointer, uint64_t v)
 HANDLER(op_enter)
 {
     unsigned size = op->size, level = op->aux & 31;
-    uint64_t pointer = cpu->regs[REG_RSP] - size;
-    store_frame(cpu, op, pointer, cpu->regs[REG_RBP]);
+    uint64_t pointer = cpu->regs[GPR_RSP] - size;
+    store_frame(cpu, op, pointer, cpu->regs[GPR_RBP]);
     uint64_t frame = pointer;
     for (unsigned i = 1; i < level; i++) {
-        uint64_t v = load_frame(cpu, op, cpu->regs[REG_RBP] - i * size);
+        uint64_t v = load_frame(cpu, op, cpu->regs[GPR_RBP] - i * size);
         pointer -= size;
         store_frame(cpu, op, pointer, v);
     }
@@ -128,15 +128,15 @@ HANDLER(op_enter)
     uint64_t last = pointer & stack_mask(cpu);
     mmu_probe(cpu, op, stack_linear(cpu, op, last, size, true), 1, CPU_WRITE);
     stack_set(cpu, pointer);
-    write_sized(cpu, REG_RBP * 8, frame, size);
+    write_sized(cpu, GPR_RBP * 8, frame, size);
     NEXT(cpu, op);
 }
 
 HANDLER(op_pusha)
 {
     unsigned size = op->size;
-    uint64_t pointer = cpu->regs[REG_RSP];
-    for (unsigned i = REG_RAX; i <= REG_RDI; i++) {
+    uint64_t pointer = cpu->regs[GPR_RSP];
+    for (unsigned i = GPR_RAX; i <= GPR_RDI; i++) {
         pointer -= size;
         store_frame(cpu, op, pointer, cpu->regs[i]); /* RSP as before: not yet moved */
     }
@@ -149,14 +149,14 @@ HANDLER(op_popa)
     unsigned size = op->size;
     uint64_t v[8];
     for (unsigned i = 0; i < 8; i++) {
-        v[REG_RDI - i] = load_frame(cpu, op, cpu->regs[REG_RSP] + i * size);
+        v[GPR_RDI - i] = load_frame(cpu, op, cpu->regs[GPR_RSP] + i * size);
     }
     for (unsigned i = 0; i < 8; i++) {
-        if (i != REG_RSP) {
+        if (i != GPR_RSP) {
             write_sized(cpu, i * 8, v[i], size);
         }
     }
-    stack_set(cpu, cpu->regs[REG_RSP] + 8 * size);
+    stack_set(cpu, cpu->regs[GPR_RSP] + 8 * size);
     return op + 1;
 }
 
@@ -183,7 +183,7 @@ HANDLER(op_popf)
         mask &= 0xffff;
     }
     uint64_t fresh = ((old & ~mask) | (v & mask)) & ~(uint64_t)FLAG_RF;
-    stack_set(cpu, cpu->regs[REG_RSP] + op->size);
+    stack_set(cpu, cpu->regs[GPR_RSP] + op->size);
     cpu_set_rflags(cpu, fresh);
     uint64_t changed = old ^ fresh;
     if (likely((changed & (FLAG_IF | FLAG_TF | FLAG_AC)) == 0)) {
@@ -221,7 +221,7 @@ static bool choose_pop(const Decoded *d, Op *op)
         return true;
     }
     if (is_memory(d, 0)) {
-        if (op->base == REG_RSP * 8) {
+        if (op->base == GPR_RSP * 8) {
             op->disp += op->size;
         }
         op->fn = op_pop_m;

@@ -115,7 +115,7 @@ static _Noreturn void raise_page_fault(Cpu *cpu, uint64_t linear, uint32_t error
 /* Stack accesses have #SS for a non-canonical address (SDM vol. 1, 3.3.7.1), also where the stack is implied. */
 static bool is_stack_access(const Cpu *cpu, const Op *op, uint64_t linear)
 {
-    bool near_stack = linear - cpu->regs[REG_RSP] + 0x10000 < 0x20000;
+    bool near_stack = linear - cpu->regs[GPR_RSP] + 0x10000 < 0x20000;
     switch (op ? op->mnemonic : 0) {
     case ZYDIS_MNEMONIC_PUSH:
     case ZYDIS_MNEMONIC_POP:

@@ -48,7 +48,7 @@ uint64_t mmu_fetch_gpa(Cpu *cpu, uint64_t linear);
 /* Translation without side effects, for dumps: false if unmapped. Never raises. */
 bool mmu_peek(Cpu *cpu, uint64_t linear, uint64_t *gpa);
 
-/* Flushing: INVLPG, MOV CR3 (keep_global), CR0/CR4/EFER changes (all). Also forgets REG_PAGE-based chaining across pages. */
+/* Flushing: INVLPG, MOV CR3 (keep_global), CR0/CR4/EFER changes (all). Also forgets GPR_PAGE-based chaining across pages. */
 void mmu_flush_all(Cpu *cpu);
 void mmu_flush_nonglobal(Cpu *cpu);
 void mmu_flush_page(Cpu *cpu, uint64_t linear);

@@ -160,15 +160,15 @@ const Op *op_rdmsr(Cpu *cpu, const Op *op)
 {
     uint64_t value;
     require_cpl0(cpu, op);
-    value = msr_read(cpu, (uint32_t)cpu->regs[REG_RCX]);
-    cpu->regs[REG_RAX] = (uint32_t)value;
-    cpu->regs[REG_RDX] = value >> 32;
+    value = msr_read(cpu, (uint32_t)cpu->regs[GPR_RCX]);
+    cpu->regs[GPR_RAX] = (uint32_t)value;
+    cpu->regs[GPR_RDX] = value >> 32;
     return block_leave(cpu, op);
 }
 
 const Op *op_wrmsr(Cpu *cpu, const Op *op)
 {
     require_cpl0(cpu, op);
-    msr_write(cpu, (uint32_t)cpu->regs[REG_RCX], (uint32_t)cpu->regs[REG_RAX] | cpu->regs[REG_RDX] << 32);
+    msr_write(cpu, (uint32_t)cpu->regs[GPR_RCX], (uint32_t)cpu->regs[GPR_RAX] | cpu->regs[GPR_RDX] << 32);
     return block_leave(cpu, op);
 }

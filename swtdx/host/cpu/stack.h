@@ -24,7 +24,7 @@ static inline uint64_t stack_linear(Cpu *cpu, const Op *op, uint64_t pointer, un
 static inline void stack_set(Cpu *cpu, uint64_t pointer)
 {
     uint64_t mask = stack_mask(cpu);
-    cpu->regs[REG_RSP] = (cpu->regs[REG_RSP] & ~mask) | (pointer & mask);
+    cpu->regs[GPR_RSP] = (cpu->regs[GPR_RSP] & ~mask) | (pointer & mask);
 }
 
 static inline void mmu_store_sized(Cpu *cpu, const Op *op, uint64_t linear, uint64_t v, unsigned size)
@@ -46,7 +46,7 @@ static inline uint64_t mmu_load_sized(Cpu *cpu, const Op *op, uint64_t linear, u
 /* size 2, 4 or 8 */
 static inline void stack_push(Cpu *cpu, const Op *op, uint64_t v, unsigned size)
 {
-    uint64_t pointer = (cpu->regs[REG_RSP] - size) & stack_mask(cpu);
+    uint64_t pointer = (cpu->regs[GPR_RSP] - size) & stack_mask(cpu);
     mmu_store_sized(cpu, op, stack_linear(cpu, op, pointer, size, true), v, size);
     stack_set(cpu, pointer);
 }
@@ -54,7 +54,7 @@ static inline void stack_push(Cpu *cpu, const Op *op, uint64_t v, unsigned size)
 /* The value `skip` bytes above the top; moves nothing. */
 static inline uint64_t stack_peek(Cpu *cpu, const Op *op, uint64_t skip, unsigned size)
 {
-    uint64_t pointer = (cpu->regs[REG_RSP] + skip) & stack_mask(cpu);
+    uint64_t pointer = (cpu->regs[GPR_RSP] + skip) & stack_mask(cpu);
     return mmu_load_sized(cpu, op, stack_linear(cpu, op, pointer, size, false), size);
 }
 

@@ -42,12 +42,12 @@ static uint64_t string_linear(Cpu *cpu, const Op *op, unsigned seg, uint64_t ea,
 
 static inline uint64_t source_linear(Cpu *cpu, const Op *op)
 {
-    return string_linear(cpu, op, op->seg, cpu->regs[REG_RSI] & address_mask(op), false);
+    return string_linear(cpu, op, op->seg, cpu->regs[GPR_RSI] & address_mask(op), false);
 }
 
 static inline uint64_t target_linear(Cpu *cpu, const Op *op, bool write)
 {
-    return string_linear(cpu, op, SEG_ES, cpu->regs[REG_RDI] & address_mask(op), write);
+    return string_linear(cpu, op, SEG_ES, cpu->regs[GPR_RDI] & address_mask(op), write);
 }
 
 static uint64_t load(Cpu *cpu, const Op *op, uint64_t linear)
@@ -109,14 +109,14 @@ static void movs_one(Cpu *cpu, const Op *op)
 {
     uint64_t v = load(cpu, op, source_linear(cpu, op));
     store(cpu, op, target_linear(cpu, op, true), v);
-    advance(cpu, op, REG_RSI, step(cpu, op));
-    advance(cpu, op, REG_RDI, step(cpu, op));
+    advance(cpu, op, GPR_RSI, step(cpu, op));
+    advance(cpu, op, GPR_RDI, step(cpu, op));
 }
 
 static void stos_one(Cpu *cpu, const Op *op)
 {
-    store(cpu, op, target_linear(cpu, op, true), cpu->regs[REG_RAX]);
-    advance(cpu, op, REG_RDI, step(cpu, op));
+    store(cpu, op, target_linear(cpu, op, true), cpu->regs[GPR_RAX]);
+    advance(cpu, op, GPR_RDI, step(cpu, op));
 }
 
 static void lods_one(Cpu *cpu, const Op *op)
@@ -124,19 +124,19 @@ static void lods_one(Cpu *cpu, const Op *op)
     uint64_t v = load(cpu, op, source_linear(cpu, op));
     switch (op->size) {
     case 1:
-        reg_write8(cpu, REG_RAX * 8, v);
+        reg_write8(cpu, GPR_RAX * 8, v);
         break;
     case 2:
-        reg_write16(cpu, REG_RAX * 8, v);
+        reg_write16(cpu, GPR_RAX * 8, v);
         break;
     case 4:
-        reg_write32(cpu, REG_RAX * 8, v);
+        reg_write32(cpu, GPR_RAX * 8, v);
         break;
     default:
-        cpu->regs[REG_RAX] = v;
+        cpu->regs[GPR_RAX] = v;
         break;
     }
-    advance(cpu, op, REG_RSI, step(cpu, op));
+    advance(cpu, op, GPR_RSI, step(cpu, op));
 }
 
 static void cmps_one(Cpu *cpu, const Op *op)
@@ -144,14 +144,14 @@ static void cmps_one(Cpu *cpu, const Op *op)
     uint64_t left = load(cpu, op, source_linear(cpu, op));
     uint64_t right = load(cpu, op, target_linear(cpu, op, false));
     compare(cpu, op, left, right);
-    advance(cpu, op, REG_RSI, step(cpu, op));
-    advance(cpu, op, REG_RDI, step(cpu, op));
+    advance(cpu, op, GPR_RSI, step(cpu, op));
+    advance(cpu, op, GPR_RDI, step(cpu, op));
 }
 
 static void scas_one(Cpu *cpu, const Op *op)
 {
-    compare(cpu, op, cpu->regs[REG_RAX], load(cpu, op, target_linear(cpu, op, false)));
-    advance(cpu, op, REG_RDI, step(cpu, op));
+    compare(cpu, op, cpu->regs[GPR_RAX], load(cpu, op, target_linear(cpu, op, false)));
+    advance(cpu, op, GPR_RDI, step(cpu, op));
 }
 
 /* ---- many at once: return how many elements were done, 0 when it must go one by one ---- */
@@ -167,7 +167,7 @@ static bool linear_run(const Cpu *cpu, const Op *op, uint64_t ea, uint64_t bytes
 
 static uint64_t movs_many(Cpu *cpu, const Op *op, uint64_t count)
 {
-    uint64_t from_ea = cpu->regs[REG_RSI] & address_mask(op), to_ea = cpu->regs[REG_RDI] & address_mask(op);
+    uint64_t from_ea = cpu->regs[GPR_RSI] & address_mask(op), to_ea = cpu->regs[GPR_RDI] & address_mask(op);
     size_t n = count < GUEST_PAGE_SIZE / op->size ? count * op->size : GUEST_PAGE_SIZE;
     if (!linear_run(cpu, op, from_ea, n) || !linear_run(cpu, op, to_ea, n) ||
         (!(cpu->mode & CPU_MODE_CS64) && op->seg >= SEG_FS)) {
@@ -191,8 +191,8 @@ static uint64_t movs_many(Cpu *cpu, const Op *op, uint64_t count)
         return 0;
     }
     memmove(t, s, n);
-    advance(cpu, op, REG_RSI, (int64_t)n);
-    advance(cpu, op, REG_RDI, (int64_t)n);
+    advance(cpu, op, GPR_RSI, (int64_t)n);
+    advance(cpu, op, GPR_RDI, (int64_t)n);
     return n / op->size;
 }
 
@@ -209,7 +209,7 @@ static void fill(uint8_t *t, uint64_t v, unsigned size, size_t n)
 
 static uint64_t stos_many(Cpu *cpu, const Op *op, uint64_t count)
 {
-    uint64_t ea = cpu->regs[REG_RDI] & address_mask(op);
+    uint64_t ea = cpu->regs[GPR_RDI] & address_mask(op);
     size_t n = count < GUEST_PAGE_SIZE / op->size ? count * op->size : GUEST_PAGE_SIZE;
     if (!linear_run(cpu, op, ea, n)) {
         return 0;
@@ -219,9 +219,9 @@ static uint64_t stos_many(Cpu *cpu, const Op *op, uint64_t count)
     if (n == 0) {
         return 0;
     }
-    uint64_t v = cpu->regs[REG_RAX];
+    uint64_t v = cpu->regs[GPR_RAX];
     fill(t, op->size == 8 ? v : v & ((UINT64_C(1) << (op->size * 8)) - 1), op->size, n);
-    advance(cpu, op, REG_RDI, (int64_t)n);
+    advance(cpu, op, GPR_RDI, (int64_t)n);
     return n / op->size;
 }
 
@@ -246,7 +246,7 @@ static inline bool interrupted(const Cpu *cpu)
 static inline __attribute__((always_inline)) bool repeat_chunk(Cpu *cpu, const Op *op, void (*one)(Cpu *, const Op *),
                                                                uint64_t (*many)(Cpu *, const Op *, uint64_t))
 {
-    uint64_t count = cpu->regs[REG_RCX] & address_mask(op);
+    uint64_t count = cpu->regs[GPR_RCX] & address_mask(op);
     uint32_t pending = atomic_load_explicit(&cpu->pending, memory_order_relaxed);
     uint64_t limit = pending & CPU_PENDING_STEP ? 1 : ELEMENTS_PER_CHUNK;
     if (count == 0) {
@@ -254,13 +254,13 @@ static inline __attribute__((always_inline)) bool repeat_chunk(Cpu *cpu, const O
     }
     uint64_t done = limit > 1 ? many(cpu, op, count) : 0;
     if (done != 0) {
-        set_counted(cpu, op, REG_RCX, count - done);
+        set_counted(cpu, op, GPR_RCX, count - done);
         return count != done;
     }
     for (uint64_t i = 0; i < limit; i++) {
         one(cpu, op);
         count--;
-        set_counted(cpu, op, REG_RCX, count);
+        set_counted(cpu, op, GPR_RCX, count);
         if (count == 0 || (op->src == REPE && !flags_zf(cpu)) || (op->src == REPNE && flags_zf(cpu))) {
             return false;
         }

@@ -340,7 +340,7 @@ const Op *op_invpcid(Cpu *cpu, const Op *op)
 
 const Op *op_xgetbv(Cpu *cpu, const Op *op)
 {
-    uint32_t index = (uint32_t)cpu->regs[REG_RCX];
+    uint32_t index = (uint32_t)cpu->regs[GPR_RCX];
     begin(cpu, op);
     if (!(cpu->cr4 & CR4_OSXSAVE)) {
         cpu_raise(cpu, VEC_UD, 0);
@@ -349,8 +349,8 @@ const Op *op_xgetbv(Cpu *cpu, const Op *op)
     if (index > 1 || (index == 1 && !cpu->world->has_feature(cpu, FEATURE(0xdu, 1, 0, 2)))) {
         cpu_raise(cpu, VEC_GP, 0);
     }
-    cpu->regs[REG_RAX] = (uint32_t)cpu->xcr0;
-    cpu->regs[REG_RDX] = cpu->xcr0 >> 32;
+    cpu->regs[GPR_RAX] = (uint32_t)cpu->xcr0;
+    cpu->regs[GPR_RDX] = cpu->xcr0 >> 32;
     NEXT(cpu, op);
 }
 
@@ -373,13 +373,13 @@ static bool xcr0_consistent(const Cpu *cpu, uint64_t value)
 
 const Op *op_xsetbv(Cpu *cpu, const Op *op)
 {
-    uint64_t value = (uint32_t)cpu->regs[REG_RAX] | cpu->regs[REG_RDX] << 32;
+    uint64_t value = (uint32_t)cpu->regs[GPR_RAX] | cpu->regs[GPR_RDX] << 32;
     begin(cpu, op);
     if (!(cpu->cr4 & CR4_OSXSAVE)) {
         cpu_raise(cpu, VEC_UD, 0);
     }
     require_cpl0(cpu, op);
-    if ((uint32_t)cpu->regs[REG_RCX] != 0) {
+    if ((uint32_t)cpu->regs[GPR_RCX] != 0) {
         cpu_raise(cpu, VEC_GP, 0);
     }
     cpu->world->xsetbv(cpu, value);
@@ -396,7 +396,7 @@ static void require_pku(Cpu *cpu, const Op *op, bool write)
     if (!(cpu->cr4 & CR4_PKE)) {
         cpu_raise(cpu, VEC_UD, 0);
     }
-    if ((uint32_t)cpu->regs[REG_RCX] || (write && (uint32_t)cpu->regs[REG_RDX])) {
+    if ((uint32_t)cpu->regs[GPR_RCX] || (write && (uint32_t)cpu->regs[GPR_RDX])) {
         cpu_raise(cpu, VEC_GP, 0);
     }
 }
@@ -404,16 +404,16 @@ static void require_pku(Cpu *cpu, const Op *op, bool write)
 const Op *op_rdpkru(Cpu *cpu, const Op *op)
 {
     require_pku(cpu, op, false);
-    cpu->regs[REG_RAX] = cpu->pkru;
-    cpu->regs[REG_RDX] = 0;
+    cpu->regs[GPR_RAX] = cpu->pkru;
+    cpu->regs[GPR_RDX] = 0;
     NEXT(cpu, op);
 }
 
 const Op *op_wrpkru(Cpu *cpu, const Op *op)
 {
     require_pku(cpu, op, true);
-    if (cpu->pkru != (uint32_t)cpu->regs[REG_RAX]) {
-        cpu->pkru = (uint32_t)cpu->regs[REG_RAX];
+    if (cpu->pkru != (uint32_t)cpu->regs[GPR_RAX]) {
+        cpu->pkru = (uint32_t)cpu->regs[GPR_RAX];
         mmu_flush_all(cpu); /* rights are part of TLB entries here */
     }
     return block_leave(cpu, op);

@@ -115,11 +115,11 @@ static void set_stack(Cpu *cpu, const Segment *ss, uint64_t pointer, bool to_64)
 {
     cpu->seg[SEG_SS] = *ss;
     if (to_64) {
-        cpu->regs[REG_RSP] = pointer;
+        cpu->regs[GPR_RSP] = pointer;
     } else if (ss->access & SEG_ACCESS_DB) {
-        cpu->regs[REG_RSP] = (uint32_t)pointer;
+        cpu->regs[GPR_RSP] = (uint32_t)pointer;
     } else {
-        CPU_REG(cpu, uint16_t, REG_RSP * 8) = (uint16_t)pointer;
+        CPU_REG(cpu, uint16_t, GPR_RSP * 8) = (uint16_t)pointer;
     }
 }
 
@@ -329,8 +329,8 @@ const Op *op_syscall(Cpu *cpu, const Op *op)
     uint64_t flags;
     require_syscall(cpu, op);
     flags = cpu_rflags(cpu) & ~(uint64_t)FLAG_RF;
-    cpu->regs[REG_RCX] = cpu_op_next_rip(cpu, op);
-    cpu->regs[REG_R11] = flags;
+    cpu->regs[GPR_RCX] = cpu_op_next_rip(cpu, op);
+    cpu->regs[GPR_R11] = flags;
     block_leave(cpu, op);
     cpu_set_rflags(cpu, (flags & ~cpu->fmask) | 2);
     cpu->core->skip_trap = !(cpu->rflags & FLAG_TF);
@@ -342,13 +342,13 @@ const Op *op_sysret(Cpu *cpu, const Op *op)
 {
     uint16_t selector = (uint16_t)(cpu->star >> 48);
     bool wide = op->size == 8;
-    uint64_t rip = wide ? cpu->regs[REG_RCX] : (uint32_t)cpu->regs[REG_RCX];
+    uint64_t rip = wide ? cpu->regs[GPR_RCX] : (uint32_t)cpu->regs[GPR_RCX];
     require_syscall(cpu, op);
     if (cpu->cpl || !cpu_canonical(cpu, rip)) {
         cpu_raise(cpu, VEC_GP, 0);
     }
     block_leave(cpu, op);
-    cpu_set_rflags(cpu, (cpu->regs[REG_R11] & RFLAGS_SYSRET & ~(uint64_t)FLAG_RF) | 2);
+    cpu_set_rflags(cpu, (cpu->regs[GPR_R11] & RFLAGS_SYSRET & ~(uint64_t)FLAG_RF) | 2);
     load_flat(cpu, (uint16_t)((selector + (wide ? 16 : 0)) | 3), (uint16_t)((selector + 8) | 3), 3, wide, rip);
     return NULL;
 }
@@ -364,7 +364,7 @@ const Op *op_sysenter(Cpu *cpu, const Op *op)
     block_leave(cpu, op);
     cpu_set_rflags(cpu, cpu_rflags(cpu) & ~(uint64_t)(FLAG_VM | FLAG_IF | FLAG_RF));
     cpu->core->skip_trap = true;
-    cpu->regs[REG_RSP] = wide ? cpu->sysenter_esp : (uint32_t)cpu->sysenter_esp;
+    cpu->regs[GPR_RSP] = wide ? cpu->sysenter_esp : (uint32_t)cpu->sysenter_esp;
     load_flat(cpu, cs, (uint16_t)(cs + 8), 0, wide, wide ? cpu->sysenter_eip : (uint32_t)cpu->sysenter_eip);
     return NULL;
 }
@@ -373,14 +373,14 @@ const Op *op_sysexit(Cpu *cpu, const Op *op)
 {
     uint16_t base = cpu->sysenter_cs & 0xfffc;
     bool wide = op->size == 8;
-    uint64_t rip = truncate(cpu->regs[REG_RDX], wide ? 8 : 4);
-    uint64_t rsp = truncate(cpu->regs[REG_RCX], wide ? 8 : 4);
+    uint64_t rip = truncate(cpu->regs[GPR_RDX], wide ? 8 : 4);
+    uint64_t rsp = truncate(cpu->regs[GPR_RCX], wide ? 8 : 4);
     begin(cpu, op);
     if (!(cpu->cr0 & CR0_PE) || !base || cpu->cpl || (wide && (!cpu_canonical(cpu, rip) || !cpu_canonical(cpu, rsp)))) {
         cpu_raise(cpu, VEC_GP, 0);
     }
     block_leave(cpu, op);
-    cpu->regs[REG_RSP] = rsp;
+    cpu->regs[GPR_RSP] = rsp;
     load_flat(cpu, (uint16_t)((base + (wide ? 32 : 16)) | 3), (uint16_t)((base + (wide ? 40 : 24)) | 3), 3, wide, rip);
     return NULL;
 }

@@ -11,11 +11,11 @@ const Op *op_cpuid(Cpu *cpu, const Op *op)
 {
     uint32_t out[4] = { 0 };
     begin(cpu, op);
-    cpu->world->cpuid(cpu, (uint32_t)cpu->regs[REG_RAX], (uint32_t)cpu->regs[REG_RCX], out);
-    cpu->regs[REG_RAX] = out[0];
-    cpu->regs[REG_RBX] = out[1];
-    cpu->regs[REG_RCX] = out[2];
-    cpu->regs[REG_RDX] = out[3];
+    cpu->world->cpuid(cpu, (uint32_t)cpu->regs[GPR_RAX], (uint32_t)cpu->regs[GPR_RCX], out);
+    cpu->regs[GPR_RAX] = out[0];
+    cpu->regs[GPR_RBX] = out[1];
+    cpu->regs[GPR_RCX] = out[2];
+    cpu->regs[GPR_RDX] = out[3];
     NEXT(cpu, op);
 }
 
@@ -27,8 +27,8 @@ static void read_tsc(Cpu *cpu, const Op *op)
         cpu_raise(cpu, VEC_GP, 0);
     }
     tsc = cpu->world->rdtsc(cpu);
-    cpu->regs[REG_RAX] = (uint32_t)tsc;
-    cpu->regs[REG_RDX] = tsc >> 32;
+    cpu->regs[GPR_RAX] = (uint32_t)tsc;
+    cpu->regs[GPR_RDX] = tsc >> 32;
 }
 
 const Op *op_rdtsc(Cpu *cpu, const Op *op)
@@ -40,7 +40,7 @@ const Op *op_rdtsc(Cpu *cpu, const Op *op)
 const Op *op_rdtscp(Cpu *cpu, const Op *op)
 {
     read_tsc(cpu, op);
-    cpu->regs[REG_RCX] = (uint32_t)cpu->tsc_aux;
+    cpu->regs[GPR_RCX] = (uint32_t)cpu->tsc_aux;
     NEXT(cpu, op);
 }
 
@@ -108,7 +108,7 @@ static void check_port(Cpu *cpu, const Op *op, uint16_t port, unsigned size)
 
 const Op *op_port_io(Cpu *cpu, const Op *op)
 {
-    uint16_t port = op->flags & IO_IMMEDIATE ? (uint16_t)op->imm : (uint16_t)cpu->regs[REG_RDX];
+    uint16_t port = op->flags & IO_IMMEDIATE ? (uint16_t)op->imm : (uint16_t)cpu->regs[GPR_RDX];
     begin(cpu, op);
     check_port(cpu, op, port, op->size);
     cpu->world->io(cpu, port, op->size, op->flags & IO_WRITE, op->flags & IO_STRING, op->flags & IO_REP,
@@ -155,7 +155,7 @@ const Op *op_monitor(Cpu *cpu, const Op *op)
     if (cpu->cpl) {
         cpu_raise(cpu, VEC_UD, 0);
     }
-    if ((uint32_t)cpu->regs[REG_RCX]) {
+    if ((uint32_t)cpu->regs[GPR_RCX]) {
         cpu_raise(cpu, VEC_GP, 0);
     }
     mmu_probe(cpu, op, op_linear(cpu, op, 1, false), 1, CPU_READ);
@@ -168,7 +168,7 @@ const Op *op_mwait(Cpu *cpu, const Op *op)
     if (cpu->cpl) {
         cpu_raise(cpu, VEC_UD, 0);
     }
-    if ((uint32_t)cpu->regs[REG_RCX] & ~1u) {
+    if ((uint32_t)cpu->regs[GPR_RCX] & ~1u) {
         cpu_raise(cpu, VEC_GP, 0);
     }
     cpu_rest(cpu);

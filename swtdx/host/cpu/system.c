@@ -193,7 +193,7 @@ static bool choose_plain(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
             op->imm = c->imm;
         }
         if (c->mnemonic == ZYDIS_MNEMONIC_MONITOR) {
-            op->base = REG_RAX * 8; /* the address is implied */
+            op->base = GPR_RAX * 8; /* the address is implied */
         } else if (c->mnemonic == ZYDIS_MNEMONIC_UMONITOR) {
             op->base = op->dst;
         }

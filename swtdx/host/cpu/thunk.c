@@ -217,10 +217,10 @@ static void run_on_host(Cpu *cpu, const Op *op, const ThunkMeta *m, uint32_t mxc
     uint8_t pointers[XSTATE_MXCSR - XSTATE_FOP];
 
     f->code = thunk_code(vec, op, m);
-    f->rax = m->flags & THUNK_STRING ? cpu->regs[REG_RAX]
+    f->rax = m->flags & THUNK_STRING ? cpu->regs[GPR_RAX]
              : m->flags & THUNK_GPR_IN ? CPU_REG(cpu, uint64_t, op->dst) : 0;
-    f->rcx = cpu->regs[REG_RCX];
-    f->rdx = cpu->regs[REG_RDX];
+    f->rcx = cpu->regs[GPR_RCX];
+    f->rdx = cpu->regs[GPR_RDX];
     f->rflags = 0x202 | (m->flags & THUNK_FLAGS ? cpu_rflags(cpu) & FLAG_ARITH : 0);
     f->mxcsr_in = (mxcsr & 0xe040) | MXCSR_INIT;
     vec_set_mxcsr(cpu, f->mxcsr_in); /* FXRSTOR loads it from there */
@@ -249,7 +249,7 @@ static void store_results(Cpu *cpu, const Op *op, const ThunkMeta *m)
         CPU_REG(cpu, uint64_t, op->dst) = f->rax;
     }
     if (m->flags & THUNK_STRING) {
-        cpu->regs[REG_RCX] = f->rcx;
+        cpu->regs[GPR_RCX] = f->rcx;
     }
     if (m->flags & THUNK_FLAGS) {
         cpu_set_rflags(cpu, (cpu_rflags(cpu) & ~(uint64_t)FLAG_ARITH) | (f->rflags & FLAG_ARITH));

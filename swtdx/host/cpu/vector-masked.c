@@ -223,7 +223,7 @@ static bool choose_vsib(const Decoded *d, Op *op, Elements *e)
     e->scale = (uint8_t)(mem->mem.scale ? __builtin_ctz(mem->mem.scale) : 0);
     e->flags = EL_VSIB | (evex ? EL_OPMASK : 0) | (strstr(name, "scatter") ? EL_STORE : 0);
     e->mask = evex ? (uint8_t)(ZydisRegisterGetId(d->insn.avx.mask.reg) & 7) : (uint8_t)vec_reg(&d->operand[2]);
-    op->index = REG_ZERO * 8;
+    op->index = GPR_ZERO * 8;
     op->shift = 0;
     return true;
 }
@@ -244,8 +244,8 @@ static void choose_maskmov(const Decoded *d, Op *op, Elements *e)
                 *(e->count++ ? &e->mask : &e->data) = (uint8_t)vec_reg(o);
             }
         }
-        op->base = REG_RDI * 8;
-        op->index = REG_ZERO * 8;
+        op->base = GPR_RDI * 8;
+        op->index = GPR_ZERO * 8;
         op->shift = 0;
         op->disp = 0;
         e->size = 1;

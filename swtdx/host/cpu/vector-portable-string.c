@@ -121,11 +121,11 @@ static void fetch(Cpu *cpu, const Op *op, Compare *c)
         c->len_a = implicit_length(&c->a, c->control, c->n);
         c->len_b = implicit_length(&c->b, c->control, c->n);
     } else if (op->flags & S_WIDE_LENGTH) {
-        c->len_a = explicit_length((int64_t)cpu->regs[REG_RAX], c->n);
-        c->len_b = explicit_length((int64_t)cpu->regs[REG_RDX], c->n);
+        c->len_a = explicit_length((int64_t)cpu->regs[GPR_RAX], c->n);
+        c->len_b = explicit_length((int64_t)cpu->regs[GPR_RDX], c->n);
     } else {
-        c->len_a = explicit_length((int32_t)cpu->regs[REG_RAX], c->n);
-        c->len_b = explicit_length((int32_t)cpu->regs[REG_RDX], c->n);
+        c->len_a = explicit_length((int32_t)cpu->regs[GPR_RAX], c->n);
+        c->len_b = explicit_length((int32_t)cpu->regs[GPR_RDX], c->n);
     }
 }
 
@@ -153,9 +153,9 @@ static __attribute__((noinline)) void compare(Cpu *cpu, const Op *op)
     if (op->flags & S_MASK) {
         put_mask(cpu, &c, res);
     } else if (res == 0) {
-        cpu->regs[REG_RCX] = c.n;
+        cpu->regs[GPR_RCX] = c.n;
     } else {
-        cpu->regs[REG_RCX] = (unsigned)(c.control & 0x40 ? 31 - __builtin_clz(res) : __builtin_ctz(res));
+        cpu->regs[GPR_RCX] = (unsigned)(c.control & 0x40 ? 31 - __builtin_clz(res) : __builtin_ctz(res));
     }
     flags = (res ? FLAG_CF : 0) | (res & 1 ? FLAG_OF : 0);
     flags |= (c.len_b < c.n ? FLAG_ZF : 0) | (c.len_a < c.n ? FLAG_SF : 0);

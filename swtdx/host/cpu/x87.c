@@ -126,7 +126,7 @@ static const Op *op_fnstsw(Cpu *cpu, const Op *op)
 static const Op *op_fnstsw_ax(Cpu *cpu, const Op *op)
 {
     check_x87(cpu, op, false);
-    CPU_REG(cpu, uint16_t, REG_RAX * 8) = get16(cpu, XSTATE_FSW);
+    CPU_REG(cpu, uint16_t, GPR_RAX * 8) = get16(cpu, XSTATE_FSW);
     NEXT(cpu, op);
 }
 

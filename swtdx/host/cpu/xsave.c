@@ -189,7 +189,7 @@ static __attribute__((noinline)) void do_fxrstor(Cpu *cpu, const Op *op)
 
 static uint64_t requested(const Cpu *cpu, const Op *op)
 {
-    uint64_t mask = cpu->regs[REG_RDX] << 32 | (uint32_t)cpu->regs[REG_RAX];
+    uint64_t mask = cpu->regs[GPR_RDX] << 32 | (uint32_t)cpu->regs[GPR_RAX];
     return mask & (cpu->xcr0 | (op->flags & XS_SUPERVISOR ? cpu->xss : 0));
 }
 

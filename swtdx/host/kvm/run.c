@@ -44,9 +44,9 @@ void run_log(Vcpu *vcpu, uint32_t reason, uint64_t a, uint64_t b, uint64_t c)
 
 void run_return(Vcpu *vcpu, uint64_t r10, const uint64_t *r11)
 {
-    vcpu->exit.regs[REG_R10] = r10;
+    vcpu->exit.regs[GPR_R10] = r10;
     if (r11) {
-        vcpu->exit.regs[REG_R11] = *r11;
+        vcpu->exit.regs[GPR_R11] = *r11;
     }
     td_vmcall_return(vcpu->tdv, vcpu->exit.regs);
 }

@@ -7,7 +7,7 @@
 
 #include "host.h"
 
-#define ARG(v, n) ((v)->exit.regs[REG_R10 + (n)]) /* ARG 2..5 are R12..R15 */
+#define ARG(v, n) ((v)->exit.regs[GPR_R10 + (n)]) /* ARG 2..5 are R12..R15 */
 #define MAP_GPA_STEP UINT64_C(0x200000)
 #define KVM_ENOSYS_RESULT ((uint64_t)-1000)
 
@@ -46,7 +46,7 @@ static int call_cpuid(Vcpu *vcpu)
     uint32_t out[4];
     cpuid_answer(vcpu, (uint32_t)ARG(vcpu, 2), (uint32_t)ARG(vcpu, 3), out);
     for (int i = 0; i < 4; i++) {
-        vcpu->exit.regs[REG_R12 + i] = out[i];
+        vcpu->exit.regs[GPR_R12 + i] = out[i];
     }
     return answer(vcpu, TDVMCALL_SUCCESS);
 }
@@ -214,7 +214,7 @@ static int call_info(Vcpu *vcpu)
         return answer(vcpu, TDVMCALL_INVALID_OPERAND);
     }
     if (leaf == 0) {
-        memset(&vcpu->exit.regs[REG_R11], 0, 4 * sizeof(uint64_t)); /* R11..R14 */
+        memset(&vcpu->exit.regs[GPR_R11], 0, 4 * sizeof(uint64_t)); /* R11..R14 */
         return answer(vcpu, TDVMCALL_SUCCESS);
     }
     tdx_exit(vcpu, TDVMCALL_INFO)->info.leaf = 1;
@@ -296,13 +296,13 @@ static int call_hypercall(Vcpu *vcpu)
     enum { VAPIC_POLL_IRQ = 1, KICK_CPU = 5, SEND_IPI = 10, SCHED_YIELD = 11 };
     const uint64_t *r = vcpu->exit.regs;
     uint64_t ret = KVM_ENOSYS_RESULT;
-    switch (r[REG_R10]) {
+    switch (r[GPR_R10]) {
     case VAPIC_POLL_IRQ:
         ret = 0;
         break;
     case KICK_CPU:
         if (pv_feature(vcpu, 7)) {
-            Vcpu *to = vm_vcpu_by_id(vcpu->vm, (uint32_t)r[REG_R12]);
+            Vcpu *to = vm_vcpu_by_id(vcpu->vm, (uint32_t)r[GPR_R12]);
             if (to) {
                 vcpu_lapic_port.notify(to, false);
             }
@@ -311,7 +311,7 @@ static int call_hypercall(Vcpu *vcpu)
         break;
     case SEND_IPI:
         if (pv_feature(vcpu, 11)) {
-            ret = send_ipi(vcpu, r[REG_R11], r[REG_R12], (uint32_t)r[REG_R13], (uint32_t)r[REG_R14]);
+            ret = send_ipi(vcpu, r[GPR_R11], r[GPR_R12], (uint32_t)r[GPR_R13], (uint32_t)r[GPR_R14]);
         }
         break;
     case SCHED_YIELD:
@@ -323,7 +323,7 @@ static int call_hypercall(Vcpu *vcpu)
             memset(&run->hypercall, 0, sizeof(run->hypercall));
             run->hypercall.nr = ABI_HC_MAP_GPA_RANGE;
             for (int i = 0; i < 3; i++) {
-                run->hypercall.args[i] = r[REG_R11 + i];
+                run->hypercall.args[i] = r[GPR_R11 + i];
             }
             run->hypercall.longmode = 1;
             return leave(vcpu, KVM_EXIT_HYPERCALL, COMPLETE_HYPERCALL);
@@ -338,16 +338,16 @@ static int call_hypercall(Vcpu *vcpu)
 int tdvmcall_handle(Vcpu *vcpu)
 {
     const uint64_t *r = vcpu->exit.regs;
-    run_log(vcpu, 77, r[REG_R11], r[REG_R12], r[REG_R14]);
+    run_log(vcpu, 77, r[GPR_R11], r[GPR_R12], r[GPR_R14]);
     if (unlikely(vcpu->vm->host->trace)) {
         TRACE(vcpu->vm->host, "tdvmcall vcpu=%u r10=0x%llx r11=0x%llx r12=0x%llx r13=0x%llx r14=0x%llx r15=0x%llx", vcpu->id,
-              (unsigned long long)r[REG_R10], (unsigned long long)r[REG_R11], (unsigned long long)r[REG_R12],
-              (unsigned long long)r[REG_R13], (unsigned long long)r[REG_R14], (unsigned long long)r[REG_R15]);
+              (unsigned long long)r[GPR_R10], (unsigned long long)r[GPR_R11], (unsigned long long)r[GPR_R12],
+              (unsigned long long)r[GPR_R13], (unsigned long long)r[GPR_R14], (unsigned long long)r[GPR_R15]);
     }
-    if (r[REG_R10]) {
+    if (r[GPR_R10]) {
         return call_hypercall(vcpu);
     }
-    switch (r[REG_R11]) {
+    switch (r[GPR_R11]) {
     case TDVMCALL_CPUID:
         return call_cpuid(vcpu);
     case TDVMCALL_HLT:
@@ -398,10 +398,10 @@ int tdvmcall_complete(Vcpu *vcpu)
     case COMPLETE_HYPERCALL:
         return answer(vcpu, run->hypercall.ret);
     case COMPLETE_TDX_INFO:
-        vcpu->exit.regs[REG_R11] = tdx->info.r11;
-        vcpu->exit.regs[REG_R12] = tdx->info.r12;
-        vcpu->exit.regs[REG_R13] = tdx->info.r13;
-        vcpu->exit.regs[REG_R14] = tdx->info.r14;
+        vcpu->exit.regs[GPR_R11] = tdx->info.r11;
+        vcpu->exit.regs[GPR_R12] = tdx->info.r12;
+        vcpu->exit.regs[GPR_R13] = tdx->info.r13;
+        vcpu->exit.regs[GPR_R14] = tdx->info.r14;
         return answer(vcpu, tdx->info.ret);
     case COMPLETE_TDX_STATUS:
         return answer(vcpu, tdx->unknown.ret);

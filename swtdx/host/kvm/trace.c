@@ -93,8 +93,8 @@ static void observe_tdcall(void *opaque, TdVcpu *tdv, uint64_t leaf, const uint6
     const Vcpu *vcpu = td_vcpu_opaque(tdv);
     const char *name = tdcall_name(leaf);
     trace_event(vm->host, "tdcall vcpu=%u TDG.%s leaf=%llu rcx=0x%llx rdx=0x%llx r8=0x%llx -> 0x%llx", vcpu->id, name ? name : "?",
-                (unsigned long long)leaf, (unsigned long long)in[REG_RCX], (unsigned long long)in[REG_RDX],
-                (unsigned long long)in[REG_R8], (unsigned long long)status);
+                (unsigned long long)leaf, (unsigned long long)in[GPR_RCX], (unsigned long long)in[GPR_RDX],
+                (unsigned long long)in[GPR_R8], (unsigned long long)status);
 }
 
 static void observe_ve(void *opaque, TdVcpu *tdv, uint32_t reason, uint64_t qualification, uint64_t gpa)

@@ -16,7 +16,7 @@ static bool mapping_valid(const Td *td, uint64_t operand)
 uint64_t tdcall_page_accept(TdVcpu *vcpu)
 {
     Td *td = vcpu->td;
-    uint64_t operand = vcpu->cpu->regs[REG_RCX];
+    uint64_t operand = vcpu->cpu->regs[GPR_RCX];
     uint64_t gpa = operand & GPA_BITS, level = operand & LEVEL_MASK;
     if (!mapping_valid(td, operand) || level > 1 || (level == 1 && (gpa & (REGION_2M - 1)))) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
@@ -46,15 +46,15 @@ uint64_t tdcall_page_accept(TdVcpu *vcpu)
 uint64_t tdcall_page_attr_rd(TdVcpu *vcpu)
 {
     uint64_t *regs = vcpu->cpu->regs;
-    uint64_t gpa = regs[REG_RCX] & GPA_BITS;
-    if (!mapping_valid(vcpu->td, regs[REG_RCX])) {
+    uint64_t gpa = regs[GPR_RCX] & GPA_BITS;
+    if (!mapping_valid(vcpu->td, regs[GPR_RCX])) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
     }
     SeptState state = sept_state(&vcpu->td->sept, gpa);
     if (state != SEPT_MAPPED && state != SEPT_PENDING) {
         world_ept_violation(vcpu, gpa, CPU_READ, TD_EXIT_EPT_VIOLATION);
     }
-    regs[REG_RCX] = gpa | (state == SEPT_PENDING ? MAPPING_PENDING : 0);
-    regs[REG_RDX] = ATTR_VALID_RWX; /* the TD itself; there are no L2 VMs */
+    regs[GPR_RCX] = gpa | (state == SEPT_PENDING ? MAPPING_PENDING : 0);
+    regs[GPR_RDX] = ATTR_VALID_RWX; /* the TD itself; there are no L2 VMs */
     return TDX_SUCCESS;
 }

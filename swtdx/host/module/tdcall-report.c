@@ -33,7 +33,7 @@ static void operand_written(TdVcpu *vcpu, uint64_t gpa)
 uint64_t tdcall_rtmr_extend(TdVcpu *vcpu)
 {
     Td *td = vcpu->td;
-    uint64_t gpa = vcpu->cpu->regs[REG_RCX], index = vcpu->cpu->regs[REG_RDX];
+    uint64_t gpa = vcpu->cpu->regs[GPR_RCX], index = vcpu->cpu->regs[GPR_RDX];
     uint8_t data[48];
     if (!operand_gpa_valid(td, gpa, RTMR_DATA_ALIGN, false)) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
@@ -52,7 +52,7 @@ uint64_t tdcall_report(TdVcpu *vcpu)
 {
     Td *td = vcpu->td;
     const uint64_t *regs = vcpu->cpu->regs;
-    uint64_t out = regs[REG_RCX], data = regs[REG_RDX];
+    uint64_t out = regs[GPR_RCX], data = regs[GPR_RDX];
     uint8_t reportdata[64], report[TDREPORT_SIZE];
     if (!operand_gpa_valid(td, out, TDREPORT_SIZE, true)) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
@@ -60,7 +60,7 @@ uint64_t tdcall_report(TdVcpu *vcpu)
     if (!operand_gpa_valid(td, data, REPORTDATA_ALIGN, true)) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_RDX;
     }
-    if (regs[REG_R8]) { /* report subtype */
+    if (regs[GPR_R8]) { /* report subtype */
         return TDX_OPERAND_INVALID | TDX_OPERAND_R8;
     }
     uint8_t *host = operand_page(vcpu, out, CPU_WRITE);
@@ -75,7 +75,7 @@ uint64_t tdcall_report(TdVcpu *vcpu)
 
 uint64_t tdcall_verify_report(TdVcpu *vcpu)
 {
-    uint64_t gpa = vcpu->cpu->regs[REG_RCX];
+    uint64_t gpa = vcpu->cpu->regs[GPR_RCX];
     uint8_t mac_struct[REPORTMACSTRUCT_SIZE];
     if (!operand_gpa_valid(vcpu->td, gpa, REPORTMACSTRUCT_SIZE, false)) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
@@ -91,7 +91,7 @@ uint64_t tdcall_verify_report(TdVcpu *vcpu)
 uint64_t tdcall_sys_rdall(TdVcpu *vcpu)
 {
     uint64_t *regs = vcpu->cpu->regs;
-    uint64_t gpa = regs[REG_RDX], list[512] = {0}, count = 0, id = regs[REG_R8], value;
+    uint64_t gpa = regs[GPR_RDX], list[512] = {0}, count = 0, id = regs[GPR_R8], value;
     if (!operand_gpa_valid(vcpu->td, gpa, 4096, true)) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_RDX;
     }
@@ -111,6 +111,6 @@ uint64_t tdcall_sys_rdall(TdVcpu *vcpu)
     uint8_t *host = operand_page(vcpu, gpa, CPU_WRITE);
     operand_written(vcpu, gpa);
     memcpy(host, list, sizeof(list));
-    regs[REG_R8] = id;
+    regs[GPR_R8] = id;
     return TDX_SUCCESS;
 }

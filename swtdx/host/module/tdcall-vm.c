@@ -7,21 +7,21 @@ uint64_t tdcall_vm_rd(TdVcpu *vcpu, unsigned version)
 {
     Td *td = vcpu->td;
     uint64_t *regs = vcpu->cpu->regs;
-    uint64_t id = regs[REG_RDX], value = 0;
-    if (regs[REG_RCX]) { /* the calling TD itself is VM 0 */
+    uint64_t id = regs[GPR_RDX], value = 0;
+    if (regs[GPR_RCX]) { /* the calling TD itself is VM 0 */
         return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
     }
     if (version >= 1 && id == METADATA_FIRST) {
-        regs[REG_RDX] = metadata_td_next(td, id);
-        regs[REG_R8] = 0;
+        regs[GPR_RDX] = metadata_td_next(td, id);
+        regs[GPR_R8] = 0;
         return TDX_SUCCESS;
     }
     pthread_mutex_lock(&td->lock);
     bool found = metadata_td_read(td, id, &value);
     pthread_mutex_unlock(&td->lock);
-    regs[REG_R8] = value;
+    regs[GPR_R8] = value;
     if (version >= 1) {
-        regs[REG_RDX] = found ? metadata_td_next(td, id) : METADATA_END;
+        regs[GPR_RDX] = found ? metadata_td_next(td, id) : METADATA_END;
     }
     return found ? TDX_SUCCESS : TDX_METADATA_FIELD_ID_INCORRECT | TDX_OPERAND_RDX;
 }
@@ -31,26 +31,26 @@ uint64_t tdcall_vm_wr(TdVcpu *vcpu)
     Td *td = vcpu->td;
     uint64_t *regs = vcpu->cpu->regs;
     uint64_t old = 0;
-    if (regs[REG_RCX]) {
+    if (regs[GPR_RCX]) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
     }
     pthread_mutex_lock(&td->lock);
-    TdxStatus status = metadata_td_write(td, regs[REG_RDX], regs[REG_R8], regs[REG_R9], &old);
+    TdxStatus status = metadata_td_write(td, regs[GPR_RDX], regs[GPR_R8], regs[GPR_R9], &old);
     pthread_mutex_unlock(&td->lock);
-    regs[REG_R8] = old;
+    regs[GPR_R8] = old;
     return status;
 }
 
 /* A vCPU's fields that a guest may reach belong to L2 VMs, which this TD has none of. */
 uint64_t tdcall_vp_rd(TdVcpu *vcpu)
 {
-    vcpu->cpu->regs[REG_R8] = 0;
+    vcpu->cpu->regs[GPR_R8] = 0;
     return TDX_METADATA_FIELD_ID_INCORRECT | TDX_OPERAND_RDX;
 }
 
 uint64_t tdcall_vp_wr(TdVcpu *vcpu)
 {
-    vcpu->cpu->regs[REG_R8] = 0;
+    vcpu->cpu->regs[GPR_R8] = 0;
     return TDX_METADATA_FIELD_ID_INCORRECT | TDX_OPERAND_RDX;
 }
 
@@ -58,9 +58,9 @@ uint64_t tdcall_sys_rd(TdVcpu *vcpu)
 {
     const Profile *profile = vcpu->td->profile;
     uint64_t *regs = vcpu->cpu->regs;
-    uint64_t id = regs[REG_RDX], value = 0;
+    uint64_t id = regs[GPR_RDX], value = 0;
     bool found = id == METADATA_FIRST || metadata_sys_read(profile, id, &value);
-    regs[REG_R8] = value;
-    regs[REG_RDX] = found ? metadata_sys_next(profile, id) : METADATA_END;
+    regs[GPR_R8] = value;
+    regs[GPR_RDX] = found ? metadata_sys_next(profile, id) : METADATA_END;
     return found ? TDX_SUCCESS : TDX_METADATA_FIELD_ID_INCORRECT | TDX_OPERAND_RDX;
 }

@@ -18,12 +18,12 @@ uint64_t tdcall_vp_info(TdVcpu *vcpu)
     pthread_mutex_lock(&td->lock);
     uint64_t vcpus = td->num_vcpus;
     pthread_mutex_unlock(&td->lock);
-    regs[REG_RCX] = td->gpaw;
-    regs[REG_RDX] = td->params.attributes;
-    regs[REG_R8] = vcpus | (td->profile->max_vcpus_told ? td->params.max_vcpus : vcpus) << 32;
-    regs[REG_R9] = vcpu->index;
-    regs[REG_R10] = 1; /* TDG.SYS.RD exists */
-    regs[REG_R11] = 0;
+    regs[GPR_RCX] = td->gpaw;
+    regs[GPR_RDX] = td->params.attributes;
+    regs[GPR_R8] = vcpus | (td->profile->max_vcpus_told ? td->params.max_vcpus : vcpus) << 32;
+    regs[GPR_R9] = vcpu->index;
+    regs[GPR_R10] = 1; /* TDG.SYS.RD exists */
+    regs[GPR_R11] = 0;
     return TDX_SUCCESS;
 }
 
@@ -31,11 +31,11 @@ uint64_t tdcall_veinfo_get(TdVcpu *vcpu)
 {
     uint64_t *regs = vcpu->cpu->regs;
     bool valid = vcpu->ve_valid;
-    regs[REG_RCX] = valid ? vcpu->ve_reason : 0;
-    regs[REG_RDX] = valid ? vcpu->ve_qualification : 0;
-    regs[REG_R8] = valid ? vcpu->ve_gla : 0;
-    regs[REG_R9] = valid ? vcpu->ve_gpa : 0;
-    regs[REG_R10] = valid ? vcpu->ve_length | (uint64_t)vcpu->ve_info << 32 : 0;
+    regs[GPR_RCX] = valid ? vcpu->ve_reason : 0;
+    regs[GPR_RDX] = valid ? vcpu->ve_qualification : 0;
+    regs[GPR_R8] = valid ? vcpu->ve_gla : 0;
+    regs[GPR_R9] = valid ? vcpu->ve_gpa : 0;
+    regs[GPR_R10] = valid ? vcpu->ve_length | (uint64_t)vcpu->ve_info << 32 : 0;
     if (!valid) {
         return TDX_NO_VALID_VE_INFO;
     }
@@ -45,7 +45,7 @@ uint64_t tdcall_veinfo_get(TdVcpu *vcpu)
 
 uint64_t tdcall_cpuidve_set(TdVcpu *vcpu)
 {
-    uint64_t flags = vcpu->cpu->regs[REG_RCX];
+    uint64_t flags = vcpu->cpu->regs[GPR_RCX];
     if (flags & ~UINT64_C(3)) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
     }
@@ -57,7 +57,7 @@ static void remember(TdVcpu *vcpu, uint64_t leaf, const uint64_t in[16], uint64_
 {
     TdRecentCall *call = &vcpu->recent[vcpu->num_calls++ % TD_RECENT_CALLS];
     const TdObserver *observer = vcpu->td->observer;
-    *call = (TdRecentCall){.leaf = leaf, .status = status, .r11 = in[REG_R11]};
+    *call = (TdRecentCall){.leaf = leaf, .status = status, .r11 = in[GPR_R11]};
     if (vcpu->cpu->op) {
         call->rip = cpu_op_rip(vcpu->cpu, vcpu->cpu->op);
     }
@@ -72,14 +72,14 @@ static void remember(TdVcpu *vcpu, uint64_t leaf, const uint64_t in[16], uint64_
  */
 static bool vmcall_mask_valid(Td *td, uint64_t *mask)
 {
-    if ((td->params.config_flags & TD_FLAG_NO_RBP_MOD) && (*mask & 1u << REG_RBP)) {
+    if ((td->params.config_flags & TD_FLAG_NO_RBP_MOD) && (*mask & 1u << GPR_RBP)) {
         if (td->profile->vmcall_rbp_refused) {
             return false;
         }
         atomic_store_explicit(&td->rbp_bit_seen, true, memory_order_relaxed);
-        *mask &= ~(UINT64_C(1) << REG_RBP);
+        *mask &= ~(UINT64_C(1) << GPR_RBP);
     }
-    return !(*mask >> 32) && !(*mask & (1u << REG_RAX | 1u << REG_RCX | 1u << REG_RSP));
+    return !(*mask >> 32) && !(*mask & (1u << GPR_RAX | 1u << GPR_RCX | 1u << GPR_RSP));
 }
 
 static _Noreturn void vmcall(TdVcpu *vcpu, const uint64_t in[16], uint64_t mask)
@@ -150,7 +150,7 @@ static uint64_t dispatch(TdVcpu *vcpu, uint64_t leaf, unsigned version)
 void tdcall_execute(Cpu *cpu)
 {
     TdVcpu *vcpu = vcpu_of(cpu);
-    uint64_t in[16], rax = cpu->regs[REG_RAX];
+    uint64_t in[16], rax = cpu->regs[GPR_RAX];
     uint64_t leaf = rax & 0xffff, status;
     if (!(cpu->mode & CPU_MODE_CS64) || cpu->cpl) {
         cpu_raise(cpu, VEC_GP, 0);
@@ -159,7 +159,7 @@ void tdcall_execute(Cpu *cpu)
     if (rax >> 24) {
         status = TDX_OPERAND_INVALID | TDX_OPERAND_RAX;
     } else if (leaf == TDG_VP_VMCALL && !(rax >> 16)) {
-        uint64_t mask = in[REG_RCX];
+        uint64_t mask = in[GPR_RCX];
         if (vmcall_mask_valid(vcpu->td, &mask)) {
             vmcall(vcpu, in, mask);
         }
@@ -167,6 +167,6 @@ void tdcall_execute(Cpu *cpu)
     } else {
         status = dispatch(vcpu, leaf, (unsigned)(rax >> 16 & 0xff));
     }
-    cpu->regs[REG_RAX] = status;
+    cpu->regs[GPR_RAX] = status;
     remember(vcpu, leaf, in, status);
 }

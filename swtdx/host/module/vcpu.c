@@ -80,10 +80,10 @@ static void start_state(TdVcpu *vcpu, uint64_t rcx)
     uint32_t mxcsr = 0x1f80;
     profile_cpuid(td->profile, 1, 0, signature);
     memset(cpu->regs, 0, sizeof(cpu->regs));
-    cpu->regs[REG_RBX] = td->gpaw;
-    cpu->regs[REG_RCX] = cpu->regs[REG_R8] = rcx;
-    cpu->regs[REG_RDX] = signature[0];
-    cpu->regs[REG_RSI] = vcpu->index;
+    cpu->regs[GPR_RBX] = td->gpaw;
+    cpu->regs[GPR_RCX] = cpu->regs[GPR_R8] = rcx;
+    cpu->regs[GPR_RDX] = signature[0];
+    cpu->regs[GPR_RSI] = vcpu->index;
     cpu->rip = 0xfffffff0;
     cpu_set_rflags(cpu, 2);
     start_segments(cpu);
@@ -148,7 +148,7 @@ void td_vmcall_return(TdVcpu *vcpu, const uint64_t regs[16])
             vcpu->cpu->regs[i] = regs[i];
         }
     }
-    vcpu->cpu->regs[REG_RAX] = TDX_SUCCESS;
+    vcpu->cpu->regs[GPR_RAX] = TDX_SUCCESS;
 }
 
 static void exit_from_core(TdVcpu *vcpu, CpuExit reason)

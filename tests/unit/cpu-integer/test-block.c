@@ -2,9 +2,6 @@
 /*
  * Blocks: code that writes itself, instructions across pages, chaining, repeated strings that stop in the middle, 32-bit code.
  */
-/* <signal.h>, which GLib brings, has REG_* names of its own under _GNU_SOURCE. */
-#undef _GNU_SOURCE
-#define _DEFAULT_SOURCE 1
 #include <glib.h>
 #include <string.h>
 
@@ -29,7 +26,7 @@ static void test_self_next(void)
                              0xb0, 0x11,                       /* mov al, 11h */
                              0xf4));
     g_assert_true(guest_run(&g, GUEST_CODE));
-    g_assert_cmphex(g.cpu->regs[REG_RAX] & 0xff, ==, 0x55);
+    g_assert_cmphex(g.cpu->regs[GPR_RAX] & 0xff, ==, 0x55);
     guest_fini(&g);
 }
 
@@ -45,7 +42,7 @@ static void test_self_loop(void)
                              0x75, 0xf4,                             /* jnz L */
                              0xf4));
     g_assert_true(guest_run(&g, GUEST_CODE));
-    g_assert_cmphex(g.cpu->regs[REG_RAX] & 0xff, ==, 9);
+    g_assert_cmphex(g.cpu->regs[GPR_RAX] & 0xff, ==, 9);
     g_assert_cmpuint(g.cpu->instructions, >=, 30);
     guest_fini(&g);
 }
@@ -62,12 +59,12 @@ static void test_self_string(void)
                              0xf3, 0xaa,                    /* rep stosb */
                              0xe8, 0xed, 0x0f, 0, 0,        /* call function */
                              0xf4));
-    g.cpu->regs[REG_RSP] = 0x80000;
-    g.cpu->regs[REG_RDI] = function;
-    g.cpu->regs[REG_RBX] = 0;
+    g.cpu->regs[GPR_RSP] = 0x80000;
+    g.cpu->regs[GPR_RDI] = function;
+    g.cpu->regs[GPR_RBX] = 0;
     g_assert_true(guest_run(&g, GUEST_CODE));
-    g_assert_cmpuint(g.cpu->regs[REG_RBX], ==, 1);
-    g_assert_cmphex(g.cpu->regs[REG_RSP], ==, 0x80000);
+    g_assert_cmpuint(g.cpu->regs[GPR_RBX], ==, 1);
+    g_assert_cmphex(g.cpu->regs[GPR_RSP], ==, 0x80000);
     guest_fini(&g);
 }
 
@@ -80,12 +77,12 @@ static void test_page_crossing(void)
         uint64_t at = GUEST_CODE + 0x1000 - before;
         put(&g, at, CODE(0xb8, 1, 2, 3, 4, 0xf4));
         g_assert_true(guest_run(&g, at));
-        g_assert_cmphex(g.cpu->regs[REG_RAX], ==, 0x04030201);
+        g_assert_cmphex(g.cpu->regs[GPR_RAX], ==, 0x04030201);
         g_assert_true(guest_run(&g, at));
         g.low[at + 4] = 0x77; /* without telling: crossing blocks compare their bytes */
         if (before < 5) {
             g_assert_true(guest_run(&g, at));
-            g_assert_cmphex(g.cpu->regs[REG_RAX], ==, 0x77030201);
+            g_assert_cmphex(g.cpu->regs[GPR_RAX], ==, 0x77030201);
         }
         guest_fini(&g);
     }
@@ -98,10 +95,10 @@ static void test_page_crossing_fault(void)
     guest_init(&g);
     uint64_t at = g.low_size - 2;
     put(&g, at, CODE(0xb8, 1));
-    g.cpu->regs[REG_RAX] = 42;
+    g.cpu->regs[GPR_RAX] = 42;
     g_assert_false(guest_run(&g, at));
     g_assert_cmphex(g.cpu->rip, ==, at);
-    g_assert_cmpuint(g.cpu->regs[REG_RAX], ==, 42);
+    g_assert_cmpuint(g.cpu->regs[GPR_RAX], ==, 42);
     guest_fini(&g);
 }
 
@@ -112,10 +109,10 @@ static void test_chain_pages(void)
     guest_init(&g);
     put(&g, GUEST_CODE, CODE(0xff, 0xc0, 0xe9, 0xf9, 0x0f, 0, 0));            /* inc eax; jmp +1000h */
     put(&g, GUEST_CODE + 0x1000, CODE(0xff, 0xc9, 0x0f, 0x85, 0xf8, 0xef, 0xff, 0xff, 0xf4)); /* dec ecx; jnz start; hlt */
-    g.cpu->regs[REG_RAX] = 0;
-    g.cpu->regs[REG_RCX] = 100000;
+    g.cpu->regs[GPR_RAX] = 0;
+    g.cpu->regs[GPR_RCX] = 100000;
     g_assert_true(guest_run(&g, GUEST_CODE));
-    g_assert_cmpuint(g.cpu->regs[REG_RAX], ==, 100000);
+    g_assert_cmpuint(g.cpu->regs[GPR_RAX], ==, 100000);
     g_assert_cmpuint(g.cpu->instructions, >=, 399990);
     guest_fini(&g);
 }
@@ -136,9 +133,9 @@ static void test_alias(void)
     put(&g, 0x50000, CODE(0xb8, 2, 0, 0, 0, 0xf4));
     for (unsigned i = 0; i < 3; i++) {
         g_assert_true(guest_run(&g, 0x40000));
-        g_assert_cmpuint(g.cpu->regs[REG_RAX], ==, 1);
+        g_assert_cmpuint(g.cpu->regs[GPR_RAX], ==, 1);
         g_assert_true(guest_run(&g, alias));
-        g_assert_cmpuint(g.cpu->regs[REG_RAX], ==, 2);
+        g_assert_cmpuint(g.cpu->regs[GPR_RAX], ==, 2);
     }
     guest_fini(&g);
 }
@@ -152,7 +149,7 @@ static void test_discard(void)
         put(&g, GUEST_CODE, CODE(0xb8, 0, 0, 0, 0, 0xf4));
         g.low[GUEST_CODE + 1] = v;
         g_assert_true(guest_run(&g, GUEST_CODE));
-        g_assert_cmpuint(g.cpu->regs[REG_RAX], ==, v);
+        g_assert_cmpuint(g.cpu->regs[GPR_RAX], ==, v);
         g_assert_true(code_page_test(g.group, GUEST_CODE));
     }
     code_page_discard(g.group, 0, UINT64_MAX);
@@ -175,19 +172,19 @@ static void test_rep_fault(gconstpointer data)
     Guest g;
     guest_init(&g);
     put(&g, GUEST_CODE, CODE(c->prefix, c->opcode, 0xf4));
-    g.cpu->regs[REG_RSI] = c->rsi;
-    g.cpu->regs[REG_RDI] = c->rdi;
-    g.cpu->regs[REG_RCX] = c->rcx;
-    g.cpu->regs[REG_RAX] = 0;
+    g.cpu->regs[GPR_RSI] = c->rsi;
+    g.cpu->regs[GPR_RDI] = c->rdi;
+    g.cpu->regs[GPR_RCX] = c->rcx;
+    g.cpu->regs[GPR_RAX] = 0;
     cpu_set_rflags(g.cpu, c->down ? 2 | FLAG_DF : 2);
     g_assert_false(guest_run(&g, GUEST_CODE));
     uint64_t step = c->down ? -c->done : c->done;
     unsigned size = c->opcode & 1 ? 4 : 1;
     bool source = c->opcode == 0xa4 || c->opcode == 0xa5 || c->opcode == 0xa6;
     g_assert_cmphex(g.cpu->rip, ==, GUEST_CODE);
-    g_assert_cmphex(g.cpu->regs[REG_RCX], ==, c->rcx - c->done / size);
-    g_assert_cmphex(g.cpu->regs[REG_RDI], ==, c->rdi + step);
-    g_assert_cmphex(g.cpu->regs[REG_RSI], ==, source ? c->rsi + step : c->rsi);
+    g_assert_cmphex(g.cpu->regs[GPR_RCX], ==, c->rcx - c->done / size);
+    g_assert_cmphex(g.cpu->regs[GPR_RDI], ==, c->rdi + step);
+    g_assert_cmphex(g.cpu->regs[GPR_RSI], ==, source ? c->rsi + step : c->rsi);
     guest_fini(&g);
 }
 
@@ -211,9 +208,9 @@ static void test_rep_pending(void)
     Guest g;
     guest_init(&g);
     put(&g, GUEST_CODE, CODE(0xf3, 0xae, 0xf4)); /* repe scasb, element by element */
-    g.cpu->regs[REG_RDI] = GUEST_DATA;
-    g.cpu->regs[REG_RCX] = GUEST_DATA_SIZE;
-    g.cpu->regs[REG_RAX] = 0;
+    g.cpu->regs[GPR_RDI] = GUEST_DATA;
+    g.cpu->regs[GPR_RCX] = GUEST_DATA_SIZE;
+    g.cpu->regs[GPR_RAX] = 0;
     unsigned kicks = 0;
     g.cpu->rip = GUEST_CODE;
     for (;;) {
@@ -228,8 +225,8 @@ static void test_rep_pending(void)
             break;
         }
     }
-    g_assert_cmphex(g.cpu->regs[REG_RCX], ==, 0);
-    g_assert_cmphex(g.cpu->regs[REG_RDI], ==, GUEST_DATA + GUEST_DATA_SIZE);
+    g_assert_cmphex(g.cpu->regs[GPR_RCX], ==, 0);
+    g_assert_cmphex(g.cpu->regs[GPR_RDI], ==, GUEST_DATA + GUEST_DATA_SIZE);
     guest_fini(&g);
 }
 
@@ -299,13 +296,13 @@ static void test_long(gconstpointer data)
     uint64_t v = UINT64_C(0x1122334455667788);
     memcpy(g.data + 0x100, &v, 8);
     g.cpu->seg[SEG_FS].base = GUEST_DATA;
-    g.cpu->regs[REG_RAX] = c->eax;
-    g.cpu->regs[REG_RBX] = c->ebx;
-    g.cpu->regs[REG_RCX] = c->ecx;
-    g.cpu->regs[REG_RSP] = 0x80000;
-    g.cpu->regs[REG_RDI] = GUEST_DATA + 0x100;
+    g.cpu->regs[GPR_RAX] = c->eax;
+    g.cpu->regs[GPR_RBX] = c->ebx;
+    g.cpu->regs[GPR_RCX] = c->ecx;
+    g.cpu->regs[GPR_RSP] = 0x80000;
+    g.cpu->regs[GPR_RDI] = GUEST_DATA + 0x100;
     g_assert_true(guest_run(&g, GUEST_CODE));
-    g_assert_cmphex(g.cpu->regs[REG_RAX], ==, c->want);
+    g_assert_cmphex(g.cpu->regs[GPR_RAX], ==, c->want);
     guest_fini(&g);
 }
 
@@ -320,7 +317,7 @@ static void test_two_processors(void)
     g_assert_true(guest_run(&other, GUEST_CODE + 0x1000)); /* now has a write translation of the page */
     for (unsigned i = 2; i < 6; i++) {
         g_assert_true(guest_run(&g, GUEST_CODE));
-        g_assert_cmpuint(g.cpu->regs[REG_RAX], ==, i);
+        g_assert_cmpuint(g.cpu->regs[GPR_RAX], ==, i);
         g_assert_true(guest_run(&other, GUEST_CODE + 0x1000));
     }
     guest_fini(&other);
@@ -336,14 +333,14 @@ static void test_legacy(gconstpointer data)
     put(&g, GUEST_CODE, c->code, sizeof(c->code));
     put(&g, 0x30000, CODE(0x40, 0xc3)); /* inc eax; ret */
     g.low[0x30013] = 0x33;
-    g.cpu->regs[REG_RAX] = c->eax;
-    g.cpu->regs[REG_RBX] = c->ebx;
-    g.cpu->regs[REG_RCX] = c->ecx;
-    g.cpu->regs[REG_RSP] = 0x80000;
-    g.cpu->regs[REG_RDI] = 0;
+    g.cpu->regs[GPR_RAX] = c->eax;
+    g.cpu->regs[GPR_RBX] = c->ebx;
+    g.cpu->regs[GPR_RCX] = c->ecx;
+    g.cpu->regs[GPR_RSP] = 0x80000;
+    g.cpu->regs[GPR_RDI] = 0;
     g_assert_true(guest_run(&g, GUEST_CODE));
-    g_assert_cmphex(g.cpu->regs[REG_RAX], ==, c->want);
-    g_assert_cmphex(g.cpu->regs[REG_RSP], ==, 0x80000);
+    g_assert_cmphex(g.cpu->regs[GPR_RAX], ==, c->want);
+    g_assert_cmphex(g.cpu->regs[GPR_RSP], ==, 0x80000);
     guest_fini(&g);
 }
 
@@ -380,7 +377,7 @@ static void test_refused(gconstpointer data)
     put(&g, GUEST_CODE, c->code, sizeof(c->code));
     g.low[GUEST_CODE + 16] = 0xf4;
     memset(g.cpu->regs, 0, sizeof(g.cpu->regs));
-    g.cpu->regs[REG_RSP] = 0x80000;
+    g.cpu->regs[GPR_RSP] = 0x80000;
     g.cpu->rip = GUEST_CODE;
     g_assert_cmpint(cpu_run(g.cpu), ==, CPU_EXIT_TRIPLE_FAULT);
     guest_fini(&g);
@@ -393,10 +390,10 @@ static void test_tzcnt_hidden(void)
     guest_init(&g);
     g.features = false;
     put(&g, GUEST_CODE, CODE(0xf3, 0x0f, 0xbc, 0xc1, 0xf4)); /* tzcnt eax, ecx */
-    g.cpu->regs[REG_RAX] = 77;
-    g.cpu->regs[REG_RCX] = 0;
+    g.cpu->regs[GPR_RAX] = 77;
+    g.cpu->regs[GPR_RCX] = 0;
     g_assert_true(guest_run(&g, GUEST_CODE));
-    g_assert_cmpuint(g.cpu->regs[REG_RAX], ==, 77);
+    g_assert_cmpuint(g.cpu->regs[GPR_RAX], ==, 77);
     guest_fini(&g);
 }
 

@@ -5,9 +5,6 @@
  * SWTDX_TEST_CASES: encodings per form (default 12); SWTDX_TEST_SEED: another seed. Both processors see the same linear
  * addresses: the data window is mapped at GUEST_DATA in this process too.
  */
-/* <signal.h>, which GLib brings, has REG_* names of its own under _GNU_SOURCE. */
-#undef _GNU_SOURCE
-#define _DEFAULT_SOURCE 1
 #include <glib.h>
 #include <inttypes.h>
 #include <stdlib.h>

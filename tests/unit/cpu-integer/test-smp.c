@@ -2,9 +2,6 @@
 /*
  * Two processors on two threads: locked counters come out exact, code written by one is seen by the other.
  */
-/* <signal.h>, which GLib brings, has REG_* names of its own under _GNU_SOURCE. */
-#undef _GNU_SOURCE
-#define _DEFAULT_SOURCE 1
 #include <glib.h>
 #include <string.h>
 
@@ -55,8 +52,8 @@ static void test_counter(gconstpointer data)
     guest_init(&a);
     guest_join(&b, &a);
     memcpy(a.low + GUEST_CODE, c->code, sizeof(c->code));
-    a.cpu->regs[REG_RBX] = b.cpu->regs[REG_RBX] = c->at;
-    a.cpu->regs[REG_RCX] = b.cpu->regs[REG_RCX] = ROUNDS;
+    a.cpu->regs[GPR_RBX] = b.cpu->regs[GPR_RBX] = c->at;
+    a.cpu->regs[GPR_RCX] = b.cpu->regs[GPR_RCX] = ROUNDS;
     run_both(&a, GUEST_CODE, &b, GUEST_CODE);
     uint64_t v;
     memcpy(&v, c->at >= GUEST_DATA ? a.data + (c->at - GUEST_DATA) : a.low + c->at, 8);
@@ -77,11 +74,11 @@ static void test_cross_modifying(void)
     memcpy(a.low + GUEST_CODE, caller, sizeof(caller));
     memcpy(a.low + GUEST_CODE + 0x1000, function, sizeof(function));
     memcpy(a.low + GUEST_CODE + 0x2000, writer, sizeof(writer));
-    a.cpu->regs[REG_RSP] = 0x80000;
-    b.cpu->regs[REG_RBX] = GUEST_CODE + 0x1001;
-    b.cpu->regs[REG_RCX] = 1000000;
+    a.cpu->regs[GPR_RSP] = 0x80000;
+    b.cpu->regs[GPR_RBX] = GUEST_CODE + 0x1001;
+    b.cpu->regs[GPR_RCX] = 1000000;
     run_both(&a, GUEST_CODE, &b, GUEST_CODE + 0x2000);
-    g_assert_cmpuint(a.cpu->regs[REG_RAX], ==, 2);
+    g_assert_cmpuint(a.cpu->regs[GPR_RAX], ==, 2);
     guest_fini(&b);
     guest_fini(&a);
 }

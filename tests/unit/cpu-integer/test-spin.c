@@ -2,9 +2,6 @@
 /*
  * Which loops count as waiting for memory, that such a wait ends and costs little, and the count of instructions.
  */
-/* <signal.h>, which GLib brings, has REG_* names of its own under _GNU_SOURCE. */
-#undef _GNU_SOURCE
-#define _DEFAULT_SOURCE 1
 #include <glib.h>
 #include <string.h>
 #include <time.h>
@@ -80,14 +77,14 @@ static void test_wait(void)
     Guest g;
     guest_init(&g);
     memcpy(g.low + GUEST_CODE, code, sizeof(code));
-    g.cpu->regs[REG_RBX] = GUEST_DATA;
+    g.cpu->regs[GPR_RBX] = GUEST_DATA;
     Waiter w = { .guest = &g };
     GThread *thread = g_thread_new("waiter", wait_for_one, &w);
     g_usleep(300000);
     __atomic_store_n((uint32_t *)(void *)g.data, 1, __ATOMIC_SEQ_CST);
     g_thread_join(thread);
     g_assert_true(w.halted);
-    g_assert_cmpuint(g.cpu->regs[REG_RAX], ==, 1);
+    g_assert_cmpuint(g.cpu->regs[GPR_RAX], ==, 1);
     g_assert_cmpfloat(w.cpu_seconds, <, 0.2);
     guest_fini(&g);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Calling native code that may raise SIGFPE. Apart from test-native.c because <signal.h> and cpu.h both name registers REG_*.
+ * Calling native code that may raise SIGFPE.
  */
 #ifndef TEST_TRAP_H
 #define TEST_TRAP_H

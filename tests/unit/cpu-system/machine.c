@@ -240,7 +240,7 @@ void machine_start32(Machine *m)
     cpu->efer = EFER_SCE | EFER_LME | EFER_NXE;
     cpu->rflags = 2;
     cpu->rip = AT_CODE;
-    cpu->regs[REG_RSP] = AT_KERNEL_STACK;
+    cpu->regs[GPR_RSP] = AT_KERNEL_STACK;
     cpu_update_mode(cpu);
 }
 

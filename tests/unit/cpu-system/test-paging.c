@@ -319,7 +319,7 @@ static void test_group_flush(void)
     machine_long(m);
     cpu_group_flush(m->group, NULL, 0, UINT64_MAX); /* nobody runs: returns */
     machine_code(m, AT_CODE, code, sizeof(code));
-    m->cpu->regs[REG_RBX] = AT_DATA;
+    m->cpu->regs[GPR_RBX] = AT_DATA;
     thread = g_thread_new("flusher", flusher, m);
     g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_KICKED);
     g_thread_join(thread);
@@ -356,9 +356,9 @@ static void test_split_lock(void)
     machine_code(first, AT_CODE, code, sizeof(code));
     for (unsigned i = 0; i < 3; i++) {
         machine_long(m[i]);
-        m[i]->cpu->regs[REG_RBX] = AT_DATA + 0xffe;
-        m[i]->cpu->regs[REG_RDX] = AT_DATA + 0x100;
-        m[i]->cpu->regs[REG_RCX] = turns;
+        m[i]->cpu->regs[GPR_RBX] = AT_DATA + 0xffe;
+        m[i]->cpu->regs[GPR_RDX] = AT_DATA + 0x100;
+        m[i]->cpu->regs[GPR_RCX] = turns;
     }
     flushing = g_thread_new("flush", flush_thread, first);
     for (unsigned i = 0; i < 3; i++) {

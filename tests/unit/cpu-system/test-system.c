@@ -19,12 +19,12 @@ static void run(Machine *m)
 
 static uint64_t stack_word(Machine *m, unsigned n)
 {
-    return machine_word(m, m->cpu->regs[REG_RSP] + n * 8);
+    return machine_word(m, m->cpu->regs[GPR_RSP] + n * 8);
 }
 
 static uint32_t stack_dword(Machine *m, unsigned n)
 {
-    return (uint32_t)machine_word(m, m->cpu->regs[REG_RSP] + n * 4);
+    return (uint32_t)machine_word(m, m->cpu->regs[GPR_RSP] + n * 4);
 }
 
 /* ---- into long mode ---- */
@@ -52,13 +52,13 @@ static void test_enter_long(void)
         LOAD(m, AT_CODE, enter_long);
         machine_code(m, 0x7000, &limit, 2);
         machine_code(m, 0x7002, &base, 4);
-        m->cpu->regs[REG_RBP] = la57;
-        m->cpu->regs[REG_RSI] = la57 ? AT_PML5 : AT_PML4;
+        m->cpu->regs[GPR_RBP] = la57;
+        m->cpu->regs[GPR_RSI] = la57 ? AT_PML5 : AT_PML4;
         run(m);
-        g_assert_cmphex(m->cpu->regs[REG_R9], ==, 0x1122334455667788);
+        g_assert_cmphex(m->cpu->regs[GPR_R9], ==, 0x1122334455667788);
         g_assert_true(m->cpu->efer & EFER_LMA);
         g_assert_true(m->cpu->mode & CPU_MODE_CS64);
-        g_assert_cmphex(m->cpu->regs[REG_RDX], ==, 0x80000031);
+        g_assert_cmphex(m->cpu->regs[GPR_RDX], ==, 0x80000031);
         g_assert_cmphex(m->cpu->seg[SEG_CS].selector, ==, SEL_CODE64);
     }
 }
@@ -112,11 +112,11 @@ static void test_faults(void)
         g_test_message("%s", faults[i].label);
         machine_long(m);
         machine_code(m, AT_CODE, faults[i].code, (size_t)(faults[i].end - faults[i].code));
-        m->cpu->regs[REG_RBX] = faults[i].rbx;
-        m->cpu->regs[REG_RSP] = AT_KERNEL_STACK - 4; /* the frame is aligned */
+        m->cpu->regs[GPR_RBX] = faults[i].rbx;
+        m->cpu->regs[GPR_RSP] = AT_KERNEL_STACK - 4; /* the frame is aligned */
         run(m);
         g_assert_cmphex(m->cpu->rip, ==, machine_handler(faults[i].vector));
-        g_assert_cmphex(m->cpu->regs[REG_RSP], ==, AT_KERNEL_STACK - 16 - 40 - n * 8);
+        g_assert_cmphex(m->cpu->regs[GPR_RSP], ==, AT_KERNEL_STACK - 16 - 40 - n * 8);
         if (n) {
             g_assert_cmphex(stack_word(m, 0), ==, (uint64_t)faults[i].error);
         }
@@ -136,11 +136,11 @@ static void test_stack_fault(void)
     g_autoptr(Machine) m = machine_new();
     machine_long(m);
     LOAD(m, AT_CODE, push_away);
-    m->cpu->regs[REG_RBX] = UINT64_C(0x0000900000000000);
+    m->cpu->regs[GPR_RBX] = UINT64_C(0x0000900000000000);
     machine_gate64(m, VEC_SS, 0, 1, 14);
     run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_SS));
-    g_assert_cmphex(m->cpu->regs[REG_RSP], ==, AT_IST1 - 48);
+    g_assert_cmphex(m->cpu->regs[GPR_RSP], ==, AT_IST1 - 48);
 }
 
 /* ---- faults while a fault is delivered ---- */
@@ -173,7 +173,7 @@ static void test_double_fault(void)
         g_test_message("%s", rows[i].label);
         machine_long(m);
         machine_code(m, AT_CODE, rows[i].code, (size_t)(rows[i].end - rows[i].code));
-        m->cpu->regs[REG_RBX] = 0x300000;
+        m->cpu->regs[GPR_RBX] = 0x300000;
         for (unsigned k = 0; k < 3 && rows[i].closed[k] >= 0; k++) {
             close_gate(m, (unsigned)rows[i].closed[k]);
         }
@@ -195,12 +195,12 @@ static void test_no_stack(void)
     g_autoptr(Machine) m = machine_new();
     machine_long(m);
     LOAD(m, AT_CODE, undefined);
-    m->cpu->regs[REG_RSP] = 0x300000; /* #UD, #PF, then #DF on its own stack */
+    m->cpu->regs[GPR_RSP] = 0x300000; /* #UD, #PF, then #DF on its own stack */
     machine_gate64(m, VEC_DF, 0, 1, 14);
     machine_set_word(m, AT_IDT + VEC_PF * 16, 0);
     run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_DF));
-    g_assert_cmphex(m->cpu->regs[REG_RSP], ==, AT_IST1 - 48);
+    g_assert_cmphex(m->cpu->regs[GPR_RSP], ==, AT_IST1 - 48);
     g_assert_cmphex(stack_word(m, 1), ==, AT_CODE);
     g_assert_cmphex(m->cpu->cr2, ==, 0x300000 - 8);
 }
@@ -212,9 +212,9 @@ static void test_delivery_resumes(void)
     machine_long(m);
     LOAD(m, AT_CODE, int80);
     m->unmapped_once = AT_KERNEL_STACK >> 12;
-    m->cpu->regs[REG_RSP] = AT_KERNEL_STACK + 0x100;
+    m->cpu->regs[GPR_RSP] = AT_KERNEL_STACK + 0x100;
     run(m);
-    g_assert_cmphex(m->cpu->regs[REG_RSP], ==, AT_KERNEL_STACK + 0x100);
+    g_assert_cmphex(m->cpu->regs[GPR_RSP], ==, AT_KERNEL_STACK + 0x100);
     run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x80));
     g_assert_cmphex(stack_word(m, 0), ==, AT_CODE + 2);
@@ -260,7 +260,7 @@ static void test_user(void)
         run(m);
         g_assert_cmphex(m->cpu->rip, ==, machine_handler(rows[i].vector));
         g_assert_cmpuint(m->cpu->cpl, ==, 0);
-        g_assert_cmphex(m->cpu->regs[REG_RSP], ==, AT_RSP0 - 40 - n * 8);
+        g_assert_cmphex(m->cpu->regs[GPR_RSP], ==, AT_RSP0 - 40 - n * 8);
         g_assert_cmphex(stack_word(m, n), ==, AT_USER_CODE + rows[i].offset);
         g_assert_cmphex(stack_word(m, n + 1), ==, SEL_USER64 | 3);
         g_assert_cmphex(stack_word(m, n + 3), ==, AT_USER_STACK);
@@ -298,8 +298,8 @@ static void test_syscall(void)
     m->cpu->fmask = FLAG_IF;
     run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x80));
-    g_assert_cmphex(m->cpu->regs[REG_R8], ==, 0x3202);
-    g_assert_cmphex(m->cpu->regs[REG_R9], ==, AT_USER_CODE + 2);
+    g_assert_cmphex(m->cpu->regs[GPR_R8], ==, 0x3202);
+    g_assert_cmphex(m->cpu->regs[GPR_R9], ==, AT_USER_CODE + 2);
     g_assert_cmphex(stack_word(m, 1), ==, SEL_USER64 | 3);
     g_assert_cmphex(stack_word(m, 2), ==, 0x3202);
 }
@@ -316,7 +316,7 @@ static void test_port_map(void)
         m->cpu->tr.limit = 0x67 + 0x100;
         machine_set_word(m, AT_TSS + 0x66, 0x68 | UINT64_C(0xffffffffffff0000));
         machine_set_word(m, AT_TSS + 0x68 + 0xa, open ? 0 : 0x10);
-        m->cpu->regs[REG_RDX] = 0x52;
+        m->cpu->regs[GPR_RDX] = 0x52;
         run(m);
         if (open) {
             g_assert_cmphex(m->exit_reason, ==, 0x40052);
@@ -339,7 +339,7 @@ static void test_interrupt(void)
     cpu_request(m->cpu, CPU_PENDING_INTERRUPT);
     run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x41));
-    g_assert_cmpuint(m->cpu->regs[REG_RAX], ==, 1); /* the shadow of STI: one instruction */
+    g_assert_cmpuint(m->cpu->regs[GPR_RAX], ==, 1); /* the shadow of STI: one instruction */
     g_assert_cmphex(stack_word(m, 0), ==, AT_CODE + 3);
     g_assert_cmphex(stack_word(m, 2), ==, 0x202);
     g_assert_false(m->cpu->rflags & FLAG_IF);
@@ -410,7 +410,7 @@ static void test_protected_mode(void)
     LOAD(m, AT_CODE, idt32);
     run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x30));
-    g_assert_cmphex(m->cpu->regs[REG_RSP], ==, AT_KERNEL_STACK - 12);
+    g_assert_cmphex(m->cpu->regs[GPR_RSP], ==, AT_KERNEL_STACK - 12);
     g_assert_cmphex(stack_dword(m, 0), ==, AT_CODE + 2);
     g_assert_cmphex(stack_dword(m, 1), ==, SEL_CODE32);
 
@@ -418,9 +418,9 @@ static void test_protected_mode(void)
     protected(far);
     LOAD(far, AT_CODE, far32);
     run(far);
-    g_assert_cmpuint(far->cpu->regs[REG_RCX], ==, 5);
-    g_assert_cmpuint(far->cpu->regs[REG_RBX], ==, 7);
-    g_assert_cmphex(far->cpu->regs[REG_RSP], ==, AT_KERNEL_STACK);
+    g_assert_cmpuint(far->cpu->regs[GPR_RCX], ==, 5);
+    g_assert_cmpuint(far->cpu->regs[GPR_RBX], ==, 7);
+    g_assert_cmphex(far->cpu->regs[GPR_RSP], ==, AT_KERNEL_STACK);
     g_assert_cmphex(far->cpu->seg[SEG_ES].selector, ==, SEL_DATA);
 
     /* IDT limit 0, as a TD starts: the first exception is the end */
@@ -456,12 +456,12 @@ static void test_registers(void)
     g_assert_cmphex(cpu->tr.base, ==, AT_TSS);
     g_assert_cmphex(m->ram[AT_GDT + SEL_TSS + 5], ==, 0x8b);
     g_assert_cmphex(cpu->seg[SEG_FS].base, ==, 0x2000);
-    g_assert_cmphex(cpu->regs[REG_RSI], ==, 0x1000);
-    g_assert_cmphex(cpu->regs[REG_RDI], ==, 0x5000);
+    g_assert_cmphex(cpu->regs[GPR_RSI], ==, 0x1000);
+    g_assert_cmphex(cpu->regs[GPR_RDI], ==, 0x5000);
     g_assert_cmphex(machine_word(m, AT_DATA), ==, UINT64_C(0x10000047));
-    g_assert_cmphex(cpu->regs[REG_R8], ==, 0xaf9b00 & 0xf0ff00);
-    g_assert_cmphex(cpu->regs[REG_R9], ==, 0xffffffff);
-    g_assert_cmphex(cpu->regs[REG_RDX], ==, 0x12);
+    g_assert_cmphex(cpu->regs[GPR_R8], ==, 0xaf9b00 & 0xf0ff00);
+    g_assert_cmphex(cpu->regs[GPR_R9], ==, 0xffffffff);
+    g_assert_cmphex(cpu->regs[GPR_RDX], ==, 0x12);
 }
 
 /* How firmware reloads CS, and the stack forms of FS. */
@@ -481,7 +481,7 @@ static void test_far64(void)
     *machine_pte(m, 0) = 0;
     run(m);
     g_assert_cmphex(m->cpu->rip, ==, AT_CODE + (uint64_t)(far64_end - far64) - 1);
-    g_assert_cmphex(m->cpu->regs[REG_RSI], ==, AT_KERNEL_STACK);
+    g_assert_cmphex(m->cpu->regs[GPR_RSI], ==, AT_KERNEL_STACK);
     g_assert_cmphex(m->cpu->seg[SEG_GS].selector, ==, SEL_DATA);
     g_assert_cmphex(m->cpu->idtr.base, ==, AT_IDT);
     g_assert_cmphex(machine_word(m, AT_DATA + 0x20), ==, UINT64_C(0x20000fff));
@@ -496,7 +496,7 @@ static void test_gate(void)
     LOAD(m, AT_CODE, gated);
     run(m);
     g_assert_true(cpu_rflags(m->cpu) & FLAG_CF);
-    g_assert_cmphex(m->cpu->regs[REG_RAX], !=, 0);
+    g_assert_cmphex(m->cpu->regs[GPR_RAX], !=, 0);
 
     g_autoptr(Machine) without = machine_new();
     without->no_features = true;

@@ -143,10 +143,10 @@ static const Op *op_stop(Cpu *cpu, const Op *op)
 static uint8_t register_offset(ZydisRegister r)
 {
     if (r == ZYDIS_REGISTER_RIP) {
-        return REG_PAGE * 8;
+        return GPR_PAGE * 8;
     }
     if (r == ZYDIS_REGISTER_NONE || ZydisRegisterGetClass(r) > ZYDIS_REGCLASS_GPR64) {
-        return REG_ZERO * 8;
+        return GPR_ZERO * 8;
     }
     return (uint8_t)(ZydisRegisterGetId(r) * 8);
 }
@@ -180,7 +180,7 @@ int guest_decode(Guest *g, const uint8_t *bytes, size_t n)
     op->len = g->d.insn.length;
     op->mnemonic = g->d.insn.mnemonic;
     op->addr_size = g->d.insn.address_width / 8;
-    op->base = op->index = REG_ZERO * 8;
+    op->base = op->index = GPR_ZERO * 8;
     op->seg = SEG_DS;
     for (unsigned i = 0; i < g->d.insn.operand_count_visible; i++) {
         const ZydisDecodedOperand *o = &g->d.operand[i];

@@ -6,9 +6,6 @@
 #ifndef TEST_CPU_VECTOR_GUEST_H
 #define TEST_CPU_VECTOR_GUEST_H
 
-/* The REG_* of <sys/ucontext.h>, which GLib brings in with GNU extensions, are other names than those of cpu.h. */
-#undef _GNU_SOURCE
-#define _DEFAULT_SOURCE 1
 #include <glib.h>
 
 #include "swtdx/host/cpu/vector.h"

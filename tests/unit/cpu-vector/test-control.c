@@ -64,7 +64,7 @@ static void test_refusals(void)
         g->cpu->cr0 ^= r->cr0;
         g->cpu->cr4 ^= r->cr4;
         g->cpu->xcr0 ^= r->xcr0;
-        g->cpu->regs[REG_RSI] = GUEST_MEMORY;
+        g->cpu->regs[GPR_RSI] = GUEST_MEMORY;
         int got = guest_step(g, r->bytes, sizeof(r->bytes));
         if (g->d.insn.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX && !g->cpu->vec->host_avx512) {
             got = r->expected;
@@ -135,7 +135,7 @@ static void check_accesses(Guest *g, const char *how)
             g->cpu->xstate[k] = (uint8_t)(k * 7);
         }
         g->cpu->xstate[XSTATE_FTW] = 0xff;
-        g->cpu->regs[REG_RSI] = a->address;
+        g->cpu->regs[GPR_RSI] = a->address;
         flags = g->cpu->rflags;
         memcpy(before, g->cpu->xstate, sizeof(before));
         int got = guest_step(g, a->bytes, sizeof(a->bytes));
@@ -168,7 +168,7 @@ static void test_readonly(void)
     uint8_t before[CPU_XSTATE_SIZE];
 
     g->readonly = true;
-    g->cpu->regs[REG_RSI] = GUEST_MEMORY;
+    g->cpu->regs[GPR_RSI] = GUEST_MEMORY;
     memcpy(before, g->cpu->xstate, sizeof(before));
     g_assert_cmpint(guest_step(g, fstp, sizeof(fstp)), ==, VEC_PF);
     g_assert_cmpint(guest_step(g, extract, sizeof(extract)), ==, VEC_PF);
@@ -256,8 +256,8 @@ static void test_x87_exceptions(void)
     Cpu *cpu = g->cpu;
     const uint16_t zero_divide_unmasked = 0x37b;
 
-    cpu->regs[REG_RSI] = GUEST_MEMORY;
-    cpu->regs[REG_PAGE] = 0x401000;
+    cpu->regs[GPR_RSI] = GUEST_MEMORY;
+    cpu->regs[GPR_PAGE] = 0x401000;
     memcpy(g->memory, &zero_divide_unmasked, 2);
     g_assert_cmpint(STEP(g, 0xd9, 0x2e), ==, STEP_OK); /* FLDCW */
     g_assert_cmpint(STEP(g, 0xd9, 0xe8), ==, STEP_OK); /* FLD1 */
@@ -271,9 +271,9 @@ static void test_x87_exceptions(void)
     g_assert_cmphex(get16(g, XSTATE_FSW) & 0x8084, ==, 0x8084);
     g_assert_cmphex(cpu->xstate[XSTATE_FIP] | cpu->xstate[XSTATE_FIP + 1] << 8, ==, 0x1000);
     g_assert_cmphex(get16(g, XSTATE_FOP), ==, 0x6f9);
-    cpu->regs[REG_RAX] = UINT64_C(0x1122334455667788);
+    cpu->regs[GPR_RAX] = UINT64_C(0x1122334455667788);
     g_assert_cmpint(STEP(g, 0xdf, 0xe0), ==, STEP_OK); /* FNSTSW AX */
-    g_assert_cmphex(cpu->regs[REG_RAX], ==, UINT64_C(0x1122334455660000) | get16(g, XSTATE_FSW));
+    g_assert_cmphex(cpu->regs[GPR_RAX], ==, UINT64_C(0x1122334455660000) | get16(g, XSTATE_FSW));
     g_assert_cmpint(STEP(g, 0xdb, 0xe2), ==, STEP_OK); /* FNCLEX */
     g_assert_cmpint(STEP(g, 0xd9, 0xe8), ==, STEP_OK);
     guest_free(g);
@@ -285,7 +285,7 @@ static void test_x87_environment(void)
     Guest *g = guest_new();
     uint8_t host[108], saved[CPU_XSTATE_SIZE];
 
-    g->cpu->regs[REG_RSI] = GUEST_MEMORY;
+    g->cpu->regs[GPR_RSI] = GUEST_MEMORY;
     STEP(g, 0xd9, 0xeb); /* FLDPI */
     STEP(g, 0xd9, 0xee); /* FLDZ */
     STEP(g, 0xd9, 0xe8); /* FLD1 */
@@ -318,9 +318,9 @@ static void test_rewriting(void)
     Cpu *cpu = g->cpu;
 
     set_floats(vec_xmm(cpu, 9), 1, 2, 3, 4);
-    cpu->regs[REG_R14] = GUEST_MEMORY;
-    cpu->regs[REG_RSP] = 32;
-    cpu->regs[REG_R13] = 8;
+    cpu->regs[GPR_R14] = GUEST_MEMORY;
+    cpu->regs[GPR_RSP] = 32;
+    cpu->regs[GPR_R13] = 8;
     set_floats(g->memory + 0x20 + 0x40, 10, 20, 30, 40);
     /* ADDPS XMM9, [R14 + R13 * 4 + 40h] */
     g_assert_cmpint(STEP(g, 0x47, 0x0f, 0x58, 0x4c, 0xae, 0x40), ==, STEP_OK);
@@ -330,18 +330,18 @@ static void test_rewriting(void)
     g_assert_cmpfloat(v[3], ==, 44);
     /* CVTTSS2SI RSP, XMM9 and CVTSI2SD XMM8, RSP */
     g_assert_cmpint(STEP(g, 0xf3, 0x49, 0x0f, 0x2c, 0xe1), ==, STEP_OK);
-    g_assert_cmpuint(cpu->regs[REG_RSP], ==, 11);
+    g_assert_cmpuint(cpu->regs[GPR_RSP], ==, 11);
     g_assert_cmpint(STEP(g, 0xf2, 0x4c, 0x0f, 0x2a, 0xc4), ==, STEP_OK);
     double dbl;
     memcpy(&dbl, vec_xmm(cpu, 8), 8);
     g_assert_cmpfloat(dbl, ==, 11);
     /* MOVMSKPS R15D clears the upper half */
-    cpu->regs[REG_R15] = ~UINT64_C(0);
+    cpu->regs[GPR_R15] = ~UINT64_C(0);
     g_assert_cmpint(STEP(g, 0x45, 0x0f, 0x50, 0xf9), ==, STEP_OK);
-    g_assert_cmphex(cpu->regs[REG_R15], ==, 0);
+    g_assert_cmphex(cpu->regs[GPR_R15], ==, 0);
     /* FS:[RIP + disp32] and a prefix that must go */
     cpu->seg[SEG_FS].base = 0x100;
-    cpu->regs[REG_PAGE] = GUEST_MEMORY;
+    cpu->regs[GPR_PAGE] = GUEST_MEMORY;
     set_floats(g->memory + 0x300, 5, 5, 5, 5);
     memset(vec_xmm(cpu, 0), 0, 16);
     guest_decode(g, (const uint8_t[16]){0x64, 0x0f, 0x58, 0x05, 0xf8, 1, 0, 0}, 16);
@@ -350,7 +350,7 @@ static void test_rewriting(void)
     g_assert_cmpfloat(v[2], ==, 5);
     /* 32-bit code: VEX.W and VEX.vvvv[3] do not count: VCVTSI2SD XMM0, XMM1 (9 in 64-bit mode), EAX */
     cpu->mode = CPU_MODE_CS32 | CPU_MODE_FLAT;
-    cpu->regs[REG_RAX] = 7;
+    cpu->regs[GPR_RAX] = 7;
     if (cpu->vec->host_avx && STEP(g, 0xc4, 0xe1, 0xf3, 0x2a, 0xc0) != STEP_BAD_ENCODING) {
         memcpy(&dbl, vec_xmm(cpu, 0), 8);
         g_assert_cmpfloat(dbl, ==, 7);
@@ -371,7 +371,7 @@ static void test_fault_suppression(void)
         return;
     }
     memcpy(cpu->xstate + XSTATE_OPMASK + 8, &k, 8);
-    cpu->regs[REG_RSI] = END - 16;
+    cpu->regs[GPR_RSI] = END - 16;
     g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x7e, 0xc9, 0x6f, 0x06), ==, STEP_OK); /* VMOVDQU32 ZMM0{K1}{z}, [RSI] */
     g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x7e, 0x49, 0x7f, 0x06), ==, STEP_OK); /* store */
     g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x74, 0x49, 0x58, 0x06), ==, STEP_OK); /* VADDPS ZMM0{K1}, ZMM1, [RSI] */
@@ -381,7 +381,7 @@ static void test_fault_suppression(void)
     g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x7e, 0x49, 0x7f, 0x06), ==, VEC_PF);
     k = 0;
     memcpy(cpu->xstate + XSTATE_OPMASK + 8, &k, 8);
-    cpu->regs[REG_RSI] = END;
+    cpu->regs[GPR_RSI] = END;
     g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x7e, 0x49, 0x7f, 0x06), ==, STEP_OK);
     g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x74, 0x59, 0x58, 0x06), ==, STEP_OK); /* broadcast */
     guest_free(g);
@@ -396,19 +396,19 @@ static void test_maskmov(void)
         vec_xmm(cpu, 1)[i] = (uint8_t)(i + 1);
         vec_xmm(cpu, 2)[i] = i & 1 ? 0x80 : 0x7f;
     }
-    cpu->regs[REG_RDI] = END - 8;
+    cpu->regs[GPR_RDI] = END - 8;
     g_assert_cmpint(STEP(g, 0x66, 0x0f, 0xf7, 0xca), ==, VEC_PF); /* MASKMOVDQU XMM1, XMM2 */
     g_assert_cmphex(g->memory[GUEST_MEMORY_SIZE - 7], ==, 0);
-    cpu->regs[REG_RDI] = GUEST_MEMORY;
+    cpu->regs[GPR_RDI] = GUEST_MEMORY;
     g_assert_cmpint(STEP(g, 0x66, 0x0f, 0xf7, 0xca), ==, STEP_OK);
     for (unsigned i = 0; i < 16; i++) {
         g_assert_cmphex(g->memory[i], ==, i & 1 ? i + 1 : 0);
     }
     memset(vec_xmm(cpu, 2), 0, 16);
-    cpu->regs[REG_RDI] = END;
+    cpu->regs[GPR_RDI] = END;
     g_assert_cmpint(STEP(g, 0x66, 0x0f, 0xf7, 0xca), ==, STEP_OK);
     /* VMASKMOVPS XMM3, XMM2, [RSI]: only element 1, the others beyond the end */
-    cpu->regs[REG_RSI] = END - 8;
+    cpu->regs[GPR_RSI] = END - 8;
     vec_xmm(cpu, 2)[7] = 0x80;
     memset(g->memory + GUEST_MEMORY_SIZE - 8, 0x5a, 8);
     g_assert_cmpint(STEP(g, 0xc4, 0xe2, 0x69, 0x2c, 0x1e), ==, STEP_OK);
@@ -418,7 +418,7 @@ static void test_maskmov(void)
     cpu->xstate[XSTATE_FSW + 1] = 2 << 3;
     memset(cpu->xstate + XSTATE_ST + 16 * 7, 0x33, 8);
     memset(cpu->xstate + XSTATE_ST, 0x80, 8);
-    cpu->regs[REG_RDI] = GUEST_MEMORY + 64;
+    cpu->regs[GPR_RDI] = GUEST_MEMORY + 64;
     g_assert_cmpint(STEP(g, 0x0f, 0xf7, 0xca), ==, STEP_OK);
     g_assert_cmphex(g->memory[64], ==, 0x33);
     g_assert_cmphex(g->memory[71], ==, 0x33);

@@ -73,7 +73,7 @@ static void randomize(Guest *g)
     for (unsigned i = 0; i < 16; i++) {
         cpu->regs[i] = rnd() % 2 ? rnd() % 24 : rnd() << 20 ^ rnd();
     }
-    cpu->regs[REG_RSI] = GUEST_MEMORY + 512;
+    cpu->regs[GPR_RSI] = GUEST_MEMORY + 512;
     cpu->rflags = 2 | (rnd() & FLAG_ARITH);
     fill(g->memory + 448, 256);
 }
@@ -160,9 +160,9 @@ static void run_native(Native *n, const Guest *g, const uint8_t *bytes)
     n->code[g->d.insn.length] = 0xc3;
     memcpy(n->xstate, cpu->xstate, CPU_XSTATE_SIZE);
     memcpy(n->memory, g->memory + 512, sizeof(n->memory));
-    f->rax = cpu->regs[REG_RAX];
-    f->rcx = cpu->regs[REG_RCX];
-    f->rdx = cpu->regs[REG_RDX];
+    f->rax = cpu->regs[GPR_RAX];
+    f->rcx = cpu->regs[GPR_RCX];
+    f->rdx = cpu->regs[GPR_RDX];
     f->rflags = 0x202 | (cpu->rflags & FLAG_ARITH);
     f->xstate = n->xstate;
     f->scratch = n->memory;
@@ -218,7 +218,7 @@ static bool same_state(const Guest *g, const Native *n, const uint8_t *bytes)
         report(g, bytes, "memory differs", 0);
         return false;
     }
-    if (cpu->regs[REG_RAX] != n->frame.rax || cpu->regs[REG_RCX] != n->frame.rcx || cpu->regs[REG_RDX] != n->frame.rdx) {
+    if (cpu->regs[GPR_RAX] != n->frame.rax || cpu->regs[GPR_RCX] != n->frame.rcx || cpu->regs[GPR_RDX] != n->frame.rdx) {
         report(g, bytes, "registers differ", 0);
         return false;
     }

@@ -15,8 +15,8 @@ static const uint8_t forms[][4] = {
 
 static int step(Guest *g, unsigned form, uint64_t mask)
 {
-    g->cpu->regs[REG_RAX] = mask | UINT64_C(0xdead) << 32; /* only EAX counts */
-    g->cpu->regs[REG_RDX] = 0;
+    g->cpu->regs[GPR_RAX] = mask | UINT64_C(0xdead) << 32; /* only EAX counts */
+    g->cpu->regs[GPR_RDX] = 0;
     return guest_step(g, forms[form], 4);
 }
 
@@ -35,7 +35,7 @@ static void store64(Guest *g, unsigned at, uint64_t v)
 static Guest *setup(void)
 {
     Guest *g = guest_new();
-    g->cpu->regs[REG_RSI] = AREA;
+    g->cpu->regs[GPR_RSI] = AREA;
     return g;
 }
 
@@ -197,7 +197,7 @@ static void test_headers(void)
         store64(g, 568, h->last);
         fill(g, 0x55);
         memcpy(before, g->cpu->xstate, sizeof(before));
-        g->cpu->regs[REG_RSI] = h->rsi;
+        g->cpu->regs[GPR_RSI] = h->rsi;
         int got = step(g, h->form, ALL);
         if (got != h->expected) {
             g_error("%s: %d, expected %d", h->label, got, h->expected);
@@ -206,7 +206,7 @@ static void test_headers(void)
             g_assert_cmpmem(before, sizeof(before), g->cpu->xstate, sizeof(before));
         }
     }
-    g->cpu->regs[REG_RSI] = AREA;
+    g->cpu->regs[GPR_RSI] = AREA;
     g->cpu->cpl = 3;
     g_assert_cmpint(step(g, XSAVES, ALL), ==, VEC_GP);
     g_assert_cmpint(step(g, XRSTORS, ALL), ==, VEC_GP);

@@ -216,6 +216,6 @@ static void do_tdcall(Cpu *cpu, void *arg)
 
 Outcome fixture_tdcall(Fixture *f, uint64_t rax)
 {
-    f->cpu->regs[REG_RAX] = rax;
+    f->cpu->regs[GPR_RAX] = rax;
     return fixture_try(f->cpu, do_tdcall, NULL);
 }

@@ -88,7 +88,7 @@ static void test_gpaw(void)
     fixture_open(&f);
     g_assert_cmpint(td_gpaw(f.td), ==, 52);
     g_assert_cmphex(f.cpu->shared_bit, ==, UINT64_C(1) << 51);
-    g_assert_cmpint(f.cpu->regs[REG_RBX], ==, 52);
+    g_assert_cmpint(f.cpu->regs[GPR_RBX], ==, 52);
     fixture_close(&f);
 
     fixture_prepare(&f);
@@ -134,7 +134,7 @@ static void test_life_cycle(void)
     g_assert_cmphex(td_vp_init(v[0], 1, 0), ==, TDX_VCPU_STATE_INCORRECT);
     g_assert_cmphex(td_vp_init(v[1], 0, 0), ==, TDX_X2APIC_ID_NOT_UNIQUE);
     g_assert_cmphex(td_vp_init(v[1], 5, 0), ==, 0);
-    g_assert_cmpint(td_vcpu_cpu(v[1])->regs[REG_RSI], ==, 1);
+    g_assert_cmpint(td_vcpu_cpu(v[1])->regs[GPR_RSI], ==, 1);
     g_assert_cmphex(td_vp_init(v[2], 6, 0), ==, TDX_MAX_VCPUS_EXCEEDED);
     g_assert_cmphex(td_vp_enter(v[0], &exit), ==, TDX_OP_STATE_INCORRECT);
     g_assert_cmphex(td_mr_finalize(td), ==, 0);

@@ -132,21 +132,21 @@ static void test_run(void)
     dump(vcpu);
     g_assert_cmpint(exit.kind, ==, TD_EXIT_VMCALL);
     g_assert_cmphex(exit.mask, ==, 0xfc00);
-    g_assert_cmphex(exit.regs[REG_R11], ==, 12);
-    g_assert_cmpint(exit.regs[REG_R13], ==, 2); /* #VE of HLT and CPUID */
-    g_assert_cmpint(exit.regs[REG_R14], ==, 48);
-    g_assert_cmphex(exit.regs[REG_R15], ==, 0x1234);
-    g_assert_cmphex(regs[REG_RBX], ==, 0);
+    g_assert_cmphex(exit.regs[GPR_R11], ==, 12);
+    g_assert_cmpint(exit.regs[GPR_R13], ==, 2); /* #VE of HLT and CPUID */
+    g_assert_cmpint(exit.regs[GPR_R14], ==, 48);
+    g_assert_cmphex(exit.regs[GPR_R15], ==, 0x1234);
+    g_assert_cmphex(regs[GPR_RBX], ==, 0);
     g_assert_cmpint(augs, ==, 1);
-    uint64_t back[16] = {[REG_R11] = 0x77};
+    uint64_t back[16] = {[GPR_R11] = 0x77};
     td_vmcall_return(vcpu, back);
 
     run(vcpu, td, &augs, &exit);
     dump(vcpu);
     g_assert_cmpint(exit.kind, ==, TD_EXIT_TRIPLE_FAULT);
-    g_assert_cmphex(regs[REG_RSI], ==, 0x77);
+    g_assert_cmphex(regs[GPR_RSI], ==, 0x77);
     g_assert_cmpint(augs, ==, 1 + PAGES);
-    g_assert_cmphex(regs[REG_RDI], ==, 0x200000 + PAGES * 0x1000);
+    g_assert_cmphex(regs[GPR_RDI], ==, 0x200000 + PAGES * 0x1000);
     g_assert_cmpstr(td_page_state_name(td, 0x3ff000), ==, "MAPPED");
     td_vcpu_free(vcpu);
     td_free(td);

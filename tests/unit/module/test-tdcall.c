@@ -90,12 +90,12 @@ static void test_status(void)
     for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) {
         uint64_t *r = f.cpu->regs;
         g_test_message("%s", calls[i].name);
-        r[REG_RCX] = calls[i].rcx;
-        r[REG_RDX] = calls[i].rdx;
-        r[REG_R8] = calls[i].r8;
-        r[REG_R9] = calls[i].r9;
+        r[GPR_RCX] = calls[i].rcx;
+        r[GPR_RDX] = calls[i].rdx;
+        r[GPR_R8] = calls[i].r8;
+        r[GPR_R9] = calls[i].r9;
         g_assert_cmpint(fixture_tdcall(&f, calls[i].rax), ==, RETURNED);
-        g_assert_cmphex(r[REG_RAX], ==, calls[i].status);
+        g_assert_cmphex(r[GPR_RAX], ==, calls[i].status);
     }
     char text[4096];
     g_assert_cmpuint(td_vcpu_describe(f.vcpu, text, sizeof(text)), <, sizeof(text));
@@ -111,28 +111,28 @@ static void test_holes(void)
     Fixture f;
     open_with_pages(&f);
     for (size_t i = 0; i < G_N_ELEMENTS(operands); i++) {
-        f.cpu->regs[REG_RCX] = operands[i];
+        f.cpu->regs[GPR_RCX] = operands[i];
         g_assert_cmpint(fixture_tdcall(&f, 6), ==, LEFT); /* not retired: it runs again */
         g_assert_cmpint(f.vcpu->exit.kind, ==, TD_EXIT_EPT_VIOLATION);
         g_assert_cmphex(f.vcpu->exit.gpa, ==, operands[i] & ~UINT64_C(0xfff));
         g_assert_true(f.vcpu->exit.write);
         g_assert_false(f.vcpu->exit.shared);
-        g_assert_cmphex(f.cpu->regs[REG_RAX], ==, 6);
+        g_assert_cmphex(f.cpu->regs[GPR_RAX], ==, 6);
         g_assert_cmphex(td_page_aug(f.td, operands[i] & ~UINT64_C(0xfff)), ==, 0);
     }
-    f.cpu->regs[REG_RCX] = 0x9000;
+    f.cpu->regs[GPR_RCX] = 0x9000;
     g_assert_cmpint(fixture_tdcall(&f, 6), ==, RETURNED);
-    g_assert_cmphex(f.cpu->regs[REG_RAX], ==, 0);
-    f.cpu->regs[REG_RCX] = 0x40000001;
+    g_assert_cmphex(f.cpu->regs[GPR_RAX], ==, 0);
+    f.cpu->regs[GPR_RCX] = 0x40000001;
     g_assert_cmpint(fixture_tdcall(&f, 6), ==, RETURNED);
-    g_assert_cmphex(f.cpu->regs[REG_RAX], ==, TDX_PAGE_SIZE_MISMATCH | 1);
+    g_assert_cmphex(f.cpu->regs[GPR_RAX], ==, TDX_PAGE_SIZE_MISMATCH | 1);
     /* a report into a hole, and from a pending page */
-    f.cpu->regs[REG_RCX] = 0x8000;
-    f.cpu->regs[REG_RDX] = PAGE;
-    f.cpu->regs[REG_R8] = 0;
+    f.cpu->regs[GPR_RCX] = 0x8000;
+    f.cpu->regs[GPR_RDX] = PAGE;
+    f.cpu->regs[GPR_R8] = 0;
     g_assert_cmpint(fixture_tdcall(&f, 4), ==, LEFT);
-    f.cpu->regs[REG_RCX] = PAGE;
-    f.cpu->regs[REG_RDX] = PENDING;
+    f.cpu->regs[GPR_RCX] = PAGE;
+    f.cpu->regs[GPR_RDX] = PENDING;
     g_assert_cmpint(fixture_tdcall(&f, 4), ==, LEFT);
     g_assert_cmpint(f.vcpu->exit.kind, ==, TD_EXIT_PENDING_ACCESS);
     fixture_close(&f);
@@ -156,14 +156,14 @@ static void test_info(void)
     Fixture f;
     open_with_pages(&f);
     g_assert_cmpint(fixture_tdcall(&f, 1), ==, RETURNED);
-    g_assert_cmpint(f.cpu->regs[REG_RCX], ==, 48);
-    g_assert_cmphex(f.cpu->regs[REG_RDX], ==, TD_ATTR_SEPT_VE_DISABLE);
-    g_assert_cmphex(f.cpu->regs[REG_R8], ==, UINT64_C(0x400000001));
-    g_assert_cmphex(f.cpu->regs[REG_R9], ==, 0);
-    g_assert_cmphex(f.cpu->regs[REG_R10], ==, 1);
+    g_assert_cmpint(f.cpu->regs[GPR_RCX], ==, 48);
+    g_assert_cmphex(f.cpu->regs[GPR_RDX], ==, TD_ATTR_SEPT_VE_DISABLE);
+    g_assert_cmphex(f.cpu->regs[GPR_R8], ==, UINT64_C(0x400000001));
+    g_assert_cmphex(f.cpu->regs[GPR_R9], ==, 0);
+    g_assert_cmphex(f.cpu->regs[GPR_R10], ==, 1);
     f.profile.max_vcpus_told = 0;
     g_assert_cmpint(fixture_tdcall(&f, 1), ==, RETURNED);
-    g_assert_cmphex(f.cpu->regs[REG_R8], ==, UINT64_C(0x100000001));
+    g_assert_cmphex(f.cpu->regs[GPR_R8], ==, UINT64_C(0x100000001));
     fixture_close(&f);
 }
 
@@ -174,29 +174,29 @@ static void test_report(void)
     _Atomic uint8_t *state;
     open_with_pages(&f);
     g_assert_true(sept_lookup(&f.td->sept, PAGE, &state, &report));
-    f.cpu->regs[REG_RCX] = PAGE;
-    f.cpu->regs[REG_RDX] = PAGE + 0x400;
-    f.cpu->regs[REG_R8] = 0;
+    f.cpu->regs[GPR_RCX] = PAGE;
+    f.cpu->regs[GPR_RDX] = PAGE + 0x400;
+    f.cpu->regs[GPR_R8] = 0;
     g_assert_cmpint(fixture_tdcall(&f, 4), ==, RETURNED);
-    g_assert_cmphex(f.cpu->regs[REG_RAX], ==, 0);
+    g_assert_cmphex(f.cpu->regs[GPR_RAX], ==, 0);
     g_assert_cmpint(report[0], ==, 0x81);
     g_assert_cmpint(report[128], ==, 0x41);
-    f.cpu->regs[REG_RCX] = PAGE;
+    f.cpu->regs[GPR_RCX] = PAGE;
     g_assert_cmpint(fixture_tdcall(&f, 22), ==, RETURNED);
-    g_assert_cmphex(f.cpu->regs[REG_RAX], ==, 0);
+    g_assert_cmphex(f.cpu->regs[GPR_RAX], ==, 0);
     report[200]++;
     g_assert_cmpint(fixture_tdcall(&f, 22), ==, RETURNED);
-    g_assert_cmphex(f.cpu->regs[REG_RAX], ==, TDX_INVALID_REPORTMACSTRUCT);
+    g_assert_cmphex(f.cpu->regs[GPR_RAX], ==, TDX_INVALID_REPORTMACSTRUCT);
     /* RTMR 2 as a field: eight bytes of it */
     digest = report + 0x400;
     memset(digest, 0, 48);
-    f.cpu->regs[REG_RCX] = PAGE + 0x400;
-    f.cpu->regs[REG_RDX] = 2;
+    f.cpu->regs[GPR_RCX] = PAGE + 0x400;
+    f.cpu->regs[GPR_RDX] = 2;
     g_assert_cmpint(fixture_tdcall(&f, 2), ==, RETURNED);
-    f.cpu->regs[REG_RCX] = 0;
-    f.cpu->regs[REG_RDX] = UINT64_C(0x1310000300000040) + 12;
+    f.cpu->regs[GPR_RCX] = 0;
+    f.cpu->regs[GPR_RDX] = UINT64_C(0x1310000300000040) + 12;
     g_assert_cmpint(fixture_tdcall(&f, 7), ==, RETURNED);
-    g_assert_cmphex(GUINT64_SWAP_LE_BE(f.cpu->regs[REG_R8]), ==, UINT64_C(0xf57bb7ed82c6ae4a));
+    g_assert_cmphex(GUINT64_SWAP_LE_BE(f.cpu->regs[GPR_R8]), ==, UINT64_C(0xf57bb7ed82c6ae4a));
     fixture_close(&f);
 }
 
@@ -207,27 +207,27 @@ static void test_walks(void)
     unsigned n = 0;
     open_with_pages(&f);
     uint64_t *r = f.cpu->regs;
-    r[REG_RCX] = 0;
-    r[REG_RDX] = UINT64_MAX;
+    r[GPR_RCX] = 0;
+    r[GPR_RDX] = UINT64_MAX;
     do {
-        r[REG_RCX] = 0;
+        r[GPR_RCX] = 0;
         g_assert_cmpint(fixture_tdcall(&f, 0x10007), ==, RETURNED);
-        g_assert_cmphex(r[REG_RAX], ==, 0);
+        g_assert_cmphex(r[GPR_RAX], ==, 0);
         n++;
-    } while (r[REG_RDX] != UINT64_MAX && n < 1000);
+    } while (r[GPR_RDX] != UINT64_MAX && n < 1000);
     g_assert_cmpint(n, ==, 1 + 9 + 6 * 4 + 24);
     n = 0;
     do {
         g_assert_cmpint(fixture_tdcall(&f, 11), ==, RETURNED);
-        g_assert_cmphex(r[REG_RAX], ==, 0);
+        g_assert_cmphex(r[GPR_RAX], ==, 0);
         n++;
-    } while (r[REG_RDX] != UINT64_MAX && n < 1000);
+    } while (r[GPR_RDX] != UINT64_MAX && n < 1000);
     g_assert_cmpint(n, ==, 1 + 15 + 18 * 3);
-    r[REG_RDX] = PAGE;
-    r[REG_R8] = UINT64_MAX;
+    r[GPR_RDX] = PAGE;
+    r[GPR_R8] = UINT64_MAX;
     g_assert_cmpint(fixture_tdcall(&f, 12), ==, RETURNED);
-    g_assert_cmphex(r[REG_RAX], ==, 0);
-    g_assert_cmphex(r[REG_R8], ==, UINT64_MAX);
+    g_assert_cmphex(r[GPR_RAX], ==, 0);
+    g_assert_cmphex(r[GPR_R8], ==, UINT64_MAX);
     fixture_close(&f);
 }
 
@@ -253,17 +253,17 @@ static void test_veinfo(void)
     g_assert_cmpint(fixture_try(f.cpu, do_hlt, NULL), ==, RAISED);
     g_assert_cmpint(f.cpu->raise_vector, ==, VEC_DF);
     g_assert_cmpint(fixture_tdcall(&f, 3), ==, RETURNED);
-    g_assert_cmphex(f.cpu->regs[REG_RAX], ==, 0);
-    g_assert_cmpint(f.cpu->regs[REG_RCX], ==, VMX_EXIT_HLT);
-    g_assert_cmpint(f.cpu->regs[REG_R10], ==, 3);
+    g_assert_cmphex(f.cpu->regs[GPR_RAX], ==, 0);
+    g_assert_cmpint(f.cpu->regs[GPR_RCX], ==, VMX_EXIT_HLT);
+    g_assert_cmpint(f.cpu->regs[GPR_R10], ==, 3);
     g_assert_false(f.cpu->nmi_blocked);
     g_assert_cmpint(fixture_try(f.cpu, do_io, NULL), ==, RAISED);
     g_assert_cmpint(f.cpu->raise_vector, ==, VEC_VE);
     g_assert_cmpint(fixture_tdcall(&f, 3), ==, RETURNED);
-    g_assert_cmphex(f.cpu->regs[REG_RDX], ==, 0x3f80000);
+    g_assert_cmphex(f.cpu->regs[GPR_RDX], ==, 0x3f80000);
     g_assert_cmpint(fixture_tdcall(&f, 3), ==, RETURNED);
-    g_assert_cmphex(f.cpu->regs[REG_RAX], ==, TDX_NO_VALID_VE_INFO);
-    g_assert_cmphex(f.cpu->regs[REG_RCX] | f.cpu->regs[REG_RDX] | f.cpu->regs[REG_R10], ==, 0);
+    g_assert_cmphex(f.cpu->regs[GPR_RAX], ==, TDX_NO_VALID_VE_INFO);
+    g_assert_cmphex(f.cpu->regs[GPR_RCX] | f.cpu->regs[GPR_RDX] | f.cpu->regs[GPR_R10], ==, 0);
     fixture_close(&f);
 }
 

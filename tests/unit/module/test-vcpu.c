@@ -10,11 +10,11 @@ static void test_start_state(void)
     fixture_prepare(&f);
     fixture_open(&f);
     const Cpu *c = f.cpu;
-    g_assert_cmphex(c->regs[REG_RBX], ==, 48);
-    g_assert_cmphex(c->regs[REG_RCX], ==, 0x809000);
-    g_assert_cmphex(c->regs[REG_R8], ==, 0x809000);
-    g_assert_cmphex(c->regs[REG_RDX], ==, 0x806f8);
-    g_assert_cmphex(c->regs[REG_RAX] | c->regs[REG_RSP] | c->regs[REG_R15], ==, 0);
+    g_assert_cmphex(c->regs[GPR_RBX], ==, 48);
+    g_assert_cmphex(c->regs[GPR_RCX], ==, 0x809000);
+    g_assert_cmphex(c->regs[GPR_R8], ==, 0x809000);
+    g_assert_cmphex(c->regs[GPR_RDX], ==, 0x806f8);
+    g_assert_cmphex(c->regs[GPR_RAX] | c->regs[GPR_RSP] | c->regs[GPR_R15], ==, 0);
     g_assert_cmphex(c->rip, ==, 0xfffffff0);
     g_assert_cmphex(c->rflags, ==, 2);
     g_assert_cmphex(c->cr0, ==, 0x21);
@@ -72,23 +72,23 @@ static void test_vmcall(void)
         f.cpu->regs[i] = 0x1000 + i;
         back[i] = 0x2000 + i;
     }
-    f.cpu->regs[REG_RCX] = 0x3c04; /* RDX, R10..R13 */
+    f.cpu->regs[GPR_RCX] = 0x3c04; /* RDX, R10..R13 */
     g_assert_cmphex(td_vp_enter(f.vcpu, &exit), ==, 0);
     g_assert_cmpint(exit.kind, ==, TD_EXIT_VMCALL);
     g_assert_cmphex(exit.status, ==, 77);
     g_assert_cmphex(exit.mask, ==, 0x3c04);
-    g_assert_cmphex(exit.regs[REG_R10], ==, 0x100a);
-    g_assert_cmphex(exit.regs[REG_RDX], ==, 0x1002);
-    g_assert_cmphex(exit.regs[REG_R14], ==, 0);
-    g_assert_cmphex(exit.regs[REG_RCX], ==, 0);
+    g_assert_cmphex(exit.regs[GPR_R10], ==, 0x100a);
+    g_assert_cmphex(exit.regs[GPR_RDX], ==, 0x1002);
+    g_assert_cmphex(exit.regs[GPR_R14], ==, 0);
+    g_assert_cmphex(exit.regs[GPR_RCX], ==, 0);
     td_vmcall_return(f.vcpu, back);
-    g_assert_cmphex(f.cpu->regs[REG_RAX], ==, 0);
-    g_assert_cmphex(f.cpu->regs[REG_R10], ==, 0x200a);
-    g_assert_cmphex(f.cpu->regs[REG_RDX], ==, 0x2002);
-    g_assert_cmphex(f.cpu->regs[REG_R14], ==, 0x100e);
-    g_assert_cmphex(f.cpu->regs[REG_RCX], ==, 0x3c04);
+    g_assert_cmphex(f.cpu->regs[GPR_RAX], ==, 0);
+    g_assert_cmphex(f.cpu->regs[GPR_R10], ==, 0x200a);
+    g_assert_cmphex(f.cpu->regs[GPR_RDX], ==, 0x2002);
+    g_assert_cmphex(f.cpu->regs[GPR_R14], ==, 0x100e);
+    g_assert_cmphex(f.cpu->regs[GPR_RCX], ==, 0x3c04);
     td_vmcall_return(f.vcpu, back); /* no call is open: nothing happens */
-    g_assert_cmphex(f.cpu->regs[REG_RSI], ==, 0x1006);
+    g_assert_cmphex(f.cpu->regs[GPR_RSI], ==, 0x1006);
     fixture_close(&f);
 }
 
@@ -104,17 +104,17 @@ static void test_vmcall_rbp(void)
     fixture_finalize(&f);
     running = &f;
     fixture_run = run_vmcall;
-    f.cpu->regs[REG_RBP] = 0x5555;
-    f.cpu->regs[REG_RCX] = 0xfc00;
+    f.cpu->regs[GPR_RBP] = 0x5555;
+    f.cpu->regs[GPR_RCX] = 0xfc00;
     g_assert_cmphex(td_vp_enter(f.vcpu, &exit), ==, 0);
     g_assert_false(td_rbp_bit_seen(f.td));
-    f.cpu->regs[REG_RCX] = 0xffec;
+    f.cpu->regs[GPR_RCX] = 0xffec;
     g_assert_cmphex(td_vp_enter(f.vcpu, &exit), ==, 0);
     g_assert_true(td_rbp_bit_seen(f.td));
     g_assert_cmphex(exit.mask, ==, 0xffcc);
-    g_assert_cmphex(exit.regs[REG_RBP], ==, 0);
+    g_assert_cmphex(exit.regs[GPR_RBP], ==, 0);
     td_vmcall_return(f.vcpu, back);
-    g_assert_cmphex(f.cpu->regs[REG_RBP], ==, 0x5555);
+    g_assert_cmphex(f.cpu->regs[GPR_RBP], ==, 0x5555);
     fixture_close(&f);
 }
 
@@ -176,7 +176,7 @@ static void test_observer(void)
     fixture_prepare(&f);
     fixture_open(&f);
     td_observe(f.td, &observer, &seen);
-    f.cpu->regs[REG_RCX] = 8;
+    f.cpu->regs[GPR_RCX] = 8;
     g_assert_cmpint(fixture_tdcall(&f, 5), ==, RETURNED);
     g_assert_cmpint(fixture_try(f.cpu, do_hlt, NULL), ==, RAISED);
     g_assert_cmpint(seen.calls, ==, 1);
