@@ -36,12 +36,17 @@ static void info_uuid(QapiContext *context, GString *out)
 
 static void info_kvm(QapiContext *context, GString *out)
 {
-    g_string_append(out, "kvm support: enabled\r\n");
+    g_string_append(out, context->kvm ? "kvm support: enabled\r\n" : "kvm support: disabled\r\n");
 }
 
 static void info_tdx(QapiContext *context, GString *out)
 {
     const TdxPlan *plan = context->plan;
+
+    if (!plan) {
+        g_string_append(out, "this machine is no TD\r\n");
+        return;
+    }
     g_autofree char *mrtd = context_mrtd(context);
     TdxVmcallCounts c = { 0 };
 

@@ -9,6 +9,10 @@
 JsonValue *qmp_version(void);
 /* MRTD in hexadecimal, computed once. Caller frees. */
 char *context_mrtd(QapiContext *context);
+/* The type of the machine's vCPUs, a new string. */
+JsonValue *context_cpu_type(const QapiContext *context);
+/* Is there a TD? False: *errp says that the machine has none. */
+bool context_has_td(const QapiContext *context, GError **errp);
 /* The TD's life, as TdxState names it. */
 const char *context_tdx_state(const QapiContext *context);
 

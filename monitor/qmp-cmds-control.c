@@ -48,25 +48,36 @@ bool qmp_query_qmp_schema(QapiContext *context, JsonValue *arguments, JsonValue 
     return true;
 }
 
+static JsonValue *option_json(const OptionInfo *option)
+{
+    JsonValue *entry = json_object_new_object(), *parameters = json_object_new_array();
+
+    for (const OptionParameter *p = option->parameters; p && p->name; p++) {
+        JsonValue *parameter = json_object_new_object();
+
+        json_object_object_add(parameter, "name", json_object_new_string(p->name));
+        json_object_object_add(parameter, "type", json_object_new_string(p->type));
+        json_object_array_add(parameters, parameter);
+    }
+    json_object_object_add(entry, "option", json_object_new_string(option->name));
+    json_object_object_add(entry, "parameters", parameters);
+    return entry;
+}
+
 bool qmp_query_command_line_options(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
     const char *wanted = json_member_string(arguments, "option");
-    bool found = false;
+    g_autoptr(JsonValue) all = json_object_new_array();
 
-    *result = json_object_new_array();
-    for (const char *const *name = context->options; *name; name++) {
-        if (!wanted || !strcmp(wanted, *name)) {
-            JsonValue *entry = json_object_new_object();
-            json_object_object_add(entry, "option", json_object_new_string(*name));
-            json_object_object_add(entry, "parameters", json_object_new_array());
-            json_object_array_add(*result, entry);
-            found = true;
+    for (const OptionInfo *option = context->options; option->name; option++) {
+        if (!wanted || !strcmp(wanted, option->name)) {
+            json_object_array_add(all, option_json(option));
         }
     }
-    if (wanted && !found) {
-        json_object_put(*result);
+    if (wanted && json_object_array_length(all) == 0) {
         return error_set(errp, "invalid option name: %s", wanted);
     }
+    *result = g_steal_pointer(&all);
     return true;
 }
 

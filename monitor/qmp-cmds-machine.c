@@ -70,36 +70,51 @@ bool qmp_set_action(QapiContext *context, JsonValue *arguments, JsonValue **resu
 bool qmp_query_kvm(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
     *result = json_object_new_object();
-    json_object_object_add(*result, "enabled", json_object_new_boolean(true));
+    json_object_object_add(*result, "enabled", json_object_new_boolean(context->kvm != NULL));
     json_object_object_add(*result, "present", json_object_new_boolean(true));
     return true;
 }
 
 bool qmp_query_accelerators(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
+    QapiAccelerator enabled = context->kvm ? QAPI_ACCELERATOR_KVM : QAPI_ACCELERATOR_NONE;
     JsonValue *present = json_object_new_array();
 
-    json_object_array_add(present, json_object_new_string("kvm"));
+    json_object_array_add(present, json_object_new_string(qapi_Accelerator_names[QAPI_ACCELERATOR_KVM]));
     *result = json_object_new_object();
-    json_object_object_add(*result, "enabled", json_object_new_string("kvm"));
+    json_object_object_add(*result, "enabled", json_object_new_string(qapi_Accelerator_names[enabled]));
     json_object_object_add(*result, "present", present);
     return true;
 }
 
-bool qmp_query_machines(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+static JsonValue *machine_json(const MachineInfo *info)
 {
     JsonValue *machine = json_object_new_object();
 
-    json_object_object_add(machine, "name", json_object_new_string(context->machine));
-    json_object_object_add(machine, "alias", json_object_new_string("q35"));
-    json_object_object_add(machine, "is-default", json_object_new_boolean(true));
-    json_object_object_add(machine, "cpu-max", json_object_new_int64(context->max_cpus));
+    json_object_object_add(machine, "name", json_object_new_string(info->name));
+    if (info->alias) {
+        json_object_object_add(machine, "alias", json_object_new_string(info->alias));
+    }
+    if (info->is_default) {
+        json_object_object_add(machine, "is-default", json_object_new_boolean(true));
+    }
+    json_object_object_add(machine, "cpu-max", json_object_new_int64(info->max_cpus));
     json_object_object_add(machine, "hotpluggable-cpus", json_object_new_boolean(false));
     json_object_object_add(machine, "numa-mem-supported", json_object_new_boolean(false));
     json_object_object_add(machine, "deprecated", json_object_new_boolean(false));
-    json_object_object_add(machine, "acpi", json_object_new_boolean(false));
+    json_object_object_add(machine, "acpi", json_object_new_boolean(info->acpi));
+    if (info->acpi) {
+        json_object_object_add(machine, "default-cpu-type", json_object_new_string("host-x86_64-cpu"));
+    }
+    return machine;
+}
+
+bool qmp_query_machines(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
     *result = json_object_new_array();
-    json_object_array_add(*result, machine);
+    for (const MachineInfo *info = context->machines; info->name; info++) {
+        json_object_array_add(*result, machine_json(info));
+    }
     return true;
 }
 
@@ -110,20 +125,116 @@ bool qmp_query_current_machine(QapiContext *context, JsonValue *arguments, JsonV
     return true;
 }
 
+/* The names of a vCPU's place, outermost first. */
+static JsonValue *place(const CpuTopology *topology, unsigned i)
+{
+    JsonValue *props = json_object_new_object();
+    const struct {
+        const char *name;
+        unsigned count;
+    } levels[] = {
+        { "thread-id", topology->threads }, { "core-id", topology->cores }, { "module-id", topology->modules },
+        { "die-id", topology->dies }, { "socket-id", topology->sockets },
+    };
+
+    for (unsigned level = 0; level < G_N_ELEMENTS(levels); level++) {
+        json_object_object_add(props, levels[level].name, json_object_new_int64(i % levels[level].count));
+        i /= levels[level].count;
+    }
+    return props;
+}
+
+static JsonValue *vcpu_path(unsigned i)
+{
+    g_autofree char *path = g_strdup_printf("/machine/unattached/device[%u]", i);
+
+    return json_object_new_string(path);
+}
+
+JsonValue *context_cpu_type(const QapiContext *context)
+{
+    g_autofree char *type = g_strdup_printf("%s-x86_64-cpu", context->cpu->model);
+
+    return json_object_new_string(type);
+}
+
 bool qmp_query_cpus_fast(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
     const TdxTd *td = *context->td;
 
     *result = json_object_new_array();
     for (unsigned i = 0; td && i < tdx_td_num_vcpus(td); i++) {
-        g_autofree char *path = g_strdup_printf("/machine/unattached/device[%u]", i);
         JsonValue *cpu = json_object_new_object();
 
         json_object_object_add(cpu, "cpu-index", json_object_new_int64(i));
-        json_object_object_add(cpu, "qom-path", json_object_new_string(path));
+        json_object_object_add(cpu, "qom-path", vcpu_path(i));
         json_object_object_add(cpu, "thread-id", json_object_new_int64(tdx_td_thread_id(td, i)));
+        json_object_object_add(cpu, "props", place(context->topology, i));
+        json_object_object_add(cpu, "qom-type", context_cpu_type(context));
         json_object_object_add(cpu, "target", json_object_new_string("x86_64"));
         json_object_array_add(*result, cpu);
     }
     return true;
+}
+
+bool qmp_query_hotpluggable_cpus(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    const CpuTopology *topology = context->topology;
+
+    if (!topology) {
+        return error_set(errp, "The machine '%s' has no vCPUs", context->machine);
+    }
+    *result = json_object_new_array();
+    for (unsigned i = 0; i < topology->max_cpus; i++) {
+        JsonValue *cpu = json_object_new_object();
+
+        json_object_object_add(cpu, "type", context_cpu_type(context));
+        json_object_object_add(cpu, "vcpus-count", json_object_new_int64(1));
+        json_object_object_add(cpu, "props", place(topology, i));
+        if (i < topology->cpus) {
+            json_object_object_add(cpu, "qom-path", vcpu_path(i));
+        }
+        json_object_array_add(*result, cpu);
+    }
+    return true;
+}
+
+bool qmp_query_memory_size_summary(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    *result = json_object_new_object();
+    json_object_object_add(*result, "base-memory", json_object_new_uint64(context->ram_size));
+    json_object_object_add(*result, "plugged-memory", json_object_new_int64(0));
+    return true;
+}
+
+bool qmp_query_memdev(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    *result = json_object_new_array();
+    return true;
+}
+
+bool qmp_query_rx_filter(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    const char *name = json_member_string(arguments, "name");
+
+    if (name) {
+        return error_set(errp, "invalid net client name: %s", name);
+    }
+    *result = json_object_new_array();
+    return true;
+}
+
+static bool no_balloon(GError **errp)
+{
+    return qmp_error_set(errp, QMP_DEVICE_NOT_ACTIVE, "No balloon device has been activated");
+}
+
+bool qmp_balloon(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    return no_balloon(errp);
+}
+
+bool qmp_query_balloon(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    return no_balloon(errp);
 }

@@ -57,6 +57,9 @@ static JsonValue *get_machine_type(const QapiContext *context)
 
 static JsonValue *get_guest_path(const QapiContext *context)
 {
+    if (!context->guest) {
+        return json_object_new_string("");
+    }
     g_autofree char *path = g_strconcat("/objects/", context->guest->id, NULL);
 
     return json_object_new_string(path);
@@ -98,7 +101,7 @@ static const Property *find_object(const QapiContext *context, const char *path,
     if (!strcmp(path, "/objects")) {
         return objects_properties;
     }
-    if (g_str_has_prefix(path, "/objects/") && !strcmp(path + strlen("/objects/"), context->guest->id)) {
+    if (context->guest && g_str_has_prefix(path, "/objects/") && !strcmp(path + strlen("/objects/"), context->guest->id)) {
         return guest_properties;
     }
     qmp_error_set(errp, QMP_DEVICE_NOT_FOUND, "Device '%s' not found", path);
@@ -139,7 +142,9 @@ bool qmp_qom_list(QapiContext *context, JsonValue *arguments, JsonValue **result
         json_object_array_add(*result, new_property("objects", "child<container>"));
     } else if (p == objects_properties) {
         json_object_array_add(*result, new_property("type", "string"));
-        json_object_array_add(*result, new_property(context->guest->id, "child<tdx-guest>"));
+        if (context->guest) {
+            json_object_array_add(*result, new_property(context->guest->id, "child<tdx-guest>"));
+        }
     }
     for (; p->name; p++) {
         json_object_array_add(*result, new_property(p->name, p->type));
@@ -244,6 +249,9 @@ bool qmp_object_add(QapiContext *context, JsonValue *arguments, JsonValue **resu
 {
     const char *id = json_member_string(arguments, "id");
 
+    if (!context_has_td(context, errp)) {
+        return false;
+    }
     if (!strcmp(id, context->guest->id)) {
         return error_set(errp, "attempt to add duplicate property '%s' to object (type 'container')", id);
     }
@@ -254,7 +262,7 @@ bool qmp_object_del(QapiContext *context, JsonValue *arguments, JsonValue **resu
 {
     const char *id = json_member_string(arguments, "id");
 
-    if (strcmp(id, context->guest->id)) {
+    if (!context->guest || strcmp(id, context->guest->id)) {
         return error_set(errp, "object '%s' not found", id);
     }
     return error_set(errp, "object '%s' is in use, can not be deleted", id);

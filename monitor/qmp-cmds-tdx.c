@@ -3,6 +3,11 @@
 #include "monitor-internal.h"
 #include "util/error.h"
 
+bool context_has_td(const QapiContext *context, GError **errp)
+{
+    return context->plan || error_set(errp, "The machine '%s' is no TD", context->machine);
+}
+
 char *context_mrtd(QapiContext *context)
 {
     if (!context->has_mrtd) {
@@ -57,6 +62,10 @@ static JsonValue *vmcall_counts(const QapiContext *context)
 bool qmp_query_tdx(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
     const TdxPlan *plan = context->plan;
+
+    if (!context_has_td(context, errp)) {
+        return false;
+    }
     g_autofree char *mrtd = context_mrtd(context);
     JsonValue *info = json_object_new_object();
 
@@ -76,7 +85,18 @@ bool qmp_query_tdx(QapiContext *context, JsonValue *arguments, JsonValue **resul
 
 bool qmp_query_tdx_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
+    g_autoptr(TdxCapabilities) asked = NULL;
     const TdxCapabilities *caps = context->caps;
+
+    if (!caps) { /* a TD that lives for the question */
+        if (!context->kvm) {
+            return error_set(errp, "TDX needs KVM, and there is none here");
+        }
+        caps = asked = tdx_host_capabilities(context->kvm, errp);
+        if (!caps) {
+            return false;
+        }
+    }
     JsonValue *info = json_object_new_object();
 
     add_u64(info, "attributes", caps->supported_attrs);

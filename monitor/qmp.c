@@ -30,10 +30,13 @@ bool qmp_error_set(GError **errp, QmpErrorClass error_class, const char *format,
 
 static const char *error_class_name(const GError *error)
 {
-    if (error->domain == QMP_ERROR) {
-        return error->code == QMP_COMMAND_NOT_FOUND ? "CommandNotFound" : "DeviceNotFound";
-    }
-    return "GenericError";
+    static const char *const names[] = {
+        [QMP_COMMAND_NOT_FOUND] = "CommandNotFound",
+        [QMP_DEVICE_NOT_FOUND] = "DeviceNotFound",
+        [QMP_DEVICE_NOT_ACTIVE] = "DeviceNotActive",
+    };
+
+    return error->domain == QMP_ERROR ? names[error->code] : "GenericError";
 }
 
 static void send_value(QmpSession *session, JsonValue *value)

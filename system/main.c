@@ -2,9 +2,11 @@
 /* qemu-system-x86_64: from argv to a running TD. */
 #include "system/core/log.h"
 #include "system/options.h"
+#include "system/process.h"
 #include "system/vm.h"
 
-static int run(const MachineConfig *config)
+/* ready: where a parent waits for the machine to be there, or -1. */
+static int run(const MachineConfig *config, int ready)
 {
     g_autoptr(GError) err = NULL;
     Vm *vm = vm_new(config, &err);
@@ -12,6 +14,9 @@ static int run(const MachineConfig *config)
     if (!vm) {
         report_error(NULL, err->message);
         return 1;
+    }
+    if (ready >= 0) {
+        process_ready(ready);
     }
     int status = vm_run(vm);
     vm_free(vm);
@@ -22,6 +27,7 @@ int main(int argc, char **argv)
 {
     g_autoptr(MachineConfig) config = NULL;
     g_autoptr(GError) err = NULL;
+    int ready = -1;
 
     report_program(argv[0]);
     switch (options_parse(argc, argv, &config)) {
@@ -32,9 +38,14 @@ int main(int argc, char **argv)
     case OPTIONS_RUN:
         break;
     }
+    report_style(config->process.timestamps, config->process.guest_names ? config->life.name : NULL);
+    if (config->process.daemonize && (ready = process_daemonize(&err)) < 0) {
+        report_error(NULL, err->message);
+        return 1;
+    }
     if (config->log_items && !log_set(config->log_items, config->log_file, &err)) {
         report_error(NULL, err->message);
         return 1;
     }
-    return run(config);
+    return run(config, ready);
 }

@@ -10,7 +10,6 @@
 #include "util/keyval.h"
 #include "util/units.h"
 
-#define Q35_NAME "pc-q35-11.1"
 #define DEFAULT_RAM (128 * MiB)
 
 /* Properties of -machine and what they take; '-' and '_' are alike in their names. */
@@ -21,19 +20,22 @@ static const char *const machine_properties[] = {
 
 char *machine_help(void)
 {
-    return g_strdup_printf("Supported machines are:\n%-20s %s (alias of " Q35_NAME ")\n%-20s %s (default)\n",
-                           "q35", "Standard PC (Q35 + ICH9, 2009)", Q35_NAME, "Standard PC (Q35 + ICH9, 2009)");
+    return g_strdup_printf("Supported machines are:\n%-20s %s (alias of " Q35_NAME ")\n%-20s %s (default)\n%-20s %s\n",
+                           "q35", "Standard PC (Q35 + ICH9, 2009)", Q35_NAME, "Standard PC (Q35 + ICH9, 2009)",
+                           NONE_NAME, "empty machine");
 }
 
 static bool set_machine_type(MachineConfig *config, const char *name, GError **errp)
 {
-    if (strcmp(name, "q35") && strcmp(name, Q35_NAME)) {
+    const char *canonical = !strcmp(name, "q35") || !strcmp(name, Q35_NAME) ? Q35_NAME : !strcmp(name, NONE_NAME) ? NONE_NAME : NULL;
+
+    if (!canonical) {
         error_set(errp, "unsupported machine type: \"%s\"", name);
         error_hint(errp, "Use -machine help to list supported machines");
         return false;
     }
     g_free(config->machine);
-    config->machine = g_strdup(Q35_NAME);
+    config->machine = g_strdup(canonical);
     return true;
 }
 
@@ -144,6 +146,22 @@ bool option_machine(MachineConfig *config, const char *text, GError **errp)
     return true;
 }
 
+/* "kvm:mshv:tcg": the first one that there is. Those that this program does not have are passed over. */
+static bool set_accelerators(MachineConfig *config, const char *value, GError **errp)
+{
+    g_auto(GStrv) names = g_strsplit(value, ":", -1);
+
+    if (!g_strv_contains((const char *const *)names, "kvm")) {
+        error_set(errp, "invalid accelerator %s", value);
+        error_hint(errp, "Use -accel kvm; on a machine without TDX run the whole command under 'swtdx run --'");
+        return false;
+    }
+    g_free(config->accel);
+    config->accel = g_strdup("kvm");
+    config->accel_optional = g_strv_length(names) > 1;
+    return true;
+}
+
 bool option_accel(MachineConfig *config, const char *text, GError **errp)
 {
     g_autoptr(KeyVal) kv = keyval_parse(text, "accel", errp);
@@ -161,13 +179,8 @@ bool option_accel(MachineConfig *config, const char *text, GError **errp)
             }
         } else if (strcmp(key, "accel")) {
             return error_set(errp, "Property 'kvm-accel.%s' not found", key);
-        } else if (strcmp(pair->value, "kvm")) {
-            error_set(errp, "invalid accelerator %s", pair->value);
-            error_hint(errp, "Use -accel kvm; on a machine without TDX run the whole command under 'swtdx run --'");
+        } else if (!set_accelerators(config, pair->value, errp)) {
             return false;
-        } else {
-            g_free(config->accel);
-            config->accel = g_strdup("kvm");
         }
     }
     return true;
@@ -295,10 +308,27 @@ static bool check_ordinary(GError **errp)
 
 static void default_serial(MachineConfig *config)
 {
-    if (config->serial[0] || (config->nodefaults && !config->nographic)) {
+    if (config->serial[0] || config->nodefaults || machine_is_none(config)) {
         return;
     }
     config->serial[0] = g_strdup(config->nographic ? "mon:stdio" : "null");
+}
+
+bool machine_is_none(const MachineConfig *config)
+{
+    return !strcmp(config->machine, NONE_NAME);
+}
+
+/* There is nothing to be made of the options that describe a guest; those that would promise one are refused. */
+static bool complete_none(MachineConfig *config, GError **errp)
+{
+    if (config->confidential_guest_id || config->bios || config->boot.kernel) {
+        error_set(errp, "-machine none has no guest: %s", config->bios ? "-bios is for one" :
+                  config->boot.kernel ? "-kernel is for one" : "confidential-guest-support is for one");
+        error_hint(errp, "Leave it out, or use -machine q35");
+        return false;
+    }
+    return true;
 }
 
 bool machine_config_complete(MachineConfig *config, GError **errp)
@@ -322,6 +352,9 @@ bool machine_config_complete(MachineConfig *config, GError **errp)
     default_serial(config);
     if (!life_options_complete(config, errp) || !boot_files_check(&config->boot, errp)) {
         return false;
+    }
+    if (machine_is_none(config)) {
+        return complete_none(config, errp);
     }
     if (!link_guest(config, errp)) {
         return false;

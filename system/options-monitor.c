@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Options about monitors and about the machine's life: -qmp, -chardev, -mon, -S, -action, -name, -uuid. */
+/* Options about monitors and about the machine's life: -qmp, -chardev, -mon, -S, -action, -uuid. */
 #include <errno.h>
 #include <string.h>
 
@@ -246,28 +246,6 @@ bool option_action(MachineConfig *config, const char *text, GError **errp)
     return kv;
 }
 
-/* process= and debug-threads= only change what tools see of the host's threads, which have telling names anyway. */
-bool option_name(MachineConfig *config, const char *text, GError **errp)
-{
-    g_autoptr(KeyVal) kv = keyval_parse(text, "guest", errp);
-    bool ignored;
-
-    for (unsigned i = 0; kv && i < kv->pairs->len; i++) {
-        const KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
-        if (!strcmp(pair->key, "guest")) {
-            g_free(config->life.name);
-            config->life.name = g_strdup(pair->value);
-        } else if (!strcmp(pair->key, "debug-threads")) {
-            if (!keyval_bool(pair->key, pair->value, &ignored, errp)) {
-                return false;
-            }
-        } else {
-            return error_set(errp, "Invalid parameter '%s': -name takes guest and debug-threads", pair->key);
-        }
-    }
-    return kv;
-}
-
 bool option_uuid(MachineConfig *config, const char *text, GError **errp)
 {
     if (!g_uuid_string_is_valid(text)) {
@@ -275,13 +253,6 @@ bool option_uuid(MachineConfig *config, const char *text, GError **errp)
     }
     g_free(config->life.uuid);
     config->life.uuid = g_ascii_strdown(text, -1);
-    return true;
-}
-
-bool option_pidfile(MachineConfig *config, const char *text, GError **errp)
-{
-    g_free(config->life.pidfile);
-    config->life.pidfile = g_strdup(text);
     return true;
 }
 
@@ -336,6 +307,11 @@ bool life_options_complete(MachineConfig *config, GError **errp)
         const MonitorConfig *unused = g_ptr_array_index(life->chardevs, 0);
         error_set(errp, "chardev '%s' is used by nothing", unused->label);
         error_hint(errp, "Add -mon chardev=%s,mode=control", unused->label);
+        return false;
+    }
+    if (stdio_users(config) && config->process.daemonize) {
+        error_set(errp, "%s cannot be used with -daemonize", config->nographic ? "-nographic" : "stdio");
+        error_hint(errp, "Give the serial ports and monitors somewhere else to go, or use -display none and -nodefaults");
         return false;
     }
     if (stdio_users(config) > 1) {

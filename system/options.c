@@ -132,8 +132,14 @@ static const Option options[] = {
     { "qmp", "DEV", option_qmp, "QMP on unix:PATH,server=on,wait=off or stdio" },
     { "chardev", "socket,id=ID,path=PATH|fd=FD,server=on,wait=off", option_chardev, "a socket for -mon" },
     { "mon", "[chardev=]ID,mode=control", option_mon, "QMP on a chardev" },
-    { "name", "[guest=]NAME", option_name, "the machine's name" },
+    { "name", "[guest=]NAME[,process=NAME][,debug-threads=on|off]", option_name, "the machine's name" },
     { "uuid", "UUID", option_uuid, "the machine's UUID" },
+    { "daemonize", NULL, option_daemonize, "go to the background once the machine is made" },
+    { "msg", "[timestamp=on|off][,guest-name=on|off]", option_msg, "what stands before messages" },
+    { "overcommit", "[mem-lock=on|off|on-fault][,cpu-pm=off]", option_overcommit, "lock memory" },
+    { "run-with", "[chroot=DIR][,user=NAME|UID:GID][,exit-with-parent=on|off]", option_run_with, "how the process runs" },
+    { "sandbox", "on[,obsolete=deny][,elevateprivileges=deny][,spawn=deny][,resourcecontrol=deny]", option_sandbox,
+      "give up system calls" },
     { "pidfile", "FILE", option_pidfile, "write the process ID to FILE" },
     { "d", "ITEM[,...]", option_log, "log: tdx, tdvmcall, guest_errors, unimp (-d help)" },
     { "D", "FILE", option_log_file, "write the log to FILE" },
@@ -210,8 +216,22 @@ const char **option_names(void)
     return names;
 }
 
+/* Options that QEMU has had, and what is written today. */
+static const char *const replaced[][2] = {
+    { "no-acpi", "-machine acpi=off" }, { "no-hpet", "-machine hpet=off" }, { "chroot", "-run-with chroot=DIR" },
+    { "runas", "-run-with user=NAME" }, { "no-kvm-irqchip", "-accel kvm,kernel-irqchip=split" },
+    { "realtime", "-overcommit mem-lock=on" },
+};
+
 static void report_unknown(const char *typed, const char *name)
 {
+    for (unsigned i = 0; i < G_N_ELEMENTS(replaced); i++) {
+        if (!strcmp(name, replaced[i][0])) {
+            g_autofree char *instead = g_strdup_printf("invalid option\nUse %s", replaced[i][1]);
+            report_error(typed, instead);
+            return;
+        }
+    }
     g_autofree const char **names = option_names();
     const char *near = nearest_name(name, names);
     g_autofree char *text = near ? g_strdup_printf("invalid option\nDid you mean -%s? See -help", near)
@@ -296,6 +316,7 @@ void machine_config_free(MachineConfig *config)
     g_free(config->bios);
     boot_files_clear(&config->boot);
     life_options_clear(&config->life);
+    process_options_clear(&config->process);
     for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
         g_free(config->serial[i]);
     }

@@ -98,6 +98,10 @@ int main(int argc, char **argv)
     case OPTIONS_RUN:
         break;
     }
+    if (machine_is_none(config)) {
+        report_error(NULL, "-machine none launches nothing: there is nothing to plan");
+        return 1;
+    }
     firmware = firmware_read(config->bios, &path, &err);
     if (!firmware) {
         report_error(NULL, err->message);

@@ -326,11 +326,20 @@ void runstate_free(RunState *state)
     }
 }
 
-int runstate_loop(RunState *state)
+void runstate_catch_signals(RunState *state)
 {
     g_unix_signal_add(SIGINT, on_interrupt, state);
     g_unix_signal_add(SIGTERM, on_terminate, state);
     g_unix_signal_add(SIGHUP, on_hangup, state);
+}
+
+bool runstate_ended(const RunState *state)
+{
+    return state->ended;
+}
+
+int runstate_loop(RunState *state)
+{
     if (!state->ended) {
         g_main_loop_run(state->loop);
     }

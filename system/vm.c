@@ -9,6 +9,7 @@
 #include "system/core/log.h"
 #include "system/firmware.h"
 #include "system/pidfile.h"
+#include "system/process.h"
 #include "system/runstate.h"
 #include "target/i386/kvm/tdx.h"
 #include "util/error.h"
@@ -17,7 +18,6 @@ struct Vm {
     const MachineConfig *config;
     PidFile *pidfile;
     RunState *runstate;
-    const char **option_names;
     QapiContext monitor; /* what monitors see and act on */
     Monitors *monitors;
     uint32_t *apic_ids; /* [config->topology.cpus] */
@@ -163,6 +163,9 @@ static bool rebuild(void *opaque)
     g_autoptr(GError) err = NULL;
     g_autoptr(TdxCapabilities) caps = NULL;
 
+    if (!vm->machine) {
+        return true;
+    }
     free_td(vm);
     g_mutex_lock(&vm->machine->lock);
     q35_reset(vm->machine);
@@ -189,13 +192,18 @@ static void resume_vcpus(void *opaque)
 {
     Vm *vm = opaque;
 
-    tdx_td_resume(vm->td);
+    if (vm->td) {
+        tdx_td_resume(vm->td);
+    }
 }
 
 static void press_power_button(void *opaque)
 {
     Vm *vm = opaque;
 
+    if (!vm->machine) {
+        return; /* -machine none: there is nothing to press */
+    }
     g_mutex_lock(&vm->machine->lock);
     pm_power_button(vm->machine->devices->pm);
     g_mutex_unlock(&vm->machine->lock);
@@ -229,26 +237,40 @@ static bool open_monitors(Vm *vm, GError **errp)
 /* Clients' commands are served by the main loop: none before all of this is there. */
 static void show_to_monitors(Vm *vm)
 {
-    vm->option_names = option_names();
     vm->monitor.name = vm->config->life.name;
     vm->monitor.uuid = vm->config->life.uuid;
     vm->monitor.machine = vm->config->machine;
-    vm->monitor.max_cpus = Q35_MAX_CPUS;
+    vm->monitor.machines = machine_infos();
     vm->monitor.guest = vm->config->guest;
-    vm->monitor.options = vm->option_names;
+    vm->monitor.cpu = vm->config->cpu;
+    vm->monitor.topology = &vm->config->topology;
+    vm->monitor.ram_size = vm->config->ram_size;
+    vm->monitor.options = option_infos();
+    vm->monitor.kvm = vm->kvm;
     vm->monitor.runstate = vm->runstate;
     vm->monitor.plan = vm->plan;
     vm->monitor.caps = vm->caps;
     vm->monitor.td = &vm->td;
 }
 
-static bool start(Vm *vm, GError **errp)
+/* No guest: KVM answers questions where it is there, and that it is not is an error only where nothing else would do. */
+static bool start_none(Vm *vm, GError **errp)
+{
+    g_autoptr(GError) err = NULL;
+
+    vm->kvm = kvm_open(&err);
+    if (!vm->kvm && vm->config->accel && !vm->config->accel_optional) {
+        g_propagate_error(errp, g_steal_pointer(&err));
+        return false;
+    }
+    show_to_monitors(vm);
+    return true;
+}
+
+static bool start_machine(Vm *vm, GError **errp)
 {
     KvmVm *kvm_vm;
 
-    if (!open_monitors(vm, errp)) {
-        return false;
-    }
     vm->firmware = firmware_read(vm->config->bios, &vm->firmware_path, errp);
     if (!vm->firmware || !open_chardevs(vm, errp) || !make_machine(vm, errp)) {
         return false;
@@ -269,6 +291,24 @@ static bool start(Vm *vm, GError **errp)
     return true;
 }
 
+/* Somebody who ends the program while it waits for a monitor's client gets no machine, and no error. */
+static bool start(Vm *vm, GError **errp)
+{
+    const ProcessOptions *process = &vm->config->process;
+    bool late = process->user || process->chroot; /* what the sandbox may forbid */
+
+    if (!process_set_up(process, errp) || !(late || sandbox_enter(&process->sandbox, errp)) || !open_monitors(vm, errp)) {
+        return false;
+    }
+    if (runstate_ended(vm->runstate)) {
+        return true;
+    }
+    if (!(machine_is_none(vm->config) ? start_none(vm, errp) : start_machine(vm, errp))) {
+        return false;
+    }
+    return process_confine(process, errp) && (!late || sandbox_enter(&process->sandbox, errp));
+}
+
 Vm *vm_new(const MachineConfig *config, GError **errp)
 {
     Vm *vm = g_new0(Vm, 1);
@@ -283,6 +323,7 @@ Vm *vm_new(const MachineConfig *config, GError **errp)
 
     vm->config = config;
     vm->runstate = runstate_new(&handlers, &config->life.actions);
+    runstate_catch_signals(vm->runstate);
     vm->monitors = monitors_new(&vm->monitor);
     if (!start(vm, errp)) {
         vm_free(vm);
@@ -293,7 +334,7 @@ Vm *vm_new(const MachineConfig *config, GError **errp)
 
 int vm_run(Vm *vm)
 {
-    if (!vm->config->life.start_paused) {
+    if (!vm->config->life.start_paused && !runstate_ended(vm->runstate)) {
         runstate_cont(vm->runstate, NULL);
     }
     return runstate_loop(vm->runstate);
@@ -323,7 +364,6 @@ void vm_free(Vm *vm)
     g_free(vm->firmware_path);
     g_free(vm->apic_ids);
     runstate_free(vm->runstate);
-    g_free(vm->option_names);
     pidfile_free(vm->pidfile);
     g_free(vm);
 }

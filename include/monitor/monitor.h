@@ -7,25 +7,46 @@
 #include "system/runstate.h"
 #include "target/i386/kvm/tdx.h"
 
+/* What query-command-line-options tells of an option; one with name NULL ends a list. */
+typedef struct OptionParameter {
+    const char *name, *type; /* of CommandLineParameterType */
+} OptionParameter;
+typedef struct OptionInfo {
+    const char *name;
+    const OptionParameter *parameters; /* NULL: none */
+} OptionInfo;
+
+/* What query-machines tells of a machine; one with name NULL ends a list. */
+typedef struct MachineInfo {
+    const char *name, *alias;
+    unsigned max_cpus;
+    bool is_default, acpi;
+} MachineInfo;
+
 /* What commands act on. The program fills it once the machine is made; a pointer to a const object is borrowed. */
 struct QapiContext {
     const char *name, *uuid;             /* -name and -uuid; NULL = not given */
-    const char *machine;                 /* "pc-q35-11.1" */
-    unsigned max_cpus;                   /* of any machine of this type */
+    const char *machine;                 /* "pc-q35-11.1", or "none": then there is no guest, plan, TD, cpu or topology */
+    const MachineInfo *machines;
     const TdxGuestConfig *guest;
-    const char *const *options;          /* names of all options, NULL terminated */
+    const CpuModelRequest *cpu;
+    const CpuTopology *topology;
+    uint64_t ram_size;
+    const OptionInfo *options;
     RunState *runstate;
+    Kvm *kvm;                            /* NULL: no accelerator */
     const TdxPlan *plan;
-    const TdxCapabilities *caps;
+    const TdxCapabilities *caps;         /* NULL: asked for when needed */
     TdxTd *const *td;                    /* where the TD of the moment is; it may be NULL during a reset */
     uint8_t mrtd[TDX_MEASUREMENT_SIZE];  /* computed when first asked for */
     bool has_mrtd;
+    bool migration_events;               /* the only migration capability, switched on */
 };
 
 /* Errors with a class of their own; those of other domains are GenericError. */
 #define QMP_ERROR (qmp_error_quark())
 GQuark qmp_error_quark(void);
-typedef enum QmpErrorClass { QMP_COMMAND_NOT_FOUND, QMP_DEVICE_NOT_FOUND } QmpErrorClass;
+typedef enum QmpErrorClass { QMP_COMMAND_NOT_FOUND, QMP_DEVICE_NOT_FOUND, QMP_DEVICE_NOT_ACTIVE } QmpErrorClass;
 bool qmp_error_set(GError **errp, QmpErrorClass error_class, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
 /* One client's conversation, apart from how the bytes travel. */

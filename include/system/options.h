@@ -7,12 +7,15 @@
 #include <stdbool.h>
 
 #include "monitor/monitor.h"
+#include "system/process.h"
 #include "target/i386/cpu-model.h"
 #include "target/i386/kvm/tdx-guest.h"
 #include "target/i386/topology.h"
 
 #define MAX_SERIAL_PORTS 4
 #define Q35_MAX_CPUS 4096
+#define Q35_NAME "pc-q35-11.1"
+#define NONE_NAME "none"
 
 typedef enum Tristate { AUTO, ON, OFF } Tristate;
 
@@ -38,11 +41,12 @@ typedef struct LifeOptions {
 } LifeOptions;
 
 typedef struct MachineConfig {
-    char *machine;                  /* canonical name, "pc-q35-11.1" */
+    char *machine;                  /* canonical name, "pc-q35-11.1" or "none" */
     char *confidential_guest_id;    /* id of the object, or NULL */
     char *kernel_irqchip;           /* "on", "off", "split", or NULL = auto */
     Tristate smm, pic, acpi;
     char *accel;                    /* "kvm", or NULL = not given */
+    bool accel_optional;            /* one of several that were named: that it is not there is no error for -machine none */
     CpuModelRequest *cpu;           /* NULL = not given */
     CpuTopology topology;
     uint64_t ram_size;
@@ -51,6 +55,7 @@ typedef struct MachineConfig {
     char *serial[MAX_SERIAL_PORTS]; /* specifications for chardev_open; NULL = no port */
     bool nographic, nodefaults;
     LifeOptions life;
+    ProcessOptions process;
     char *log_items, *log_file;
     GPtrArray *guests;              /* of TdxGuestConfig: every -object tdx-guest */
     const TdxGuestConfig *guest;    /* the one the machine uses, or NULL */
@@ -92,14 +97,25 @@ bool option_paused(MachineConfig *config, const char *text, GError **errp);
 bool option_no_reboot(MachineConfig *config, const char *text, GError **errp);
 bool option_no_shutdown(MachineConfig *config, const char *text, GError **errp);
 bool option_action(MachineConfig *config, const char *text, GError **errp);
-bool option_name(MachineConfig *config, const char *text, GError **errp);
 bool option_uuid(MachineConfig *config, const char *text, GError **errp);
-bool option_pidfile(MachineConfig *config, const char *text, GError **errp);
 void life_options_init(LifeOptions *life);
 void life_options_clear(LifeOptions *life);
 bool life_options_complete(MachineConfig *config, GError **errp);
+/* The process on the host (options-process.c). */
+bool option_daemonize(MachineConfig *config, const char *text, GError **errp);
+bool option_msg(MachineConfig *config, const char *text, GError **errp);
+bool option_name(MachineConfig *config, const char *text, GError **errp);
+bool option_overcommit(MachineConfig *config, const char *text, GError **errp);
+bool option_pidfile(MachineConfig *config, const char *text, GError **errp);
+bool option_run_with(MachineConfig *config, const char *text, GError **errp);
+bool option_sandbox(MachineConfig *config, const char *text, GError **errp);
+/* What monitors tell of options and machines (options-info.c). */
+const OptionInfo *option_infos(void);
+const MachineInfo *machine_infos(void);
 /* Names of all options, NULL terminated (options.c). The caller frees the array alone. */
 const char **option_names(void);
+/* -machine none: a program for questions, without a guest. After machine_config_complete(). */
+bool machine_is_none(const MachineConfig *config);
 /* What only shows when every option is known: links, defaults, contradictions. */
 bool machine_config_complete(MachineConfig *config, GError **errp);
 

@@ -48,7 +48,11 @@ bool runstate_cont(RunState *state, GError **errp);
 void runstate_stop(RunState *state);
 void runstate_power_button(RunState *state);
 
-/* Serves requests until the machine is shut down; the program's exit status. SIGINT, SIGTERM and SIGHUP end it cleanly. */
+/* From now on SIGINT, SIGTERM and SIGHUP are requests to end, served by whoever runs the main context. */
+void runstate_catch_signals(RunState *state);
+/* The machine has been shut down: the loop ends, or will not begin. */
+bool runstate_ended(const RunState *state);
+/* Serves requests until the machine is shut down; the program's exit status. */
 int runstate_loop(RunState *state);
 
 #endif

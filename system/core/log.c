@@ -22,6 +22,8 @@ static struct {
     unsigned on;
     FILE *file;
     char *program;
+    bool timestamps;
+    char *guest; /* NULL: not shown */
 } state;
 
 char *log_help(void)
@@ -89,9 +91,27 @@ void report_program(const char *argv0)
     state.program = g_path_get_basename(argv0);
 }
 
+void report_style(bool timestamps, const char *guest)
+{
+    state.timestamps = timestamps;
+    g_free(state.guest);
+    state.guest = g_strdup(guest);
+}
+
+/* ISO 8601, in UTC and with microseconds; empty without -msg timestamp=on. */
+static char *timestamp(void)
+{
+    g_autoptr(GDateTime) now = state.timestamps ? g_date_time_new_now_utc() : NULL;
+    g_autofree char *seconds = now ? g_date_time_format(now, "%Y-%m-%dT%H:%M:%S") : NULL;
+
+    return now ? g_strdup_printf("%s.%06dZ ", seconds, g_date_time_get_microsecond(now)) : g_strdup("");
+}
+
 static void report(const char *location, const char *kind, const char *text)
 {
-    fprintf(stderr, "%s: %s%s%s%s\n", state.program ? state.program : "qemu-system-x86_64", location ? location : "",
+    g_autofree char *time = timestamp();
+
+    fprintf(stderr, "%s%s%s%s: %s%s%s%s\n", time, state.guest ? state.guest : "", state.guest ? " " : "", state.program ? state.program : "qemu-system-x86_64", location ? location : "",
             location ? ": " : "", kind, text);
 }
 

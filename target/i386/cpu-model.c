@@ -92,6 +92,48 @@ void cpu_model_free(CpuModelRequest *request)
     }
 }
 
+GPtrArray *cpu_model_names(void)
+{
+    GPtrArray *names = g_ptr_array_new();
+    unsigned count;
+    const CpuNamedModel *named = cpu_named_models(&count);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(open_models); i++) {
+        g_ptr_array_add(names, (void *)open_models[i].name);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        g_ptr_array_add(names, (void *)named[i].name);
+    }
+    return names;
+}
+
+bool cpu_feature_supported(const CpuFeature *feature, const CpuidTable *supported)
+{
+    const CpuidEntry *entry = cpuid_table_find(supported, feature->function, feature->index);
+
+    return entry && entry->regs[feature->reg] >> feature->bit & 1;
+}
+
+bool cpu_model_has(const CpuModelRequest *request, const CpuFeature *feature, const CpuidTable *supported)
+{
+    for (unsigned i = request->features->len; i > 0; i--) {
+        const CpuFeatureRequest *wish = &g_array_index(request->features, CpuFeatureRequest, i - 1);
+
+        if (!strcmp(wish->feature->name, feature->name)) {
+            return wish->on;
+        }
+    }
+    if (!request->model_features) {
+        return strcmp(request->model, "base") && cpu_feature_supported(feature, supported);
+    }
+    for (unsigned i = 0; i < request->model_features->len; i++) {
+        if (!strcmp(g_array_index(request->model_features, const CpuFeature *, i)->name, feature->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);

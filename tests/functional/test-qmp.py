@@ -149,7 +149,21 @@ def test_queries():
         assert qmp.command("query-current-machine") == {"wakeup-suspend-support": False}
         assert "q35" in [x.get("alias") for x in qmp.command("query-machines")]
         assert "tdx-guest" in [x["name"] for x in qmp.command("qom-list-types")]
-        assert {"option": "machine", "parameters": []} in qmp.command("query-command-line-options")
+        machine_option = qmp.command("query-command-line-options", option="machine")[0]
+        assert {"name": "confidential-guest-support", "type": "string"} in machine_option["parameters"], machine_option
+        assert qmp.error("query-command-line-options", option="zz") == ("GenericError", "invalid option name: zz")
+        places = qmp.command("query-hotpluggable-cpus")
+        assert [c["props"] for c in places] == [c["props"] for c in cpus] and cpus[1]["props"]["core-id"] == 1, (places, cpus)
+        assert qmp.command("query-memory-size-summary") == {"base-memory": 256 << 20, "plugged-memory": 0}
+        for name in ("query-block", "query-named-block-nodes", "query-blockstats", "query-jobs", "query-iothreads", "query-memdev",
+                     "query-rx-filter"):
+            assert qmp.command(name) == [], name
+        assert qmp.error("query-balloon") == ("DeviceNotActive", "No balloon device has been activated")
+        qmp.command("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+        assert qmp.command("query-migrate-capabilities") == [{"capability": "events", "state": True}]
+        for name, arguments, reason in (("migrate", {"uri": "tcp:x:1"}, "cannot be migrated"), ("inject-nmi", {}, "no NMI"),
+                                        ("pmemsave", {"val": 0, "size": 4096, "filename": "/x"}, "cannot be read from outside")):
+            assert reason in qmp.error(name, **arguments)[1], name
         properties = [p["name"] for p in qmp.command("qom-list", path="/objects/lsec0")]
         assert set(properties) == {"type", "attributes", "sept-ve-disable", "mrconfigid", "mrowner", "mrownerconfig"}
         values = {p: qmp.command("qom-get", path="/objects/lsec0", property=p) for p in properties}

@@ -33,16 +33,21 @@ static void check_output(void *opaque, const char *line, bool is_event)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const options[] = { "machine", NULL };
+    static const OptionParameter parameters[] = { { "type", "string" }, { NULL } };
+    static const OptionInfo options[] = { { "machine", parameters }, { NULL } };
+    static const MachineInfo machines[] = { { "pc-q35-11.1", "q35", 4, true, true }, { NULL } };
     RunStateHandlers handlers = { do_reset, do_nothing, do_nothing, do_nothing, check_event, NULL };
     RunStateActions actions = RUNSTATE_ACTIONS_DEFAULT;
     TdxTd *td = NULL;
     g_autoptr(TdxGuestConfig) guest = tdx_guest_config_new("tdx0");
+    g_autoptr(CpuModelRequest) cpu = cpu_model_parse("host", NULL);
+    CpuTopology topology = { .cpus = 2, .max_cpus = 4, .sockets = 1, .dies = 1, .modules = 1, .cores = 4, .threads = 1 };
     g_autoptr(GPtrArray) regions = g_ptr_array_new();
     TdxPlan plan = { .regions = regions };
     TdxCapabilities caps = { .configurable = cpuid_table_new() };
     RunState *runstate = runstate_new(&handlers, &actions);
-    QapiContext context = { .machine = "pc-q35-11.1", .guest = guest, .options = options, .runstate = runstate, .plan = &plan,
+    QapiContext context = { .machine = "pc-q35-11.1", .machines = machines, .guest = guest, .cpu = cpu,
+                            .topology = &topology, .options = options, .runstate = runstate, .plan = &plan,
                             .caps = &caps, .td = &td };
     QmpSession *session = qmp_session_new(qapi_commands, &context, check_output, NULL);
 

@@ -16,6 +16,8 @@ void log_item(unsigned item, const char *format, ...) G_GNUC_PRINTF(2, 3); /* ad
 char *log_help(void);
 /* error, warning and info lines on stderr, QEMU's form: "PROGRAM: [warning: ]TEXT"; only the first line of text is prefixed. */
 void report_program(const char *argv0);
+/* -msg: the time, and the guest's name (NULL: none), in front of each message. Before other threads exist. */
+void report_style(bool timestamps, const char *guest);
 void report_error(const char *location, const char *text); /* location such as "-object tdx-guest,…" or NULL */
 void report_warning(const char *text);
 void report_info(const char *text);

@@ -47,6 +47,12 @@ CpuModelRequest *cpu_model_parse(const char *text, GError **errp);
 CpuModelRequest *cpu_model_copy(const CpuModelRequest *request);
 void cpu_model_free(CpuModelRequest *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CpuModelRequest, cpu_model_free)
+/* Names of all models, of const char *; the caller frees the array. */
+GPtrArray *cpu_model_names(void);
+/* Does KVM_GET_SUPPORTED_CPUID's table have the feature? Always false for bits of feature MSRs, which it does not hold. */
+bool cpu_feature_supported(const CpuFeature *feature, const CpuidTable *supported);
+/* Has an ordinary machine's CPU of this model the feature? What the user said comes first, then what the model says. */
+bool cpu_model_has(const CpuModelRequest *request, const CpuFeature *feature, const CpuidTable *supported);
 /* Text of -cpu help. Caller frees. */
 char *cpu_model_help(void);
 

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* QMP commands that cannot work with a TD: each says why, and what there is instead. */
+#include "monitor-internal.h"
+#include "util/error.h"
+
+static const char no_migration[] =
+    "a TD cannot be migrated, saved or restored: the keys of its memory stay in this host's processor; shut the guest down and "
+    "start it on the other host";
+
+bool qmp_query_migrate_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    JsonValue *entry = json_object_new_object();
+
+    json_object_object_add(entry, "capability", json_object_new_string("events"));
+    json_object_object_add(entry, "state", json_object_new_boolean(context->migration_events));
+    *result = json_object_new_array();
+    json_object_array_add(*result, entry);
+    return true;
+}
+
+bool qmp_migrate_set_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    JsonValue *list = json_object_object_get(arguments, "capabilities");
+
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        JsonValue *entry = json_object_array_get_idx(list, i);
+
+        context->migration_events = json_object_get_boolean(json_object_object_get(entry, "state"));
+    }
+    return true;
+}
+
+bool qmp_query_migrate(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    JsonValue *reasons = json_object_new_array();
+
+    json_object_array_add(reasons, json_object_new_string(no_migration));
+    *result = json_object_new_object();
+    json_object_object_add(*result, "blocked-reasons", reasons);
+    return true;
+}
+
+bool qmp_migrate(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    return error_set(errp, "%s", no_migration);
+}
+
+bool qmp_inject_nmi(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    return error_set(errp, "a TD takes no NMI from its host; make the guest's kernel panic from inside (sysrq-trigger), or use "
+                     "system_reset");
+}
+
+/* What a dump would hold is ciphertext, or zeroes: the shared half's. */
+static bool no_memory(GError **errp)
+{
+    return error_set(errp, "a TD's memory cannot be read from outside; have the guest write its dump itself (kdump)");
+}
+
+bool qmp_dump_guest_memory(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    return no_memory(errp);
+}
+
+bool qmp_memsave(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    return no_memory(errp);
+}
+
+bool qmp_pmemsave(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    return no_memory(errp);
+}
