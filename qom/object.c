@@ -147,13 +147,17 @@ static bool run_complete(const QomType *type, QomObject *object, GError **errp)
 
 bool qom_object_complete(QomObject *object, GError **errp)
 {
-    g_assert(!object->complete);
-    if (!check_required(object, object->type, errp) || !resolve_links(object, object->type, errp) ||
-        !run_complete(object->type, object, errp)) {
-        return false;
+    if (object->complete) {
+        return true;
     }
-    object->complete = true;
-    return true;
+    if (object->completing) {
+        return error_set(errp, "object '%s' refers to itself by its links", object->name ? object->name : object->type->name);
+    }
+    object->completing = true;
+    object->complete = check_required(object, object->type, errp) && resolve_links(object, object->type, errp) &&
+                       run_complete(object->type, object, errp);
+    object->completing = false;
+    return object->complete;
 }
 
 QomObject *qom_object_cast(QomObject *object, const QomType *type)

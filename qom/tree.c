@@ -188,6 +188,20 @@ static QomObject *find_target(QomObject *object, const QomProperty *property, co
     return qom_is(target, property->link_type) ? target : NULL;
 }
 
+/* QEMU words it by what is looked for. */
+static bool no_target(const QomObject *object, const QomProperty *property, const char *name, GError **errp)
+{
+    if (!property->link_in || strcmp(property->link_in, "/objects")) {
+        return error_set(errp, "Property '%s.%s' can't find value '%s'", object->type->name, property->name, name);
+    }
+    if (errp) {
+        g_autofree char *text = g_strdup_printf("Device '%s' not found", name);
+        g_set_error_literal(errp, QOM_ERROR, QOM_NOT_FOUND, text);
+    }
+    error_hint(errp, "%s= takes the id of an -object of type %s", property->name, property->link_type->name);
+    return false;
+}
+
 bool qom_link_resolve(QomObject *object, const QomProperty *property, GError **errp)
 {
     QomLink *link = qom_property_field(object, property);
@@ -197,7 +211,10 @@ bool qom_link_resolve(QomObject *object, const QomProperty *property, GError **e
     }
     QomObject *target = find_target(object, property, link->name);
     if (!target) {
-        return error_set(errp, "Property '%s.%s' can't find value '%s'", object->type->name, property->name, link->name);
+        return no_target(object, property, link->name, errp);
+    }
+    if (target->type->user_creatable && !qom_object_complete(target, errp)) {
+        return false;
     }
     link->target = qom_object_ref(target);
     target->users++;

@@ -46,6 +46,8 @@ struct QomType {
     const char *fixed_because;  /* why properties can't be set once complete; NULL = as the parent's */
     const void *ops;         /* operations that a base type defines (DeviceOps …); NULL = as the parent's */
     void (*init)(QomObject *object);                     /* after the parent's; memory is zero, defaults not yet there */
+    /* Do the properties go together? Right after the option or command that sets them; nothing takes effect. NULL = yes. */
+    bool (*check)(QomObject *object, GError **errp);
     bool (*complete)(QomObject *object, GError **errp);  /* after the parent's */
     bool (*may_delete)(const QomObject *object);         /* object-del; NULL = as the parent's, at the root: yes */
     void (*finalize)(QomObject *object);                 /* before the parent's; properties' storage is freed after all */
@@ -57,7 +59,7 @@ struct QomObject {
     char *name;            /* under the parent */
     GPtrArray *children;   /* of QomObject, references; NULL = none */
     gatomicrefcount refs;
-    bool complete;
+    bool completing, complete;
     unsigned users;        /* links that lead here from complete objects */
 };
 
@@ -83,7 +85,11 @@ QomObject *qom_object_ref(QomObject *object);
 /* NULL is fine. The last reference takes the children along. */
 void qom_object_unref(QomObject *object);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QomObject, qom_object_unref)
-/* Resolves links and runs the types' complete functions, the oldest ancestor's first. False: *errp; the object is to be thrown away. */
+/*
+ * Resolves links and runs the types' complete functions, the oldest ancestor's first. Users' objects that links lead to are made
+ * complete before; going round in a circle is an error. False: *errp; the object is to be thrown away. Nothing happens to an object
+ * that is complete.
+ */
 bool qom_object_complete(QomObject *object, GError **errp);
 
 static inline bool qom_is(const QomObject *object, const QomType *type)

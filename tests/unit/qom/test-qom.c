@@ -345,7 +345,12 @@ static void test_links(void)
     make(root, "other", "o", "{}", &err);
     QomObject *c = make(root, "thing", "c", "{'peer': 'o'}", &err);
     g_assert_false(qom_object_complete(c, &err));
-    g_assert_cmpstr(err->message, ==, "Property 'thing.peer' can't find value 'o'");
+    g_assert_cmpstr(err->message, ==, "Device 'o' not found\npeer= takes the id of an -object of type base");
+    g_clear_error(&err);
+    QomObject *d = make(root, "thing", "d", "{'peer': 'e'}", &err);
+    make(root, "thing", "e", "{'peer': 'd'}", &err);
+    g_assert_false(qom_object_complete(d, &err));
+    g_assert_cmpstr(err->message, ==, "object 'd' refers to itself by its links");
 }
 
 static const struct {
