@@ -104,6 +104,29 @@ static void make_serial_ports(Q35Machine *machine, const Q35Config *config)
     }
 }
 
+static uint8_t *map_ram(void *opaque, hwaddr gpa, uint64_t size)
+{
+    return address_space_ram(opaque, gpa, size);
+}
+
+/*
+ * The wires of the PCI pins are PIRQA to PIRQD of the LPC bridge. Their way to an 8259, which its PIRQx_ROUT registers
+ * choose, ends there, for there is none; to the I/O APIC's inputs 16 to 19 they are fixed (ICH9 datasheet, 5.9).
+ */
+static void make_root_bus(Q35Machine *machine)
+{
+    Q35Devices *d = machine->devices;
+    PciRootPorts root = {
+        .memory = machine->memory, .ports = machine->ports, .msi = &d->msi, .events = &d->events,
+        .shared_memory = &d->shared_memory, .machine_lock = &machine->lock,
+    };
+
+    for (unsigned i = 0; i < PCI_NUM_PIRQS; i++) {
+        root.pirq[i] = &d->gsi[Q35_FIRST_PIRQ_GSI + i];
+    }
+    d->pci = pci_bus_new(&root);
+}
+
 static void make_devices(Q35Machine *machine, const Q35Config *config)
 {
     Q35Devices *d = machine->devices;
@@ -114,7 +137,8 @@ static void make_devices(Q35Machine *machine, const Q35Config *config)
         d->gsi[i] = ioapic_pin(d->ioapic, i);
     }
     d->reset_ports = reset_ports_new(ports, config->runstate, config->runstate_opaque);
-    d->pci = pci_bus_new();
+    d->shared_memory = (SharedMemoryPort) { map_ram, memory };
+    make_root_bus(machine);
     d->pci_host = pci_host_new(d->pci, memory, ports, &reset_control_ops, d->reset_ports);
     d->mch = mch_new(d->pci, d->pci_host);
     d->pm = pm_new(ports, (Clock) { 0 }, &d->gsi[Q35_SCI_GSI], config->runstate, config->runstate_opaque);

@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* PCI functions, their configuration space, and bus 0. */
-#include "hw/pci/pci.h"
-
+/* PCI functions and their configuration space. */
 #include <string.h>
 
-struct PciFunction {
-    unsigned size;
-    uint8_t *now, *power_on, *writable, *clear; /* size bytes each, one allocation */
-    const PciFunctionOps *ops;
-    void *opaque;
-};
-
-struct PciBus {
-    PciFunction *functions[256];
-};
+#include "pci-internal.h"
 
 static void define_byte(PciFunction *function, unsigned offset, uint8_t value, uint8_t writable)
 {
@@ -64,20 +53,88 @@ PciFunction *pci_function_new(const PciIdentity *identity, unsigned config_size,
     function->clear = function->writable + config_size;
     function->ops = ops;
     function->opaque = opaque;
+    for (unsigned i = 0; i < PCI_NUM_BARS; i++) {
+        function->bars[i].address = PCI_BAR_UNMAPPED;
+    }
     pci_config_define(function, PCI_VENDOR_ID, 2, identity->vendor, 0);
     pci_config_define(function, PCI_DEVICE_ID, 2, identity->device, 0);
     pci_config_define(function, PCI_REVISION, 1, identity->revision, 0);
     pci_config_define(function, PCI_CLASS_PROG, 1, identity->prog_if, 0);
     pci_config_define(function, PCI_CLASS_DEVICE, 2, identity->class_device, 0);
     pci_config_define(function, PCI_INTERRUPT_LINE, 1, 0, 0xff);
+    if (identity->subsystem_vendor) {
+        pci_config_define(function, PCI_SUBSYSTEM_VENDOR_ID, 2, identity->subsystem_vendor, 0);
+        pci_config_define(function, PCI_SUBSYSTEM_ID, 2, identity->subsystem, 0);
+    }
     return function;
 }
 
 void pci_function_free(PciFunction *function)
 {
-    if (function) {
-        g_free(function->now);
-        g_free(function);
+    if (!function) {
+        return;
+    }
+    if (function->ops && function->ops->free) {
+        function->ops->free(function->opaque);
+    }
+    if (function->bridge) {
+        pci_bridge_free(function);
+    }
+    pci_msix_free(function);
+    pci_bars_free(function);
+    g_free(function->now);
+    g_free(function);
+}
+
+void *pci_function_opaque(const PciFunction *function)
+{
+    return function->opaque;
+}
+
+PciBus *pci_function_bus(const PciFunction *function)
+{
+    return function->bus;
+}
+
+unsigned pci_function_devfn(const PciFunction *function)
+{
+    return function->devfn;
+}
+
+static bool in_d0(const PciFunction *function)
+{
+    return !function->pm ||
+           !(pci_config_get(function, function->pm + PCI_PM_CONTROL, 2) & PCI_PM_CONTROL_STATE);
+}
+
+bool pci_function_is_master(const PciFunction *function)
+{
+    for (const PciFunction *at = function; at; at = at->bus ? at->bus->bridge : NULL) {
+        if (!(pci_config_get(at, PCI_COMMAND, 2) & PCI_COMMAND_MASTER) || !in_d0(at)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the guest's writes mean to the parts that all functions share. */
+static void parts_written(PciFunction *function, unsigned offset, unsigned size)
+{
+    pci_update_begin(function);
+    if (pci_touches(offset, size, PCI_COMMAND, 2) || pci_touches(offset, size, PCI_BAR0, 4 * PCI_NUM_BARS) ||
+        (function->pm && pci_touches(offset, size, function->pm + PCI_PM_CONTROL, 2))) {
+        pci_bars_update(function);
+        pci_intx_update(function);
+    }
+    if (function->bridge) {
+        pci_bridge_written(function, offset, size);
+    }
+    pci_update_end(function);
+    if (function->msi) {
+        pci_msi_written(function, offset, size);
+    }
+    if (function->msix) {
+        pci_msix_written(function, offset, size);
     }
 }
 
@@ -91,77 +148,35 @@ static void tell_written(PciFunction *function, unsigned offset, unsigned size)
 void pci_function_reset(PciFunction *function)
 {
     memcpy(function->now, function->power_on, function->size);
+    pci_msix_reset(function);
+    parts_written(function, 0, function->size);
+    if (function->bridge) {
+        pci_bridge_reset_bus(function);
+    }
+    if (function->ops && function->ops->reset) {
+        function->ops->reset(function->opaque);
+    }
     tell_written(function, 0, function->size);
 }
 
-PciBus *pci_bus_new(void)
+/* One access to a function that was found. Master abort past the end of a conventional function's 256 bytes. */
+uint64_t pci_function_read(PciFunction *function, unsigned offset, unsigned size)
 {
-    return g_new0(PciBus, 1);
-}
-
-void pci_bus_free(PciBus *bus)
-{
-    if (!bus) {
-        return;
-    }
-    for (unsigned i = 0; i < G_N_ELEMENTS(bus->functions); i++) {
-        pci_function_free(bus->functions[i]);
-    }
-    g_free(bus);
-}
-
-/* Software looks at functions 1 to 7 only if function 0 says there are any (PCI 3.0, 6.2.1). */
-static void mark_multifunction(PciBus *bus, unsigned devfn)
-{
-    PciFunction *first = bus->functions[devfn & ~7u];
-
-    for (unsigned i = 1; first && i < 8; i++) {
-        if (bus->functions[(devfn & ~7u) + i]) {
-            first->now[PCI_HEADER_TYPE] |= PCI_HEADER_MULTIFUNCTION;
-            first->power_on[PCI_HEADER_TYPE] |= PCI_HEADER_MULTIFUNCTION;
-        }
-    }
-}
-
-void pci_bus_add(PciBus *bus, PciFunction *function, unsigned devfn)
-{
-    g_assert(devfn < G_N_ELEMENTS(bus->functions) && !bus->functions[devfn]);
-    bus->functions[devfn] = function;
-    mark_multifunction(bus, devfn);
-}
-
-void pci_bus_reset(PciBus *bus)
-{
-    for (unsigned i = 0; i < G_N_ELEMENTS(bus->functions); i++) {
-        if (bus->functions[i]) {
-            pci_function_reset(bus->functions[i]);
-        }
-    }
-}
-
-static PciFunction *find_function(PciBus *bus, unsigned bus_number, unsigned devfn)
-{
-    return bus_number == 0 && devfn < G_N_ELEMENTS(bus->functions) ? bus->functions[devfn] : NULL;
-}
-
-uint64_t pci_bus_read(PciBus *bus, unsigned bus_number, unsigned devfn, unsigned offset, unsigned size)
-{
-    const PciFunction *function = find_function(bus, bus_number, devfn);
     uint64_t value = 0;
 
-    /* Master abort: all ones, also past the end of a conventional function's 256 bytes. */
+    if (function->ops && function->ops->config_read && offset < function->size) {
+        function->ops->config_read(function->opaque, offset, size);
+    }
     for (unsigned i = 0; i < size; i++) {
-        uint8_t byte = function && offset + i < function->size ? function->now[offset + i] : 0xff;
+        uint8_t byte = offset + i < function->size ? function->now[offset + i] : 0xff;
         value |= (uint64_t)byte << 8 * i;
     }
     return value;
 }
 
-void pci_bus_write(PciBus *bus, unsigned bus_number, unsigned devfn, unsigned offset, uint64_t value, unsigned size)
+void pci_function_write(PciFunction *function, unsigned offset, uint64_t value, unsigned size)
 {
-    PciFunction *function = find_function(bus, bus_number, devfn);
-
-    if (!function || offset >= function->size) {
+    if (offset >= function->size) {
         return;
     }
     size = MIN(size, function->size - offset);
@@ -171,5 +186,6 @@ void pci_bus_write(PciBus *bus, unsigned bus_number, unsigned devfn, unsigned of
         uint8_t kept = function->now[at] & ~writable & ~(byte & function->clear[at]);
         function->now[at] = kept | (byte & writable);
     }
+    parts_written(function, offset, size);
     tell_written(function, offset, size);
 }

@@ -49,6 +49,8 @@ typedef struct View {
 struct AddressSpace {
     char *name;
     GPtrArray *regions; /* in the order of their making: the later one wins among equal priorities */
+    unsigned transactions; /* open ones */
+    bool stale;            /* the view waits for the last of them to end */
     unsigned cache_slot;
     View *view;
     uint64_t serial;    /* of the view: what a thread's cache is compared with */
@@ -159,6 +161,12 @@ static hwaddr *edges_of(const AddressSpace *as, unsigned *count)
 static void rebuild(AddressSpace *as)
 {
     unsigned count;
+
+    if (as->transactions) {
+        as->stale = true;
+        return;
+    }
+    as->stale = false;
     g_autofree hwaddr *edges = edges_of(as, &count);
     View *view = g_malloc0(sizeof(*view) + count * sizeof(Piece));
     const IoRegion *previous = NULL;
@@ -278,6 +286,19 @@ void io_region_remove(IoRegion *region)
     g_ptr_array_remove(as->regions, region);
     rebuild(as);
     region_free(region);
+}
+
+void address_space_begin(AddressSpace *as)
+{
+    as->transactions++;
+}
+
+void address_space_commit(AddressSpace *as)
+{
+    g_assert(as->transactions);
+    if (--as->transactions == 0 && as->stale) {
+        rebuild(as);
+    }
 }
 
 /* Look-up */

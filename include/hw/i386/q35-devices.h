@@ -20,11 +20,14 @@
 
 #define Q35_NUM_GSI 24
 #define Q35_SCI_GSI 9
+#define Q35_FIRST_PIRQ_GSI 16
 #define Q35_MAX_SERIAL 4
 
 typedef struct Q35Devices {
     IrqLine gsi[Q35_NUM_GSI]; /* what devices drive: the I/O APIC's pins */
     MsiPort msi;              /* to the local APICs; filled in by the machine's owner, see system/core/msi.h */
+    EventPort events;         /* eventfds to and from the guest; filled in likewise */
+    SharedMemoryPort shared_memory; /* what devices may touch: all RAM, unless the owner puts a TD's map here */
     Ioapic *ioapic;
     PciBus *pci;
     PciHost *pci_host;

@@ -32,6 +32,9 @@ IoRegion *address_space_add_io(AddressSpace *as, const char *name, hwaddr base, 
                                const IoRegionOps *ops, void *opaque);
 void io_region_set(IoRegion *region, bool enabled, hwaddr base); /* enable, disable, move (BARs) */
 void io_region_remove(IoRegion *region);
+/* Changes between these two become visible together, at the last commit. Nests. */
+void address_space_begin(AddressSpace *as);
+void address_space_commit(AddressSpace *as);
 
 /* RAM, shared half: host memory of `size` bytes at base; not owned. */
 void address_space_add_ram(AddressSpace *as, const char *name, hwaddr base, uint64_t size, uint8_t *host);

@@ -227,7 +227,7 @@ static void test_function(void)
     static const PciFunctionOps ops = { note_write };
     static const PciIdentity identity = { 0x1af4, 0x1042, 0x0180, 0, 1 };
     g_autoptr(GString) log = g_string_new(NULL);
-    PciBus *bus = pci_bus_new();
+    PciBus *bus = pci_bus_new(NULL);
     PciFunction *first = pci_function_new(&identity, PCI_CONFIG_SIZE, NULL, NULL);
     PciFunction *other = pci_function_new(&identity, PCIE_CONFIG_SIZE, &ops, log);
 

@@ -171,7 +171,7 @@ static void test_reset(void)
         Events events = { 0 };
         AddressSpace *ports = address_space_new("ports"), *memory = address_space_new("memory");
         ResetPorts *reset = reset_ports_new(ports, &counting_runstate, &events);
-        PciBus *bus = pci_bus_new();
+        PciBus *bus = pci_bus_new(NULL);
         PciHost *host = pci_host_new(bus, memory, ports, &reset_control_ops, reset);
         g_test_message("%s", row->label);
         for (unsigned n = 0; n < row->count; n++) {
