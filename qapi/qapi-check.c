@@ -4,6 +4,7 @@
 
 #include "qapi/qapi.h"
 #include "util/error.h"
+#include "util/names.h"
 
 static bool wrong_type(const char *name, const char *expected, GError **errp)
 {
@@ -32,7 +33,9 @@ static bool check_enum(const QapiType *type, JsonValue *value, const char *name,
     }
     const char *text = json_object_get_string(value);
     if (!g_strv_contains(type->values, text)) {
-        return error_set(errp, "Parameter '%s' does not accept value '%s'", name, text);
+        error_set(errp, "Parameter '%s' does not accept value '%s'", name, text);
+        error_hint_names(errp, text, type->values);
+        return false;
     }
     return true;
 }
@@ -51,12 +54,11 @@ static bool check_array(const QapiType *type, JsonValue *value, const char *name
     return true;
 }
 
-/* The type that the tag's value chooses; NULL: none, or it has no members of its own. */
-static const QapiType *chosen_variant(const QapiType *type, JsonValue *value)
+const QapiType *qapi_variant(const QapiType *type, JsonValue *value)
 {
-    const char *tag = type->tag ? json_member_string(value, type->tag) : NULL;
+    const char *tag = type && type->tag ? json_member_string(value, type->tag) : NULL;
 
-    for (const QapiVariant *v = type->variants; tag && v->value; v++) {
+    for (const QapiVariant *v = tag ? type->variants : NULL; v && v->value; v++) {
         if (!strcmp(v->value, tag)) {
             return v->type;
         }
@@ -71,6 +73,23 @@ static bool has_member(const QapiType *type, const char *name)
             return true;
         }
     }
+    return false;
+}
+
+/* Of the member names, what `key` is likely to be meant for. */
+static bool unexpected(const QapiType *type, const QapiType *variant, const char *name, const char *key, GError **errp)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    const QapiType *from[] = { type, variant };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(from); i++) {
+        for (const QapiMember *m = from[i] ? from[i]->members : NULL; m && m->name; m++) {
+            g_ptr_array_add(names, (gpointer)m->name);
+        }
+    }
+    g_ptr_array_add(names, NULL);
+    error_set(errp, "Parameter '%s%s%s' is unexpected", name ? name : "", name ? "." : "", key);
+    error_hint_names(errp, key, (const char *const *)names->pdata);
     return false;
 }
 
@@ -99,14 +118,14 @@ static bool check_object(const QapiType *type, JsonValue *value, const char *nam
     if (type && !check_members(type, value, name, errp)) {
         return false;
     }
-    const QapiType *variant = type ? chosen_variant(type, value) : NULL;
+    const QapiType *variant = qapi_variant(type, value);
     if (variant && !check_members(variant, value, name, errp)) {
         return false;
     }
     json_object_object_foreach(value, key, member) {
         (void)member;
         if (!has_member(type, key) && !has_member(variant, key)) {
-            return error_set(errp, "Parameter '%s%s%s' is unexpected", name ? name : "", name ? "." : "", key);
+            return unexpected(type, variant, name, key, errp);
         }
     }
     return true;

@@ -65,4 +65,21 @@ extern const char *const qapi_schema[];
  */
 bool qapi_check(const QapiType *type, JsonValue *value, const char *name, GError **errp);
 
+/* The type whose members the tag of an object chooses beside those of `type`; NULL: none, or it has no members of its own. */
+const QapiType *qapi_variant(const QapiType *type, JsonValue *value);
+
+/*
+ * Strings of keyval_to_json() to what the schema says they are: numbers, sizes with suffixes, booleans, members of the variant
+ * that the tag chooses. A SocketAddress may stand in its short text form, "unix:PATH". Only what cannot be read is an error
+ * here: qapi_check() does the rest. NULL: "Parameter 'x' expects …". Caller puts.
+ */
+JsonValue *qapi_from_keyval(const QapiType *type, JsonValue *text, GError **errp);
+
+/*
+ * An option's argument, in either form, as a checked value of the type: JSON if it begins with '{', else KEY=VALUE with dots,
+ * whose first element may lack its key (`implied`, or NULL). *help (may be NULL: then it is an error) is set if help was asked for; the value then
+ * holds the unchecked strings that were given. Caller puts.
+ */
+JsonValue *qapi_option(const QapiType *type, const char *text, const char *implied, bool *help, GError **errp);
+
 #endif
