@@ -26,6 +26,9 @@ struct CoreState {
     EventKind raise_kind;    /* of cpu->raise_*: EVENT_FAULT, EVENT_TRAP or EVENT_SOFTWARE */
     uint64_t raise_rip;      /* becomes Event.rip */
     bool skip_trap;          /* SYSCALL and SYSENTER swallow the single-step trap */
+    bool stack_shadow;       /* SS was loaded: no #DB before the next instruction is done (SDM vol. 3, 6.8.3) */
+    bool resume_flag;        /* IRET brought RF: no instruction breakpoint on the next instruction */
+    uint32_t debug_hits;     /* bits of DR6 for a #DB trap that is due */
     bool interrupt_waiting;  /* world had something that RFLAGS.IF held back */
     bool nmi_waiting;
     bool split_locked;       /* this processor is its group's stopper */

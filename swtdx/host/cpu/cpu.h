@@ -198,10 +198,12 @@ struct Cpu {
     uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, pkrs, spec_ctrl;
+    uint64_t debugctl;        /* IA32_DEBUGCTL: the world checks what is written */
     uint32_t pkru;            /* the live value; XSAVE code reads and writes this */
     uint8_t cpl;
     bool nmi_blocked;         /* between NMI delivery and IRET */
     bool interruptibility;    /* shadow: see CPU_PENDING_SHADOW */
+    bool debug_armed;         /* DR7 enables a breakpoint (debug.c) */
 
     /* Fixed configuration, set before the first run */
     const CpuWorld *world;

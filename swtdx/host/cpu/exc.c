@@ -7,6 +7,7 @@
 
 #include "block-exit.h"
 #include "core.h"
+#include "debug.h"
 #include "mmu.h"
 #include "segment.h"
 #include "system.h"
@@ -66,6 +67,9 @@ void cpu_raise_trap(Cpu *cpu, uint8_t vector, bool software)
 void cpu_leave(Cpu *cpu, CpuExit why, bool retire)
 {
     settle_rip(cpu, retire);
+    if (retire && (cpu->rflags & FLAG_TF)) {
+        cpu->core->debug_hits |= DR6_BS;
+    }
     cpu->exit = why;
     escape(cpu, ESCAPE_LEAVE);
 }
@@ -327,6 +331,10 @@ static void deliver(Cpu *cpu)
         deliver_protected(cpu, &e);
     }
     core->event.kind = EVENT_NONE;
+    if (e.event.vector == VEC_DB && e.event.kind != EVENT_SOFTWARE) {
+        cpu->debugctl &= ~(uint64_t)(DEBUGCTL_LBR | DEBUGCTL_BTF); /* SDM vol. 3, 18.4.1 */
+        cpu->dr[7] &= ~(uint64_t)DR7_GD;
+    }
 }
 
 enum { CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE, CLASS_DOUBLE };
@@ -382,6 +390,9 @@ bool exception_deliver(Cpu *cpu)
         .error = cpu->raise_error,
         .rip = core->raise_rip,
     };
+    if (event.kind == EVENT_FAULT) {
+        core->debug_hits = 0; /* the instruction did not complete */
+    }
     if (core->event.kind != EVENT_NONE) {
         if (!combine(&core->event, &event)) {
             core->event.kind = EVENT_NONE;

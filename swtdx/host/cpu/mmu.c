@@ -8,6 +8,7 @@
 
 #include "block.h"
 #include "core.h"
+#include "debug.h"
 #include "group.h"
 #include "walk.h"
 
@@ -163,6 +164,9 @@ static TlbEntry *fill(Cpu *cpu, unsigned kind, uint64_t linear, CpuAccess access
     e->write = walk.writable && walk.dirty && writable && !code_page_test(cpu->group, walk.gpa) ? page : TLB_INVALID;
     e->addend = (uintptr_t)host - page;
     e->gpa = walk.gpa;
+    if (unlikely(cpu->debug_armed) && debug_watches(cpu, page)) {
+        e->read = e->write = TLB_INVALID; /* good for this access only */
+    }
     cpu->mmu->global[kind][index] = walk.global;
     cpu->mmu->large = cpu->mmu->large || walk.large;
     return e;
@@ -225,6 +229,13 @@ static void copy_out(void *to, const uint8_t *from, size_t n)
     }
 }
 
+static void watch(Cpu *cpu, uint64_t linear, size_t n, CpuAccess access)
+{
+    if (unlikely(cpu->debug_armed)) {
+        debug_access(cpu, linear, n, access);
+    }
+}
+
 static void read_kind(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, void *buf, size_t n)
 {
     Span span[2];
@@ -239,6 +250,7 @@ static void read_kind(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, vo
         memcpy(buf, span[0].host, first);
         memcpy((uint8_t *)buf + first, span[1].host, n - first);
     }
+    watch(cpu, linear, n, CPU_READ);
 }
 
 static void write_kind(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, const void *buf, size_t n)
@@ -259,6 +271,7 @@ static void write_kind(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, c
         memcpy(span[0].host, buf, first);
         memcpy(span[1].host, (const uint8_t *)buf + first, n - first);
     }
+    watch(cpu, linear, n, CPU_WRITE);
 }
 
 uint64_t mmu_load_slow(Cpu *cpu, const Op *op, uint64_t linear, unsigned size)
@@ -329,6 +342,7 @@ void *mmu_host(Cpu *cpu, const Op *op, uint64_t linear, unsigned size, CpuAccess
     if (access == CPU_WRITE) {
         written(cpu, span.gpa, linear, size);
     }
+    watch(cpu, linear, size, access);
     return span.host;
 }
 
@@ -342,6 +356,7 @@ void *mmu_span(Cpu *cpu, const Op *op, uint64_t linear, CpuAccess access, size_t
     if (access == CPU_WRITE) {
         written(cpu, span.gpa, linear, *n);
     }
+    watch(cpu, linear, *n, access);
     return span.host;
 }
 

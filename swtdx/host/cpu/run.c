@@ -5,14 +5,13 @@
 
 #include "block.h"
 #include "core.h"
+#include "debug.h"
 #include "exc.h"
 #include "group.h"
 #include "mmu.h"
 #include "segment.h"
 #include "system.h"
 #include "vector.h"
-
-#define DR6_BS (1u << 14)
 
 /* ---- life ---- */
 
@@ -152,24 +151,35 @@ static void take_interrupt(Cpu *cpu)
     }
 }
 
+/* What TF asks for after an instruction: with BTF only jumps that were taken count (SDM vol. 3, 18.4.4). */
+static bool step_due(const Cpu *cpu, uint64_t next)
+{
+    return !cpu->core->skip_trap && (!(cpu->debugctl & DEBUGCTL_BTF) || cpu->rip != next);
+}
+
 static void run_block(Cpu *cpu, bool single)
 {
     struct CoreState *core = cpu->core;
     bool trace = cpu->rflags & FLAG_TF;
+    uint64_t next;
     const Op *op;
 
+    if (unlikely(cpu->debug_armed) && !core->stack_shadow) {
+        debug_fetch(cpu);
+    }
+    core->resume_flag = false;
     core->skip_trap = false;
-    if (single || trace) {
+    core->stack_shadow = false;
+    if (single || trace || unlikely(cpu->debug_armed)) {
         cpu_request(cpu, CPU_PENDING_STEP);
     }
     op = block_lookup(cpu);
+    next = cpu->rip + op->len;
     while (op) {
         op = op->fn(cpu, op);
     }
-    if (trace && !core->skip_trap) {
-        cpu->op = NULL;
-        cpu->dr[6] |= DR6_BS;
-        cpu_raise_trap(cpu, VEC_DB, false);
+    if (trace && step_due(cpu, next)) {
+        core->debug_hits |= DR6_BS;
     }
 }
 
@@ -187,6 +197,9 @@ static void run_loop(Cpu *cpu)
         if (cpu->exit != CPU_EXIT_NONE) {
             cpu->interruptibility = shadow;
             return;
+        }
+        if (unlikely(core->debug_hits) && !core->stack_shadow) {
+            debug_trap(cpu);
         }
         if (unlikely(core->interrupt_waiting || core->nmi_waiting) && !shadow) {
             take_interrupt(cpu);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Control and debug registers, TLB invalidation, XCR0, PKRU, and the interrupt and AC flags. */
+#include "debug.h"
 #include "features.h"
 #include "system-ops.h"
 
-#define DR6_BD (1u << 13)
 #define DR6_FIXED UINT64_C(0xffff0ff0)
-#define DR7_GD (1u << 13)
-#define DR7_ENABLES 0xffu
 #define XCR0_AVX512 UINT64_C(0xe0)
 #define XCR0_AMX UINT64_C(0x60000)
 
@@ -291,13 +289,14 @@ const Op *op_mov_to_dr(Cpu *cpu, const Op *op)
     if (n == 6) {
         value = (value & 0xe00f) | DR6_FIXED;
     } else if (n == 7) {
-        if (value & DR7_ENABLES) {
-            cpu_unsupported(cpu, "hardware breakpoint");
-        }
         value = (value & ~UINT64_C(0xd000)) | 0x400;
     }
+    block_leave(cpu, op);
     cpu->dr[n] = value;
-    return block_leave(cpu, op);
+    if (n != 6) {
+        debug_update(cpu);
+    }
+    return NULL;
 }
 
 /* ---- TLB ---- */

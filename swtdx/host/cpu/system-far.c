@@ -221,7 +221,7 @@ static Frame pop_frame(Cpu *cpu, const Op *op, FarStack *stack)
     return f;
 }
 
-/* Which flags IRET changes, by the privilege it starts from (SDM vol. 2, IRET). RF is not kept: nothing here depends on it. */
+/* Which flags IRET changes, by the privilege it starts from (SDM vol. 2, IRET). RF goes into CoreState.resume_flag, and from there nowhere: PUSHF hides it. */
 static uint64_t iret_flags(Cpu *cpu, const Op *op, uint64_t image)
 {
     uint64_t mask = FLAG_ARITH | FLAG_TF | FLAG_DF | FLAG_NT;
@@ -270,6 +270,7 @@ const Op *op_iret(Cpu *cpu, const Op *op)
         far_commit(&stack);
     }
     cpu_set_rflags(cpu, flags);
+    cpu->core->resume_flag = op->size >= 4 && (f.flags & FLAG_RF);
     if ((f.cs & 3u) != cpu->cpl) {
         cpu->cpl = f.cs & 3u;
         segment_drop_privileged(cpu);

@@ -5,6 +5,13 @@
 #include "system.h"
 #include "system-ops.h"
 
+/* No interrupt, NMI or #DB between a load of SS and the next instruction, which loads RSP (SDM vol. 3, 6.8.3). */
+static void shadow_stack_segment(Cpu *cpu, const Op *op)
+{
+    cpu->interruptibility = op->imm == SEG_SS;
+    cpu->core->stack_shadow = op->imm == SEG_SS;
+}
+
 const Op *op_mov_to_sreg(Cpu *cpu, const Op *op)
 {
     uint16_t selector;
@@ -16,7 +23,7 @@ const Op *op_mov_to_sreg(Cpu *cpu, const Op *op)
     }
     block_leave(cpu, op); /* RIP by the mode that the instruction ran in */
     segment_load(cpu, op, (unsigned)op->imm, selector);
-    cpu->interruptibility = op->imm == SEG_SS;
+    shadow_stack_segment(cpu, op);
     return NULL;
 }
 
@@ -47,7 +54,7 @@ const Op *op_pop_sreg(Cpu *cpu, const Op *op)
     block_leave(cpu, op);
     segment_load(cpu, op, (unsigned)op->imm, (uint16_t)value);
     far_commit(&stack);
-    cpu->interruptibility = op->imm == SEG_SS;
+    shadow_stack_segment(cpu, op);
     return NULL;
 }
 

@@ -77,7 +77,7 @@ struct TdVcpu {
     TdExit exit;           /* filled by a callback before it leaves */
 
     uint8_t cpuid_ve;      /* TDG.VP.CPUIDVE.SET: bit 0 supervisor, bit 1 user */
-    uint64_t debugctl, ds_area, uarch_misc_ctl, umwait_control, tsx_ctrl;
+    uint64_t ds_area, uarch_misc_ctl, umwait_control, tsx_ctrl;
     bool running;          /* own thread, for td_vcpu_describe() */
 
     TdRecentCall recent[TD_RECENT_CALLS];

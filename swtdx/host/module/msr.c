@@ -255,7 +255,7 @@ uint64_t module_rdmsr(Cpu *cpu, uint32_t index)
     case MSR_MISC_ENABLE:
         return MISC_ENABLE_TD;
     case MSR_DEBUGCTL:
-        return vcpu->debugctl;
+        return vcpu->cpu->debugctl;
     case MSR_PERF_CAPABILITIES:
         return 0;
     case MSR_X2APIC_APICID:
@@ -282,7 +282,7 @@ static void write_debugctl(TdVcpu *vcpu, uint64_t value)
     if ((value & 0xc0) == 0x40) {
         ve_instruction(cpu, VMX_EXIT_WRMSR);
     }
-    vcpu->debugctl = value & ~(UINT64_C(1) << 13);
+    vcpu->cpu->debugctl = value & ~(UINT64_C(1) << 13);
 }
 
 static void write_efer(Cpu *cpu, uint64_t value)
