@@ -160,15 +160,15 @@ JsonValue *context_cpu_type(const QapiContext *context)
 
 bool qmp_query_cpus_fast(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    const TdxTd *td = *context->td;
+    Guest *guest = context->running;
 
     *result = json_object_new_array();
-    for (unsigned i = 0; td && i < tdx_td_num_vcpus(td); i++) {
+    for (unsigned i = 0; guest && i < guest->ops->num_vcpus(guest); i++) {
         JsonValue *cpu = json_object_new_object();
 
         json_object_object_add(cpu, "cpu-index", json_object_new_int64(i));
         json_object_object_add(cpu, "qom-path", vcpu_path(i));
-        json_object_object_add(cpu, "thread-id", json_object_new_int64(tdx_td_thread_id(td, i)));
+        json_object_object_add(cpu, "thread-id", json_object_new_int64(guest->ops->thread_id(guest, i)));
         json_object_object_add(cpu, "props", place(context->topology, i));
         json_object_object_add(cpu, "qom-type", context_cpu_type(context));
         json_object_object_add(cpu, "target", json_object_new_string("x86_64"));

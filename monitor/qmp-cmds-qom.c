@@ -249,13 +249,10 @@ bool qmp_object_add(QapiContext *context, JsonValue *arguments, JsonValue **resu
 {
     const char *id = json_member_string(arguments, "id");
 
-    if (!context_has_td(context, errp)) {
-        return false;
-    }
-    if (!strcmp(id, context->guest->id)) {
+    if (context->guest && !strcmp(id, context->guest->id)) {
         return error_set(errp, "attempt to add duplicate property '%s' to object (type 'container')", id);
     }
-    return error_set(errp, "object '%s' of type 'tdx-guest' comes too late: the machine's TD has been launched; use -object", id);
+    return error_set(errp, "object '%s' of type 'tdx-guest' comes too late: the machine has been launched; use -object", id);
 }
 
 bool qmp_object_del(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)

@@ -146,20 +146,32 @@ bool option_machine(MachineConfig *config, const char *text, GError **errp)
     return true;
 }
 
-/* "kvm:mshv:tcg": the first one that there is. Those that this program does not have are passed over. */
-static bool set_accelerators(MachineConfig *config, const char *value, GError **errp)
+char *accel_help(void)
 {
-    g_auto(GStrv) names = g_strsplit(value, ":", -1);
+    return g_strdup("Accelerators supported in QEMU binary:\nkvm\nqtest\n");
+}
 
-    if (!g_strv_contains((const char *const *)names, "kvm")) {
-        error_set(errp, "invalid accelerator %s", value);
-        error_hint(errp, "Use -accel kvm; on a machine without TDX run the whole command under 'swtdx run --'");
-        return false;
+/* One name, or several with colons between them: the first that is known; others are passed over. */
+static bool set_accelerator(MachineConfig *config, const char *names, GError **errp)
+{
+    static const struct {
+        const char *name;
+        Accelerator accelerator;
+    } known[] = { { "kvm", ACCELERATOR_KVM }, { "qtest", ACCELERATOR_QTEST } };
+    g_auto(GStrv) list = g_strsplit(names, ":", -1);
+
+    for (unsigned i = 0; list[i]; i++) {
+        for (unsigned k = 0; k < G_N_ELEMENTS(known); k++) {
+            if (!strcmp(list[i], known[k].name)) {
+                config->accelerator = known[k].accelerator;
+                config->accelerator_optional = g_strv_length(list) > 1;
+                return true;
+            }
+        }
     }
-    g_free(config->accel);
-    config->accel = g_strdup("kvm");
-    config->accel_optional = g_strv_length(names) > 1;
-    return true;
+    error_set(errp, "invalid accelerator %s", names);
+    error_hint(errp, "Use -accel kvm; on a machine without TDX run the whole command under 'swtdx run --'");
+    return false;
 }
 
 bool option_accel(MachineConfig *config, const char *text, GError **errp)
@@ -179,7 +191,7 @@ bool option_accel(MachineConfig *config, const char *text, GError **errp)
             }
         } else if (strcmp(key, "accel")) {
             return error_set(errp, "Property 'kvm-accel.%s' not found", key);
-        } else if (!set_accelerators(config, pair->value, errp)) {
+        } else if (!set_accelerator(config, pair->value, errp)) {
             return false;
         }
     }
@@ -281,6 +293,16 @@ static bool link_guest(MachineConfig *config, GError **errp)
 /* What a TD cannot have, each with what to use instead. */
 static bool check_guest(const MachineConfig *config, GError **errp)
 {
+    if (config->accelerator == ACCELERATOR_QTEST) {
+        error_set(errp, "cannot set up private guest memory for tdx-guest: KVM required");
+        error_hint(errp, "Under -accel qtest leave confidential-guest-support out");
+        return false;
+    }
+    if (config->qtest) {
+        error_set(errp, "-qtest drives a machine that no guest runs on");
+        error_hint(errp, "Leave confidential-guest-support out, and add -accel qtest");
+        return false;
+    }
     if (config->kernel_irqchip && strcmp(config->kernel_irqchip, "split")) {
         error_set(errp, "TDX VM requires kernel_irqchip to be split, not '%s'", config->kernel_irqchip);
         error_hint(errp, "Leave kernel-irqchip out (split is then chosen), or use kernel-irqchip=split");
@@ -299,11 +321,30 @@ static bool check_guest(const MachineConfig *config, GError **errp)
     return true;
 }
 
-static bool check_ordinary(GError **errp)
+/* Under qtest nothing runs, so nothing needs to be loaded. */
+static bool check_ordinary(MachineConfig *config, GError **errp)
 {
-    error_set(errp, "this machine starts TDs only so far, and none was asked for");
-    error_hint(errp, "Add -object tdx-guest,id=tdx0 -machine q35,confidential-guest-support=tdx0");
-    return false;
+    if (config->accelerator == ACCELERATOR_QTEST) {
+        return true;
+    }
+    config->accelerator = ACCELERATOR_KVM;
+    if (config->kernel_irqchip && strcmp(config->kernel_irqchip, "on")) {
+        error_set(errp, "an ordinary VM's interrupt controllers are the kernel's: kernel-irqchip=%s is not available", config->kernel_irqchip);
+        error_hint(errp, "Leave kernel-irqchip out, or use kernel-irqchip=on");
+        return false;
+    }
+    if (config->smm == ON) {
+        error_set(errp, "this machine has no system management mode: 'smm=on' is not available");
+        error_hint(errp, "Leave smm out, with firmware built without SMM");
+        return false;
+    }
+    if (!config->bios) {
+        error_set(errp, "a machine needs firmware, and no -bios was given");
+        error_hint(errp, "Use -bios with a UEFI image, for example /usr/share/ovmf/OVMF.fd of Debian's package ovmf. A TD also needs "
+                   "-object tdx-guest,id=tdx0 -machine q35,confidential-guest-support=tdx0");
+        return false;
+    }
+    return true;
 }
 
 static void default_serial(MachineConfig *config)
@@ -359,16 +400,13 @@ bool machine_config_complete(MachineConfig *config, GError **errp)
     if (!link_guest(config, errp)) {
         return false;
     }
-    if (!config->guest) {
-        return check_ordinary(errp);
-    }
-    if (!check_guest(config, errp)) {
+    if (!(config->guest ? check_guest(config, errp) : check_ordinary(config, errp))) {
         return false;
     }
     if (!config->cpu) {
         config->cpu = cpu_model_parse("host", errp);
     }
-    if (config->cpu && !config->bios) {
+    if (config->cpu && config->guest && !config->bios) {
         error_set(errp, "a TD needs firmware, and no -bios was given");
         error_hint(errp, "Use -bios with a TDVF image, for example /usr/share/ovmf/OVMF.fd of Debian's package ovmf");
         return false;

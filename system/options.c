@@ -73,7 +73,7 @@ static bool option_none_only(MachineConfig *config, const char *text, GError **e
 
 static bool option_enable_kvm(MachineConfig *config, const char *text, GError **errp)
 {
-    return set_string(&config->accel, "kvm");
+    return option_accel(config, "kvm", errp);
 }
 
 static bool option_nographic(MachineConfig *config, const char *text, GError **errp)
@@ -93,6 +93,16 @@ static bool option_no_user_config(MachineConfig *config, const char *text, GErro
     return true; /* no configuration file is ever read */
 }
 
+static bool option_qtest(MachineConfig *config, const char *text, GError **errp)
+{
+    return set_string(&config->qtest, text);
+}
+
+static bool option_qtest_log(MachineConfig *config, const char *text, GError **errp)
+{
+    return set_string(&config->qtest_log, text);
+}
+
 static bool option_log(MachineConfig *config, const char *text, GError **errp)
 {
     return set_string(&config->log_items, text);
@@ -107,7 +117,7 @@ static const Option options[] = {
     { "object", "TYPE[,PROP=VALUE,...]", option_object, "create an object; tdx-guest makes the machine a TD" },
     { "machine", "[type=]NAME[,PROP=VALUE,...]", option_machine, "select the machine (q35) and its properties" },
     { "M", "NAME[,...]", option_machine, "same as -machine" },
-    { "accel", "[accel=]NAME[,PROP=VALUE,...]", option_accel, "select the accelerator (kvm)" },
+    { "accel", "[accel=]NAME[,PROP=VALUE,...]", option_accel, "select the accelerator: kvm, qtest (-accel help)" },
     { "enable-kvm", NULL, option_enable_kvm, "same as -accel kvm" },
     { "cpu", "MODEL[,+FEATURE,-FEATURE,...]", option_cpu, "select the CPU (host)" },
     { "smp", "[cpus=]N[,sockets=N,cores=N,threads=N,...]", option_smp, "set the number of vCPUs and their topology" },
@@ -141,6 +151,8 @@ static const Option options[] = {
     { "sandbox", "on[,obsolete=deny][,elevateprivileges=deny][,spawn=deny][,resourcecontrol=deny]", option_sandbox,
       "give up system calls" },
     { "pidfile", "FILE", option_pidfile, "write the process ID to FILE" },
+    { "qtest", "stdio|SOCKET[,server=on]", option_qtest, "let a test's program drive the machine's devices" },
+    { "qtest-log", "FILE|none", option_qtest_log, "log what it says (default: stderr)" },
     { "d", "ITEM[,...]", option_log, "log: tdx, tdvmcall, guest_errors, unimp (-d help)" },
     { "D", "FILE", option_log_file, "write the log to FILE" },
 };
@@ -186,7 +198,7 @@ static bool print_option_help(const Option *option, const char *argument)
     } else if (option->set == option_cpu) {
         text = cpu_model_help();
     } else if (option->set == option_accel) {
-        text = g_strdup("Accelerators supported in QEMU binary:\nkvm\n");
+        text = accel_help();
     } else if (option->set == option_log) {
         text = log_help();
     } else {
@@ -311,7 +323,8 @@ void machine_config_free(MachineConfig *config)
     g_free(config->machine);
     g_free(config->confidential_guest_id);
     g_free(config->kernel_irqchip);
-    g_free(config->accel);
+    g_free(config->qtest);
+    g_free(config->qtest_log);
     cpu_model_free(config->cpu);
     g_free(config->bios);
     boot_files_clear(&config->boot);

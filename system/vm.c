@@ -2,16 +2,16 @@
 /* The machine's start-up list, its run and its end. */
 #include "system/vm.h"
 
-#include "accel/kvm/kvm.h"
+#include "accel/qtest/qtest-server.h"
 #include "chardev/chardev.h"
 #include "hw/i386/q35-devices.h"
 #include "system/boot.h"
 #include "system/core/log.h"
 #include "system/firmware.h"
+#include "system/guest.h"
 #include "system/pidfile.h"
 #include "system/process.h"
 #include "system/runstate.h"
-#include "target/i386/kvm/tdx.h"
 #include "util/error.h"
 
 struct Vm {
@@ -26,9 +26,10 @@ struct Vm {
     Chardev *serial[MAX_SERIAL_PORTS];
     Q35Machine *machine;
     Kvm *kvm;
-    TdxCapabilities *caps;
-    TdxPlan *plan;
-    TdxTd *td;
+    Guest *guest;
+    QtestClock qtest_clock;
+    QtestServer *qtest;
+    TdxTd *td; /* the guest's, for monitors; NULL while there is none */
 };
 
 static void quit_from_terminal(void *opaque)
@@ -73,8 +74,11 @@ static bool make_machine(Vm *vm, GError **errp)
 {
     Q35Config q35 = {
         .ram_size = vm->config->ram_size,
-        .firmware = firmware_bytes(vm->firmware),
+        .firmware = vm->firmware ? firmware_bytes(vm->firmware) : (Bytes) { NULL, 0 },
+        .firmware_rom = !vm->config->guest,
+        .kernel_irqchip = !vm->config->guest && vm->config->accelerator == ACCELERATOR_KVM,
         .num_cpus = vm->config->topology.cpus,
+        .clock = vm->config->accelerator == ACCELERATOR_QTEST ? qtest_clock(&vm->qtest_clock) : (Clock) { NULL, NULL },
         .runstate = runstate_port(),
         .runstate_opaque = vm->runstate,
     };
@@ -86,92 +90,51 @@ static bool make_machine(Vm *vm, GError **errp)
     return vm->machine && add_acpi(vm, errp) && boot_add(vm->machine->devices->fw_cfg, &vm->config->boot, errp);
 }
 
-/* Decides everything about the TD from values; prints what the user asked to see. */
-static bool make_plan(Vm *vm, GError **errp)
-{
-    TdxPlanInput input = {
-        .guest = vm->config->guest,
-        .cpu = vm->config->cpu,
-        .topology = &vm->config->topology,
-        .ram_size = vm->config->ram_size,
-        .firmware = firmware_bytes(vm->firmware),
-        .firmware_name = vm->firmware_path,
-        .caps = vm->caps,
-    };
-
-    vm->plan = tdx_plan_new(&input, errp);
-    if (vm->plan && log_on(LOG_TDX)) {
-        g_autofree char *sections = tdx_plan_format_sections(vm->plan);
-        uint8_t mrtd[TDX_MEASUREMENT_SIZE];
-        tdx_plan_mrtd(vm->plan, mrtd);
-        g_autofree char *hex = tdx_measurement_hex(mrtd);
-        log_item(LOG_TDX, "%sMRTD %s", sections, hex);
-    }
-    return vm->plan;
-}
-
 static void send_msi(void *opaque, uint64_t address, uint32_t data)
 {
-    tdx_td_signal_msi(opaque, address, data);
+    Guest *guest = opaque;
+
+    guest->ops->signal_msi(guest, address, data);
 }
 
-/* Where devices' interrupts go from now on; NULL = nowhere, before the TD goes. */
-static void connect_interrupts(Vm *vm, TdxTd *td)
+/* Where devices' interrupts go from now on; NULL = nowhere, before the guest goes. */
+static void connect_interrupts(Vm *vm, Guest *guest)
 {
     g_mutex_lock(&vm->machine->lock);
-    vm->machine->devices->msi = td ? (MsiPort) { send_msi, td } : (MsiPort) { NULL, NULL };
+    vm->machine->devices->msi = guest ? (MsiPort) { send_msi, guest } : (MsiPort) { NULL, NULL };
     g_mutex_unlock(&vm->machine->lock);
 }
 
-static bool launch(Vm *vm, KvmVm *kvm_vm, GError **errp)
+static bool launch(Vm *vm, GError **errp)
 {
-    TdxTdPorts ports = {
-        .memory = vm->machine->memory,
-        .ports = vm->machine->ports,
-        .machine_lock = &vm->machine->lock,
-        .runstate = runstate_port(),
-        .runstate_opaque = vm->runstate,
-    };
-
-    vm->td = tdx_launch(kvm_vm, vm->plan, vm->caps, vm->machine->ram, vm->machine->num_ram, &ports, errp);
-    if (vm->td) {
-        connect_interrupts(vm, vm->td);
+    if (!vm->guest->ops->launch(vm->guest, errp)) {
+        return false;
     }
-    return vm->td;
+    vm->td = vm->config->guest ? guest_tdx_td(vm->guest) : NULL;
+    connect_interrupts(vm, vm->guest);
+    return true;
 }
 
-static void print_warnings(const TdxPlan *plan)
+static void end_guest(Vm *vm)
 {
-    for (unsigned i = 0; i < plan->warnings->len; i++) {
-        report_warning(g_ptr_array_index(plan->warnings, i));
-    }
+    connect_interrupts(vm, NULL);
+    vm->td = NULL;
+    vm->guest->ops->end(vm->guest);
 }
 
-static void free_td(Vm *vm)
-{
-    if (vm->td) {
-        connect_interrupts(vm, NULL);
-        tdx_td_free(vm->td);
-        vm->td = NULL;
-    }
-}
-
-/* A reset is a new VM built by the same plan: a TD cannot be reset. */
 static bool rebuild(void *opaque)
 {
     Vm *vm = opaque;
     g_autoptr(GError) err = NULL;
-    g_autoptr(TdxCapabilities) caps = NULL;
 
     if (!vm->machine) {
         return true;
     }
-    free_td(vm);
+    end_guest(vm);
     g_mutex_lock(&vm->machine->lock);
     q35_reset(vm->machine);
     g_mutex_unlock(&vm->machine->lock);
-    KvmVm *kvm_vm = tdx_vm_new(vm->kvm, &caps, &err);
-    if (!kvm_vm || !launch(vm, kvm_vm, &err)) {
+    if (!launch(vm, &err)) {
         g_autofree char *text = g_strdup_printf("unable to rebuild guest: %s", err->message);
         report_error(NULL, text);
         return false;
@@ -183,8 +146,8 @@ static void pause_vcpus(void *opaque)
 {
     Vm *vm = opaque;
 
-    if (vm->td) {
-        tdx_td_pause(vm->td);
+    if (vm->guest) {
+        vm->guest->ops->pause(vm->guest);
     }
 }
 
@@ -192,8 +155,8 @@ static void resume_vcpus(void *opaque)
 {
     Vm *vm = opaque;
 
-    if (vm->td) {
-        tdx_td_resume(vm->td);
+    if (vm->guest) {
+        vm->guest->ops->resume(vm->guest);
     }
 }
 
@@ -248,8 +211,11 @@ static void show_to_monitors(Vm *vm)
     vm->monitor.options = option_infos();
     vm->monitor.kvm = vm->kvm;
     vm->monitor.runstate = vm->runstate;
-    vm->monitor.plan = vm->plan;
-    vm->monitor.caps = vm->caps;
+    vm->monitor.running = vm->guest;
+    if (vm->config->guest) {
+        vm->monitor.plan = guest_tdx_plan(vm->guest);
+        vm->monitor.caps = guest_tdx_capabilities(vm->guest);
+    }
     vm->monitor.td = &vm->td;
 }
 
@@ -259,7 +225,7 @@ static bool start_none(Vm *vm, GError **errp)
     g_autoptr(GError) err = NULL;
 
     vm->kvm = kvm_open(&err);
-    if (!vm->kvm && vm->config->accel && !vm->config->accel_optional) {
+    if (!vm->kvm && vm->config->accelerator != ACCELERATOR_NOT_GIVEN && !vm->config->accelerator_optional) {
         g_propagate_error(errp, g_steal_pointer(&err));
         return false;
     }
@@ -267,28 +233,64 @@ static bool start_none(Vm *vm, GError **errp)
     return true;
 }
 
+static Guest *new_guest(Vm *vm, GError **errp)
+{
+    const MachineConfig *config = vm->config;
+    GuestEnv env = {
+        .config = config,
+        .machine = vm->machine,
+        .firmware = vm->firmware ? firmware_bytes(vm->firmware) : (Bytes) { NULL, 0 },
+        .firmware_path = vm->firmware_path,
+        .runstate = runstate_port(),
+        .runstate_opaque = vm->runstate,
+    };
+
+    if (config->accelerator == ACCELERATOR_QTEST) {
+        return guest_qtest_new(&env, errp);
+    }
+    env.kvm = vm->kvm = kvm_open(errp);
+    if (!vm->kvm) {
+        return NULL;
+    }
+    return config->guest ? guest_tdx_new(&env, errp) : guest_kvm_new(&env, errp);
+}
+
+static void test_program_gone(void *opaque)
+{
+    Vm *vm = opaque;
+
+    runstate_port()->shutdown(vm->runstate, SHUTDOWN_HOST_SIGNAL);
+}
+
+static bool open_qtest(Vm *vm, GError **errp)
+{
+    const QtestMachine machine = {
+        .memory = vm->machine->memory,
+        .ports = vm->machine->ports,
+        .lock = &vm->machine->lock,
+        .gsi = vm->machine->devices->gsi,
+        .num_gsi = Q35_NUM_GSI,
+        .clock = &vm->qtest_clock,
+    };
+    g_autoptr(GError) err = NULL;
+
+    vm->qtest = qtest_server_new(vm->config->qtest, vm->config->qtest_log, &machine, test_program_gone, vm, &err);
+    return vm->qtest || error_set(errp, "-qtest %s: %s", vm->config->qtest, err->message);
+}
+
 static bool start_machine(Vm *vm, GError **errp)
 {
-    KvmVm *kvm_vm;
-
-    vm->firmware = firmware_read(vm->config->bios, &vm->firmware_path, errp);
-    if (!vm->firmware || !open_chardevs(vm, errp) || !make_machine(vm, errp)) {
+    if (vm->config->bios && !(vm->firmware = firmware_read(vm->config->bios, &vm->firmware_path, errp))) {
         return false;
     }
-    vm->kvm = kvm_open(errp);
-    if (!vm->kvm || !(kvm_vm = tdx_vm_new(vm->kvm, &vm->caps, errp))) {
+    if (!open_chardevs(vm, errp) || !make_machine(vm, errp) || !(vm->guest = new_guest(vm, errp)) || !launch(vm, errp)) {
         return false;
     }
-    if (!make_plan(vm, errp)) {
-        kvm_vm_free(kvm_vm);
-        return false;
+    if (vm->config->guest) {
+        guest_tdx_warn(vm->guest);
     }
-    if (!launch(vm, kvm_vm, errp)) {
-        return false;
-    }
-    print_warnings(vm->plan);
     show_to_monitors(vm);
-    return true;
+    return !vm->config->qtest || open_qtest(vm, errp);
 }
 
 /* Somebody who ends the program while it waits for a monitor's client gets no machine, and no error. */
@@ -346,12 +348,12 @@ void vm_free(Vm *vm)
         return;
     }
     monitors_free(vm->monitors);
-    free_td(vm);
-    tdx_plan_free(vm->plan);
-    tdx_capabilities_free(vm->caps);
-    if (vm->kvm) {
-        kvm_close(vm->kvm);
+    qtest_server_free(vm->qtest);
+    if (vm->guest) {
+        end_guest(vm);
+        vm->guest->ops->free(vm->guest);
     }
+    kvm_close(vm->kvm);
     if (vm->machine) {
         q35_free(vm->machine);
     }

@@ -91,9 +91,10 @@ static bool check_memory(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size,
     return true;
 }
 
-static bool add_memory_locked(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size, uint8_t *host, bool private_memory,
-                              GError **errp)
+static bool add_memory_locked(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size, uint8_t *host, uint32_t flags, GError **errp)
 {
+    bool private_memory = flags & KVM_MEM_GUEST_MEMFD;
+
     if (!check_memory(vm, name, gpa, size, host, errp)) {
         return false;
     }
@@ -104,13 +105,16 @@ static bool add_memory_locked(KvmVm *vm, const char *name, hwaddr gpa, uint64_t 
     }
     struct kvm_userspace_memory_region2 region = {
         .slot = vm->slots->len,
-        .flags = private_memory ? KVM_MEM_GUEST_MEMFD : 0,
+        .flags = flags,
         .guest_phys_addr = gpa,
         .memory_size = size,
         .userspace_addr = (uintptr_t)host,
         .guest_memfd = private_memory ? (uint32_t)memfd : 0,
     };
     int ret = kvm_vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION2, &region);
+    if (ret == -ENOTTY && !private_memory) { /* before Linux 6.8: the same structure without its last members */
+        ret = kvm_vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
+    }
     if (ret < 0) {
         if (memfd >= 0) {
             kvm_sys_close(memfd);
@@ -128,7 +132,15 @@ static bool add_memory_locked(KvmVm *vm, const char *name, hwaddr gpa, uint64_t 
 bool kvm_vm_add_memory(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size, uint8_t *host, bool private_memory, GError **errp)
 {
     g_mutex_lock(&vm->slots_lock);
-    bool ok = add_memory_locked(vm, name, gpa, size, host, private_memory, errp);
+    bool ok = add_memory_locked(vm, name, gpa, size, host, private_memory ? KVM_MEM_GUEST_MEMFD : 0, errp);
+    g_mutex_unlock(&vm->slots_lock);
+    return ok;
+}
+
+bool kvm_vm_add_rom(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size, uint8_t *host, GError **errp)
+{
+    g_mutex_lock(&vm->slots_lock);
+    bool ok = add_memory_locked(vm, name, gpa, size, host, KVM_MEM_READONLY, errp);
     g_mutex_unlock(&vm->slots_lock);
     return ok;
 }

@@ -3,6 +3,7 @@
 #include "hw/i386/q35.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "hw/i386/q35-devices.h"
@@ -30,27 +31,41 @@ static bool add_ram(Q35Machine *machine, const char *name, hwaddr gpa, uint64_t 
         error_hint(errp, "Give the machine less memory with -m, or raise the limit (ulimit -v)");
         return false;
     }
-    machine->ram[machine->num_ram++] = (TdxRam) { .name = name, .gpa = gpa, .size = size, .host = host };
+    machine->ram[machine->num_ram++] = (GuestRam) { .name = name, .gpa = gpa, .size = size, .host = host };
     address_space_add_ram(machine->memory, name, gpa, size, host);
+    return true;
+}
+
+static bool add_firmware(Q35Machine *machine, const Q35Config *config, GError **errp)
+{
+    uint64_t size = config->firmware.size;
+
+    if (size % GUEST_PAGE_SIZE || size > MAX_FIRMWARE_SIZE) {
+        return error_set(errp, "firmware size %" G_GUINT64_FORMAT " must be a multiple of 4096 bytes, at most 16 MiB",
+                         size);
+    }
+    if (!add_ram(machine, "firmware", 4 * GiB - size, size, errp)) {
+        return false;
+    }
+    if (config->firmware_rom) {
+        GuestRam *rom = &machine->ram[machine->num_ram - 1];
+
+        memcpy(rom->host, config->firmware.data, size);
+        rom->rom = true;
+    }
     return true;
 }
 
 static bool make_ram(Q35Machine *machine, const Q35Config *config, GError **errp)
 {
-    uint64_t size = config->firmware.size;
-
     if (!config->ram_size || config->ram_size % GUEST_PAGE_SIZE) {
         return error_set(errp, "memory size %" G_GUINT64_FORMAT " must be a positive multiple of 4096 bytes",
                          config->ram_size);
     }
-    if (!size || size % GUEST_PAGE_SIZE || size > MAX_FIRMWARE_SIZE) {
-        return error_set(errp, "firmware size %" G_GUINT64_FORMAT " must be a multiple of 4096 bytes, at most 16 MiB",
-                         size);
-    }
     machine->layout = e820_layout(config->ram_size);
     return add_ram(machine, "ram-below-4g", 0, machine->layout.below_4g, errp) &&
            (!machine->layout.above_4g || add_ram(machine, "ram-above-4g", 4 * GiB, machine->layout.above_4g, errp)) &&
-           add_ram(machine, "firmware", 4 * GiB - size, size, errp);
+           (!config->firmware.size || add_firmware(machine, config, errp));
 }
 
 static bool add_e820_file(FwCfg *fw_cfg, const E820Layout *layout, GError **errp)
@@ -132,18 +147,20 @@ static void make_devices(Q35Machine *machine, const Q35Config *config)
     Q35Devices *d = machine->devices;
     AddressSpace *memory = machine->memory, *ports = machine->ports;
 
-    d->ioapic = ioapic_new(memory, &d->msi);
-    for (unsigned i = 0; i < Q35_NUM_GSI; i++) {
-        d->gsi[i] = ioapic_pin(d->ioapic, i);
+    if (!config->kernel_irqchip) {
+        d->ioapic = ioapic_new(memory, &d->msi);
+        for (unsigned i = 0; i < Q35_NUM_GSI; i++) {
+            d->gsi[i] = ioapic_pin(d->ioapic, i);
+        }
     }
     d->reset_ports = reset_ports_new(ports, config->runstate, config->runstate_opaque);
     d->shared_memory = (SharedMemoryPort) { map_ram, memory };
     make_root_bus(machine);
     d->pci_host = pci_host_new(d->pci, memory, ports, &reset_control_ops, d->reset_ports);
     d->mch = mch_new(d->pci, d->pci_host);
-    d->pm = pm_new(ports, (Clock) { 0 }, &d->gsi[Q35_SCI_GSI], config->runstate, config->runstate_opaque);
+    d->pm = pm_new(ports, config->clock, &d->gsi[Q35_SCI_GSI], config->runstate, config->runstate_opaque);
     d->lpc = lpc_new(d->pci, memory, &(LpcPorts) { .acpi_moved = acpi_moved, .opaque = d });
-    d->rtc = rtc_new(ports, (Clock) { 0 }, &machine->layout, config->num_cpus);
+    d->rtc = rtc_new(ports, config->clock, &machine->layout, config->num_cpus);
     d->fw_cfg = fw_cfg_new(memory, ports);
     make_serial_ports(machine, config);
     if (config->debugcon) {
@@ -195,7 +212,9 @@ void q35_reset(Q35Machine *machine)
     pm_reset(d->pm);
     rtc_reset(d->rtc);
     fw_cfg_reset(d->fw_cfg);
-    ioapic_reset(d->ioapic); /* before the devices, which may let go of their lines */
+    if (d->ioapic) {
+        ioapic_reset(d->ioapic); /* before the devices, which may let go of their lines */
+    }
     for (unsigned i = 0; i < Q35_MAX_SERIAL; i++) {
         if (d->serial[i]) {
             serial_reset(d->serial[i]);

@@ -4,6 +4,7 @@
 #define MONITOR_MONITOR_H
 
 #include "qapi/qapi.h"
+#include "system/core/guest.h"
 #include "system/runstate.h"
 #include "target/i386/kvm/tdx.h"
 
@@ -34,10 +35,11 @@ struct QapiContext {
     uint64_t ram_size;
     const OptionInfo *options;
     RunState *runstate;
+    Guest *running;                      /* the machine's guest, whatever it is; NULL = none */
     Kvm *kvm;                            /* NULL: no accelerator */
-    const TdxPlan *plan;
+    const TdxPlan *plan;                 /* of a TD, or NULL */
     const TdxCapabilities *caps;         /* NULL: asked for when needed */
-    TdxTd *const *td;                    /* where the TD of the moment is; it may be NULL during a reset */
+    TdxTd *const *td;                    /* where the TD of the moment is; it may be NULL during a reset, and if the guest is none */
     uint8_t mrtd[TDX_MEASUREMENT_SIZE];  /* computed when first asked for */
     bool has_mrtd;
     bool migration_events;               /* the only migration capability, switched on */

@@ -18,6 +18,7 @@
 #define NONE_NAME "none"
 
 typedef enum Tristate { AUTO, ON, OFF } Tristate;
+typedef enum Accelerator { ACCELERATOR_NOT_GIVEN, ACCELERATOR_KVM, ACCELERATOR_QTEST } Accelerator;
 
 /* -fw_cfg: a file for the guest, from the command line or from a file of the host. */
 typedef struct FwCfgFile {
@@ -45,8 +46,9 @@ typedef struct MachineConfig {
     char *confidential_guest_id;    /* id of the object, or NULL */
     char *kernel_irqchip;           /* "on", "off", "split", or NULL = auto */
     Tristate smm, pic, acpi;
-    char *accel;                    /* "kvm", or NULL = not given */
-    bool accel_optional;            /* one of several that were named: that it is not there is no error for -machine none */
+    Accelerator accelerator;
+    bool accelerator_optional;      /* one of several that were named: that it is not there is no error for -machine none */
+    char *qtest, *qtest_log;        /* where a test's program is, and the log of it; NULL = not given */
     CpuModelRequest *cpu;           /* NULL = not given */
     CpuTopology topology;
     uint64_t ram_size;
@@ -78,6 +80,7 @@ bool option_accel(MachineConfig *config, const char *text, GError **errp);
 bool option_smp(MachineConfig *config, const char *text, GError **errp);
 bool option_memory(MachineConfig *config, const char *text, GError **errp);
 bool option_object(MachineConfig *config, const char *text, GError **errp);
+char *accel_help(void);
 char *machine_help(void);
 char *object_help(void);
 char *tdx_guest_help(void);

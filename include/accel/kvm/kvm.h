@@ -35,6 +35,8 @@ int kvm_vm_get_tsc_khz(KvmVm *vm);
 
 /* A memory slot with a shared half (host, not owned) and, if private_memory, a guest_memfd of its size. */
 bool kvm_vm_add_memory(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size, uint8_t *host, bool private_memory, GError **errp);
+/* Memory that the guest cannot write: a write is an access to a device. */
+bool kvm_vm_add_rom(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size, uint8_t *host, GError **errp);
 /* KVM_SET_MEMORY_ATTRIBUTES, and the other half of the range is discarded. -errno. */
 int kvm_vm_convert(KvmVm *vm, hwaddr gpa, uint64_t size, bool to_private);
 /* Is [gpa, gpa+size) inside one slot with private memory? */

@@ -6,12 +6,17 @@
 #include "chardev/chardev.h"
 #include "hw/i386/e820.h"
 #include "system/core/address-space.h"
+#include "system/core/clock.h"
+#include "system/core/guest-ram.h"
 #include "system/core/runstate.h"
-#include "target/i386/kvm/tdx.h"
+#include "util/bytes.h"
 
 typedef struct Q35Config {
     uint64_t ram_size;
-    Bytes firmware;            /* borrowed */
+    Bytes firmware;            /* borrowed; size 0 = none */
+    bool firmware_rom;         /* firmware is read-only memory and holds the image: not for a TD, whose launch copies it */
+    bool kernel_irqchip;       /* the accelerator has the I/O APIC: the machine has none, and the accelerator takes the gsi lines */
+    Clock clock;               /* of timers and of the time of day */
     unsigned num_cpus;
     Chardev *serial[4];        /* NULL = no such port */
     Chardev *debugcon;         /* port 402, the log of firmware built for debugging; NULL = no such port */
@@ -22,7 +27,7 @@ typedef struct Q35Config {
 typedef struct Q35Machine {
     AddressSpace *memory, *ports;
     GMutex lock;               /* the machine lock */
-    TdxRam ram[3];             /* low RAM, high RAM if any, firmware: shared halves, lazily committed */
+    GuestRam ram[3];           /* low RAM, high RAM if any, firmware if any: shared halves, lazily committed */
     unsigned num_ram;
     E820Layout layout;
     unsigned num_cpus;

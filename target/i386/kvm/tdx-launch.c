@@ -26,7 +26,7 @@ typedef struct Launch {
     KvmVm *vm;                 /* the TD's */
     TdxPlan *plan;
     const TdxCapabilities *caps;
-    const TdxRam *ram;
+    const GuestRam *ram;
     unsigned num_ram;
     unsigned num_vcpus;        /* to create */
     CpuidTable *module;        /* KVM_TDX_GET_CPUID */
@@ -254,7 +254,7 @@ static bool step_init_vcpus(Launch *launch, GError **errp)
 static bool step_memory_slots(Launch *launch, GError **errp)
 {
     for (unsigned i = 0; i < launch->num_ram; i++) {
-        const TdxRam *ram = &launch->ram[i];
+        const GuestRam *ram = &launch->ram[i];
 
         if (!kvm_vm_add_memory(launch->vm, ram->name, ram->gpa, ram->size, ram->host, true, errp)) {
             return false;
@@ -282,7 +282,7 @@ static bool make_private(Launch *launch, const char *what, hwaddr gpa, uint64_t 
 static bool step_private_attributes(Launch *launch, GError **errp)
 {
     for (unsigned i = 0; i < launch->num_ram; i++) {
-        const TdxRam *ram = &launch->ram[i];
+        const GuestRam *ram = &launch->ram[i];
 
         if (ram->gpa < 4 * GiB && !make_private(launch, ram->name, ram->gpa, ram->size, errp)) {
             return false;
@@ -466,7 +466,7 @@ bool tdx_settle_on_host(Kvm *kvm, TdxPlan *plan, const TdxCapabilities *caps, GE
     return ok;
 }
 
-TdxTd *tdx_launch(KvmVm *vm, TdxPlan *plan, const TdxCapabilities *caps, const TdxRam *ram, unsigned num_ram,
+TdxTd *tdx_launch(KvmVm *vm, TdxPlan *plan, const TdxCapabilities *caps, const GuestRam *ram, unsigned num_ram,
                   const TdxTdPorts *ports, GError **errp)
 {
     TdxTd *td = g_new0(TdxTd, 1);

@@ -39,7 +39,7 @@ static TdxMemoryRegion regions[] = {
     { .gpa = 5 * GiB, .size = 4096, .content = HOST, .type = TDVF_SECTION_TEMP_MEM, .section = 2 },
 };
 
-static const TdxRam ram[] = {
+static const GuestRam ram[] = {
     { "pc.ram.low", 0, 2 * GiB, HOST },
     { "pc.ram.high", 4 * GiB, 2 * GiB, HOST + 2 * GiB },
     { "firmware", 4 * GiB - 2 * MiB, 2 * MiB, HOST + 4 * GiB },

@@ -4,6 +4,7 @@
 #define TDX_H
 
 #include "accel/kvm/kvm.h"
+#include "system/core/guest-ram.h"
 #include "system/core/runstate.h"
 #include "target/i386/kvm/tdx-plan.h"
 
@@ -19,14 +20,6 @@ TdxCapabilities *tdx_host_capabilities(Kvm *kvm, GError **errp);
  */
 bool tdx_settle_on_host(Kvm *kvm, TdxPlan *plan, const TdxCapabilities *caps, GError **errp);
 
-/* One piece of guest RAM or firmware memory: shared half mapped at host. */
-typedef struct TdxRam {
-    const char *name;
-    hwaddr gpa;
-    uint64_t size;
-    uint8_t *host;
-} TdxRam;
-
 typedef struct TdxTd TdxTd;
 
 typedef struct TdxTdPorts {
@@ -41,7 +34,7 @@ typedef struct TdxTdPorts {
  * tdx) and checked. Takes the VM over, also on failure. The plan must outlive the TD. vCPU threads exist afterwards
  * but are paused.
  */
-TdxTd *tdx_launch(KvmVm *vm, TdxPlan *plan, const TdxCapabilities *caps, const TdxRam *ram, unsigned num_ram,
+TdxTd *tdx_launch(KvmVm *vm, TdxPlan *plan, const TdxCapabilities *caps, const GuestRam *ram, unsigned num_ram,
                   const TdxTdPorts *ports, GError **errp);
 void tdx_td_resume(TdxTd *td);
 void tdx_td_pause(TdxTd *td);
