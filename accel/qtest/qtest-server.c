@@ -44,9 +44,12 @@ static void send_line(void *opaque, const char *line)
     const SocketContext forever = { 0 };
 
     log_line(server, 'S', line);
-    if (server->out >= 0) {
-        /* A program that went away is noticed when its end is read. */
+    /* A program that went away is noticed when its end is read. */
+    if (server->owns_fds && server->out >= 0) {
         socket_write_all(server->out, text, strlen(text), &forever, NULL);
+    } else if (server->out >= 0) {
+        fputs(text, stdout);
+        fflush(stdout);
     }
 }
 
