@@ -298,11 +298,6 @@ static bool check_guest(const MachineConfig *config, GError **errp)
         error_hint(errp, "Under -accel qtest leave confidential-guest-support out");
         return false;
     }
-    if (config->qtest) {
-        error_set(errp, "-qtest drives a machine that no guest runs on");
-        error_hint(errp, "Leave confidential-guest-support out, and add -accel qtest");
-        return false;
-    }
     if (config->kernel_irqchip && strcmp(config->kernel_irqchip, "split")) {
         error_set(errp, "TDX VM requires kernel_irqchip to be split, not '%s'", config->kernel_irqchip);
         error_hint(errp, "Leave kernel-irqchip out (split is then chosen), or use kernel-irqchip=split");
@@ -398,6 +393,11 @@ bool machine_config_complete(MachineConfig *config, GError **errp)
         return complete_none(config, errp);
     }
     if (!link_guest(config, errp)) {
+        return false;
+    }
+    if (config->qtest && config->accelerator != ACCELERATOR_QTEST) {
+        error_set(errp, "-qtest drives a machine that no guest runs on");
+        error_hint(errp, "Add -accel qtest");
         return false;
     }
     if (!(config->guest ? check_guest(config, errp) : check_ordinary(config, errp))) {

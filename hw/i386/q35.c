@@ -13,6 +13,7 @@
 #define GUEST_PAGE_SIZE 4096
 /* Between the local APIC's 1 MiB window at FEE00000 and 4 GiB. */
 #define MAX_FIRMWARE_SIZE (16 * MiB)
+#define FIRMWARE_SHADOW_SIZE (128 * KiB)
 #define E820_ENTRY_SIZE 20
 #define E820_RAM 1
 
@@ -202,9 +203,27 @@ bool q35_add_acpi(Q35Machine *machine, const uint32_t *apic_ids, GError **errp)
     return d->acpi;
 }
 
+/*
+ * Real-mode code that reloads CS runs from the copy of the firmware's end below 1 MiB. It lies in RAM, as after a firmware has
+ * shadowed itself: the chipset's PAM registers, which choose between ROM and RAM there, have no effect.
+ */
+static void shadow_firmware(Q35Machine *machine)
+{
+    for (unsigned i = 0; i < machine->num_ram; i++) {
+        const GuestRam *rom = &machine->ram[i];
+
+        if (rom->rom && machine->ram[0].size >= MiB) {
+            uint64_t size = MIN(rom->size, FIRMWARE_SHADOW_SIZE);
+            memcpy(machine->ram[0].host + MiB - size, rom->host + rom->size - size, size);
+        }
+    }
+}
+
 void q35_reset(Q35Machine *machine)
 {
     Q35Devices *d = machine->devices;
+
+    shadow_firmware(machine);
 
     pci_bus_reset(d->pci); /* moves ECAM, ACPI registers and root complex block back as well */
     pci_host_reset(d->pci_host);

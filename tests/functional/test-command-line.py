@@ -17,7 +17,7 @@ BAD = [
     (["-no-hpet"], "invalid option"),
     (["-bios"], "-bios: requires an argument"),
     (["disk.img"], "disk.img: disk images are not supported"),
-    ([], "none was asked for"),
+    ([], "a machine needs firmware"),
     (["-object", "tdx-guest"], "-object tdx-guest: Parameter 'id' is missing"),
     (["-object", "tdx-guest,id=1tdx"], "Parameter 'id' expects an identifier"),
     (["-object", "tdx-guest,id=a", "-object", "tdx-guest,id=a"], "Duplicate ID 'a' for object"),
