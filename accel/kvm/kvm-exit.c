@@ -184,6 +184,38 @@ static void fail_run(KvmVcpu *vcpu, int error)
     fail(vcpu, "error: kvm run failed %s (vCPU %u)%s", g_strerror(error), vcpu->id, advice);
 }
 
+uint64_t kvm_vcpu_exit_count(const KvmVcpu *vcpu, unsigned reason)
+{
+    return reason < G_N_ELEMENTS(vcpu->exits) ? __atomic_load_n(&vcpu->exits[reason], __ATOMIC_RELAXED) : 0;
+}
+
+static void count_exit(KvmVcpu *vcpu, uint32_t reason)
+{
+    if (reason < G_N_ELEMENTS(vcpu->exits)) {
+        __atomic_store_n(&vcpu->exits[reason], vcpu->exits[reason] + 1, __ATOMIC_RELAXED);
+    }
+}
+
+/* Reached only if the VMM asks KVM for such exits; the guest gets the fault that KVM would have given it. */
+static bool refuse_msr(KvmVcpu *vcpu, const char *access)
+{
+    struct kvm_run *run = vcpu->run;
+
+    log_item(LOG_UNIMP, "vCPU %u: %s of MSR 0x%x is refused", vcpu->id, access, run->msr.index);
+    run->msr.error = 1;
+    return true;
+}
+
+/* KVM_CAP_X86_NOTIFY_VMEXIT: the guest let no event through for a long time; with KVM_NOTIFY_CONTEXT_INVALID it cannot go on. */
+static bool handle_notify(KvmVcpu *vcpu)
+{
+    if (vcpu->run->notify.flags & KVM_NOTIFY_CONTEXT_INVALID) {
+        fail(vcpu, "KVM: notify exit, and the context of vCPU %u is invalid", vcpu->id);
+        return false;
+    }
+    return true;
+}
+
 static bool handle_reason(KvmVcpu *vcpu)
 {
     struct kvm_run *run = vcpu->run;
@@ -195,7 +227,14 @@ static bool handle_reason(KvmVcpu *vcpu)
         return handle_mmio(vcpu);
     case KVM_EXIT_INTR:
     case KVM_EXIT_IRQ_WINDOW_OPEN:
+    case KVM_EXIT_X86_BUS_LOCK: /* the kernel has slowed the guest down already */
         return true;
+    case KVM_EXIT_NOTIFY:
+        return handle_notify(vcpu);
+    case KVM_EXIT_X86_RDMSR:
+        return refuse_msr(vcpu, "a read");
+    case KVM_EXIT_X86_WRMSR:
+        return refuse_msr(vcpu, "a write");
     case KVM_EXIT_HYPERCALL:
     case KVM_EXIT_TDX:
     case KVM_EXIT_SYSTEM_EVENT:
@@ -216,6 +255,10 @@ static bool handle_reason(KvmVcpu *vcpu)
     case KVM_EXIT_INTERNAL_ERROR:
         fail_internal_error(vcpu);
         return false;
+    case KVM_EXIT_EXCEPTION:
+        fail(vcpu, "KVM: exception %u with error code 0x%x left the guest (vCPU %u)", run->ex.exception, run->ex.error_code,
+             vcpu->id);
+        return false;
     case KVM_EXIT_UNKNOWN:
         fail(vcpu, "KVM: unknown exit, hardware reason 0x%llx (vCPU %u)", run->hw.hardware_exit_reason, vcpu->id);
         return false;
@@ -235,12 +278,20 @@ bool kvm_vcpu_handle_exit(KvmVcpu *vcpu, int result)
         return true;
     }
     if (result == -EFAULT && vcpu->run->exit_reason == KVM_EXIT_MEMORY_FAULT) {
+        count_exit(vcpu, KVM_EXIT_MEMORY_FAULT);
         return handle_memory_fault(vcpu);
     }
     vcpu->fault_count = 0;
+    if (result == -EHWPOISON && vcpu->run->exit_reason == KVM_EXIT_MEMORY_FAULT) {
+        fail(vcpu, "The guest's memory at 0x%llx is broken: the host found a hardware error in it (vCPU %u)\n"
+             "The host's log has the physical address: dmesg | grep -i -E 'mce|hardware error'",
+             kvm_run_memory_fault(vcpu->run)->gpa, vcpu->id);
+        return false;
+    }
     if (result < 0) {
         fail_run(vcpu, -result);
         return false;
     }
+    count_exit(vcpu, vcpu->run->exit_reason);
     return handle_reason(vcpu);
 }

@@ -22,6 +22,8 @@ typedef struct KvmSlot {
     uint8_t *host;
     int memfd;        /* -1: no private half */
     uint8_t *settled; /* per step: its attributes were set on purpose; those of other steps are KVM's default, shared */
+    uint64_t **shared; /* per step: a bit for each page that the guest has shared; NULL = none */
+    unsigned num_steps;
 } KvmSlot;
 
 struct KvmVm {
@@ -29,6 +31,7 @@ struct KvmVm {
     int fd;
     GMutex slots_lock;  /* slots, their attributes, and the discarding that goes with a conversion */
     GPtrArray *slots;   /* of KvmSlot, in order of creation */
+    KvmMemoryStats memory_stats;
     GPtrArray *vcpus;   /* of KvmVcpu */
 };
 
@@ -54,7 +57,12 @@ struct KvmVcpu {
     hwaddr fault_gpa;
     uint64_t fault_flags;
     unsigned fault_count;
+    uint64_t exits[KVM_EXIT_TDX + 1]; /* how often KVM_RUN returned with each reason; written by the vCPU's thread alone */
 };
+
+/* kvm-page-state.c: [start, end), inside the slot, is now private or shared. slots_lock held. */
+void kvm_slot_note_state(KvmSlot *slot, hwaddr start, hwaddr end, bool to_private, KvmMemoryStats *stats);
+void kvm_slot_free_state(KvmSlot *slot);
 
 /* Frees one slot: the memory slot must be gone, or its VM about to be closed. */
 void kvm_slot_free(KvmSlot *slot);

@@ -53,6 +53,7 @@ void kvm_slot_free(KvmSlot *slot)
     if (slot->memfd >= 0) {
         kvm_sys_close(slot->memfd);
     }
+    kvm_slot_free_state(slot);
     g_free(slot->settled);
     g_free(slot->name);
     g_free(slot);
@@ -124,7 +125,14 @@ static bool add_memory_locked(KvmVm *vm, const char *name, hwaddr gpa, uint64_t 
     }
     KvmSlot *slot = g_new0(KvmSlot, 1);
     *slot = (KvmSlot) { .name = g_strdup(name), .id = region.slot, .gpa = gpa, .size = size, .host = host, .memfd = memfd };
-    slot->settled = g_new0(uint8_t, slot_step(slot, slot_end(slot) - 1) + 1);
+    slot->num_steps = slot_step(slot, slot_end(slot) - 1) + 1;
+    slot->settled = g_new0(uint8_t, slot->num_steps);
+    if (private_memory) {
+        slot->shared = g_new0(uint64_t *, slot->num_steps);
+        vm->memory_stats.private_bytes += size;
+    } else {
+        vm->memory_stats.shared_bytes += size;
+    }
     g_ptr_array_add(vm->slots, slot);
     return true;
 }
@@ -205,6 +213,7 @@ static int convert_slot(KvmVm *vm, KvmSlot *slot, Span span, bool to_private)
     }
     if (ret == 0) {
         discard_other_half(slot, span, to_private);
+        kvm_slot_note_state(slot, span.start, span.end, to_private, &vm->memory_stats);
     }
     return ret;
 }

@@ -41,11 +41,23 @@ bool kvm_vm_add_rom(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size, uint
 int kvm_vm_convert(KvmVm *vm, hwaddr gpa, uint64_t size, bool to_private);
 /* Is [gpa, gpa+size) inside one slot with private memory? */
 bool kvm_vm_has_private_memory(KvmVm *vm, hwaddr gpa, uint64_t size);
+/*
+ * Memory as the guest sees it: what has a private half starts private. Conversions count if they change something; the bytes
+ * that go with them are those that changed.
+ */
+typedef struct KvmMemoryStats {
+    uint64_t private_bytes, shared_bytes; /* now */
+    uint64_t to_private, to_shared;       /* conversions since the VM was made */
+    uint64_t to_private_bytes, to_shared_bytes;
+} KvmMemoryStats;
+void kvm_vm_memory_stats(KvmVm *vm, KvmMemoryStats *stats); /* any thread */
 bool kvm_vm_signal_msi(KvmVm *vm, uint64_t address, uint32_t data);
 
 KvmVcpu *kvm_vcpu_new(KvmVm *vm, unsigned id, GError **errp);
 unsigned kvm_vcpu_id(const KvmVcpu *vcpu);
 struct kvm_run *kvm_vcpu_run_page(KvmVcpu *vcpu);
+/* How often the vCPU left the guest for a reason, KVM_EXIT_*, so far. Any thread. */
+uint64_t kvm_vcpu_exit_count(const KvmVcpu *vcpu, unsigned reason);
 int kvm_vcpu_ioctl(KvmVcpu *vcpu, unsigned long request, void *arg); /* -errno */
 bool kvm_vcpu_set_cpuid(KvmVcpu *vcpu, const CpuidTable *table, GError **errp);
 

@@ -19,18 +19,16 @@ struct TdxTd {
     uint8_t notify_vector;
     uint32_t notify_apic_id;
     TdxVmcallCounts counts;
+    bool has_fatal_error;
+    TdxFatalError fatal_error;
+
+    TdxQuotes *quotes;    /* has its own lock */
 };
 
 /* tdx-vmcall.c: KvmRunPorts.special of a TD; opaque is the TdxTd. */
 bool tdx_vmcall_exit(void *opaque, KvmVcpu *vcpu, struct kvm_run *run);
-
-/* What a guest said with TDVMCALL ReportFatalError. */
-typedef struct TdxFatalError {
-    uint32_t code;
-    bool has_gpa;
-    uint64_t gpa;     /* of a page with more, shared bit removed */
-    char text[65];    /* printable */
-} TdxFatalError;
+/* Raises the interrupt that the guest asked for with SetupEventNotifyInterrupt, if it did. opaque is the TdxTd. Any thread. */
+void tdx_vmcall_notify(void *opaque);
 
 /* data: the 16 general registers in KVM's order. Pure. */
 void tdx_fatal_error_decode(const uint64_t data[16], hwaddr shared_bit, TdxFatalError *error);

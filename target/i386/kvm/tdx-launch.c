@@ -478,6 +478,7 @@ TdxTd *tdx_launch(KvmVm *vm, TdxPlan *plan, const TdxCapabilities *caps, const G
     td->shared_bit = UINT64_C(1) << (plan->gpaw == 52 ? 51 : 47);
     td->vmcall_info = caps->user_tdvmcallinfo_1_r11;
     g_mutex_init(&td->lock);
+    td->quotes = tdx_quotes_new(ports->quotes, ports->memory, tdx_vmcall_notify, td);
     bool ok = run_steps(&launch, settle_steps, G_N_ELEMENTS(settle_steps), errp) &&
               run_steps(&launch, build_steps, G_N_ELEMENTS(build_steps), errp);
     g_clear_pointer(&launch.module, cpuid_table_free);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The life of a TD after its launch: running, pausing, failing, ending. */
+#include <string.h>
+
 #include "system/core/log.h"
 #include "target/i386/kvm/tdx-status.h"
 #include "tdx-internal.h"
@@ -90,12 +92,32 @@ void tdx_td_vmcall_counts(TdxTd *td, TdxVmcallCounts *counts)
     g_mutex_lock(&td->lock);
     *counts = td->counts;
     g_mutex_unlock(&td->lock);
+    for (unsigned i = 0; i < td->num_vcpus; i++) {
+        counts->io += kvm_vcpu_exit_count(td->vcpus[i], KVM_EXIT_IO);
+        counts->mmio += kvm_vcpu_exit_count(td->vcpus[i], KVM_EXIT_MMIO);
+    }
+}
+
+void tdx_td_stats(TdxTd *td, TdxTdStats *stats)
+{
+    memset(stats, 0, sizeof(*stats));
+    tdx_td_vmcall_counts(td, &stats->vmcalls);
+    kvm_vm_memory_stats(td->vm, &stats->memory);
+    tdx_quotes_stats(td->quotes, &stats->quotes);
+    g_mutex_lock(&td->lock);
+    stats->has_fatal_error = td->has_fatal_error;
+    stats->fatal_error = td->fatal_error;
+    g_mutex_unlock(&td->lock);
 }
 
 void tdx_td_free(TdxTd *td)
 {
     if (td) {
+        if (td->quotes) { /* their ends raise interrupts in the VM */
+            tdx_quotes_stop(td->quotes);
+        }
         kvm_vm_free(td->vm);
+        tdx_quotes_free(td->quotes); /* no vCPU is left that could ask */
         g_free(td->vcpus);
         g_mutex_clear(&td->lock);
         g_free(td);

@@ -15,15 +15,6 @@
 /* GetTdVmCallInfo leaf 1, R11: SetupEventNotifyInterrupt is there. */
 #define VMCALL_INFO_SETUP_EVENT_NOTIFY (UINT64_C(1) << 1)
 
-/* GetQuote's buffer: version, status, length in, length out, then data (GHCI, table "TDG.VP.VMCALL<GetQuote> Layout"). */
-#define QUOTE_VERSION 1
-#define QUOTE_HEADER_SIZE 24
-#define QUOTE_STATUS_OFFSET 8
-#define QUOTE_IN_LENGTH_OFFSET 16
-#define QUOTE_OUT_LENGTH_OFFSET 20
-#define QUOTE_SERVICE_UNAVAILABLE UINT64_C(0x8000000000000001)
-#define QUOTE_MAX_SIZE (128 * KiB)
-
 /*
  * KVM passes MapGPA in pieces of 512 pages. More at once comes only by a KVM hypercall, and KVM's work grows with the pages,
  * out of reach of any signal: a bound keeps the vCPU answering to the VMM.
@@ -46,6 +37,10 @@ static bool map_gpa(TdxTd *td, hwaddr gpa, uint64_t pages, uint64_t attributes)
         return false;
     }
     bool to_private = attributes & KVM_MAP_GPA_RANGE_ENCRYPTED;
+
+    if (to_private) {
+        tdx_quotes_forget(td->quotes, gpa, size);
+    }
     /* Where there is no private memory (devices, holes) everything is shared anyway: nothing to do, and no error */
     int ret = kvm_vm_convert(td->vm, gpa, size, to_private);
 
@@ -78,29 +73,6 @@ static void get_vmcall_info(TdxTd *td, struct kvm_run_tdx *call)
     call->get_tdvmcall_info.r14 = 0;
 }
 
-/* No quote generation service is connected: a correct request is answered with that status. */
-static uint64_t get_quote(TdxTd *td, hwaddr gpa, uint64_t size)
-{
-    if (size == 0) {
-        return TDVMCALL_INVALID_OPERAND;
-    }
-    if (gpa % PAGE_SIZE || size % PAGE_SIZE) {
-        return TDVMCALL_ALIGN_ERROR;
-    }
-    uint8_t *buffer = size <= QUOTE_MAX_SIZE ? address_space_ram(td->ports.memory, gpa, size) : NULL;
-    if (!buffer) {
-        return TDVMCALL_INVALID_OPERAND;
-    }
-    uint64_t version = load_le64(buffer);
-    uint32_t in_length = load_le32(buffer + QUOTE_IN_LENGTH_OFFSET);
-    if (version != QUOTE_VERSION || in_length > size - QUOTE_HEADER_SIZE) {
-        return TDVMCALL_INVALID_OPERAND;
-    }
-    store_le32(buffer + QUOTE_OUT_LENGTH_OFFSET, 0);
-    store_le64(buffer + QUOTE_STATUS_OFFSET, QUOTE_SERVICE_UNAVAILABLE);
-    return TDVMCALL_SUCCESS;
-}
-
 /* Vectors below 32 are the processor's (Intel SDM vol. 3A, section 6.2). */
 static uint64_t setup_event_notify(TdxTd *td, KvmVcpu *vcpu, uint64_t vector)
 {
@@ -115,6 +87,23 @@ static uint64_t setup_event_notify(TdxTd *td, KvmVcpu *vcpu, uint64_t vector)
     return TDVMCALL_SUCCESS;
 }
 
+void tdx_vmcall_notify(void *opaque)
+{
+    TdxTd *td = opaque;
+
+    g_mutex_lock(&td->lock);
+    bool wanted = td->has_notify;
+    uint32_t apic_id = td->notify_apic_id;
+    uint8_t vector = td->notify_vector;
+    g_mutex_unlock(&td->lock);
+    /* Fixed, edge, to one APIC in physical mode; bits 31:8 of its id as KVM_CAP_X2APIC_API has them (Intel SDM vol. 3A, section 11.11) */
+    uint64_t address = (uint64_t)(apic_id & 0xffffff00) << 32 | UINT32_C(0xfee00000) | (apic_id & 0xff) << 12;
+
+    if (wanted && !kvm_vm_signal_msi(td->vm, address, vector)) {
+        log_item(LOG_GUEST_ERRORS, "TDX: injection interrupt %u failed, interrupt lost (KVM_SIGNAL_MSI to APIC id %u was refused).", vector, apic_id);
+    }
+}
+
 static void handle_tdx(TdxTd *td, KvmVcpu *vcpu, struct kvm_run *run)
 {
     struct kvm_run_tdx *call = kvm_run_tdx(run);
@@ -124,7 +113,7 @@ static void handle_tdx(TdxTd *td, KvmVcpu *vcpu, struct kvm_run *run)
         get_vmcall_info(td, call);
         break;
     case TDVMCALL_GET_QUOTE:
-        call->get_quote.ret = get_quote(td, call->get_quote.gpa & ~td->shared_bit, call->get_quote.size);
+        call->get_quote.ret = tdx_quotes_request(td->quotes, call->get_quote.gpa & ~td->shared_bit, call->get_quote.size);
         break;
     case TDVMCALL_SETUP_EVENT_NOTIFY_INTERRUPT:
         call->setup_event_notify.ret = setup_event_notify(td, vcpu, call->setup_event_notify.vector);
@@ -180,6 +169,10 @@ static void handle_system_event(TdxTd *td, KvmVcpu *vcpu, struct kvm_run *run)
         data[i] = run->system_event.data[i];
     }
     tdx_fatal_error_decode(data, td->shared_bit, &error);
+    g_mutex_lock(&td->lock);
+    td->has_fatal_error = true;
+    td->fatal_error = error;
+    g_mutex_unlock(&td->lock);
     log_item(LOG_GUEST_ERRORS, "TDX guest reports fatal error. error code: 0x%x error message:\"%s\" (vCPU %u)", error.code,
              error.text, kvm_vcpu_id(vcpu));
     if (error.has_gpa) {

@@ -232,6 +232,9 @@ static char *ioctl_detail(unsigned long request, uintptr_t arg)
         return g_strdup_printf("(%u,0x%llx)", cap->cap, cap->args[0]);
     case KVM_SET_MEMORY_ATTRIBUTES:
         return g_strdup_printf("(0x%llx+0x%llx,%llu)", attributes->address, attributes->size, attributes->attributes);
+    case KVM_SIGNAL_MSI:
+        return g_strdup_printf("(0x%x:%08x,0x%x)", ((const struct kvm_msi *)arg)->address_hi,
+                               ((const struct kvm_msi *)arg)->address_lo, ((const struct kvm_msi *)arg)->data);
     case KVM_SET_USER_MEMORY_REGION2:
         return g_strdup_printf("(%u,0x%llx+0x%llx,%u)", region->slot, region->guest_phys_addr, region->memory_size,
                                region->flags);

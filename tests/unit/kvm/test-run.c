@@ -266,6 +266,58 @@ static int exit_4711(struct kvm_run *run)
     return 0;
 }
 
+static int exception(struct kvm_run *run)
+{
+    run->exit_reason = KVM_EXIT_EXCEPTION;
+    run->ex.exception = 6;
+    run->ex.error_code = 0x10;
+    return 0;
+}
+
+static int notify_invalid(struct kvm_run *run)
+{
+    run->exit_reason = KVM_EXIT_NOTIFY;
+    run->notify.flags = KVM_NOTIFY_CONTEXT_INVALID;
+    return 0;
+}
+
+static int notify(struct kvm_run *run)
+{
+    run->exit_reason = KVM_EXIT_NOTIFY;
+    run->notify.flags = 0;
+    return 0;
+}
+
+static int bus_lock(struct kvm_run *run)
+{
+    run->exit_reason = KVM_EXIT_X86_BUS_LOCK;
+    return 0;
+}
+
+static int read_msr(struct kvm_run *run)
+{
+    run->exit_reason = KVM_EXIT_X86_RDMSR;
+    run->msr.index = 0x1234;
+    run->msr.error = 0;
+    return 0;
+}
+
+static int write_msr(struct kvm_run *run)
+{
+    run->exit_reason = KVM_EXIT_X86_WRMSR;
+    run->msr.error = 0;
+    return 0;
+}
+
+static int broken_memory(struct kvm_run *run)
+{
+    run->exit_reason = KVM_EXIT_MEMORY_FAULT;
+    kvm_run_memory_fault(run)->flags = 8;
+    kvm_run_memory_fault(run)->gpa = 0x5000;
+    kvm_run_memory_fault(run)->size = 0x1000;
+    return -EHWPOISON;
+}
+
 static int run_eio(struct kvm_run *run)
 {
     return -EIO;
@@ -407,6 +459,9 @@ static void test_failures(void)
         { "internal error, wild", internal_error_wild, "suberror 77 (unknown): data 0x0" },
         { "unknown exit", unknown_exit, "KVM: unknown exit, hardware reason 0xe0000091" },
         { "exit of the future", exit_4711, "unknown exit reason 4711" },
+        { "exception", exception, "KVM: exception 6 with error code 0x10 left the guest (vCPU 0)" },
+        { "notify, context lost", notify_invalid, "the context of vCPU 0 is invalid" },
+        { "broken memory", broken_memory, "The guest's memory at 0x5000 is broken" },
         { "EIO", run_eio, "error: kvm run failed Input/output error (vCPU 0)\nThe kernel has given this VM up" },
         { "EINVAL", run_einval, "kvm run failed Invalid argument" },
         { "EFAULT alone", run_efault, "kvm run failed Bad address" },
@@ -435,6 +490,21 @@ static void test_failures(void)
 
 static void test_going_on(void)
 {
+    static int (*const goes_on[])(struct kvm_run *run) = { notify, bus_lock, read_msr, write_msr };
+    static const unsigned reasons[] = { KVM_EXIT_NOTIFY, KVM_EXIT_X86_BUS_LOCK, KVM_EXIT_X86_RDMSR, KVM_EXIT_X86_WRMSR };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(goes_on); i++) {
+        setup();
+        run_once(goes_on[i]);
+        g_assert_null(m.failed);
+        g_assert_cmpuint(m.runs, >=, 2);
+        g_assert_cmpuint(kvm_vcpu_exit_count(m.vcpu, reasons[i]), ==, 1);
+        g_assert_cmpuint(kvm_vcpu_exit_count(m.vcpu, 4711), ==, 0);
+        if (i >= 2) { /* the guest gets the error that KVM would have given it */
+            g_assert_cmpuint(kvm_vcpu_run_page(m.vcpu)->msr.error, ==, 1);
+        }
+        teardown();
+    }
     setup();
     run_once(run_eagain);
     g_assert_null(m.failed);

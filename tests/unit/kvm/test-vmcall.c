@@ -55,12 +55,14 @@ static struct kvm_run *setup(void)
     m.td.shared_bit = UINT64_C(1) << 47;
     m.td.vmcall_info = 0xff;
     g_mutex_init(&m.td.lock);
+    m.td.quotes = tdx_quotes_new(NULL, m.td.ports.memory, tdx_vmcall_notify, &m.td);
     fake_forget_calls();
     return kvm_vcpu_run_page(m.vcpu);
 }
 
 static void teardown(void)
 {
+    tdx_quotes_free(m.td.quotes);
     address_space_free(m.td.ports.memory);
     kvm_vm_free(m.td.vm);
     kvm_close(m.kvm);
@@ -165,6 +167,65 @@ static void test_event_notify(void)
     g_assert_true(m.td.has_notify);
     g_assert_cmpuint(m.td.notify_vector, ==, 255);
     g_assert_cmpuint(m.td.notify_apic_id, ==, 6);
+    teardown();
+}
+
+/* The interrupt is fixed, edge-triggered, to the vCPU that asked for it; none without being asked. */
+static void test_notify(void)
+{
+    struct kvm_run *run = setup();
+
+    tdx_vmcall_notify(&m.td);
+    kvm_run_tdx(run)->setup_event_notify.vector = 0x51;
+    g_assert_cmphex(call_tdx(run, 0x10004), ==, 0);
+    tdx_vmcall_notify(&m.td);
+    m.td.notify_apic_id = 0x12345678; /* 32-bit ids */
+    tdx_vmcall_notify(&m.td);
+    fake_fail("SIGNAL_MSI", 3, 1, EINVAL, 0);
+    tdx_vmcall_notify(&m.td); /* lost, and nothing else */
+    g_autofree char *calls = fake_calls();
+    g_assert_cmpstr(calls, ==, "SIGNAL_MSI(0x0:fee06000,0x51) SIGNAL_MSI(0x12345600:fee78000,0x51) SIGNAL_MSI(0x12345600:fee78000,0x51) ");
+    teardown();
+}
+
+/* What query-tdx tells. */
+static void test_stats(void)
+{
+    struct kvm_run *run = setup();
+    TdxTdStats stats;
+
+    tdx_td_stats(&m.td, &stats);
+    g_assert_cmpuint(stats.memory.private_bytes, ==, 4 * MiB);
+    g_assert_true(stats.memory.shared_bytes == 0 && stats.memory.to_private == 0 && !stats.has_fatal_error);
+    for (unsigned i = 0; i < 3; i++) { /* the second time nothing changes; the third takes half of it back */
+        run->exit_reason = KVM_EXIT_HYPERCALL;
+        run->hypercall.nr = 12;
+        run->hypercall.args[0] = 0x200000;
+        run->hypercall.args[1] = i == 2 ? 2 : 4;
+        run->hypercall.args[2] = i == 2 ? 0x10 : 0;
+        g_assert_true(tdx_vmcall_exit(&m.td, m.vcpu, run));
+    }
+    call_tdx(run, 0x10005);
+    run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
+    run->system_event.type = KVM_SYSTEM_EVENT_TDX_FATAL;
+    run->system_event.ndata = 16;
+    memset(&run->system_event.data, 0, sizeof(run->system_event.data));
+    run->system_event.data[12] = 5;
+    run->system_event.data[14] = 0x6f6f62; /* "boo" */
+    g_assert_false(tdx_vmcall_exit(&m.td, m.vcpu, run));
+    tdx_td_stats(&m.td, &stats);
+    g_assert_cmpuint(stats.vmcalls.map_gpa, ==, 3);
+    g_assert_cmpuint(stats.vmcalls.unknown, ==, 1);
+    g_assert_cmpuint(stats.vmcalls.report_fatal_error, ==, 1);
+    g_assert_cmpuint(stats.memory.shared_bytes, ==, 0x2000);
+    g_assert_cmpuint(stats.memory.private_bytes, ==, 4 * MiB - 0x2000);
+    g_assert_cmpuint(stats.memory.to_shared, ==, 1);
+    g_assert_cmpuint(stats.memory.to_shared_bytes, ==, 0x4000);
+    g_assert_cmpuint(stats.memory.to_private, ==, 1);
+    g_assert_cmpuint(stats.memory.to_private_bytes, ==, 0x2000);
+    g_assert_true(stats.has_fatal_error);
+    g_assert_cmpuint(stats.fatal_error.code, ==, 5);
+    g_assert_cmpstr(stats.fatal_error.text, ==, "boo");
     teardown();
 }
 
@@ -276,6 +337,8 @@ int main(int argc, char **argv)
     g_test_add_func("/tdx/vmcall/map-gpa", test_map_gpa);
     g_test_add_func("/tdx/vmcall/info", test_info);
     g_test_add_func("/tdx/vmcall/event-notify", test_event_notify);
+    g_test_add_func("/tdx/vmcall/notify", test_notify);
+    g_test_add_func("/tdx/vmcall/stats", test_stats);
     g_test_add_func("/tdx/vmcall/quote", test_quote);
     g_test_add_func("/tdx/vmcall/fatal-text", test_fatal_text);
     g_test_add_func("/tdx/vmcall/other-events", test_other_events);

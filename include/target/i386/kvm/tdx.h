@@ -7,6 +7,7 @@
 #include "system/core/guest-ram.h"
 #include "system/core/runstate.h"
 #include "target/i386/kvm/tdx-plan.h"
+#include "target/i386/kvm/tdx-quote.h"
 
 /* A VM of type TDX on this host, and what it offers; NULL with a diagnosis (known cause, what was seen, what to do). */
 KvmVm *tdx_vm_new(Kvm *kvm, TdxCapabilities **caps, GError **errp);
@@ -27,6 +28,7 @@ typedef struct TdxTdPorts {
     GMutex *machine_lock;
     const RunStatePort *runstate;
     void *runstate_opaque;
+    TdxQuoteService *quotes; /* NULL: no service is configured */
 } TdxTdPorts;
 
 /*
@@ -43,11 +45,29 @@ bool tdx_td_signal_msi(TdxTd *td, uint64_t address, uint32_t data);
 unsigned tdx_td_num_vcpus(const TdxTd *td);
 int tdx_td_thread_id(const TdxTd *td, unsigned vcpu); /* the host's id of a vCPU's thread */
 
-/* How often the guest made each TDVMCALL that reaches the VMM. */
+/* How often the guest made each TDVMCALL that reaches the VMM. io, mmio: instructions on devices, each a TDVMCALL too. */
 typedef struct TdxVmcallCounts {
-    uint64_t map_gpa, get_quote, get_info, setup_event_notify, report_fatal_error, unknown;
+    uint64_t map_gpa, get_quote, get_info, setup_event_notify, report_fatal_error, unknown, io, mmio;
 } TdxVmcallCounts;
 void tdx_td_vmcall_counts(TdxTd *td, TdxVmcallCounts *counts); /* any thread */
+
+/* What a guest said with TDVMCALL ReportFatalError. */
+typedef struct TdxFatalError {
+    uint32_t code;
+    bool has_gpa;
+    uint64_t gpa;     /* of a page with more, shared bit removed */
+    char text[65];    /* printable, and not to be trusted */
+} TdxFatalError;
+
+/* What has happened to a TD since its launch. */
+typedef struct TdxTdStats {
+    TdxVmcallCounts vmcalls;
+    KvmMemoryStats memory;
+    TdxQuoteStats quotes;
+    bool has_fatal_error;      /* the guest called ReportFatalError: the last one */
+    TdxFatalError fatal_error;
+} TdxTdStats;
+void tdx_td_stats(TdxTd *td, TdxTdStats *stats); /* any thread */
 /* Stops and frees everything, the KVM VM included. Never from a vCPU thread. */
 void tdx_td_free(TdxTd *td);
 
