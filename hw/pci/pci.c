@@ -91,6 +91,11 @@ void *pci_function_opaque(const PciFunction *function)
     return function->opaque;
 }
 
+const PciFunctionOps *pci_function_ops(const PciFunction *function)
+{
+    return function->ops;
+}
+
 PciBus *pci_function_bus(const PciFunction *function)
 {
     return function->bus;

@@ -66,6 +66,7 @@ PciFunction *pci_function_new(const PciIdentity *identity, unsigned config_size,
 void pci_function_free(PciFunction *function);
 /* What was given to pci_function_new(). */
 void *pci_function_opaque(const PciFunction *function);
+const PciFunctionOps *pci_function_ops(const PciFunction *function);
 /* Power-on contents and writable bits of a field of 1, 2 or 4 bytes; for the device's maker. */
 void pci_config_define(PciFunction *function, unsigned offset, unsigned size, uint32_t power_on, uint32_t writable);
 /* These bits are cleared by writing ones. */

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What virtio.c and virtqueue.c share. */
+#ifndef HW_VIRTIO_VIRTIO_INTERNAL_H
+#define HW_VIRTIO_VIRTIO_INTERNAL_H
+
+#include "hw/virtio/virtio-transport.h"
+
+struct VirtQueue {
+    VirtioDevice *device;
+    unsigned index;
+    uint16_t max_size, size;
+    bool enabled, external;
+    hwaddr address[3];          /* by VirtQueuePart */
+    uint16_t next_available;    /* index of the next entry to take */
+    uint16_t next_used;         /* index of the next entry to fill in */
+    uint16_t told_used;         /* next_used when the driver was last told */
+    bool told;                  /* told_used counts */
+    bool quiet;                 /* the driver need not notify */
+    uint32_t epoch;
+    void *transport_data;
+};
+
+struct VirtioDevice {
+    const VirtioClass *class;
+    void *opaque;
+    const SharedMemoryPort *memory;
+    GMutex *machine_lock;
+    char *name;
+    GPtrArray *queues;          /* of VirtQueue */
+    uint64_t offered, accepted; /* accepted: as the driver writes it, final with FEATURES_OK */
+    uint8_t status;
+    bool started, failed;
+    bool reported;              /* a failure was said on stderr */
+    uint8_t generation;
+    bool config_read;           /* since the generation was last changed */
+    const VirtioTransportOps *transport;
+    void *transport_opaque;
+};
+
+void virtqueue_free(VirtQueue *queue);
+/* Back to no rings; max_size entries again. */
+void virtqueue_clear(VirtQueue *queue);
+
+#endif

@@ -1,0 +1,667 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Virtio over PCI: Virtio 1.2, 4.1. */
+#include "hw/virtio/virtio-pci.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <glib-unix.h>
+
+#include "hw/pci/msix.h"
+#include "hw/virtio/virtio-transport.h"
+#include "util/bytes.h"
+
+#define VENDOR 0x1af4
+#define FIRST_DEVICE 0x1040
+#define SUBSYSTEM 0x1100
+#define MSIX_BAR 1
+#define VIRTIO_BAR 4
+
+/* The BAR's parts */
+#define PART_SIZE 0x1000
+enum { PART_COMMON = 0x0000, PART_ISR = 0x1000, PART_CONFIG = 0x2000, PART_NOTIFY = 0x3000, BAR_SIZE = 0x4000 };
+#define NOTIFY_MULTIPLIER 4
+
+/* 4.1.4 */
+enum { CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_ISR = 3, CAP_CONFIG = 4, CAP_PCI = 5 };
+#define CAP_SIZE 16
+#define CAP_NOTIFY_SIZE 20
+#define CAP_PCI_SIZE 20
+enum { CAP_PCI_BAR = 4, CAP_PCI_OFFSET = 8, CAP_PCI_LENGTH = 12, CAP_PCI_DATA = 16 };
+
+/* 4.1.4.3 */
+enum {
+    COMMON_DEVICE_FEATURE_SELECT = 0x00, COMMON_DEVICE_FEATURE = 0x04, COMMON_DRIVER_FEATURE_SELECT = 0x08,
+    COMMON_DRIVER_FEATURE = 0x0c, COMMON_CONFIG_VECTOR = 0x10, COMMON_NUM_QUEUES = 0x12, COMMON_STATUS = 0x14,
+    COMMON_GENERATION = 0x15, COMMON_QUEUE_SELECT = 0x16, COMMON_QUEUE_SIZE = 0x18, COMMON_QUEUE_VECTOR = 0x1a,
+    COMMON_QUEUE_ENABLE = 0x1c, COMMON_QUEUE_NOTIFY_OFF = 0x1e, COMMON_QUEUE_DESC = 0x20, COMMON_QUEUE_DRIVER = 0x28,
+    COMMON_QUEUE_DEVICE = 0x30, COMMON_QUEUE_NOTIFY_DATA = 0x38, COMMON_QUEUE_RESET = 0x3a, COMMON_SIZE = 0x3c,
+};
+enum { ISR_QUEUE = 1, ISR_CONFIG = 2 };
+
+typedef struct VirtioPci VirtioPci;
+
+typedef struct PciQueue {
+    VirtioPci *pci;
+    VirtQueue *queue;
+    uint16_t vector;
+    int kick;               /* what the guest's notifications signal; -1 without ioeventfd */
+    hwaddr kick_address;    /* where it is assigned, or PCI_BAR_UNMAPPED */
+    GSource *kick_source;   /* while this process serves the queue */
+    /* A back end outside */
+    bool external;
+    int call;               /* what it signals; -1: none */
+    bool call_assigned;     /* the accelerator sends the interrupt; else call_source does */
+    GSource *call_source;
+} PciQueue;
+
+struct VirtioPci {
+    PciFunction *function;
+    VirtioDevice *device;
+    const PciRootPorts *root;
+    GMainContext *context;
+    bool no_ioeventfd;
+    unsigned num_queues;
+    PciQueue *queues;
+    unsigned cap_pci;
+    uint32_t device_feature_select, driver_feature_select;
+    uint16_t config_vector, queue_select;
+    uint8_t isr;
+};
+
+static void lock(const VirtioPci *pci)
+{
+    if (pci->root->machine_lock) {
+        g_mutex_lock(pci->root->machine_lock);
+    }
+}
+
+static void unlock(const VirtioPci *pci)
+{
+    if (pci->root->machine_lock) {
+        g_mutex_unlock(pci->root->machine_lock);
+    }
+}
+
+/* ---- Interrupts ---- */
+
+static void raise_interrupt(VirtioPci *pci, uint16_t vector, uint8_t isr)
+{
+    if (pci_msix_enabled(pci->function)) {
+        pci_msix_notify(pci->function, vector);
+    } else {
+        pci->isr |= isr;
+        pci_intx_set(pci->function, true);
+    }
+}
+
+static void interrupt(void *opaque, VirtQueue *queue)
+{
+    VirtioPci *pci = opaque;
+
+    if (queue) {
+        raise_interrupt(pci, pci->queues[virtqueue_index(queue)].vector, ISR_QUEUE);
+    } else {
+        raise_interrupt(pci, pci->config_vector, ISR_CONFIG);
+    }
+}
+
+static void drop_source(GSource **source)
+{
+    if (*source) {
+        g_source_destroy(*source);
+        g_clear_pointer(source, g_source_unref);
+    }
+}
+
+static void drain(int fd)
+{
+    uint64_t count;
+
+    while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR) {
+    }
+}
+
+static GSource *watch(VirtioPci *pci, int fd, GUnixFDSourceFunc callback, PciQueue *queue)
+{
+    GSource *source = g_unix_fd_source_new(fd, G_IO_IN);
+
+    g_source_set_priority(source, G_PRIORITY_DEFAULT);
+    g_source_set_callback(source, G_SOURCE_FUNC(callback), queue, NULL);
+    g_source_attach(source, pci->context);
+    return source;
+}
+
+static gboolean on_call(int fd, GIOCondition condition, gpointer opaque)
+{
+    PciQueue *queue = opaque;
+    VirtioPci *pci = queue->pci;
+
+    lock(pci);
+    if (!g_source_is_destroyed(g_main_current_source())) {
+        drain(fd);
+        raise_interrupt(pci, queue->vector, ISR_QUEUE);
+    }
+    unlock(pci);
+    return G_SOURCE_CONTINUE;
+}
+
+/* How the back end's signals reach the guest: past this process while the vector is usable, else through it. */
+static void connect_call(PciQueue *queue)
+{
+    VirtioPci *pci = queue->pci;
+    uint64_t address;
+    uint32_t data;
+    bool usable = queue->external && pci_msix_message(pci->function, queue->vector, &address, &data) &&
+                  pci_function_is_master(pci->function);
+
+    if (usable && event_assign_interrupt(pci->root->events, queue->call, address, data)) {
+        queue->call_assigned = true;
+        drop_source(&queue->call_source);
+        return;
+    }
+    if (queue->call_assigned) {
+        queue->call_assigned = false;
+        event_release_interrupt(pci->root->events, queue->call);
+    }
+    if (queue->external && !queue->call_source) {
+        queue->call_source = watch(pci, queue->call, on_call, queue);
+    } else if (!queue->external) {
+        drop_source(&queue->call_source);
+    }
+}
+
+static void vector_changed(void *opaque, unsigned vector, bool usable, uint64_t address, uint32_t data)
+{
+    VirtioPci *pci = opaque;
+
+    for (unsigned i = 0; i < pci->num_queues; i++) {
+        if (pci->queues[i].external && pci->queues[i].vector == vector) {
+            connect_call(&pci->queues[i]);
+        }
+    }
+}
+
+/* ---- Notifications ---- */
+
+static gboolean on_kick(int fd, GIOCondition condition, gpointer opaque)
+{
+    PciQueue *queue = opaque;
+    VirtioPci *pci = queue->pci;
+
+    lock(pci);
+    if (!g_source_is_destroyed(g_main_current_source())) {
+        drain(fd);
+        if (pci_function_is_master(pci->function)) {
+            virtqueue_kicked(queue->queue);
+        }
+    }
+    unlock(pci);
+    return G_SOURCE_CONTINUE;
+}
+
+/* The queue's eventfd is where the guest's writes go, if it should be; and somebody looks at it. */
+static void update_kick(PciQueue *queue)
+{
+    VirtioPci *pci = queue->pci;
+    hwaddr bar = pci_bar_address(pci->function, VIRTIO_BAR), address = PCI_BAR_UNMAPPED;
+
+    if (bar != PCI_BAR_UNMAPPED && virtqueue_is_ready(queue->queue) && queue->kick >= 0) {
+        address = bar + PART_NOTIFY + NOTIFY_MULTIPLIER * virtqueue_index(queue->queue);
+    }
+    if (address != queue->kick_address) {
+        if (queue->kick_address != PCI_BAR_UNMAPPED) {
+            event_release_write(pci->root->events, queue->kick_address, 2, queue->kick);
+        }
+        queue->kick_address = PCI_BAR_UNMAPPED;
+        if (address != PCI_BAR_UNMAPPED && event_assign_write(pci->root->events, address, 2, queue->kick)) {
+            queue->kick_address = address;
+        }
+    }
+    bool serve = queue->kick_address != PCI_BAR_UNMAPPED && !queue->external;
+    if (serve && !queue->kick_source) {
+        queue->kick_source = watch(pci, queue->kick, on_kick, queue);
+    } else if (!serve) {
+        drop_source(&queue->kick_source);
+    }
+}
+
+static void changed(void *opaque)
+{
+    VirtioPci *pci = opaque;
+
+    for (unsigned i = 0; i < pci->num_queues; i++) {
+        update_kick(&pci->queues[i]);
+    }
+}
+
+static void notified(VirtioPci *pci, unsigned index)
+{
+    PciQueue *queue = &pci->queues[index];
+    uint64_t one = 1;
+
+    if (queue->external) {
+        while (write(queue->kick, &one, sizeof(one)) < 0 && errno == EINTR) {
+        }
+    } else if (pci_function_is_master(pci->function)) {
+        virtqueue_kicked(queue->queue);
+    }
+}
+
+/* ---- Back ends outside the process ---- */
+
+static bool take_over(void *opaque, VirtQueue *queue, int *kick, int *call)
+{
+    VirtioPci *pci = opaque;
+    PciQueue *q = &pci->queues[virtqueue_index(queue)];
+
+    if (q->kick < 0) {
+        q->kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    }
+    if (q->call < 0) {
+        q->call = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    }
+    if (q->kick < 0 || q->call < 0) {
+        return false;
+    }
+    q->external = true;
+    connect_call(q);
+    update_kick(q);
+    *kick = q->kick;
+    *call = q->call;
+    return true;
+}
+
+static void give_back(void *opaque, VirtQueue *queue)
+{
+    VirtioPci *pci = opaque;
+    PciQueue *q = &pci->queues[virtqueue_index(queue)];
+
+    q->external = false;
+    connect_call(q);
+    update_kick(q);
+}
+
+static const VirtioTransportOps transport_ops = { interrupt, take_over, give_back, changed };
+
+/* ---- Common configuration ---- */
+
+static PciQueue *selected_queue(VirtioPci *pci)
+{
+    return pci->queue_select < pci->num_queues ? &pci->queues[pci->queue_select] : NULL;
+}
+
+static uint32_t half(uint64_t value, uint32_t select)
+{
+    return select < 2 ? value >> 32 * select : 0;
+}
+
+static void fill_queue_fields(VirtioPci *pci, uint8_t *common)
+{
+    const PciQueue *q = selected_queue(pci);
+
+    if (!q) {
+        store_le16(common + COMMON_QUEUE_VECTOR, PCI_MSIX_NO_VECTOR);
+        return; /* size 0: there is no such queue */
+    }
+    store_le16(common + COMMON_QUEUE_SIZE, virtqueue_size(q->queue));
+    store_le16(common + COMMON_QUEUE_VECTOR, q->vector);
+    store_le16(common + COMMON_QUEUE_ENABLE, virtqueue_is_enabled(q->queue));
+    store_le16(common + COMMON_QUEUE_NOTIFY_OFF, pci->queue_select);
+    store_le64(common + COMMON_QUEUE_DESC, virtqueue_address(q->queue, VIRTQ_DESCRIPTORS));
+    store_le64(common + COMMON_QUEUE_DRIVER, virtqueue_address(q->queue, VIRTQ_AVAILABLE));
+    store_le64(common + COMMON_QUEUE_DEVICE, virtqueue_address(q->queue, VIRTQ_USED));
+}
+
+static uint64_t common_read(VirtioPci *pci, unsigned offset, unsigned size)
+{
+    uint8_t common[COMMON_SIZE + 8] = { 0 };
+    uint64_t value = 0;
+
+    store_le32(common + COMMON_DEVICE_FEATURE_SELECT, pci->device_feature_select);
+    store_le32(common + COMMON_DEVICE_FEATURE, half(virtio_offered(pci->device), pci->device_feature_select));
+    store_le32(common + COMMON_DRIVER_FEATURE_SELECT, pci->driver_feature_select);
+    store_le32(common + COMMON_DRIVER_FEATURE, half(virtio_driver_features(pci->device), pci->driver_feature_select));
+    store_le16(common + COMMON_CONFIG_VECTOR, pci->config_vector);
+    store_le16(common + COMMON_NUM_QUEUES, pci->num_queues);
+    common[COMMON_STATUS] = virtio_status(pci->device);
+    common[COMMON_GENERATION] = virtio_config_generation(pci->device);
+    store_le16(common + COMMON_QUEUE_SELECT, pci->queue_select);
+    fill_queue_fields(pci, common);
+    for (unsigned i = 0; i < size && offset + i < COMMON_SIZE; i++) {
+        value |= (uint64_t)common[offset + i] << 8 * i;
+    }
+    return value;
+}
+
+/* A vector that there is not reads back as none (4.1.5.1.2). */
+static uint16_t usable_vector(const VirtioPci *pci, uint16_t vector)
+{
+    return vector < pci_msix_vectors(pci->function) ? vector : PCI_MSIX_NO_VECTOR;
+}
+
+static void set_address(PciQueue *q, VirtQueuePart part, bool upper, uint32_t value)
+{
+    hwaddr old = virtqueue_address(q->queue, part);
+
+    virtqueue_set_address(q->queue, part, upper ? (old & UINT32_MAX) | (hwaddr)value << 32
+                                                : (old & ~(hwaddr)UINT32_MAX) | value);
+}
+
+static void queue_write(PciQueue *q, unsigned offset, uint32_t value)
+{
+    switch (offset) {
+    case COMMON_QUEUE_SIZE:
+        virtqueue_set_size(q->queue, value);
+        break;
+    case COMMON_QUEUE_VECTOR:
+        q->vector = usable_vector(q->pci, value);
+        connect_call(q);
+        break;
+    case COMMON_QUEUE_ENABLE:
+        if (value == 1) {
+            virtqueue_enable(q->queue);
+        }
+        break;
+    case COMMON_QUEUE_RESET:
+        if (value == 1) {
+            virtqueue_reset(q->queue);
+        }
+        break;
+    case COMMON_QUEUE_DESC: case COMMON_QUEUE_DESC + 4:
+    case COMMON_QUEUE_DRIVER: case COMMON_QUEUE_DRIVER + 4:
+    case COMMON_QUEUE_DEVICE: case COMMON_QUEUE_DEVICE + 4:
+        set_address(q, (VirtQueuePart)((offset - COMMON_QUEUE_DESC) / 8), offset & 4, value);
+        break;
+    default:
+        break;
+    }
+}
+
+static void transport_reset(VirtioPci *pci)
+{
+    pci->device_feature_select = pci->driver_feature_select = 0;
+    pci->queue_select = 0;
+    pci->config_vector = PCI_MSIX_NO_VECTOR;
+    for (unsigned i = 0; i < pci->num_queues; i++) {
+        pci->queues[i].vector = PCI_MSIX_NO_VECTOR;
+    }
+    pci->isr = 0;
+    pci_intx_set(pci->function, false);
+}
+
+static void set_status(VirtioPci *pci, uint8_t status)
+{
+    virtio_set_status(pci->device, status);
+    if (status == 0) {
+        transport_reset(pci);
+    }
+}
+
+static unsigned field_size(unsigned offset)
+{
+    return offset == COMMON_STATUS || offset == COMMON_GENERATION ? 1
+           : offset < COMMON_CONFIG_VECTOR || (offset >= COMMON_QUEUE_DESC && offset < COMMON_QUEUE_NOTIFY_DATA) ? 4 : 2;
+}
+
+/* 4.1.3.1: drivers write a field in one access, or a 64-bit one in two halves; anything else is not heard. */
+static void common_write(VirtioPci *pci, unsigned offset, uint32_t value, unsigned size)
+{
+    PciQueue *q = selected_queue(pci);
+
+    if (size != field_size(offset) || offset % size) {
+        return;
+    }
+    switch (offset) {
+    case COMMON_DEVICE_FEATURE_SELECT:
+        pci->device_feature_select = value;
+        break;
+    case COMMON_DRIVER_FEATURE_SELECT:
+        pci->driver_feature_select = value;
+        break;
+    case COMMON_DRIVER_FEATURE:
+        virtio_set_driver_features(pci->device, pci->driver_feature_select, value);
+        break;
+    case COMMON_CONFIG_VECTOR:
+        pci->config_vector = usable_vector(pci, value);
+        break;
+    case COMMON_STATUS:
+        set_status(pci, value);
+        break;
+    case COMMON_QUEUE_SELECT:
+        pci->queue_select = value;
+        break;
+    default:
+        if (q) {
+            queue_write(q, offset, value);
+        }
+        break;
+    }
+}
+
+/* ---- The BAR ---- */
+
+static uint64_t isr_read(VirtioPci *pci)
+{
+    uint8_t isr = pci->isr;
+
+    pci->isr = 0;
+    pci_intx_set(pci->function, false);
+    return isr;
+}
+
+static uint64_t bar_read(void *opaque, hwaddr offset, unsigned size)
+{
+    VirtioPci *pci = opaque;
+    unsigned in_part = offset & (PART_SIZE - 1);
+
+    switch (offset & ~(hwaddr)(PART_SIZE - 1)) {
+    case PART_COMMON:
+        return common_read(pci, in_part, size);
+    case PART_ISR:
+        return in_part == 0 ? isr_read(pci) : 0;
+    case PART_CONFIG:
+        return virtio_config_read(pci->device, in_part, size);
+    default:
+        return 0;
+    }
+}
+
+static void bar_write(void *opaque, hwaddr offset, uint64_t value, unsigned size)
+{
+    VirtioPci *pci = opaque;
+    unsigned in_part = offset & (PART_SIZE - 1);
+
+    switch (offset & ~(hwaddr)(PART_SIZE - 1)) {
+    case PART_COMMON:
+        if (size == 8) {
+            common_write(pci, in_part, value, 4);
+            common_write(pci, in_part + 4, value >> 32, 4);
+        } else {
+            common_write(pci, in_part, value, size);
+        }
+        break;
+    case PART_CONFIG:
+        virtio_config_write(pci->device, in_part, value, size);
+        break;
+    case PART_NOTIFY:
+        if (in_part / NOTIFY_MULTIPLIER < pci->num_queues) {
+            notified(pci, in_part / NOTIFY_MULTIPLIER);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static const IoRegionOps bar_ops = { bar_read, bar_write, 8 };
+
+/* ---- Configuration space: the window of 4.1.4.9 into the BAR ---- */
+
+/* The access that the window's fields describe: false if it is none that the driver may make. */
+static bool window_access(const VirtioPci *pci, unsigned *bar, uint32_t *offset, uint32_t *length)
+{
+    *bar = pci_config_get(pci->function, pci->cap_pci + CAP_PCI_BAR, 1);
+    *offset = pci_config_get(pci->function, pci->cap_pci + CAP_PCI_OFFSET, 4);
+    *length = pci_config_get(pci->function, pci->cap_pci + CAP_PCI_LENGTH, 4);
+    return *bar == VIRTIO_BAR && (*length == 1 || *length == 2 || *length == 4) && *offset % *length == 0;
+}
+
+static bool touches_window(const VirtioPci *pci, unsigned offset, unsigned size)
+{
+    unsigned data = pci->cap_pci + CAP_PCI_DATA;
+
+    return offset < data + 4 && offset + size > data && size <= 8;
+}
+
+static void config_read(void *opaque, unsigned offset, unsigned size)
+{
+    VirtioPci *pci = opaque;
+    unsigned bar;
+    uint32_t at, length;
+
+    if (touches_window(pci, offset, size) && window_access(pci, &bar, &at, &length)) {
+        pci_config_set(pci->function, pci->cap_pci + CAP_PCI_DATA, 4, pci_bar_read(pci->function, bar, at, length));
+    }
+}
+
+static void config_written(void *opaque, unsigned offset, unsigned size)
+{
+    VirtioPci *pci = opaque;
+    unsigned bar;
+    uint32_t at, length;
+
+    if (touches_window(pci, offset, size) && window_access(pci, &bar, &at, &length)) {
+        uint32_t value = pci_config_get(pci->function, pci->cap_pci + CAP_PCI_DATA, 4);
+        pci_bar_write(pci->function, bar, at, value & (UINT32_MAX >> (32 - 8 * length)), length);
+    }
+}
+
+static void bar_moved(void *opaque, unsigned bar, hwaddr base)
+{
+    if (bar == VIRTIO_BAR) {
+        changed(opaque);
+    }
+}
+
+static void reset(void *opaque)
+{
+    set_status(opaque, 0);
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0) {
+        close(*fd);
+    }
+    *fd = -1;
+}
+
+static void pci_freed(void *opaque)
+{
+    VirtioPci *pci = opaque;
+
+    virtio_set_status(pci->device, 0);
+    virtio_connect(pci->device, NULL, NULL);
+    pci_msix_set_notifier(pci->function, NULL, NULL);
+    for (unsigned i = 0; i < pci->num_queues; i++) {
+        PciQueue *q = &pci->queues[i];
+        drop_source(&q->kick_source);
+        drop_source(&q->call_source);
+        close_fd(&q->kick);
+        close_fd(&q->call);
+    }
+    virtio_free(pci->device);
+    g_free(pci->queues);
+    g_free(pci);
+}
+
+static const PciFunctionOps function_ops = {
+    .config_written = config_written, .config_read = config_read, .bar_moved = bar_moved, .reset = reset,
+    .free = pci_freed,
+};
+
+/* ---- Making it ---- */
+
+static unsigned add_capability(VirtioPci *pci, unsigned type, unsigned size, unsigned bar, uint32_t offset, uint32_t length)
+{
+    unsigned at = pci_capability_add(pci->function, PCI_CAP_VENDOR, size);
+
+    pci_config_define(pci->function, at + 2, 1, size, 0);
+    pci_config_define(pci->function, at + 3, 1, type, 0);
+    pci_config_define(pci->function, at + CAP_PCI_BAR, 1, bar, 0);
+    pci_config_define(pci->function, at + CAP_PCI_OFFSET, 4, offset, 0);
+    pci_config_define(pci->function, at + CAP_PCI_LENGTH, 4, length, 0);
+    return at;
+}
+
+static void add_capabilities(VirtioPci *pci, bool integrated)
+{
+    PciFunction *function = pci->function;
+
+    add_capability(pci, CAP_COMMON, CAP_SIZE, VIRTIO_BAR, PART_COMMON, PART_SIZE);
+    add_capability(pci, CAP_ISR, CAP_SIZE, VIRTIO_BAR, PART_ISR, PART_SIZE);
+    if (virtio_class(pci->device)->config_size) {
+        add_capability(pci, CAP_CONFIG, CAP_SIZE, VIRTIO_BAR, PART_CONFIG, PART_SIZE);
+    }
+    unsigned notify = add_capability(pci, CAP_NOTIFY, CAP_NOTIFY_SIZE, VIRTIO_BAR, PART_NOTIFY, PART_SIZE);
+    pci_config_define(function, notify + CAP_SIZE, 4, NOTIFY_MULTIPLIER, 0);
+    unsigned window = pci->cap_pci = add_capability(pci, CAP_PCI, CAP_PCI_SIZE, 0, 0, 0);
+    pci_config_define(function, window + CAP_PCI_BAR, 1, 0, 0xff);
+    pci_config_define(function, window + CAP_PCI_OFFSET, 4, 0, 0xffffffff);
+    pci_config_define(function, window + CAP_PCI_LENGTH, 4, 0, 0xffffffff);
+    pci_config_define(function, window + CAP_PCI_DATA, 4, 0, 0xffffffff);
+    pci_pm_add(function);
+    pci_express_add(function, integrated ? PCIE_TYPE_INTEGRATED_ENDPOINT : PCIE_TYPE_ENDPOINT);
+}
+
+static void make_queues(VirtioPci *pci)
+{
+    pci->num_queues = virtio_num_queues(pci->device);
+    pci->queues = g_new0(PciQueue, pci->num_queues);
+    for (unsigned i = 0; i < pci->num_queues; i++) {
+        PciQueue *q = &pci->queues[i];
+        *q = (PciQueue) {
+            .pci = pci, .queue = virtio_queue(pci->device, i), .vector = PCI_MSIX_NO_VECTOR, .call = -1,
+            .kick_address = PCI_BAR_UNMAPPED,
+        };
+        q->kick = pci->no_ioeventfd ? -1 : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    }
+}
+
+PciFunction *virtio_pci_new(VirtioDevice *device, const VirtioPciConfig *config, const PciRootPorts *root, bool integrated)
+{
+    VirtioPci *pci = g_new0(VirtioPci, 1);
+    PciIdentity identity = {
+        VENDOR, FIRST_DEVICE + virtio_class(device)->id, .class_device = config->class_device, .revision = 1,
+        .subsystem_vendor = VENDOR, .subsystem = SUBSYSTEM,
+    };
+    unsigned vectors = config->vectors == VIRTIO_PCI_VECTORS_DEFAULT ? virtio_num_queues(device) + 1 : config->vectors;
+
+    pci->device = device;
+    pci->root = root;
+    pci->context = config->context;
+    pci->no_ioeventfd = config->no_ioeventfd;
+    pci->config_vector = PCI_MSIX_NO_VECTOR;
+    pci->function = pci_function_new(&identity, PCIE_CONFIG_SIZE, &function_ops, pci);
+    pci_bar_add(pci->function, VIRTIO_BAR, PCI_BAR_MEM64_PREFETCHABLE, "virtio-pci", BAR_SIZE, &bar_ops, pci);
+    if (vectors) {
+        pci_msix_add(pci->function, MSIX_BAR, MIN(vectors, PCI_MSIX_MAX_VECTORS));
+        pci_msix_set_notifier(pci->function, vector_changed, pci);
+    }
+    add_capabilities(pci, integrated);
+    pci_intx_add(pci->function, 1);
+    make_queues(pci);
+    virtio_connect(device, &transport_ops, pci);
+    return pci->function;
+}
+
+VirtioDevice *virtio_pci_device(const PciFunction *function)
+{
+    const VirtioPci *pci = pci_function_opaque(function);
+
+    return pci_function_ops(function) == &function_ops ? pci->device : NULL;
+}
