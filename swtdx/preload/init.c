@@ -13,6 +13,7 @@
 KvmHost *preload_host;
 
 static Profile loaded_profile;
+static char missing[256];      /* what this machine cannot execute of it */
 static const Profile *profile; /* set once, before main() */
 static pthread_mutex_t host_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -44,11 +45,15 @@ __attribute__((constructor)) static void preload_init(void)
 {
     const char *where = getenv("SWTDX_PROFILE");
     if (!where || !*where || !strcmp(where, "builtin")) {
-        profile = profile_builtin();
+        loaded_profile = *profile_builtin();
+        profile = &loaded_profile;
     } else if (load_profile(where)) {
         profile = &loaded_profile;
     } else {
         say("cannot read the host profile of SWTDX_PROFILE; /dev/kvm will not open", where);
+    }
+    if (profile) {
+        profile_narrow(&loaded_profile, missing, sizeof(missing));
     }
     preload_trap_cpuid();
 }
@@ -84,7 +89,7 @@ KvmHost *preload_make_host(void)
 {
     pthread_mutex_lock(&host_lock);
     if (!preload_host && profile) {
-        KvmHostOptions options = { .trace = getenv("SWTDX_TRACE"), .fault = getenv("SWTDX_FAULT"), .summary = getenv("SWTDX_SUMMARY") != NULL };
+        KvmHostOptions options = { .missing = missing, .trace = getenv("SWTDX_TRACE"), .fault = getenv("SWTDX_FAULT"), .summary = getenv("SWTDX_SUMMARY") != NULL };
         char error[256];
         KvmHost *host = kvm_host_new(profile, &options, error, sizeof(error));
         if (!host) {

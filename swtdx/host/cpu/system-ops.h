@@ -126,6 +126,9 @@ DECLARE_OP(monitor);
 DECLARE_OP(mwait);
 DECLARE_OP(serialize);
 DECLARE_OP(umwait);
+/* transaction.c */
+DECLARE_OP(xbegin);
+DECLARE_OP(xtest);
 #undef DECLARE_OP
 
 #endif

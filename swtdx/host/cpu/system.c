@@ -106,6 +106,13 @@ static const Choice choices[] = {
     { ZYDIS_MNEMONIC_SYSENTER, op_sysenter, .ends = true, .gate = GATE_NONE },
     { ZYDIS_MNEMONIC_SYSEXIT, op_sysexit, .ends = true, .gate = GATE_NONE },
 
+    LAST(XBEGIN, op_xbegin),
+    LAST(XEND, op_gp),            /* outside a transaction (SDM vol. 2, XEND) */
+    PLAIN(XABORT, op_nothing),
+    PLAIN(XTEST, op_xtest),
+    PLAIN(XSUSLDTRK, op_nothing),
+    PLAIN(XRESLDTRK, op_nothing),
+
     PLAIN(MONITOR, op_monitor),
     LAST(MWAIT, op_mwait),
     PLAIN(UMONITOR, op_cache_line),

@@ -205,6 +205,7 @@ typedef struct FaultRule {
 
 struct KvmHost {
     const Profile *profile;
+    _Atomic bool missing_told;    /* of options.missing, at the first TD */
     KvmHostOptions options;
     pthread_mutex_t lock;         /* files, vms, counters */
     KvmFile *files, *free_files;

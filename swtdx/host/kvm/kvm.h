@@ -26,6 +26,7 @@ typedef struct KvmHost KvmHost;
 typedef struct KvmHostOptions {
     const char *trace;  /* file for --trace, or NULL */
     const char *fault;  /* --fault specifications, separated by ',' , or NULL */
+    const char *missing; /* what profile_narrow() took from the profile: told at the first TD. May be NULL; must outlive the host */
     bool summary;       /* counters on stderr when the host is freed */
     bool quiet;         /* no stop-dump on stderr (tests) */
 } KvmHostOptions;

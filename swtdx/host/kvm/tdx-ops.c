@@ -217,6 +217,14 @@ static int module_init(Vm *vm, const TdParams *params, bool foreign, AbiTdxCmd *
     return -EIO;
 }
 
+static void tell_missing(KvmHost *host)
+{
+    const char *missing = host->options.missing;
+    if (missing && missing[0] && !atomic_exchange(&host->missing_told, true)) {
+        host_message(host, "this machine cannot execute %s of profile %s: not offered to TDs", missing, host->profile->name);
+    }
+}
+
 /* INIT_VM from its copied arguments. Vm.lock is held. */
 static int init_vm(Vm *vm, const AbiTdxInitVm *init, const AbiCpuidEntry *entries, AbiTdxCmd *cmd)
 {
@@ -263,6 +271,7 @@ static int init_vm(Vm *vm, const AbiTdxInitVm *init, const AbiCpuidEntry *entrie
     }
     vm->gpaw = gpaw;
     vm->state = TD_INIT;
+    tell_missing(vm->host);
     return 0;
 }
 

@@ -123,10 +123,6 @@ void kvm_host_report(KvmHost *host)
     if (!host->options.summary) {
         return;
     }
-    char missing[64] = "";
-    if (profile_missing_xfam(host->profile, missing, sizeof(missing)) && missing[0]) {
-        host_message(host, "this machine cannot execute %s of profile %s: not offered to TDs", missing, host->profile->name);
-    }
     host_message(host, "pages added: %llu, attribute changes: %llu", (unsigned long long)atomic_load(&host->pages_added),
                  (unsigned long long)atomic_load(&host->conversions));
     pthread_mutex_lock(&host->lock);

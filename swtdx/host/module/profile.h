@@ -78,7 +78,10 @@ void profile_cpuid(const Profile *profile, uint32_t leaf, uint32_t subleaf, uint
 const Profile *profile_builtin(void);
 /* The part of KVM's supported_xfam that the executing core can do on this machine. A launcher that executes, rather than plans, narrows the profile to it. */
 uint64_t profile_executable_xfam(const Profile *profile);
-/* What profile_executable_xfam() takes away, as text ("AMX", "AVX-512, AMX", or ""); returns the length it needs. */
-size_t profile_missing_xfam(const Profile *profile, char *buf, size_t size);
+/*
+ * Takes out of the profile's native CPUID the instructions that the core cannot execute on this machine, as if on a lesser processor,
+ * and writes what TDs miss, state components included, into buf ("AMX, AVX512_FP16", or ""); returns the length it needs.
+ */
+size_t profile_narrow(Profile *profile, char *buf, size_t size);
 
 #endif

@@ -141,12 +141,25 @@ static void test_executable(void)
 {
     const Profile *p = profile_builtin();
     uint64_t xfam = profile_executable_xfam(p);
-    char missing[64];
+    Profile narrowed = *p;
+    char missing[256];
+    uint32_t leaf, subleaf, before[4], after[4];
     g_assert_cmphex(xfam & 3, ==, 3);
     g_assert_cmphex(xfam & ~UINT64_C(0x2e7), ==, 0); /* never AMX */
     g_assert_true(xfam_valid(xfam, 0x602e7));
-    g_assert_cmpuint(profile_missing_xfam(p, missing, sizeof(missing)), ==, strlen(missing));
+    g_assert_cmpuint(profile_narrow(&narrowed, missing, sizeof(missing)), ==, strlen(missing));
     g_assert_nonnull(strstr(missing, "AMX"));
+    /* still a processor that the module takes, and no bit more than before */
+    g_assert_true(module_cpuid_platform_ok(&narrowed, &leaf, &subleaf));
+    for (subleaf = 0; subleaf < 2; subleaf++) {
+        profile_cpuid(p, 7, subleaf, before);
+        profile_cpuid(&narrowed, 7, subleaf, after);
+        for (unsigned r = 0; r < 4; r++) {
+            g_assert_cmphex(after[r] & ~before[r], ==, 0);
+        }
+    }
+    /* a second time there is nothing left to take but state components */
+    g_assert_cmpuint(profile_narrow(&narrowed, missing, sizeof(missing)), <=, strlen("AVX, AVX-512, AMX"));
     /* what KVM of this kernel reports: no CET yet */
     g_assert_cmphex(module_xfam_fixed0(p) & (p->kvm_xcr0 | p->kvm_xss), ==, 0x602e7);
 }
