@@ -189,8 +189,10 @@ static bool file_is_closed(KvmFile *file)
     return !atomic_load(&file->users);
 }
 
+/* When it returns, files closed before the call have let go of all they held, whoever took them apart. */
 void file_reap(KvmHost *host)
 {
+    pthread_mutex_lock(&host->reap_lock);
     for (;;) {
         pthread_mutex_lock(&host->lock);
         KvmFile **link = &host->files;
@@ -200,7 +202,7 @@ void file_reap(KvmHost *host)
         KvmFile *file = *link;
         if (!file) {
             pthread_mutex_unlock(&host->lock);
-            return;
+            break;
         }
         *link = file->next;
         for (unsigned fd = 0; fd < HOST_FD_CACHE; fd++) {
@@ -217,6 +219,7 @@ void file_reap(KvmHost *host)
         pthread_mutex_unlock(&host->lock);
         file_release_object(kind, vm, gmem);
     }
+    pthread_mutex_unlock(&host->reap_lock);
 }
 
 void kvm_host_reap(KvmHost *host)

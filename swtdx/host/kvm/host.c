@@ -20,6 +20,7 @@ KvmHost *kvm_host_new(const Profile *profile, const KvmHostOptions *options, cha
     host->profile = profile;
     host->options = *options;
     host->wake_fd = -1;
+    pthread_mutex_init(&host->reap_lock, NULL);
     pthread_mutex_init(&host->lock, NULL);
     pthread_mutex_init(&host->trace_lock, NULL);
     host->trace_start_ns = raw_now_ns();
@@ -48,6 +49,7 @@ void kvm_host_free(KvmHost *host)
     if (host->trace) {
         fclose(host->trace);
     }
+    pthread_mutex_destroy(&host->reap_lock);
     pthread_mutex_destroy(&host->lock);
     pthread_mutex_destroy(&host->trace_lock);
     free(host->cache);
@@ -61,6 +63,7 @@ const Profile *kvm_host_profile(const KvmHost *host)
 
 void kvm_host_before_fork(KvmHost *host)
 {
+    pthread_mutex_lock(&host->reap_lock);
     pthread_mutex_lock(&host->lock);
     pthread_mutex_lock(&host->trace_lock);
 }
@@ -69,12 +72,14 @@ void kvm_host_after_fork_parent(KvmHost *host)
 {
     pthread_mutex_unlock(&host->trace_lock);
     pthread_mutex_unlock(&host->lock);
+    pthread_mutex_unlock(&host->reap_lock);
 }
 
 void kvm_host_after_fork_child(KvmHost *host)
 {
     pthread_mutex_init(&host->trace_lock, NULL);
     pthread_mutex_init(&host->lock, NULL);
+    pthread_mutex_init(&host->reap_lock, NULL);
     host->thread_runs = false;
     host->wake_fd = -1;
     host->vms = NULL;

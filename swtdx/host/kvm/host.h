@@ -207,6 +207,7 @@ struct KvmHost {
     const Profile *profile;
     _Atomic bool missing_told;    /* of options.missing, at the first TD */
     KvmHostOptions options;
+    pthread_mutex_t reap_lock;    /* who has it takes closed files apart; before `lock` */
     pthread_mutex_t lock;         /* files, vms, counters */
     KvmFile *files, *free_files;
     RunMapping *mappings;
