@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* PCI devices and buses in the object model. */
+#include "hw/pci/pci-device.h"
+
+#include "hw/core/machine.h"
+#include "hw/pci/pcie-port.h"
+#include "util/error.h"
+
+static void lock(const PciRootPorts *ports)
+{
+    if (ports->machine_lock) {
+        g_mutex_lock(ports->machine_lock);
+    }
+}
+
+static void unlock(const PciRootPorts *ports)
+{
+    if (ports->machine_lock) {
+        g_mutex_unlock(ports->machine_lock);
+    }
+}
+
+static const PciDeviceOps *ops_of(const PciDevice *device)
+{
+    return (const PciDeviceOps *)device_ops(&device->device);
+}
+
+PciBus *pci_device_bus(const PciDevice *device)
+{
+    return ((const PcieBus *)device->device.bus)->pci;
+}
+
+const PciRootPorts *pci_device_ports(const PciDevice *device)
+{
+    return pci_bus_ports(pci_device_bus(device));
+}
+
+bool pci_device_is_integrated(const PciDevice *device)
+{
+    return !pci_bus_bridge(pci_device_bus(device));
+}
+
+/* ---- Devices ---- */
+
+static bool place(PciDevice *device, const char *name, GError **errp)
+{
+    PciBus *bus = pci_device_bus(device);
+    PciFunction *port = pci_bus_bridge(bus);
+
+    if (device->multifunction) {
+        uint32_t header = pci_config_get(device->function, PCI_HEADER_TYPE, 1);
+        pci_config_define(device->function, PCI_HEADER_TYPE, 1, header | PCI_HEADER_MULTIFUNCTION, 0);
+    }
+    if (!pci_bus_check(bus, device->addr, name, errp)) {
+        return false;
+    }
+    if (device->device.hotplugged) {
+        return pcie_root_port_plug(port, device->function, device->addr, name, errp);
+    }
+    pci_bus_add(bus, device->function, device->addr);
+    return true;
+}
+
+bool pci_device_realize(Device *base, GError **errp)
+{
+    PciDevice *device = PCI_DEVICE(base);
+    const PciRootPorts *ports = pci_device_ports(device);
+    const PciDeviceOps *ops = ops_of(device);
+
+    lock(ports);
+    device->function = ops->make(device, errp);
+    bool ok = device->function && place(device, base->object.type->name, errp);
+    if (device->function && !ok) {
+        g_clear_pointer(&device->function, pci_function_free);
+        if (ops->gone) {
+            ops->gone(device);
+        }
+    }
+    unlock(ports);
+    if (ok && ops->placed) {
+        ops->placed(device);
+    }
+    return ok;
+}
+
+void pci_device_unrealize(Device *base)
+{
+    PciDevice *device = PCI_DEVICE(base);
+    const PciRootPorts *ports = pci_device_ports(device);
+
+    lock(ports);
+    if (pci_function_bus(device->function)) {
+        pci_bus_remove(pci_function_bus(device->function), device->function);
+    }
+    g_clear_pointer(&device->function, pci_function_free);
+    if (ops_of(device)->gone) {
+        ops_of(device)->gone(device);
+    }
+    unlock(ports);
+}
+
+static const QomProperty pci_device_properties[] = {
+    QOM_PROPERTY_PCI_ADDR("addr", PciDevice, addr, "slot and optional function, such as 03.1; -1 = a free slot"),
+    QOM_PROPERTY_BOOL("multifunction", PciDevice, multifunction, "false", "the slot has more functions than this one"),
+    { NULL },
+};
+
+const QomType pci_device_type = {
+    .name = "pci-device", .parent = &device_type, .abstract = true, .size = sizeof(PciDevice),
+    .properties = pci_device_properties,
+};
+
+/* ---- Buses ---- */
+
+/* Places below the first ones are the chipset's and, by custom, a display's. */
+#define FIRST_FREE_SLOT 2
+
+/* Functions 1 to 7 of a slot are found only if function 0 says that there are some. */
+static bool check_multifunction(const PciBus *bus, const PciDevice *device, GError **errp)
+{
+    const PciFunction *first = pci_bus_function(bus, device->addr & ~7);
+
+    if ((device->addr & 7) && first && !(pci_config_get(first, PCI_HEADER_TYPE, 1) & PCI_HEADER_MULTIFUNCTION)) {
+        error_set(errp, "PCI: single function device can't be populated in function %x.%x", PCI_SLOT(device->addr),
+                  device->addr & 7);
+        error_hint(errp, "Give the device at function 0 of slot %u multifunction=on", PCI_SLOT(device->addr));
+        return false;
+    }
+    return true;
+}
+
+static bool plug(Bus *base, Device *plugged, GError **errp)
+{
+    PcieBus *bus = (PcieBus *)base;
+    PciDevice *device = PCI_DEVICE(plugged);
+    PciFunction *port = pci_bus_bridge(bus->pci);
+
+    if (device->device.hotplugged && !port) {
+        error_set(errp, "Bus '%s' does not support hotplugging", base->name);
+        error_hint(errp, "Make a pcie-root-port when the machine starts, and plug the device there with bus=");
+        return false;
+    }
+    if (device->addr < 0) {
+        int slot = pci_bus_free_slot(bus->pci, port ? 0 : FIRST_FREE_SLOT);
+        if (slot < 0) {
+            return error_set(errp, "PCI: no slot/function available for %s, all in use or reserved",
+                             plugged->object.type->name);
+        }
+        device->addr = PCI_DEVFN(slot, 0);
+    }
+    return pci_bus_check(bus->pci, device->addr, plugged->object.type->name, errp) &&
+           check_multifunction(bus->pci, device, errp);
+}
+
+static bool unplug_request(Bus *base, Device *device, GError **errp)
+{
+    PcieBus *bus = (PcieBus *)base;
+    const PciRootPorts *ports = pci_bus_ports(bus->pci);
+    PciFunction *port = pci_bus_bridge(bus->pci);
+    g_autofree char *name = device_name(device);
+
+    if (!port) {
+        return error_set(errp, "Bus '%s' does not support hotplugging", base->name);
+    }
+    lock(ports);
+    bool ok = pcie_root_port_request_unplug(port, name, errp);
+    unlock(ports);
+    return ok;
+}
+
+static char *describe(const Bus *bus, const Device *device)
+{
+    const PciDevice *pci = (const PciDevice *)device;
+
+    return g_strdup_printf("addr %02x.%x", PCI_SLOT(pci->addr), pci->addr & 7);
+}
+
+static const BusOps pcie_bus_ops = { .plug = plug, .unplug_request = unplug_request, .describe = describe };
+
+const QomType pcie_bus_type = {
+    .name = "PCIE", .parent = &bus_type, .size = sizeof(PcieBus), .ops = &pcie_bus_ops,
+};
+
+Bus *pcie_bus_new(PciBus *pci, const char *name, Device *owner)
+{
+    Bus *bus = bus_new(&pcie_bus_type, name, owner);
+
+    ((PcieBus *)bus)->pci = pci;
+    return bus;
+}
+
+/* ---- The host bridge's device ---- */
+
+typedef struct Q35Pcihost {
+    Device device;
+    PciBus *root;
+} Q35Pcihost;
+
+void q35_pcihost_set_bus(Device *device, PciBus *root)
+{
+    QOM_CAST(Q35Pcihost, &q35_pcihost_type, device)->root = root;
+}
+
+static bool pcihost_realize(Device *device, GError **errp)
+{
+    pcie_bus_new(QOM_CAST(Q35Pcihost, &q35_pcihost_type, device)->root, "pcie.0", device);
+    return true;
+}
+
+static const DeviceOps pcihost_ops = { .internal = true, .no_hotplug = true, .realize = pcihost_realize };
+
+const QomType q35_pcihost_type = {
+    .name = "q35-pcihost", .parent = &device_type, .size = sizeof(Q35Pcihost), .ops = &pcihost_ops,
+};
+
+/* ---- Root ports ---- */
+
+typedef struct RootPort {
+    PciDevice pci;
+    uint8_t port, chassis;
+    uint16_t slot;
+    bool hotplug;
+    PcieBus *bus; /* behind it; borrowed */
+} RootPort;
+
+/* Functions that the guest has let go wait here for the main loop, which alone may take devices out. */
+static gboolean remove_device(gpointer opaque)
+{
+    PciDevice *device = opaque;
+
+    if (device->device.realized) {
+        machine_remove_device(&device->device);
+    }
+    qom_object_unref(&device->device.object);
+    return G_SOURCE_REMOVE;
+}
+
+static void unplugged(void *opaque, PciFunction *function)
+{
+    RootPort *port = opaque;
+
+    for (guint i = 0; port->bus && i < port->bus->bus.devices->len; i++) {
+        PciDevice *device = g_ptr_array_index(port->bus->bus.devices, i);
+        if (device->function == function) {
+            qom_object_ref(&device->device.object);
+            g_idle_add_full(G_PRIORITY_DEFAULT, remove_device, device, NULL);
+        }
+    }
+}
+
+static const PcieSlotOps slot_ops = { unplugged };
+
+static PciFunction *root_port_make(PciDevice *device, GError **errp)
+{
+    RootPort *port = (RootPort *)device;
+    PcieRootPortConfig config = {
+        .port = port->port, .chassis = port->chassis, .slot = port->slot, .hotplug = port->hotplug,
+    };
+
+    if (!pci_device_is_integrated(device)) {
+        error_set(errp, "pcie-root-port can only be plugged into the root bus, pcie.0");
+        return NULL;
+    }
+    if (port->slot > 0x1fff) {
+        error_set(errp, "pcie-root-port: slot %u is too large, at most 8191", port->slot);
+        return NULL;
+    }
+    return pcie_root_port_new(&config, &slot_ops, port);
+}
+
+static void root_port_placed(PciDevice *device)
+{
+    RootPort *port = (RootPort *)device;
+    const char *id = device->device.id;
+    g_autofree char *name = id ? NULL : g_strdup_printf("pcie.%d", device->device.index + 1);
+
+    port->bus = (PcieBus *)pcie_bus_new(pci_bridge_bus(device->function), id ? id : name, &device->device);
+    port->bus->bus.hotpluggable = port->hotplug;
+}
+
+static void root_port_gone(PciDevice *device)
+{
+    ((RootPort *)device)->bus = NULL;
+}
+
+static const PciDeviceOps root_port_ops = {
+    .device = { .bus_type = &pcie_bus_type, .category = "Controller/Bridge/Hub", .no_hotplug = true, PCI_DEVICE_OPS },
+    .make = root_port_make, .gone = root_port_gone, .placed = root_port_placed,
+};
+
+static const QomProperty root_port_properties[] = {
+    QOM_PROPERTY_UINT8("port", RootPort, port, "0", "port number"),
+    QOM_PROPERTY_UINT8("chassis", RootPort, chassis, "0", "chassis number"),
+    QOM_PROPERTY_UINT16("slot", RootPort, slot, "0", "physical slot number, up to 8191"),
+    QOM_PROPERTY_BOOL("hotplug", RootPort, hotplug, "true", "devices may come and go while the machine runs"),
+    { NULL },
+};
+
+const QomType pcie_root_port_type = {
+    .name = "pcie-root-port", .parent = &pci_device_type, .description = "PCI Express Root Port", .size = sizeof(RootPort),
+    .properties = root_port_properties, .ops = &root_port_ops,
+};
