@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Block nodes and their clients: checks, the pool that blocking drivers run on, delivery in the client's context. */
+#include "block/block.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "util/bytes.h"
+#include "util/error.h"
+
+/* Enough to keep a disk busy; more would only wait in the kernel instead of here. */
+#define POOL_THREADS 16
+#define BATCH 64
+
+struct BlockClient {
+    BlockNode *node; /* a reference */
+    char *name;
+    bool writable, shared;
+    const BlockClientOps *ops;
+    void *opaque;
+    GSource *source;      /* ready while there is something to deliver */
+    GMutex lock;          /* all below */
+    GCond idle;
+    unsigned running;     /* submitted, not completed */
+    BlockRequest *done, **done_end;
+    bool resized;
+};
+
+/* ---- Delivery ---- */
+
+static BlockRequest *take_done(BlockClient *client)
+{
+    BlockRequest *list = client->done;
+
+    client->done = NULL;
+    client->done_end = &client->done;
+    return list;
+}
+
+static gboolean deliver(gpointer opaque)
+{
+    BlockClient *client = opaque;
+    BlockRequest *batch[BATCH];
+
+    g_mutex_lock(&client->lock);
+    g_source_set_ready_time(client->source, -1);
+    BlockRequest *list = take_done(client);
+    bool resized = client->resized;
+    client->resized = false;
+    g_mutex_unlock(&client->lock);
+    while (list) {
+        unsigned count = 0;
+        for (; list && count < BATCH; list = list->next) {
+            batch[count++] = list;
+        }
+        client->ops->done(client->opaque, batch, count);
+    }
+    if (resized && client->ops->resized) {
+        client->ops->resized(client->opaque);
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer opaque)
+{
+    return callback(opaque);
+}
+
+static GSourceFuncs source_funcs = { .dispatch = dispatch };
+
+void block_complete(BlockRequest *request, int result)
+{
+    BlockClient *client = request->client;
+
+    request->result = result;
+    request->next = NULL;
+    g_mutex_lock(&client->lock);
+    *client->done_end = request;
+    client->done_end = &request->next;
+    g_source_set_ready_time(client->source, 0);
+    if (--client->running == 0) {
+        g_cond_broadcast(&client->idle);
+    }
+    g_mutex_unlock(&client->lock);
+}
+
+static void run_request(gpointer data, gpointer opaque)
+{
+    BlockRequest *request = data;
+    BlockNode *node = opaque;
+
+    block_complete(request, node->driver->run(node, request));
+}
+
+/* ---- Clients ---- */
+
+static bool check_sharing(const BlockNode *node, const BlockClient *client, GError **errp)
+{
+    for (guint i = 0; i < node->clients->len; i++) {
+        const BlockClient *other = node->clients->pdata[i];
+        if ((client->writable && !other->shared) || (other->writable && !client->shared)) {
+            error_set(errp, "Drive '%s' is already in use by %s", node->object.name ? node->object.name : "", other->name);
+            error_hint(errp, "A disk that is written belongs to one device, unless both have share-rw=on");
+            return false;
+        }
+    }
+    return true;
+}
+
+BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool shared, const BlockClientOps *ops,
+                          void *opaque, GMainContext *context, GError **errp)
+{
+    BlockClient *client;
+
+    if (writable && node->read_only) {
+        error_set(errp, "Block node '%s' is read-only, and %s writes", node->object.name ? node->object.name : "", name);
+        error_hint(errp, "Open the disk with read-only=off, or give the device a read-only one");
+        return NULL;
+    }
+    client = g_new0(BlockClient, 1);
+    *client = (BlockClient) {
+        .name = g_strdup(name), .writable = writable, .shared = shared, .ops = ops, .opaque = opaque,
+    };
+    if (!check_sharing(node, client, errp)) {
+        g_free(client->name);
+        g_free(client);
+        return NULL;
+    }
+    client->node = node;
+    qom_object_ref(&node->object);
+    g_mutex_init(&client->lock);
+    g_cond_init(&client->idle);
+    client->done_end = &client->done;
+    client->source = g_source_new(&source_funcs, sizeof(GSource));
+    g_source_set_priority(client->source, G_PRIORITY_DEFAULT);
+    g_source_set_callback(client->source, deliver, client, NULL);
+    g_source_attach(client->source, context);
+    g_mutex_lock(&node->lock);
+    g_ptr_array_add(node->clients, client);
+    g_mutex_unlock(&node->lock);
+    return client;
+}
+
+void block_drain(BlockClient *client)
+{
+    g_mutex_lock(&client->lock);
+    while (client->running) {
+        g_cond_wait(&client->idle, &client->lock);
+    }
+    g_mutex_unlock(&client->lock);
+}
+
+void block_detach(BlockClient *client, void (*drop)(void *opaque, BlockRequest *request))
+{
+    if (!client) {
+        return;
+    }
+    block_drain(client);
+    g_source_destroy(client->source);
+    g_source_unref(client->source);
+    for (BlockRequest *next, *request = take_done(client); request; request = next) {
+        next = request->next;
+        drop(client->opaque, request);
+    }
+    g_mutex_lock(&client->node->lock);
+    g_ptr_array_remove(client->node->clients, client);
+    g_mutex_unlock(&client->node->lock);
+    qom_object_unref(&client->node->object);
+    g_mutex_clear(&client->lock);
+    g_cond_clear(&client->idle);
+    g_free(client->name);
+    g_free(client);
+}
+
+BlockNode *block_client_node(const BlockClient *client)
+{
+    return client->node;
+}
+
+static int check_request(const BlockClient *client, const BlockRequest *request)
+{
+    if (request->op != BLOCK_READ && request->op != BLOCK_FLUSH && !client->writable) {
+        return -EACCES;
+    }
+    if (request->op != BLOCK_FLUSH && !range_inside(request->offset, request->size, block_size(client->node))) {
+        return -EIO;
+    }
+    return 0;
+}
+
+void block_submit(BlockClient *client, BlockRequest *request)
+{
+    BlockNode *node = client->node;
+    int error = check_request(client, request);
+
+    request->client = client;
+    g_mutex_lock(&client->lock);
+    client->running++;
+    g_mutex_unlock(&client->lock);
+    if (error) {
+        block_complete(request, error);
+    } else if (node->driver->submit) {
+        node->driver->submit(node, request);
+    } else {
+        g_thread_pool_push(node->pool, request, NULL);
+    }
+}
+
+/* ---- Nodes ---- */
+
+uint64_t block_size(const BlockNode *node)
+{
+    return __atomic_load_n(&node->size, __ATOMIC_RELAXED);
+}
+
+bool block_is_read_only(const BlockNode *node)
+{
+    return node->read_only;
+}
+
+uint32_t block_discard_granularity(const BlockNode *node)
+{
+    return node->discard_granularity;
+}
+
+bool block_resize(BlockNode *node, uint64_t size, GError **errp)
+{
+    const char *name = node->object.name ? node->object.name : "";
+
+    if (node->read_only) {
+        return error_set(errp, "Block node '%s' is read-only", name);
+    }
+    if (!node->driver->resize) {
+        return error_set(errp, "Block driver %s of node '%s' can't resize", node->driver->name, name);
+    }
+    if (size % BLOCK_SECTOR_SIZE) {
+        return error_set(errp, "Block node '%s': size %" PRIu64 " is not a multiple of %d", name, size,
+                         BLOCK_SECTOR_SIZE);
+    }
+    if (!node->driver->resize(node, size, errp)) {
+        return false;
+    }
+    __atomic_store_n(&node->size, size, __ATOMIC_RELAXED);
+    g_mutex_lock(&node->lock);
+    for (guint i = 0; i < node->clients->len; i++) {
+        BlockClient *client = node->clients->pdata[i];
+        g_mutex_lock(&client->lock);
+        client->resized = true;
+        g_source_set_ready_time(client->source, 0);
+        g_mutex_unlock(&client->lock);
+    }
+    g_mutex_unlock(&node->lock);
+    return true;
+}
+
+static void node_finalize(QomObject *object)
+{
+    BlockNode *node = (BlockNode *)object;
+
+    g_assert(!node->clients || !node->clients->len);
+    if (node->pool) {
+        g_thread_pool_free(node->pool, FALSE, TRUE);
+    }
+    if (node->driver && node->driver->close) {
+        node->driver->close(node);
+    }
+    g_clear_pointer(&node->clients, g_ptr_array_unref);
+    g_mutex_clear(&node->lock);
+}
+
+static void node_init(QomObject *object)
+{
+    BlockNode *node = (BlockNode *)object;
+
+    g_mutex_init(&node->lock);
+    node->clients = g_ptr_array_new();
+}
+
+const QomType block_node_type = {
+    .name = "block-node", .parent = &qom_object_type, .size = sizeof(BlockNode), .init = node_init,
+    .finalize = node_finalize,
+};
+
+BlockNode *block_node_new(const BlockDriver *driver, void *data, uint64_t size, bool read_only)
+{
+    BlockNode *node = (BlockNode *)qom_object_new(&block_node_type);
+
+    node->driver = driver;
+    node->data = data;
+    node->size = size;
+    node->read_only = read_only;
+    if (!driver->submit) {
+        node->pool = g_thread_pool_new(run_request, node, POOL_THREADS, FALSE, NULL);
+    }
+    return node;
+}

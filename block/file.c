@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Raw images: regular files and block devices, by blocking system calls on the node's pool. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "block/block.h"
+#include "util/error.h"
+
+#define DISCARD_GRANULARITY 4096
+#define ZEROES_SIZE (64 * 1024)
+#define DIRECT_ALIGNMENT 4096
+
+typedef struct BlockFile {
+    int fd;
+    bool is_device, direct, no_flush, discard;
+} BlockFile;
+
+/* One system call; less than all may be done. */
+static ssize_t transfer_some(int fd, bool is_write, const struct iovec *iov, unsigned count, uint64_t offset)
+{
+    ssize_t n;
+
+    do {
+        n = is_write ? pwritev(fd, iov, MIN(count, IOV_MAX), offset) : preadv(fd, iov, MIN(count, IOV_MAX), offset);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+/* Beyond the file's end, where a last incomplete sector is, bytes read as zero. */
+static void fill_with_zeroes(const struct iovec *iov, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        memset(iov[i].iov_base, 0, iov[i].iov_len);
+    }
+}
+
+static int transfer(int fd, bool is_write, const struct iovec *iov, unsigned count, uint64_t offset)
+{
+    g_autofree struct iovec *left = g_new(struct iovec, count);
+    struct iovec *at = left;
+
+    memcpy(left, iov, count * sizeof(*iov));
+    while (count) {
+        ssize_t n = transfer_some(fd, is_write, at, count, offset);
+        if (n < 0) {
+            return n;
+        }
+        if (n == 0) {
+            if (is_write) {
+                return -ENOSPC;
+            }
+            fill_with_zeroes(at, count);
+            return 0;
+        }
+        offset += n;
+        for (; count && (size_t)n >= at->iov_len; at++, count--) {
+            n -= at->iov_len;
+        }
+        if (count) {
+            at->iov_base = (uint8_t *)at->iov_base + n;
+            at->iov_len -= n;
+        }
+    }
+    return 0;
+}
+
+/* O_DIRECT wants aligned memory; a guest's buffers are sector-aligned in its file offset, not always in memory. */
+static bool is_aligned(const BlockRequest *request)
+{
+    for (unsigned i = 0; i < request->iov_count; i++) {
+        if ((uintptr_t)request->iov[i].iov_base % DIRECT_ALIGNMENT || request->iov[i].iov_len % BLOCK_SECTOR_SIZE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int transfer_bounced(int fd, const BlockRequest *request)
+{
+    void *buffer = NULL;
+    bool is_write = request->op == BLOCK_WRITE;
+    uint8_t *at;
+
+    if (posix_memalign(&buffer, DIRECT_ALIGNMENT, request->size)) {
+        return -ENOMEM;
+    }
+    at = buffer;
+    for (unsigned i = 0; is_write && i < request->iov_count; at += request->iov[i++].iov_len) {
+        memcpy(at, request->iov[i].iov_base, request->iov[i].iov_len);
+    }
+    int result = transfer(fd, is_write, &(struct iovec) { buffer, request->size }, 1, request->offset);
+    at = buffer;
+    for (unsigned i = 0; !is_write && !result && i < request->iov_count; at += request->iov[i++].iov_len) {
+        memcpy(request->iov[i].iov_base, at, request->iov[i].iov_len);
+    }
+    free(buffer);
+    return result;
+}
+
+static int flush(const BlockFile *file)
+{
+    int result;
+
+    if (file->no_flush) {
+        return 0;
+    }
+    do {
+        result = fdatasync(file->fd);
+    } while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : 0;
+}
+
+static int run_transfer(const BlockFile *file, const BlockRequest *request)
+{
+    int result;
+
+    if (!request->size) {
+        result = 0;
+    } else if (file->direct && !is_aligned(request)) {
+        result = transfer_bounced(file->fd, request);
+    } else {
+        result = transfer(file->fd, request->op == BLOCK_WRITE, request->iov, request->iov_count, request->offset);
+    }
+    return result ? result : request->flags & BLOCK_FUA ? flush(file) : 0;
+}
+
+static bool is_unsupported(int error)
+{
+    return error == EOPNOTSUPP || error == ENOSYS || error == ENOTTY || error == EINVAL;
+}
+
+static int punch(const BlockFile *file, uint64_t offset, uint64_t size)
+{
+    uint64_t range[2] = { offset, size };
+    int result;
+
+    do {
+        result = file->is_device ? ioctl(file->fd, BLKDISCARD, range)
+                                 : fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size);
+    } while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : 0;
+}
+
+/* A discard is a hint: where it can't be followed nothing is wrong. */
+static int run_discard(const BlockFile *file, const BlockRequest *request)
+{
+    int result = file->discard && request->size ? punch(file, request->offset, request->size) : 0;
+
+    return is_unsupported(-result) ? 0 : result;
+}
+
+static int write_zero_bytes(const BlockFile *file, uint64_t offset, uint64_t size)
+{
+    void *zeroes = NULL;
+    int result = 0;
+
+    if (posix_memalign(&zeroes, DIRECT_ALIGNMENT, ZEROES_SIZE)) {
+        return -ENOMEM;
+    }
+    memset(zeroes, 0, ZEROES_SIZE);
+    while (size && !result) {
+        size_t n = MIN(size, ZEROES_SIZE);
+        result = transfer(file->fd, true, &(struct iovec) { zeroes, n }, 1, offset);
+        offset += n;
+        size -= n;
+    }
+    free(zeroes);
+    return result;
+}
+
+static int run_write_zeroes(const BlockFile *file, const BlockRequest *request)
+{
+    bool unmap = (request->flags & BLOCK_MAY_UNMAP) && file->discard;
+    int result = -EOPNOTSUPP;
+
+    if (!request->size) {
+        return 0;
+    }
+    if (!file->is_device) { /* both leave zeroes in a file */
+        result = unmap ? punch(file, request->offset, request->size)
+                 : fallocate(file->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, request->offset, request->size) < 0
+                     ? -errno : 0;
+    }
+    if (is_unsupported(-result)) {
+        result = write_zero_bytes(file, request->offset, request->size);
+    }
+    return result ? result : request->flags & BLOCK_FUA ? flush(file) : 0;
+}
+
+static int run(BlockNode *node, const BlockRequest *request)
+{
+    const BlockFile *file = node->data;
+
+    switch (request->op) {
+    case BLOCK_READ:
+    case BLOCK_WRITE:
+        return run_transfer(file, request);
+    case BLOCK_FLUSH:
+        return flush(file);
+    case BLOCK_DISCARD:
+        return run_discard(file, request);
+    case BLOCK_WRITE_ZEROES:
+        return run_write_zeroes(file, request);
+    }
+    return -EINVAL;
+}
+
+static bool resize(BlockNode *node, uint64_t size, GError **errp)
+{
+    const BlockFile *file = node->data;
+
+    if (file->is_device) {
+        return error_set(errp, "Cannot grow device files");
+    }
+    if (ftruncate(file->fd, size) < 0) {
+        return error_set(errp, "Failed to resize the file: %s", g_strerror(errno));
+    }
+    return true;
+}
+
+static void close_file(BlockNode *node)
+{
+    BlockFile *file = node->data;
+
+    close(file->fd);
+    g_free(file);
+}
+
+static const BlockDriver file_driver = { .name = "file", .run = run, .resize = resize, .close = close_file };
+
+static bool find_size(const char *name, int fd, bool *is_device, uint64_t *size, GError **errp)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) < 0) {
+        return error_set(errp, "Could not read the size of '%s': %s", name, g_strerror(errno));
+    }
+    *is_device = S_ISBLK(status.st_mode);
+    if (*is_device) {
+        return ioctl(fd, BLKGETSIZE64, size) == 0 ||
+               error_set(errp, "Could not read the size of '%s': %s", name, g_strerror(errno));
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return error_set(errp, "'%s' is neither a regular file nor a block device", name);
+    }
+    /* A last incomplete sector counts: it reads as filled up with zeroes. */
+    *size = ((uint64_t)status.st_size + BLOCK_SECTOR_SIZE - 1) / BLOCK_SECTOR_SIZE * BLOCK_SECTOR_SIZE;
+    return true;
+}
+
+BlockNode *block_file_open(const BlockFileOptions *options, GError **errp)
+{
+    int flags = (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | (options->direct ? O_DIRECT : 0);
+    int fd = open(options->filename, flags);
+    bool is_device;
+    uint64_t size;
+
+    if (fd < 0) {
+        error_set(errp, "Could not open '%s': %s", options->filename, g_strerror(errno));
+        return NULL;
+    }
+    if (!find_size(options->filename, fd, &is_device, &size, errp)) {
+        close(fd);
+        return NULL;
+    }
+    BlockFile *file = g_new0(BlockFile, 1);
+    *file = (BlockFile) {
+        .fd = fd, .is_device = is_device, .direct = options->direct, .no_flush = options->no_flush,
+        .discard = options->discard,
+    };
+    BlockNode *node = block_node_new(&file_driver, file, size, options->read_only);
+    node->discard_granularity = options->discard ? DISCARD_GRANULARITY : 0;
+    return node;
+}

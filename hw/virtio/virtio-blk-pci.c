@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The types virtio-blk-pci and virtio-blk-pci-non-transitional. */
+#include "hw/virtio/virtio-blk.h"
+
+typedef struct VirtioBlkPci {
+    VirtioPciDevice parent;
+    VirtioBlk *blk;
+    QomLink drive;
+    char *serial;
+    uint16_t num_queues, queue_size;
+    uint32_t logical_block_size, physical_block_size;
+    QomOnOffAuto write_cache;
+    bool share_rw, discard, write_zeroes, config_wce;
+} VirtioBlkPci;
+
+static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment, GError **errp)
+{
+    VirtioBlkPci *device = (VirtioBlkPci *)parent;
+    BlockNode *node = (BlockNode *)device->drive.target;
+    VirtioBlkConfig config = {
+        .node = node, .serial = device->serial, .num_queues = device->num_queues, .queue_size = device->queue_size,
+        .logical_block_size = device->logical_block_size, .physical_block_size = device->physical_block_size,
+        .shared = device->share_rw, .discard = device->discard && block_discard_granularity(node),
+        .write_zeroes = device->write_zeroes, .write_through = device->write_cache == QOM_OFF,
+        .fixed_cache = !device->config_wce,
+    };
+
+    device->blk = virtio_blk_new(&config, environment, errp);
+    return device->blk ? virtio_blk_device(device->blk) : NULL;
+}
+
+static void free_blk(VirtioPciDevice *parent)
+{
+    VirtioBlkPci *device = (VirtioBlkPci *)parent;
+
+    g_clear_pointer(&device->blk, virtio_blk_free);
+}
+
+static const VirtioPciOps ops = {
+    .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Storage", PCI_DEVICE_OPS }, VIRTIO_PCI_OPS },
+    .class_device = 0x0100, .make = make, .free = free_blk,
+};
+
+static const QomProperty properties[] = {
+    QOM_PROPERTY_LINK("drive", VirtioBlkPci, drive, &block_node_type, BLOCK_CONTAINER, "node name or id of the disk",
+                      .flags = QOM_REQUIRED, .type_name = "str"),
+    QOM_PROPERTY_STR("serial", VirtioBlkPci, serial, NULL, "what the guest is told as serial number, up to 20 characters"),
+    QOM_PROPERTY_UINT16("num-queues", VirtioBlkPci, num_queues, "1", "number of request queues"),
+    QOM_PROPERTY_UINT16("queue-size", VirtioBlkPci, queue_size, "256", "entries in each queue"),
+    QOM_PROPERTY_UINT32("logical_block_size", VirtioBlkPci, logical_block_size, "512", "bytes"),
+    QOM_PROPERTY_UINT32("physical_block_size", VirtioBlkPci, physical_block_size, "512", "bytes"),
+    QOM_PROPERTY_ON_OFF_AUTO("write-cache", VirtioBlkPci, write_cache, "auto", "off: a write is stable when it is done"),
+    QOM_PROPERTY_BOOL("config-wce", VirtioBlkPci, config_wce, "true", "the driver may switch the write cache"),
+    QOM_PROPERTY_BOOL("share-rw", VirtioBlkPci, share_rw, "false", "other devices may write to the same disk"),
+    QOM_PROPERTY_BOOL("discard", VirtioBlkPci, discard, "true", "offer discards, if the disk takes them"),
+    QOM_PROPERTY_BOOL("write-zeroes", VirtioBlkPci, write_zeroes, "true", "offer writing of zeroes"),
+    { NULL },
+};
+
+const QomType virtio_blk_pci_type = {
+    .name = "virtio-blk-pci", .parent = &virtio_pci_type, .description = "Virtio block device",
+    .size = sizeof(VirtioBlkPci), .properties = properties, .ops = &ops,
+};
+const QomType virtio_blk_pci_nt_type = VIRTIO_NON_TRANSITIONAL("virtio-blk-pci", virtio_blk_pci_type);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Disks as devices see them: a node with a size that takes reads, writes, flushes, discards, and answers each later. Nodes are objects of
+ * the tree, so that devices name them (drive=ID is a link into BLOCK_CONTAINER).
+ *
+ * A device attaches to a node as its client and submits requests; buffers are host memory and the request's until it is done. What is
+ * behind a node is its driver's business: a driver either runs a request on a thread of the node's pool (run) or takes it
+ * and completes it later itself (submit).
+ */
+#ifndef BLOCK_BLOCK_H
+#define BLOCK_BLOCK_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "qom/object.h"
+
+#define BLOCK_CONTAINER "/block-nodes"
+#define BLOCK_SECTOR_SIZE 512
+
+typedef struct BlockNode BlockNode;
+typedef struct BlockClient BlockClient;
+typedef struct BlockRequest BlockRequest;
+
+typedef enum BlockOp { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD, BLOCK_WRITE_ZEROES } BlockOp;
+
+enum {
+    BLOCK_MAY_UNMAP = 1, /* write zeroes: the space may be given back */
+    BLOCK_FUA = 2,       /* write, write zeroes: stable before it is done */
+};
+
+/* The client's, until done. Filled in by the client but for the last part. */
+struct BlockRequest {
+    BlockOp op;
+    unsigned flags;
+    uint64_t offset, size;    /* bytes; size is the iovecs' sum for reads and writes, both 0 for a flush */
+    const struct iovec *iov;  /* reads and writes */
+    unsigned iov_count;
+    int result;               /* 0 or -errno, when done */
+    BlockClient *client;      /* block.c's from here on */
+    BlockRequest *next;
+};
+
+/* ---- Clients (block.c) ---- */
+
+typedef struct BlockClientOps {
+    /* Requests are done; in the client's context, no lock held. The array is borrowed. */
+    void (*done)(void *opaque, BlockRequest *const *requests, unsigned count);
+    /* The node has another size. Same context. NULL = the client does not care. */
+    void (*resized)(void *opaque);
+} BlockClientOps;
+
+/*
+ * context NULL: the default one. False to NULL and *errp: the node is in use by a client that does not share it, or writable is asked of a
+ * read-only node. name: the device's, for messages.
+ */
+BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool shared, const BlockClientOps *ops,
+                          void *opaque, GMainContext *context, GError **errp);
+/*
+ * No request may be running (block_drain). Requests that are done and were not delivered are given to `drop` instead. In the context's
+ * thread.
+ */
+void block_detach(BlockClient *client, void (*drop)(void *opaque, BlockRequest *request));
+/* Any thread. A request outside the node, or a change of a read-only one, is done with an error like any other. */
+void block_submit(BlockClient *client, BlockRequest *request);
+/* Returns when no submitted request touches its buffers any more; they are delivered as ever. Any thread. */
+void block_drain(BlockClient *client);
+BlockNode *block_client_node(const BlockClient *client);
+
+/* ---- Nodes (block.c) ---- */
+
+uint64_t block_size(const BlockNode *node); /* bytes; any thread */
+bool block_is_read_only(const BlockNode *node);
+/* Granularity of discards, 0 = the node can't discard (a discard is then done without effect). */
+uint32_t block_discard_granularity(const BlockNode *node);
+/* New size, where the driver can; clients are told. Main loop thread. False: *errp. */
+bool block_resize(BlockNode *node, uint64_t size, GError **errp);
+
+/* ---- Drivers ---- */
+
+typedef struct BlockDriver {
+    const char *name;
+    /* Carries a request out on a pool thread: 0 or -errno. Bounds and permissions are checked. NULL: see submit. */
+    int (*run)(BlockNode *node, const BlockRequest *request);
+    /* Takes a request, and calls block_complete() from any thread, at once or later. NULL: see run. */
+    void (*submit)(BlockNode *node, BlockRequest *request);
+    /* NULL = can't. */
+    bool (*resize)(BlockNode *node, uint64_t size, GError **errp);
+    /* The node goes; it has no clients. */
+    void (*close)(BlockNode *node);
+} BlockDriver;
+
+struct BlockNode {
+    QomObject object;
+    const BlockDriver *driver;  /* with the rest below: set by whoever makes the node, constant after, but for size */
+    void *data;                 /* the driver's */
+    uint64_t size;
+    bool read_only;
+    uint32_t discard_granularity;
+    /* block.c's */
+    GMutex lock;
+    GPtrArray *clients;
+    GThreadPool *pool;
+};
+
+extern const QomType block_node_type; /* "block-node" */
+
+/* A node outside the tree, one reference. */
+BlockNode *block_node_new(const BlockDriver *driver, void *data, uint64_t size, bool read_only);
+/* A driver's answer to submit. Any thread. */
+void block_complete(BlockRequest *request, int result);
+
+/* ---- Raw files and block devices (file.c) ---- */
+
+typedef struct BlockFileOptions {
+    const char *filename;
+    bool read_only;
+    bool direct;    /* past the host's page cache */
+    bool no_flush;  /* flushes do nothing: what the host has not written is lost if it crashes */
+    bool discard;   /* guests' discards give space back */
+} BlockFileOptions;
+
+/* NULL: *errp ("Could not open 'F': …"). One reference. */
+BlockNode *block_file_open(const BlockFileOptions *options, GError **errp);
+
+#endif

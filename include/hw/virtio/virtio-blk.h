@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The virtio block device: Virtio 1.2, 5.2. Machine lock held. */
+#ifndef HW_VIRTIO_VIRTIO_BLK_H
+#define HW_VIRTIO_VIRTIO_BLK_H
+
+#include "block/block.h"
+#include "hw/virtio/virtio-pci-device.h"
+
+typedef struct VirtioBlk VirtioBlk;
+
+typedef struct VirtioBlkConfig {
+    BlockNode *node;
+    const char *serial;      /* up to 20 bytes are shown; NULL = none */
+    unsigned num_queues;     /* 1 to VIRTIO_BLK_MAX_QUEUES */
+    unsigned queue_size;     /* power of two, 4 to VIRTIO_MAX_QUEUE_SIZE */
+    unsigned logical_block_size, physical_block_size; /* 512 to 2 MiB, powers of two */
+    bool read_only, shared, discard, write_zeroes;
+    bool write_through;      /* each write is stable when done, until the driver chooses otherwise */
+    bool fixed_cache;        /* the driver may not choose */
+    GMainContext *context;   /* NULL = the default one */
+} VirtioBlkConfig;
+
+#define VIRTIO_BLK_MAX_QUEUES 256
+
+/* NULL: *errp. virtio_blk_device() is the caller's, or a transport's; it goes before virtio_blk_free(). */
+VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, const VirtioEnvironment *environment, GError **errp);
+VirtioDevice *virtio_blk_device(const VirtioBlk *blk);
+/* In the thread of the context. */
+void virtio_blk_free(VirtioBlk *blk);
+
+extern const QomType virtio_blk_pci_type;    /* "virtio-blk-pci" */
+extern const QomType virtio_blk_pci_nt_type;
+
+#endif
