@@ -1,87 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * QMP commands about objects. There are three places: /machine, /objects, and /objects/ID for the TD. Their properties were
- * measured or built into the TD at its launch: all are read-only.
- */
+/* QMP commands about objects, their types and their properties. */
 #include <string.h>
 
+#include "hw/core/device.h"
 #include "monitor-internal.h"
 #include "util/error.h"
-
-typedef struct Property {
-    const char *name, *type;
-    JsonValue *(*get)(const QapiContext *context); /* a new value */
-} Property;
-
-static JsonValue *text_or_empty(const char *text)
-{
-    return json_object_new_string(text ? text : "");
-}
-
-static JsonValue *get_attributes(const QapiContext *context)
-{
-    return json_object_new_uint64(tdx_guest_config_attributes(context->guest));
-}
-
-static JsonValue *get_sept_ve_disable(const QapiContext *context)
-{
-    return json_object_new_boolean(tdx_guest_config_attributes(context->guest) & TDX_ATTRIBUTE_SEPT_VE_DISABLE ? 1 : 0);
-}
-
-static JsonValue *get_mrconfigid(const QapiContext *context)
-{
-    return text_or_empty(context->guest->mrconfigid);
-}
-
-static JsonValue *get_mrowner(const QapiContext *context)
-{
-    return text_or_empty(context->guest->mrowner);
-}
-
-static JsonValue *get_mrownerconfig(const QapiContext *context)
-{
-    return text_or_empty(context->guest->mrownerconfig);
-}
-
-static JsonValue *get_guest_type(const QapiContext *context)
-{
-    return json_object_new_string("tdx-guest");
-}
-
-static JsonValue *get_machine_type(const QapiContext *context)
-{
-    g_autofree char *type = g_strconcat(context->machine, "-machine", NULL);
-
-    return json_object_new_string(type);
-}
-
-static JsonValue *get_guest_path(const QapiContext *context)
-{
-    if (!context->guest) {
-        return json_object_new_string("");
-    }
-    g_autofree char *path = g_strconcat("/objects/", context->guest->id, NULL);
-
-    return json_object_new_string(path);
-}
-
-static const Property guest_properties[] = {
-    { "type", "string", get_guest_type },
-    { "attributes", "uint64", get_attributes },
-    { "sept-ve-disable", "bool", get_sept_ve_disable },
-    { "mrconfigid", "string", get_mrconfigid },
-    { "mrowner", "string", get_mrowner },
-    { "mrownerconfig", "string", get_mrownerconfig },
-    { NULL },
-};
-
-static const Property machine_properties[] = {
-    { "type", "string", get_machine_type },
-    { "confidential-guest-support", "link<confidential-guest-support>", get_guest_path },
-    { NULL },
-};
-
-static const Property objects_properties[] = { { NULL } };
 
 static JsonValue *new_property(const char *name, const char *type)
 {
@@ -92,175 +15,164 @@ static JsonValue *new_property(const char *name, const char *type)
     return entry;
 }
 
-/* NULL: nothing stands there. */
-static const Property *find_object(const QapiContext *context, const char *path, GError **errp)
+typedef void PropertyFn(JsonValue *list, QomObject *object, const char *name, const char *type);
+
+/* Everything that qom-get can ask of an object. */
+static JsonValue *list_properties(QomObject *object, PropertyFn *add)
 {
-    if (!strcmp(path, "/machine")) {
-        return machine_properties;
+    JsonValue *list = json_object_new_array();
+    QomProperty property;
+
+    add(list, object, "type", "string");
+    for (unsigned i = 0; qom_type_property(object->type, i, &property); i++) {
+        g_autofree char *type = qom_property_type_name(&property);
+        add(list, object, property.name, type);
     }
-    if (!strcmp(path, "/objects")) {
-        return objects_properties;
+    for (unsigned i = 0; object->children && i < object->children->len; i++) {
+        const QomObject *child = g_ptr_array_index(object->children, i);
+        g_autofree char *type = g_strdup_printf("child<%s>", child->type->name);
+        add(list, object, child->name, type);
     }
-    if (context->guest && g_str_has_prefix(path, "/objects/") && !strcmp(path + strlen("/objects/"), context->guest->id)) {
-        return guest_properties;
-    }
-    qmp_error_set(errp, QMP_DEVICE_NOT_FOUND, "Device '%s' not found", path);
-    return NULL;
+    return list;
 }
 
-static const Property *find_property(const QapiContext *context, JsonValue *arguments, GError **errp)
+static void add_name(JsonValue *list, QomObject *object, const char *name, const char *type)
 {
-    const char *path = json_member_string(arguments, "path"), *name = json_member_string(arguments, "property");
-    const Property *p = find_object(context, path, errp);
+    json_object_array_add(list, new_property(name, type));
+}
 
-    if (!p) {
-        return NULL;
+static void add_value(JsonValue *list, QomObject *object, const char *name, const char *type)
+{
+    JsonValue *entry = new_property(name, type), *value;
+
+    if (qom_property_get(object, name, &value, NULL)) {
+        json_object_object_add(entry, "value", value);
     }
-    const char *type = p == guest_properties ? "tdx-guest" : p == machine_properties ? context->machine : "container";
-    for (; p->name; p++) {
-        if (!strcmp(p->name, name)) {
-            return p;
-        }
-    }
-    error_set(errp, "Property '%s%s.%s' not found", type, type == context->machine ? "-machine" : "", name);
-    return NULL;
+    json_object_array_add(list, entry);
 }
 
 bool qmp_qom_list(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    const char *path = json_member_string(arguments, "path");
-    bool is_root = !strcmp(path, "/");
-    const Property *p = is_root ? objects_properties : find_object(context, path, errp);
+    QomObject *object = qom_resolve(context->objects, json_member_string(arguments, "path"), errp);
 
-    if (!p) {
+    if (!object) {
         return false;
     }
-    *result = json_object_new_array();
-    if (is_root) {
-        json_object_array_add(*result, new_property("type", "string"));
-        json_object_array_add(*result, new_property("machine", "child<machine>"));
-        json_object_array_add(*result, new_property("objects", "child<container>"));
-    } else if (p == objects_properties) {
-        json_object_array_add(*result, new_property("type", "string"));
-        if (context->guest) {
-            json_object_array_add(*result, new_property(context->guest->id, "child<tdx-guest>"));
+    *result = list_properties(object, add_name);
+    return true;
+}
+
+bool qmp_qom_list_get(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    JsonValue *paths = json_object_object_get(arguments, "paths");
+    g_autoptr(JsonValue) list = json_object_new_array();
+
+    for (size_t i = 0; i < json_object_array_length(paths); i++) {
+        QomObject *object = qom_resolve(context->objects, json_object_get_string(json_object_array_get_idx(paths, i)), errp);
+        if (!object) {
+            return false;
         }
+        JsonValue *entry = json_object_new_object();
+        json_object_object_add(entry, "properties", list_properties(object, add_value));
+        json_object_array_add(list, entry);
     }
-    for (; p->name; p++) {
-        json_object_array_add(*result, new_property(p->name, p->type));
-    }
+    *result = g_steal_pointer(&list);
     return true;
 }
 
 bool qmp_qom_get(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    const Property *p = find_property(context, arguments, errp);
+    QomObject *object = qom_resolve(context->objects, json_member_string(arguments, "path"), errp);
 
-    if (!p) {
-        return false;
-    }
-    *result = p->get(context);
-    return true;
+    return object && qom_property_get(object, json_member_string(arguments, "property"), result, errp);
 }
 
 bool qmp_qom_set(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    const Property *p = find_property(context, arguments, errp);
+    QomObject *object = qom_resolve(context->objects, json_member_string(arguments, "path"), errp);
 
-    if (!p) {
-        return false;
-    }
-    return error_set(errp, "Property '%s' of '%s' cannot be set: the TD has been launched with it", p->name,
-                     json_member_string(arguments, "path"));
-}
-
-static const struct {
-    const char *name, *parent;
-    bool is_abstract;
-} types[] = {
-    { "object", NULL, true },
-    { "confidential-guest-support", "object", true },
-    { "x86-confidential-guest", "confidential-guest-support", true },
-    { "tdx-guest", "x86-confidential-guest", false },
-    { "machine", "object", true },
-    { "pc-q35-11.1-machine", "machine", false },
-};
-
-static int find_type(const char *name)
-{
-    for (unsigned i = 0; name && i < G_N_ELEMENTS(types); i++) {
-        if (!strcmp(types[i].name, name)) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
-static bool type_is(int type, const char *name)
-{
-    while (type >= 0 && strcmp(types[type].name, name)) {
-        type = find_type(types[type].parent);
-    }
-    return type >= 0;
+    return object && qom_property_set(object, json_member_string(arguments, "property"),
+                                      json_object_object_get(arguments, "value"), errp);
 }
 
 bool qmp_qom_list_types(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
     const char *implements = json_member_string(arguments, "implements");
-    JsonValue *flag;
-    bool with_abstract = json_object_object_get_ex(arguments, "abstract", &flag) && json_object_get_boolean(flag);
+    bool with_abstract = json_object_get_boolean(json_object_object_get(arguments, "abstract"));
 
     *result = json_object_new_array();
-    for (unsigned i = 0; i < G_N_ELEMENTS(types); i++) {
-        if ((types[i].is_abstract && !with_abstract) || (implements && !type_is((int)i, implements))) {
+    for (QomTypes types = qom_object_types(context->objects); *types; types++) {
+        const QomType *type = *types;
+        if ((type->abstract && !with_abstract) || (implements && !qom_type_is_named(type, implements))) {
             continue;
         }
         JsonValue *entry = json_object_new_object();
-        json_object_object_add(entry, "name", json_object_new_string(types[i].name));
-        if (types[i].is_abstract) {
+        json_object_object_add(entry, "name", json_object_new_string(type->name));
+        if (type->abstract) {
             json_object_object_add(entry, "abstract", json_object_new_boolean(true));
         }
-        if (types[i].parent) {
-            json_object_object_add(entry, "parent", json_object_new_string(types[i].parent));
+        if (type->parent) {
+            json_object_object_add(entry, "parent", json_object_new_string(type->parent->name));
         }
         json_object_array_add(*result, entry);
     }
     return true;
 }
 
-bool qmp_qom_list_properties(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+static JsonValue *describe_properties(const QomType *type, unsigned hidden)
+{
+    JsonValue *list = json_object_new_array();
+    QomProperty property;
+
+    for (unsigned i = 0; qom_type_property(type, i, &property); i++) {
+        if (property.flags & hidden) {
+            continue;
+        }
+        g_autofree char *type_name = qom_property_type_name(&property);
+        JsonValue *entry = new_property(property.name, type_name), *value = qom_property_default(type, &property);
+        if (property.description) {
+            json_object_object_add(entry, "description", json_object_new_string(property.description));
+        }
+        if (value) {
+            json_object_object_add(entry, "default-value", value);
+        }
+        json_object_array_add(list, entry);
+    }
+    return list;
+}
+
+static const QomType *find_type(QapiContext *context, JsonValue *arguments, const char *what, GError **errp)
 {
     const char *name = json_member_string(arguments, "typename");
-    int type = find_type(name);
+    const QomType *type = qom_type_find(qom_object_types(context->objects), name);
 
-    if (type < 0) {
-        return qmp_error_set(errp, QMP_DEVICE_NOT_FOUND, "Class '%s' not found", name);
+    if (!type) {
+        qmp_error_set(errp, QMP_DEVICE_NOT_FOUND, "%s '%s' not found", what, name);
     }
-    const Property *p = type_is(type, "tdx-guest") ? guest_properties :
-                        type_is(type, "machine") ? machine_properties : objects_properties;
-    *result = json_object_new_array();
-    for (; p->name; p++) {
-        json_object_array_add(*result, new_property(p->name, p->type));
+    return type;
+}
+
+bool qmp_qom_list_properties(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    const QomType *type = find_type(context, arguments, "Class", errp);
+
+    if (!type) {
+        return false;
     }
+    *result = describe_properties(type, 0);
     return true;
 }
 
-bool qmp_object_add(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_device_list_properties(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    const char *id = json_member_string(arguments, "id");
+    const QomType *type = find_type(context, arguments, "Device", errp);
 
-    if (context->guest && !strcmp(id, context->guest->id)) {
-        return error_set(errp, "attempt to add duplicate property '%s' to object (type 'container')", id);
+    if (!type) {
+        return false;
     }
-    return error_set(errp, "object '%s' of type 'tdx-guest' comes too late: the machine has been launched; use -object", id);
-}
-
-bool qmp_object_del(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
-{
-    const char *id = json_member_string(arguments, "id");
-
-    if (!context->guest || strcmp(id, context->guest->id)) {
-        return error_set(errp, "object '%s' not found", id);
+    if (!qom_type_is(type, &device_type) || type->abstract) {
+        return error_set(errp, "Parameter 'typename' expects a non-abstract device type");
     }
-    return error_set(errp, "object '%s' is in use, can not be deleted", id);
+    *result = describe_properties(type, QOM_READ_ONLY | QOM_HIDDEN);
+    return true;
 }

@@ -36,6 +36,9 @@ static const char *error_class_name(const GError *error)
         [QMP_DEVICE_NOT_ACTIVE] = "DeviceNotActive",
     };
 
+    if (error->domain == QOM_ERROR && error->code == QOM_NOT_FOUND) {
+        return names[QMP_DEVICE_NOT_FOUND];
+    }
     return error->domain == QMP_ERROR ? names[error->code] : "GenericError";
 }
 

@@ -33,8 +33,9 @@ static char *property_help(const QomType *type, const QomProperty *property)
     GString *line = g_string_new(NULL);
 
     g_string_append_printf(line, "  %-24s - %s", head, property->description ? property->description : "");
-    if (property->default_text && property->kind != QOM_PCI_ADDR) {
-        g_string_append_printf(line, " (default: %s)", property->default_text);
+    const char *default_text = property->default_help ? property->default_help : property->default_text;
+    if (default_text && property->kind != QOM_PCI_ADDR) {
+        g_string_append_printf(line, " (default: %s)", default_text);
     }
     if (property->kind == QOM_ENUM) {
         g_autofree char *values = g_strjoinv("|", (char **)property->values);

@@ -101,10 +101,29 @@ static bool parse_size_value(const QomProperty *property, const char *text, Json
     return true;
 }
 
+/* JSON, or what the schema's type has as a short text form. */
+static bool parse_qapi(const QomProperty *property, const char *text, JsonValue **value, GError **errp)
+{
+    g_autoptr(JsonValue) string = NULL;
+
+    if (*text == '{' || *text == '[') {
+        return json_parse(text, strlen(text), value, errp);
+    }
+    if (!g_utf8_validate(text, -1, NULL)) {
+        return error_set(errp, "Parameter '%s' expects text in UTF-8", property->name);
+    }
+    string = json_object_new_string(text);
+    *value = qapi_from_keyval(property->qapi, string, errp);
+    return *value;
+}
+
 bool qom_property_parse(const QomProperty *property, const char *text, JsonValue **value, GError **errp)
 {
     bool on;
 
+    if (property->parse) {
+        return property->parse(property, text, value, errp);
+    }
     switch (property->kind) {
     case QOM_BOOL:
         if (!keyval_bool(property->name, text, &on, errp)) {
@@ -115,7 +134,7 @@ bool qom_property_parse(const QomProperty *property, const char *text, JsonValue
     case QOM_SIZE:
         return parse_size_value(property, text, value, errp);
     case QOM_QAPI:
-        return json_parse(text, strlen(text), value, errp);
+        return parse_qapi(property, text, value, errp);
     default:
         if (is_integer(property->kind)) {
             return parse_integer(property, text, value, errp);

@@ -96,11 +96,8 @@ const char **qom_property_names(const QomType *type)
 static void hint_nearest(const QomObject *object, const char *name, GError **errp)
 {
     g_autofree const char **names = qom_property_names(object->type);
-    const char *near = nearest_name(name, names);
 
-    if (near) {
-        error_hint(errp, "Did you mean '%s'?", near);
-    }
+    error_hint_names(errp, name, names);
 }
 
 static bool find(const QomObject *object, const char *name, QomProperty *property, GError **errp)
@@ -269,14 +266,53 @@ static bool set_json(QomObject *object, const QomSettings *settings, GError **er
     return true;
 }
 
+/* NAME.MEMBER=…: the part before the first dot, if that is a property with members. NULL: it is not. */
+static char *dotted_name(const QomObject *object, const char *key)
+{
+    const char *dot = strchr(key, '.');
+    g_autofree char *name = dot ? g_strndup(key, (gsize)(dot - key)) : NULL;
+    QomProperty property;
+
+    return name && !qom_type_find_property(object->type, key, &property) &&
+           qom_type_find_property(object->type, name, &property) && property.kind == QOM_QAPI ? g_steal_pointer(&name) : NULL;
+}
+
+/* All the keys that begin with "NAME." make one value. */
+static bool set_dotted(QomObject *object, const GArray *pairs, const char *name, GError **errp)
+{
+    QomProperty property;
+    g_autofree char *prefix = g_strconcat(name, ".", NULL);
+    g_autoptr(KeyVal) members = keyval_parse("", NULL, errp);
+
+    for (unsigned i = 0; i < pairs->len; i++) {
+        const KeyValPair *pair = &g_array_index(pairs, KeyValPair, i);
+        if (g_str_has_prefix(pair->key, prefix)) {
+            KeyValPair member = { g_strdup(pair->key + strlen(prefix)), g_strdup(pair->value) };
+            g_array_append_val(members->pairs, member);
+        }
+    }
+    qom_type_find_property(object->type, name, &property);
+    g_autoptr(JsonValue) text = keyval_to_json(members, errp);
+    g_autoptr(JsonValue) value = text ? qapi_from_keyval(property.qapi, text, errp) : NULL;
+    return value && qom_property_set(object, name, value, errp);
+}
+
+static bool set_pair(QomObject *object, const QomSettings *settings, const KeyValPair *pair, GError **errp)
+{
+    g_autofree char *dotted = dotted_name(object, pair->key);
+
+    return dotted ? set_dotted(object, settings->keyval->pairs, dotted, errp)
+                  : check_known(object, settings, pair->key, errp) &&
+                        qom_property_set_text(object, pair->key, pair->value, errp);
+}
+
 static bool set_keyval(QomObject *object, const QomSettings *settings, GError **errp)
 {
     GArray *pairs = settings->keyval->pairs;
 
     for (unsigned i = 0; i < pairs->len; i++) {
         const KeyValPair *pair = &g_array_index(pairs, KeyValPair, i);
-        if (!is_skipped(settings, pair->key) &&
-            !(check_known(object, settings, pair->key, errp) && qom_property_set_text(object, pair->key, pair->value, errp))) {
+        if (!is_skipped(settings, pair->key) && !set_pair(object, settings, pair, errp)) {
             return false;
         }
     }

@@ -3,7 +3,8 @@
 """Makes C from a schema in QAPI's language: types and their checks, the command table, events, and the schema as QMP shows it.
 
 Understood: include, enum, struct (with base), union (base and discriminator), command, event; optional members ('*name'),
-arrays (['type']), features (names), boxed, allow-oob, allow-preconfig. Everything else is an error that names file and line.
+arrays (['type']), features (names), boxed, gen (false: the handler checks the arguments, and takes members beyond the
+schema's), allow-oob, allow-preconfig. Everything else is an error that names file and line.
 
 Usage: qapi-gen.py SCHEMA OUTPUT-DIRECTORY    writes qapi-types.h, qapi-types.c, qapi-commands.c, qapi-schema.c
 """
@@ -19,7 +20,7 @@ TOP_KEYS = {
     "enum": {"data", "features"},
     "struct": {"data", "base", "features"},
     "union": {"data", "base", "discriminator", "features"},
-    "command": {"data", "returns", "boxed", "allow-oob", "allow-preconfig", "features"},
+    "command": {"data", "returns", "boxed", "gen", "allow-oob", "allow-preconfig", "features"},
     "event": {"data", "boxed", "features"},
 }
 INTEGERS = {"int": 64, "int8": 8, "int16": 16, "int32": 32, "int64": 64,
@@ -302,7 +303,7 @@ def generate_types(schema, directory):
             *[f"    &qapi_event_{c_name(e['name'])}," for e in schema.events], "    NULL", "};")
     for c in schema.commands:
         symbol = c_name(c["name"])
-        out.add(f"const QapiType *const qapi_arguments_{symbol} = {pointer(c['arguments'])};",
+        out.add(f"const QapiType *const qapi_arguments_{symbol} = {pointer(c['arguments'] if c.get('gen', True) else 'any')};",
                 f"const QapiType *const qapi_returns_{symbol} = {pointer(c.get('returns'))};")
     # Declared here, where nobody else needs them but the command table.
     at = out.lines.index('#include "qapi-types.h"') + 1

@@ -3,6 +3,7 @@
 #include "system/core/log.h"
 #include "system/options.h"
 #include "system/process.h"
+#include "system/types.h"
 #include "system/vm.h"
 
 /* ready: where a parent waits for the machine to be there, or -1. */
@@ -30,7 +31,7 @@ int main(int argc, char **argv)
     int ready = -1;
 
     report_program(argv[0]);
-    switch (options_parse(argc, argv, &config)) {
+    switch (options_parse(argc, argv, program_types, &config)) {
     case OPTIONS_DONE:
         return 0;
     case OPTIONS_ERROR:

@@ -48,8 +48,8 @@ const OptionInfo *option_infos(void)
 const MachineInfo *machine_infos(void)
 {
     static const MachineInfo machines[] = {
-        { Q35_NAME, "q35", Q35_MAX_CPUS, true, true },
-        { NONE_NAME, NULL, 1, false, false },
+        { Q35_MACHINE_ID, "q35", Q35_MAX_CPUS, true, true },
+        { "none", NULL, 1, false, false },
         { NULL },
     };
 

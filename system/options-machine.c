@@ -6,36 +6,42 @@
 
 #include "system/core/log.h"
 #include "system/options.h"
+#include "target/i386/kvm/tdx-guest-object.h"
 #include "util/error.h"
 #include "util/keyval.h"
 #include "util/units.h"
 
 #define DEFAULT_RAM (128 * MiB)
 
-/* Properties of -machine and what they take; '-' and '_' are alike in their names. */
-static const char *const machine_properties[] = {
-    "accel", "acpi", "confidential-guest-support", "firmware", "hpet", "i8042", "kernel-irqchip", "memory-encryption", "pic", "pit",
-    "sata", "smbus", "smm", "type", "usb", "vmport", NULL
-};
-
-char *machine_help(void)
+static void clear_pair(gpointer data)
 {
-    return g_strdup_printf("Supported machines are:\n%-20s %s (alias of " Q35_NAME ")\n%-20s %s (default)\n%-20s %s\n",
-                           "q35", "Standard PC (Q35 + ICH9, 2009)", Q35_NAME, "Standard PC (Q35 + ICH9, 2009)",
-                           NONE_NAME, "empty machine");
+    KeyValPair *pair = data;
+
+    g_free(pair->key);
+    g_free(pair->value);
+}
+
+void machine_options_init(MachineConfig *config)
+{
+    config->machine_properties = g_array_new(FALSE, FALSE, sizeof(KeyValPair));
+    g_array_set_clear_func(config->machine_properties, clear_pair);
+}
+
+void machine_options_clear(MachineConfig *config)
+{
+    g_array_unref(config->machine_properties);
 }
 
 static bool set_machine_type(MachineConfig *config, const char *name, GError **errp)
 {
-    const char *canonical = !strcmp(name, "q35") || !strcmp(name, Q35_NAME) ? Q35_NAME : !strcmp(name, NONE_NAME) ? NONE_NAME : NULL;
+    const QomType *type = machine_type_find(qom_object_types(config->root), name);
 
-    if (!canonical) {
+    if (!type) {
         error_set(errp, "unsupported machine type: \"%s\"", name);
         error_hint(errp, "Use -machine help to list supported machines");
         return false;
     }
-    g_free(config->machine);
-    config->machine = g_strdup(canonical);
+    config->machine_type = type;
     return true;
 }
 
@@ -51,38 +57,21 @@ static bool set_kernel_irqchip(MachineConfig *config, const char *value, GError 
     return true;
 }
 
-static bool set_tristate(Tristate *where, const char *key, const char *value, GError **errp)
+/* Recipes of vendors' QEMUs. */
+static bool set_on(QomObject *machine, const char *key, const char *value, GError **errp)
 {
-    bool on;
-
-    if (!strcmp(value, "auto")) {
-        *where = AUTO;
+    if (qom_property_set_text(machine, key, value, errp)) {
         return true;
     }
-    if (!keyval_bool(key, value, &on, NULL)) {
-        return error_set(errp, "Parameter '%s' does not accept value '%s': use on, off or auto", key, value);
-    }
-    *where = on ? ON : OFF;
-    return true;
-}
-
-static bool unknown_machine_property(const char *key, GError **errp)
-{
-    const char *near = nearest_name(key, machine_properties);
-
-    error_set(errp, "Property '" Q35_NAME "-machine.%s' not found", key);
     if (!strcmp(key, "kvm-type")) {
         error_hint(errp, "A TD is asked for by -object tdx-guest,id=tdx0 and -machine confidential-guest-support=tdx0");
-    } else if (near) {
-        error_hint(errp, "Did you mean '%s'?", near);
     }
     return false;
 }
 
+/* Tried on a machine that is thrown away, so that the error names this option; the real one is made when all are known. */
 static bool set_machine_property(MachineConfig *config, const char *key, const char *value, GError **errp)
 {
-    bool on;
-
     if (!strcmp(key, "type")) {
         return set_machine_type(config, value, errp);
     }
@@ -92,41 +81,10 @@ static bool set_machine_property(MachineConfig *config, const char *key, const c
     if (!strcmp(key, "kernel-irqchip")) {
         return set_kernel_irqchip(config, value, errp);
     }
-    if (!strcmp(key, "confidential-guest-support") || !strcmp(key, "memory-encryption")) {
-        g_free(config->confidential_guest_id);
-        config->confidential_guest_id = g_strdup(value);
-        return true;
-    }
-    if (!strcmp(key, "firmware")) {
-        g_free(config->bios);
-        config->bios = g_strdup(value);
-        return true;
-    }
-    if (!strcmp(key, "smm")) {
-        return set_tristate(&config->smm, key, value, errp);
-    }
-    if (!strcmp(key, "pic")) {
-        return set_tristate(&config->pic, key, value, errp);
-    }
-    if (!strcmp(key, "acpi")) {
-        return set_tristate(&config->acpi, key, value, errp);
-    }
-    if (!g_strv_contains(machine_properties, key)) {
-        return unknown_machine_property(key, errp);
-    }
-    /* The remaining ones name devices that this machine does not have: off and auto say what is so. */
-    if (!strcmp(value, "auto")) {
-        return true;
-    }
-    if (!keyval_bool(key, value, &on, errp)) {
-        return false;
-    }
-    if (on) {
-        error_set(errp, "'%s=on': this machine has no such device", key);
-        error_hint(errp, "Leave '%s' out, or set it to off", key);
-        return false;
-    }
-    return true;
+    g_autoptr(QomObject) scratch = qom_object_new(config->machine_type ? config->machine_type : &pc_q35_machine_type);
+    KeyValPair pair = { g_strdup(key), g_strdup(value) };
+    g_array_append_val(config->machine_properties, pair);
+    return set_on(scratch, key, value, errp);
 }
 
 bool option_machine(MachineConfig *config, const char *text, GError **errp)
@@ -272,21 +230,58 @@ bool option_memory(MachineConfig *config, const char *text, GError **errp)
     return true;
 }
 
-static bool link_guest(MachineConfig *config, GError **errp)
+/* The same in two places: what one option gave is seen by the other. */
+static bool share_text(QomObject *machine, const char *name, char **field, char **option, GError **errp)
 {
-    const char *id = config->confidential_guest_id;
+    if (*option) {
+        return qom_property_set_text(machine, name, *option, errp);
+    }
+    *option = g_strdup(*field);
+    return true;
+}
 
-    for (unsigned i = 0; id && i < config->guests->len; i++) {
-        const TdxGuestConfig *guest = g_ptr_array_index(config->guests, i);
-        if (!strcmp(guest->id, id)) {
-            config->guest = guest;
+static bool share_texts(MachineConfig *config, GError **errp)
+{
+    QomObject *machine = &config->machine_object->object;
+    BoardMachine *board = config->board;
+
+    return share_text(machine, "firmware", &board->firmware, &config->bios, errp) &&
+           share_text(machine, "kernel", &board->kernel, &config->boot.kernel, errp) &&
+           share_text(machine, "initrd", &board->initrd, &config->boot.initrd, errp) &&
+           share_text(machine, "append", &board->append, &config->boot.append, errp) &&
+           share_text(machine, "shim", &board->shim, &config->boot.shim, errp);
+}
+
+static bool make_machine(MachineConfig *config, GError **errp)
+{
+    const QomType *type = config->machine_type ? config->machine_type : &pc_q35_machine_type;
+
+    config->machine_object = machine_new(config->root, type, config->globals, errp);
+    if (!config->machine_object) {
+        return false;
+    }
+    for (unsigned i = 0; i < config->machine_properties->len; i++) {
+        const KeyValPair *pair = &g_array_index(config->machine_properties, KeyValPair, i);
+        if (!set_on(&config->machine_object->object, pair->key, pair->value, errp)) {
+            return false;
         }
     }
-    if (id && !config->guest) {
+    config->board = BOARD_MACHINE(config->machine_object);
+    config->pc = qom_type_is(type, &generic_pc_machine_type) ? PC_MACHINE(config->machine_object) : NULL;
+    return share_texts(config, errp) && machine_config_create_devices(config, errp);
+}
+
+static bool link_guest(MachineConfig *config, GError **errp)
+{
+    const char *id = config->board->confidential_guest.name;
+    QomObject *object = id ? qom_object_child(qom_container_get(config->root, "/objects"), id) : NULL;
+
+    if (id && !qom_is(object, &tdx_guest_type)) {
         error_set(errp, "Device '%s' not found", id);
         error_hint(errp, "-machine confidential-guest-support= takes the id of an -object tdx-guest");
         return false;
     }
+    config->guest = object ? TDX_GUEST(object)->config : NULL;
     return true;
 }
 
@@ -303,12 +298,12 @@ static bool check_guest(const MachineConfig *config, GError **errp)
         error_hint(errp, "Leave kernel-irqchip out (split is then chosen), or use kernel-irqchip=split");
         return false;
     }
-    if (config->smm == ON) {
+    if (config->pc->smm == QOM_ON) {
         error_set(errp, "TDX VM doesn't support SMM");
         error_hint(errp, "Leave smm out, or use smm=off, with firmware built without SMM");
         return false;
     }
-    if (config->pic == ON) {
+    if (config->pc->pic == QOM_ON) {
         error_set(errp, "TDX VM doesn't support PIC");
         error_hint(errp, "Leave pic out, or use pic=off: a TD's interrupts come through its x2APIC");
         return false;
@@ -328,7 +323,7 @@ static bool check_ordinary(MachineConfig *config, GError **errp)
         error_hint(errp, "Leave kernel-irqchip out, or use kernel-irqchip=on");
         return false;
     }
-    if (config->smm == ON) {
+    if (config->pc->smm == QOM_ON) {
         error_set(errp, "this machine has no system management mode: 'smm=on' is not available");
         error_hint(errp, "Leave smm out, with firmware built without SMM");
         return false;
@@ -352,13 +347,13 @@ static void default_serial(MachineConfig *config)
 
 bool machine_is_none(const MachineConfig *config)
 {
-    return !strcmp(config->machine, NONE_NAME);
+    return !config->pc;
 }
 
 /* There is nothing to be made of the options that describe a guest; those that would promise one are refused. */
 static bool complete_none(MachineConfig *config, GError **errp)
 {
-    if (config->confidential_guest_id || config->bios || config->boot.kernel) {
+    if (config->board->confidential_guest.name || config->bios || config->boot.kernel) {
         error_set(errp, "-machine none has no guest: %s", config->bios ? "-bios is for one" :
                   config->boot.kernel ? "-kernel is for one" : "confidential-guest-support is for one");
         error_hint(errp, "Leave it out, or use -machine q35");
@@ -369,8 +364,8 @@ static bool complete_none(MachineConfig *config, GError **errp)
 
 bool machine_config_complete(MachineConfig *config, GError **errp)
 {
-    if (!config->machine) {
-        config->machine = g_strdup(Q35_NAME);
+    if (!make_machine(config, errp)) {
+        return false;
     }
     if (config->ram_size == 0) {
         config->ram_size = DEFAULT_RAM;
@@ -382,8 +377,8 @@ bool machine_config_complete(MachineConfig *config, GError **errp)
         return false;
     }
     if (config->topology.max_cpus > Q35_MAX_CPUS) {
-        return error_set(errp, "Invalid SMP CPUs %u. The max CPUs supported by machine '" Q35_NAME "' is %d",
-                         config->topology.max_cpus, Q35_MAX_CPUS);
+        return error_set(errp, "Invalid SMP CPUs %u. The max CPUs supported by machine '%s' is %d",
+                         config->topology.max_cpus, machine_ops(config->machine_object)->id, Q35_MAX_CPUS);
     }
     default_serial(config);
     if (!life_options_complete(config, errp) || !boot_files_check(&config->boot, errp)) {

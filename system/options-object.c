@@ -1,133 +1,203 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -object TYPE,id=ID,PROP=VALUE,… */
+/* -object, -device and -global: checked as they come, named by each other in any order, taking effect when the machine is made. */
 #include <string.h>
 
+#include "hw/core/machine.h"
 #include "system/options.h"
 #include "util/error.h"
 #include "util/keyval.h"
 
-char *object_help(void)
+/* One -object or -device. */
+typedef struct ObjectOption {
+    char *location;    /* "-device TEXT", for errors that show later */
+    KeyVal *keyval;    /* one of both */
+    JsonValue *json;
+    QomObject *object; /* borrowed from the tree; NULL = not made yet */
+} ObjectOption;
+
+static const char *const not_properties[] = { "qom-type", "id", NULL };
+
+static void object_option_free(gpointer data)
 {
-    return g_strdup("List of user creatable objects:\n  tdx-guest\n");
+    ObjectOption *option = data;
+
+    g_free(option->location);
+    keyval_free(option->keyval);
+    json_object_put(option->json);
+    g_free(option);
 }
 
-char *tdx_guest_help(void)
+static QomSettings settings_of(const ObjectOption *option)
 {
-    GString *text = g_string_new("tdx-guest options:\n");
-
-    for (const char *const *row = tdx_guest_config_help(); *row; row++) {
-        g_auto(GStrv) field = g_strsplit(*row, "\t", 4);
-        g_autofree char *head = g_strdup_printf("%s=<%s>", field[0], field[1] ? field[1] : "");
-        g_string_append_printf(text, "  %-24s - %s", head, field[1] && field[2] ? field[2] : "");
-        if (g_strv_length(field) == 4 && *field[3]) {
-            g_string_append_printf(text, " (default: %s)", field[3]);
-        }
-        g_string_append_c(text, '\n');
-    }
-    return g_string_free(text, FALSE);
+    return (QomSettings){ .json = option->json, .keyval = option->keyval, .skip = not_properties };
 }
 
-static bool valid_id(const char *id)
+static ObjectOption *parse(const char *name, const char *text, const char *implied, GError **errp)
 {
-    if (!g_ascii_isalpha(*id)) {
-        return false;
+    ObjectOption *option = g_new0(ObjectOption, 1);
+    bool ok = *text == '{' ? json_parse(text, strlen(text), &option->json, errp)
+                           : (option->keyval = keyval_parse(text, implied, errp)) != NULL;
+
+    option->location = g_strdup_printf("-%s %s", name, text);
+    if (!ok) {
+        g_clear_pointer(&option, object_option_free);
     }
-    for (; *id; id++) {
-        if (!g_ascii_isalnum(*id) && !strchr("-._", *id)) {
-            return false;
-        }
-    }
-    return true;
+    return option;
 }
 
-static bool check_type(const char *type, GError **errp)
+static const char *value_of(const ObjectOption *option, const char *name)
 {
-    if (type && !strcmp(type, "tdx-guest")) {
-        return true;
-    }
-    if (!type) {
-        return error_set(errp, "Parameter 'qom-type' is missing");
-    }
-    error_set(errp, "Parameter 'qom-type' does not accept value '%s'", type);
-    if (!strcmp(type, "memory-backend-memfd-private")) {
-        error_hint(errp, "A TD's private memory needs no object of its own: leave this one out");
-    } else {
-        error_hint(errp, "Use -object help to list the types");
-    }
-    return false;
-}
-
-static bool check_id(const MachineConfig *config, const char *id, GError **errp)
-{
-    if (!id) {
-        return error_set(errp, "Parameter 'id' is missing");
-    }
-    if (!valid_id(id)) {
-        error_set(errp, "Parameter 'id' expects an identifier");
-        error_hint(errp, "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.");
-        return false;
-    }
-    for (unsigned i = 0; i < config->guests->len; i++) {
-        const TdxGuestConfig *other = g_ptr_array_index(config->guests, i);
-        if (!strcmp(other->id, id)) {
-            return error_set(errp, "Duplicate ID '%s' for object", id);
-        }
-    }
-    return true;
-}
-
-/* A member's value as the text that the setters take; the schema has checked its type. */
-static char *member_text(JsonValue *value)
-{
-    if (json_object_is_type(value, json_type_boolean)) {
-        return g_strdup(json_object_get_boolean(value) ? "on" : "off");
-    }
-    return json_object_is_type(value, json_type_string) ? g_strdup(json_object_get_string(value)) : json_format(value);
-}
-
-/* {"qom-type": TYPE, "id": ID, …}: types are as strict as the schema says, then the setters are the same. */
-static KeyVal *object_from_json(const char *text, GError **errp)
-{
-    g_autoptr(JsonValue) object = NULL;
-
-    if (!json_parse(text, strlen(text), &object, errp)) {
-        return NULL;
-    }
-    const char *type = json_member_string(object, "qom-type");
-    if (json_object_is_type(object, json_type_object) && json_object_object_get_ex(object, "quote-generation-socket", NULL)) {
-        /* Not in the schema; the setter says why, and what to do */
-        tdx_guest_config_set(NULL, "quote-generation-socket", "", errp);
-        return NULL;
-    }
-    if ((type && !check_type(type, errp)) || !qapi_check(&qapi_ObjectOptions, object, NULL, errp)) {
-        return NULL;
-    }
-    g_autoptr(KeyVal) kv = keyval_parse("", NULL, errp);
-    json_object_object_foreach(object, key, value) {
-        KeyValPair pair = { g_strdup(key), member_text(value) };
-        g_array_append_val(kv->pairs, pair);
-    }
-    return g_steal_pointer(&kv);
+    return option->keyval ? keyval_get(option->keyval, name) : json_member_string(option->json, name);
 }
 
 bool option_object(MachineConfig *config, const char *text, GError **errp)
 {
-    g_autoptr(KeyVal) kv = *text == '{' ? object_from_json(text, errp) : keyval_parse(text, "qom-type", errp);
+    ObjectOption *option = parse("object", text, "qom-type", errp);
 
-    if (!kv || !check_type(keyval_get(kv, "qom-type"), errp) || !check_id(config, keyval_get(kv, "id"), errp)) {
+    if (!option) {
         return false;
     }
-    g_autoptr(TdxGuestConfig) guest = tdx_guest_config_new(keyval_get(kv, "id"));
-    for (unsigned i = 0; i < kv->pairs->len; i++) {
-        KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
-        if (strcmp(pair->key, "qom-type") && strcmp(pair->key, "id") &&
-            !tdx_guest_config_set(guest, pair->key, pair->value, errp)) {
-            return false;
+    g_ptr_array_add(config->objects, option);
+    const char *id = value_of(option, "id");
+    if (id && qom_object_child(qom_container_get(config->root, "/objects"), id)) {
+        return error_set(errp, "Duplicate ID '%s' for object", id);
+    }
+    QomSettings settings = settings_of(option);
+    option->object = qom_user_create(config->root, value_of(option, "qom-type"), id, &settings, errp);
+    return option->object;
+}
+
+/* Properties wait for the globals, which may come later; the driver does not. */
+bool option_device(MachineConfig *config, const char *text, GError **errp)
+{
+    ObjectOption *option = parse("device", text, "driver", errp);
+
+    if (!option) {
+        return false;
+    }
+    g_ptr_array_add(config->devices, option);
+    const char *driver = value_of(option, "driver");
+    return (driver || error_set(errp, "Parameter 'driver' is missing")) &&
+           device_type_find(qom_object_types(config->root), driver, errp);
+}
+
+bool option_global(MachineConfig *config, const char *text, GError **errp)
+{
+    QomGlobal *global = qom_global_parse(text, errp);
+
+    if (global) {
+        g_ptr_array_add(config->globals, global);
+    }
+    return global;
+}
+
+void object_options_init(MachineConfig *config, QomTypes types)
+{
+    static const char *const containers[] = { "/objects", "/chardevs", NULL };
+
+    config->root = qom_root_new(types, containers);
+    config->objects = g_ptr_array_new_with_free_func(object_option_free);
+    config->devices = g_ptr_array_new_with_free_func(object_option_free);
+    config->globals = g_ptr_array_new_with_free_func((GDestroyNotify)qom_global_free);
+}
+
+void object_options_clear(MachineConfig *config)
+{
+    g_ptr_array_unref(config->objects);
+    g_ptr_array_unref(config->devices);
+    g_ptr_array_unref(config->globals);
+    qom_object_unref(config->root);
+}
+
+/* An error of one option, with the option as it was typed before it. */
+static bool blame(const ObjectOption *option, GError *err, GError **errp)
+{
+    g_prefix_error(&err, "%s: ", option->location);
+    g_propagate_error(errp, err);
+    return false;
+}
+
+bool machine_config_create_devices(MachineConfig *config, GError **errp)
+{
+    if (!machine_check_globals(config->machine_object, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < config->devices->len; i++) {
+        ObjectOption *option = g_ptr_array_index(config->devices, i);
+        QomSettings settings = settings_of(option);
+        GError *err = NULL;
+        Device *device = machine_create_device(config->machine_object, &settings, &err);
+
+        if (!device) {
+            return blame(option, err, errp);
+        }
+        option->object = &device->object;
+    }
+    return true;
+}
+
+bool machine_config_complete_objects(const MachineConfig *config, GError **errp)
+{
+    for (unsigned i = 0; i < config->objects->len; i++) {
+        const ObjectOption *option = g_ptr_array_index(config->objects, i);
+        GError *err = NULL;
+
+        if (!qom_object_complete(option->object, &err)) {
+            return blame(option, err, errp);
         }
     }
-    if (!tdx_guest_config_complete(guest, errp)) {
-        return false;
+    return qom_object_complete(&config->machine_object->object, errp);
+}
+
+bool machine_config_plug_devices(const MachineConfig *config, GError **errp)
+{
+    for (unsigned i = 0; i < config->devices->len; i++) {
+        const ObjectOption *option = g_ptr_array_index(config->devices, i);
+        QomSettings settings = settings_of(option);
+        GError *err = NULL;
+
+        if (!machine_plug_device(config->machine_object, DEVICE(option->object), &settings, &err)) {
+            return blame(option, err, errp);
+        }
     }
-    g_ptr_array_add(config->guests, g_steal_pointer(&guest));
     return true;
+}
+
+/* The type that stands before ",help". */
+static char *type_before_help(const char *text)
+{
+    g_auto(GStrv) parts = g_strsplit(text, ",", 3);
+    bool asked = parts[0] && parts[1] && !parts[2] && (!strcmp(parts[1], "help") || !strcmp(parts[1], "?"));
+
+    return asked ? g_strdup(parts[0]) : NULL;
+}
+
+char *object_option_help(QomTypes types, const char *text)
+{
+    g_autofree char *name = type_before_help(text);
+    const QomType *type = name ? qom_type_find(types, name) : NULL;
+
+    if (!strcmp(text, "help") || !strcmp(text, "?")) {
+        return qom_types_help(types);
+    }
+    return type && type->user_creatable && !type->abstract ? qom_type_help(type) : NULL;
+}
+
+char *device_option_help(QomTypes types, const char *text)
+{
+    g_autofree char *name = type_before_help(text);
+    const QomType *type = name ? device_type_find(types, name, NULL) : NULL;
+
+    if (!strcmp(text, "help") || !strcmp(text, "?")) {
+        return devices_help(types);
+    }
+    return type ? qom_type_help(type) : NULL;
+}
+
+char *machine_option_help(QomTypes types, const char *text)
+{
+    g_autofree char *name = type_before_help(text);
+    const QomType *type = name ? machine_type_find(types, name) : NULL;
+
+    return type ? qom_type_help(type) : NULL;
 }

@@ -114,7 +114,9 @@ static bool option_log_file(MachineConfig *config, const char *text, GError **er
 }
 
 static const Option options[] = {
-    { "object", "TYPE[,PROP=VALUE,...]", option_object, "create an object; tdx-guest makes the machine a TD" },
+    { "object", "TYPE[,PROP=VALUE,...]", option_object, "create an object (-object help); tdx-guest makes the machine a TD" },
+    { "device", "DRIVER[,PROP=VALUE,...]", option_device, "add a device (-device help)" },
+    { "global", "DRIVER.PROP=VALUE", option_global, "another default for a property of devices" },
     { "machine", "[type=]NAME[,PROP=VALUE,...]", option_machine, "select the machine (q35) and its properties" },
     { "M", "NAME[,...]", option_machine, "same as -machine" },
     { "accel", "[accel=]NAME[,PROP=VALUE,...]", option_accel, "select the accelerator: kvm, qtest (-accel help)" },
@@ -183,29 +185,27 @@ static bool is_help(const char *text)
 }
 
 /* -machine help and the like. */
-static bool print_option_help(const Option *option, const char *argument)
+static bool print_option_help(const Option *option, const char *argument, QomTypes types)
 {
     g_autofree char *text = NULL;
 
-    if (!strcmp(option->name, "object") && g_str_has_prefix(argument, "tdx-guest,") && is_help(argument + 10)) {
-        text = tdx_guest_help();
-    } else if (!is_help(argument)) {
-        return false;
+    if (option->set == option_object) {
+        text = object_option_help(types, argument);
+    } else if (option->set == option_device) {
+        text = device_option_help(types, argument);
     } else if (option->set == option_machine) {
-        text = machine_help();
-    } else if (option->set == option_object) {
-        text = object_help();
-    } else if (option->set == option_cpu) {
+        text = is_help(argument) ? machine_types_help(types) : machine_option_help(types, argument);
+    } else if (is_help(argument) && option->set == option_cpu) {
         text = cpu_model_help();
-    } else if (option->set == option_accel) {
+    } else if (is_help(argument) && option->set == option_accel) {
         text = accel_help();
-    } else if (option->set == option_log) {
+    } else if (is_help(argument) && option->set == option_log) {
         text = log_help();
-    } else {
-        return false;
     }
-    fputs(text, stdout);
-    return true;
+    if (text) {
+        fputs(text, stdout);
+    }
+    return text;
 }
 
 static const Option *find_option(const char *name)
@@ -282,7 +282,7 @@ static OptionsResult parse_one(int argc, char **argv, int *i, MachineConfig *con
             return OPTIONS_ERROR;
         }
         argument = argv[++*i];
-        if (print_option_help(option, argument)) {
+        if (print_option_help(option, argument, qom_object_types(config->root))) {
             return OPTIONS_DONE;
         }
     }
@@ -294,13 +294,14 @@ static OptionsResult parse_one(int argc, char **argv, int *i, MachineConfig *con
     return OPTIONS_RUN;
 }
 
-OptionsResult options_parse(int argc, char **argv, MachineConfig **result)
+OptionsResult options_parse(int argc, char **argv, QomTypes types, MachineConfig **result)
 {
     g_autoptr(MachineConfig) config = g_new0(MachineConfig, 1);
     g_autoptr(GError) err = NULL;
 
     life_options_init(&config->life);
-    config->guests = g_ptr_array_new_with_free_func((GDestroyNotify)tdx_guest_config_free);
+    object_options_init(config, types);
+    machine_options_init(config);
     for (int i = 1; i < argc; i++) {
         OptionsResult r = parse_one(argc, argv, &i, config);
         if (r != OPTIONS_RUN) {
@@ -320,8 +321,8 @@ void machine_config_free(MachineConfig *config)
     if (!config) {
         return;
     }
-    g_free(config->machine);
-    g_free(config->confidential_guest_id);
+    object_options_clear(config);
+    machine_options_clear(config);
     g_free(config->kernel_irqchip);
     g_free(config->qtest);
     g_free(config->qtest_log);
@@ -335,6 +336,5 @@ void machine_config_free(MachineConfig *config)
     }
     g_free(config->log_items);
     g_free(config->log_file);
-    g_ptr_array_unref(config->guests);
     g_free(config);
 }

@@ -7,6 +7,7 @@
 #include "system/core/log.h"
 #include "system/firmware.h"
 #include "system/options.h"
+#include "system/types.h"
 #include "target/i386/kvm/tdx.h"
 
 /* The host's KVM and capabilities, or NULL after saying on stderr why the CPUID part will be missing. */
@@ -90,7 +91,7 @@ int main(int argc, char **argv)
 
     report_program(argv[0]);
     bool json = own_options(&argc, argv);
-    switch (options_parse(argc, argv, &config)) {
+    switch (options_parse(argc, argv, program_types, &config)) {
     case OPTIONS_DONE:
         return 0;
     case OPTIONS_ERROR:

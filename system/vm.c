@@ -60,7 +60,7 @@ static bool add_acpi(Vm *vm, GError **errp)
 {
     const CpuTopology *topology = &vm->config->topology;
 
-    if (vm->config->acpi == OFF) {
+    if (vm->config->pc->acpi == QOM_OFF) {
         return true;
     }
     vm->apic_ids = g_new(uint32_t, topology->cpus);
@@ -87,7 +87,8 @@ static bool make_machine(Vm *vm, GError **errp)
         q35.serial[i] = vm->serial[i];
     }
     vm->machine = q35_new(&q35, errp);
-    return vm->machine && add_acpi(vm, errp) && boot_add(vm->machine->devices->fw_cfg, &vm->config->boot, errp);
+    return vm->machine && machine_config_plug_devices(vm->config, errp) && add_acpi(vm, errp) &&
+           boot_add(vm->machine->devices->fw_cfg, &vm->config->boot, errp);
 }
 
 static void send_msi(void *opaque, uint64_t address, uint32_t data)
@@ -132,6 +133,7 @@ static bool rebuild(void *opaque)
     }
     end_guest(vm);
     g_mutex_lock(&vm->machine->lock);
+    machine_reset_devices(vm->config->machine_object);
     q35_reset(vm->machine);
     g_mutex_unlock(&vm->machine->lock);
     if (!launch(vm, &err)) {
@@ -179,6 +181,17 @@ static void tell_monitors(void *opaque, const QapiEvent *event, JsonValue *data)
     monitors_event(vm->monitors, event, data);
 }
 
+static void tell_device_deleted(void *opaque, const char *id, const char *path)
+{
+    JsonValue *data = json_object_new_object();
+
+    if (id) {
+        json_object_object_add(data, "device", json_object_new_string(id));
+    }
+    json_object_object_add(data, "path", json_object_new_string(path));
+    tell_monitors(opaque, &qapi_event_DEVICE_DELETED, data);
+}
+
 static bool open_monitors(Vm *vm, GError **errp)
 {
     const LifeOptions *life = &vm->config->life;
@@ -202,8 +215,9 @@ static void show_to_monitors(Vm *vm)
 {
     vm->monitor.name = vm->config->life.name;
     vm->monitor.uuid = vm->config->life.uuid;
-    vm->monitor.machine = vm->config->machine;
+    vm->monitor.machine = machine_ops(vm->config->machine_object)->id;
     vm->monitor.machines = machine_infos();
+    vm->monitor.objects = vm->config->root;
     vm->monitor.guest = vm->config->guest;
     vm->monitor.cpu = vm->config->cpu;
     vm->monitor.topology = &vm->config->topology;
@@ -289,6 +303,7 @@ static bool start_machine(Vm *vm, GError **errp)
     if (vm->config->guest) {
         guest_tdx_warn(vm->guest);
     }
+    vm->config->machine_object->ready = true;
     show_to_monitors(vm);
     return !vm->config->qtest || open_qtest(vm, errp);
 }
@@ -304,6 +319,9 @@ static bool start(Vm *vm, GError **errp)
     }
     if (runstate_ended(vm->runstate)) {
         return true;
+    }
+    if (!machine_config_complete_objects(vm->config, errp)) {
+        return false;
     }
     if (!(machine_is_none(vm->config) ? start_none(vm, errp) : start_machine(vm, errp))) {
         return false;
@@ -324,6 +342,7 @@ Vm *vm_new(const MachineConfig *config, GError **errp)
     };
 
     vm->config = config;
+    config->machine_object->port = (MachinePort){ tell_device_deleted, vm };
     vm->runstate = runstate_new(&handlers, &config->life.actions);
     runstate_catch_signals(vm->runstate);
     vm->monitors = monitors_new(&vm->monitor);
@@ -347,12 +366,14 @@ void vm_free(Vm *vm)
     if (!vm) {
         return;
     }
+    vm->config->machine_object->port = (MachinePort){ NULL, NULL };
     monitors_free(vm->monitors);
     qtest_server_free(vm->qtest);
     if (vm->guest) {
         end_guest(vm);
         vm->guest->ops->free(vm->guest);
     }
+    machine_clear(vm->config->machine_object);
     kvm_close(vm->kvm);
     if (vm->machine) {
         q35_free(vm->machine);

@@ -4,6 +4,7 @@
 #define MONITOR_MONITOR_H
 
 #include "qapi/qapi.h"
+#include "qom/object.h"
 #include "system/core/guest.h"
 #include "system/runstate.h"
 #include "target/i386/kvm/tdx.h"
@@ -29,6 +30,7 @@ struct QapiContext {
     const char *name, *uuid;             /* -name and -uuid; NULL = not given */
     const char *machine;                 /* "pc-q35-11.1", or "none": then there is no guest, plan, TD, cpu or topology */
     const MachineInfo *machines;
+    QomObject *objects;                  /* the root of the tree */
     const TdxGuestConfig *guest;
     const CpuModelRequest *cpu;
     const CpuTopology *topology;

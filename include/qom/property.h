@@ -54,6 +54,7 @@ struct QomProperty {
     const char *name;        /* NULL ends a table */
     const char *description; /* for help; NULL = none */
     const char *default_text; /* what an instance starts with, as text; NULL = zero, or not set */
+    const char *default_help; /* what help tells where the instance has no default to be given; NULL = default_text */
     const char *type_name;   /* as qom-list shows it; NULL = after the kind */
     const char *const *values; /* QOM_ENUM: NULL terminated */
     const QomType *link_type;  /* QOM_LINK: what the target must be */
@@ -65,6 +66,8 @@ struct QomProperty {
     bool (*set)(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp);
     /* In place of reading at `offset`: a new value. *result is NULL (JSON's null) on entry. False: *errp. */
     bool (*get)(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp);
+    /* In place of the kind's own reading of text: a new value. False: *errp. */
+    bool (*parse)(const QomProperty *property, const char *text, JsonValue **value, GError **errp);
     const void *argument;      /* for set and get */
     size_t offset;             /* in the instance */
     QomKind kind;

@@ -6,6 +6,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "hw/i386/machine-type.h"
 #include "monitor/monitor.h"
 #include "system/process.h"
 #include "target/i386/cpu-model.h"
@@ -14,10 +15,7 @@
 
 #define MAX_SERIAL_PORTS 4
 #define Q35_MAX_CPUS 4096
-#define Q35_NAME "pc-q35-11.1"
-#define NONE_NAME "none"
 
-typedef enum Tristate { AUTO, ON, OFF } Tristate;
 typedef enum Accelerator { ACCELERATOR_NOT_GIVEN, ACCELERATOR_KVM, ACCELERATOR_QTEST } Accelerator;
 
 /* -fw_cfg: a file for the guest, from the command line or from a file of the host. */
@@ -42,10 +40,15 @@ typedef struct LifeOptions {
 } LifeOptions;
 
 typedef struct MachineConfig {
-    char *machine;                  /* canonical name, "pc-q35-11.1" or "none" */
-    char *confidential_guest_id;    /* id of the object, or NULL */
+    QomObject *root;                /* the tree of objects: /objects from the start, /machine when the options are complete */
+    const QomType *machine_type;    /* NULL = not given */
+    GArray *machine_properties;     /* of KeyValPair: what -machine gives, in order */
+    Machine *machine_object;        /* /machine; borrowed from the tree */
+    BoardMachine *board;            /* the same */
+    PcMachine *pc;                  /* the same, unless it is none-machine */
+    GPtrArray *objects, *devices;   /* -object and -device (options-object.c) */
+    GPtrArray *globals;             /* of QomGlobal */
     char *kernel_irqchip;           /* "on", "off", "split", or NULL = auto */
-    Tristate smm, pic, acpi;
     Accelerator accelerator;
     bool accelerator_optional;      /* one of several that were named: that it is not there is no error for -machine none */
     char *qtest, *qtest_log;        /* where a test's program is, and the log of it; NULL = not given */
@@ -59,7 +62,6 @@ typedef struct MachineConfig {
     LifeOptions life;
     ProcessOptions process;
     char *log_items, *log_file;
-    GPtrArray *guests;              /* of TdxGuestConfig: every -object tdx-guest */
     const TdxGuestConfig *guest;    /* the one the machine uses, or NULL */
 } MachineConfig;
 
@@ -69,21 +71,35 @@ typedef enum OptionsResult {
     OPTIONS_ERROR, /* a message was printed: exit 1 */
 } OptionsResult;
 
-/* argv as main() has it. Messages go to stderr with the option and its argument as typed. */
-OptionsResult options_parse(int argc, char **argv, MachineConfig **config);
+/* argv as main() has it; types: the program's. Messages go to stderr with the option and its argument as typed. */
+OptionsResult options_parse(int argc, char **argv, QomTypes types, MachineConfig **config);
 void machine_config_free(MachineConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MachineConfig, machine_config_free)
 
 /* Parts, each one option (options-machine.c, options-object.c). False: *errp. */
+void machine_options_init(MachineConfig *config);
+void machine_options_clear(MachineConfig *config);
 bool option_machine(MachineConfig *config, const char *text, GError **errp);
 bool option_accel(MachineConfig *config, const char *text, GError **errp);
 bool option_smp(MachineConfig *config, const char *text, GError **errp);
 bool option_memory(MachineConfig *config, const char *text, GError **errp);
+/* Objects and devices (options-object.c). */
 bool option_object(MachineConfig *config, const char *text, GError **errp);
 char *accel_help(void);
-char *machine_help(void);
-char *object_help(void);
-char *tdx_guest_help(void);
+bool option_device(MachineConfig *config, const char *text, GError **errp);
+bool option_global(MachineConfig *config, const char *text, GError **errp);
+void object_options_init(MachineConfig *config, QomTypes types);
+void object_options_clear(MachineConfig *config);
+/* Every -device as an object with its properties; nothing takes effect. */
+bool machine_config_create_devices(MachineConfig *config, GError **errp);
+/* Objects take effect, those that others name first; then the machine's links are there. */
+bool machine_config_complete_objects(const MachineConfig *config, GError **errp);
+/* Once the machine's buses are there. */
+bool machine_config_plug_devices(const MachineConfig *config, GError **errp);
+/* What "help", "TYPE,help" as the option's argument prints; NULL: the argument asks for no help. Caller frees. */
+char *object_option_help(QomTypes types, const char *text);
+char *device_option_help(QomTypes types, const char *text);
+char *machine_option_help(QomTypes types, const char *text);
 /* Direct boot and fw_cfg (options-boot.c). */
 bool option_kernel(MachineConfig *config, const char *text, GError **errp);
 bool option_initrd(MachineConfig *config, const char *text, GError **errp);

@@ -63,7 +63,7 @@ def run_command(kind, text, command):
 def source_text():
     """All string literals of the C sources, adjacent ones joined; printf conversions and macros between them become …"""
     literals = []
-    for directory in ("accel", "chardev", "hw", "monitor", "system", "target", "util"):
+    for directory in ("accel", "backends", "chardev", "hw", "monitor", "qapi", "qom", "system", "target", "util"):
         for path in sorted(glob.glob(os.path.join(SOURCE, directory, "**/*.c"), recursive=True)):
             text = re.sub(r"/\*.*?\*/", " ", read(path), flags=re.S)
             text = re.sub(r'%[-+ #0]*\d*"\s*(?:PRI\w+|G_\w+)\s*"x?', "…", text)  # "%" PRIx64 "

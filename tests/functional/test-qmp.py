@@ -165,8 +165,10 @@ def test_queries():
                                         ("pmemsave", {"val": 0, "size": 4096, "filename": "/x"}, "cannot be read from outside")):
             assert reason in qmp.error(name, **arguments)[1], name
         properties = [p["name"] for p in qmp.command("qom-list", path="/objects/lsec0")]
-        assert set(properties) == {"type", "attributes", "sept-ve-disable", "mrconfigid", "mrowner", "mrownerconfig"}
-        values = {p: qmp.command("qom-get", path="/objects/lsec0", property=p) for p in properties}
+        assert set(properties) == {"type", "attributes", "sept-ve-disable", "mrconfigid", "mrowner", "mrownerconfig",
+                                   "quote-generation-socket"}
+        assert qmp.error("qom-get", path="/objects/lsec0", property="quote-generation-socket")[1] == "quote-generation-socket is not set"
+        values = {p: qmp.command("qom-get", path="/objects/lsec0", property=p) for p in properties if p != "quote-generation-socket"}
         assert values["attributes"] == 1 << 28 and values["mrowner"] == "B" * 64 and values["sept-ve-disable"] is True, values
         tdx = qmp.command("query-tdx")
         assert tdx["state"] == "finalized" and tdx["attributes"] & 1 << 28 and tdx["mrowner"] == "041041" * 16, tdx

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "hw/i386/machine-type.h"
 #include "monitor/monitor.h"
+#include "target/i386/kvm/tdx-guest-object.h"
 
 static bool do_reset(void *opaque)
 {
@@ -31,6 +33,12 @@ static void check_output(void *opaque, const char *line, bool is_event)
     }
 }
 
+/* None whose making touches files or takes memory. */
+static const QomType *const types[] = {
+    &qom_object_type, &qom_container_type, &confidential_guest_support_type, &x86_confidential_guest_type, &tdx_guest_type,
+    &machine_type, &board_machine_type, &none_machine_type, &device_type, &bus_type, NULL,
+};
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const OptionParameter parameters[] = { { "type", "string" }, { NULL } };
@@ -39,18 +47,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     RunStateHandlers handlers = { do_reset, do_nothing, do_nothing, do_nothing, check_event, NULL };
     RunStateActions actions = RUNSTATE_ACTIONS_DEFAULT;
     TdxTd *td = NULL;
-    g_autoptr(TdxGuestConfig) guest = tdx_guest_config_new("tdx0");
+    g_autoptr(QomObject) objects = qom_root_new(types, NULL);
+    QomObject *tdx0 = qom_user_create(objects, "tdx-guest", "tdx0", &(QomSettings){ 0 }, NULL);
+    Machine *machine = machine_new(objects, &none_machine_type, NULL, NULL);
     g_autoptr(CpuModelRequest) cpu = cpu_model_parse("host", NULL);
     CpuTopology topology = { .cpus = 2, .max_cpus = 4, .sockets = 1, .dies = 1, .modules = 1, .cores = 4, .threads = 1 };
     g_autoptr(GPtrArray) regions = g_ptr_array_new();
     TdxPlan plan = { .regions = regions };
     TdxCapabilities caps = { .configurable = cpuid_table_new() };
     RunState *runstate = runstate_new(&handlers, &actions);
-    QapiContext context = { .machine = "pc-q35-11.1", .machines = machines, .guest = guest, .cpu = cpu,
+    QapiContext context = { .machine = "pc-q35-11.1", .machines = machines, .objects = objects,
+                            .guest = TDX_GUEST(tdx0)->config, .cpu = cpu,
                             .topology = &topology, .options = options, .runstate = runstate, .plan = &plan,
                             .caps = &caps, .td = &td };
     QmpSession *session = qmp_session_new(qapi_commands, &context, check_output, NULL);
 
+    g_assert_true(qom_property_set_text(&machine->object, "confidential-guest-support", "tdx0", NULL));
+    g_assert_true(qom_object_complete(&machine->object, NULL));
+    machine->ready = true;
     qmp_session_start(session);
     qmp_session_feed(session, data, size);
     qmp_session_end_of_input(session);

@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "monitor/monitor.h"
+#include "target/i386/kvm/tdx-guest-object.h"
 
 typedef struct Fixture {
     RunState *runstate;
+    QomObject *objects;
     QapiContext context;
     QmpSession *session;
     GString *log; /* what the session sent, what the vCPUs were told, what events there were */
@@ -59,16 +61,20 @@ static void on_output(void *opaque, const char *line, bool is_event)
     note(opaque, line);
 }
 
+static const QomType *const types[] = { &qom_object_type, &qom_container_type, &tdx_guest_type, NULL };
+
 static void set_up(Fixture *f, bool no_reboot, bool no_shutdown)
 {
     RunStateHandlers handlers = { on_reset, on_pause, on_resume, on_power_button, on_event, f };
     RunStateActions actions = RUNSTATE_ACTIONS_DEFAULT;
+    static const char *const containers[] = { "objects", NULL };
 
     actions.reboot = no_reboot ? QAPI_REBOOT_ACTION_SHUTDOWN : actions.reboot;
     actions.shutdown = no_shutdown ? QAPI_SHUTDOWN_ACTION_PAUSE : actions.shutdown;
     f->log = g_string_new(NULL);
     f->runstate = runstate_new(&handlers, &actions);
-    f->context = (QapiContext){ .machine = "pc-q35-11.1", .runstate = f->runstate, .td = &f->td };
+    f->objects = qom_root_new(types, containers);
+    f->context = (QapiContext){ .machine = "pc-q35-11.1", .objects = f->objects, .runstate = f->runstate, .td = &f->td };
     f->session = qmp_session_new(qapi_commands, &f->context, on_output, f);
 }
 
@@ -76,6 +82,7 @@ static void tear_down(Fixture *f)
 {
     qmp_session_free(f->session);
     runstate_free(f->runstate);
+    qom_object_unref(f->objects);
     g_string_free(f->log, TRUE);
 }
 

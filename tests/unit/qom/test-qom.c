@@ -394,6 +394,13 @@ static void test_keyval(void)
     g_assert_true(qom_set_all(thing, &(QomSettings){ .keyval = good, .skip = skip }, &err));
     assert_value(thing, "flag", "true");
     assert_value(thing, "size", "1048576");
+    g_autoptr(KeyVal) dotted = keyval_parse("point.name=p,flag=off", NULL, &err);
+    g_autoptr(KeyVal) bad_member = keyval_parse("point.nam=p", NULL, &err);
+    g_assert_true(qom_set_all(thing, &(QomSettings){ .keyval = dotted }, &err));
+    assert_value(thing, "point", "{\"name\": \"p\"}");
+    g_assert_false(qom_set_all(thing, &(QomSettings){ .keyval = bad_member }, &err));
+    g_assert_true(g_str_has_prefix(err->message, "Parameter 'point.name' is missing"));
+    g_clear_error(&err);
     g_assert_false(qom_set_all(thing, &(QomSettings){ .keyval = bad }, &err));
     g_assert_cmpstr(err->message, ==, "Invalid parameter 'flg'\nDid you mean 'flag'?");
     g_clear_error(&err);

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* QMP commands that make objects and devices, and let them go. */
+#include <string.h>
+
+#include "hw/core/machine.h"
+#include "monitor-internal.h"
+#include "system/core/confidential-guest.h"
+#include "util/error.h"
+
+static Machine *find_machine(QapiContext *context, GError **errp)
+{
+    QomObject *object = qom_object_child(context->objects, "machine");
+
+    if (!object) {
+        error_set(errp, "there is no machine yet");
+    }
+    return object ? MACHINE(object) : NULL;
+}
+
+/* A machine is a TD from its beginning or never. */
+static bool too_late(QapiContext *context, const QomType *type)
+{
+    return type && qom_type_is(type, &confidential_guest_support_type) && context->plan;
+}
+
+bool qmp_object_add(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    static const char *const skip[] = { "qom-type", "id", NULL };
+    const char *type = json_member_string(arguments, "qom-type"), *id = json_member_string(arguments, "id");
+
+    if (too_late(context, qom_type_find(qom_object_types(context->objects), type))) {
+        return error_set(errp, "object '%s' of type '%s' comes too late: the machine has been launched; use -object", id, type);
+    }
+    QomObject *object = qom_user_create(context->objects, type, id, &(QomSettings){ .json = arguments, .skip = skip }, errp);
+    if (object && !qom_object_complete(object, errp)) {
+        qom_object_unparent(object);
+        return false;
+    }
+    return object;
+}
+
+bool qmp_object_del(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    return qom_user_delete(context->objects, json_member_string(arguments, "id"), errp);
+}
+
+bool qmp_device_add(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    Machine *machine = find_machine(context, errp);
+    QomSettings settings = { .json = arguments };
+    Device *device = machine ? machine_create_device(machine, &settings, errp) : NULL;
+
+    return device && machine_plug_device(machine, device, &settings, errp);
+}
+
+bool qmp_device_del(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    Machine *machine = find_machine(context, errp);
+
+    return machine && machine_unplug(machine, json_member_string(arguments, "id"), errp);
+}

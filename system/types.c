@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* All types of objects. A type that is not in this list does not exist for users; a parent stands before its children. */
+#include "system/types.h"
+
+#include "backends/memory-backend.h"
+#include "hw/i386/machine-type.h"
+#include "target/i386/kvm/tdx-guest-object.h"
+
+const QomType *const program_types[] = {
+    &qom_object_type,
+    &qom_container_type,
+    /* -object */
+    &confidential_guest_support_type,
+    &x86_confidential_guest_type,
+    &tdx_guest_type,
+    &memory_backend_type,
+    &memory_backend_ram_type,
+    &memory_backend_memfd_type,
+    &memory_backend_file_type,
+    /* -machine */
+    &machine_type,
+    &board_machine_type,
+    &none_machine_type,
+    &x86_machine_type,
+    &generic_pc_machine_type,
+    &pc_q35_machine_type,
+    /* -device, and what they sit on */
+    &device_type,
+    &bus_type,
+    &system_bus_type,
+    NULL,
+};
