@@ -185,7 +185,9 @@ static bool map(MemoryBackend *backend, GError **errp)
     backend->mapped = (backend->size + page - 1) / page * page;
     uint8_t *space = mmap(NULL, backend->mapped + alignment, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (space == MAP_FAILED) {
-        return cannot(backend, "find address space for", errno, errp);
+        cannot(backend, "find address space for", errno, errp);
+        error_hint(errp, "Give the machine less memory, or raise the limit (ulimit -v)");
+        return false;
     }
     uint8_t *start = space + (alignment - (uintptr_t)space % alignment) % alignment;
     uint8_t *host = mmap(start, backend->mapped, PROT_READ | PROT_WRITE, flags | MAP_FIXED | (backend->fd < 0 ? MAP_ANONYMOUS : 0),

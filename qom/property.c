@@ -287,13 +287,14 @@ static bool set_dotted(QomObject *object, const GArray *pairs, const char *name,
     for (unsigned i = 0; i < pairs->len; i++) {
         const KeyValPair *pair = &g_array_index(pairs, KeyValPair, i);
         if (g_str_has_prefix(pair->key, prefix)) {
-            KeyValPair member = { g_strdup(pair->key + strlen(prefix)), g_strdup(pair->value) };
+            KeyValPair member = { g_strdup(pair->key), g_strdup(pair->value) };
             g_array_append_val(members->pairs, member);
         }
     }
     qom_type_find_property(object->type, name, &property);
     g_autoptr(JsonValue) text = keyval_to_json(members, errp);
-    g_autoptr(JsonValue) value = text ? qapi_from_keyval(property.qapi, text, errp) : NULL;
+    JsonValue *member = json_object_object_get(text, name);
+    g_autoptr(JsonValue) value = text ? qapi_from_keyval(property.qapi, member, errp) : NULL;
     return value && qom_property_set(object, name, value, errp);
 }
 

@@ -285,6 +285,34 @@ static bool link_guest(MachineConfig *config, GError **errp)
     return true;
 }
 
+/* -m and the backend say the same, or only one of them says it. */
+static bool settle_ram(MachineConfig *config, GError **errp)
+{
+    const char *id = config->board->memory_backend.name;
+    QomObject *object = id ? qom_object_child(qom_container_get(config->root, "/objects"), id) : NULL;
+
+    if (id && !qom_is(object, &memory_backend_type)) {
+        error_set(errp, "Device '%s' not found", id);
+        error_hint(errp, "-machine memory-backend= takes the id of an -object memory-backend-ram, -memfd or -file");
+        return false;
+    }
+    const MemoryBackend *backend = object ? MEMORY_BACKEND(object) : NULL;
+    if (backend && config->ram_size && config->ram_size != backend->size) {
+        error_set(errp, "Size specified by -m option (%" G_GUINT64_FORMAT ") must match size of explicitly specified 'memory-backend' "
+                  "property (%" G_GUINT64_FORMAT ")", config->ram_size, backend->size);
+        error_hint(errp, "Leave -m out, or make the two equal");
+        return false;
+    }
+    if (backend && backend->prealloc && config->board->confidential_guest.name) {
+        error_set(errp, "memory backend '%s': prealloc=on would fill the half of a TD's RAM that it rarely shares, and not its private "
+                  "half", id);
+        error_hint(errp, "Leave prealloc out: the TD's private memory comes from KVM");
+        return false;
+    }
+    config->ram_size = backend ? backend->size : config->ram_size ? config->ram_size : DEFAULT_RAM;
+    return true;
+}
+
 /* What a TD cannot have, each with what to use instead. */
 static bool check_guest(const MachineConfig *config, GError **errp)
 {
@@ -364,11 +392,8 @@ static bool complete_none(MachineConfig *config, GError **errp)
 
 bool machine_config_complete(MachineConfig *config, GError **errp)
 {
-    if (!make_machine(config, errp)) {
+    if (!make_machine(config, errp) || !settle_ram(config, errp)) {
         return false;
-    }
-    if (config->ram_size == 0) {
-        config->ram_size = DEFAULT_RAM;
     }
     if (config->ram_size % 4096) {
         return error_set(errp, "RAM size %" G_GUINT64_FORMAT " is not a multiple of 4096 bytes", config->ram_size);

@@ -72,8 +72,14 @@ static bool add_acpi(Vm *vm, GError **errp)
 
 static bool make_machine(Vm *vm, GError **errp)
 {
+    BoardMachine *board = vm->config->board;
+
+    if (!board_machine_make_ram(board, vm->config->ram_size, !vm->config->guest, errp)) {
+        return false;
+    }
     Q35Config q35 = {
         .ram_size = vm->config->ram_size,
+        .ram = board->ram->host,
         .firmware = vm->firmware ? firmware_bytes(vm->firmware) : (Bytes) { NULL, 0 },
         .firmware_rom = !vm->config->guest,
         .kernel_irqchip = !vm->config->guest && vm->config->accelerator == ACCELERATOR_KVM,

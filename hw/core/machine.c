@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "system/core/log.h"
 #include "util/error.h"
 
 const QomType system_bus_type = { .name = "System", .parent = &bus_type };
@@ -117,9 +118,10 @@ static bool check_global(QomTypes types, const QomGlobal *global, GError **errp)
     QomProperty property;
 
     if (!type || !qom_type_is(type, &device_type)) {
-        error_set(errp, "global %s.%s has invalid class name", global->driver, global->property);
-        error_hint(errp, "-device help lists the names of devices");
-        return false;
+        g_autofree char *text = g_strdup_printf("global %s.%s has invalid class name: it changes nothing\n"
+                                                "-device help lists the names of devices", global->driver, global->property);
+        report_warning(text);
+        return true;
     }
     if (!qom_type_find_property(type, global->property, &property) || property.flags & QOM_READ_ONLY) {
         error_set(errp, "can't apply global %s.%s=%s: Property '%s.%s' not found", global->driver, global->property, global->value,

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "backends/memory-backend.h"
 #include "system/core/confidential-guest.h"
 #include "util/error.h"
 
@@ -88,6 +87,32 @@ static const MachineOps none_ops = { .id = "none" };
 const QomType none_machine_type = {
     .name = "none-machine", .parent = &board_machine_type, .description = "empty machine", .ops = &none_ops,
 };
+
+/* As if the user had written -object memory-backend-ram,id=pc.ram,size=SIZE. */
+static MemoryBackend *default_ram(BoardMachine *board, uint64_t size, GError **errp)
+{
+    g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, size);
+    g_autoptr(QomObject) object = qom_object_new(&memory_backend_ram_type);
+    QomObject *folder = qom_container_get(qom_object_root(&board->machine.object), "/objects");
+
+    if (!qom_object_add_child(folder, machine_ops(&board->machine)->default_ram_id, object, errp)) {
+        return NULL;
+    }
+    if (!qom_property_set_text(object, "size", text, errp) || !qom_object_complete(object, errp)) {
+        qom_object_unparent(object);
+        return NULL;
+    }
+    object->users++; /* the machine's, as if by its link */
+    return MEMORY_BACKEND(object);
+}
+
+bool board_machine_make_ram(BoardMachine *board, uint64_t size, bool merge, GError **errp)
+{
+    QomObject *linked = board->memory_backend.target;
+
+    board->ram = linked ? MEMORY_BACKEND(linked) : default_ram(board, size, errp);
+    return board->ram && memory_backend_advise(board->ram, board->dump_guest_core, merge && board->mem_merge, errp);
+}
 
 char *machine_types_help(QomTypes types)
 {

@@ -21,7 +21,7 @@
  * Host memory that costs nothing until it is touched: of a TD's RAM only what the guest shares is ever used here, so
  * neither launch time nor the host's commit limit may depend on its size.
  */
-static bool add_ram(Q35Machine *machine, const char *name, hwaddr gpa, uint64_t size, GError **errp)
+static void *map(const char *name, uint64_t size, GError **errp)
 {
     void *host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -30,8 +30,20 @@ static bool add_ram(Q35Machine *machine, const char *name, hwaddr gpa, uint64_t 
         g_autofree char *text = format_size(size);
         error_set(errp, "cannot map %s of address space for %s: %s", text, name, g_strerror(error));
         error_hint(errp, "Give the machine less memory with -m, or raise the limit (ulimit -v)");
+        return NULL;
+    }
+    return host;
+}
+
+/* host NULL: the machine's own mapping. */
+static bool add_ram(Q35Machine *machine, const char *name, hwaddr gpa, uint64_t size, uint8_t *host, GError **errp)
+{
+    bool own = !host;
+
+    if (own && !(host = map(name, size, errp))) {
         return false;
     }
+    machine->own_ram[machine->num_ram] = own;
     machine->ram[machine->num_ram++] = (GuestRam) { .name = name, .gpa = gpa, .size = size, .host = host };
     address_space_add_ram(machine->memory, name, gpa, size, host);
     return true;
@@ -45,7 +57,7 @@ static bool add_firmware(Q35Machine *machine, const Q35Config *config, GError **
         return error_set(errp, "firmware size %" G_GUINT64_FORMAT " must be a multiple of 4096 bytes, at most 16 MiB",
                          size);
     }
-    if (!add_ram(machine, "firmware", 4 * GiB - size, size, errp)) {
+    if (!add_ram(machine, "firmware", 4 * GiB - size, size, NULL, errp)) {
         return false;
     }
     if (config->firmware_rom) {
@@ -64,8 +76,9 @@ static bool make_ram(Q35Machine *machine, const Q35Config *config, GError **errp
                          config->ram_size);
     }
     machine->layout = e820_layout(config->ram_size);
-    return add_ram(machine, "ram-below-4g", 0, machine->layout.below_4g, errp) &&
-           (!machine->layout.above_4g || add_ram(machine, "ram-above-4g", 4 * GiB, machine->layout.above_4g, errp)) &&
+    uint8_t *high = config->ram ? config->ram + machine->layout.below_4g : NULL;
+    return add_ram(machine, "ram-below-4g", 0, machine->layout.below_4g, config->ram, errp) &&
+           (!machine->layout.above_4g || add_ram(machine, "ram-above-4g", 4 * GiB, machine->layout.above_4g, high, errp)) &&
            (!config->firmware.size || add_firmware(machine, config, errp));
 }
 
@@ -268,7 +281,9 @@ void q35_free(Q35Machine *machine)
     address_space_free(machine->ports);
     address_space_free(machine->memory);
     for (unsigned i = 0; i < machine->num_ram; i++) {
-        munmap(machine->ram[i].host, machine->ram[i].size);
+        if (machine->own_ram[i]) {
+            munmap(machine->ram[i].host, machine->ram[i].size);
+        }
     }
     g_mutex_clear(&machine->lock);
     g_free(machine);

@@ -52,7 +52,7 @@ Machine *machine_new(QomObject *root, const QomType *type, const GPtrArray *glob
 /* "DRIVER.PROPERTY=VALUE" or "driver=D,property=P,value=V". NULL: *errp. */
 QomGlobal *qom_global_parse(const char *text, GError **errp);
 void qom_global_free(QomGlobal *global);
-/* Every global names a type and a property that it has. False: the first that does not. */
+/* Every global names a property that its type has; an unknown type is only warned of, as QEMU does. False: the first that does not. */
 bool machine_check_globals(const Machine *machine, GError **errp);
 
 /*

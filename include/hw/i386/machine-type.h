@@ -3,6 +3,7 @@
 #ifndef HW_I386_MACHINE_TYPE_H
 #define HW_I386_MACHINE_TYPE_H
 
+#include "backends/memory-backend.h"
 #include "hw/core/machine.h"
 
 #define Q35_MACHINE_ID "pc-q35-11.1"
@@ -14,6 +15,7 @@ typedef struct BoardMachine {
     char *firmware, *kernel, *initrd, *append, *shim; /* NULL = not given */
     QomLink confidential_guest; /* resolved when the machine is complete */
     QomLink memory_backend;
+    MemoryBackend *ram;         /* what RAM is made of, once the machine has it: the linked one, or the default; borrowed from the tree */
 } BoardMachine;
 
 typedef struct PcMachine {
@@ -29,6 +31,12 @@ extern const QomType none_machine_type;      /* "none-machine" */
 
 #define BOARD_MACHINE(object) QOM_CAST(BoardMachine, &board_machine_type, object)
 #define PC_MACHINE(object) QOM_CAST(PcMachine, &generic_pc_machine_type, object)
+
+/*
+ * RAM of `size` bytes, from the linked backend, or from a memory-backend-ram that is made for it under the name that the machine type
+ * has for it. merge: equal pages may be merged unless the user said otherwise. The machine is complete. False: *errp.
+ */
+bool board_machine_make_ram(BoardMachine *board, uint64_t size, bool merge, GError **errp);
 
 /* "Supported machines are:" … Caller frees. */
 char *machine_types_help(QomTypes types);

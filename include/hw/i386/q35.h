@@ -13,6 +13,7 @@
 
 typedef struct Q35Config {
     uint64_t ram_size;
+    uint8_t *ram;              /* that many bytes, page aligned, low RAM first; borrowed. NULL = the machine maps its own */
     Bytes firmware;            /* borrowed; size 0 = none */
     bool firmware_rom;         /* firmware is read-only memory and holds the image: not for a TD, whose launch copies it */
     bool kernel_irqchip;       /* the accelerator has the I/O APIC: the machine has none, and the accelerator takes the gsi lines */
@@ -28,6 +29,7 @@ typedef struct Q35Machine {
     AddressSpace *memory, *ports;
     GMutex lock;               /* the machine lock */
     GuestRam ram[3];           /* low RAM, high RAM if any, firmware if any: shared halves, lazily committed */
+    bool own_ram[3];           /* to be unmapped at the end */
     unsigned num_ram;
     E820Layout layout;
     unsigned num_cpus;
