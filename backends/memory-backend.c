@@ -246,7 +246,7 @@ static bool backend_complete(QomObject *object, GError **errp)
     MemoryBackend *backend = (MemoryBackend *)object;
     const MemoryBackendOps *ops = qom_type_ops(object->type);
 
-    return backend_check(object, errp) && (!ops->open || ops->open(backend, errp)) && map(backend, errp) &&
+    return (!ops->open || ops->open(backend, errp)) && map(backend, errp) &&
            bind_to_nodes(backend, errp) && (!backend->prealloc || populate(backend, errp));
 }
 

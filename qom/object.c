@@ -145,6 +145,16 @@ static bool run_complete(const QomType *type, QomObject *object, GError **errp)
     return (!type->parent || run_complete(type->parent, object, errp)) && (!type->complete || type->complete(object, errp));
 }
 
+static bool run_check(const QomType *type, QomObject *object, GError **errp)
+{
+    return (!type->parent || run_check(type->parent, object, errp)) && (!type->check || type->check(object, errp));
+}
+
+bool qom_object_check(QomObject *object, GError **errp)
+{
+    return run_check(object->type, object, errp);
+}
+
 bool qom_object_complete(QomObject *object, GError **errp)
 {
     if (object->complete) {

@@ -68,7 +68,7 @@ QomObject *qom_user_create(QomObject *root, const char *type_name, const char *i
     if (!qom_object_add_child(folder, id, object, errp)) {
         return NULL;
     }
-    if (!qom_set_all(object, settings, errp) || (type->check && !type->check(object, errp))) {
+    if (!qom_set_all(object, settings, errp) || !qom_object_check(object, errp)) {
         qom_object_unparent(object);
         return NULL;
     }

@@ -128,7 +128,7 @@ Device *machine_create_device(Machine *machine, const QomSettings *settings, GEr
         return NULL;
     }
     if (!apply_globals(machine, object, errp) || !qom_set_all(object, &properties, errp) ||
-        (type->check && !type->check(object, errp))) {
+        !qom_object_check(object, errp)) {
         qom_object_unparent(object);
         return NULL;
     }

@@ -46,7 +46,7 @@ struct QomType {
     const char *fixed_because;  /* why properties can't be set once complete; NULL = as the parent's */
     const void *ops;         /* operations that a base type defines (DeviceOps …); NULL = as the parent's */
     void (*init)(QomObject *object);                     /* after the parent's; memory is zero, defaults not yet there */
-    /* Do the properties go together? Right after the option or command that sets them; nothing takes effect. NULL = yes. */
+    /* Do the properties go together? Right after the option or command that sets them; nothing takes effect. After the parent's. NULL = yes. */
     bool (*check)(QomObject *object, GError **errp);
     bool (*complete)(QomObject *object, GError **errp);  /* after the parent's */
     bool (*may_delete)(const QomObject *object);         /* object-del; NULL = as the parent's, at the root: yes */
@@ -85,6 +85,8 @@ QomObject *qom_object_ref(QomObject *object);
 /* NULL is fine. The last reference takes the children along. */
 void qom_object_unref(QomObject *object);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QomObject, qom_object_unref)
+/* Runs the types' check functions, the oldest ancestor's first. */
+bool qom_object_check(QomObject *object, GError **errp);
 /*
  * Resolves links and runs the types' complete functions, the oldest ancestor's first. Users' objects that links lead to are made
  * complete before; going round in a circle is an error. False: *errp; the object is to be thrown away. Nothing happens to an object
