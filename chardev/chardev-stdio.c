@@ -4,9 +4,11 @@
  * program ends.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -114,22 +116,42 @@ static void stdio_close(Chardev *chardev)
     restore();
     terminal.raw = 0;
     terminal.taken = false;
+    if (chardev->out != STDOUT_FILENO) {
+        close(chardev->out);
+    }
 }
 
-static const ChardevBackend stdio_backend = { .filter = chardev_escape_filter, .close = stdio_close };
+static const ChardevBackend stdio_backend = { .close = stdio_close };
 
-bool chardev_stdio_open(Chardev *chardev, GError **errp)
+/*
+ * Whether writes may block belongs to an open file description, which standard output shares with the shell and others: a pipe or
+ * a terminal is therefore opened once more, if that is permitted. Where it is not, chardev.c writes little at a time.
+ */
+static int open_output(void)
+{
+    struct stat status;
+
+    if (fstat(STDOUT_FILENO, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))) {
+        int fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd >= 0) {
+            return fd;
+        }
+    }
+    return STDOUT_FILENO;
+}
+
+bool chardev_stdio_open(Chardev *chardev, const ChardevConfig *config, GError **errp)
 {
     if (terminal.taken) {
-        error_set(errp, "standard input and output are used by another character device already");
-        error_hint(errp, "Give only one of -serial, -monitor and -chardev stdio, or use file:PATH or null");
+        error_set(errp, "cannot use stdio by multiple character devices");
+        error_hint(errp, "Give only one of -serial, -monitor, -qmp and -chardev stdio, or use file:PATH or null");
         return false;
     }
     terminal.taken = true;
     chardev->backend = &stdio_backend;
-    chardev->in = STDIN_FILENO;
-    chardev->out = STDOUT_FILENO;
     chardev->keep_reading = chardev->escape && isatty(STDIN_FILENO);
-    make_raw(!chardev->escape);
+    chardev_set_filename(chardev, g_strdup("stdio"));
+    make_raw(config->keep_signals);
+    chardev_connected(chardev, STDIN_FILENO, open_output());
     return true;
 }

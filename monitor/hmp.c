@@ -1,89 +1,204 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The few commands for people that scripts send through human-monitor-command. Lines end in CR LF, as there. */
-#include <inttypes.h>
+/* Commands for people: their names, abbreviations and help; what they do is what the QMP command of that name does. */
 #include <string.h>
 
-#include "config-host.h"
 #include "monitor-internal.h"
 
-static void info_status(QapiContext *context, GString *out)
+/* Runs a QMP command that takes no arguments; an error becomes text. */
+static void run_qmp(QapiContext *context, QapiCommandFn *command, GString *out)
 {
-    QapiRunState now = runstate_get(context->runstate);
+    g_autoptr(GError) err = NULL;
+    g_autoptr(JsonValue) none = json_object_new_object(), result = NULL;
 
-    g_string_append(out, now == QAPI_RUN_STATE_RUNNING ? "VM status: running" : "VM status: paused");
-    if (now != QAPI_RUN_STATE_RUNNING && now != QAPI_RUN_STATE_PAUSED) {
-        g_string_append_printf(out, " (%s)", qapi_RunState_names[now]);
-    }
-    g_string_append(out, "\r\n");
-}
-
-static void info_version(QapiContext *context, GString *out)
-{
-    g_string_append_printf(out, "%s (%s)\r\n", QEMU_INTERFACE_VERSION, PACKAGE);
-}
-
-static void info_name(QapiContext *context, GString *out)
-{
-    if (context->name) {
-        g_string_append_printf(out, "%s\r\n", context->name);
+    if (!command(context, none, &result, &err)) {
+        g_string_append_printf(out, "Error: %s\n", err->message);
     }
 }
 
-static void info_uuid(QapiContext *context, GString *out)
+static void do_stop(QapiContext *context, const char *arguments, GString *out)
 {
-    g_string_append_printf(out, "%s\r\n", context->uuid ? context->uuid : "00000000-0000-0000-0000-000000000000");
+    run_qmp(context, qmp_stop, out);
 }
 
-static void info_kvm(QapiContext *context, GString *out)
+static void do_cont(QapiContext *context, const char *arguments, GString *out)
 {
-    g_string_append(out, context->kvm ? "kvm support: enabled\r\n" : "kvm support: disabled\r\n");
+    run_qmp(context, qmp_cont, out);
 }
 
-static void info_tdx(QapiContext *context, GString *out)
+static void do_quit(QapiContext *context, const char *arguments, GString *out)
 {
-    const TdxPlan *plan = context->plan;
-
-    if (!plan) {
-        g_string_append(out, "this machine is no TD\r\n");
-        return;
-    }
-    g_autofree char *mrtd = context_mrtd(context);
-    TdxVmcallCounts c = { 0 };
-
-    if (*context->td) {
-        tdx_td_vmcall_counts(*context->td, &c);
-    }
-    g_string_append_printf(out, "state: %s\r\nattributes: 0x%" PRIx64 "\r\nXFAM: 0x%" PRIx64 "\r\n", context_tdx_state(context),
-                           plan->attributes, plan->xfam);
-    g_string_append_printf(out, "guest physical address width: %u\r\nMRTD: %s\r\n", plan->gpaw, mrtd);
-    g_string_append_printf(out, "TDVMCALLs: MapGPA %" PRIu64 ", GetQuote %" PRIu64 ", GetTdVmCallInfo %" PRIu64
-                           ", SetupEventNotifyInterrupt %" PRIu64 ", ReportFatalError %" PRIu64 ", unknown %" PRIu64 "\r\n",
-                           c.map_gpa, c.get_quote, c.get_info, c.setup_event_notify, c.report_fatal_error, c.unknown);
+    run_qmp(context, qmp_quit, out);
 }
 
-static const struct {
-    const char *name;
-    void (*run)(QapiContext *context, GString *out);
-} infos[] = {
-    { "kvm", info_kvm }, { "name", info_name }, { "status", info_status },
-    { "tdx", info_tdx }, { "uuid", info_uuid }, { "version", info_version },
+static void do_reset(QapiContext *context, const char *arguments, GString *out)
+{
+    run_qmp(context, qmp_system_reset, out);
+}
+
+static void do_powerdown(QapiContext *context, const char *arguments, GString *out)
+{
+    run_qmp(context, qmp_system_powerdown, out);
+}
+
+static void do_migrate(QapiContext *context, const char *arguments, GString *out)
+{
+    run_qmp(context, qmp_migrate, out);
+}
+
+static void do_nmi(QapiContext *context, const char *arguments, GString *out)
+{
+    run_qmp(context, qmp_inject_nmi, out);
+}
+
+static void do_memory(QapiContext *context, const char *arguments, GString *out)
+{
+    run_qmp(context, qmp_pmemsave, out);
+}
+
+static void do_gdb(QapiContext *context, const char *arguments, GString *out)
+{
+    g_string_append(out, "Error: a TD's registers and memory cannot be read from outside; use kgdb over a serial port of the guest, "
+                    "or develop under swtdx with --trace\n");
+}
+
+static void do_help(QapiContext *context, const char *arguments, GString *out);
+static void do_info(QapiContext *context, const char *arguments, GString *out);
+
+/* Sorted; a second name stands after a bar. */
+static const HmpCommand commands[] = {
+    { "cont|c", "", "resume emulation", do_cont },
+    { "dump-guest-memory", "", "refused: a TD's memory is private", do_memory },
+    { "gdbserver", "", "refused: a TD cannot be debugged from outside", do_gdb },
+    { "help|?", "[cmd]", "show the help", do_help },
+    { "info", "[subcommand]", "show various information about the system state", do_info },
+    { "loadvm", "", "refused: a TD cannot be restored", do_migrate },
+    { "memsave", "", "refused: a TD's memory is private", do_memory },
+    { "migrate", "", "refused: a TD cannot be migrated", do_migrate },
+    { "nmi", "", "refused: a TD takes no NMI", do_nmi },
+    { "pmemsave", "", "refused: a TD's memory is private", do_memory },
+    { "quit|q", "", "quit the emulator", do_quit },
+    { "savevm", "", "refused: a TD cannot be saved", do_migrate },
+    { "stop|s", "", "stop emulation", do_stop },
+    { "system_powerdown", "", "send system power down event", do_powerdown },
+    { "system_reset", "", "reset the system", do_reset },
+    { "x", "", "refused: a TD's memory is private", do_memory },
+    { "xp", "", "refused: a TD's memory is private", do_memory },
+    { NULL },
 };
 
-char *hmp_command(QapiContext *context, const char *line)
+/* A command by one of its full names, or by the beginning of exactly one; *count: how many it could be. */
+static const HmpCommand *find(const HmpCommand *table, const char *name, unsigned *count)
 {
-    GString *out = g_string_new(NULL);
-    g_autofree char *text = g_strstrip(g_strdup(line));
-    bool found = false;
+    const HmpCommand *found = NULL;
 
-    for (unsigned i = 0; i < G_N_ELEMENTS(infos); i++) {
-        g_autofree char *command = g_strconcat("info ", infos[i].name, NULL);
-        if (!strcmp(text, command)) {
-            infos[i].run(context, out);
-            found = true;
+    *count = 0;
+    for (const HmpCommand *command = table; command->name; command++) {
+        g_auto(GStrv) names = g_strsplit(command->name, "|", -1);
+
+        if (g_strv_contains((const char *const *)names, name)) {
+            *count = 1;
+            return command;
+        }
+        if (g_str_has_prefix(command->name, name)) {
+            found = command;
+            (*count)++;
         }
     }
-    if (!found) {
-        g_string_append_printf(out, "unknown command: '%s'\r\n", text);
+    return *count == 1 ? found : NULL;
+}
+
+/* The first word of a line, and where the rest begins. */
+static char *first_word(const char *line, const char **rest)
+{
+    line += strspn(line, " ");
+    size_t length = strcspn(line, " ");
+    *rest = line + length + strspn(line + length, " ");
+    return g_strndup(line, length);
+}
+
+static void show_help(const HmpCommand *table, const char *prefix, const char *name, GString *out)
+{
+    unsigned count;
+    const HmpCommand *only = *name ? find(table, name, &count) : NULL;
+
+    if (*name && !only) {
+        g_string_append_printf(out, "unknown command: '%s%s'\n", prefix, name);
     }
-    return g_string_free(out, FALSE);
+    for (const HmpCommand *command = table; command->name; command++) {
+        if (!*name || command == only) {
+            g_string_append_printf(out, "%s%s%s%s -- %s\n", prefix, command->name, *command->arguments ? " " : "", command->arguments,
+                                   command->help);
+        }
+    }
+}
+
+static void do_help(QapiContext *context, const char *arguments, GString *out)
+{
+    const char *rest;
+    g_autofree char *name = first_word(arguments, &rest);
+
+    if (!strcmp(name, "info")) {
+        show_help(hmp_infos, "info ", rest, out);
+    } else {
+        show_help(commands, "", name, out);
+    }
+}
+
+/* line: as typed, for the message. */
+static void run(const HmpCommand *table, QapiContext *context, const char *text, const char *line, GString *out)
+{
+    const char *rest;
+    unsigned count;
+    g_autofree char *name = first_word(text, &rest);
+    const HmpCommand *command = find(table, name, &count);
+
+    if (command) {
+        command->run(context, rest, out);
+    } else if (count > 1) {
+        g_string_append_printf(out, "ambiguous command: '%s'\n", line);
+    } else {
+        g_string_append_printf(out, "unknown command: '%s'\n", line);
+    }
+}
+
+static void do_info(QapiContext *context, const char *arguments, GString *out)
+{
+    g_autofree char *line = g_strconcat("info ", arguments, NULL);
+
+    if (*arguments) {
+        run(hmp_infos, context, arguments, line, out);
+    } else {
+        show_help(hmp_infos, "info ", "", out);
+    }
+}
+
+char *hmp_command(QapiContext *context, const char *given)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+    g_autofree char *line = g_strstrip(g_strdup(given));
+
+    if (*line) {
+        run(commands, context, line, line, out);
+    }
+    g_string_replace(out, "\n", "\r\n", 0);
+    return g_strdup(out->str);
+}
+
+char **hmp_completions(const char *line, size_t *start)
+{
+    GPtrArray *names = g_ptr_array_new();
+    const char *rest;
+    g_autofree char *word = first_word(line, &rest);
+    bool below = strchr(line, ' ') && !strcmp(word, "info");
+    bool help = strchr(line, ' ') && !strcmp(word, "help");
+    const char *typed = below || help ? rest : word;
+
+    *start = typed == word ? strspn(line, " ") : (size_t)(typed - line);
+    for (const HmpCommand *command = below ? hmp_infos : commands; command->name && (below || help || !strchr(line, ' ')); command++) {
+        if (g_str_has_prefix(command->name, typed)) {
+            g_ptr_array_add(names, g_strndup(command->name, strcspn(command->name, "|")));
+        }
+    }
+    g_ptr_array_add(names, NULL);
+    return (char **)g_ptr_array_free(names, FALSE);
 }

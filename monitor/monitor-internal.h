@@ -16,13 +16,47 @@ bool context_has_td(const QapiContext *context, GError **errp);
 /* The TD's life, as TdxState names it. */
 const char *context_tdx_state(const QapiContext *context);
 
-/* One place that clients come from (qmp-server.c). */
-typedef struct QmpServer QmpServer;
-QmpServer *qmp_server_new(const MonitorConfig *config, QapiContext *context, GError **errp);
-void qmp_server_free(QmpServer *server);
-void qmp_server_event(QmpServer *server, const char *line);
+/* For commands: the session gives up order where a client asks for it; a descriptor that came with the request, or -1. */
+bool qmp_session_enable_oob(QmpSession *session, GError **errp);
+int qmp_session_take_fd(QmpSession *session);
 
-/* A listening socket that takes no connection by surprise: made at a path, or the one that fd is. -1: *errp. */
-int qmp_listen(const MonitorConfig *config, GError **errp);
+/* Text that waits until a chardev takes it. */
+typedef struct MonitorOutput {
+    Chardev *chardev;
+    GString *queue;
+} MonitorOutput;
+void monitor_output_add(MonitorOutput *output, const char *text);
+void monitor_output_flush(MonitorOutput *output);
+
+/* A monitor that speaks QMP (qmp-monitor.c), or with people (hmp-monitor.c), on a chardev. NULL: the chardev is in use. */
+typedef struct QmpMonitor QmpMonitor;
+QmpMonitor *qmp_monitor_new(Chardev *chardev, bool pretty, QapiContext *context);
+void qmp_monitor_free(QmpMonitor *monitor);
+void qmp_monitor_event(QmpMonitor *monitor, const char *line);
+typedef struct HmpMonitor HmpMonitor;
+HmpMonitor *hmp_monitor_new(Chardev *chardev, QapiContext *context);
+void hmp_monitor_free(HmpMonitor *monitor);
+
+/* Names that continue a line of hmp_command(), NULL terminated: the caller frees. *start: where the last word begins. */
+char **hmp_completions(const char *line, size_t *start);
+/* Answers for people, below "info" (hmp-info.c); an entry with name NULL ends the table. */
+typedef struct HmpCommand {
+    const char *name, *arguments, *help;
+    void (*run)(QapiContext *context, const char *arguments, GString *out);
+} HmpCommand;
+extern const HmpCommand hmp_infos[];
+
+/* Editing a line in a terminal (readline.c). */
+typedef struct Readline Readline;
+typedef struct ReadlineClient {
+    void (*write)(void *opaque, const char *text);
+    void (*line)(void *opaque, const char *line);
+    char **(*complete)(const char *line, size_t *start); /* as hmp_completions() */
+    void *opaque;
+} ReadlineClient;
+Readline *readline_new(const char *prompt, const ReadlineClient *client);
+void readline_free(Readline *readline);
+void readline_show_prompt(Readline *readline); /* a new, empty line */
+void readline_feed(Readline *readline, const uint8_t *data, size_t n);
 
 #endif

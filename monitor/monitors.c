@@ -1,17 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* All monitors of a machine, and the events they are sent. */
 #include "monitor-internal.h"
+#include "util/error.h"
 
 struct Monitors {
     QapiContext *context;
-    GPtrArray *servers; /* of QmpServer */
+    GPtrArray *qmp; /* of QmpMonitor */
+    GPtrArray *hmp; /* of HmpMonitor */
 };
+
+void monitor_output_flush(MonitorOutput *output)
+{
+    if (output->queue->len) {
+        g_string_erase(output->queue, 0, chardev_write(output->chardev, (const uint8_t *)output->queue->str, output->queue->len));
+    }
+}
+
+void monitor_output_add(MonitorOutput *output, const char *text)
+{
+    g_string_append(output->queue, text);
+    monitor_output_flush(output);
+}
 
 void monitor_config_free(MonitorConfig *config)
 {
     if (config) {
-        g_free(config->label);
-        g_free(config->path);
+        g_free(config->id);
+        g_free(config->chardev);
         g_free(config);
     }
 }
@@ -21,26 +36,50 @@ Monitors *monitors_new(QapiContext *context)
     Monitors *monitors = g_new0(Monitors, 1);
 
     monitors->context = context;
-    monitors->servers = g_ptr_array_new_with_free_func((GDestroyNotify)qmp_server_free);
+    monitors->qmp = g_ptr_array_new_with_free_func((GDestroyNotify)qmp_monitor_free);
+    monitors->hmp = g_ptr_array_new_with_free_func((GDestroyNotify)hmp_monitor_free);
     return monitors;
 }
 
 void monitors_free(Monitors *monitors)
 {
     if (monitors) {
-        g_ptr_array_unref(monitors->servers);
+        g_ptr_array_unref(monitors->qmp);
+        g_ptr_array_unref(monitors->hmp);
         g_free(monitors);
     }
 }
 
 bool monitors_add(Monitors *monitors, const MonitorConfig *config, GError **errp)
 {
-    QmpServer *server = qmp_server_new(config, monitors->context, errp);
+    Chardev *chardev = chardev_set_find(monitors->context->chardevs, config->chardev);
+    void *monitor = NULL;
 
-    if (server) {
-        g_ptr_array_add(monitors->servers, server);
+    if (!chardev) {
+        return error_set(errp, "chardev \"%s\" not found", config->chardev);
     }
-    return server;
+    if (config->for_people) {
+        monitor = hmp_monitor_new(chardev, monitors->context);
+    } else if (chardev_is_mux(chardev)) {
+        error_set(errp, "chardev \"%s\" has mux=on, and QMP shares its stream with nobody", config->chardev);
+        error_hint(errp, "Use mode=readline there, or another chardev");
+        return false;
+    } else {
+        monitor = qmp_monitor_new(chardev, config->pretty, monitors->context);
+    }
+    if (!monitor) {
+        return error_set(errp, "Device '%s' is in use", config->chardev);
+    }
+    g_ptr_array_add(config->for_people ? monitors->hmp : monitors->qmp, monitor);
+    return true;
+}
+
+void monitors_ready(Monitors *monitors)
+{
+    monitors->context->ready = true;
+    for (unsigned i = 0; i < chardev_set_size(monitors->context->chardevs); i++) {
+        chardev_accept_input(chardev_set_at(monitors->context->chardevs, i));
+    }
 }
 
 void monitors_event(Monitors *monitors, const QapiEvent *event, JsonValue *data)
@@ -57,7 +96,7 @@ void monitors_event(Monitors *monitors, const QapiEvent *event, JsonValue *data)
         json_object_object_add(message, "data", data);
     }
     g_autofree char *line = json_format(message);
-    for (unsigned i = 0; i < monitors->servers->len; i++) {
-        qmp_server_event(g_ptr_array_index(monitors->servers, i), line);
+    for (unsigned i = 0; i < monitors->qmp->len; i++) {
+        qmp_monitor_event(g_ptr_array_index(monitors->qmp, i), line);
     }
 }

@@ -77,12 +77,14 @@ bool qmp_query_kvm(QapiContext *context, JsonValue *arguments, JsonValue **resul
 
 bool qmp_query_accelerators(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    QapiAccelerator enabled = context->kvm ? QAPI_ACCELERATOR_KVM : QAPI_ACCELERATOR_NONE;
+    static const QapiAccelerator offered[] = { QAPI_ACCELERATOR_KVM, QAPI_ACCELERATOR_QTEST };
     JsonValue *present = json_object_new_array();
 
-    json_object_array_add(present, json_object_new_string(qapi_Accelerator_names[QAPI_ACCELERATOR_KVM]));
+    for (unsigned i = 0; i < G_N_ELEMENTS(offered); i++) {
+        json_object_array_add(present, json_object_new_string(qapi_Accelerator_names[offered[i]]));
+    }
     *result = json_object_new_object();
-    json_object_object_add(*result, "enabled", json_object_new_string(qapi_Accelerator_names[enabled]));
+    json_object_object_add(*result, "enabled", json_object_new_string(qapi_Accelerator_names[context->accelerator]));
     json_object_object_add(*result, "present", present);
     return true;
 }

@@ -7,6 +7,12 @@ static const char no_migration[] =
     "a TD cannot be migrated, saved or restored: the keys of its memory stay in this host's processor; shut the guest down and "
     "start it on the other host";
 
+/* What is so with a TD holds of this program's other machines too, but for the reason. */
+static const char *reason(const QapiContext *context, const char *of_td)
+{
+    return context->plan ? of_td : "this program is for TDs, of which this cannot be had, and it does it for no other machine either";
+}
+
 bool qmp_query_migrate_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
     JsonValue *entry = json_object_new_object();
@@ -34,7 +40,7 @@ bool qmp_query_migrate(QapiContext *context, JsonValue *arguments, JsonValue **r
 {
     JsonValue *reasons = json_object_new_array();
 
-    json_object_array_add(reasons, json_object_new_string(no_migration));
+    json_object_array_add(reasons, json_object_new_string(reason(context, no_migration)));
     *result = json_object_new_object();
     json_object_object_add(*result, "blocked-reasons", reasons);
     return true;
@@ -42,32 +48,33 @@ bool qmp_query_migrate(QapiContext *context, JsonValue *arguments, JsonValue **r
 
 bool qmp_migrate(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    return error_set(errp, "%s", no_migration);
+    return error_set(errp, "%s", reason(context, no_migration));
 }
 
 bool qmp_inject_nmi(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    return error_set(errp, "a TD takes no NMI from its host; make the guest's kernel panic from inside (sysrq-trigger), or use "
-                     "system_reset");
+    return error_set(errp, "%s", reason(context, "a TD takes no NMI from its host; make the guest's kernel panic from inside "
+                                        "(sysrq-trigger), or use system_reset"));
 }
 
 /* What a dump would hold is ciphertext, or zeroes: the shared half's. */
-static bool no_memory(GError **errp)
+static bool no_memory(const QapiContext *context, GError **errp)
 {
-    return error_set(errp, "a TD's memory cannot be read from outside; have the guest write its dump itself (kdump)");
+    return error_set(errp, "%s", reason(context, "a TD's memory cannot be read from outside; have the guest write its dump itself "
+                                        "(kdump)"));
 }
 
 bool qmp_dump_guest_memory(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    return no_memory(errp);
+    return no_memory(context, errp);
 }
 
 bool qmp_memsave(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    return no_memory(errp);
+    return no_memory(context, errp);
 }
 
 bool qmp_pmemsave(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    return no_memory(errp);
+    return no_memory(context, errp);
 }

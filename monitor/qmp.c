@@ -11,8 +11,12 @@ struct QmpSession {
     QapiContext *context;
     QmpOutputFn *output;
     void *opaque;
+    int (*take_fd)(void *opaque);
+    void (*progress)(void *opaque);
     JsonStream *stream;
-    bool negotiated;
+    bool negotiated, offers_oob, oob;
+    GQueue waiting;     /* of requests, when they may be overtaken */
+    GSource *serving;   /* serves the next one; NULL: none waits */
 };
 
 G_DEFINE_QUARK(qmp-error, qmp_error)
@@ -65,21 +69,33 @@ static void send_error(QmpSession *session, const GError *error, bool has_id, Js
     send_value(session, reply);
 }
 
-static bool check_request(JsonValue *request, GError **errp)
+/* "execute", or "exec-oob" where that was negotiated; NULL: neither. */
+static const char *verb(const QmpSession *session, JsonValue *request)
 {
+    return json_object_object_get_ex(request, "execute", NULL) ? "execute" :
+           session->oob && json_object_object_get_ex(request, "exec-oob", NULL) ? "exec-oob" : NULL;
+}
+
+static bool check_request(const QmpSession *session, JsonValue *request, GError **errp)
+{
+    const char *execute = verb(session, request);
     JsonValue *member;
 
     json_object_object_foreach(request, key, value) {
         (void)value;
-        if (strcmp(key, "execute") && strcmp(key, "arguments") && strcmp(key, "id")) {
+        if (execute && strcmp(key, execute) && !strcmp(key, "exec-oob") && session->oob) {
+            return error_set(errp, "QMP input member 'exec-oob' clashes with 'execute'");
+        }
+        if ((!execute || strcmp(key, execute)) && strcmp(key, "execute") && strcmp(key, "arguments") && strcmp(key, "id")) {
             return error_set(errp, "QMP input member '%s' is unexpected", key);
         }
     }
-    if (!json_object_object_get_ex(request, "execute", &member)) {
+    if (!execute) {
         return error_set(errp, "QMP input lacks member 'execute'");
     }
+    json_object_object_get_ex(request, execute, &member);
     if (!json_object_is_type(member, json_type_string)) {
-        return error_set(errp, "QMP input member 'execute' must be a string");
+        return error_set(errp, "QMP input member '%s' must be a string", execute);
     }
     if (json_object_object_get_ex(request, "arguments", &member) && !json_object_is_type(member, json_type_object)) {
         return error_set(errp, "QMP input member 'arguments' must be an object");
@@ -100,7 +116,7 @@ static bool may_run(const QmpSession *session, const char *name, GError **errp)
     return true;
 }
 
-static bool run_command(QmpSession *session, const char *name, JsonValue *given, JsonValue **result, GError **errp)
+static bool run_command(QmpSession *session, const char *name, bool oob, JsonValue *given, JsonValue **result, GError **errp)
 {
     const QapiCommand *command = session->commands;
     g_autoptr(JsonValue) none = json_object_new_object();
@@ -115,7 +131,14 @@ static bool run_command(QmpSession *session, const char *name, JsonValue *given,
     if (!command->name) {
         return qmp_error_set(errp, QMP_COMMAND_NOT_FOUND, "The command %s has not been found", name);
     }
-    if (!qapi_check(*command->arguments, arguments, NULL, errp) || !command->run(session->context, arguments, result, errp)) {
+    if (oob && !command->allow_oob) {
+        return error_set(errp, "The command %s does not support OOB", name);
+    }
+    session->context->session = session;
+    bool ok = qapi_check(*command->arguments, arguments, NULL, errp) &&
+              command->run(session->context, arguments, result, errp);
+    session->context->session = NULL;
+    if (!ok) {
         return false;
     }
     session->negotiated |= !strcmp(name, "qmp_capabilities");
@@ -130,8 +153,9 @@ static void serve_request(QmpSession *session, JsonValue *request)
     bool has_id = json_object_object_get_ex(request, "id", &id);
 
     json_object_object_get_ex(request, "arguments", &arguments);
-    if (!check_request(request, &err) ||
-        !run_command(session, json_member_string(request, "execute"), arguments, &result, &err)) {
+    const char *execute = verb(session, request);
+    if (!check_request(session, request, &err) ||
+        !run_command(session, json_member_string(request, execute), !strcmp(execute, "exec-oob"), arguments, &result, &err)) {
         send_error(session, err, has_id, id);
         return;
     }
@@ -140,6 +164,56 @@ static void serve_request(QmpSession *session, JsonValue *request)
         json_object_object_add(reply, "id", json_object_get(id));
     }
     send_value(session, reply);
+}
+
+static gboolean serve_next(gpointer opaque)
+{
+    QmpSession *session = opaque;
+    g_autoptr(JsonValue) request = g_queue_pop_head(&session->waiting);
+    bool more = !g_queue_is_empty(&session->waiting);
+
+    if (!more) {
+        g_clear_pointer(&session->serving, g_source_unref);
+    }
+    serve_request(session, request);
+    if (session->progress) {
+        session->progress(session->opaque);
+    }
+    return more ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+/* Where requests may be overtaken they wait for the main loop, one at a time; else order is all there is. */
+static void take_request(QmpSession *session, JsonValue *request)
+{
+    const char *execute = verb(session, request);
+
+    if (!session->oob || (execute && !strcmp(execute, "exec-oob"))) {
+        serve_request(session, request);
+        return;
+    }
+    g_queue_push_tail(&session->waiting, json_object_get(request));
+    if (!session->serving) {
+        session->serving = g_idle_source_new();
+        g_source_set_priority(session->serving, G_PRIORITY_DEFAULT);
+        g_source_set_callback(session->serving, serve_next, session, NULL);
+        g_source_attach(session->serving, NULL);
+    }
+}
+
+static void forget_requests(QmpSession *session)
+{
+    for (JsonValue *request; (request = g_queue_pop_head(&session->waiting));) {
+        json_object_put(request);
+    }
+    if (session->serving) {
+        g_source_destroy(session->serving);
+        g_clear_pointer(&session->serving, g_source_unref);
+    }
+}
+
+unsigned qmp_session_backlog(const QmpSession *session)
+{
+    return session->waiting.length;
 }
 
 static void on_message(void *opaque, JsonValue *value, const GError *error)
@@ -153,7 +227,7 @@ static void on_message(void *opaque, JsonValue *value, const GError *error)
         error_set(&err, "QMP input must be a JSON object");
         send_error(session, err, false, NULL);
     } else {
-        serve_request(session, value);
+        take_request(session, value);
     }
 }
 
@@ -166,12 +240,37 @@ QmpSession *qmp_session_new(const QapiCommand *commands, QapiContext *context, Q
     session->output = output;
     session->opaque = opaque;
     session->stream = json_stream_new(on_message, session);
+    session->offers_oob = true;
+    g_queue_init(&session->waiting);
     return session;
+}
+
+void qmp_session_set_client(QmpSession *session, int (*take_fd)(void *opaque), void (*progress)(void *opaque))
+{
+    session->take_fd = take_fd;
+    session->progress = progress;
+}
+
+void qmp_session_offer_oob(QmpSession *session, bool on)
+{
+    session->offers_oob = on;
+}
+
+bool qmp_session_enable_oob(QmpSession *session, GError **errp)
+{
+    session->oob = session->offers_oob;
+    return session->oob || error_set(errp, "Capability 'oob' is not available");
+}
+
+int qmp_session_take_fd(QmpSession *session)
+{
+    return session->take_fd ? session->take_fd(session->opaque) : -1;
 }
 
 void qmp_session_free(QmpSession *session)
 {
     if (session) {
+        forget_requests(session);
         json_stream_free(session->stream);
         g_free(session);
     }
@@ -194,14 +293,25 @@ JsonValue *qmp_version(void)
 void qmp_session_start(QmpSession *session)
 {
     g_autoptr(JsonValue) greeting = json_object_new_object();
-    JsonValue *body = json_object_new_object();
+    JsonValue *body = json_object_new_object(), *capabilities = json_object_new_array();
 
-    session->negotiated = false;
+    session->negotiated = session->oob = false;
+    forget_requests(session);
+    if (session->offers_oob) {
+        json_object_array_add(capabilities, json_object_new_string("oob"));
+    }
     json_stream_reset(session->stream);
     json_object_object_add(body, "version", qmp_version());
-    json_object_object_add(body, "capabilities", json_object_new_array());
+    json_object_object_add(body, "capabilities", capabilities);
     json_object_object_add(greeting, "QMP", body);
     send_value(session, greeting);
+}
+
+void qmp_session_stop(QmpSession *session)
+{
+    session->negotiated = session->oob = false;
+    forget_requests(session);
+    json_stream_reset(session->stream);
 }
 
 void qmp_session_feed(QmpSession *session, const uint8_t *data, size_t size)

@@ -322,8 +322,9 @@ def generate_commands(schema, directory):
     out.add("", "const QapiCommand qapi_commands[] = {")
     for c in schema.commands:
         symbol = c_name(c["name"])
-        out.add(f"    {{ {c_string(c['name'])}, &qapi_arguments_{symbol}, &qapi_returns_{symbol}, qmp_{symbol} }},")
-    out.add("    { NULL, NULL, NULL, NULL },", "};")
+        out.add(f"    {{ {c_string(c['name'])}, &qapi_arguments_{symbol}, &qapi_returns_{symbol}, qmp_{symbol}, "
+                f"{'true' if c.get('allow-oob') else 'false'} }},")
+    out.add("    { NULL, NULL, NULL, NULL, false },", "};")
     out.write(directory, "qapi-commands.c")
 
 

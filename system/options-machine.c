@@ -365,14 +365,6 @@ static bool check_ordinary(MachineConfig *config, GError **errp)
     return true;
 }
 
-static void default_serial(MachineConfig *config)
-{
-    if (config->serial[0] || config->nodefaults || machine_is_none(config)) {
-        return;
-    }
-    config->serial[0] = g_strdup(config->nographic ? "mon:stdio" : "null");
-}
-
 bool machine_is_none(const MachineConfig *config)
 {
     return !config->pc;
@@ -405,8 +397,7 @@ bool machine_config_complete(MachineConfig *config, GError **errp)
         return error_set(errp, "Invalid SMP CPUs %u. The max CPUs supported by machine '%s' is %d",
                          config->topology.max_cpus, machine_ops(config->machine_object)->id, Q35_MAX_CPUS);
     }
-    default_serial(config);
-    if (!life_options_complete(config, errp) || !boot_files_check(&config->boot, errp)) {
+    if (!life_options_defaults(config, errp) || !life_options_complete(config, errp) || !boot_files_check(&config->boot, errp)) {
         return false;
     }
     if (machine_is_none(config)) {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Options about monitors and about the machine's life: -qmp, -chardev, -mon, -S, -action, -uuid. */
-#include <errno.h>
+/* Options about chardevs, monitors and the machine's life: -serial, -monitor, -qmp, -chardev, -mon, -add-fd, -S, -action, -uuid. */
 #include <string.h>
 
 #include "system/core/log.h"
@@ -8,159 +7,141 @@
 #include "util/error.h"
 #include "util/keyval.h"
 
-/* "server" and "nowait" alone are what server=on and wait=off were once: still widely written. */
-static char *with_long_forms(const char *text)
+static bool add_chardev(MachineConfig *config, ChardevConfig *chardev, GError **errp)
 {
-    static const char *const forms[][2] = {
-        { "server", "server=on" }, { "nowait", "wait=off" }, { "wait", "wait=on" },
-    };
-    g_auto(GStrv) elements = g_strsplit(text, ",", -1);
-
-    for (unsigned i = 1; elements[0] && elements[i]; i++) {
-        for (unsigned k = 0; k < G_N_ELEMENTS(forms); k++) {
-            if (!strcmp(elements[i], forms[k][0])) {
-                g_free(elements[i]);
-                elements[i] = g_strdup(forms[k][1]);
-            }
-        }
+    if (!chardev) {
+        return false;
     }
-    return g_strjoinv(",", elements);
-}
+    for (unsigned i = 0; i < config->life.chardevs->len; i++) {
+        const ChardevConfig *other = g_ptr_array_index(config->life.chardevs, i);
 
-static bool parse_fd(const char *text, int *fd, GError **errp)
-{
-    guint64 value;
-
-    if (!g_ascii_string_to_unsigned(text, 10, 0, G_MAXINT, &value, NULL)) {
-        return error_set(errp, "Parameter 'fd' expects the number of an open file descriptor, not '%s'", text);
-    }
-    *fd = (int)value;
-    return true;
-}
-
-/* One key of a socket. */
-static bool set_socket_key(MonitorConfig *monitor, const KeyValPair *pair, bool *server, GError **errp)
-{
-    if (!strcmp(pair->key, "path")) {
-        g_free(monitor->path);
-        monitor->path = g_strdup(pair->value);
-        return true;
-    }
-    if (!strcmp(pair->key, "fd")) {
-        return parse_fd(pair->value, &monitor->fd, errp);
-    }
-    if (!strcmp(pair->key, "server")) {
-        return keyval_bool(pair->key, pair->value, server, errp);
-    }
-    if (!strcmp(pair->key, "wait")) {
-        return keyval_bool(pair->key, pair->value, &monitor->wait, errp);
-    }
-    return error_set(errp, "Invalid parameter '%s': a monitor's socket takes path, fd, server and wait", pair->key);
-}
-
-/* As for QEMU, a server waits for its first client unless wait=off says otherwise. */
-static bool parse_socket(MonitorConfig *monitor, const KeyVal *kv, GError **errp)
-{
-    bool server = false;
-
-    monitor->wait = true;
-    for (unsigned i = 0; i < kv->pairs->len; i++) {
-        const KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
-        bool known = !strcmp(pair->key, "backend") || !strcmp(pair->key, "id");
-        if (!known && !set_socket_key(monitor, pair, &server, errp)) {
+        if (!strcmp(other->id, chardev->id)) {
+            error_set(errp, "Duplicate ID '%s' for chardev", chardev->id);
+            chardev_config_free(chardev);
             return false;
         }
     }
-    if (!server) {
-        error_set(errp, "a monitor's socket must be a server, and server=on is missing");
-        error_hint(errp, "Use server=on,wait=off; this program connects to no monitor client");
-        return false;
-    }
-    if ((monitor->path && *monitor->path) == (monitor->fd >= 0)) {
-        return error_set(errp, "a monitor's socket needs either path= or fd=");
-    }
+    g_ptr_array_add(config->life.chardevs, chardev);
     return true;
 }
 
-static MonitorConfig *new_monitor(const char *label)
+static void add_monitor(MachineConfig *config, const char *id, const char *chardev, bool for_people, bool pretty)
 {
     MonitorConfig *monitor = g_new0(MonitorConfig, 1);
 
-    monitor->label = g_strdup(label);
-    monitor->fd = -1;
-    return monitor;
+    monitor->id = g_strdup(id);
+    monitor->chardev = g_strdup(chardev);
+    monitor->for_people = for_people;
+    monitor->pretty = pretty;
+    g_ptr_array_add(config->life.monitors, monitor);
+}
+
+/* -monitor, -qmp and -qmp-pretty: a monitor, and a chardev of its own unless "chardev:ID" names one. */
+static bool add_compat_monitor(MachineConfig *config, const char *text, bool for_people, bool pretty, GError **errp)
+{
+    g_autofree char *label = g_strdup_printf("compat_monitor%u", config->life.monitors->len);
+
+    if (!strcmp(text, "none")) {
+        return true;
+    }
+    if (g_str_has_prefix(text, "chardev:")) {
+        add_monitor(config, label, text + strlen("chardev:"), for_people, pretty);
+        return true;
+    }
+    if (!add_chardev(config, chardev_config_parse_device(label, text, errp), errp)) {
+        return false;
+    }
+    add_monitor(config, label, label, for_people, pretty);
+    return true;
+}
+
+bool option_monitor(MachineConfig *config, const char *text, GError **errp)
+{
+    config->life.monitor_given = true;
+    return add_compat_monitor(config, text, true, false, errp);
 }
 
 bool option_qmp(MachineConfig *config, const char *text, GError **errp)
 {
-    g_autofree char *label = g_strdup_printf("compat_monitor%u", config->life.monitors->len);
-    g_autofree char *full = with_long_forms(text);
-    MonitorConfig *monitor = new_monitor(label);
-
-    if (!strcmp(text, "stdio")) {
-        monitor->stdio = true;
-    } else if (g_str_has_prefix(text, "unix:")) {
-        const char *rest = full + strlen("unix:");
-        g_autoptr(KeyVal) kv = keyval_parse(rest, "path", errp);
-        if (!kv || !parse_socket(monitor, kv, errp)) {
-            monitor_config_free(monitor);
-            return false;
-        }
-    } else {
-        monitor_config_free(monitor);
-        error_set(errp, "'%s' cannot be a monitor", text);
-        error_hint(errp, "Use stdio, or unix:PATH,server=on,wait=off");
-        return false;
-    }
-    g_ptr_array_add(config->life.monitors, monitor);
-    return true;
+    return add_compat_monitor(config, text, false, false, errp);
 }
 
-static MonitorConfig *find_chardev(const MachineConfig *config, const char *id)
+bool option_qmp_pretty(MachineConfig *config, const char *text, GError **errp)
 {
-    for (unsigned i = 0; i < config->life.chardevs->len; i++) {
-        MonitorConfig *chardev = g_ptr_array_index(config->life.chardevs, i);
-        if (!strcmp(chardev->label, id)) {
-            return chardev;
-        }
+    return add_compat_monitor(config, text, false, true, errp);
+}
+
+bool option_serial(MachineConfig *config, const char *text, GError **errp)
+{
+    unsigned n = 0;
+
+    while (n < MAX_SERIAL_PORTS && config->serial[n]) {
+        n++;
     }
-    return NULL;
+    if (n == MAX_SERIAL_PORTS) {
+        return error_set(errp, "too many serial ports: the machine has %d", MAX_SERIAL_PORTS);
+    }
+    if (!strcmp(text, "none") || g_str_has_prefix(text, "chardev:")) {
+        config->serial[n] = g_strdup(text[0] == 'n' ? text : text + strlen("chardev:"));
+        return true;
+    }
+    g_autofree char *id = g_strdup_printf("serial%u", n);
+    ChardevConfig *chardev = chardev_config_parse_device(id, text, errp);
+    if (!add_chardev(config, chardev, errp)) {
+        return false;
+    }
+    config->serial[n] = g_strdup(id);
+    if (chardev->monitor) {
+        config->life.monitor_given = true;
+        add_monitor(config, id, id, true, false);
+    }
+    return true;
 }
 
 bool option_chardev(MachineConfig *config, const char *text, GError **errp)
 {
-    g_autofree char *full = with_long_forms(text);
-    g_autoptr(KeyVal) kv = keyval_parse(full, "backend", errp);
-    const char *backend = kv ? keyval_get(kv, "backend") : NULL, *id = kv ? keyval_get(kv, "id") : NULL;
+    return add_chardev(config, chardev_config_parse(text, errp), errp);
+}
 
+bool option_add_fd(MachineConfig *config, const char *text, GError **errp)
+{
+    g_autoptr(KeyVal) kv = keyval_parse(text, NULL, errp);
+    guint64 fd, set;
+
+    for (unsigned i = 0; kv && i < kv->pairs->len; i++) {
+        const char *key = g_array_index(kv->pairs, KeyValPair, i).key;
+        if (strcmp(key, "fd") && strcmp(key, "set") && strcmp(key, "opaque")) {
+            return error_set(errp, "Invalid parameter '%s'", key);
+        }
+    }
     if (!kv) {
         return false;
     }
-    if (!backend || !id) {
-        return error_set(errp, "Parameter '%s' is missing", backend ? "id" : "backend");
+    const char *fd_text = keyval_get(kv, "fd"), *set_text = keyval_get(kv, "set");
+    if (!fd_text || !g_ascii_string_to_unsigned(fd_text, 10, 0, G_MAXINT, &fd, NULL)) {
+        return error_set(errp, "fd option is required and must be non-negative");
     }
-    if (find_chardev(config, id)) {
-        return error_set(errp, "Duplicate ID '%s' for chardev", id);
+    if (fd <= 2) {
+        return error_set(errp, "fd cannot be a standard I/O stream");
     }
-    MonitorConfig *chardev = new_monitor(id);
-    g_ptr_array_add(config->life.chardevs, chardev);
-    if (!strcmp(backend, "socket")) {
-        return parse_socket(chardev, kv, errp);
+    if (!set_text || !g_ascii_string_to_unsigned(set_text, 10, 0, G_MAXINT64, &set, NULL)) {
+        return error_set(errp, "set option is required and must be non-negative");
     }
-    if (strcmp(backend, "stdio")) {
-        error_set(errp, "'%s' is not a chardev backend of this program", backend);
-        error_hint(errp, "There are socket and stdio, both for monitors (-mon)");
-        return false;
-    }
-    chardev->stdio = true;
+    AddFdOption option = { (int)fd, (int64_t)set, g_strdup(keyval_get(kv, "opaque")) };
+    g_array_append_val(config->life.fds, option);
     return true;
+}
+
+static void add_fd_clear(gpointer opaque)
+{
+    g_free(((AddFdOption *)opaque)->text);
 }
 
 bool option_mon(MachineConfig *config, const char *text, GError **errp)
 {
     g_autoptr(KeyVal) kv = keyval_parse(text, "chardev", errp);
-    const char *mode = "readline", *chardev = NULL;
-    bool pretty;
+    const char *mode = "readline", *chardev = NULL, *id = NULL;
+    bool pretty = false;
 
     if (!kv) {
         return false;
@@ -171,23 +152,22 @@ bool option_mon(MachineConfig *config, const char *text, GError **errp)
             chardev = pair->value;
         } else if (!strcmp(pair->key, "mode")) {
             mode = pair->value;
-        } else if (!strcmp(pair->key, "pretty")) {
-            if (!keyval_bool("pretty", pair->value, &pretty, errp)) {
-                return false;
-            }
-        } else if (strcmp(pair->key, "id")) {
+        } else if (!strcmp(pair->key, "id")) {
+            id = pair->value;
+        } else if (strcmp(pair->key, "pretty")) {
             return error_set(errp, "Invalid parameter '%s'", pair->key);
+        } else if (!keyval_bool("pretty", pair->value, &pretty, errp)) {
+            return false;
         }
     }
     if (!chardev) {
         return error_set(errp, "Parameter 'chardev' is missing");
     }
-    if (strcmp(mode, "control")) {
-        error_set(errp, "mode '%s' is not available: monitors of this program speak QMP only", mode);
-        error_hint(errp, "Use mode=control");
-        return false;
+    if (strcmp(mode, "control") && strcmp(mode, "readline")) {
+        return error_set(errp, "Parameter 'mode' does not accept value '%s': use control or readline", mode);
     }
-    g_ptr_array_add(config->life.mon_chardevs, g_strdup(chardev));
+    add_monitor(config, id ? id : chardev, chardev, !strcmp(mode, "readline"), pretty);
+    config->life.monitor_given = true;
     return true;
 }
 
@@ -260,8 +240,9 @@ void life_options_init(LifeOptions *life)
 {
     life->actions = RUNSTATE_ACTIONS_DEFAULT;
     life->monitors = g_ptr_array_new_with_free_func((GDestroyNotify)monitor_config_free);
-    life->chardevs = g_ptr_array_new_with_free_func((GDestroyNotify)monitor_config_free);
-    life->mon_chardevs = g_ptr_array_new_with_free_func(g_free);
+    life->chardevs = g_ptr_array_new_with_free_func((GDestroyNotify)chardev_config_free);
+    life->fds = g_array_new(FALSE, FALSE, sizeof(AddFdOption));
+    g_array_set_clear_func(life->fds, add_fd_clear);
 }
 
 void life_options_clear(LifeOptions *life)
@@ -271,53 +252,69 @@ void life_options_clear(LifeOptions *life)
     g_free(life->pidfile);
     g_ptr_array_unref(life->monitors);
     g_ptr_array_unref(life->chardevs);
-    g_ptr_array_unref(life->mon_chardevs);
+    g_array_unref(life->fds);
 }
 
-static unsigned stdio_users(const MachineConfig *config)
+/* Without -nodefaults and -monitor there is one for people on the terminal, which -nographic's first serial port shares. */
+bool life_options_defaults(MachineConfig *config, GError **errp)
+{
+    bool monitor = config->nographic && !config->nodefaults && !config->life.monitor_given;
+    bool serial = !config->serial[0] && !config->nodefaults && !machine_is_none(config);
+
+    if (serial && !option_serial(config, !config->nographic ? "null" : monitor ? "mon:stdio" : "stdio", errp)) {
+        return false;
+    }
+    return !monitor || (serial && config->nographic) || option_monitor(config, "stdio", errp);
+}
+
+static const ChardevConfig *find_chardev(const LifeOptions *life, const char *id)
+{
+    for (unsigned i = 0; i < life->chardevs->len; i++) {
+        const ChardevConfig *chardev = g_ptr_array_index(life->chardevs, i);
+        if (!strcmp(chardev->id, id)) {
+            return chardev;
+        }
+    }
+    return NULL;
+}
+
+static bool check_stdio(const MachineConfig *config, GError **errp)
 {
     unsigned users = 0;
 
-    for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
-        users += config->serial[i] && (!strcmp(config->serial[i], "stdio") || !strcmp(config->serial[i], "mon:stdio"));
+    for (unsigned i = 0; i < config->life.chardevs->len; i++) {
+        users += ((const ChardevConfig *)g_ptr_array_index(config->life.chardevs, i))->kind == CHARDEV_STDIO;
     }
-    for (unsigned i = 0; i < config->life.monitors->len; i++) {
-        users += ((MonitorConfig *)g_ptr_array_index(config->life.monitors, i))->stdio;
-    }
-    return users;
-}
-
-/* -mon may stand before its -chardev, so that they meet only here. */
-bool life_options_complete(MachineConfig *config, GError **errp)
-{
-    LifeOptions *life = &config->life;
-
-    for (unsigned i = 0; i < life->mon_chardevs->len; i++) {
-        const char *id = g_ptr_array_index(life->mon_chardevs, i);
-        MonitorConfig *chardev = find_chardev(config, id);
-        if (!chardev) {
-            return error_set(errp, "-mon: chardev \"%s\" not found, or used twice", id);
-        }
-        guint at = 0;
-        g_ptr_array_find(life->chardevs, chardev, &at);
-        g_ptr_array_steal_index(life->chardevs, at);
-        g_ptr_array_add(life->monitors, chardev);
-    }
-    if (life->chardevs->len) {
-        const MonitorConfig *unused = g_ptr_array_index(life->chardevs, 0);
-        error_set(errp, "chardev '%s' is used by nothing", unused->label);
-        error_hint(errp, "Add -mon chardev=%s,mode=control", unused->label);
-        return false;
-    }
-    if (stdio_users(config) && config->process.daemonize) {
+    if (users && config->process.daemonize) {
         error_set(errp, "%s cannot be used with -daemonize", config->nographic ? "-nographic" : "stdio");
         error_hint(errp, "Give the serial ports and monitors somewhere else to go, or use -display none and -nodefaults");
         return false;
     }
-    if (stdio_users(config) > 1) {
+    if (users > 1) {
         error_set(errp, "cannot use stdio by multiple character devices");
-        error_hint(errp, "Give only one of -serial and -qmp stdio; -nographic puts a serial port there unless -serial says otherwise");
+        error_hint(errp, "Give only one of -serial, -monitor and -qmp stdio, or share it: -serial mon:stdio; -nographic puts a serial port "
+                   "and a monitor there unless -serial and -monitor say otherwise");
         return false;
     }
     return true;
+}
+
+/* -mon and -serial may stand before the -chardev that they name, so that they meet only here. */
+bool life_options_complete(MachineConfig *config, GError **errp)
+{
+    const LifeOptions *life = &config->life;
+
+    for (unsigned i = 0; i < life->monitors->len; i++) {
+        const MonitorConfig *monitor = g_ptr_array_index(life->monitors, i);
+        if (!find_chardev(life, monitor->chardev)) {
+            return error_set(errp, "-mon: chardev \"%s\" not found", monitor->chardev);
+        }
+    }
+    for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
+        const char *id = config->serial[i];
+        if (id && strcmp(id, "none") && !find_chardev(life, id)) {
+            return error_set(errp, "-serial chardev:%s: chardev \"%s\" not found", id, id);
+        }
+    }
+    return check_stdio(config, errp);
 }

@@ -43,26 +43,6 @@ static bool option_bios(MachineConfig *config, const char *text, GError **errp)
     return set_string(&config->bios, text);
 }
 
-static bool option_serial(MachineConfig *config, const char *text, GError **errp)
-{
-    for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
-        if (!config->serial[i]) {
-            return set_string(&config->serial[i], text);
-        }
-    }
-    return error_set(errp, "too many serial ports: the machine has %d", MAX_SERIAL_PORTS);
-}
-
-static bool option_monitor(MachineConfig *config, const char *text, GError **errp)
-{
-    if (strcmp(text, "none")) {
-        error_set(errp, "there is no monitor for people: '%s' cannot be one", text);
-        error_hint(errp, "Use -monitor none, and -qmp for programs");
-        return false;
-    }
-    return true;
-}
-
 static bool option_none_only(MachineConfig *config, const char *text, GError **errp)
 {
     if (strcmp(text, "none")) {
@@ -130,8 +110,8 @@ static const Option options[] = {
     { "append", "TEXT", option_append, "its command line" },
     { "shim", "FILE", option_shim, "a boot shim that checks the kernel's signature" },
     { "fw_cfg", "[name=]NAME,file=FILE|string=TEXT", option_fw_cfg, "give the guest a file by fw_cfg" },
-    { "serial", "DEV", option_serial, "serial port: stdio, mon:stdio, file:PATH, null, none" },
-    { "monitor", "DEV", option_monitor, "monitor: none" },
+    { "serial", "DEV", option_serial, "serial port: stdio, mon:stdio, pty, file:PATH, unix:PATH, tcp:HOST:PORT, null, none" },
+    { "monitor", "DEV", option_monitor, "a monitor for people, as -serial; none" },
     { "display", "TYPE", option_none_only, "display: none" },
     { "vga", "TYPE", option_none_only, "graphics card: none" },
     { "nographic", NULL, option_nographic, "no display; the serial port on this terminal (C-a x ends, C-a h helps)" },
@@ -141,9 +121,11 @@ static const Option options[] = {
     { "no-shutdown", NULL, option_no_shutdown, "stop instead of exiting at a power-off" },
     { "action", "reboot=...,shutdown=...,panic=...", option_action, "what a reset, a power-off and a panic do" },
     { "S", NULL, option_paused, "do not start the vCPUs: wait for 'cont'" },
-    { "qmp", "DEV", option_qmp, "QMP on unix:PATH,server=on,wait=off or stdio" },
-    { "chardev", "socket,id=ID,path=PATH|fd=FD,server=on,wait=off", option_chardev, "a socket for -mon" },
-    { "mon", "[chardev=]ID,mode=control", option_mon, "QMP on a chardev" },
+    { "qmp", "DEV", option_qmp, "QMP, as -serial: unix:PATH,server=on,wait=off, stdio" },
+    { "qmp-pretty", "DEV", option_qmp_pretty, "the same, spread over lines" },
+    { "chardev", "BACKEND,id=ID[,PROP=VALUE,...]", option_chardev, "a character device (-chardev help)" },
+    { "mon", "[chardev=]ID[,mode=readline|control][,pretty=on|off]", option_mon, "a monitor on a chardev" },
+    { "add-fd", "fd=FD,set=SET[,opaque=TEXT]", option_add_fd, "put an open file descriptor into a set: /dev/fdset/SET" },
     { "name", "[guest=]NAME[,process=NAME][,debug-threads=on|off]", option_name, "the machine's name" },
     { "uuid", "UUID", option_uuid, "the machine's UUID" },
     { "daemonize", NULL, option_daemonize, "go to the background once the machine is made" },
@@ -199,6 +181,8 @@ static bool print_option_help(const Option *option, const char *argument, QomTyp
         text = cpu_model_help();
     } else if (is_help(argument) && option->set == option_accel) {
         text = accel_help();
+    } else if (is_help(argument) && option->set == option_chardev) {
+        text = g_strdup(chardev_help());
     } else if (is_help(argument) && option->set == option_log) {
         text = log_help();
     }

@@ -2,6 +2,10 @@
 /* The machine's start-up list, its run and its end. */
 #include "system/vm.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "accel/qtest/qtest-server.h"
 #include "chardev/chardev.h"
 #include "hw/i386/q35-devices.h"
@@ -23,7 +27,8 @@ struct Vm {
     uint32_t *apic_ids; /* [config->topology.cpus] */
     GBytes *firmware;
     char *firmware_path;
-    Chardev *serial[MAX_SERIAL_PORTS];
+    FdSets *fds;
+    ChardevSet *chardevs;
     Q35Machine *machine;
     Kvm *kvm;
     Guest *guest;
@@ -39,18 +44,68 @@ static void quit_from_terminal(void *opaque)
     runstate_port()->shutdown(vm->runstate, SHUTDOWN_HOST_UI);
 }
 
+static bool has_ended(void *opaque)
+{
+    Vm *vm = opaque;
+
+    return runstate_ended(vm->runstate);
+}
+
+static int named_fd(void *opaque, const char *name)
+{
+    Vm *vm = opaque;
+
+    return fd_sets_take_name(vm->fds, name);
+}
+
+static int open_fdset(void *opaque, const char *path, int flags, GError **errp)
+{
+    Vm *vm = opaque;
+
+    return fd_sets_open(vm->fds, path, flags, errp);
+}
+
+/* Where scripts look for it. */
+static void announce_pty(void *opaque, const char *label, const char *name)
+{
+    printf("char device redirected to %s (label %s)\n", name, label);
+    fflush(stdout);
+}
+
+/* -add-fd: copies, of descriptors that were left open on purpose and that nothing here opened. */
+static bool add_fds(Vm *vm, GError **errp)
+{
+    const GArray *options = vm->config->life.fds;
+
+    for (unsigned i = 0; i < options->len; i++) {
+        const AddFdOption *option = &g_array_index(options, AddFdOption, i);
+        int64_t set = option->set;
+        int flags = fcntl(option->fd, F_GETFD), fd = -1;
+
+        if (flags < 0 || (flags & FD_CLOEXEC) || (fd = fcntl(option->fd, F_DUPFD_CLOEXEC, 0)) < 0) {
+            return error_set(errp, "-add-fd fd=%d: fd is not valid or already in use", option->fd);
+        }
+        if (!fd_sets_add(vm->fds, &set, fd, option->text, errp)) {
+            close(fd);
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < options->len; i++) {
+        close(g_array_index(options, AddFdOption, i).fd); /* the same may have been named twice */
+    }
+    return true;
+}
+
 static bool open_chardevs(Vm *vm, GError **errp)
 {
-    for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
-        const char *spec = vm->config->serial[i];
+    const GPtrArray *chardevs = vm->config->life.chardevs;
+
+    for (unsigned i = 0; i < chardevs->len && !runstate_ended(vm->runstate); i++) {
+        const ChardevConfig *config = g_ptr_array_index(chardevs, i);
         g_autoptr(GError) err = NULL;
 
-        if (!spec) {
-            continue;
-        }
-        vm->serial[i] = chardev_open(spec, vm->config->nographic || g_str_has_prefix(spec, "mon:"), quit_from_terminal, vm, &err);
-        if (err) {
-            return error_set(errp, "-serial %s: %s", spec, err->message);
+        if (!chardev_set_add(vm->chardevs, config, &err)) {
+            return error_set(errp, "chardev %s: %s", config->id, err->message);
         }
     }
     return true;
@@ -90,7 +145,11 @@ static bool make_machine(Vm *vm, GError **errp)
     };
 
     for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
-        q35.serial[i] = vm->serial[i];
+        const char *id = vm->config->serial[i];
+        q35.serial[i] = id ? chardev_set_find(vm->chardevs, id) : NULL;
+        if (q35.serial[i] && chardev_in_use(q35.serial[i]) && !chardev_is_mux(q35.serial[i])) {
+            return error_set(errp, "serial port %u: chardev '%s' is in use; mux=on lets a monitor share it", i, id);
+        }
     }
     vm->machine = q35_new(&q35, errp);
     return vm->machine && machine_config_plug_devices(vm->config, errp) && add_acpi(vm, errp) &&
@@ -205,18 +264,21 @@ static bool open_monitors(Vm *vm, GError **errp)
     if (life->pidfile && !(vm->pidfile = pidfile_new(life->pidfile, errp))) {
         return false;
     }
-    for (unsigned i = 0; i < life->monitors->len; i++) {
+    if (!add_fds(vm, errp) || !open_chardevs(vm, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < life->monitors->len && !runstate_ended(vm->runstate); i++) {
         const MonitorConfig *config = g_ptr_array_index(life->monitors, i);
         g_autoptr(GError) err = NULL;
 
         if (!monitors_add(vm->monitors, config, &err)) {
-            return error_set(errp, "monitor %s: %s", config->label, err->message);
+            return error_set(errp, "monitor %s: %s", config->id, err->message);
         }
     }
     return true;
 }
 
-/* Clients' commands are served by the main loop: none before all of this is there. */
+/* Clients' commands wait until all of this is there. */
 static void show_to_monitors(Vm *vm)
 {
     vm->monitor.name = vm->config->life.name;
@@ -230,13 +292,17 @@ static void show_to_monitors(Vm *vm)
     vm->monitor.ram_size = vm->config->ram_size;
     vm->monitor.options = option_infos();
     vm->monitor.kvm = vm->kvm;
+    vm->monitor.accelerator = vm->kvm ? QAPI_ACCELERATOR_KVM : machine_is_none(vm->config) ? QAPI_ACCELERATOR_NONE : QAPI_ACCELERATOR_QTEST;
     vm->monitor.runstate = vm->runstate;
     vm->monitor.running = vm->guest;
     if (vm->config->guest) {
         vm->monitor.plan = guest_tdx_plan(vm->guest);
         vm->monitor.caps = guest_tdx_capabilities(vm->guest);
     }
+    vm->monitor.memory = vm->machine ? vm->machine->memory : NULL;
+    vm->monitor.ports = vm->machine ? vm->machine->ports : NULL;
     vm->monitor.td = &vm->td;
+    monitors_ready(vm->monitors);
 }
 
 /* No guest: KVM answers questions where it is there, and that it is not is an error only where nothing else would do. */
@@ -303,7 +369,7 @@ static bool start_machine(Vm *vm, GError **errp)
     if (vm->config->bios && !(vm->firmware = firmware_read(vm->config->bios, &vm->firmware_path, errp))) {
         return false;
     }
-    if (!open_chardevs(vm, errp) || !make_machine(vm, errp) || !(vm->guest = new_guest(vm, errp)) || !launch(vm, errp)) {
+    if (!make_machine(vm, errp) || !(vm->guest = new_guest(vm, errp)) || !launch(vm, errp)) {
         return false;
     }
     if (vm->config->guest) {
@@ -346,11 +412,17 @@ Vm *vm_new(const MachineConfig *config, GError **errp)
         .event = tell_monitors,
         .opaque = vm,
     };
+    ChardevHost host = {
+        .quit = quit_from_terminal, .ended = has_ended, .named_fd = named_fd, .announce = announce_pty,
+        .open_fdset = open_fdset, .opaque = vm,
+    };
 
     vm->config = config;
     config->machine_object->port = (MachinePort){ tell_device_deleted, vm };
     vm->runstate = runstate_new(&handlers, &config->life.actions);
     runstate_catch_signals(vm->runstate);
+    vm->fds = vm->monitor.fds = fd_sets_new();
+    vm->chardevs = vm->monitor.chardevs = chardev_set_new(&host);
     vm->monitors = monitors_new(&vm->monitor);
     if (!start(vm, errp)) {
         vm_free(vm);
@@ -384,11 +456,8 @@ void vm_free(Vm *vm)
     if (vm->machine) {
         q35_free(vm->machine);
     }
-    for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
-        if (vm->serial[i]) {
-            chardev_close(vm->serial[i]);
-        }
-    }
+    chardev_set_free(vm->chardevs);
+    fd_sets_free(vm->fds);
     g_clear_pointer(&vm->firmware, g_bytes_unref);
     g_free(vm->firmware_path);
     g_free(vm->apic_ids);

@@ -37,6 +37,7 @@ enum { DATA = 0, IER = 1, IIR_FCR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6, SCR =
 
 #define LSR_DATA_READY 0x01
 #define LSR_OVERRUN 0x02
+#define LSR_BREAK 0x10
 #define LSR_ERRORS 0x1e
 #define LSR_TRANSMIT_EMPTY 0x60 /* holding register and shift register */
 
@@ -57,6 +58,8 @@ struct Serial {
     uint16_t divisor;
     uint8_t fifo[FIFO_SIZE];
     unsigned head, count;
+    bool holding;             /* a byte in THR that the chardev has no room for yet */
+    uint8_t held;
     bool transmit_indication; /* THR became empty, and the guest has neither read that from IIR nor written */
     bool level;               /* of the interrupt line */
 };
@@ -138,14 +141,22 @@ static uint8_t read_data(Serial *serial)
     return byte;
 }
 
+/* THR stays full until there is room, and a byte that is written meanwhile replaces the one there, as in the device. */
+static void transmit(Serial *serial, uint8_t byte)
+{
+    serial->holding = chardev_write(serial->chardev, &byte, 1) == 0;
+    serial->held = byte;
+    serial->transmit_indication = !serial->holding;
+}
+
 static void write_data(Serial *serial, uint8_t byte)
 {
     if (serial->mcr & MCR_LOOPBACK) {
         receive_byte(serial, byte);
+        serial->transmit_indication = true;
     } else {
-        chardev_write(serial->chardev, &byte, 1);
+        transmit(serial, byte);
     }
-    serial->transmit_indication = true; /* sent already */
 }
 
 /* Modem inputs: ready and connected, or in loopback what MCR puts out. */
@@ -179,14 +190,15 @@ static void write_fcr(Serial *serial, uint8_t value)
         clear_received(serial);
     }
     if (toggled || ((value & FCR_ENABLE) && (value & FCR_CLEAR_TRANSMIT))) {
+        serial->holding = false;
         serial->transmit_indication = true;
     }
 }
 
 static void write_ier(Serial *serial, uint8_t value)
 {
-    /* Enabling the indication while the holding register is empty, which it always is, raises it. */
-    if ((value & ~serial->ier) & IER_TRANSMIT_EMPTY) {
+    /* Enabling the indication while the holding register is empty raises it. */
+    if (((value & ~serial->ier) & IER_TRANSMIT_EMPTY) && !serial->holding) {
         serial->transmit_indication = true;
     }
     serial->ier = value & 0x0f;
@@ -218,7 +230,7 @@ static uint8_t read_register(Serial *serial, unsigned offset)
     case MCR:
         return serial->mcr;
     case LSR:
-        value = serial->lsr | LSR_TRANSMIT_EMPTY | (serial->count ? LSR_DATA_READY : 0);
+        value = serial->lsr | (serial->holding ? 0 : LSR_TRANSMIT_EMPTY) | (serial->count ? LSR_DATA_READY : 0);
         serial->lsr &= ~LSR_ERRORS;
         return value;
     case MSR:
@@ -307,7 +319,34 @@ static void receive(void *opaque, const uint8_t *data, unsigned n)
     g_mutex_unlock(serial->machine_lock);
 }
 
-static const ChardevFrontend serial_frontend = { can_receive, receive };
+/* The chardev has room again for what the guest wanted to send. */
+static void writable(void *opaque)
+{
+    Serial *serial = opaque;
+
+    g_mutex_lock(serial->machine_lock);
+    if (serial->holding) {
+        transmit(serial, serial->held);
+        update_irq(serial);
+    }
+    g_mutex_unlock(serial->machine_lock);
+}
+
+/* Of the other end's doings only a break reaches the guest. */
+static void event(void *opaque, ChardevEvent what)
+{
+    Serial *serial = opaque;
+
+    if (what == CHARDEV_BREAK) {
+        g_mutex_lock(serial->machine_lock);
+        serial->lsr |= LSR_BREAK;
+        receive_byte(serial, 0);
+        update_irq(serial);
+        g_mutex_unlock(serial->machine_lock);
+    }
+}
+
+static const ChardevFrontend serial_frontend = { can_receive, receive, event, writable };
 
 void serial_reset(Serial *serial)
 {
@@ -315,6 +354,7 @@ void serial_reset(Serial *serial)
     serial->divisor = 12; /* 9600 baud from 1.8432 MHz */
     serial->msr = modem_inputs(serial);
     serial->transmit_indication = false;
+    serial->holding = false;
     clear_received(serial);
     update_irq(serial);
 }
@@ -338,7 +378,7 @@ Serial *serial_new(AddressSpace *ports, const char *name, hwaddr base, Chardev *
 void serial_free(Serial *serial)
 {
     if (serial && serial->chardev) {
-        chardev_attach(serial->chardev, NULL, NULL);
+        chardev_detach(serial->chardev, serial);
     }
     g_free(serial);
 }

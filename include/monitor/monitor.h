@@ -3,11 +3,15 @@
 #ifndef MONITOR_MONITOR_H
 #define MONITOR_MONITOR_H
 
+#include "chardev/chardev.h"
 #include "qapi/qapi.h"
 #include "qom/object.h"
 #include "system/core/guest.h"
 #include "system/runstate.h"
 #include "target/i386/kvm/tdx.h"
+#include "util/fd-sets.h"
+
+typedef struct QmpSession QmpSession;
 
 /* What query-command-line-options tells of an option; one with name NULL ends a list. */
 typedef struct OptionParameter {
@@ -27,7 +31,12 @@ typedef struct MachineInfo {
 
 /* What commands act on. The program fills it once the machine is made; a pointer to a const object is borrowed. */
 struct QapiContext {
+    bool ready;                          /* the rest is there: requests are served */
     const char *name, *uuid;             /* -name and -uuid; NULL = not given */
+    ChardevSet *chardevs;
+    FdSets *fds;
+    AddressSpace *memory, *ports;        /* NULL: none */
+    QmpSession *session;                 /* whose request is being served */
     const char *machine;                 /* "pc-q35-11.1", or "none": then there is no guest, plan, TD, cpu or topology */
     const MachineInfo *machines;
     QomObject *objects;                  /* the root of the tree */
@@ -38,7 +47,8 @@ struct QapiContext {
     const OptionInfo *options;
     RunState *runstate;
     Guest *running;                      /* the machine's guest, whatever it is; NULL = none */
-    Kvm *kvm;                            /* NULL: no accelerator */
+    QapiAccelerator accelerator;
+    Kvm *kvm;                            /* NULL: none */
     const TdxPlan *plan;                 /* of a TD, or NULL */
     const TdxCapabilities *caps;         /* NULL: asked for when needed */
     TdxTd *const *td;                    /* where the TD of the moment is; it may be NULL during a reset, and if the guest is none */
@@ -54,35 +64,43 @@ typedef enum QmpErrorClass { QMP_COMMAND_NOT_FOUND, QMP_DEVICE_NOT_FOUND, QMP_DE
 bool qmp_error_set(GError **errp, QmpErrorClass error_class, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
 /* One client's conversation, apart from how the bytes travel. */
-typedef struct QmpSession QmpSession;
 typedef void QmpOutputFn(void *opaque, const char *line, bool is_event);
 /* commands: ends with name NULL. The context must outlive the session. */
 QmpSession *qmp_session_new(const QapiCommand *commands, QapiContext *context, QmpOutputFn *output, void *opaque);
 void qmp_session_free(QmpSession *session);
+/* What of a client matters besides bytes: its next file descriptor or -1; and that it may send more again. Either may be NULL. */
+void qmp_session_set_client(QmpSession *session, int (*take_fd)(void *opaque), void (*progress)(void *opaque));
+/* Offer out-of-band execution to the next client. It is on by default. */
+void qmp_session_offer_oob(QmpSession *session, bool on);
+/* Requests that wait. With QMP_QUEUE_SIZE or more of them no input should be fed. */
+#define QMP_QUEUE_SIZE 8
+unsigned qmp_session_backlog(const QmpSession *session);
 /* A client has come: everything of the one before is forgotten, and the greeting goes out. */
 void qmp_session_start(QmpSession *session);
+/* The client has gone. */
+void qmp_session_stop(QmpSession *session);
 void qmp_session_feed(QmpSession *session, const uint8_t *data, size_t size);
 void qmp_session_end_of_input(QmpSession *session);
 /* Nothing is sent before the client has ended the negotiation. */
 void qmp_session_event(QmpSession *session, const char *line);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QmpSession, qmp_session_free)
 
-/* Where clients come from, as options give it. */
+/* A monitor, as options give it. */
 typedef struct MonitorConfig {
-    char *label;   /* the chardev's id, or "compat_monitorN" */
-    bool stdio;    /* standard input and output; else a listening unix socket: */
-    char *path;    /* NULL: fd */
-    int fd;        /* listening; taken over when opened */
-    bool wait;     /* the program starts when the first client is there */
+    char *id;
+    char *chardev;    /* id of the chardev that it speaks on */
+    bool for_people;  /* lines and a prompt, not QMP */
+    bool pretty;      /* QMP with one member a line */
 } MonitorConfig;
 void monitor_config_free(MonitorConfig *config);
 
-/* All monitors of a machine. */
+/* All monitors of a machine. Their clients are greeted at once, and served when monitors_ready() has been called. */
 typedef struct Monitors Monitors;
-Monitors *monitors_new(QapiContext *context);
-void monitors_free(Monitors *monitors); /* tries to send what is queued, but waits for no client longer than a moment */
+Monitors *monitors_new(QapiContext *context); /* context->chardevs are there already */
+void monitors_free(Monitors *monitors); /* before the chardevs */
 bool monitors_add(Monitors *monitors, const MonitorConfig *config, GError **errp);
-/* To all clients, with the time. data: taken; NULL = none. */
+void monitors_ready(Monitors *monitors);
+/* To all clients of QMP, with the time. data: taken; NULL = none. */
 void monitors_event(Monitors *monitors, const QapiEvent *event, JsonValue *data);
 
 /* A command for people (human-monitor-command): its text, errors included. Caller frees. */

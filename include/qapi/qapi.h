@@ -54,6 +54,7 @@ typedef struct QapiCommand {
     const char *name;
     const QapiType *const *arguments, *const *returns; /* each may point to NULL: none */
     QapiCommandFn *run;
+    bool allow_oob; /* may overtake commands that wait */
 } QapiCommand;
 
 /* NULL terminated: one JSON object in each string, as query-qmp-schema answers them. */

@@ -29,14 +29,22 @@ typedef struct BootFiles {
     GPtrArray *fw_cfg;                     /* of FwCfgFile, or NULL */
 } BootFiles;
 
+/* -add-fd: a descriptor that the parent process left open, for a set. */
+typedef struct AddFdOption {
+    int fd;
+    int64_t set;
+    char *text; /* or NULL */
+} AddFdOption;
+
 /* The machine's life and who may watch and steer it. */
 typedef struct LifeOptions {
     char *name, *uuid, *pidfile;    /* NULL = not given */
     bool start_paused;
     RunStateActions actions;
+    GPtrArray *chardevs;            /* of ChardevConfig */
     GPtrArray *monitors;            /* of MonitorConfig */
-    GPtrArray *chardevs;            /* of MonitorConfig: -chardev, until a -mon takes it */
-    GPtrArray *mon_chardevs;        /* of char *: what each -mon names */
+    bool monitor_given;             /* by -monitor or -mon: none by default */
+    GArray *fds;                    /* of AddFdOption */
 } LifeOptions;
 
 typedef struct MachineConfig {
@@ -57,7 +65,7 @@ typedef struct MachineConfig {
     uint64_t ram_size;
     char *bios;
     BootFiles boot;
-    char *serial[MAX_SERIAL_PORTS]; /* specifications for chardev_open; NULL = no port */
+    char *serial[MAX_SERIAL_PORTS]; /* ids of chardevs; "none" = no port, NULL = not given */
     bool nographic, nodefaults;
     LifeOptions life;
     ProcessOptions process;
@@ -109,6 +117,10 @@ bool option_fw_cfg(MachineConfig *config, const char *text, GError **errp);
 bool boot_files_check(const BootFiles *boot, GError **errp);
 void boot_files_clear(BootFiles *boot);
 /* Monitors and the machine's life (options-monitor.c). */
+bool option_serial(MachineConfig *config, const char *text, GError **errp);
+bool option_monitor(MachineConfig *config, const char *text, GError **errp);
+bool option_add_fd(MachineConfig *config, const char *text, GError **errp);
+bool option_qmp_pretty(MachineConfig *config, const char *text, GError **errp);
 bool option_qmp(MachineConfig *config, const char *text, GError **errp);
 bool option_chardev(MachineConfig *config, const char *text, GError **errp);
 bool option_mon(MachineConfig *config, const char *text, GError **errp);
@@ -119,6 +131,7 @@ bool option_action(MachineConfig *config, const char *text, GError **errp);
 bool option_uuid(MachineConfig *config, const char *text, GError **errp);
 void life_options_init(LifeOptions *life);
 void life_options_clear(LifeOptions *life);
+bool life_options_defaults(MachineConfig *config, GError **errp); /* default devices */
 bool life_options_complete(MachineConfig *config, GError **errp);
 /* The process on the host (options-process.c). */
 bool option_daemonize(MachineConfig *config, const char *text, GError **errp);

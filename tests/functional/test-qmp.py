@@ -75,9 +75,9 @@ def test_negotiation():
         qmp = Qmp(m.path)
         version = qmp.greeting["QMP"]["version"]
         assert version["qemu"]["major"] == 11 and version["qemu"]["minor"] == 1, version
-        assert qmp.greeting["QMP"]["capabilities"] == []
+        assert qmp.greeting["QMP"]["capabilities"] == ["oob"]
         assert qmp.error("query-status") == ("CommandNotFound", "Expecting capabilities negotiation with 'qmp_capabilities'")
-        assert qmp.error("qmp_capabilities", enable=["oob"])[0] == "GenericError"
+        assert qmp.error("qmp_capabilities", enable=["bandwidth"])[0] == "GenericError"
         assert qmp.ask('{"execute": "qmp_capabilities", "id": {"a": [1, null]}}') == {"return": {}, "id": {"a": [1, None]}}
         assert qmp.error("qmp_capabilities") == \
             ("CommandNotFound", "Capabilities negotiation is already complete, command ignored")

@@ -18,8 +18,10 @@ static void test_specs(void)
         bool opens, fails;
     } rows[] = {
         { "null", true, false }, { "none", false, false }, { "", false, true }, { "file:", false, true },
-        { "file:/nonexistent/x", false, true }, { "file:/", false, true }, { "pty", false, true },
-        { "unix:/tmp/x,server", false, true }, { "Stdio", false, true }, { "mon:null", false, true },
+        { "file:/nonexistent/x", false, true }, { "file:/", false, true }, { "pty", true, false },
+        { "unix:/nonexistent/x,server=on,wait=off", false, true }, { "Stdio", false, true }, { "mon:null", true, false },
+        { "unix:/nonexistent/x", false, true }, { "tcp:x", false, true }, { "ringbuf", true, false }, { "mon:", false, true },
+        { "ringbuf,size=3", false, true }, { "vc", false, true }, { "telnet:", false, true },
         { "file", false, true }, { "stdio ", false, true }, { "null,x", false, true },
     };
 

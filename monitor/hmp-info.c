@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* "info …": what people are told of the machine. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "config-host.h"
+#include "monitor-internal.h"
+
+static void info_status(QapiContext *context, const char *arguments, GString *out)
+{
+    QapiRunState now = runstate_get(context->runstate);
+
+    g_string_append(out, now == QAPI_RUN_STATE_RUNNING ? "VM status: running" : "VM status: paused");
+    if (now != QAPI_RUN_STATE_RUNNING && now != QAPI_RUN_STATE_PAUSED) {
+        g_string_append_printf(out, " (%s)", qapi_RunState_names[now]);
+    }
+    g_string_append_c(out, '\n');
+}
+
+static void info_version(QapiContext *context, const char *arguments, GString *out)
+{
+    g_string_append_printf(out, "%s (%s)\n", QEMU_INTERFACE_VERSION, PACKAGE);
+}
+
+static void info_name(QapiContext *context, const char *arguments, GString *out)
+{
+    if (context->name) {
+        g_string_append_printf(out, "%s\n", context->name);
+    }
+}
+
+static void info_uuid(QapiContext *context, const char *arguments, GString *out)
+{
+    g_string_append_printf(out, "%s\n", context->uuid ? context->uuid : "00000000-0000-0000-0000-000000000000");
+}
+
+static void info_kvm(QapiContext *context, const char *arguments, GString *out)
+{
+    g_string_append_printf(out, "kvm support: %s\n", context->kvm ? "enabled" : "disabled");
+}
+
+static void info_cpus(QapiContext *context, const char *arguments, GString *out)
+{
+    Guest *guest = context->running;
+
+    for (unsigned i = 0; guest && i < guest->ops->num_vcpus(guest); i++) {
+        g_string_append_printf(out, "%c CPU #%u: thread_id=%d model=%s\n", i ? ' ' : '*', i, guest->ops->thread_id(guest, i),
+                               context->cpu->model);
+    }
+}
+
+static void info_chardev(QapiContext *context, const char *arguments, GString *out)
+{
+    for (unsigned i = 0; i < chardev_set_size(context->chardevs); i++) {
+        const Chardev *chardev = chardev_set_at(context->chardevs, i);
+
+        g_string_append_printf(out, "%s: filename=%s\n", chardev_label(chardev), chardev_filename(chardev));
+    }
+}
+
+static void info_mtree(QapiContext *context, const char *arguments, GString *out)
+{
+    const struct {
+        const char *name;
+        AddressSpace *space;
+    } spaces[] = { { "memory", context->memory }, { "I/O", context->ports } };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(spaces); i++) {
+        if (spaces[i].space) {
+            g_autofree char *text = address_space_describe(spaces[i].space);
+            g_string_append_printf(out, "address-space: %s\n%s\n", spaces[i].name, text);
+        }
+    }
+}
+
+static void info_registers(QapiContext *context, const char *arguments, GString *out)
+{
+    if (context->plan) {
+        g_string_append(out, "Error: a TD's registers are private: what KVM could show of them would not be theirs\n"
+                        "Under swtdx, SIGQUIT to this process shows them\n");
+    } else {
+        g_string_append(out, "Error: this program shows no registers\n");
+    }
+}
+
+static void info_migrate(QapiContext *context, const char *arguments, GString *out)
+{
+    g_autoptr(GError) err = NULL;
+    g_autoptr(JsonValue) none = json_object_new_object(), result = NULL;
+
+    if (!qmp_migrate(context, none, &result, &err)) {
+        g_string_append_printf(out, "Migration is blocked: %s\n", err->message);
+    }
+}
+
+static void info_balloon(QapiContext *context, const char *arguments, GString *out)
+{
+    g_string_append(out, "Error: No balloon device has been activated\n");
+}
+
+static void info_memory_size(QapiContext *context, const char *arguments, GString *out)
+{
+    g_string_append_printf(out, "base memory: %" PRIu64 "\nplugged memory: 0\n", context->ram_size);
+}
+
+/* Of what there is none the answer is no line, as a machine without such devices gives. */
+static void info_nothing(QapiContext *context, const char *arguments, GString *out)
+{
+}
+
+static void info_tdx(QapiContext *context, const char *arguments, GString *out)
+{
+    const TdxPlan *plan = context->plan;
+
+    if (!plan) {
+        g_string_append(out, "this machine is no TD\n");
+        return;
+    }
+    g_autofree char *mrtd = context_mrtd(context);
+    TdxVmcallCounts c = { 0 };
+
+    if (*context->td) {
+        tdx_td_vmcall_counts(*context->td, &c);
+    }
+    g_string_append_printf(out, "state: %s\nattributes: 0x%" PRIx64 "\nXFAM: 0x%" PRIx64 "\n", context_tdx_state(context),
+                           plan->attributes, plan->xfam);
+    g_string_append_printf(out, "guest physical address width: %u\nMRTD: %s\n", plan->gpaw, mrtd);
+    g_string_append_printf(out, "TDVMCALLs: MapGPA %" PRIu64 ", GetQuote %" PRIu64 ", GetTdVmCallInfo %" PRIu64
+                           ", SetupEventNotifyInterrupt %" PRIu64 ", ReportFatalError %" PRIu64 ", unknown %" PRIu64 "\n",
+                           c.map_gpa, c.get_quote, c.get_info, c.setup_event_notify, c.report_fatal_error, c.unknown);
+}
+
+const HmpCommand hmp_infos[] = {
+    { "balloon", "", "show balloon information", info_balloon },
+    { "block", "", "show info of the block devices", info_nothing },
+    { "chardev", "", "show the character devices", info_chardev },
+    { "cpus", "", "show infos for each CPU", info_cpus },
+    { "iothreads", "", "show iothreads", info_nothing },
+    { "jobs", "", "show background jobs", info_nothing },
+    { "kvm", "", "show KVM information", info_kvm },
+    { "memdev", "", "show memory backends", info_nothing },
+    { "memory_size_summary", "", "show the amount of memory", info_memory_size },
+    { "migrate", "", "show why there is no migration", info_migrate },
+    { "mtree", "", "show memory tree", info_mtree },
+    { "name", "", "show the current VM name", info_name },
+    { "network", "", "show the network state", info_nothing },
+    { "registers", "", "refused: a TD's registers are private", info_registers },
+    { "status", "", "show the current VM status", info_status },
+    { "tdx", "", "show the TD", info_tdx },
+    { "uuid", "", "show the current VM UUID", info_uuid },
+    { "version", "", "show the version", info_version },
+    { NULL },
+};
