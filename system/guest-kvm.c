@@ -98,6 +98,11 @@ static int kvm_guest_thread_id(Guest *guest, unsigned vcpu)
     return kvm_pc_thread_id(((GuestKvm *)guest)->pc, vcpu);
 }
 
+static void kvm_guest_connect(Guest *guest, EventPort *events, SharedMemoryPort *memory)
+{
+    *events = kvm_pc_event_port(((GuestKvm *)guest)->pc);
+}
+
 static void kvm_guest_free(Guest *guest)
 {
     GuestKvm *g = (GuestKvm *)guest;
@@ -114,6 +119,7 @@ static const GuestOps kvm_guest_ops = {
     .signal_msi = kvm_guest_signal_msi,
     .num_vcpus = kvm_guest_num_vcpus,
     .thread_id = kvm_guest_thread_id,
+    .connect = kvm_guest_connect,
     .free = kvm_guest_free,
 };
 

@@ -98,6 +98,14 @@ static int td_thread_id(Guest *guest, unsigned vcpu)
     return tdx_td_thread_id(((GuestTdx *)guest)->td, vcpu);
 }
 
+static void td_connect(Guest *guest, EventPort *events, SharedMemoryPort *memory)
+{
+    KvmVm *vm = tdx_td_vm(((GuestTdx *)guest)->td);
+
+    *events = kvm_vm_event_port(vm, false);
+    *memory = kvm_vm_shared_memory(vm);
+}
+
 static void td_free(Guest *guest)
 {
     GuestTdx *t = (GuestTdx *)guest;
@@ -117,6 +125,7 @@ static const GuestOps td_ops = {
     .signal_msi = td_signal_msi,
     .num_vcpus = td_num_vcpus,
     .thread_id = td_thread_id,
+    .connect = td_connect,
     .free = td_free,
 };
 

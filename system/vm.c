@@ -163,11 +163,18 @@ static void send_msi(void *opaque, uint64_t address, uint32_t data)
     guest->ops->signal_msi(guest, address, data);
 }
 
-/* Where devices' interrupts go from now on; NULL = nowhere, before the guest goes. */
-static void connect_interrupts(Vm *vm, Guest *guest)
+/* Where devices' interrupts and events go from now on, and what memory they have; NULL = none, before the guest goes. */
+static void connect_devices(Vm *vm, Guest *guest)
 {
+    Q35Devices *devices = vm->machine->devices;
+
     g_mutex_lock(&vm->machine->lock);
-    vm->machine->devices->msi = guest ? (MsiPort) { send_msi, guest } : (MsiPort) { NULL, NULL };
+    devices->msi = guest ? (MsiPort) { send_msi, guest } : (MsiPort) { NULL, NULL };
+    devices->events = (EventPort) { 0 };
+    devices->shared_memory = q35_all_memory(vm->machine);
+    if (guest && guest->ops->connect) {
+        guest->ops->connect(guest, &devices->events, &devices->shared_memory);
+    }
     g_mutex_unlock(&vm->machine->lock);
 }
 
@@ -177,13 +184,13 @@ static bool launch(Vm *vm, GError **errp)
         return false;
     }
     vm->td = vm->config->guest ? guest_tdx_td(vm->guest) : NULL;
-    connect_interrupts(vm, vm->guest);
+    connect_devices(vm, vm->guest);
     return true;
 }
 
 static void end_guest(Vm *vm)
 {
-    connect_interrupts(vm, NULL);
+    connect_devices(vm, NULL);
     vm->td = NULL;
     vm->guest->ops->end(vm->guest);
 }

@@ -32,6 +32,8 @@ struct KvmVm {
     GMutex slots_lock;  /* slots, their attributes, and the discarding that goes with a conversion */
     GPtrArray *slots;   /* of KvmSlot, in order of creation */
     KvmMemoryStats memory_stats;
+    GArray *msi_routes; /* kvm-event.c: of irqfds; machine lock */
+    bool kernel_irqchip;
     GPtrArray *vcpus;   /* of KvmVcpu */
 };
 
@@ -63,6 +65,9 @@ struct KvmVcpu {
 /* kvm-page-state.c: [start, end), inside the slot, is now private or shared. slots_lock held. */
 void kvm_slot_note_state(KvmSlot *slot, hwaddr start, hwaddr end, bool to_private, KvmMemoryStats *stats);
 void kvm_slot_free_state(KvmSlot *slot);
+
+/* kvm-event.c */
+GArray *kvm_routes_new(void);
 
 /* Frees one slot: the memory slot must be gone, or its VM about to be closed. */
 void kvm_slot_free(KvmSlot *slot);

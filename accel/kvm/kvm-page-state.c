@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which pages of memory with a private half the guest has shared, for the statistics alone: KVM cannot be asked. One bit for
+ * Which pages of memory with a private half the guest has shared: KVM cannot be asked. For statistics, and for devices. One bit for
  * each page, and room for the bits of a step only once a page of it was shared.
  */
 #include "kvm-internal.h"
+#include "util/bytes.h"
 
 #define PAGE_SIZE UINT64_C(4096)
 #define WORD_BITS 64
@@ -57,6 +58,47 @@ void kvm_slot_note_state(KvmSlot *slot, hwaddr start, hwaddr end, bool to_privat
         stats->to_shared++;
         stats->to_shared_bytes += changed * PAGE_SIZE;
     }
+}
+
+static bool all_shared(const KvmSlot *slot, hwaddr gpa, uint64_t size)
+{
+    uint64_t base = slot->gpa / KVM_PRIVATE_STEP * KVM_PRIVATE_STEP;
+    uint64_t page = (gpa - base) / PAGE_SIZE, last = (gpa + size - 1 - base) / PAGE_SIZE + 1;
+
+    while (page < last) {
+        const uint64_t *bits = slot->shared[page / STEP_PAGES];
+        uint64_t in_step = page % STEP_PAGES, word = in_step / WORD_BITS;
+        uint64_t mask = mask_of(word, in_step, in_step + last - page);
+
+        if (!bits || (bits[word] & mask) != mask) {
+            return false;
+        }
+        page += WORD_BITS - in_step % WORD_BITS;
+    }
+    return true;
+}
+
+static uint8_t *map_shared(void *opaque, hwaddr gpa, uint64_t size)
+{
+    KvmVm *vm = opaque;
+    uint8_t *host = NULL;
+
+    g_mutex_lock(&vm->slots_lock);
+    for (unsigned i = 0; i < vm->slots->len && !host; i++) {
+        const KvmSlot *slot = g_ptr_array_index(vm->slots, i);
+
+        if (gpa >= slot->gpa && range_inside(gpa - slot->gpa, size, slot->size) &&
+            (slot->memfd < 0 || all_shared(slot, gpa, size))) {
+            host = slot->host + (gpa - slot->gpa);
+        }
+    }
+    g_mutex_unlock(&vm->slots_lock);
+    return host;
+}
+
+SharedMemoryPort kvm_vm_shared_memory(KvmVm *vm)
+{
+    return (SharedMemoryPort) { map_shared, vm };
 }
 
 void kvm_slot_free_state(KvmSlot *slot)

@@ -23,6 +23,7 @@ KvmVm *kvm_vm_new(Kvm *kvm, unsigned type, GError **errp)
     vm->fd = fd;
     g_mutex_init(&vm->slots_lock);
     vm->slots = g_ptr_array_new_with_free_func((GDestroyNotify)kvm_slot_free);
+    vm->msi_routes = kvm_routes_new();
     vm->vcpus = g_ptr_array_new_with_free_func((GDestroyNotify)kvm_vcpu_free);
     return vm;
 }
@@ -37,6 +38,7 @@ void kvm_vm_free(KvmVm *vm)
     }
     g_ptr_array_free(vm->vcpus, TRUE);
     g_ptr_array_free(vm->slots, TRUE);
+    g_array_free(vm->msi_routes, TRUE);
     g_mutex_clear(&vm->slots_lock);
     kvm_sys_close(vm->fd);
     g_free(vm);

@@ -138,6 +138,11 @@ static uint8_t *map_ram(void *opaque, hwaddr gpa, uint64_t size)
     return address_space_ram(opaque, gpa, size);
 }
 
+SharedMemoryPort q35_all_memory(Q35Machine *machine)
+{
+    return (SharedMemoryPort) { map_ram, machine->memory };
+}
+
 /*
  * The wires of the PCI pins are PIRQA to PIRQD of the LPC bridge. Their way to an 8259, which its PIRQx_ROUT registers
  * choose, ends there, for there is none; to the I/O APIC's inputs 16 to 19 they are fixed (ICH9 datasheet, 5.9).
@@ -168,7 +173,7 @@ static void make_devices(Q35Machine *machine, const Q35Config *config)
         }
     }
     d->reset_ports = reset_ports_new(ports, config->runstate, config->runstate_opaque);
-    d->shared_memory = (SharedMemoryPort) { map_ram, memory };
+    d->shared_memory = q35_all_memory(machine);
     make_root_bus(machine);
     d->pci_host = pci_host_new(d->pci, memory, ports, &reset_control_ops, d->reset_ports);
     d->mch = mch_new(d->pci, d->pci_host);

@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #include "system/core/address-space.h"
+#include "system/core/event-port.h"
+#include "system/core/shared-memory.h"
 #include "target/i386/cpuid.h"
 #include "util/units.h"
 
@@ -51,6 +53,10 @@ typedef struct KvmMemoryStats {
     uint64_t to_private_bytes, to_shared_bytes;
 } KvmMemoryStats;
 void kvm_vm_memory_stats(KvmVm *vm, KvmMemoryStats *stats); /* any thread */
+/* What a device may touch now (system/core/shared-memory.h); memory without a private half is all shared. Any thread. */
+SharedMemoryPort kvm_vm_shared_memory(KvmVm *vm);
+/* Valid for the VM's life, machine lock held. kernel_irqchip: the kernel has PIC and I/O APIC. */
+EventPort kvm_vm_event_port(KvmVm *vm, bool kernel_irqchip);
 bool kvm_vm_signal_msi(KvmVm *vm, uint64_t address, uint32_t data);
 
 KvmVcpu *kvm_vcpu_new(KvmVm *vm, unsigned id, GError **errp);

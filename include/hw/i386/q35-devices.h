@@ -41,4 +41,7 @@ typedef struct Q35Devices {
     Serial *serial[Q35_MAX_SERIAL];
 } Q35Devices;
 
+/* All RAM: what devices may touch in a machine whose guest keeps none of it private. */
+SharedMemoryPort q35_all_memory(Q35Machine *machine);
+
 #endif

@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "system/core/event-port.h"
+#include "system/core/shared-memory.h"
+
 typedef struct Guest Guest;
 
 typedef struct GuestOps {
@@ -23,6 +26,11 @@ typedef struct GuestOps {
     bool (*signal_msi)(Guest *guest, uint64_t address, uint32_t data);
     unsigned (*num_vcpus)(Guest *guest); /* that have threads */
     int (*thread_id)(Guest *guest, unsigned vcpu);
+    /*
+     * What the guest offers devices, for as long as what launch() made is there: *memory is what they may touch if it is left
+     * untouched. NULL: nothing.
+     */
+    void (*connect)(Guest *guest, EventPort *events, SharedMemoryPort *memory);
     void (*free)(Guest *guest);
 } GuestOps;
 

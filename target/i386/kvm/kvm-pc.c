@@ -186,6 +186,11 @@ IrqLine kvm_pc_gsi(KvmPc *pc, unsigned gsi)
     return (IrqLine) { set_gsi, &pc->lines[gsi] };
 }
 
+EventPort kvm_pc_event_port(KvmPc *pc)
+{
+    return kvm_vm_event_port(pc->vm, true);
+}
+
 unsigned kvm_pc_num_vcpus(const KvmPc *pc)
 {
     return pc->num_vcpus;

@@ -77,6 +77,11 @@ bool tdx_td_signal_msi(TdxTd *td, uint64_t address, uint32_t data)
     return kvm_vm_signal_msi(td->vm, address, data);
 }
 
+KvmVm *tdx_td_vm(TdxTd *td)
+{
+    return td->vm;
+}
+
 unsigned tdx_td_num_vcpus(const TdxTd *td)
 {
     return td->num_vcpus;

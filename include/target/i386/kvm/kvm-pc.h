@@ -35,6 +35,7 @@ void kvm_pc_pause(KvmPc *pc);
 bool kvm_pc_signal_msi(KvmPc *pc, uint64_t address, uint32_t data); /* any thread */
 /* An input of the kernel's interrupt controllers, for a device to drive; valid until the PC goes. */
 IrqLine kvm_pc_gsi(KvmPc *pc, unsigned gsi);
+EventPort kvm_pc_event_port(KvmPc *pc); /* valid until the PC goes */
 unsigned kvm_pc_num_vcpus(const KvmPc *pc);
 int kvm_pc_thread_id(const KvmPc *pc, unsigned vcpu);
 

@@ -42,6 +42,7 @@ void tdx_td_resume(TdxTd *td);
 void tdx_td_pause(TdxTd *td);
 /* An MSI to the TD's local APICs. Any thread. False: the kernel refused it, or no vCPU took it. */
 bool tdx_td_signal_msi(TdxTd *td, uint64_t address, uint32_t data);
+KvmVm *tdx_td_vm(TdxTd *td); /* borrowed */
 unsigned tdx_td_num_vcpus(const TdxTd *td);
 int tdx_td_thread_id(const TdxTd *td, unsigned vcpu); /* the host's id of a vCPU's thread */
 
