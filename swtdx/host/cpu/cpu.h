@@ -151,7 +151,7 @@ typedef struct CpuWorld {
     void (*hlt)(Cpu *cpu);
     void (*instruction)(Cpu *cpu, uint32_t exit_reason); /* INVD, WBINVD, VMCALL, PCONFIG, ... : VMX exit reason */
     void (*write_cr0)(Cpu *cpu, uint64_t value);         /* checks bits that TDX owns; returns when the core may go on */
-    void (*write_cr4)(Cpu *cpu, uint64_t value);
+    uint64_t (*write_cr4)(Cpu *cpu, uint64_t value);     /* the same for CR4; answers what the core is to put there */
     void (*xsetbv)(Cpu *cpu, uint64_t value);            /* checks against XFAM */
     void (*tdcall)(Cpu *cpu);                            /* RIP is already past the instruction when cpu_leave(.., true) */
     /* Interrupts. Called with RFLAGS.IF = 1 and no shadow: vector 0..255 accepted (acknowledged), or -1. */

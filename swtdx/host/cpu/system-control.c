@@ -201,9 +201,8 @@ const Op *op_mov_to_cr(Cpu *cpu, const Op *op)
         write_cr3(cpu, value);
         break;
     case 4:
-        cpu->world->write_cr4(cpu, value);
-        check_cr4(cpu, value);
-        set_cr4(cpu, value);
+        check_cr4(cpu, value); /* what is illegal natively is #GP before the world sees it */
+        set_cr4(cpu, cpu->world->write_cr4(cpu, value));
         break;
     default:
         if (value > 15) {

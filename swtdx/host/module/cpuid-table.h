@@ -46,6 +46,6 @@ typedef struct CpuidTable {
     unsigned num_config;
 } CpuidTable;
 
-extern const CpuidTable cpuid_table_1_5_05;
+extern const CpuidTable cpuid_table_1_5_05, cpuid_table_1_5_34, cpuid_table_2_0_08;
 
 #endif

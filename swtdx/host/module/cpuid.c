@@ -7,12 +7,9 @@
  */
 #include <string.h>
 
-#include "../cpu/core.h"
-#include "../cpu/features.h"
 #include "module.h"
 
-#define MAX_BASE_LEAF 0x23u
-#define MAX_EXTENDED_LEAF 0x80000008u
+#define LEAST_MAXPA 36u /* of any processor in 64-bit mode; as the bound of MAXPA_VIRT it is assumed */
 #define TOPOLOGY_LEVELS 6u
 
 enum { EAX, EBX, ECX, EDX };
@@ -20,10 +17,8 @@ enum { LEVEL_SMT = 1, LEVEL_CORE = 2, LEVEL_END = 6 };
 
 const CpuidTable *module_cpuid_table(const Profile *profile)
 {
-    if (profile->module_major == 1 && profile->module_minor == 5 && profile->module_update == 5) {
-        return &cpuid_table_1_5_05;
-    }
-    return NULL;
+    const ModuleVersion *version = module_version(profile);
+    return version ? version->cpuid : NULL;
 }
 
 int module_cpuid_find(const CpuidTable *table, uint32_t leaf, uint32_t subleaf)
@@ -39,7 +34,13 @@ int module_cpuid_find(const CpuidTable *table, uint32_t leaf, uint32_t subleaf)
 
 bool module_cpuid_platform_ok(const Profile *profile, uint32_t *leaf, uint32_t *subleaf)
 {
+    const ModuleVersion *version = module_version(profile);
     const CpuidTable *table = module_cpuid_table(profile);
+    if (version && version->needs_maxpa_52 && profile->phys_bits != 52) {
+        *leaf = 0x80000008;
+        *subleaf = 0;
+        return false;
+    }
     for (unsigned i = 0; table && i < table->num_rows; i++) {
         const CpuidRow *row = &table->rows[i];
         uint32_t native[4];
@@ -243,6 +244,26 @@ static void compute(const Profile *profile, const CpuidTable *table, const TdPar
     values[module_cpuid_find(table, 0xd, 1)][EBX] = module_cpuid_xsave_size(profile, 1, true);
 }
 
+/*
+ * Widths of leaf 0x80000008: the processor's, unless CONFIG_FLAGS says that the configured one counts, or that the
+ * guest's is shown beside it.
+ */
+static TdxStatus configure_widths(const Profile *profile, const CpuidTable *table, const TdParams *params,
+                                  uint32_t values[][4], uint64_t *detail)
+{
+    int row = module_cpuid_find(table, 0x80000008, 0);
+    uint32_t gpaw = params->config_flags & TD_FLAG_GPAW ? 52 : 48, *eax = &values[row][EAX];
+    if (!(params->config_flags & TD_FLAG_MAXPA_VIRT)) {
+        *eax = (*eax & ~0xffu) | profile->phys_bits;
+    } else if ((*eax & 0xff) < LEAST_MAXPA || (*eax & 0xff) > profile->phys_bits) {
+        return bad_config(&table->rows[row], detail);
+    }
+    if (params->config_flags & TD_FLAG_MAXGPA_VIRT) {
+        *eax = (*eax & ~0xff0000u) | (profile->phys_bits < gpaw ? profile->phys_bits : gpaw) << 16;
+    }
+    return TDX_SUCCESS;
+}
+
 /* TSX: HLE and RTM only together, and only with IA32_TSX_CTRL. */
 static bool tsx_valid(const Profile *profile, const uint32_t leaf7[4])
 {
@@ -270,79 +291,8 @@ TdxStatus module_cpuid_configure(const Profile *profile, const TdParams *params,
         }
     }
     compute(profile, table, params, values);
-    return configure_topology(profile, table, values);
-}
-
-/* What depends on the state of the processor that executes it. */
-static void make_dynamic(const TdVcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
-{
-    const Cpu *cpu = vcpu->cpu;
-    const Profile *profile = vcpu->td->profile;
-    bool topology = atomic_load(&vcpu->td->td_ctls) & TD_CTLS_ENUM_TOPOLOGY;
-    switch (leaf) {
-    case 1:
-        out[EBX] |= (topology ? vcpu->x2apic_id : vcpu->index) << 24;
-        out[ECX] |= cpu->cr4 & CR4_OSXSAVE ? 1u << 27 : 0;
-        break;
-    case 7:
-        if (subleaf == 0) {
-            out[ECX] |= cpu->cr4 & CR4_PKE ? 1u << 4 : 0;
-            if (vcpu->tsx_ctrl & 2) { /* TSX_CPUID_CLEAR */
-                out[EBX] &= ~(1u << 4 | 1u << 11);
-            }
-        }
-        break;
-    case 0xb:
-    case 0x1f:
-        out[EDX] = vcpu->x2apic_id;
-        break;
-    case 0xd:
-        if (subleaf == 0) {
-            out[EBX] = module_cpuid_xsave_size(profile, cpu->xcr0, false);
-        } else if (subleaf == 1) {
-            out[EBX] = module_cpuid_xsave_size(profile, cpu->xcr0 | cpu->xss, true);
-        }
-        break;
-    case 0x80000001:
-        out[EDX] |= cpu->mode & CPU_MODE_CS64 ? 1u << 11 : 0;
-        break;
-    default:
-        break;
-    }
-}
-
-bool module_cpuid_execute(const TdVcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
-{
-    const Td *td = vcpu->td;
-    if (leaf >= 0x40000000 && leaf <= 0x4fffffff) {
-        return false;
-    }
-    if (vcpu->cpuid_ve & (vcpu->cpu->cpl == 3 ? 2 : 1)) {
-        return false;
-    }
-    if (leaf > MAX_EXTENDED_LEAF || (leaf > MAX_BASE_LEAF && leaf < 0x80000000)) {
-        leaf = MAX_BASE_LEAF;
-    }
-    int row = module_cpuid_find(td->table, leaf, subleaf);
-    if (row < 0) {
-        return false;
-    }
-    if ((leaf == 0xb || leaf == 0x1f) && !(atomic_load(&td->td_ctls) & TD_CTLS_ENUM_TOPOLOGY)) {
-        return false;
-    }
-    memcpy(out, td->cpuid[row], sizeof(td->cpuid[row]));
-    make_dynamic(vcpu, leaf, subleaf, out);
-    return true;
-}
-
-bool module_cpuid_feature(const Td *td, unsigned feature)
-{
-    uint32_t leaf = FEATURE_LEAF(feature);
-    if (leaf == 0x80000001 && FEATURE_REG(feature) == EDX && FEATURE_BIT(feature) == 11) {
-        return true; /* SYSCALL: shown in 64-bit mode only, which the instruction checks itself */
-    }
-    int row = module_cpuid_find(td->table, leaf, FEATURE_SUBLEAF(feature));
-    return row >= 0 && (td->cpuid[row][FEATURE_REG(feature)] >> FEATURE_BIT(feature) & 1);
+    TdxStatus status = configure_widths(profile, table, params, values, detail);
+    return status ? status : configure_topology(profile, table, values);
 }
 
 bool td_cpuid_value(Td *td, uint32_t leaf, uint32_t subleaf, bool has_subleaf, uint32_t out[4])

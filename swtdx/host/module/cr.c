@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Control registers that TDX shares with the guest: what a write may change (4.1 of the module reference). Pure. */
 #include "../cpu/core.h"
+#include "../cpu/features.h"
 #include "module.h"
+#include "paravirt.h"
 
 #define CR4_KL (1u << 19)
 /* Bits of CR4 that no processor with TDX has, or that the module keeps from TDs at the native level. */
@@ -38,6 +40,16 @@ static uint64_t cr4_absent(const Td *td)
     return absent;
 }
 
+/*
+ * A write that changes bits the module owns, on a TD that reduced #VE: it completes, and of all its changes MCE's alone
+ * takes place; MCE may be set only where the TD sees MCE.
+ */
+static CrVerdict cr4_reduced(const Td *td, uint64_t old_cr4, uint64_t value)
+{
+    bool sets_mce = (value & CR4_MCE) && !(old_cr4 & CR4_MCE);
+    return sets_mce && !module_cpuid_feature(td, FEATURE(1, 0, 3, 7)) ? CR_GP : CR_MCE_ONLY;
+}
+
 CrVerdict cr4_verdict(const Td *td, uint64_t old_cr4, uint64_t cr0, uint64_t value)
 {
     if ((value & CR4_RESERVED) || (value & cr4_absent(td))) {
@@ -46,7 +58,10 @@ CrVerdict cr4_verdict(const Td *td, uint64_t old_cr4, uint64_t cr0, uint64_t val
     if ((value & CR4_CET) && !(cr0 & CR0_WP)) {
         return CR_GP;
     }
-    return (value ^ old_cr4) & CR4_OWNED ? CR_VE : CR_ALLOW;
+    if (!((value ^ old_cr4) & CR4_OWNED)) {
+        return CR_ALLOW;
+    }
+    return paravirt_reduced(td) ? cr4_reduced(td, old_cr4, value) : CR_VE;
 }
 
 bool xcr0_valid(const Td *td, uint64_t value)

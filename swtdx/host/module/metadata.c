@@ -4,6 +4,7 @@
 
 #include "metadata.h"
 #include "module.h"
+#include "paravirt.h"
 
 #define FIELD_KEY(id) (((id) >> 56 & 0x3f) << 24 | ((id) & 0xffffff))
 
@@ -38,6 +39,7 @@ static const Field td_fields[] = {
     {UINT64_C(0x9110000300000016), 1}, /* CONFIG_FLAGS */
     {UINT64_C(0x9110000300000017), 1}, /* TD_CTLS */
     {UINT64_C(0x9110000000000019), 1}, /* TOPOLOGY_ENUM_CONFIGURED */
+    {UINT64_C(0x9110000300000022), 1}, /* FEATURE_PARAVIRT_CTLS: modules that reduce #VE */
     {UINT64_C(0x1310000300000000), 6}, /* MRTD */
     {UINT64_C(0x1310000300000010), 6}, /* MRCONFIGID */
     {UINT64_C(0x1310000300000018), 6}, /* MROWNER */
@@ -75,9 +77,6 @@ static uint64_t next(const Field *fields, size_t n, uint64_t id)
     return field + 1 < fields + n ? field[1].id : METADATA_END;
 }
 
-/* Value of TDX_FEATURES0 in module 1.5.05. */
-#define FEATURES0_1_5_05 UINT64_C(0x1f0fbf)
-#define CONFIG_FLAGS_FIXED0 UINT64_C(7)
 /* IA32_ARCH_CAPABILITIES bits that TD_PARAMS may set: SSB_NO, RRSBA, BHI_NO, PBRSB_NO. */
 #define ARCH_CAPABILITIES_CONFIG (1u << 4 | 1u << 19 | 1u << 20 | 1u << 24)
 
@@ -124,7 +123,7 @@ static bool read_sys_class19(const Profile *profile, uint64_t code, uint64_t *va
         *value = info.num_cpuid_config;
         return true;
     case 6:
-        *value = CONFIG_FLAGS_FIXED0 & ~(profile->ept5 ? 0 : TD_FLAG_GPAW);
+        *value = module_config_flags_fixed0(profile);
         return true;
     case 7:
         *value = 0;
@@ -152,7 +151,7 @@ bool metadata_sys_read(const Profile *profile, uint64_t id, uint64_t *value)
                : code == 5 ? profile->module_update : 0;
         return true;
     case 0x0a:
-        *value = FEATURES0_1_5_05;
+        *value = module_version(profile)->features0;
         return true;
     default:
         return read_sys_class19(profile, code, value);
@@ -208,6 +207,9 @@ static bool read_control(const Td *td, uint64_t code, uint64_t *value)
     case 0x19:
         *value = td->topology_configured;
         return true;
+    case 0x22:
+        *value = atomic_load(&td->paravirt_ctls);
+        return td->version->reduces_ve;
     default:
         return false;
     }
@@ -242,28 +244,58 @@ bool metadata_td_read(const Td *td, uint64_t id, uint64_t *value)
 
 uint64_t metadata_td_next(const Td *td, uint64_t id)
 {
-    return next(td_fields, COUNT(td_fields), id);
+    uint64_t value;
+    do {
+        id = next(td_fields, COUNT(td_fields), id);
+    } while (id != METADATA_END && !metadata_td_read(td, id, &value));
+    return id;
 }
 
-static bool td_ctls_valid(const Td *td, uint64_t old, uint64_t value)
+#define KEY_NOTIFY_ENABLES FIELD_KEY(UINT64_C(0x9110000300000010))
+#define KEY_TD_CTLS FIELD_KEY(UINT64_C(0x9110000300000017))
+#define KEY_PARAVIRT_CTLS FIELD_KEY(UINT64_C(0x9110000300000022))
+
+static uint64_t writable_bits(const Td *td, uint64_t key)
 {
-    uint64_t changed = old ^ value;
+    switch (key) {
+    case KEY_NOTIFY_ENABLES:
+        return 1;
+    case KEY_TD_CTLS:
+        return paravirt_td_ctls_writable(td);
+    case KEY_PARAVIRT_CTLS: /* metadata_td_read() knows it in modules that reduce #VE only */
+        return PARAVIRT_ALL;
+    default:
+        return 0;
+    }
+}
+
+/* What else a write changes is in *value. */
+static bool td_ctls_valid(const Td *td, uint64_t old, uint64_t *value)
+{
+    *value = paravirt_td_ctls_implied(*value);
+    uint64_t changed = old ^ *value;
     if ((changed & TD_CTLS_PENDING_VE_DISABLE) && !(td->params.config_flags & TD_FLAG_FLEXIBLE_PENDING_VE)) {
         return false;
     }
-    return !(changed & value & TD_CTLS_ENUM_TOPOLOGY) || td->topology_configured;
+    return !(changed & *value & TD_CTLS_ENUM_TOPOLOGY) || td->topology_configured;
+}
+
+static bool field_value_valid(const Td *td, uint64_t key, uint64_t old, uint64_t *value)
+{
+    if (key == KEY_NOTIFY_ENABLES) {
+        return true;
+    }
+    if ((atomic_load(&td->td_ctls) & TD_CTLS_LOCK) && *value != old) {
+        return false;
+    }
+    return key == KEY_PARAVIRT_CTLS || td_ctls_valid(td, old, value);
 }
 
 TdxStatus metadata_td_write(Td *td, uint64_t id, uint64_t value, uint64_t mask, uint64_t *old)
 {
-    uint64_t key = FIELD_KEY(id), writable = 0;
+    uint64_t key = FIELD_KEY(id), writable = writable_bits(td, key);
     if (!metadata_td_read(td, id, old)) {
         return TDX_METADATA_FIELD_ID_INCORRECT | TDX_OPERAND_RDX;
-    }
-    if (key == FIELD_KEY(UINT64_C(0x9110000300000010))) {
-        writable = 1;
-    } else if (key == FIELD_KEY(UINT64_C(0x9110000300000017))) {
-        writable = TD_CTLS_PENDING_VE_DISABLE | TD_CTLS_ENUM_TOPOLOGY;
     }
     if (!(mask & writable)) {
         return TDX_METADATA_FIELD_NOT_WRITABLE;
@@ -272,13 +304,13 @@ TdxStatus metadata_td_write(Td *td, uint64_t id, uint64_t value, uint64_t mask, 
         return TDX_METADATA_FIELD_VALUE_NOT_VALID;
     }
     uint64_t merged = (*old & ~(mask & writable)) | (value & mask & writable);
-    if (writable == 1) {
-        td->notify_enables = merged;
-        return TDX_SUCCESS;
-    }
-    if (!td_ctls_valid(td, *old, merged)) {
+    if (!field_value_valid(td, key, *old, &merged)) {
         return TDX_METADATA_FIELD_VALUE_NOT_VALID;
     }
-    atomic_store(&td->td_ctls, merged);
+    if (key == KEY_NOTIFY_ENABLES) {
+        td->notify_enables = merged;
+    } else {
+        atomic_store(key == KEY_TD_CTLS ? &td->td_ctls : &td->paravirt_ctls, merged);
+    }
     return TDX_SUCCESS;
 }

@@ -2,7 +2,8 @@
 /*
  * Private to swtdx/host/module: the TD and its vCPUs, and what the files of the module ask of each other.
  *
- * td.c life cycle, td-params.c checks of TD_PARAMS, cpuid.c, msr.c, cr.c, sept.c page states, measure.c, report.c,
+ * version.c what differs between modules, td.c life cycle, td-params.c checks of TD_PARAMS, cpuid.c (values),
+ * cpuid-execute.c (the instruction), paravirt.c, msr-table.c (actions), msr.c (values), cr.c, sept.c page states, measure.c, report.c,
  * vcpu.c entering, world.c the processor's callbacks, ve.c, tdcall*.c guest calls, metadata.c fields, describe.c dumps.
  *
  * Locks: Td.lock covers the life cycle, vCPU list, measurement registers and TD_CTLS. It is never held across
@@ -20,13 +21,17 @@
 #include "sha.h"
 #include "status.h"
 #include "td.h"
+#include "version.h"
 
 /* TD ATTRIBUTES, XFAM, CONFIG_FLAGS, TD_CTLS bits that the code names. */
 #define TD_ATTR_DEBUG (UINT64_C(1) << 0)
+#define TD_ATTR_PMT_PROF (UINT64_C(1) << 6)
+#define TD_ATTR_ICSSD (UINT64_C(1) << 16)
 #define TD_ATTR_LASS (UINT64_C(1) << 27)
 #define TD_ATTR_SEPT_VE_DISABLE (UINT64_C(1) << 28)
 #define TD_ATTR_MIGRATABLE (UINT64_C(1) << 29)
 #define TD_ATTR_PKS (UINT64_C(1) << 30)
+#define TD_ATTR_TPA (UINT64_C(1) << 62)
 #define TD_ATTR_PERFMON (UINT64_C(1) << 63)
 
 #define XFAM_X87_SSE UINT64_C(0x3)
@@ -44,9 +49,14 @@
 #define TD_FLAG_GPAW (UINT64_C(1) << 0)
 #define TD_FLAG_FLEXIBLE_PENDING_VE (UINT64_C(1) << 1)
 #define TD_FLAG_NO_RBP_MOD (UINT64_C(1) << 2)
+#define TD_FLAG_MAXPA_VIRT (UINT64_C(1) << 3)
+#define TD_FLAG_MAXGPA_VIRT (UINT64_C(1) << 4)
 
 #define TD_CTLS_PENDING_VE_DISABLE (UINT64_C(1) << 0)
 #define TD_CTLS_ENUM_TOPOLOGY (UINT64_C(1) << 1)
+#define TD_CTLS_VIRT_CPUID2 (UINT64_C(1) << 2)
+#define TD_CTLS_REDUCE_VE (UINT64_C(1) << 3)
+#define TD_CTLS_LOCK (UINT64_C(1) << 63)
 
 typedef enum TdOpState { TD_OP_UNINITIALIZED = 0, TD_OP_INITIALIZED = 1, TD_OP_RUNNABLE = 2 } TdOpState;
 
@@ -78,6 +88,7 @@ struct TdVcpu {
 
     uint8_t cpuid_ve;      /* TDG.VP.CPUIDVE.SET: bit 0 supervisor, bit 1 user */
     uint64_t ds_area, uarch_misc_ctl, umwait_control, tsx_ctrl;
+    uint64_t misc_enable, msr_34; /* copies that a module which reduces #VE keeps */
     bool running;          /* own thread, for td_vcpu_describe() */
 
     TdRecentCall recent[TD_RECENT_CALLS];
@@ -89,7 +100,8 @@ struct Td {
     const Profile *profile;
     TdPort port;
     void *opaque;
-    const CpuidTable *table;
+    const ModuleVersion *version;
+    const CpuidTable *table; /* of the version */
     pthread_mutex_t lock;
     _Atomic int op_state;
     _Atomic bool fatal;
@@ -100,6 +112,7 @@ struct Td {
     uint64_t tsc_start_ns;
     uint32_t cpuid[TD_MAX_CPUID_ROWS][4]; /* by row of the table */
     _Atomic uint64_t td_ctls;
+    _Atomic uint64_t paravirt_ctls; /* FEATURE_PARAVIRT_CTLS */
     uint64_t notify_enables;
     bool topology_configured;
     _Atomic bool rbp_bit_seen;
@@ -125,6 +138,7 @@ static inline TdVcpu *vcpu_of(const Cpu *cpu)
 /* td-params.c: pure. Each answers 0 or OPERAND_INVALID with its operand. */
 uint64_t module_attributes_fixed0(const Profile *profile);
 uint64_t module_xfam_fixed0(const Profile *profile);
+uint64_t module_config_flags_fixed0(const Profile *profile);
 TdxStatus td_params_check(const Profile *profile, const TdParams *params);
 bool xfam_valid(uint64_t xfam, uint64_t allowed); /* the pair rules; also for XSETBV with x87 forced */
 
@@ -169,16 +183,22 @@ _Noreturn void ve_inject(TdVcpu *vcpu, uint32_t reason, uint64_t qualification, 
 _Noreturn void ve_instruction(Cpu *cpu, uint32_t reason); /* qualification 0 */
 void ve_release(TdVcpu *vcpu);
 
-/* msr.c */
+/* msr-table.c */
 typedef enum MsrAction { MSR_NATIVE, MSR_EMULATED, MSR_VE, MSR_GP } MsrAction;
 MsrAction msr_action(const TdVcpu *vcpu, uint32_t index, bool write);
+
+/* msr.c */
+#define MSR_PERF_CAPABILITIES 0x345u
+#define MSR_X2APIC_APICID 0x802u
+#define MSR_MISC_ENABLE_START UINT64_C(0x1809) /* fast strings, thermal monitor, BTS and PEBS unavailable, no PERFMON */
 bool module_msr_native(Cpu *cpu, uint32_t index, bool write);
 uint64_t module_rdmsr(Cpu *cpu, uint32_t index);
 void module_wrmsr(Cpu *cpu, uint32_t index, uint64_t value);
 uint64_t msr_arch_capabilities(const Td *td);
 
 /* cr.c */
-typedef enum CrVerdict { CR_ALLOW, CR_GP, CR_VE } CrVerdict;
+/* CR_MCE_ONLY: of this write, only CR4.MCE is taken. */
+typedef enum CrVerdict { CR_ALLOW, CR_GP, CR_VE, CR_MCE_ONLY } CrVerdict;
 CrVerdict cr0_verdict(const Td *td, uint64_t old_cr0, uint64_t cr4, uint64_t value);
 CrVerdict cr4_verdict(const Td *td, uint64_t old_cr4, uint64_t cr0, uint64_t value);
 bool xcr0_valid(const Td *td, uint64_t value);

@@ -3,6 +3,7 @@
  * TDREPORT (TDX module ABI specification, TDREPORT_STRUCT). The MAC is HMAC-SHA-256 under a key that everybody can read
  * here: a report of a software TD proves nothing, and is the same in each run.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "module.h"
@@ -18,13 +19,6 @@
 
 static const char report_key[32] = "swtdx: software TD, no security";
 
-/* SHA-384 of module 1.5.05 as its release notes give it. */
-static const uint8_t mrseam_1_5_05[48] = {
-    0x1c, 0xc6, 0xa1, 0x7a, 0xb7, 0x99, 0xe9, 0xa6, 0x93, 0xfa, 0xc7, 0x53, 0x6b, 0xe6, 0x1c, 0x12,
-    0xee, 0x1e, 0x0f, 0xab, 0xad, 0xa8, 0x2d, 0x0c, 0x99, 0x9e, 0x08, 0xcc, 0xee, 0x2a, 0xa8, 0x6d,
-    0xe7, 0x7b, 0x08, 0x70, 0xf5, 0x58, 0xc5, 0x70, 0xe7, 0xff, 0xe5, 0x5d, 0x6d, 0x47, 0xfa, 0x04,
-};
-
 static void put_u64(uint8_t *p, uint64_t v)
 {
     for (unsigned i = 0; i < 8; i++) {
@@ -38,12 +32,26 @@ static void cpusvn(const Profile *profile, uint8_t svn[16])
     svn[0] = 1; /* the profile's platform has one security version only */
 }
 
+/* Of other modules no digest was at hand: theirs is a digest of their name, which no module's code has. */
+static void mrseam(const Profile *profile, uint8_t digest[48])
+{
+    const ModuleVersion *version = module_version(profile);
+    char name[48];
+    if (version && version->mrseam) {
+        memcpy(digest, version->mrseam, 48);
+        return;
+    }
+    int n = snprintf(name, sizeof(name), "swtdx: TDX module %u.%u.%02u", profile->module_major, profile->module_minor,
+                     profile->module_update);
+    sha384(name, (size_t)n, digest);
+}
+
 static void fill_tcb_info(const Profile *profile, uint8_t *info)
 {
     uint8_t svn[16] = {(uint8_t)profile->module_update, (uint8_t)profile->module_minor >= 5 ? 1 : 0};
     put_u64(info, TCB_VALID);
     memcpy(info + 8, svn, sizeof(svn));
-    memcpy(info + 24, mrseam_1_5_05, sizeof(mrseam_1_5_05));
+    mrseam(profile, info + 24);
     memcpy(info + 128, svn, sizeof(svn));
 }
 

@@ -2,12 +2,6 @@
 /* Checks of TD_PARAMS as TDH.MNG.INIT makes them: pure functions of the profile and the parameters. */
 #include "module.h"
 
-/* TDX module 1.5.05: bits that a TD may set before what the processor lacks is taken away. */
-#define ATTRIBUTES_FIXED0_1_5_05                                                                                   \
-    (TD_ATTR_DEBUG | TD_ATTR_LASS | TD_ATTR_SEPT_VE_DISABLE | TD_ATTR_MIGRATABLE | TD_ATTR_PKS | TD_ATTR_PERFMON)
-#define XFAM_FIXED0_1_5_05 UINT64_C(0x0006dbe7)
-#define CONFIG_FLAGS_FIXED0_1_5_05 UINT64_C(0x7)
-
 /* EPTP_CONTROLS: write-back, walk length less 1 in bits 5:3. */
 #define EPTP_4_LEVELS UINT64_C(0x1e)
 #define EPTP_5_LEVELS UINT64_C(0x26)
@@ -18,7 +12,8 @@
 
 uint64_t module_attributes_fixed0(const Profile *profile)
 {
-    uint64_t mask = ATTRIBUTES_FIXED0_1_5_05;
+    const ModuleVersion *version = module_version(profile);
+    uint64_t mask = version ? version->attributes_fixed0 : 0;
     uint32_t regs[4];
     profile_cpuid(profile, 7, 1, regs);
     if (!(regs[0] & 1u << 6)) {
@@ -33,7 +28,8 @@ uint64_t module_attributes_fixed0(const Profile *profile)
 
 uint64_t module_xfam_fixed0(const Profile *profile)
 {
-    return XFAM_FIXED0_1_5_05 & (profile->xcr0 | profile->xss);
+    const ModuleVersion *version = module_version(profile);
+    return version ? version->xfam_fixed0 & (profile->xcr0 | profile->xss) : 0;
 }
 
 bool xfam_valid(uint64_t xfam, uint64_t allowed)
@@ -53,16 +49,23 @@ static bool attributes_valid(const Profile *profile, uint64_t attributes)
     if (attributes & ~module_attributes_fixed0(profile)) {
         return false;
     }
-    return !(attributes & TD_ATTR_MIGRATABLE) || !(attributes & (TD_ATTR_DEBUG | TD_ATTR_PERFMON));
+    if ((attributes & TD_ATTR_MIGRATABLE) && (attributes & (TD_ATTR_DEBUG | TD_ATTR_PERFMON))) {
+        return false;
+    }
+    return !(attributes & TD_ATTR_PERFMON) || !(attributes & TD_ATTR_ICSSD);
+}
+
+uint64_t module_config_flags_fixed0(const Profile *profile)
+{
+    const ModuleVersion *version = module_version(profile);
+    uint64_t mask = version ? version->config_flags_fixed0 : 0;
+    return profile->ept5 ? mask : mask & ~TD_FLAG_GPAW;
 }
 
 static bool config_flags_valid(const Profile *profile, uint64_t flags)
 {
-    uint64_t allowed = CONFIG_FLAGS_FIXED0_1_5_05;
-    if (!profile->ept5) {
-        allowed &= ~TD_FLAG_GPAW;
-    }
-    return !(flags & ~allowed);
+    uint64_t virtual_widths = TD_FLAG_MAXPA_VIRT | TD_FLAG_MAXGPA_VIRT;
+    return !(flags & ~module_config_flags_fixed0(profile)) && (flags & virtual_widths) != virtual_widths;
 }
 
 static bool eptp_valid(const Profile *profile, uint64_t eptp, uint64_t flags)

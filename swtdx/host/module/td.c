@@ -18,6 +18,7 @@ Td *td_new(const Profile *profile, const TdPort *port, void *opaque)
     td->profile = profile;
     td->port = *port;
     td->opaque = opaque;
+    td->version = module_version(profile);
     td->table = module_cpuid_table(profile);
     pthread_mutex_init(&td->lock, NULL);
     return td;

@@ -89,6 +89,7 @@ static void start_state(TdVcpu *vcpu, uint64_t rcx)
     start_segments(cpu);
     cpu->cr0 = CR0_PE | CR0_NE;
     cpu->cr4 = CR4_MCE; /* VMXE is set too, and hidden: the guest reads 0x40 */
+    vcpu->misc_enable = MSR_MISC_ENABLE_START;
     cpu->cr2 = cpu->cr3 = 0;
     cpu->dr[6] = 0xffff0ff0;
     cpu->dr[7] = 0x400;

@@ -175,9 +175,11 @@ static void world_write_cr0(Cpu *cpu, uint64_t value)
     apply_verdict(cpu, cr0_verdict(vcpu_of(cpu)->td, cpu->cr0, cpu->cr4, value), 0);
 }
 
-static void world_write_cr4(Cpu *cpu, uint64_t value)
+static uint64_t world_write_cr4(Cpu *cpu, uint64_t value)
 {
-    apply_verdict(cpu, cr4_verdict(vcpu_of(cpu)->td, cpu->cr4, cpu->cr0, value), 4);
+    CrVerdict verdict = cr4_verdict(vcpu_of(cpu)->td, cpu->cr4, cpu->cr0, value);
+    apply_verdict(cpu, verdict, 4);
+    return verdict == CR_MCE_ONLY ? (cpu->cr4 & ~(uint64_t)CR4_MCE) | (value & CR4_MCE) : value;
 }
 
 static void world_xsetbv(Cpu *cpu, uint64_t value)

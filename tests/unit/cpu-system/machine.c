@@ -75,6 +75,11 @@ static void world_write_cr(Cpu *cpu, uint64_t value)
 {
 }
 
+static uint64_t world_write_cr4(Cpu *cpu, uint64_t value)
+{
+    return value;
+}
+
 static void world_tdcall(Cpu *cpu)
 {
     cpu_leave(cpu, CPU_EXIT_WORLD, true);
@@ -109,7 +114,7 @@ static const CpuWorld world = {
     .hlt = world_hlt,
     .instruction = world_instruction,
     .write_cr0 = world_write_cr,
-    .write_cr4 = world_write_cr,
+    .write_cr4 = world_write_cr4,
     .xsetbv = world_write_cr,
     .tdcall = world_tdcall,
     .interrupt_accept = world_accept,

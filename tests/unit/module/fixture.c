@@ -173,6 +173,14 @@ void fixture_prepare(Fixture *f)
     f->shared_writable = true;
 }
 
+void fixture_module(Fixture *f, uint32_t major, uint32_t minor, uint32_t update)
+{
+    f->profile.module_major = major;
+    f->profile.module_minor = minor;
+    f->profile.module_update = update;
+    fixture_params(&f->profile, &f->params);
+}
+
 void fixture_open(Fixture *f)
 {
     static const TdPort port = {shared_page, now_ns};
@@ -218,4 +226,14 @@ Outcome fixture_tdcall(Fixture *f, uint64_t rax)
 {
     f->cpu->regs[GPR_RAX] = rax;
     return fixture_try(f->cpu, do_tdcall, NULL);
+}
+
+uint64_t fixture_vm_wr(Fixture *f, uint64_t field, uint64_t value, uint64_t mask)
+{
+    f->cpu->regs[GPR_RCX] = 0;
+    f->cpu->regs[GPR_RDX] = field;
+    f->cpu->regs[GPR_R8] = value;
+    f->cpu->regs[GPR_R9] = mask;
+    g_assert_cmpint(fixture_tdcall(f, 8), ==, RETURNED);
+    return f->cpu->regs[GPR_RAX];
 }

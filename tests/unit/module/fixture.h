@@ -29,6 +29,12 @@ void fixture_params(const Profile *profile, TdParams *params);
 /* A TD with one initialised vCPU in 64-bit mode; change f->profile and f->params before. */
 void fixture_open(Fixture *f);
 void fixture_prepare(Fixture *f); /* profile and parameters only */
+/* After fixture_prepare(): another module, and parameters as it takes them. */
+void fixture_module(Fixture *f, uint32_t major, uint32_t minor, uint32_t update);
+/* TDG.VM.WR by the guest: TD_CTLS, FEATURE_PARAVIRT_CTLS. Answers RAX. */
+#define FIELD_TD_CTLS UINT64_C(0x9110000300000017)
+#define FIELD_PARAVIRT_CTLS UINT64_C(0x9110000300000022)
+uint64_t fixture_vm_wr(Fixture *f, uint64_t field, uint64_t value, uint64_t mask);
 void fixture_finalize(Fixture *f);
 void fixture_close(Fixture *f);
 
