@@ -8,7 +8,7 @@ import json
 import sys
 
 PLAIN = ['native_tsc_khz', 'phys_bits', 'ept5', 'logical_cpus', 'xcr0', 'xss', 'arch_capabilities', 'module_major',
-         'module_minor', 'module_update', 'max_vcpus_per_td', 'vmcall_rbp_refused', 'max_vcpus_told', 'kernel_major', 'kernel_minor',
+         'module_minor', 'module_update', 'max_vcpus_per_td', 'vmcall_rbp_refused', 'max_vcpus_told', 'accept_2m', 'kernel_major', 'kernel_minor',
          'tdx_enabled', 'keyids',
          'cgroup_max', 'kvm_xcr0', 'kvm_xss', 'dev_kvm_error']
 
@@ -38,6 +38,8 @@ def main():
         print(f'    .{key} = {c_string(p[key])},')
     for key in PLAIN:
         print(f'    .{key} = {c_number(p[key])},')
+    assumed = ' | '.join(f'PROFILE_ASSUMED({name})' for name in p['assumed'])
+    print(f'    .assumed = {assumed or 0},')
     print(f'    .num_cpuid = {len(p["cpuid"])},')
     print('    .cpuid = {')
     for e in p['cpuid']:

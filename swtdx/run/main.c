@@ -25,7 +25,8 @@ static const char general_help[] =
 static const char run_help[] =
     "usage: swtdx run [OPTIONS] -- PROGRAM [ARGS]\n"
     "\n"
-    "  --host PROFILE    the host to play: a name of 'swtdx profiles', or a JSON file (default: spr-1.5)\n"
+    "  --host PROFILE    the host to play: a name of 'swtdx profiles', several parts as in gnr/2.0.08/7.3, or a JSON file\n"
+    "                    (default: spr-1.5)\n"
     "  --trace FILE      write ioctls, TDVMCALLs, TDCALLs, #VEs and EPT violations to FILE\n"
     "  --summary         tell counters on stderr at the end\n"
     "  --fault SPEC      NAME[:n]=ERRNO or NAME[:n]=0xSTATUS: the n-th (or every) call of NAME fails so. NAME: an ioctl\n"

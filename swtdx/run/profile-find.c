@@ -9,8 +9,12 @@
 typedef struct Chain {
     const char *name; /* as canonical_name() makes it */
     const char *dir;  /* of the file; NULL: found by name */
+    bool on_top;      /* members go on top of the default profile, which is there already */
     const struct Chain *above;
 } Chain;
+
+/* What a part of a host describes, by the beginning of its file's name; users may leave it out. */
+static const char *const axes[] = { "cpu-", "module-", "kernel-" };
 
 /* Where profiles lie: beside the program in the build tree, and where they are installed. Free with g_strfreev(). */
 static char **profile_dirs(void)
@@ -24,7 +28,7 @@ static char **profile_dirs(void)
 
 static bool is_file_name(const char *name)
 {
-    return strchr(name, '/') || g_str_has_suffix(name, ".json");
+    return name[0] == '/' || name[0] == '.' || g_str_has_suffix(name, ".json");
 }
 
 /* A base's file is looked for where the file that names it lies. */
@@ -42,34 +46,50 @@ static bool load_file(const char *path, Chain *chain, Profile *profile, GError *
     if (!g_file_get_contents(path, &text, NULL, error)) {
         return false;
     }
-    if (!profile_from_json(text, load_base, chain, profile, &inner)) {
+    if (!(chain->on_top ? profile_add_json : profile_from_json)(text, load_base, chain, profile, &inner)) {
         g_propagate_prefixed_error(error, inner, "%s: ", path);
         return false;
     }
     return true;
 }
 
-static bool load_named(const char *name, Chain *chain, Profile *profile, GError **error)
+/* The file of a listed profile, or NULL. */
+static char *find_file(const char *name)
 {
     g_auto(GStrv) dirs = profile_dirs();
+    for (char **dir = dirs; *dir; dir++) {
+        for (size_t i = 0; i <= G_N_ELEMENTS(axes); i++) {
+            g_autofree char *file = g_strconcat(i ? axes[i - 1] : "", name, ".json", NULL);
+            char *path = g_build_filename(*dir, file, NULL);
+            if (g_file_test(path, G_FILE_TEST_EXISTS)) {
+                return path;
+            }
+            g_free(path);
+        }
+    }
+    return NULL;
+}
+
+static bool load_named(const char *name, Chain *chain, Profile *profile, GError **error)
+{
     if (!strcmp(name, profile_builtin()->name)) {
-        *profile = *profile_builtin();
+        if (!chain->on_top) {
+            *profile = *profile_builtin();
+        }
         return true;
     }
-    for (char **dir = dirs; *dir; dir++) {
-        g_autofree char *file = g_strconcat(name, ".json", NULL), *path = g_build_filename(*dir, file, NULL);
-        if (g_file_test(path, G_FILE_TEST_EXISTS)) {
-            return load_file(path, chain, profile, error);
-        }
+    g_autofree char *path = find_file(name);
+    if (path) {
+        return load_file(path, chain, profile, error);
     }
     g_set_error(error, RUN_ERROR, 0, "no host profile '%s'; 'swtdx profiles' lists them", name);
     return false;
 }
 
-static bool load(const char *name, const Chain *above, Profile *profile, GError **error)
+static bool load(const char *name, bool on_top, const Chain *above, Profile *profile, GError **error)
 {
     g_autofree char *full = canonical_name(name, above), *dir = NULL;
-    Chain chain = { .name = full, .above = above };
+    Chain chain = { .name = full, .on_top = on_top, .above = above };
     for (const Chain *c = above; c; c = c->above) {
         if (!strcmp(c->name, full)) {
             g_set_error(error, RUN_ERROR, 0, "'%s' is based on itself", name);
@@ -85,12 +105,97 @@ static bool load(const char *name, const Chain *above, Profile *profile, GError 
 
 static bool load_base(const char *name, void *opaque, Profile *profile, GError **error)
 {
-    return load(name, opaque, profile, error);
+    const Chain *chain = opaque;
+    return load(name, chain->on_top, chain, profile, error);
+}
+
+/* Which axis a part belongs to, or -1. */
+static int axis_of(const char *part)
+{
+    g_autofree char *path = find_file(part), *file = path ? g_path_get_basename(path) : NULL;
+    for (size_t i = 0; file && i < G_N_ELEMENTS(axes); i++) {
+        if (g_str_has_prefix(file, axes[i])) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+/* Parts of a host on top of the default one: "gnr/2.0.08/7.3". */
+static bool load_parts(const char *name, char **parts, Profile *profile, GError **error)
+{
+    g_autoptr(GString) description = g_string_new(NULL);
+    const char *taken[G_N_ELEMENTS(axes)] = { NULL };
+    *profile = *profile_builtin();
+    for (; *parts; parts++) {
+        int axis = axis_of(*parts);
+        if (axis >= 0 && taken[axis]) {
+            g_set_error(error, RUN_ERROR, 0, "host '%s': '%s' and '%s' are both a %.*s", name, taken[axis], *parts,
+                        (int)strlen(axes[axis]) - 1, axes[axis]);
+            return false;
+        }
+        if (axis >= 0) {
+            taken[axis] = *parts;
+        }
+        if (!load(*parts, true, NULL, profile, error)) {
+            return false;
+        }
+        g_string_append_printf(description, "%s%s", description->len ? "; " : "", profile->description);
+    }
+    if (strlen(name) >= sizeof(profile->name)) {
+        g_set_error(error, RUN_ERROR, 0, "host '%s': its name is too long", name);
+        return false;
+    }
+    g_strlcpy(profile->name, name, sizeof(profile->name));
+    g_strlcpy(profile->description, description->str, sizeof(profile->description));
+    return true;
+}
+
+/* What a file's text may leave to the other parts of the host. */
+static char *placeholder(const Profile *p, const char *name)
+{
+    uint32_t signature[4], brand[13] = { 0 };
+    profile_cpuid(p, 1, 0, signature);
+    if (!strcmp(name, "@module@")) {
+        return g_strdup_printf("%u.%u.%02u", p->module_major, p->module_minor, p->module_update);
+    }
+    if (!strcmp(name, "@model@")) {
+        return g_strdup_printf("%u", (signature[0] >> 4 & 0xf) | (signature[0] >> 12 & 0xf0));
+    }
+    if (!strcmp(name, "@stepping@")) {
+        return g_strdup_printf("%u", signature[0] & 0xf);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        profile_cpuid(p, 0x80000002 + i, 0, brand + i * 4);
+    }
+    return g_strdup((const char *)brand);
+}
+
+static bool fill_files(Profile *p, GError **error)
+{
+    static const char *const names[] = { "@module@", "@model@", "@stepping@", "@model_name@" };
+    for (uint32_t i = 0; i < p->num_files; i++) {
+        g_autoptr(GString) text = g_string_new(p->files[i].text);
+        for (size_t k = 0; k < G_N_ELEMENTS(names); k++) {
+            g_autofree char *value = placeholder(p, names[k]);
+            g_string_replace(text, names[k], value, 0);
+        }
+        if (text->len >= sizeof(p->files[i].text)) {
+            g_set_error(error, RUN_ERROR, 0, "profile '%s': the text of %s is too long", p->name, p->files[i].path);
+            return false;
+        }
+        memset(p->files[i].text, 0, sizeof(p->files[i].text));
+        memcpy(p->files[i].text, text->str, text->len);
+    }
+    return true;
 }
 
 bool profile_load(const char *name, Profile *profile, GError **error)
 {
-    return load(name, NULL, profile, error);
+    g_auto(GStrv) parts = g_strsplit(name, "/", -1);
+    bool several = !is_file_name(name) && g_strv_length(parts) > 1;
+    return (several ? load_parts(name, parts, profile, error) : load(name, false, NULL, profile, error)) &&
+           fill_files(profile, error);
 }
 
 static int compare_names(const void *a, const void *b)

@@ -97,12 +97,8 @@ typedef struct Member {
     unsigned size;
 } Member;
 
-#define MEMBER(field) { #field, offsetof(Profile, field), sizeof(((Profile *)NULL)->field) }
-static const Member members[] = {
-    MEMBER(native_tsc_khz), MEMBER(phys_bits), MEMBER(ept5), MEMBER(logical_cpus), MEMBER(xcr0), MEMBER(xss), MEMBER(arch_capabilities),
-    MEMBER(module_major), MEMBER(module_minor), MEMBER(module_update), MEMBER(max_vcpus_per_td), MEMBER(vmcall_rbp_refused), MEMBER(max_vcpus_told), MEMBER(kernel_major), MEMBER(kernel_minor),
-    MEMBER(tdx_enabled), MEMBER(keyids), MEMBER(cgroup_max), MEMBER(kvm_xcr0), MEMBER(kvm_xss), MEMBER(dev_kvm_error),
-};
+#define MEMBER(field) { #field, offsetof(Profile, field), sizeof(((Profile *)NULL)->field) },
+static const Member members[] = { PROFILE_MEMBERS(MEMBER) };
 
 /* A member nobody reads is most likely misspelt. */
 static bool check_names(json_object *object, const char *const *names, bool scalars, GError **error)
@@ -132,6 +128,31 @@ static bool read_members(json_object *root, bool based, Profile *profile, GError
             return false;
         }
         memcpy((uint8_t *)profile + m->offset, &value, m->size); /* little endian, as the only machine this runs on */
+        profile->assumed &= ~(UINT64_C(1) << i);
+    }
+    return true;
+}
+
+/* Names of members whose values were not read off such a host. */
+static bool read_assumed(json_object *root, Profile *profile, GError **error)
+{
+    json_object *array;
+    if (!has(root, "assumed")) {
+        return true;
+    }
+    if (!get_array(root, "assumed", G_N_ELEMENTS(members), &array, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < json_object_array_length(array); i++) {
+        json_object *item = json_object_array_get_idx(array, i);
+        size_t m = 0;
+        while (m < G_N_ELEMENTS(members) && g_strcmp0(members[m].name, json_object_get_string(item))) {
+            m++;
+        }
+        if (m == G_N_ELEMENTS(members)) {
+            return fail(error, "assumed", "names a member that there is not");
+        }
+        profile->assumed |= UINT64_C(1) << m;
     }
     return true;
 }
@@ -274,18 +295,19 @@ static bool read_base(json_object *root, ProfileLoader *load, void *opaque, Prof
     return true;
 }
 
-static bool read_root(json_object *root, ProfileLoader *load, void *opaque, Profile *profile, GError **error)
+/* above: on top of what *profile holds already. */
+static bool read_root(json_object *root, bool above, ProfileLoader *load, void *opaque, Profile *profile, GError **error)
 {
-    static const char *const names[] = { "name", "description", "base", "kernel_release", "cpuid", "files", NULL };
-    bool based = has(root, "base");
-    if (!check_names(root, names, true, error) || (based && !read_base(root, load, opaque, profile, error))) {
+    static const char *const names[] = { "name", "description", "base", "kernel_release", "cpuid", "files", "assumed", NULL };
+    bool based = above || has(root, "base");
+    if (!check_names(root, names, true, error) || (has(root, "base") && !read_base(root, load, opaque, profile, error))) {
         return false;
     }
     return get_text(root, "name", profile->name, sizeof(profile->name), error) &&
            get_text(root, "description", profile->description, sizeof(profile->description), error) &&
            ((based && !has(root, "kernel_release")) ||
             get_text(root, "kernel_release", profile->kernel_release, sizeof(profile->kernel_release), error)) &&
-           read_members(root, based, profile, error) && read_cpuid(root, based, profile, error) &&
+           read_members(root, based, profile, error) && read_assumed(root, profile, error) && read_cpuid(root, based, profile, error) &&
            read_files(root, based, profile, error) && check_ranges(profile, error);
 }
 
@@ -305,52 +327,32 @@ static const char *parse(const char *text, json_object **root)
     return wrong;
 }
 
-bool profile_from_json(const char *text, ProfileLoader *load, void *opaque, Profile *profile, GError **error)
+static bool read_text(const char *text, bool above, ProfileLoader *load, void *opaque, Profile *profile, GError **error)
 {
     json_object *root;
     const char *wrong = parse(text, &root);
     bool ok = false;
-    memset(profile, 0, sizeof(*profile));
-    profile->magic = PROFILE_MAGIC;
-    profile->version = PROFILE_VERSION;
-    profile->size = sizeof(*profile);
     if (wrong) {
         g_set_error(error, RUN_ERROR, 0, "not JSON: %s", wrong);
     } else if (!root || json_object_get_type(root) != json_type_object) {
         g_set_error(error, RUN_ERROR, 0, "not a JSON object");
     } else {
-        ok = read_root(root, load, opaque, profile, error);
+        ok = read_root(root, above, load, opaque, profile, error);
     }
     json_object_put(root);
     return ok;
 }
 
-void profile_print(const Profile *p, FILE *out)
+bool profile_from_json(const char *text, ProfileLoader *load, void *opaque, Profile *profile, GError **error)
 {
-    fprintf(out, "%s: %s\n", p->name, p->description);
-    fprintf(out, "  module   %u.%u.%02u, at most %u vCPUs per TD\n", p->module_major, p->module_minor, p->module_update, p->max_vcpus_per_td);
-    fprintf(out, "  kernel   %s (behaves as %u.%u), TDX %s\n", p->kernel_release, p->kernel_major, p->kernel_minor, p->tdx_enabled ? "on" : "off");
-    fprintf(out, "  CPUs     %u, %u bits of physical address, %s EPT, TSC %u kHz\n", p->logical_cpus, p->phys_bits,
-            p->ept5 ? "5-level" : "4-level", p->native_tsc_khz);
-    fprintf(out, "  KeyIDs   %u", p->keyids);
-    fprintf(out, p->cgroup_max == UINT32_MAX ? "\n" : ", cgroup limit %u\n", p->cgroup_max);
-    fprintf(out, "  XCR0     0x%" PRIx64 " (KVM 0x%" PRIx64 "), XSS 0x%" PRIx64 " (KVM 0x%" PRIx64 ")\n", p->xcr0, p->kvm_xcr0, p->xss, p->kvm_xss);
-    if (p->dev_kvm_error) {
-        fprintf(out, "  /dev/kvm %s\n", g_strerror(p->dev_kvm_error));
-    }
-    for (uint32_t i = 0; i < p->num_cpuid; i++) {
-        const ProfileCpuid *c = &p->cpuid[i];
-        char sub[24] = "";
-        if (c->has_subleaf) {
-            snprintf(sub, sizeof(sub), ".%u", c->subleaf);
-        }
-        fprintf(out, "  cpuid    0x%x%s: %08x %08x %08x %08x%s\n", c->leaf, sub, c->regs[0], c->regs[1], c->regs[2], c->regs[3],
-                c->assumed ? " (assumed)" : "");
-    }
-    for (uint32_t i = 0; i < p->num_files; i++) {
-        const char *end = strchr(p->files[i].text, '\n');
-        fprintf(out, "  file     %s: %.*s\n", p->files[i].path,
-                p->files[i].error ? 60 : (int)(end ? end - p->files[i].text : (long)strlen(p->files[i].text)),
-                p->files[i].error ? g_strerror(p->files[i].error) : p->files[i].text);
-    }
+    memset(profile, 0, sizeof(*profile));
+    profile->magic = PROFILE_MAGIC;
+    profile->version = PROFILE_VERSION;
+    profile->size = sizeof(*profile);
+    return read_text(text, false, load, opaque, profile, error);
+}
+
+bool profile_add_json(const char *text, ProfileLoader *load, void *opaque, Profile *profile, GError **error)
+{
+    return read_text(text, true, load, opaque, profile, error);
 }

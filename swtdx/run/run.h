@@ -15,11 +15,17 @@ typedef bool ProfileLoader(const char *name, void *opaque, Profile *profile, GEr
  * members unless there is a "base". load (NULL: no bases) gets opaque.
  */
 bool profile_from_json(const char *text, ProfileLoader *load, void *opaque, Profile *profile, GError **error);
-/* Loads a profile by name or from a file (a name with '/' or ending in .json), with its bases. */
+/* The same on top of *profile: members that the text does not give stay as they are, and its base is added first. */
+bool profile_add_json(const char *text, ProfileLoader *load, void *opaque, Profile *profile, GError **error);
+/*
+ * Loads a profile with its bases. name: a listed one, also without the "cpu-", "module-" or "kernel-" in front of a part's;
+ * several with '/' between them, of which each puts its own members on top of the earlier ones' (at most one processor,
+ * module and kernel); or a file (ending in .json, or beginning with '/' or '.').
+ */
 bool profile_load(const char *name, Profile *profile, GError **error);
 /* Lists on stdout the profiles that profile_load() finds by name; tells on stderr of those that are broken. */
 void profile_list(void);
-/* Prints a profile, one fact per line. */
+/* profile-print.c: prints a profile, one fact per line. */
 void profile_print(const Profile *profile, FILE *out);
 /* Can a preloaded library reach this program? It must be dynamically linked and not change identity. */
 bool program_check(const char *path, GError **error);

@@ -51,6 +51,20 @@ BROKEN = [
 KERNELS = [("spr-1.5", 6, 16), ("spr-1.5-linux-6.18", 6, 18), ("spr-1.5-linux-6.19", 6, 19), ("spr-1.5-linux-7.1", 7, 1),
            ("spr-1.5-linux-7.3", 7, 3)]
 
+# Hosts composed of parts, and the widest guest physical address that the VMM plans there.
+COMPOSED = [("gnr/2.0.08/7.3", 52), ("emr/1.5.34/6.19", 52), ("srf/2.0.08/6.18", 52), ("cwf/1.5.05/7.1", 52), ("7.1/spr/1.5.34", 52),
+            ("2.0.08", 52), ("ept4", 48), ("gnr/ept4/1.5.34", 48), ("strict/2.0.08", 52)]
+
+# A broken part breaks any host.
+BROKEN_PARTS = [("gnr/2.0.08/7.3/tdx-off-bios", "firmware", []), ("srf/6.12", "old-kernel", ["kernel 6.12.48-swtdx"]),
+                ("emr/1.5.01", "module", []), ("cwf/7.3/no-keyid", "keyids", []), ("gnr/2.0.08/no-dev-kvm", "no-kvm", [])]
+
+# Names that make no host, and what is said.
+NO_HOSTS = [("7.3/6.18", "'7.3' and '6.18' are both a kernel"), ("spr/1.5.05/cpu-gnr", "'spr' and 'cpu-gnr' are both a cpu"),
+            ("1.5.34/2.0.08", "are both a module"), ("spr/2.0.09", "no host profile '2.0.09'"), ("spr//7.3", "no host profile ''"),
+            ("gnr/", "no host profile ''"), ("dir/mine.json", "dir/mine.json"), ("./gnr", "No such file"),
+            ("spr-1.5-linux-7.3/accept-2m/strict/ept4", "name is too long")]
+
 
 def under(profile, argv):
     return vmm.run([SWTDX, "run", "--host", profile, "--", *argv])
@@ -83,6 +97,56 @@ def check_shown():
     for profile in [row[0] for row in BROKEN + KERNELS]:
         status, out, err = vmm.run([SWTDX, "profiles", profile])
         assert status == 0 and err == "" and out.startswith(profile + ": "), (profile, err)
+    for part in ["cpu-gnr", "module-1.5.34", "kernel-7.1", "accept-2m"]:
+        status, out, err = vmm.run([SWTDX, "profiles", part])
+        assert status == 0 and err == "" and out.startswith(part + ": "), (part, err)
+
+
+def check_composed_shown():
+    for profile, _ in COMPOSED:
+        status, out, err = vmm.run([SWTDX, "profiles", profile])
+        assert status == 0 and err == "", (profile, err)
+        assert ("CPUs" in out) and ("known: " in out) and ("assumed: " in out), out
+    status, out, err = vmm.run([SWTDX, "profiles", "gnr/2.0.08/7.3"])
+    assert "  module   2.0.08, at most 576 vCPUs per TD (assumed)\n" in out, out
+    assert "  kernel   7.3.0-swtdx (behaves as 7.3), TDX on\n" in out, out
+    assert "TSC 2000000 kHz (assumed)" in out, out
+    assert "  cpuid    0x1: 000a06d1 00100800 7ffefbff bfebfbff (assumed)\n" in out, out
+    assert "  cpuid    0x80000008: 00003934 00000200 00000000 00000000\n" in out, out
+    assert "  file     /sys/devices/faux/tdx_host/version: 2.0.08\n" in out, out
+
+
+def check_no_hosts():
+    for profile, text in NO_HOSTS:
+        status, out, err = under(profile, ["true"])
+        assert status == 126 and out == "" and text in err and err.count("\n") == 1, (profile, status, err)
+
+
+def gpaw(firmware, profile, width):
+    """The plan has the widest address that the host offers, and the TD comes up with it."""
+    def check():
+        status, out, err = under(profile, [vmm.program("qemu-tdx-plan"), "--json", "-cpu", "host", *tiny.td(firmware)[1:]])
+        assert status == 0, err
+        value = json.loads(out)
+        assert value["gpaw"] == width and value["cpuid"]["settled"] is True and value["warnings"] == [], value["gpaw"]
+    return check
+
+
+# How many vCPUs TDG.VP.INFO says the TD may have, and what becomes of two ACCEPTs of 2 MiB, one over a shared page.
+ANSWERS = [("accept-2m", "1al", ["is told how many it has"], []), ("strict", "@ll", [], ["is told how many it has"]),
+           ("strict/accept-2m/gnr", "@al", [], ["is told how many it has"])]
+
+
+def raw_answers(profile, answers, said, unsaid):
+    """Leniencies change what the guest sees, and are told once."""
+    def check():
+        if not os.path.exists(LAUNCH):
+            return "swtdx-launch is not built with sanitizers"
+        status, out, err = under(profile, [LAUNCH, answers])
+        assert status == 0 and out == "ok\n", f"status {status}: {out!r} {err!r}"
+        assert all(err.count(text) == 1 for text in said) and not any(text in err for text in unsaid), err
+        return None
+    return check
 
 
 def raw_launch(profile):
@@ -143,6 +207,12 @@ def main():
     with tiny.Firmware() as firmware:
         vmm.tap([("/hosts/broken/" + name, broken(firmware, name, cause, more)) for name, cause, more in BROKEN] +
                 [("/hosts/listed", check_listed), ("/hosts/shown", check_shown)] +
+                [("/hosts/broken-part/" + name, broken(firmware, name, cause, more)) for name, cause, more in BROKEN_PARTS] +
+                [("/hosts/composed-shown", check_composed_shown), ("/hosts/no-host", check_no_hosts)] +
+                [("/hosts/gpaw/" + name, gpaw(firmware, name, width)) for name, width in COMPOSED] +
+                [("/hosts/composed-launch/" + name, td_launch(firmware, name)) for name, _ in COMPOSED] +
+                [("/hosts/raw-launch/" + row[0], raw_launch(row[0])) for row in COMPOSED if "strict" not in row[0]] +
+                [("/hosts/raw-answers/" + row[0], raw_answers(*row)) for row in ANSWERS] +
                 [("/hosts/raw-launch/" + row[0], raw_launch(row[0])) for row in KERNELS] +
                 [("/hosts/launch/" + row[0], td_launch(firmware, row[0])) for row in KERNELS] +
                 [("/hosts/plan/" + row[0], plan(firmware, row[0])) for row in KERNELS] +

@@ -31,6 +31,24 @@ int ept_map_private(Vm *vm, uint64_t gpa)
     return 0;
 }
 
+/*
+ * An ACCEPT of 2 MiB finds nothing mapped. KVM maps 4 KiB, unless the profile says that here it does not: then the whole
+ * region comes, where all of it is private memory of slots.
+ */
+static int map_region(Vm *vm, uint64_t gpa)
+{
+    uint64_t start = gpa & ~UINT64_C(0x1fffff);
+    int r = ept_map_private(vm, gpa);
+    for (uint64_t page = start; !r && page < start + 0x200000; page += 4096) {
+        int further = ept_map_private(vm, page);
+        if (further == -ENOENT || further == -EFAULT) {
+            return 0; /* not all of it is: 4 KiB pages it is */
+        }
+        r = further;
+    }
+    return r;
+}
+
 static int memory_fault(Vcpu *vcpu, uint64_t gpa, bool private)
 {
     AbiRunMemoryFault *fault = abi_run_memory_fault(vcpu->run);
@@ -54,7 +72,7 @@ int ept_violation(Vcpu *vcpu)
         pthread_rwlock_unlock(&vm->memory);
         return private ? memory_fault(vcpu, gpa, false) : RUN_CONTINUE;
     }
-    int r = ept_map_private(vm, gpa);
+    int r = vcpu->exit.level && vm->host->profile->accept_2m ? map_region(vm, gpa) : ept_map_private(vm, gpa);
     switch (r) {
     case 0:
     case -EAGAIN:

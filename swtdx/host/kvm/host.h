@@ -109,6 +109,7 @@ struct Vm {
     uint32_t gpaw;                /* 0 until INIT_VM */
     uint64_t epoch_ns;            /* zero of the TSC's clock */
     _Atomic bool rbp_told;        /* see Profile.vmcall_rbp_refused */
+    _Atomic bool max_vcpus_told;  /* see Profile.max_vcpus_told: said on stderr */
 
     /* Configuration */
     uint32_t tsc_khz, bus_ns, ioapic_pins, boot_cpu_id, max_vcpus, max_vcpu_id;

@@ -119,9 +119,16 @@ static int exit_triple_fault(Vcpu *vcpu)
 }
 
 /* A guest that runs here and would not on hardware is told of, once. */
-static void tell_rbp(Vm *vm)
+static void tell_leniency(Vm *vm)
 {
-    if (td_rbp_bit_seen(vm->td) && !atomic_exchange(&vm->rbp_told, true)) {
+    if (unlikely(td_max_vcpus_hidden(vm->td)) && !atomic_load_explicit(&vm->max_vcpus_told, memory_order_relaxed) &&
+        !atomic_exchange(&vm->max_vcpus_told, true)) {
+        host_message(vm->host, "the guest asks how many vCPUs its TD may have and is told how many it has: a TDX module under Linux's KVM "
+                     "tells %u, the host's processors, and firmware that waits for so many would hang there (profile member "
+                     "max_vcpus_told makes it so here, too)", vm->max_vcpus);
+    }
+    if (unlikely(td_rbp_bit_seen(vm->td)) && !atomic_load_explicit(&vm->rbp_told, memory_order_relaxed) &&
+        !atomic_exchange(&vm->rbp_told, true)) {
         host_message(vm->host, "the guest passes RBP to TDG.VP.VMCALL: let pass here, but a TDX module refuses that under Linux's KVM, and "
                      "this guest would not run there (profile member vmcall_rbp_refused makes it so here, too)");
     }
@@ -132,9 +139,7 @@ static int handle_exit(Vcpu *vcpu)
     TdExit *exit = &vcpu->exit;
     switch (exit->kind) {
     case TD_EXIT_VMCALL:
-        if (unlikely(!atomic_load_explicit(&vcpu->vm->rbp_told, memory_order_relaxed))) {
-            tell_rbp(vcpu->vm);
-        }
+        tell_leniency(vcpu->vm);
         return tdvmcall_handle(vcpu);
     case TD_EXIT_EPT_VIOLATION:
         return ept_violation(vcpu);

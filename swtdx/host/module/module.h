@@ -85,6 +85,7 @@ struct TdVcpu {
     bool vmcall_pending;   /* a VMCALL waits for td_vmcall_return() */
     uint64_t vmcall_mask;
     TdExit exit;           /* filled by a callback before it leaves */
+    uint8_t accept_level;  /* of the ACCEPT that is leaving; 0 for every other access */
 
     uint8_t cpuid_ve;      /* TDG.VP.CPUIDVE.SET: bit 0 supervisor, bit 1 user */
     uint64_t ds_area, uarch_misc_ctl, umwait_control, tsx_ctrl;
@@ -115,7 +116,7 @@ struct Td {
     _Atomic uint64_t paravirt_ctls; /* FEATURE_PARAVIRT_CTLS */
     uint64_t notify_enables;
     bool topology_configured;
-    _Atomic bool rbp_bit_seen;
+    _Atomic bool rbp_bit_seen, max_vcpus_hidden;
 
     CpuGroup *group;
     TdVcpu **vcpus;          /* params.max_vcpus of them */

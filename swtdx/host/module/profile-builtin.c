@@ -20,6 +20,7 @@ static const Profile builtin = {
     .max_vcpus_per_td = 0x240,
     .vmcall_rbp_refused = 0,
     .max_vcpus_told = 0,
+    .accept_2m = 0,
     .kernel_major = 6,
     .kernel_minor = 16,
     .tdx_enabled = 1,
@@ -28,6 +29,7 @@ static const Profile builtin = {
     .kvm_xcr0 = 0x602e7,
     .kvm_xss = 0,
     .dev_kvm_error = 0,
+    .assumed = PROFILE_ASSUMED(native_tsc_khz) | PROFILE_ASSUMED(xss) | PROFILE_ASSUMED(arch_capabilities) | PROFILE_ASSUMED(keyids),
     .num_cpuid = 50,
     .cpuid = {
         {0, 0, {0x00000020, 0x756e6547, 0x6c65746e, 0x49656e69}, 0, 0},

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define PROFILE_MAGIC 0x46505854u
-#define PROFILE_VERSION 1u
+#define PROFILE_VERSION 2u
 #define PROFILE_MAX_CPUID 128
 #define PROFILE_MAX_CPUID_CONFIG 48
 #define PROFILE_MAX_FILES 48
@@ -32,7 +32,7 @@ typedef struct ProfileFile {
 typedef struct Profile {
     uint32_t magic, version, size;
     char name[32];
-    char description[160];
+    char description[320];
     /* Processor */
     uint32_t num_cpuid;
     ProfileCpuid cpuid[PROFILE_MAX_CPUID];
@@ -57,6 +57,11 @@ typedef struct Profile {
      * field holds what such firmware expects, NUM_VCPUS once more.
      */
     uint8_t max_vcpus_told;
+    /*
+     * TDG.MEM.PAGE.ACCEPT of 2 MiB succeeds where nothing of the region was mapped in smaller pages before. KVM up to 7.3
+     * maps TDs with 4 KiB pages only, so that on a real host it is PAGE_SIZE_MISMATCH and guests go on with 4 KiB.
+     */
+    uint8_t accept_2m;
     /* Kernel */
     uint32_t kernel_major, kernel_minor;
     char kernel_release[64];
@@ -65,10 +70,21 @@ typedef struct Profile {
     uint32_t cgroup_max;      /* TDs this cgroup may have; UINT32_MAX = max */
     uint64_t kvm_xcr0, kvm_xss; /* what KVM supports */
     int32_t dev_kvm_error;    /* errno of open("/dev/kvm"), 0 = fine */
+    /* Members not read off such a host: bits by number in PROFILE_MEMBERS. CPUID leaves and the module say so themselves. */
+    uint64_t assumed;
     /* Files */
     uint32_t num_files;
     ProfileFile files[PROFILE_MAX_FILES];
 } Profile;
+
+/* The members that are numbers, in the order of a profile's text. */
+#define PROFILE_MEMBERS(M)                                                                                            \
+    M(native_tsc_khz) M(phys_bits) M(ept5) M(logical_cpus) M(xcr0) M(xss) M(arch_capabilities) M(module_major)        \
+    M(module_minor) M(module_update) M(max_vcpus_per_td) M(vmcall_rbp_refused) M(max_vcpus_told) M(accept_2m)         \
+    M(kernel_major) M(kernel_minor) M(tdx_enabled) M(keyids) M(cgroup_max) M(kvm_xcr0) M(kvm_xss) M(dev_kvm_error)
+#define PROFILE_NUMBER_OF(member) PROFILE_MEMBER_##member,
+enum { PROFILE_MEMBERS(PROFILE_NUMBER_OF) PROFILE_NUM_MEMBERS };
+#define PROFILE_ASSUMED(member) (UINT64_C(1) << PROFILE_MEMBER_##member)
 
 /* Checks a blob: size, magic, version, counts in range. */
 bool profile_valid(const void *blob, size_t size);

@@ -125,6 +125,29 @@ bool sept_has_table(const Sept *sept, uint64_t gpa)
     return false;
 }
 
+SeptState sept_region_state(const Sept *sept, uint64_t gpa)
+{
+    _Atomic uint8_t *state;
+    uint8_t *contents;
+    if (!sept_lookup(sept, gpa & ~(SEPT_REGION_SIZE - 1), &state, &contents)) {
+        return SEPT_FREE;
+    }
+    uint8_t first = atomic_load(&state[0]);
+    for (unsigned i = 1; i < SEPT_REGION_PAGES; i++) {
+        if (atomic_load_explicit(&state[i], memory_order_relaxed) != first) {
+            return SEPT_BLOCKED;
+        }
+    }
+    return (SeptState)first;
+}
+
+void sept_accept_region(Sept *sept, uint64_t gpa)
+{
+    for (uint64_t offset = 0; offset < SEPT_REGION_SIZE; offset += 4096) {
+        sept_accept(sept, (gpa & ~(SEPT_REGION_SIZE - 1)) + offset);
+    }
+}
+
 /* Calls fn for each part of the range that lies in one GiB which has a place; true if one of the calls was. */
 typedef bool (*RangeFn)(_Atomic uint8_t *states, uint8_t *contents, size_t pages);
 

@@ -21,6 +21,8 @@ typedef enum SeptState { SEPT_FREE = 0, SEPT_BLOCKED = 1, SEPT_PENDING = 2, SEPT
 #define SEPT_CHUNK_SHIFT 30
 #define SEPT_CHUNK_SIZE (UINT64_C(1) << SEPT_CHUNK_SHIFT)
 #define SEPT_CHUNK_PAGES (SEPT_CHUNK_SIZE >> 12)
+#define SEPT_REGION_SIZE UINT64_C(0x200000) /* of a level 1 entry */
+#define SEPT_REGION_PAGES (SEPT_REGION_SIZE >> 12)
 
 typedef struct Sept {
     uint64_t limit;               /* first GPA that is not private: 1 << 47 or 1 << 51 */
@@ -60,6 +62,13 @@ bool sept_aug(Sept *sept, uint64_t gpa, bool *error);
 SeptState sept_accept(Sept *sept, uint64_t gpa);
 /* Whether the 2 MiB region of gpa has a 4 KiB table, as far as page states tell. */
 bool sept_has_table(const Sept *sept, uint64_t gpa);
+/*
+ * What the 2 MiB region of gpa is as one page: FREE, PENDING or MAPPED if all of its pages are, or BLOCKED: a table of
+ * smaller pages. (Page states are of 4 KiB; a region that the host filled page by page looks as one that it mapped whole.)
+ */
+SeptState sept_region_state(const Sept *sept, uint64_t gpa);
+/* PENDING -> MAPPED for each page of the region. */
+void sept_accept_region(Sept *sept, uint64_t gpa);
 /*
  * Two steps of a removal: take the pages away from the guest, then (no processor uses them any more) drop contents.
  * The first tells whether there was any page to take.

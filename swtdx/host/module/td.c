@@ -222,6 +222,11 @@ bool td_rbp_bit_seen(const Td *td)
     return atomic_load(&td->rbp_bit_seen);
 }
 
+bool td_max_vcpus_hidden(const Td *td)
+{
+    return atomic_load(&td->max_vcpus_hidden);
+}
+
 void td_observe(Td *td, const TdObserver *observer, void *opaque)
 {
     td->observer = observer;

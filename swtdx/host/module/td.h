@@ -98,6 +98,7 @@ typedef struct TdExit {
     TdxStatus status;       /* RAX of TDH.VP.ENTER */
     uint64_t gpa;           /* EPT violation: shared bit removed */
     bool shared, write, fetch;
+    uint8_t level;          /* EPT violation of TDG.MEM.PAGE.ACCEPT: 1 asks for a 2 MiB page */
     uint64_t mask;          /* RCX of the guest at TDG.VP.VMCALL */
     uint64_t regs[16];      /* x86 order; unselected ones are 0 */
 } TdExit;
@@ -109,6 +110,12 @@ void td_vmcall_return(TdVcpu *vcpu, const uint64_t regs[16]);
 
 /* The guest selected RBP in a TDG.VP.VMCALL that passed only because of Profile.vmcall_rbp_refused = 0: on a real host it would not run. Any thread. */
 bool td_rbp_bit_seen(const Td *td);
+
+/*
+ * The guest asked for MAX_VCPUS and was told NUM_VCPUS, another number, because of Profile.max_vcpus_told = 0: edk2 before
+ * stable202408 would wait for vCPUs that do not exist. Any thread.
+ */
+bool td_max_vcpus_hidden(const Td *td);
 
 /* What --trace, --summary and the stop-dump see of guest-side events (TDCALLs, page state changes, #VE). NULL = nobody. Set before the first vCPU. */
 typedef struct TdObserver {

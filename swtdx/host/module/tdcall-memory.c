@@ -4,7 +4,6 @@
 
 #define LEVEL_MASK UINT64_C(7)
 #define GPA_BITS UINT64_C(0x000ffffffffff000)
-#define REGION_2M UINT64_C(0x200000)
 
 /* GPA mapping operand: GPA in 51:12, level in 2:0, the rest 0; private. */
 static bool mapping_valid(const Td *td, uint64_t operand)
@@ -13,20 +12,47 @@ static bool mapping_valid(const Td *td, uint64_t operand)
     return !(operand & ~(GPA_BITS | LEVEL_MASK)) && gpa < td->shared_bit;
 }
 
+/* A hole: the host adds what it will, and the instruction runs again. */
+static _Noreturn void leave_for_region(TdVcpu *vcpu, uint64_t gpa)
+{
+    vcpu->accept_level = 1;
+    world_ept_violation(vcpu, gpa, CPU_WRITE, TD_EXIT_EPT_VIOLATION);
+}
+
+/* ACCEPT of 2 MiB where the profile allows it: the host maps such pages while the region is empty. */
+static uint64_t accept_region(TdVcpu *vcpu, uint64_t gpa)
+{
+    Sept *sept = &vcpu->td->sept;
+    switch (sept_region_state(sept, gpa)) {
+    case SEPT_PENDING:
+        sept_accept_region(sept, gpa);
+        return TDX_SUCCESS;
+    case SEPT_MAPPED:
+        return TDX_PAGE_ALREADY_ACCEPTED | 1;
+    case SEPT_FREE:
+        leave_for_region(vcpu, gpa);
+    default:
+        return TDX_PAGE_SIZE_MISMATCH | TDX_OPERAND_RCX;
+    }
+}
+
 uint64_t tdcall_page_accept(TdVcpu *vcpu)
 {
     Td *td = vcpu->td;
     uint64_t operand = vcpu->cpu->regs[GPR_RCX];
     uint64_t gpa = operand & GPA_BITS, level = operand & LEVEL_MASK;
-    if (!mapping_valid(td, operand) || level > 1 || (level == 1 && (gpa & (REGION_2M - 1)))) {
+    if (!mapping_valid(td, operand) || level > 1 || (level == 1 && (gpa & (SEPT_REGION_SIZE - 1)))) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
+    }
+    if (level == 1 && td->profile->accept_2m) {
+        return accept_region(vcpu, gpa);
     }
     if (level == 1) {
         /* The host maps 4 KiB pages: once it did so anywhere in the region, a table stands in the entry's place. */
         if (sept_has_table(&td->sept, gpa)) {
             return TDX_PAGE_SIZE_MISMATCH | TDX_OPERAND_RCX;
         }
-        world_ept_violation(vcpu, gpa, CPU_WRITE, TD_EXIT_EPT_VIOLATION);
+        leave_for_region(vcpu, gpa);
     }
     switch (sept_accept(&td->sept, gpa)) {
     case SEPT_PENDING:

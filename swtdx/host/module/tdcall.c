@@ -21,6 +21,9 @@ uint64_t tdcall_vp_info(TdVcpu *vcpu)
     regs[GPR_RCX] = td->gpaw;
     regs[GPR_RDX] = td->params.attributes;
     regs[GPR_R8] = vcpus | (td->profile->max_vcpus_told ? td->params.max_vcpus : vcpus) << 32;
+    if (!td->profile->max_vcpus_told && vcpus != td->params.max_vcpus) {
+        atomic_store_explicit(&td->max_vcpus_hidden, true, memory_order_relaxed);
+    }
     regs[GPR_R9] = vcpu->index;
     regs[GPR_R10] = 1; /* TDG.SYS.RD exists */
     regs[GPR_R11] = 0;

@@ -31,7 +31,9 @@ _Noreturn void world_ept_violation(TdVcpu *vcpu, uint64_t gpa, CpuAccess access,
         .shared = gpa & td->shared_bit,
         .write = access == CPU_WRITE,
         .fetch = access == CPU_FETCH,
+        .level = vcpu->accept_level,
     };
+    vcpu->accept_level = 0;
     cpu_leave(vcpu->cpu, CPU_EXIT_WORLD, false);
 }
 

@@ -29,6 +29,12 @@ static bool actual_value(const TdxPlan *plan, const CpuidTable *module, const Td
     }
     const CpuidEntry *e = cpuid_table_find(module, j->word->function, j->word->index);
     j->actual = e ? e->regs[j->word->reg] : 0;
+    /*
+     * KVM reads what was configured, also of bits that newer modules let a guest lay down (MCE, MTRR, MCA,
+     * CORE_CAPABILITY): until it does, it sees 1. What the guest switches on it does not see yet.
+     */
+    j->actual |= j->configurable & tdx_word_class_mask(j->word, TDX_BIT_FIXED_1);
+    j->actual &= ~tdx_word_class_mask(j->word, TDX_BIT_DYNAMIC);
     if (j->word->function == 0x80000001 && j->word->reg == CPUID_EDX) {
         j->actual |= 1u << 11; /* SYSCALL reads as 0 outside 64-bit mode, which is where KVM reads it */
     }

@@ -3,10 +3,12 @@
 #include "cross-host.h"
 
 #include <assert.h>
+#include <glib.h>
 #include <string.h>
 
 #include "kvm/host.h"
-#include "module/td.h"
+#include "module/module.h"
+#include "../run/run.h"
 
 #define LEAF_ADDRESS_SIZES 0x80000008u
 #define GPAW_FIELD 0x00ff0000u
@@ -24,7 +26,9 @@ static ProfileCpuid *row_of(Profile *p, uint32_t leaf, uint32_t subleaf)
     return NULL;
 }
 
-static Profile profile_of(CrossKind kind)
+static GPtrArray *profiles; /* of Profile; filled once by cross_host_load() */
+
+static Profile variation(CrossKind kind)
 {
     Profile p = *profile_builtin();
 
@@ -52,11 +56,86 @@ static Profile profile_of(CrossKind kind)
     return p;
 }
 
+static Profile profile_of(CrossKind kind)
+{
+    return kind < CROSS_PROFILES ? variation(kind) : *(const Profile *)profiles->pdata[kind - CROSS_PROFILES];
+}
+
 const char *cross_host_name(CrossKind kind)
 {
     static const char *const names[] = { "full", "cet", "no-amx", "no-avx512", "no-avx", "small", "old-kvm" };
 
-    return names[kind];
+    return kind < CROSS_PROFILES ? names[kind] : ((const Profile *)profiles->pdata[kind - CROSS_PROFILES])->name;
+}
+
+/* Can INIT_VM and CPUID tell the two apart? */
+static bool same_to_init_vm(const Profile *a, const Profile *b)
+{
+    return a->num_cpuid == b->num_cpuid && !memcmp(a->cpuid, b->cpuid, a->num_cpuid * sizeof(a->cpuid[0])) &&
+           a->native_tsc_khz == b->native_tsc_khz && a->phys_bits == b->phys_bits && a->ept5 == b->ept5 &&
+           a->logical_cpus == b->logical_cpus && a->xcr0 == b->xcr0 && a->xss == b->xss &&
+           a->arch_capabilities == b->arch_capabilities && a->kvm_xcr0 == b->kvm_xcr0 && a->kvm_xss == b->kvm_xss &&
+           module_version(a) == module_version(b);
+}
+
+static void add_profile(const char *name)
+{
+    g_autoptr(GError) err = NULL;
+    g_autofree Profile *p = g_new0(Profile, 1);
+
+    if (!profile_load(name, p, &err)) {
+        g_error("%s", err->message);
+    }
+    bool broken = !p->tdx_enabled || !module_version(p);
+    for (unsigned i = 0; !broken && i < profiles->len; i++) {
+        broken = same_to_init_vm(p, profiles->pdata[i]);
+    }
+    if (!broken) {
+        g_ptr_array_add(profiles, g_steal_pointer(&p));
+    }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Names of the files that begin with prefix, sorted. */
+static GPtrArray *names_of(const char *prefix)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GDir) dir = g_dir_open(SWTDX_DATADIR "/profiles", 0, NULL);
+    const char *file;
+
+    while (dir && (file = g_dir_read_name(dir))) {
+        if (g_str_has_suffix(file, ".json") && g_str_has_prefix(file, prefix)) {
+            g_ptr_array_add(names, g_strndup(file, strlen(file) - strlen(".json")));
+        }
+    }
+    g_ptr_array_sort(names, by_name);
+    return names;
+}
+
+unsigned cross_host_load(void)
+{
+    g_autoptr(GPtrArray) all = names_of(""), cpus = names_of("cpu-"), modules = names_of("module-"), kernels = names_of("kernel-");
+
+    profiles = g_ptr_array_new_with_free_func(g_free);
+    for (unsigned i = 0; i < all->len; i++) {
+        add_profile(all->pdata[i]);
+    }
+    for (unsigned i = 0; i < cpus->len * modules->len * kernels->len; i++) {
+        g_autofree char *name = g_strdup_printf("%s/%s/%s", (char *)cpus->pdata[i % cpus->len] + strlen("cpu-"),
+                                                (char *)modules->pdata[i / cpus->len % modules->len] + strlen("module-"),
+                                                (char *)kernels->pdata[i / cpus->len / modules->len] + strlen("kernel-"));
+        add_profile(name);
+    }
+    return CROSS_PROFILES + profiles->len;
+}
+
+void cross_host_unload(void)
+{
+    g_clear_pointer(&profiles, g_ptr_array_unref);
 }
 
 /* KVM takes HLE, RTM and WAITPKG away and lets the VMM choose GPAW in the address sizes. */
@@ -71,12 +150,12 @@ static void kvm_mask(uint32_t leaf, uint32_t subleaf, uint32_t mask[4])
 }
 
 /* What KVM tells of leaf 7, where it is of another generation than the profile's. */
-static void kvm_generation(CrossKind kind, CrossEntry *e)
+static void kvm_generation(CrossKind kind, const Profile *p, CrossEntry *e)
 {
     if (e->function != 7 || e->index) {
         return;
     }
-    if (kind == CROSS_CET) {
+    if (p->kvm_xss & 0x1800) {
         e->regs[2] |= 1u << 7;
         e->regs[3] |= 1u << 20;
     } else if (kind == CROSS_OLD_KVM) {
@@ -109,7 +188,7 @@ void cross_host_describe(CrossKind kind, CrossHost *host)
     assert(host->num_supported <= CROSS_MAX_ENTRIES);
     memcpy(host->supported, supported, host->num_supported * sizeof(*supported));
     for (unsigned i = 0; i < host->num_supported; i++) {
-        kvm_generation(kind, &host->supported[i]);
+        kvm_generation(kind, &p, &host->supported[i]);
     }
 }
 
@@ -162,8 +241,10 @@ static bool fill_params(const Profile *p, const CrossInit *init, TdParams *param
 }
 
 /* KVM_TDX_GET_CPUID: basic and extended leaves up to their maxima, sub-leaves until the module has no further one. */
-static unsigned walk(Td *td, unsigned gpaw, CrossEntry *answer)
+static unsigned walk(Td *td, unsigned gpaw, CrossEntry *answer, CrossEntry *guest)
 {
+    static Cpu cpu = { .mode = CPU_MODE_CS64 };
+    const TdVcpu vcpu = { .td = td, .cpu = &cpu };
     unsigned n = 0;
 
     for (unsigned extended = 0; extended < 2; extended++) {
@@ -182,6 +263,10 @@ static unsigned walk(Td *td, unsigned gpaw, CrossEntry *answer)
                 if (leaf == LEAF_ADDRESS_SIZES) {
                     e->regs[0] = (e->regs[0] & ~GPAW_FIELD) | gpaw << 16;
                 }
+                guest[n - 1] = *e;
+                if (!module_cpuid_execute(&vcpu, leaf, sub, guest[n - 1].regs)) {
+                    memset(guest[n - 1].regs, 0, sizeof(out));
+                }
             }
         }
     }
@@ -198,7 +283,8 @@ static uint8_t *no_page(void *opaque, uint64_t gpa, bool *writable)
     return NULL;
 }
 
-uint64_t cross_host_init(CrossKind kind, const CrossInit *init, uint64_t *detail, CrossEntry *answer, unsigned *count)
+uint64_t cross_host_init(CrossKind kind, const CrossInit *init, uint64_t *detail, CrossEntry *answer, CrossEntry *guest,
+                         unsigned *count)
 {
     static const TdPort port = { .shared_page = no_page, .now_ns = no_time };
     Profile p = profile_of(kind);
@@ -213,7 +299,7 @@ uint64_t cross_host_init(CrossKind kind, const CrossInit *init, uint64_t *detail
     Td *td = td_new(&p, &port, NULL);
     uint64_t status = td_init(td, &params, detail);
     if (!status) {
-        *count = walk(td, init->gpaw, answer);
+        *count = walk(td, init->gpaw, answer, guest);
     }
     td_free(td);
     return status;

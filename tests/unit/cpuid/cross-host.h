@@ -13,8 +13,12 @@ typedef struct CrossEntry {
 
 #define CROSS_MAX_ENTRIES 256
 
-/* Hosts that differ in what KVM offers of XFAM, and one whose processor lacks some configurable bits. */
-typedef enum CrossKind {
+/*
+ * Hosts by number. The first differ in what KVM offers of XFAM or lack some configurable bits of the processor; after
+ * them come swtdx's profiles: each by its name, and every processor with every module and kernel, but for those that
+ * KVM_TDX_INIT_VM cannot tell from an earlier one.
+ */
+enum {
     CROSS_FULL,      /* the built-in profile */
     CROSS_CET,       /* KVM that has CET */
     CROSS_NO_AMX,
@@ -22,8 +26,9 @@ typedef enum CrossKind {
     CROSS_NO_AVX,
     CROSS_SMALL,     /* a processor without BMI2, ADX, LA57, SERIALIZE */
     CROSS_OLD_KVM,   /* a KVM that does not know some features of the processor */
-    CROSS_KINDS
-} CrossKind;
+    CROSS_PROFILES   /* the first profile */
+};
+typedef unsigned CrossKind;
 
 typedef struct CrossHost {
     uint64_t attributes, xfam;
@@ -41,12 +46,16 @@ typedef struct CrossInit {
     unsigned num_cpuid;
 } CrossInit;
 
+/* Loads the profiles; the number of hosts. Ends the program when a profile cannot be read. */
+unsigned cross_host_load(void);
+void cross_host_unload(void);
 const char *cross_host_name(CrossKind kind);
 void cross_host_describe(CrossKind kind, CrossHost *host);
 /*
- * INIT_VM and GET_CPUID: answers the status of TDH.MNG.INIT, or UINT64_MAX where KVM itself refuses. answer holds
- * CROSS_MAX_ENTRIES.
+ * INIT_VM and GET_CPUID: answers the status of TDH.MNG.INIT, or UINT64_MAX where KVM itself refuses. answer and guest hold
+ * CROSS_MAX_ENTRIES: what KVM reads of each leaf, and what the instruction gives a guest that has just started (0 for #VE).
  */
-uint64_t cross_host_init(CrossKind kind, const CrossInit *init, uint64_t *detail, CrossEntry *answer, unsigned *count);
+uint64_t cross_host_init(CrossKind kind, const CrossInit *init, uint64_t *detail, CrossEntry *answer, CrossEntry *guest,
+                         unsigned *count);
 
 #endif

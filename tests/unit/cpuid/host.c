@@ -177,20 +177,25 @@ CpuidTable *test_host_module(const TdxPlan *plan, const TdxCapabilities *host)
     return table;
 }
 
-TdxPlan *test_host_plan(const char *cpu, unsigned vcpus, const TdxCapabilities *host, uint8_t **file, GError **errp)
+TdxPlan *test_host_plan_with(const char *cpu, unsigned vcpus, const TdxCapabilities *host, Bytes firmware, GError **errp)
 {
-    g_autoptr(TdvfBuilder) b = tdvf_builder_new(1);
     g_autoptr(TdxGuestConfig) guest = tdx_guest_config_new("tdx0");
     g_autoptr(CpuModelRequest) model = cpu_model_parse(cpu, errp);
     CpuTopology topology = { .cpus = vcpus };
 
-    *file = NULL;
     if (!model) {
         return NULL;
     }
     g_assert_true(cpu_topology_complete(&topology, NULL));
+    TdxPlanInput in = { guest, model, &topology, 2 * GiB, firmware, "fw", host };
+    return tdx_plan_new(&in, errp);
+}
+
+TdxPlan *test_host_plan(const char *cpu, unsigned vcpus, const TdxCapabilities *host, uint8_t **file, GError **errp)
+{
+    g_autoptr(TdvfBuilder) b = tdvf_builder_new(1);
+
     tdvf_builder_build(b);
     *file = g_steal_pointer(&b->file);
-    TdxPlanInput in = { guest, model, &topology, 2 * GiB, { *file, b->size }, "fw", host };
-    return tdx_plan_new(&in, errp);
+    return test_host_plan_with(cpu, vcpus, host, (Bytes){ *file, b->size }, errp);
 }

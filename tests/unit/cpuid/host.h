@@ -12,5 +12,7 @@ TdxCapabilities *test_host_new(bool cet);
 CpuidTable *test_host_module(const TdxPlan *plan, const TdxCapabilities *host);
 /* A plan with the built firmware of layout 1; NULL with *errp. `file` is g_malloc'ed into *file and must outlive it. */
 TdxPlan *test_host_plan(const char *cpu, unsigned vcpus, const TdxCapabilities *host, uint8_t **file, GError **errp);
+/* The same with a firmware of the caller's. */
+TdxPlan *test_host_plan_with(const char *cpu, unsigned vcpus, const TdxCapabilities *host, Bytes firmware, GError **errp);
 
 #endif

@@ -58,6 +58,7 @@ static void test_fields(void)
     CHECK_NUMBER(max_vcpus_per_td);
     CHECK_NUMBER(vmcall_rbp_refused);
     CHECK_NUMBER(max_vcpus_told);
+    CHECK_NUMBER(accept_2m);
     CHECK_NUMBER(kernel_major);
     CHECK_NUMBER(kernel_minor);
     CHECK_NUMBER(tdx_enabled);

@@ -138,6 +138,45 @@ static void test_holes(void)
     fixture_close(&f);
 }
 
+/* A profile that lets 2 MiB be accepted: the host maps regions as a whole while nothing of them is mapped. */
+static void test_accept_2m(void)
+{
+    Fixture f;
+    fixture_prepare(&f);
+    f.profile.accept_2m = 1;
+    fixture_open(&f);
+    fixture_finalize(&f);
+    uint64_t *r = f.cpu->regs, region = 0x40000000, other = 0x40200000;
+    r[GPR_RCX] = region | 1;
+    g_assert_cmpint(fixture_tdcall(&f, 6), ==, LEFT);
+    g_assert_cmpint(f.vcpu->exit.kind, ==, TD_EXIT_EPT_VIOLATION);
+    g_assert_cmpuint(f.vcpu->exit.level, ==, 1);
+    g_assert_cmphex(f.vcpu->exit.gpa, ==, region);
+    for (uint64_t page = region; page < region + SEPT_REGION_SIZE; page += 4096) {
+        g_assert_cmphex(td_page_aug(f.td, page), ==, 0);
+    }
+    r[GPR_RCX] = region | 1;
+    g_assert_cmpint(fixture_tdcall(&f, 6), ==, RETURNED);
+    g_assert_cmphex(r[GPR_RAX], ==, 0);
+    g_assert_cmpstr(td_page_state_name(f.td, region + SEPT_REGION_SIZE - 4096), ==, "MAPPED");
+    r[GPR_RCX] = region | 1;
+    g_assert_cmpint(fixture_tdcall(&f, 6), ==, RETURNED);
+    g_assert_cmphex(r[GPR_RAX], ==, TDX_PAGE_ALREADY_ACCEPTED | 1);
+    /* one smaller page is enough for a table */
+    g_assert_cmphex(td_page_aug(f.td, other + 0x5000), ==, 0);
+    r[GPR_RCX] = other | 1;
+    g_assert_cmpint(fixture_tdcall(&f, 6), ==, RETURNED);
+    g_assert_cmphex(r[GPR_RAX], ==, TDX_PAGE_SIZE_MISMATCH | 1);
+    r[GPR_RCX] = other; /* a 4 KiB hole asks for 4 KiB */
+    g_assert_cmpint(fixture_tdcall(&f, 6), ==, LEFT);
+    g_assert_cmpuint(f.vcpu->exit.level, ==, 0);
+    td_range_remove(f.td, region, 4096);
+    r[GPR_RCX] = region | 1;
+    g_assert_cmpint(fixture_tdcall(&f, 6), ==, RETURNED);
+    g_assert_cmphex(r[GPR_RAX], ==, TDX_PAGE_SIZE_MISMATCH | 1);
+    fixture_close(&f);
+}
+
 static void test_modes(void)
 {
     Fixture f;
@@ -159,11 +198,13 @@ static void test_info(void)
     g_assert_cmpint(f.cpu->regs[GPR_RCX], ==, 48);
     g_assert_cmphex(f.cpu->regs[GPR_RDX], ==, TD_ATTR_SEPT_VE_DISABLE);
     g_assert_cmphex(f.cpu->regs[GPR_R8], ==, UINT64_C(0x400000001));
+    g_assert_false(td_max_vcpus_hidden(f.td));
     g_assert_cmphex(f.cpu->regs[GPR_R9], ==, 0);
     g_assert_cmphex(f.cpu->regs[GPR_R10], ==, 1);
     f.profile.max_vcpus_told = 0;
     g_assert_cmpint(fixture_tdcall(&f, 1), ==, RETURNED);
     g_assert_cmphex(f.cpu->regs[GPR_R8], ==, UINT64_C(0x100000001));
+    g_assert_true(td_max_vcpus_hidden(f.td));
     fixture_close(&f);
 }
 
@@ -272,6 +313,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/tdcall/status", test_status);
     g_test_add_func("/tdcall/holes", test_holes);
+    g_test_add_func("/tdcall/accept-2m", test_accept_2m);
     g_test_add_func("/tdcall/modes", test_modes);
     g_test_add_func("/tdcall/info", test_info);
     g_test_add_func("/tdcall/report", test_report);

@@ -71,6 +71,11 @@ __asm__(
     "  vmcall 0x7777\n  movl %r10d, %eax\n  addb $'0', %al\n  out\n"
     /* accept where the attribute is still shared */
     "  accept 0x3000\n  addb $'F', %al\n  out\n"
+    /* TDG.VP.INFO: MAX_VCPUS as a digit */
+    "  movl $1, %eax\n  .byte 0x66, 0x0f, 0x01, 0xcc\n  movq %r8, %rax\n  shrq $32, %rax\n  addb $'0', %al\n  out\n"
+    /* accept 2 MiB, all of it private, then where a page is shared: 'a', or 'l' for PAGE_SIZE_MISMATCH (...0b in 39:32) */
+    "  accept 0x200001\n  shrq $32, %rax\n  addb $'a', %al\n  out\n"
+    "  accept 0x400001\n  shrq $32, %rax\n  addb $'a', %al\n  out\n"
     /* spin until the VMM says so through shared memory */
     "  movl $0xffc02000, %ebx\n"
     "1: cmpb $0, 8(%rbx)\n  je 1b\n"
