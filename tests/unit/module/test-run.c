@@ -152,9 +152,104 @@ static void test_run(void)
     td_free(td);
 }
 
+/*
+ * The same with 52 address bits and page tables of 5 levels: PML5 at 0x7000, whose entries 0 and 1 lead to the tables of
+ * add_pages(); linear 1 << 39 is GPA 1 << 48.
+ */
+__asm__(
+    ".section .rodata\n"
+    ".balign 4096\n"
+    "five_level_page:\n"
+    ".code32\n"
+    "five_start32:\n"
+    "  lgdt 0x3100\n  movl $0x7000, %eax\n  movl %eax, %cr3\n"
+    "  movl %cr4, %eax\n  orl $0x1020, %eax\n  movl %eax, %cr4\n" /* LA57, PAE */
+    "  movl %cr0, %eax\n  orl $0x80000000, %eax\n  movl %eax, %cr0\n"
+    "  ljmp $8, $0xfffff000 + (five_start64 - five_level_page)\n"
+    ".code64\n"
+    "five_start64:\n"
+    "  movl $0x6000, %esp\n"
+    "  movl $0x100000, %ecx\n  movl $6, %eax\n  .byte 0x66, 0x0f, 0x01, 0xcc\n  movq %rax, %r12\n"
+    "  movabsq $0x1000000000000, %rcx\n  movl $6, %eax\n  .byte 0x66, 0x0f, 0x01, 0xcc\n  orq %rax, %r12\n"
+    /* linear address of 49 bits, canonical with 57 only */
+    "  movabsq $0x1000000100000, %rbx\n  movl $0x1234, (%rbx)\n  movl 0x100000, %r13d\n"
+    /* a private page far above what 48 bits reach */
+    "  movabsq $0x8000000000, %rbx\n  movl $0x5678, (%rbx)\n  movl (%rbx), %r14d\n"
+    "  movq %cr4, %r15\n"
+    "  xorl %r10d, %r10d\n  movl $12, %r11d\n  movl $0xfc00, %ecx\n  xorl %eax, %eax\n  .byte 0x66, 0x0f, 0x01, 0xcc\n"
+    ".fill 0xff0 - (. - five_level_page), 1, 0x90\n"
+    ".code32\n"
+    "  jmp five_start32\n"
+    ".fill 0x1000 - (. - five_level_page), 1, 0x90\n"
+    ".code64\n"
+    ".previous\n");
+extern const uint8_t five_level_page[4096];
+
+static void add_five_levels(Td *td)
+{
+    uint8_t page[4096] = {0};
+    put64(page, 0, 0x1003);
+    put64(page, 8, 0x1003);
+    add_page(td, 0x7000, page); /* PML5 */
+    put64(page, 0, 0x2003);
+    put64(page, 8, 0x8003);
+    add_page(td, 0x1000, page); /* PML4 */
+    memset(page, 0, sizeof(page));
+    put64(page, 0, UINT64_C(1) << 48 | 0x83);
+    add_page(td, 0x8000, page); /* PDPT of 1 << 39 */
+    for (unsigned i = 0; i < 4; i++) {
+        put64(page, i * 8, (uint64_t)i << 30 | 0x83);
+    }
+    add_page(td, 0x2000, page);
+    memset(page, 0, sizeof(page));
+    put64(page, 8, UINT64_C(0x00af9b000000ffff));
+    put64(page, 0x100, 0xf | UINT64_C(0x3000) << 16);
+    add_page(td, 0x3000, page);
+    add_page(td, 0xfffff000, five_level_page);
+}
+
+static void test_five_levels(void)
+{
+    static const struct {
+        uint32_t major, minor, update;
+    } modules[] = {{1, 5, 5}, {1, 5, 34}, {2, 0, 8}};
+    for (size_t i = 0; i < G_N_ELEMENTS(modules); i++) {
+        Profile profile = *profile_builtin();
+        TdParams params = {.xfam = 3, .eptp_controls = 0x26, .config_flags = 5, .max_vcpus = 1, .tsc_frequency = 40,
+                           .attributes = TD_ATTR_SEPT_VE_DISABLE, .cpuid_config[5][2] = 1u << 16 /* LA57 */};
+        Lapic lapic;
+        TdExit exit;
+        unsigned augs = 0;
+        profile.module_major = modules[i].major;
+        profile.module_minor = modules[i].minor;
+        profile.module_update = modules[i].update;
+        lapic_init(&lapic, 0, &lapic_port, NULL);
+        Td *td = td_new(&profile, &port, NULL);
+        g_assert_cmphex(td_init(td, &params, NULL), ==, 0);
+        TdVcpu *vcpu = td_vcpu_new(td, &lapic, NULL);
+        g_assert_cmphex(td_vp_init(vcpu, 0, 0), ==, 0);
+        g_assert_cmpint(td_vcpu_cpu(vcpu)->regs[GPR_RBX], ==, 52);
+        add_five_levels(td);
+        g_assert_cmphex(td_mr_finalize(td), ==, 0);
+        run(vcpu, td, &augs, &exit);
+        dump(vcpu);
+        g_assert_cmpint(exit.kind, ==, TD_EXIT_VMCALL);
+        g_assert_cmphex(exit.regs[GPR_R12], ==, 0); /* both accepts */
+        g_assert_cmphex(exit.regs[GPR_R13], ==, 0x1234);
+        g_assert_cmphex(exit.regs[GPR_R14], ==, 0x5678);
+        g_assert_cmphex(exit.regs[GPR_R15], ==, 0x1060);
+        g_assert_cmpint(augs, ==, 2);
+        g_assert_cmpstr(td_page_state_name(td, UINT64_C(1) << 48), ==, "MAPPED");
+        g_assert_cmpstr(td_page_state_name(td, UINT64_C(1) << 51), ==, "SHARED");
+        td_vcpu_free(vcpu);
+        td_free(td);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/run/reset-to-triple-fault", test_run);
+    g_test_add_func("/run/five-levels", test_five_levels);
     return g_test_run();
 }
