@@ -45,6 +45,8 @@ enum { AT_HOST, AT_VM, AT_CAPS, AT_INIT, AT_VCPU, AT_CPUID, AT_INIT_VCPU, AT_MEM
 Fixture *fixture_new(uint32_t kernel_minor, int stage, const char *fault);
 /* Kernel 7.x: major 7. */
 Fixture *fixture_new_kernel(uint32_t major, uint32_t minor, int stage, const char *fault);
+/* From one stage to a later one. */
+void fixture_go_on(Fixture *f, int from, int to);
 void fixture_free(Fixture *f);
 int sys(Fixture *f, unsigned long request, uintptr_t arg);
 int vm(Fixture *f, unsigned long request, uintptr_t arg);
