@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -57,6 +58,20 @@ static PathKind classify(const char *path, const ProfileFile **file)
     return kind;
 }
 
+/* The profile's text; to what misc.current counts, the TDs of this host's processes are added. */
+static size_t file_text(const ProfileFile *file, char text[sizeof(file->text)])
+{
+    size_t n = strnlen(file->text, sizeof(file->text));
+    const char *name = strrchr(file->path, '/');
+    unsigned long count;
+    memcpy(text, file->text, n);
+    if (name && !strcmp(name, "/misc.current") && sscanf(file->text, "tdx %lu\n", &count) == 1) {
+        count += kvm_keyids_in_use(preload_profile(), getenv("SWTDX_KEYIDS"));
+        n = (size_t)snprintf(text, sizeof(file->text), "tdx %lu\n", count);
+    }
+    return n;
+}
+
 static int open_text(const ProfileFile *file, int flags)
 {
     if (file->error) {
@@ -71,8 +86,9 @@ static int open_text(const ProfileFile *file, int flags)
     if (fd < 0) {
         return -1;
     }
-    size_t n = strnlen(file->text, sizeof(file->text));
-    if (REAL(write)(fd, file->text, n) != (ssize_t)n || lseek(fd, 0, SEEK_SET) < 0) {
+    char text[sizeof(file->text)];
+    size_t n = file_text(file, text);
+    if (REAL(write)(fd, text, n) != (ssize_t)n || lseek(fd, 0, SEEK_SET) < 0) {
         REAL(close)(fd);
         errno = EIO;
         return -1;

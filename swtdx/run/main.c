@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../host/kvm/kvm.h"
@@ -81,6 +82,24 @@ static bool hand_over_profile(const Profile *profile, GError **error)
     return true;
 }
 
+/* A file without contents, whose bytes the program's processes lock: one for each KeyID of the host. */
+static bool hand_over_keyids(GError **error)
+{
+    struct stat st;
+    int fd = memfd_create("swtdx-keyids", 0), high = fd < 0 ? -1 : fcntl(fd, F_DUPFD, PROFILE_FD_FLOOR);
+    if (high >= 0) {
+        close(fd);
+        fd = high;
+    }
+    if (fd < 0 || fstat(fd, &st)) {
+        g_set_error(error, RUN_ERROR, 0, "cannot make the file of KeyIDs: %s", g_strerror(errno));
+        return false;
+    }
+    g_autofree char *value = g_strdup_printf("fd:%d:%llu:%llu", fd, (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    g_setenv("SWTDX_KEYIDS", value, true);
+    return true;
+}
+
 static bool set_environment(const RunOptions *options, GError **error)
 {
     Profile profile;
@@ -99,6 +118,9 @@ static bool set_environment(const RunOptions *options, GError **error)
     }
     g_unsetenv("SWTDX_PROFILE");
     if (memcmp(&profile, profile_builtin(), sizeof(profile)) && !hand_over_profile(&profile, error)) {
+        return false;
+    }
+    if (!hand_over_keyids(error)) {
         return false;
     }
     const char *others = g_getenv("LD_PRELOAD");

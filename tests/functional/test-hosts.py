@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 import tiny
 import vmm
@@ -180,6 +181,34 @@ def plan(firmware, profile):
     return check
 
 
+# $1 is the VMM; the others its arguments. A TD holds the only KeyID while a second is tried, and is killed.
+SHARED_POOL = """
+vmm=$1; shift
+$vmm "$@" -S & first=$!
+tries=0
+until grep -q "tdx 1" /sys/fs/cgroup/misc.current; do
+    tries=$((tries + 1)); test $tries -lt 400 || exit 9; sleep 0.02
+done
+$vmm "$@"; echo "second $?"
+kill -9 $first; wait $first
+cat /sys/fs/cgroup/misc.current
+$vmm "$@"; echo "third $?"
+"""
+
+
+def shared_keyids(firmware, member, cause):
+    """The processes of one swtdx run share the host's KeyIDs; one that is killed gives its own back; another run has its own."""
+    def check():
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "one.json")
+            with open(path, "w", encoding="utf-8") as f:
+                json.dump({"name": "one", "description": "one TD", "base": "spr-1.5", **member}, f)
+            status, out, err = under(path, ["sh", "-c", SHARED_POOL, "sh", *tiny.td(firmware)])
+        assert status == 0 and out == "second 1\ntdx 0\nthird 0\n", (status, out, err)
+        assert re.search(CAUSES[cause], [line for line in err.splitlines() if line.startswith("qemu-system-x86_64: ")][0]), err
+    return check
+
+
 def probe(profile, major, minor):
     def check():
         env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")  # the interpreter's
@@ -216,6 +245,8 @@ def main():
                 [("/hosts/raw-launch/" + row[0], raw_launch(row[0])) for row in KERNELS] +
                 [("/hosts/launch/" + row[0], td_launch(firmware, row[0])) for row in KERNELS] +
                 [("/hosts/plan/" + row[0], plan(firmware, row[0])) for row in KERNELS] +
+                [("/hosts/shared-keyids", shared_keyids(firmware, {"keyids": 1}, "keyids")),
+                 ("/hosts/shared-cgroup", shared_keyids(firmware, {"cgroup_max": 1}, "cgroup"))] +
                 [("/hosts/kernel/" + row[0], probe(*row)) for row in KERNELS])
 
 

@@ -33,6 +33,11 @@ KvmHost *kvm_host_new(const Profile *profile, const KvmHostOptions *options, cha
             setvbuf(host->trace, NULL, _IOLBF, 65536); /* a program that dies has told all */
         }
     }
+    if (!keyid_init(host)) {
+        snprintf(error, error_size, "out of memory");
+        kvm_host_free(host);
+        return NULL;
+    }
     if ((options->trace && !host->trace) || (options->fault && fault_parse(host, options->fault, error, error_size) < 0)) {
         kvm_host_free(host);
         return NULL;
@@ -50,6 +55,7 @@ void kvm_host_free(KvmHost *host)
         fclose(host->trace);
     }
     pthread_mutex_destroy(&host->reap_lock);
+    keyid_fini(host);
     pthread_mutex_destroy(&host->lock);
     pthread_mutex_destroy(&host->trace_lock);
     free(host->cache);
@@ -82,8 +88,11 @@ void kvm_host_after_fork_child(KvmHost *host)
     pthread_mutex_init(&host->reap_lock, NULL);
     host->thread_runs = false;
     host->wake_fd = -1;
+    for (Vm *vm = host->vms; vm; vm = vm->next) {
+        vm->keyid = -1; /* the parent's */
+    }
     host->vms = NULL;
-    host->keyids_used = 0;
+    keyid_after_fork_child(host);
     file_forget_mappings(host);
     for (KvmFile *f = host->files; f; f = f->next) {
         f->other_mm = f->kind != KVM_FILE_SYSTEM;

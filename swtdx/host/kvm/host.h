@@ -105,7 +105,7 @@ struct Vm {
     /* TD */
     Td *td;
     TdState state;
-    bool keyid;                   /* holds a KeyID and a cgroup charge */
+    int keyid;                    /* number of the KeyID it holds, with a cgroup charge; -1: none */
     uint32_t gpaw;                /* 0 until INIT_VM */
     uint64_t epoch_ns;            /* zero of the TSC's clock */
     _Atomic bool rbp_told;        /* see Profile.vmcall_rbp_refused */
@@ -213,7 +213,8 @@ struct KvmHost {
     KvmFile *files, *free_files;
     RunMapping *mappings;
     Vm *vms;
-    uint32_t keyids_used;
+    bool *keyids_held;            /* by number, in this process; keyid_limit() of them */
+    int keyid_fd;                 /* -1: KeyIDs are this process's alone */
     KvmFile *_Atomic *cache;      /* by descriptor: NULL not looked at, FILE_FOREIGN, or ours */
     /* service.c */
     pthread_t thread;
@@ -296,6 +297,14 @@ bool attributes_private(const Vm *vm, uint64_t gpa);
 int gmem_create(Vm *vm, uintptr_t arg);
 void gmem_release(GuestMemfd *gmem); /* last close */
 int gmem_fallocate(GuestMemfd *gmem, int mode, off_t offset, off_t length);
+
+/* keyid.c: KvmHost.lock is held, but for the first two */
+bool keyid_init(KvmHost *host);
+void keyid_fini(KvmHost *host);
+void keyid_after_fork_child(KvmHost *host);
+uint32_t keyid_limit(const Profile *profile);
+int keyid_take(KvmHost *host); /* its number, -ENOSPC, or -EBUSY: the cgroup's limit */
+void keyid_return(KvmHost *host, int keyid);
 
 /* tdx-ops.c */
 int tdx_vm_op(Vm *vm, uintptr_t arg);

@@ -27,6 +27,7 @@ typedef struct KvmHostOptions {
     const char *trace;  /* file for --trace, or NULL */
     const char *fault;  /* --fault specifications, separated by ',' , or NULL */
     const char *missing; /* what profile_narrow() took from the profile: told at the first TD. May be NULL; must outlive the host */
+    const char *keyids; /* the launcher's file of KeyIDs (SWTDX_KEYIDS), or NULL: this process has them to itself */
     bool summary;       /* counters on stderr when the host is freed */
     bool quiet;         /* no stop-dump on stderr (tests) */
 } KvmHostOptions;
@@ -38,6 +39,9 @@ void kvm_host_free(KvmHost *host);
 const Profile *kvm_host_profile(const KvmHost *host);
 /* Prints the --summary text and flushes the trace; for exit handlers. */
 void kvm_host_report(KvmHost *host);
+
+/* How many KeyIDs the processes that share `where` (KvmHostOptions.keyids) have taken; needs no KvmHost. */
+uint32_t kvm_keyids_in_use(const Profile *profile, const char *where);
 
 /* Would KvmHostOptions.fault be taken? If not, error says why. */
 bool kvm_fault_check(const char *spec, char *error, size_t error_size);

@@ -161,27 +161,19 @@ static int fill_cpuid(Vm *vm, const TdxSysInfo *info, const AbiCpuidEntry *entri
 static int take_keyid(Vm *vm)
 {
     KvmHost *host = vm->host;
-    const Profile *p = host->profile;
-    int r = 0;
     file_reap(host); /* a TD closed a moment ago has given its KeyID back */
     pthread_mutex_lock(&host->lock);
-    if (host->keyids_used >= p->keyids) {
-        r = -ENOSPC;
-    } else if (host->keyids_used >= p->cgroup_max) {
-        r = -EBUSY;
-    } else {
-        host->keyids_used++;
-        vm->keyid = true;
-    }
+    int r = keyid_take(host);
+    vm->keyid = r < 0 ? -1 : r;
     pthread_mutex_unlock(&host->lock);
-    return r;
+    return r < 0 ? r : 0;
 }
 
 static void return_keyid(Vm *vm)
 {
     pthread_mutex_lock(&vm->host->lock);
-    vm->host->keyids_used--;
-    vm->keyid = false;
+    keyid_return(vm->host, vm->keyid);
+    vm->keyid = -1;
     pthread_mutex_unlock(&vm->host->lock);
 }
 

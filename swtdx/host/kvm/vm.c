@@ -26,8 +26,8 @@ static void vm_free(Vm *vm)
             break;
         }
     }
-    if (vm->keyid) {
-        host->keyids_used--;
+    if (vm->keyid >= 0) {
+        keyid_return(host, vm->keyid);
     }
     pthread_mutex_unlock(&host->lock);
     irq_free(vm);
@@ -71,6 +71,7 @@ int vm_create(KvmHost *host, unsigned long type)
     if (!vm) {
         return -ENOMEM;
     }
+    vm->keyid = -1;
     vm->host = host;
     vm->type = (uint32_t)type;
     atomic_store(&vm->refs, 1);
