@@ -8,7 +8,7 @@
 /* The way from the profile that was asked for to the base being loaded; kept on the stack. */
 typedef struct Chain {
     const char *name; /* as canonical_name() makes it */
-    const char *dir;  /* of the file; NULL: found by name */
+    const char *dir;  /* of the file; NULL: it has none */
     bool on_top;      /* members go on top of the default profile, which is there already */
     const struct Chain *above;
 } Chain;
@@ -53,21 +53,28 @@ static bool load_file(const char *path, Chain *chain, Profile *profile, GError *
     return true;
 }
 
-/* The file of a listed profile, or NULL. */
-static char *find_file(const char *name)
+static char *find_in(const char *dir, const char *name)
 {
-    g_auto(GStrv) dirs = profile_dirs();
-    for (char **dir = dirs; *dir; dir++) {
-        for (size_t i = 0; i <= G_N_ELEMENTS(axes); i++) {
-            g_autofree char *file = g_strconcat(i ? axes[i - 1] : "", name, ".json", NULL);
-            char *path = g_build_filename(*dir, file, NULL);
-            if (g_file_test(path, G_FILE_TEST_EXISTS)) {
-                return path;
-            }
-            g_free(path);
+    for (size_t i = 0; i <= G_N_ELEMENTS(axes); i++) {
+        g_autofree char *file = g_strconcat(i ? axes[i - 1] : "", name, ".json", NULL);
+        char *path = g_build_filename(dir, file, NULL);
+        if (g_file_test(path, G_FILE_TEST_EXISTS)) {
+            return path;
         }
+        g_free(path);
     }
     return NULL;
+}
+
+/* The file of a profile: beside the one that names it (above, or NULL), else of a listed one. NULL: there is none. */
+static char *find_file(const char *name, const Chain *above)
+{
+    g_auto(GStrv) dirs = profile_dirs();
+    char *path = above && above->dir ? find_in(above->dir, name) : NULL;
+    for (char **dir = dirs; !path && *dir; dir++) {
+        path = find_in(*dir, name);
+    }
+    return path;
 }
 
 static bool load_named(const char *name, Chain *chain, Profile *profile, GError **error)
@@ -78,8 +85,9 @@ static bool load_named(const char *name, Chain *chain, Profile *profile, GError 
         }
         return true;
     }
-    g_autofree char *path = find_file(name);
+    g_autofree char *path = find_file(name, chain->above), *dir = path ? g_path_get_dirname(path) : NULL;
     if (path) {
+        chain->dir = dir;
         return load_file(path, chain, profile, error);
     }
     g_set_error(error, RUN_ERROR, 0, "no host profile '%s'; 'swtdx profiles' lists them", name);
@@ -112,7 +120,7 @@ static bool load_base(const char *name, void *opaque, Profile *profile, GError *
 /* Which axis a part belongs to, or -1. */
 static int axis_of(const char *part)
 {
-    g_autofree char *path = find_file(part), *file = path ? g_path_get_basename(path) : NULL;
+    g_autofree char *path = find_file(part, NULL), *file = path ? g_path_get_basename(path) : NULL;
     for (size_t i = 0; file && i < G_N_ELEMENTS(axes); i++) {
         if (g_str_has_prefix(file, axes[i])) {
             return (int)i;
