@@ -39,7 +39,7 @@ static PathKind classify(const char *path, const ProfileFile **file)
         return PATH_KVM;
     }
     /* Nearly every path a program names ends here. */
-    if (strncmp(path, "/sys/", 5) && strncmp(path, "/proc/", 6)) {
+    if (strncmp(path, "/sys/", 5) && strncmp(path, "/proc/", 6) && strcmp(path, "/dev/kmsg")) {
         return PATH_OTHER;
     }
     size_t n = strlen(path);

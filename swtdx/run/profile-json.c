@@ -222,8 +222,8 @@ static bool read_file(json_object *item, ProfileFile *file, GError **error)
     }
     file->error = (int32_t)code;
     /* The only places where programs look through our hooks. */
-    return g_str_has_prefix(file->path, "/sys/") || g_str_has_prefix(file->path, "/proc/") ||
-           fail(error, "path", "only files below /sys/ and /proc/ can be played");
+    return g_str_has_prefix(file->path, "/sys/") || g_str_has_prefix(file->path, "/proc/") || g_str_equal(file->path, "/dev/kmsg") ||
+           fail(error, "path", "only files below /sys/ and /proc/, and /dev/kmsg, can be played");
 }
 
 static bool read_files(json_object *root, bool based, Profile *profile, GError **error)

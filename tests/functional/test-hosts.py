@@ -20,7 +20,10 @@ LAUNCH = vmm.program("tests/unit/swtdx-kvm/swtdx-launch")
 CAUSES = {
     "firmware": r"the host's firmware did not enable TDX$",
     "not-requested": r"kvm_intel was loaded without tdx=1",
-    # An unprivileged program sees the same of all three.
+    "absent": r"the host has no TDX module: its firmware did not load one$",
+    "failed": r"the host's kernel could not initialize the TDX module$",
+    "old-module": r"the host's TDX module is older than KVM permits$",
+    # A program that may not read the kernel's log sees the same of all three.
     "module": r"the firmware loaded no TDX module, or the module is too old, or its initialization failed",
     "old-kernel": r"kernel is too old",
     "vendor": r"older vendor's interface",
@@ -36,9 +39,9 @@ CAUSES = {
 BROKEN = [
     ("tdx-off-bios", "firmware", ["tdx_host_platform absent", "Enable TDX in the host's firmware"]),
     ("tdx-not-requested", "not-requested", ["kvm_intel.tdx=N", "Add kvm_intel.tdx=1 to the kernel's command line"]),
-    ("module-missing", "module", ["dmesg | grep -i tdx tells which", "'module not loaded'"]),
-    ("module-init-failed", "module", ["dmesg | grep -i tdx tells which", "'initialization failed'"]),
-    ("module-1.5.01", "module", ["dmesg | grep -i tdx tells which", "update the TDX module"]),
+    ("module-missing", "absent", ["log: virt/tdx: BIOS enabled", "virt/tdx: module not loaded", "Enable the SEAM loader"]),
+    ("module-init-failed", "failed", ["virt/tdx: module initialization failed (-12)", "-12 is memory"]),
+    ("module-1.5.01", "old-module", ["clobber bug present", "Update the host's firmware or its TDX module"]),
     ("kernel-6.12", "old-kernel", ["kernel 6.12.48-swtdx", "Boot Linux 6.16 or later"]),
     ("vendor-abi", "vendor", ["kernel 6.8.0-1028-intel", "kvm_intel.tdx=Y", "boot Linux 6.16 or later"]),
     ("not-intel", "not-intel", ["processor AuthenticAMD", "needs an Intel Xeon processor"]),
@@ -58,7 +61,7 @@ COMPOSED = [("gnr/2.0.08/7.3", 52), ("emr/1.5.34/6.19", 52), ("srf/2.0.08/6.18",
 
 # A broken part breaks any host.
 BROKEN_PARTS = [("gnr/2.0.08/7.3/tdx-off-bios", "firmware", []), ("srf/6.12", "old-kernel", ["kernel 6.12.48-swtdx"]),
-                ("emr/1.5.01", "module", []), ("cwf/7.3/no-keyid", "keyids", []), ("gnr/2.0.08/no-dev-kvm", "no-kvm", [])]
+                ("emr/1.5.01", "old-module", []), ("cwf/7.3/no-keyid", "keyids", []), ("gnr/2.0.08/no-dev-kvm", "no-kvm", [])]
 
 # Names that make no host, and what is said.
 NO_HOSTS = [("7.3/6.18", "'7.3' and '6.18' are both a kernel"), ("spr/1.5.05/cpu-gnr", "'spr' and 'cpu-gnr' are both a cpu"),
@@ -130,6 +133,17 @@ def gpaw(firmware, profile, width):
         assert status == 0, err
         value = json.loads(out)
         assert value["gpaw"] == width and value["cpuid"]["settled"] is True and value["warnings"] == [], value["gpaw"]
+    return check
+
+
+def no_log(firmware, profile):
+    """Most users may not read the kernel's log: the message then says which causes look alike, and where to look."""
+    def check():
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "nolog.json")
+            with open(path, "w", encoding="utf-8") as f:
+                json.dump({"name": "nolog", "description": "no log", "base": profile, "files": [{"path": "/dev/kmsg", "text": "", "error": 1}]}, f)
+            broken(firmware, path, "module", ["dmesg | grep -i tdx tells which", "'module not loaded'", "'initialization failed'"])()
     return check
 
 
@@ -235,6 +249,7 @@ def probe(profile, major, minor):
 def main():
     with tiny.Firmware() as firmware:
         vmm.tap([("/hosts/broken/" + name, broken(firmware, name, cause, more)) for name, cause, more in BROKEN] +
+                [("/hosts/no-log/" + name, no_log(firmware, name)) for name in ("module-missing", "module-init-failed", "module-1.5.01")] +
                 [("/hosts/listed", check_listed), ("/hosts/shown", check_shown)] +
                 [("/hosts/broken-part/" + name, broken(firmware, name, cause, more)) for name, cause, more in BROKEN_PARTS] +
                 [("/hosts/composed-shown", check_composed_shown), ("/hosts/no-host", check_no_hosts)] +

@@ -83,7 +83,7 @@ static const Profile builtin = {
         {0x80000007, 0, {0x00000000, 0x00000000, 0x00000000, 0x00000100}, 0, 0},
         {0x80000008, 0, {0x00003934, 0x00000200, 0x00000000, 0x00000000}, 0, 0},
     },
-    .num_files = 13,
+    .num_files = 14,
     .files = {
         {"/proc/cpuinfo", "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 143\nmodel name\t: Intel(R) Xeon(R) Gold 6434\nstepping\t: 8\nflags\t\t: fpu tsc msr pae apic cx8 cmov pat clflush sse sse2 ht syscall nx pdpe1gb rdtscp lm vmx tdx_host_platform\nbugs\t\t: tdx_pw_mce\naddress sizes\t: 52 bits physical, 57 bits virtual\n\n", 0},
         {"/sys/module/kvm_intel/parameters/tdx", "Y\n", 0},
@@ -98,6 +98,7 @@ static const Profile builtin = {
         {"/proc/cmdline", "BOOT_IMAGE=/vmlinuz-6.16.0 root=/dev/sda1 ro nohibernate kvm_intel.tdx=1\n", 0},
         {"/sys/power/state", "freeze mem\n", 0},
         {"/sys/devices/faux/tdx_host/version", "", 2},
+        {"/dev/kmsg", "", 1},
     },
 };
 

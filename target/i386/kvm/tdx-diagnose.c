@@ -86,6 +86,26 @@ static TdxHostCause cause_without_platform(const TdxHostFacts *facts)
     return facts->tdx ? TDX_HOST_FIRMWARE : TDX_HOST_PLATFORM;
 }
 
+/* Messages of arch/x86/virt/vmx/tdx/tdx.c; an old module fails to initialize, so that it comes before the failure. */
+static TdxHostCause cause_in_module(const TdxHostFacts *facts)
+{
+    static const struct {
+        const char *message;
+        TdxHostCause cause;
+    } messages[] = {
+        { "module not loaded", TDX_HOST_MODULE_ABSENT },
+        { "clobber bug present", TDX_HOST_MODULE_OLD },
+        { "initialization failed", TDX_HOST_MODULE_FAILED },
+    };
+
+    for (unsigned i = 0; facts->log && i < G_N_ELEMENTS(messages); i++) {
+        if (strstr(facts->log, messages[i].message)) {
+            return messages[i].cause;
+        }
+    }
+    return TDX_HOST_MODULE;
+}
+
 TdxHostCause tdx_host_cause(const TdxHostFacts *facts)
 {
     if (facts->kvm_error) {
@@ -112,7 +132,7 @@ TdxHostCause tdx_host_cause(const TdxHostFacts *facts)
     if (bad_parameter(facts)) {
         return TDX_HOST_KVM_PARAMETER;
     }
-    return requested_on_cmdline(facts) ? TDX_HOST_MODULE : TDX_HOST_NOT_REQUESTED;
+    return requested_on_cmdline(facts) ? cause_in_module(facts) : TDX_HOST_NOT_REQUESTED;
 }
 
 static const char *cause_text(TdxHostCause cause)
@@ -132,6 +152,9 @@ static const char *cause_text(TdxHostCause cause)
     case TDX_HOST_NOT_REQUESTED: return "kvm_intel was loaded without tdx=1, or switched TDX off while loading";
     case TDX_HOST_MODULE: return "kvm_intel.tdx=1 was asked for, and KVM switched it off: the firmware loaded no TDX module, or the "
                                   "module is too old, or its initialization failed";
+    case TDX_HOST_MODULE_ABSENT: return "the host has no TDX module: its firmware did not load one";
+    case TDX_HOST_MODULE_OLD: return "the host's TDX module is older than KVM permits";
+    case TDX_HOST_MODULE_FAILED: return "the host's kernel could not initialize the TDX module";
     case TDX_HOST_OTHER_KVM: return "kvm_intel.tdx is on, but this /dev/kvm does not offer it";
     default: return "unknown cause";
     }
@@ -171,6 +194,12 @@ static const char *cause_remedy(TdxHostCause cause)
     case TDX_HOST_MODULE:
         return "dmesg | grep -i tdx tells which: 'module not loaded' (enable the SEAM loader in the firmware), 'RBP clobber bug' "
                "(update the TDX module), or 'initialization failed' with its error";
+    case TDX_HOST_MODULE_ABSENT:
+        return "Enable the SEAM loader in the host's firmware, or install a TDX module where the firmware looks for it, and boot again";
+    case TDX_HOST_MODULE_OLD:
+        return "Update the host's firmware or its TDX module: 1.5.05 is the first that Linux's KVM takes";
+    case TDX_HOST_MODULE_FAILED:
+        return "The log's number is an errno: -12 is memory, -22 a firmware that describes memory wrongly; update the firmware";
     case TDX_HOST_OTHER_KVM:
         return "Check that /dev/kvm belongs to this kernel (containers, namespaces), and the host's log: "
                "dmesg | grep -i tdx";
@@ -215,7 +244,35 @@ static char *describe_facts(const TdxHostFacts *facts)
     if (facts->module_version) {
         g_string_append_printf(text, ", TDX module %s", facts->module_version);
     }
+    if (facts->log) {
+        g_auto(GStrv) lines = g_strsplit(facts->log, "\n", -1);
+        g_autofree char *log = g_strjoinv("; ", lines);
+        g_string_append_printf(text, ", log: %s", log);
+    }
     return g_string_free(text, FALSE);
+}
+
+/* Messages of the core kernel ("virt/tdx: ") and of KVM ("kvm_intel: tdx: ", "kvm_intel: Disable TDX: "). */
+static bool about_tdx(const char *message)
+{
+    return g_str_has_prefix(message, "virt/tdx: ") || (g_str_has_prefix(message, "kvm_intel: ") && strcasestr(message, "tdx"));
+}
+
+#define LOG_LINES 8 /* of the boot's first; what else there is repeats them */
+
+char *tdx_log_lines(const char *records)
+{
+    g_auto(GStrv) lines = g_strsplit(records ? records : "", "\n", -1);
+    GString *text = g_string_new(NULL);
+    unsigned n = 0;
+
+    for (unsigned i = 0; lines[i] && n < LOG_LINES; i++) {
+        const char *message = strchr(lines[i], ';');
+        if (message && g_ascii_isdigit(lines[i][0]) && about_tdx(message + 1)) {
+            g_string_append_printf(text, "%s%s", n++ ? "\n" : "", message + 1);
+        }
+    }
+    return g_string_free(text, n == 0);
 }
 
 bool tdx_diagnose_host(const TdxHostFacts *facts, GError **errp)

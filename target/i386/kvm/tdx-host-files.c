@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the kernel publishes about TDX in files that need no privileges. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "target/i386/kvm/tdx-diagnose.h"
 #include "util/error.h"
@@ -57,6 +59,29 @@ static void read_cpuinfo(TdxHostFacts *facts)
     }
 }
 
+#define LOG_MOST (1u << 20) /* the ring buffer of a kernel with many processors */
+
+/* A read gives one record and fails when there is no further one; most distributions let root alone open it. */
+static char *read_log(void)
+{
+    g_autoptr(GString) records = g_string_new(NULL);
+    int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+    while (fd >= 0 && records->len < LOG_MOST) {
+        char record[8192];
+        ssize_t n = read(fd, record, sizeof(record));
+        if (n > 0) {
+            g_string_append_len(records, record, n);
+        } else if (n == 0 || (errno != EPIPE && errno != EINTR)) { /* EPIPE: records were overwritten meanwhile */
+            break;
+        }
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return tdx_log_lines(records->str);
+}
+
 TdxHostFacts *tdx_host_facts_read(void)
 {
     TdxHostFacts *facts = g_new0(TdxHostFacts, 1);
@@ -79,6 +104,7 @@ TdxHostFacts *tdx_host_facts_read(void)
     facts->mmio_caching = read_parameter("/sys/module/kvm/parameters/mmio_caching");
     facts->virt_at_load = read_parameter("/sys/module/kvm/parameters/enable_virt_at_load");
     facts->module_version = read_text("/sys/devices/faux/tdx_host/version");
+    facts->log = read_log();
     return facts;
 }
 
@@ -89,6 +115,7 @@ void tdx_host_facts_free(TdxHostFacts *facts)
         g_free(facts->cpu_vendor);
         g_free(facts->cmdline);
         g_free(facts->module_version);
+        g_free(facts->log);
         g_free(facts);
     }
 }

@@ -42,6 +42,16 @@ static const struct {
       .can_hibernate = true, .cmdline = "ro nohibernate" }, TDX_HOST_FIRMWARE, { "firmware" } },
     { "built without", { READY, KERNEL, ASKED }, TDX_HOST_KERNEL_CONFIG, { "built without TDX", "no parameter kvm_intel.tdx" } },
     { "requested in vain", { READY, KERNEL, ASKED, .tdx = 'N' }, TDX_HOST_MODULE, { "loaded no TDX module", "too old", "initialization failed", "kvm_intel.tdx=N", "dmesg" } },
+    { "no module, the log says", { READY, KERNEL, ASKED, .tdx = 'N', .log = "virt/tdx: BIOS enabled: private KeyID range [32, 64)\nvirt/tdx: module not loaded" },
+      TDX_HOST_MODULE_ABSENT, { "did not load one", "log: virt/tdx: BIOS enabled: private KeyID range [32, 64); virt/tdx: module not loaded", "SEAM loader" } },
+    { "old module, the log says", { READY, KERNEL, ASKED, .tdx = 'N', .log = "virt/tdx: frame pointer (RBP) clobber bug present, upgrade TDX module\n"
+      "virt/tdx: module initialization failed (-22)" }, TDX_HOST_MODULE_OLD, { "older than KVM permits", "1.5.05" } },
+    { "failed, the log says", { READY, KERNEL, ASKED, .tdx = 'N', .log = "virt/tdx: TDX-Module initialization failed (-12)" },
+      TDX_HOST_MODULE_FAILED, { "could not initialize", "(-12)" } },
+    { "a log that says nothing of it", { READY, KERNEL, ASKED, .tdx = 'N', .log = "virt/tdx: BIOS enabled: private KeyID range [32, 64)" },
+      TDX_HOST_MODULE, { "initialization failed", "log: virt/tdx: BIOS" } },
+    { "not requested, whatever the log says", { READY, KERNEL, .tdx = 'N', .cmdline = "ro", .log = "virt/tdx: module not loaded" },
+      TDX_HOST_NOT_REQUESTED, { "without tdx=1" } },
     { "no EPT", { READY, KERNEL, ASKED, .tdx = 'N', .ept = 'N' }, TDX_HOST_KVM_PARAMETER, { "(kvm_intel.ept=N)" } },
     { "no TDP MMU", { READY, KERNEL, ASKED, .tdx = 'N', .tdp_mmu = 'N' }, TDX_HOST_KVM_PARAMETER, { "(kvm.tdp_mmu=N)" } },
     { "no APICv", { READY, KERNEL, ASKED, .tdx = 'N', .apicv = 'N' }, TDX_HOST_KVM_PARAMETER, { "(kvm_intel.enable_apicv=N)" } },
@@ -73,6 +83,27 @@ static void test_causes(void)
                 g_error("\"%s\" lacks \"%s\"", error->message, rows[i].message[j]);
             }
         }
+    }
+}
+
+static void test_log(void)
+{
+    static const struct {
+        const char *records, *lines;
+    } table[] = {
+        { NULL, NULL }, { "", NULL }, { "virt/tdx: module not loaded\n", NULL }, { "6,1,2,-;usb 1-1: new device\n", NULL },
+        { "6,1,2,-;virt/tdx: module not loaded\n", "virt/tdx: module not loaded" },
+        { "4,1,2,-;a\n KEY=virt/tdx: x;virt/tdx: y\n3,2,3,-;virt/tdx: b\n", "virt/tdx: b" },
+        { "6,1,2,-;kvm_intel: tdx: no TDX private KeyIDs available\n6,2,3,-;kvm_intel: something else\n",
+          "kvm_intel: tdx: no TDX private KeyIDs available" },
+        { "6,1,2,-;virt/tdx: a\n6,2,3,-;virt/tdx: b", "virt/tdx: a\nvirt/tdx: b" }, { "6,1,2,-;xvirt/tdx: a\n", NULL },
+        { ";virt/tdx: a\n;;\n\n6", NULL },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(table); i++) {
+        g_autofree char *lines = tdx_log_lines(table[i].records);
+        g_test_message("%s", table[i].records ? table[i].records : "(none)");
+        g_assert_cmpstr(lines, ==, table[i].lines);
     }
 }
 
@@ -130,6 +161,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/tdx/diagnose/causes", test_causes);
+    g_test_add_func("/tdx/diagnose/log", test_log);
     g_test_add_func("/tdx/diagnose/ready", test_ready);
     g_test_add_func("/tdx/diagnose/misc", test_misc);
     g_test_add_func("/tdx/diagnose/read", test_read);

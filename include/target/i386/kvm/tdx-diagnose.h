@@ -22,13 +22,15 @@ typedef struct TdxHostFacts {
     bool kvm_intel, kvm_amd;    /* modules loaded or built in */
     char tdx, ept, eptad, apicv, tdp_mmu, mmio_caching, virt_at_load;
     char *module_version;       /* of the TDX module, Linux 7.2 and later */
+    char *log;                  /* lines of the kernel's log about TDX, if this user may read it */
 } TdxHostFacts;
 
 typedef enum TdxHostCause {
     TDX_HOST_READY,
     TDX_HOST_NO_KVM, TDX_HOST_KVM_DENIED, TDX_HOST_NOT_INTEL, TDX_HOST_IN_VM, TDX_HOST_KERNEL_OLD, TDX_HOST_KERNEL_VENDOR,
     TDX_HOST_KERNEL_CONFIG, TDX_HOST_HIBERNATION, TDX_HOST_FIRMWARE, TDX_HOST_PLATFORM, TDX_HOST_KVM_PARAMETER, TDX_HOST_NOT_REQUESTED,
-    TDX_HOST_MODULE, TDX_HOST_OTHER_KVM,
+    /* The log says which of the module's troubles it is; without it they look alike (the first). */
+    TDX_HOST_MODULE, TDX_HOST_MODULE_ABSENT, TDX_HOST_MODULE_OLD, TDX_HOST_MODULE_FAILED, TDX_HOST_OTHER_KVM,
 } TdxHostCause;
 
 /* Which cause explains the facts best. Pure. */
@@ -41,6 +43,8 @@ TdxHostFacts *tdx_host_facts_read(void);
 void tdx_host_facts_free(TdxHostFacts *facts);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TdxHostFacts, tdx_host_facts_free)
 
+/* The lines about TDX of records as /dev/kmsg gives them ("6,339,5140900,-;virt/tdx: module not loaded"); NULL: none. Pure. */
+char *tdx_log_lines(const char *records);
 /* The number in the line "tdx N" of a file of the misc cgroup controller; "max" is UINT64_MAX. False: no such line. Pure. */
 bool tdx_misc_value(const char *text, uint64_t *value);
 /* Adds to *errp what is known about KeyIDs in use (KVM_TDX_INIT_VM: ENOSPC) or about a cgroup's limit (EBUSY). */
