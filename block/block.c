@@ -189,6 +189,15 @@ static int check_request(const BlockClient *client, const BlockRequest *request)
     return 0;
 }
 
+void block_forward(BlockNode *below, BlockRequest *request)
+{
+    if (below->driver->submit) {
+        below->driver->submit(below, request);
+    } else {
+        g_thread_pool_push(below->pool, request, NULL);
+    }
+}
+
 void block_submit(BlockClient *client, BlockRequest *request)
 {
     BlockNode *node = client->node;
@@ -200,10 +209,8 @@ void block_submit(BlockClient *client, BlockRequest *request)
     g_mutex_unlock(&client->lock);
     if (error) {
         block_complete(request, error);
-    } else if (node->driver->submit) {
-        node->driver->submit(node, request);
     } else {
-        g_thread_pool_push(node->pool, request, NULL);
+        block_forward(node, request);
     }
 }
 

@@ -98,6 +98,7 @@ void object_options_init(MachineConfig *config, QomTypes types)
     config->root = qom_root_new(types, containers);
     config->objects = g_ptr_array_new_with_free_func(object_option_free);
     config->devices = g_ptr_array_new_with_free_func(object_option_free);
+    block_options_init(config);
     config->globals = g_ptr_array_new_with_free_func((GDestroyNotify)qom_global_free);
 }
 
@@ -106,6 +107,7 @@ void object_options_clear(MachineConfig *config)
     g_ptr_array_unref(config->objects);
     g_ptr_array_unref(config->devices);
     g_ptr_array_unref(config->globals);
+    block_options_clear(config);
     qom_object_unref(config->root);
 }
 

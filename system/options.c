@@ -96,6 +96,8 @@ static bool option_log_file(MachineConfig *config, const char *text, GError **er
 static const Option options[] = {
     { "object", "TYPE[,PROP=VALUE,...]", option_object, "create an object (-object help); tdx-guest makes the machine a TD" },
     { "device", "DRIVER[,PROP=VALUE,...]", option_device, "add a device (-device help)" },
+    { "drive", "file=FILE,format=raw[,if=none|virtio][,id=ID][,...]", option_drive, "add a disk" },
+    { "blockdev", "[driver=]file|raw,node-name=NAME[,...]", option_blockdev, "add a disk without a device" },
     { "global", "DRIVER.PROP=VALUE", option_global, "another default for a property of devices" },
     { "machine", "[type=]NAME[,PROP=VALUE,...]", option_machine, "select the machine (q35) and its properties" },
     { "M", "NAME[,...]", option_machine, "same as -machine" },

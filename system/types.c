@@ -4,6 +4,8 @@
 
 #include "backends/memory-backend.h"
 #include "hw/i386/machine-type.h"
+#include "hw/pci/pci-device.h"
+#include "hw/virtio/virtio-blk.h"
 #include "target/i386/kvm/tdx-guest-object.h"
 
 const QomType *const program_types[] = {
@@ -28,5 +30,13 @@ const QomType *const program_types[] = {
     &device_type,
     &bus_type,
     &system_bus_type,
+    &pcie_bus_type,
+    &pci_device_type,
+    &q35_pcihost_type,
+    &pcie_root_port_type,
+    &virtio_pci_type,
+    &virtio_blk_pci_type,
+    &virtio_blk_pci_nt_type,
+    &block_node_type,
     NULL,
 };

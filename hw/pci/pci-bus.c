@@ -127,12 +127,24 @@ void pci_bus_add(PciBus *bus, PciFunction *function, unsigned devfn)
     }
 }
 
+static void detach_tree(PciFunction *function)
+{
+    PciBus *behind = function->bridge ? function->bridge->bus : NULL;
+
+    pci_bars_detach(function);
+    for (unsigned i = 0; behind && i < PCI_DEVFN_COUNT; i++) {
+        if (behind->functions[i]) {
+            detach_tree(behind->functions[i]);
+        }
+    }
+}
+
 void pci_bus_remove(PciBus *bus, PciFunction *function)
 {
-    g_assert(function->bus == bus && !function->bridge);
+    g_assert(function->bus == bus);
     pci_intx_set(function, false);
     pci_update_begin(function);
-    pci_bars_detach(function);
+    detach_tree(function);
     pci_update_end(function);
     bus->functions[function->devfn] = NULL;
     function->bus = NULL;

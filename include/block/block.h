@@ -109,6 +109,8 @@ extern const QomType block_node_type; /* "block-node" */
 
 /* A node outside the tree, one reference. */
 BlockNode *block_node_new(const BlockDriver *driver, void *data, uint64_t size, bool read_only);
+/* For drivers over another node: hands a request down as it is; the client hears of it from there. */
+void block_forward(BlockNode *below, BlockRequest *request);
 /* A driver's answer to submit. Any thread. */
 void block_complete(BlockRequest *request, int result);
 
@@ -124,5 +126,10 @@ typedef struct BlockFileOptions {
 
 /* NULL: *errp ("Could not open 'F': …"). One reference. */
 BlockNode *block_file_open(const BlockFileOptions *options, GError **errp);
+
+/* ---- The raw format (raw.c) ---- */
+
+/* Takes a reference of its own to the node below. One reference. */
+BlockNode *block_raw_new(BlockNode *below, bool read_only);
 
 #endif

@@ -56,6 +56,7 @@ typedef struct MachineConfig {
     PcMachine *pc;                  /* the same, unless it is none-machine */
     GPtrArray *objects, *devices;   /* -object and -device (options-object.c) */
     GPtrArray *globals;             /* of QomGlobal */
+    GPtrArray *drives;              /* -drive and -blockdev (options-block.c) */
     char *kernel_irqchip;           /* "on", "off", "split", or NULL = auto */
     Accelerator accelerator;
     bool accelerator_optional;      /* one of several that were named: that it is not there is no error for -machine none */
@@ -108,6 +109,13 @@ bool machine_config_plug_devices(const MachineConfig *config, GError **errp);
 char *object_option_help(QomTypes types, const char *text);
 char *device_option_help(QomTypes types, const char *text);
 char *machine_option_help(QomTypes types, const char *text);
+/* Disks (options-block.c). */
+bool option_drive(MachineConfig *config, const char *text, GError **errp);
+bool option_blockdev(MachineConfig *config, const char *text, GError **errp);
+void block_options_init(MachineConfig *config);
+void block_options_clear(MachineConfig *config);
+/* Opens them as block nodes of the tree, before the devices are plugged. */
+bool machine_config_open_drives(const MachineConfig *config, GError **errp);
 /* Direct boot and fw_cfg (options-boot.c). */
 bool option_kernel(MachineConfig *config, const char *text, GError **errp);
 bool option_initrd(MachineConfig *config, const char *text, GError **errp);

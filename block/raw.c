@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The raw format: a node that is the node below it, under another name. */
+#include "block/block.h"
+
+static void submit(BlockNode *node, BlockRequest *request)
+{
+    block_forward(node->data, request);
+}
+
+static bool resize(BlockNode *node, uint64_t size, GError **errp)
+{
+    return block_resize(node->data, size, errp);
+}
+
+static void close_raw(BlockNode *node)
+{
+    BlockNode *below = node->data;
+
+    qom_object_unref(&below->object);
+}
+
+static const BlockDriver raw_driver = { .name = "raw", .submit = submit, .resize = resize, .close = close_raw };
+
+BlockNode *block_raw_new(BlockNode *below, bool read_only)
+{
+    BlockNode *node = block_node_new(&raw_driver, below, block_size(below), read_only || below->read_only);
+
+    qom_object_ref(&below->object);
+    node->discard_granularity = below->discard_granularity;
+    return node;
+}

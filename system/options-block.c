@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * -drive and -blockdev: disks that devices name. Kept as they come and opened when the machine is made: other programs that
+ * take the same options open nothing.
+ */
+#include <string.h>
+
+#include "block/block.h"
+#include "system/options.h"
+#include "util/error.h"
+
+typedef struct DriveOption {
+    char *location; /* "-drive TEXT" */
+    char *name;     /* node name */
+    char *filename; /* NULL: a raw node over `child` */
+    char *child;
+    BlockFileOptions file;
+    bool auto_read_only;
+} DriveOption;
+
+static void drive_free(gpointer data)
+{
+    DriveOption *drive = data;
+
+    g_free(drive->location);
+    g_free(drive->name);
+    g_free(drive->filename);
+    g_free(drive->child);
+    g_free(drive);
+}
+
+void block_options_init(MachineConfig *config)
+{
+    config->drives = g_ptr_array_new_with_free_func(drive_free);
+}
+
+void block_options_clear(MachineConfig *config)
+{
+    g_ptr_array_unref(config->drives);
+}
+
+static DriveOption *add_drive(MachineConfig *config, const char *option, const char *text)
+{
+    DriveOption *drive = g_new0(DriveOption, 1);
+
+    drive->location = g_strdup_printf("-%s %s", option, text);
+    g_ptr_array_add(config->drives, drive);
+    return drive;
+}
+
+static bool set_cache(DriveOption *drive, const char *mode, bool *write_through, GError **errp)
+{
+    static const struct {
+        const char *name;
+        bool direct, no_flush, write_through;
+    } modes[] = {
+        { "writeback", false, false, false }, { "none", true, false, false }, { "off", true, false, false },
+        { "writethrough", false, false, true }, { "directsync", true, false, true }, { "unsafe", false, true, false },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(modes); i++) {
+        if (!strcmp(mode, modes[i].name)) {
+            drive->file.direct = modes[i].direct;
+            drive->file.no_flush = modes[i].no_flush;
+            *write_through = modes[i].write_through;
+            return true;
+        }
+    }
+    error_set(errp, "invalid cache option '%s'", mode);
+    error_hint(errp, "One of writeback, none, writethrough, directsync, unsafe");
+    return false;
+}
+
+static bool set_discard(DriveOption *drive, const char *mode, GError **errp)
+{
+    drive->file.discard = !strcmp(mode, "unmap") || !strcmp(mode, "on");
+    return drive->file.discard || !strcmp(mode, "ignore") || !strcmp(mode, "off") ||
+           error_set(errp, "Invalid discard option '%s': ignore (off) or unmap (on)", mode);
+}
+
+static bool check_format(const char *format, GError **errp)
+{
+    if (strcmp(format, "raw")) {
+        error_set(errp, "Unknown driver '%s': only raw images are read here", format);
+        error_hint(errp, "Other formats: let qemu-storage-daemon export the image, or convert it (qemu-img convert -O raw)");
+        return false;
+    }
+    return true;
+}
+
+typedef struct DriveKeys {
+    const char *interface;
+    bool write_through;
+} DriveKeys;
+
+static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, const char *value, GError **errp)
+{
+    static const char *const fixed[][2] = {
+        { "media", "disk" }, { "snapshot", "off" }, { "aio", "threads" }, { "copy-on-read", "off" }, { "werror", "report" },
+        { "rerror", "report" }, { "detect-zeroes", "off" },
+    };
+
+    if (!strcmp(key, "file")) {
+        g_free(drive->filename);
+        drive->filename = g_strdup(value);
+        return true;
+    }
+    if (!strcmp(key, "id")) {
+        g_free(drive->name);
+        drive->name = g_strdup(value);
+        return qom_check_id(value, errp);
+    }
+    if (!strcmp(key, "if")) {
+        keys->interface = value;
+        return !strcmp(value, "none") || !strcmp(value, "virtio") ||
+               error_set(errp, "unsupported bus type '%s': none or virtio", value);
+    }
+    if (!strcmp(key, "format")) {
+        return check_format(value, errp);
+    }
+    if (!strcmp(key, "readonly") || !strcmp(key, "read-only")) {
+        return keyval_bool(key, value, &drive->file.read_only, errp);
+    }
+    if (!strcmp(key, "cache")) {
+        return set_cache(drive, value, &keys->write_through, errp);
+    }
+    if (!strcmp(key, "discard")) {
+        return set_discard(drive, value, errp);
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(fixed); i++) {
+        if (!strcmp(key, fixed[i][0])) {
+            return !strcmp(value, fixed[i][1]) ||
+                   error_set(errp, "%s=%s is not available: only %s=%s", key, value, key, fixed[i][1]);
+        }
+    }
+    return error_set(errp, "Invalid parameter '%s'", key);
+}
+
+/* if=virtio is a device of its own. */
+static bool add_virtio_device(MachineConfig *config, const DriveOption *drive, const DriveKeys *keys, GError **errp)
+{
+    g_autofree char *text = g_strdup_printf("virtio-blk-pci,drive=%s%s", drive->name,
+                                            keys->write_through ? ",write-cache=off" : "");
+
+    return option_device(config, text, errp);
+}
+
+bool option_drive(MachineConfig *config, const char *text, GError **errp)
+{
+    g_autoptr(KeyVal) keyval = keyval_parse(text, NULL, errp);
+    DriveKeys keys = { .interface = "virtio" };
+
+    if (!keyval) {
+        return false;
+    }
+    DriveOption *drive = add_drive(config, "drive", text);
+    for (guint i = 0; i < keyval->pairs->len; i++) {
+        const KeyValPair *pair = &g_array_index(keyval->pairs, KeyValPair, i);
+        if (!set_drive_key(drive, &keys, pair->key, pair->value, errp)) {
+            return false;
+        }
+    }
+    if (!drive->filename) {
+        return error_set(errp, "a drive without a file: file=PATH is missing");
+    }
+    if (!drive->name) {
+        drive->name = g_strdup_printf("%s%u", keys.interface, config->drives->len - 1);
+    }
+    if (!keyval_get(keyval, "format")) {
+        error_set(errp, "format= is missing: the format of an image is never guessed");
+        error_hint(errp, "For a raw image, add format=raw");
+        return false;
+    }
+    return strcmp(keys.interface, "virtio") || add_virtio_device(config, drive, &keys, errp);
+}
+
+/* A member as text, whichever form the option has; NULL: not given. */
+static const char *member(JsonValue *object, const char *name)
+{
+    JsonValue *value;
+
+    if (!json_object_object_get_ex(object, name, &value)) {
+        return NULL;
+    }
+    if (json_object_is_type(value, json_type_boolean)) {
+        return json_object_get_boolean(value) ? "on" : "off";
+    }
+    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
+static bool bool_member(JsonValue *object, const char *name, bool *result, GError **errp)
+{
+    const char *value = member(object, name);
+
+    return !value || keyval_bool(name, value, result, errp);
+}
+
+static bool set_blockdev_cache(DriveOption *drive, JsonValue *object, GError **errp)
+{
+    JsonValue *cache;
+
+    if (!json_object_object_get_ex(object, "cache", &cache)) {
+        return true;
+    }
+    return bool_member(cache, "direct", &drive->file.direct, errp) &&
+           bool_member(cache, "no-flush", &drive->file.no_flush, errp);
+}
+
+static bool check_members(JsonValue *object, const char *const *known, GError **errp)
+{
+    json_object_object_foreach(object, key, value) {
+        (void)value;
+        if (!g_strv_contains(known, key)) {
+            return error_set(errp, "Parameter '%s' is unexpected", key);
+        }
+    }
+    return true;
+}
+
+static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *object, const char *name, GError **errp);
+
+static bool set_file_node(DriveOption *drive, JsonValue *object, GError **errp)
+{
+    static const char *const known[] = { "driver", "node-name", "filename", "read-only", "auto-read-only", "discard",
+                                         "cache", "aio", NULL };
+    const char *filename = member(object, "filename"), *discard = member(object, "discard"), *aio = member(object, "aio");
+
+    if (!filename) {
+        return error_set(errp, "Parameter 'filename' is missing");
+    }
+    if (aio && strcmp(aio, "threads")) {
+        return error_set(errp, "aio=%s is not available: only aio=threads", aio);
+    }
+    drive->filename = g_strdup(filename);
+    return check_members(object, known, errp) && (!discard || set_discard(drive, discard, errp)) &&
+           bool_member(object, "read-only", &drive->file.read_only, errp) &&
+           bool_member(object, "auto-read-only", &drive->auto_read_only, errp) &&
+           set_blockdev_cache(drive, object, errp);
+}
+
+/* The file below: a node's name, or a node described in place. */
+static bool set_raw_node(MachineConfig *config, DriveOption *drive, const char *text, JsonValue *object, GError **errp)
+{
+    static const char *const known[] = { "driver", "node-name", "file", "read-only", "auto-read-only", "discard", "cache", NULL };
+    JsonValue *file;
+
+    if (!json_object_object_get_ex(object, "file", &file)) {
+        return error_set(errp, "Parameter 'file' is missing");
+    }
+    if (!check_members(object, known, errp) || !bool_member(object, "read-only", &drive->file.read_only, errp)) {
+        return false;
+    }
+    if (json_object_is_type(file, json_type_string)) {
+        drive->child = g_strdup(json_object_get_string(file));
+        return true;
+    }
+    const char *name = member(file, "node-name");
+    drive->child = name ? g_strdup(name) : g_strdup_printf("%s-file", drive->name);
+    g_autofree char *child = g_strdup(drive->child);
+    return add_blockdev(config, text, file, child, errp);
+}
+
+static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *object, const char *name, GError **errp)
+{
+    const char *driver = json_object_is_type(object, json_type_object) ? member(object, "driver") : NULL;
+
+    if (!driver || !name) {
+        return error_set(errp, "Parameter '%s' is missing", driver ? "node-name" : "driver");
+    }
+    bool raw = !strcmp(driver, "raw");
+    if (!raw && strcmp(driver, "file") && strcmp(driver, "host_device")) {
+        return check_format(driver, errp);
+    }
+    DriveOption *drive = g_new0(DriveOption, 1);
+    drive->location = g_strdup_printf("-blockdev %s", text);
+    drive->name = g_strdup(name);
+    bool ok = raw ? set_raw_node(config, drive, text, object, errp) : set_file_node(drive, object, errp);
+    g_ptr_array_add(config->drives, drive); /* after the node below it */
+    return ok;
+}
+
+bool option_blockdev(MachineConfig *config, const char *text, GError **errp)
+{
+    JsonValue *object = NULL;
+    bool ok = false;
+
+    if (*text == '{') {
+        ok = json_parse(text, strlen(text), &object, errp);
+    } else {
+        g_autoptr(KeyVal) keyval = keyval_parse(text, "driver", errp);
+        ok = keyval && (object = keyval_to_json(keyval, errp));
+    }
+    ok = ok && add_blockdev(config, text, object,
+                            json_object_is_type(object, json_type_object) ? member(object, "node-name") : NULL, errp);
+    json_object_put(object);
+    return ok;
+}
+
+/* ---- When the machine is made ---- */
+
+static BlockNode *open_node(const DriveOption *drive, QomObject *nodes, GError **errp)
+{
+    BlockFileOptions options = drive->file;
+
+    if (!drive->filename) {
+        QomObject *child = qom_object_child(nodes, drive->child);
+        if (!child) {
+            error_set(errp, "Cannot find device='' nor node-name='%s'", drive->child);
+            return NULL;
+        }
+        return block_raw_new((BlockNode *)child, options.read_only);
+    }
+    options.filename = drive->filename;
+    BlockNode *node = block_file_open(&options, drive->auto_read_only ? NULL : errp);
+    if (!node && drive->auto_read_only) {
+        options.read_only = true;
+        node = block_file_open(&options, errp);
+    }
+    return node;
+}
+
+bool machine_config_open_drives(const MachineConfig *config, GError **errp)
+{
+    QomObject *nodes = qom_container_get(config->root, BLOCK_CONTAINER);
+
+    for (guint i = 0; i < config->drives->len; i++) {
+        const DriveOption *drive = config->drives->pdata[i];
+        g_autoptr(GError) err = NULL;
+        BlockNode *node = open_node(drive, nodes, &err);
+        bool ok = node && qom_object_complete(&node->object, &err) &&
+                  qom_object_add_child(nodes, drive->name, &node->object, &err);
+        if (node) {
+            qom_object_unref(&node->object);
+        }
+        if (!ok) {
+            return error_set(errp, "%s: %s", drive->location, err->message);
+        }
+    }
+    return true;
+}
