@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Replays a corpus: each file as it is, then changed in random places with a fixed seed, so that a normal test run covers
- * more than the corpus and always the same. Files ending in .hex are text: hexadecimal bytes, '#' starts a comment.
+ * more than the corpus and always the same: 3000 times, or N with --mutations=N before the files. Files ending in .hex are
+ * text: hexadecimal bytes, '#' starts a comment.
  */
 #include <glib.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 
 #include "fuzz.h"
 
-#define MUTATIONS 3000
+#define MUTATIONS 3000u
 #define CHANGES_MAX 4
 
 static GByteArray *decode_hex(const char *text)
@@ -74,13 +75,13 @@ static void mutate(GRand *random, uint8_t *data, size_t size)
     }
 }
 
-static void replay(const GByteArray *input)
+static void replay(const GByteArray *input, unsigned mutations)
 {
     g_autoptr(GRand) random = g_rand_new_with_seed(1);
     g_autofree uint8_t *changed = g_malloc(input->len ? input->len : 1);
 
     run(input->data, input->len);
-    for (unsigned i = 0; i < MUTATIONS && input->len; i++) {
+    for (unsigned i = 0; i < mutations && input->len; i++) {
         memcpy(changed, input->data, input->len);
         mutate(random, changed, input->len);
         /* Now and then a short one. */
@@ -90,13 +91,18 @@ static void replay(const GByteArray *input)
 
 int main(int argc, char **argv)
 {
+    unsigned mutations = MUTATIONS;
     for (int i = 1; i < argc; i++) {
+        if (g_str_has_prefix(argv[i], "--mutations=")) {
+            mutations = (unsigned)g_ascii_strtoull(argv[i] + strlen("--mutations="), NULL, 10);
+            continue;
+        }
         g_autoptr(GByteArray) input = read_input(argv[i]);
         if (!input) {
             fprintf(stderr, "%s: cannot be read as a corpus file\n", argv[i]);
             return 1;
         }
-        replay(input);
+        replay(input, mutations);
     }
     printf("%d inputs replayed\n", argc - 1);
     return 0;

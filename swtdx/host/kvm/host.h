@@ -104,18 +104,19 @@ struct Vm {
 
     /* TD */
     Td *td;
-    TdState state;
+    _Atomic TdState state;
     int keyid;                    /* number of the KeyID it holds, with a cgroup charge; -1: none */
-    uint32_t gpaw;                /* 0 until INIT_VM */
+    _Atomic uint32_t gpaw;        /* 0 until INIT_VM */
     uint64_t epoch_ns;            /* zero of the TSC's clock */
     _Atomic bool rbp_told;        /* see Profile.vmcall_rbp_refused */
     _Atomic bool max_vcpus_told;  /* see Profile.max_vcpus_told: said on stderr */
 
     /* Configuration */
-    uint32_t tsc_khz, bus_ns, ioapic_pins, boot_cpu_id, max_vcpus, max_vcpu_id;
-    bool split_irqchip, full_irqchip, x2apic_32bit;
-    uint64_t hypercall_exits, user_msrs;
-    uint64_t clock_offset;
+    /* written under `lock`, read without */
+    _Atomic uint32_t tsc_khz, bus_ns, ioapic_pins, boot_cpu_id, max_vcpus, max_vcpu_id;
+    _Atomic bool split_irqchip, full_irqchip, x2apic_32bit;
+    _Atomic uint64_t hypercall_exits, user_msrs;
+    _Atomic uint64_t clock_offset;
     struct MsrFilter *msr_filter; /* under `memory` */
 
     /* vCPUs: entries never change once made; count is published last */
