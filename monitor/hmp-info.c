@@ -143,7 +143,7 @@ const HmpCommand hmp_infos[] = {
     { "migrate", "", "show why there is no migration", info_migrate },
     { "mtree", "", "show memory tree", info_mtree },
     { "name", "", "show the current VM name", info_name },
-    { "network", "", "show the network state", info_nothing },
+    { "network", "", "show the network state", hmp_info_network },
     { "registers", "", "refused: a TD's registers are private", info_registers },
     { "status", "", "show the current VM status", info_status },
     { "tdx", "", "show the TD", info_tdx },

@@ -59,4 +59,7 @@ void readline_free(Readline *readline);
 void readline_show_prompt(Readline *readline); /* a new, empty line */
 void readline_feed(Readline *readline, const uint8_t *data, size_t n);
 
+/* info network (qmp-cmds-net.c) */
+void hmp_info_network(QapiContext *context, const char *arguments, GString *out);
+
 #endif

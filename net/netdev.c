@@ -171,11 +171,16 @@ Netdev *netdev_create(QomObject *root, const QomSettings *settings, GError **err
     if (!set_properties(object, &own, errp) || !qom_object_add_child(container, netdev->id, object, errp)) {
         return NULL;
     }
-    if (!qom_object_complete(object, errp)) {
-        qom_object_unparent(object);
-        return NULL;
-    }
     return netdev;
+}
+
+bool netdev_open(Netdev *netdev, GError **errp)
+{
+    if (!qom_object_complete(&netdev->object, errp)) {
+        qom_object_unparent(&netdev->object);
+        return false;
+    }
+    return true;
 }
 
 bool netdev_delete(QomObject *root, const char *id, GError **errp)

@@ -93,7 +93,7 @@ bool option_global(MachineConfig *config, const char *text, GError **errp)
 
 void object_options_init(MachineConfig *config, QomTypes types)
 {
-    static const char *const containers[] = { "/objects", "/chardevs", NULL };
+    static const char *const containers[] = { "/objects", "/chardevs", "/netdevs", NULL };
 
     config->root = qom_root_new(types, containers);
     config->objects = g_ptr_array_new_with_free_func(object_option_free);

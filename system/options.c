@@ -95,6 +95,9 @@ static bool option_log_file(MachineConfig *config, const char *text, GError **er
 
 static const Option options[] = {
     { "object", "TYPE[,PROP=VALUE,...]", option_object, "create an object (-object help); tdx-guest makes the machine a TD" },
+    { "netdev", "TYPE,id=ID[,PROP=VALUE,...]", option_netdev, "the host's end of a network: user, stream, tap (-netdev help)" },
+    { "nic", "TYPE[,model=CARD][,mac=ADDRESS][,...]|none", option_nic, "a network card and its netdev in one" },
+    { "net", "none", option_net, "no network card; other uses have given way to -nic" },
     { "device", "DRIVER[,PROP=VALUE,...]", option_device, "add a device (-device help)" },
     { "drive", "file=FILE,format=raw[,if=none|virtio][,id=ID][,...]", option_drive, "add a disk" },
     { "blockdev", "[driver=]file|raw,node-name=NAME[,...]", option_blockdev, "add a disk without a device" },
@@ -175,6 +178,8 @@ static bool print_option_help(const Option *option, const char *argument, QomTyp
 
     if (option->set == option_object) {
         text = object_option_help(types, argument);
+    } else if (option->set == option_netdev || option->set == option_nic) {
+        text = netdev_option_help(types, argument);
     } else if (option->set == option_device) {
         text = device_option_help(types, argument);
     } else if (option->set == option_machine) {
@@ -287,6 +292,7 @@ OptionsResult options_parse(int argc, char **argv, QomTypes types, MachineConfig
 
     life_options_init(&config->life);
     object_options_init(config, types);
+    net_options_init(config);
     machine_options_init(config);
     for (int i = 1; i < argc; i++) {
         OptionsResult r = parse_one(argc, argv, &i, config);
@@ -307,6 +313,7 @@ void machine_config_free(MachineConfig *config)
     if (!config) {
         return;
     }
+    net_options_clear(config);
     object_options_clear(config);
     machine_options_clear(config);
     g_free(config->kernel_irqchip);

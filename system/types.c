@@ -6,6 +6,8 @@
 #include "hw/i386/machine-type.h"
 #include "hw/pci/pci-device.h"
 #include "hw/virtio/virtio-blk.h"
+#include "hw/virtio/virtio-net.h"
+#include "net/netdev.h"
 #include "target/i386/kvm/tdx-guest-object.h"
 
 const QomType *const program_types[] = {
@@ -19,6 +21,11 @@ const QomType *const program_types[] = {
     &memory_backend_ram_type,
     &memory_backend_memfd_type,
     &memory_backend_file_type,
+    /* -netdev */
+    &netdev_type,
+    &netdev_user_type,
+    &netdev_stream_type,
+    &netdev_tap_type,
     /* -machine */
     &machine_type,
     &board_machine_type,
@@ -37,6 +44,8 @@ const QomType *const program_types[] = {
     &virtio_pci_type,
     &virtio_blk_pci_type,
     &virtio_blk_pci_nt_type,
+    &virtio_net_pci_type,
+    &virtio_net_pci_nt_type,
     &block_node_type,
     NULL,
 };

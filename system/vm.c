@@ -411,7 +411,7 @@ static bool start(Vm *vm, GError **errp)
     if (runstate_ended(vm->runstate)) {
         return true;
     }
-    if (!machine_config_complete_objects(vm->config, errp)) {
+    if (!machine_config_complete_objects(vm->config, errp) || !net_options_open(vm->config, errp)) {
         return false;
     }
     if (!(machine_is_none(vm->config) ? start_none(vm, errp) : start_machine(vm, errp))) {

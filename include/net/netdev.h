@@ -59,10 +59,12 @@ extern const QomType netdev_tap_type;    /* "netdev-tap" */
 #define NETDEV(object) QOM_CAST(Netdev, &netdev_type, object)
 
 /*
- * What -netdev and netdev_add make: settings hold type (as "user"), id and the properties. Opened; at /netdevs/ID. Borrowed; NULL:
- * *errp. Machine lock not held.
+ * What -netdev and netdev_add make: settings hold type (as "user"), id and the properties. At /netdevs/ID; opened by netdev_open().
+ * Borrowed; NULL: *errp, and nothing is left. Machine lock not held.
  */
 Netdev *netdev_create(QomObject *root, const QomSettings *settings, GError **errp);
+/* False: *errp, and the netdev is gone. Machine lock not held. */
+bool netdev_open(Netdev *netdev, GError **errp);
 /* netdev_del. False: there is none of that id, or a card has it. Machine lock not held. */
 bool netdev_delete(QomObject *root, const char *id, GError **errp);
 /* -netdev help, -netdev TYPE,help. Callers free; NULL: there is no such type. */

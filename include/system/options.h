@@ -71,6 +71,8 @@ typedef struct MachineConfig {
     LifeOptions life;
     ProcessOptions process;
     char *log_items, *log_file;
+    GPtrArray *netdevs;             /* of what options-net.c keeps of each -netdev */
+    bool nic_given;                 /* -netdev, -nic: no default card */
     const TdxGuestConfig *guest;    /* the one the machine uses, or NULL */
 } MachineConfig;
 
@@ -116,6 +118,14 @@ void block_options_init(MachineConfig *config);
 void block_options_clear(MachineConfig *config);
 /* Opens them as block nodes of the tree, before the devices are plugged. */
 bool machine_config_open_drives(const MachineConfig *config, GError **errp);
+/* The network (options-net.c). */
+bool option_netdev(MachineConfig *config, const char *text, GError **errp);
+bool option_nic(MachineConfig *config, const char *text, GError **errp);
+bool option_net(MachineConfig *config, const char *text, GError **errp);
+void net_options_init(MachineConfig *config);
+void net_options_clear(MachineConfig *config);
+bool net_options_open(const MachineConfig *config, GError **errp); /* before devices take them */
+char *netdev_option_help(QomTypes types, const char *text);
 /* Direct boot and fw_cfg (options-boot.c). */
 bool option_kernel(MachineConfig *config, const char *text, GError **errp);
 bool option_initrd(MachineConfig *config, const char *text, GError **errp);

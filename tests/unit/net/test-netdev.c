@@ -32,7 +32,8 @@ static Netdev *create(QomObject *root, const char *text, GError **errp)
     g_autoptr(KeyVal) kv = keyval_parse(text, "type", errp);
     const QomSettings settings = { .keyval = kv };
 
-    return kv ? netdev_create(root, &settings, errp) : NULL;
+    Netdev *netdev = kv ? netdev_create(root, &settings, errp) : NULL;
+    return netdev && netdev_open(netdev, errp) ? netdev : NULL;
 }
 
 static void test_refused(void)

@@ -60,6 +60,7 @@ static void set_up(Fixture *f, gconstpointer data)
     f->root = qom_root_new(types, NULL);
     f->wire = (Wire *)netdev_create(f->root, &settings, NULL);
     g_assert_nonnull(f->wire);
+    g_assert_true(netdev_open(&f->wire->netdev, NULL));
     driver_init(&f->d);
     VirtioEnvironment environment = driver_environment(&f->d, "net0");
     const VirtioNetConfig config = { &f->wire->netdev, { 0x52, 0x54, 0, 0x12, 0x34, 0x56 }, 256, 1500, true, true };

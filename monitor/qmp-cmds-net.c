@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Commands about the network: netdevs and their links. */
+#include <string.h>
+
+#include "hw/core/device.h"
+#include "monitor-internal.h"
+#include "net/netdev.h"
+#include "util/error.h"
+
+bool qmp_netdev_add(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    const QomSettings settings = { .json = arguments };
+    Netdev *netdev = netdev_create(context->objects, &settings, errp);
+
+    return netdev && netdev_open(netdev, errp);
+}
+
+bool qmp_netdev_del(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    return netdev_delete(context->objects, json_member_string(arguments, "id"), errp);
+}
+
+/* A netdev by its own id, or by that of a card: a device with a link named netdev. */
+static Netdev *find_netdev(QomObject *root, const char *name)
+{
+    QomObject *object = qom_object_child(qom_container_get(root, "/netdevs"), name);
+    QomObject *card = object ? NULL : qom_resolve(root, name, NULL);
+    g_autoptr(JsonValue) path = NULL;
+
+    if (card && qom_is(card, &device_type) && qom_property_get(card, "netdev", &path, NULL) && path) {
+        object = qom_resolve(root, json_object_get_string(path), NULL);
+    }
+    return object && qom_is(object, &netdev_type) ? NETDEV(object) : NULL;
+}
+
+bool qmp_set_link(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    const char *name = json_member_string(arguments, "name");
+    Netdev *netdev = find_netdev(context->objects, name);
+    JsonValue *up;
+
+    if (!netdev) {
+        return qmp_error_set(errp, QMP_DEVICE_NOT_FOUND, "Device '%s' not found", name);
+    }
+    json_object_object_get_ex(arguments, "up", &up);
+    netdev_lock(netdev);
+    netdev_set_link(netdev, json_object_get_boolean(up));
+    netdev_unlock(netdev);
+    return true;
+}
+
+static void describe(QomObject *object, void *opaque)
+{
+    GString *out = opaque;
+
+    if (!qom_is(object, &netdev_type)) {
+        return;
+    }
+    Netdev *netdev = NETDEV(object);
+    const NetdevOps *ops = qom_type_ops(object->type);
+    g_autofree char *details = ops->describe ? ops->describe(netdev) : NULL;
+    g_string_append_printf(out, "%s: type=%s%s%s%s%s\n", netdev->id, object->type->name + strlen("netdev-"), details ? "," : "",
+                           details ? details : "", netdev->card ? "" : " (no network card)", netdev->link_down ? " (link down)" : "");
+}
+
+void hmp_info_network(QapiContext *context, const char *arguments, GString *out)
+{
+    qom_visit(qom_container_get(context->objects, "/netdevs"), describe, out);
+}
