@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# make td: build and start a TD.  make check: run the tests.  The scripts do the work, for machines without make.
+# make td: build and start Linux as a TD.  make check: run the tests.  The scripts do the work, for machines without make.
 
 BUILD ?= build
 
@@ -9,7 +9,8 @@ all:
 	@BUILD='$(BUILD)' scripts/build
 
 td:
-	@BUILD='$(BUILD)' FIRMWARE='$(FIRMWARE)' MEMORY='$(MEMORY)' scripts/run-td
+	@BUILD='$(BUILD)' FIRMWARE='$(FIRMWARE)' KERNEL='$(KERNEL)' INITRD='$(INITRD)' APPEND='$(APPEND)' DISK='$(DISK)' \
+	    MEMORY='$(MEMORY)' CPUS='$(CPUS)' scripts/run-td
 
 check:
 	@BUILD='$(BUILD)' scripts/run-tests $(if $(SANITIZERS),--sanitizers)
@@ -23,6 +24,6 @@ clean:
 help:
 	@echo "make            install what is missing (apt) and build"
 	@echo "make td         start a TD: on /dev/kvm where that is a TDX host, else under swtdx"
-	@echo "                FIRMWARE=FILE MEMORY=SIZE choose the TDVF image and the RAM"
+	@echo "                FIRMWARE=FILE KERNEL=FILE|none INITRD=FILE DISK=FILE|none MEMORY=SIZE CPUS=N take your own"
 	@echo "make check      run the tests"
 	@echo "make check-all  run everything, with sanitizers; ends with a table"
