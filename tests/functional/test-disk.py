@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A TD's Linux writes to a disk behind a PCI Express root port, and the host finds there what it wrote.
+
+Needs the kernel and the modules that scripts/get-kernel downloads, and mkfs.ext4 and debugfs (package e2fsprogs); without them the test is
+skipped."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+
+import vmm
+
+SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME", ".cache"), "qemu-tdx", "kernel")
+TOOLS = os.environ.get("PATH", "") + ":/sbin:/usr/sbin"
+SIZE = 64 << 20
+RAW_OFFSET = 48 << 20  # of the second disk
+
+
+def cached(name):
+    try:
+        with open(os.path.join(CACHE, name), encoding="utf-8") as f:
+            path = f.read().strip()
+    except OSError:
+        return None
+    return path if os.path.exists(path) else None
+
+
+def missing():
+    for path in (vmm.OVMF, "/bin/busybox", "/usr/bin/cpio"):
+        if not os.path.exists(path):
+            return f"{path} is missing: run scripts/install-deps"
+    for tool in ("mkfs.ext4", "debugfs"):
+        if not shutil.which(tool, path=TOOLS):
+            return f"{tool} is missing: install the package e2fsprogs"
+    if not cached("path"):
+        return "no kernel: run scripts/get-kernel"
+    if not cached("modules-path"):
+        return "no kernel modules: run scripts/get-kernel --modules"
+    return None
+
+
+def make_disk(path):
+    with open(path, "wb") as f:
+        f.truncate(SIZE)
+
+
+def command(console, text, timeout=60):
+    """Types a command; the text that it prints."""
+    start = console.seen
+    console.send(f"{text}; echo STATUS''=$?\r")
+    match = console.expect(r"STATUS=(\d+)", timeout * SLOW)
+    output = console.text[start:match.start()]
+    console.expect(r"# ", 30 * SLOW)
+    assert match.group(1) == "0", f"{text}: status {match.group(1)}\n{output}"
+    return output
+
+
+def check_guest(console):
+    console.expect(r"initramfs: this is a TDX guest", 300 * SLOW)
+    console.expect(r"# ", 60 * SLOW)
+    command(console, "mkdir -p /mnt && mount -t ext4 /dev/vda /mnt")
+    command(console, "seq 1 200000 >/mnt/numbers && sync")
+    digest = command(console, "sha256sum /mnt/numbers").split("sha256sum")[-1]
+    command(console, "umount /mnt")
+    command(console, "seq 1 9999 | dd of=/dev/vdb bs=1M seek=48 conv=notrunc,fsync", 60)
+    assert "DISK-SERIAL" in command(console, "cat /sys/block/vdb/serial; echo")
+    assert "PCI-MSIX" in command(console, "grep virtio0-req /proc/interrupts")
+    return digest
+
+
+def check_host(digest, first, second):
+    numbers = "".join(f"{n}\n" for n in range(1, 200001)).encode()
+    written = subprocess.run(["debugfs", "-R", "cat /numbers", first], env={**os.environ, "PATH": TOOLS},
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
+    assert hashlib.sha256(written).hexdigest() == hashlib.sha256(numbers).hexdigest()
+    assert hashlib.sha256(numbers).hexdigest() in digest, digest
+    clean = subprocess.run(["fsck.ext4", "-fn", first], env={**os.environ, "PATH": TOOLS}, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, check=False)
+    assert clean.returncode == 0, clean.stdout.decode()
+    raw = "".join(f"{n}\n" for n in range(1, 10000)).encode()
+    with open(second, "rb") as f:
+        f.seek(RAW_OFFSET)
+        assert f.read(len(raw)) == raw
+
+
+def test_disk():
+    why = missing()
+    if why:
+        return why
+    with tempfile.TemporaryDirectory() as directory:
+        initrd, first, second = (os.path.join(directory, name) for name in ("initrd", "first.img", "second.img"))
+        subprocess.run(["scripts/make-initramfs", initrd, "virtio_blk", "ext4"], check=True,
+                       env={**os.environ, "MODULES": cached("modules-path")})
+        make_disk(first)
+        make_disk(second)
+        subprocess.run(["mkfs.ext4", "-q", "-F", first], env={**os.environ, "PATH": TOOLS}, check=True)
+        console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(extra=[
+            "-no-reboot", "-kernel", cached("path"), "-initrd", initrd, "-append", "console=ttyS0",
+            "-device", "pcie-root-port,id=port1,chassis=1,addr=1,multifunction=on",
+            "-device", "pcie-root-port,id=port2,chassis=2,addr=1.1",
+            "-drive", f"file={first},format=raw,if=none,id=disk0",
+            "-device", "virtio-blk-pci,drive=disk0,bus=port1",
+            "-blockdev", f'{{"driver":"file","filename":"{second}","node-name":"disk1"}}',
+            "-device", '{"driver":"virtio-blk-pci-non-transitional","drive":"disk1","serial":"DISK-SERIAL","bus":"port2"}']))
+        try:
+            digest = check_guest(console)
+            console.send("poweroff -f\r")
+            assert console.wait(60 * SLOW) == 0
+        finally:
+            console.close()
+        check_host(digest, first, second)
+    return None
+
+
+if __name__ == "__main__":
+    vmm.tap([("/disk/td", test_disk)])
