@@ -3,7 +3,11 @@
 #include "system/types.h"
 
 #include "backends/memory-backend.h"
+#include "block/block.h"
+#include "chardev/chardev-object.h"
 #include "hw/i386/machine-type.h"
+#include "hw/i386/q35-tree.h"
+#include "hw/isa/isa-bus.h"
 #include "hw/pci/pci-device.h"
 #include "hw/virtio/virtio-blk.h"
 #include "hw/virtio/virtio-net.h"
@@ -35,17 +39,23 @@ const QomType *const program_types[] = {
     &pc_q35_machine_type,
     /* -device, and what they sit on */
     &device_type,
-    &bus_type,
-    &system_bus_type,
-    &pcie_bus_type,
-    &pci_device_type,
     &q35_pcihost_type,
+    &ich9_lpc_type,
+    &isa_serial_type,
+    &isa_debugcon_type,
+    &pci_device_type,
     &pcie_root_port_type,
     &virtio_pci_type,
     &virtio_blk_pci_type,
     &virtio_blk_pci_nt_type,
     &virtio_net_pci_type,
     &virtio_net_pci_nt_type,
+    &bus_type,
+    &system_bus_type,
+    &isa_bus_type,
+    &pcie_bus_type,
+    /* What devices name */
     &block_node_type,
+    &chardev_type,
     NULL,
 };

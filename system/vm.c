@@ -9,7 +9,7 @@
 #include "accel/qtest/qtest-server.h"
 #include "chardev/chardev.h"
 #include "hw/i386/q35-devices.h"
-#include "hw/pci/pci-device.h"
+#include "hw/i386/q35-tree.h"
 #include "system/boot.h"
 #include "system/core/log.h"
 #include "system/firmware.h"
@@ -126,16 +126,6 @@ static bool add_acpi(Vm *vm, GError **errp)
     return q35_add_acpi(vm->machine, vm->apic_ids, errp);
 }
 
-/* pcie.0, on which -device puts devices. */
-static bool add_pci_bus(Vm *vm, GError **errp)
-{
-    Machine *machine = vm->config->machine_object;
-    Device *host = machine_create_own(machine, &q35_pcihost_type);
-
-    q35_pcihost_set_bus(host, vm->machine->devices->pci);
-    return device_realize(host, machine->main_bus, errp);
-}
-
 static bool make_machine(Vm *vm, GError **errp)
 {
     BoardMachine *board = vm->config->board;
@@ -163,7 +153,7 @@ static bool make_machine(Vm *vm, GError **errp)
         }
     }
     vm->machine = q35_new(&q35, errp);
-    return vm->machine && machine_config_open_drives(vm->config, errp) && add_pci_bus(vm, errp) &&
+    return vm->machine && machine_config_open_drives(vm->config, errp) && q35_add_to_tree(vm->machine, vm->config->machine_object, errp) &&
            machine_config_plug_devices(vm->config, errp) && add_acpi(vm, errp) &&
            boot_add(vm->machine->devices->fw_cfg, &vm->config->boot, errp);
 }

@@ -185,10 +185,13 @@ bool machine_plug_device(Machine *machine, Device *device, const QomSettings *se
     return true;
 }
 
-Device *machine_create_own(Machine *machine, const QomType *type)
+Device *machine_create_own(Machine *machine, const QomType *type, GError **errp)
 {
     g_autoptr(QomObject) object = qom_object_new(type);
 
+    if (!apply_globals(machine, object, errp)) {
+        return NULL;
+    }
     qom_object_add_numbered_child(qom_container_get(&machine->object, "unattached"), "device", object);
     return DEVICE(object); /* the tree's reference stays */
 }

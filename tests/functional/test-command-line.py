@@ -10,6 +10,8 @@ import vmm
 VMM = vmm.program("qemu-system-x86_64")
 TD = ["-object", "tdx-guest,id=tdx0", "-machine", "q35,confidential-guest-support=tdx0"]
 
+QTEST = ["-accel", "qtest", "-nodefaults", "-display", "none"]
+
 # (arguments, what the first line on stderr must contain)
 BAD = [
     (["-nosuchopt"], "-nosuchopt: invalid option"),
@@ -150,6 +152,18 @@ BAD = [
     (["-device", "id=a"], "Parameter 'driver' is missing"),
     (["-device", "{'driver': 1}"], "Parameter 'driver' is missing"),
     (["-device", "{"], "JSON parse error"),
+    (QTEST + ["-device", "pcie-root-port,bus=x"], "-device pcie-root-port,bus=x: Bus 'x' not found"),
+    (QTEST + ["-device", "pcie-root-port,bus=isa.0"], "Device 'pcie-root-port' can't go on ISA bus"),
+    (QTEST + ["-device", "pcie-root-port,addr=40"], "Parameter 'addr' expects SLOT"),
+    (QTEST + ["-device", "pcie-root-port,id=a", "-device", "pcie-root-port,id=a"], "Duplicate device ID 'a'"),
+    (QTEST + ["-device", "pcie-root-port,chasis=1"], "Property 'pcie-root-port.chasis' not found"),
+    (QTEST + ["-device", "{'driver': 'pcie-root-port', 'port': '1'}"], "Invalid parameter type for 'port', expected: integer"),
+    (QTEST + ["-device", "pci-device"], "Parameter 'driver' expects a non-abstract device type"),
+    (QTEST + ["-device", "ICH9-LPC"], "Parameter 'driver' expects a pluggable device type"),
+    (QTEST + ["-device", "isa-serial"], "Parameter 'chardev' is missing"),
+    (QTEST + ["-device", "isa-serial,chardev=x"], "Property 'isa-serial.chardev' can't find value 'x'"),
+    (QTEST + ["-global", "ICH9-LPC.disable_s3=0"], "can't apply global ICH9-LPC.disable_s3=0: Parameter 'disable_s3' expects 1"),
+    (QTEST + ["-global", "pcie-root-port.prt=0"], "can't apply global pcie-root-port.prt=0: Property 'pcie-root-port.prt' not found"),
     (["-global", "x"], "Expected '=' after parameter 'x'"),
     (["-global", "a=b"], "options 'driver', 'property', and 'value' are required"),
     (["-machine", "q35,hpet=on"], "'hpet=on': this machine has no such device"),
@@ -185,6 +199,8 @@ GOOD = [
     (["-object", "help"], "tdx-guest"),
     (["-object", "tdx-guest,help"], "mrconfigid"),
     (["-object", "memory-backend-file,help"], "mem-path=<string>"),
+    (["-device", "help"], 'name "pcie-root-port", bus PCIE'),
+    (["-device", "pcie-root-port,help"], "chassis=<uint8>"),
     (["-machine", "q35,help"], "memory-backend=<link<memory-backend>>"),
     (["-d", "help"], "tdx"),
     (["-chardev", "help"], "ringbuf"),

@@ -62,8 +62,8 @@ bool machine_check_globals(const Machine *machine, GError **errp);
 Device *machine_create_device(Machine *machine, const QomSettings *settings, GError **errp);
 /* Finds its bus (settings: as above) and realizes it. False: *errp, and the device is gone. */
 bool machine_plug_device(Machine *machine, Device *device, const QomSettings *settings, GError **errp);
-/* A device that the machine itself makes, under /machine/unattached, not realized yet. Borrowed. */
-Device *machine_create_own(Machine *machine, const QomType *type);
+/* A device that the machine itself makes, under /machine/unattached, with globals, not realized yet. Borrowed; NULL: *errp. */
+Device *machine_create_own(Machine *machine, const QomType *type, GError **errp);
 /* device_del: by id or path. It goes now, or when the guest has let it go. */
 bool machine_unplug(Machine *machine, const char *id, GError **errp);
 /* The guest has let a device go, or nobody has to be asked: removes it and tells. */

@@ -66,7 +66,7 @@ static void set_up(Fixture *f, gconstpointer data)
     f->deleted = g_string_new(NULL);
     f->machine = machine_new(f->root, machine_type_find(types, "toy"), NULL, NULL);
     f->machine->port = (MachinePort){ on_deleted, f->deleted };
-    Device *rack = machine_create_own(f->machine, &rack_type);
+    Device *rack = machine_create_own(f->machine, &rack_type, NULL);
     g_assert_true(device_realize(rack, f->machine->main_bus, NULL));
     f->slots = bus_new(&slot_bus_type, "slots", rack);
 }
