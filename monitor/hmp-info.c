@@ -3,7 +3,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backends/iothread.h"
+#include "backends/memory-backend.h"
 #include "config-host.h"
+#include "hw/core/machine.h"
 #include "monitor-internal.h"
 
 static void info_status(QapiContext *context, const char *arguments, GString *out)
@@ -73,6 +76,49 @@ static void info_mtree(QapiContext *context, const char *arguments, GString *out
     }
 }
 
+static void info_iothreads(QapiContext *context, const char *arguments, GString *out)
+{
+    const GPtrArray *objects = qom_container_get(context->objects, "/objects")->children;
+
+    for (unsigned i = 0; objects && i < objects->len; i++) {
+        QomObject *object = g_ptr_array_index(objects, i);
+        if (qom_is(object, &iothread_type)) {
+            g_string_append_printf(out, "%s:\n  thread_id=%d\n", object->name, IOTHREAD(object)->thread_id);
+        }
+    }
+}
+
+static void info_memdev(QapiContext *context, const char *arguments, GString *out)
+{
+    const GPtrArray *objects = qom_container_get(context->objects, "/objects")->children;
+
+    for (unsigned i = 0; objects && i < objects->len; i++) {
+        QomObject *object = g_ptr_array_index(objects, i);
+        if (qom_is(object, &memory_backend_type)) {
+            const MemoryBackend *backend = MEMORY_BACKEND(object);
+            g_string_append_printf(out, "memory backend: %s\n  size:  %" PRIu64 "\n  share: %s\n  prealloc: %s\n", object->name,
+                                   backend->size, backend->share ? "true" : "false", backend->prealloc ? "true" : "false");
+        }
+    }
+}
+
+static void info_qom_tree(QapiContext *context, const char *arguments, GString *out)
+{
+    g_autoptr(GError) err = NULL;
+    QomObject *object = qom_resolve(context->objects, *arguments ? arguments : "/machine", &err);
+    g_autofree char *text = object ? qom_tree_text(object) : g_strdup_printf("Error: %s\n", err->message);
+
+    g_string_append(out, text);
+}
+
+static void info_qtree(QapiContext *context, const char *arguments, GString *out)
+{
+    QomObject *machine = qom_object_child(context->objects, "machine");
+    g_autofree char *text = machine ? bus_tree_text(MACHINE(machine)->main_bus) : NULL;
+
+    g_string_append(out, text ? text : "");
+}
+
 static void info_registers(QapiContext *context, const char *arguments, GString *out)
 {
     if (context->plan) {
@@ -135,15 +181,17 @@ const HmpCommand hmp_infos[] = {
     { "block", "", "show info of the block devices", info_nothing },
     { "chardev", "", "show the character devices", info_chardev },
     { "cpus", "", "show infos for each CPU", info_cpus },
-    { "iothreads", "", "show iothreads", info_nothing },
+    { "iothreads", "", "show iothreads", info_iothreads },
     { "jobs", "", "show background jobs", info_nothing },
     { "kvm", "", "show KVM information", info_kvm },
-    { "memdev", "", "show memory backends", info_nothing },
+    { "memdev", "", "show memory backends", info_memdev },
     { "memory_size_summary", "", "show the amount of memory", info_memory_size },
     { "migrate", "", "show why there is no migration", info_migrate },
     { "mtree", "", "show memory tree", info_mtree },
     { "name", "", "show the current VM name", info_name },
     { "network", "", "show the network state", hmp_info_network },
+    { "qom-tree", "[path]", "show the tree of objects below a path", info_qom_tree },
+    { "qtree", "", "show device tree", info_qtree },
     { "registers", "", "refused: a TD's registers are private", info_registers },
     { "status", "", "show the current VM status", info_status },
     { "tdx", "", "show the TD", info_tdx },

@@ -106,12 +106,6 @@ bool qmp_query_target(QapiContext *context, JsonValue *arguments, JsonValue **re
     return true;
 }
 
-bool qmp_query_iothreads(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
-{
-    *result = json_object_new_array();
-    return true;
-}
-
 bool qmp_human_monitor_command(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
     g_autofree char *text = hmp_command(context, json_member_string(arguments, "command-line"));

@@ -2,8 +2,10 @@
 /* QMP commands that make objects and devices, and let them go. */
 #include <string.h>
 
+#include "backends/iothread.h"
 #include "hw/core/machine.h"
 #include "monitor-internal.h"
+#include "monitor/monitor-object.h"
 #include "system/core/confidential-guest.h"
 #include "util/error.h"
 
@@ -17,10 +19,10 @@ static Machine *find_machine(QapiContext *context, GError **errp)
     return object ? MACHINE(object) : NULL;
 }
 
-/* A machine is a TD from its beginning or never. */
+/* A machine is a TD from its beginning or never, and monitors are made when the program starts. */
 static bool too_late(QapiContext *context, const QomType *type)
 {
-    return type && qom_type_is(type, &confidential_guest_support_type) && context->plan;
+    return type && ((qom_type_is(type, &confidential_guest_support_type) && context->plan) || type == &monitor_qmp_type);
 }
 
 bool qmp_object_add(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
@@ -58,4 +60,28 @@ bool qmp_device_del(QapiContext *context, JsonValue *arguments, JsonValue **resu
     Machine *machine = find_machine(context, errp);
 
     return machine && machine_unplug(machine, json_member_string(arguments, "id"), errp);
+}
+
+bool qmp_query_iothreads(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    static const char *const numbers[] = { "poll-max-ns", "poll-grow", "poll-shrink", "aio-max-batch" };
+    const GPtrArray *objects = qom_container_get(context->objects, "/objects")->children;
+
+    *result = json_object_new_array();
+    for (unsigned i = 0; objects && i < objects->len; i++) {
+        QomObject *object = g_ptr_array_index(objects, i);
+        if (!qom_is(object, &iothread_type)) {
+            continue;
+        }
+        JsonValue *entry = json_object_new_object(), *value;
+        json_object_object_add(entry, "id", json_object_new_string(object->name));
+        json_object_object_add(entry, "thread-id", json_object_new_int64(IOTHREAD(object)->thread_id));
+        for (unsigned n = 0; n < G_N_ELEMENTS(numbers); n++) {
+            if (qom_property_get(object, numbers[n], &value, NULL)) {
+                json_object_object_add(entry, numbers[n], value);
+            }
+        }
+        json_object_array_add(*result, entry);
+    }
+    return true;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "system/core/log.h"
+#include "monitor/monitor-object.h"
 #include "system/options.h"
 #include "util/error.h"
 #include "util/keyval.h"
@@ -299,11 +300,34 @@ static bool check_stdio(const MachineConfig *config, GError **errp)
     return true;
 }
 
+/* -object monitor-qmp is -mon in another form. */
+static bool add_object_monitors(MachineConfig *config, GError **errp)
+{
+    const GPtrArray *objects = qom_container_get(config->root, "/objects")->children;
+
+    for (unsigned i = 0; objects && i < objects->len; i++) {
+        const QomObject *object = g_ptr_array_index(objects, i);
+        const MonitorObject *monitor = (const MonitorObject *)object;
+        if (!qom_is(object, &monitor_qmp_type)) {
+            continue;
+        }
+        if (!monitor->chardev || !find_chardev(&config->life, monitor->chardev)) {
+            return error_set(errp, "-object monitor-qmp,id=%s: chardev \"%s\" not found", object->name,
+                             monitor->chardev ? monitor->chardev : "");
+        }
+        add_monitor(config, object->name, monitor->chardev, false, monitor->pretty);
+    }
+    return true;
+}
+
 /* -mon and -serial may stand before the -chardev that they name, so that they meet only here. */
 bool life_options_complete(MachineConfig *config, GError **errp)
 {
     const LifeOptions *life = &config->life;
 
+    if (!add_object_monitors(config, errp)) {
+        return false;
+    }
     for (unsigned i = 0; i < life->monitors->len; i++) {
         const MonitorConfig *monitor = g_ptr_array_index(life->monitors, i);
         if (!find_chardev(life, monitor->chardev)) {

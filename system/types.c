@@ -2,7 +2,10 @@
 /* All types of objects. A type that is not in this list does not exist for users; a parent stands before its children. */
 #include "system/types.h"
 
+#include "backends/iothread.h"
 #include "backends/memory-backend.h"
+#include "backends/rng.h"
+#include "backends/secret.h"
 #include "block/block.h"
 #include "chardev/chardev-object.h"
 #include "hw/i386/machine-type.h"
@@ -10,6 +13,7 @@
 #include "hw/isa/isa-bus.h"
 #include "hw/pci/pci-device.h"
 #include "hw/virtio/virtio-blk.h"
+#include "monitor/monitor-object.h"
 #include "hw/virtio/virtio-net.h"
 #include "net/netdev.h"
 #include "target/i386/kvm/tdx-guest-object.h"
@@ -25,6 +29,12 @@ const QomType *const program_types[] = {
     &memory_backend_ram_type,
     &memory_backend_memfd_type,
     &memory_backend_file_type,
+    &rng_type,
+    &rng_builtin_type,
+    &rng_random_type,
+    &iothread_type,
+    &secret_type,
+    &monitor_qmp_type,
     /* -netdev */
     &netdev_type,
     &netdev_user_type,

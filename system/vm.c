@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "accel/qtest/qtest-server.h"
-#include "chardev/chardev.h"
+#include "chardev/chardev-object.h"
 #include "hw/i386/q35-devices.h"
 #include "hw/i386/q35-tree.h"
 #include "system/boot.h"
@@ -105,7 +105,8 @@ static bool open_chardevs(Vm *vm, GError **errp)
         const ChardevConfig *config = g_ptr_array_index(chardevs, i);
         g_autoptr(GError) err = NULL;
 
-        if (!chardev_set_add(vm->chardevs, config, &err)) {
+        Chardev *chardev = chardev_set_add(vm->chardevs, config, &err);
+        if (!chardev || !chardev_object_add(vm->config->root, config->id, chardev, &err)) {
             return error_set(errp, "chardev %s: %s", config->id, err->message);
         }
     }

@@ -61,6 +61,9 @@ static bool serial_realize(Device *device, GError **errp)
     IsaBus *bus = ISA_BUS(device->bus);
     g_autofree char *name = device_name(device);
 
+    if (chardev_in_use(chardev_of(&serial->chardev)) && !chardev_is_mux(chardev_of(&serial->chardev))) {
+        return error_set(errp, "Property 'isa-serial.chardev' can't take value '%s', it's in use", serial->chardev.name);
+    }
     if (!choose_index(serial, bus, errp) || !check_place(serial, errp)) {
         return false;
     }

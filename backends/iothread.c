@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Threads with an event loop of their own. */
+#include "backends/iothread.h"
+
+#include <semaphore.h>
+#include <unistd.h>
+
+#include "util/error.h"
+
+typedef struct Start {
+    IoThread *iothread;
+    sem_t ready;
+} Start;
+
+static void *run(void *opaque)
+{
+    Start *start = opaque;
+    IoThread *iothread = start->iothread;
+
+    g_main_context_push_thread_default(iothread->context);
+    iothread->thread_id = gettid();
+    sem_post(&start->ready);
+    g_main_loop_run(iothread->loop);
+    g_main_context_pop_thread_default(iothread->context);
+    return NULL;
+}
+
+static bool iothread_complete(QomObject *object, GError **errp)
+{
+    IoThread *iothread = (IoThread *)object;
+    g_autofree char *name = g_strdup_printf("IO %s", object->name ? object->name : "");
+    Start start = { .iothread = iothread };
+
+    sem_init(&start.ready, 0, 0);
+    iothread->context = g_main_context_new();
+    iothread->loop = g_main_loop_new(iothread->context, FALSE);
+    iothread->thread = g_thread_try_new(name, run, &start, errp);
+    while (iothread->thread && sem_wait(&start.ready)) { /* interrupted by a signal */
+        continue;
+    }
+    sem_destroy(&start.ready);
+    return iothread->thread;
+}
+
+static gboolean quit(gpointer opaque)
+{
+    g_main_loop_quit(opaque);
+    return G_SOURCE_REMOVE;
+}
+
+static void iothread_finalize(QomObject *object)
+{
+    IoThread *iothread = (IoThread *)object;
+
+    if (iothread->thread) {
+        /* By the loop itself: a loop that has not begun to run yet would not see that it should end. */
+        g_autoptr(GSource) source = g_idle_source_new();
+        g_source_set_callback(source, quit, iothread->loop, NULL);
+        g_source_attach(source, iothread->context);
+        g_thread_join(iothread->thread);
+    }
+    g_clear_pointer(&iothread->loop, g_main_loop_unref);
+    g_clear_pointer(&iothread->context, g_main_context_unref);
+}
+
+static const QomProperty properties[] = {
+    QOM_PROPERTY_INT64("poll-max-ns", IoThread, poll_max_ns, "32768", "kept for queries: this loop sleeps and never polls"),
+    QOM_PROPERTY_INT64("poll-grow", IoThread, poll_grow, "0", "kept for queries", .flags = QOM_RUNTIME),
+    QOM_PROPERTY_INT64("poll-shrink", IoThread, poll_shrink, "0", "kept for queries", .flags = QOM_RUNTIME),
+    QOM_PROPERTY_INT64("aio-max-batch", IoThread, aio_max_batch, "0", "kept for queries", .flags = QOM_RUNTIME),
+    { NULL },
+};
+
+const QomType iothread_type = {
+    .name = "iothread", .parent = &qom_object_type, .size = sizeof(IoThread), .user_creatable = true,
+    .description = "a thread for devices' queues", .properties = properties, .complete = iothread_complete,
+    .finalize = iothread_finalize,
+};

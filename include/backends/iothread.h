@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* -object iothread: a thread with an event loop, for devices' queues. */
+#ifndef BACKENDS_IOTHREAD_H
+#define BACKENDS_IOTHREAD_H
+
+#include "qom/object.h"
+
+typedef struct IoThread {
+    QomObject object;
+    int64_t poll_max_ns, poll_grow, poll_shrink, aio_max_batch;
+    /* From completion on */
+    GMainContext *context; /* what its loop serves */
+    GMainLoop *loop;
+    GThread *thread;
+    int thread_id;         /* the kernel's, for affinity */
+} IoThread;
+
+extern const QomType iothread_type; /* "iothread" */
+
+#define IOTHREAD(object) QOM_CAST(IoThread, &iothread_type, object)
+
+#endif
