@@ -238,7 +238,6 @@ static void key(Readline *readline, uint8_t byte)
     case KEY_CTRL_P: step(readline, -1); break;
     case KEY_CTRL_U: erase(readline, 0, readline->cursor); break;
     case KEY_CTRL_W: erase_word(readline); break;
-    case KEY_ESCAPE: readline->state = ESCAPE; break;
     default:
         if (byte >= ' ') {
             insert(readline, (const char *)&byte, 1);
@@ -251,7 +250,9 @@ static void feed_byte(Readline *readline, uint8_t byte)
     bool second = byte == KEY_NEWLINE && readline->after_return;
 
     readline->after_return = byte == KEY_RETURN;
-    if (readline->state == ESCAPE) {
+    if (byte == KEY_ESCAPE) { /* also in the middle of a sequence: that one is over */
+        readline->state = ESCAPE;
+    } else if (readline->state == ESCAPE) {
         readline->state = byte == '[' || byte == 'O' ? SEQUENCE : PLAIN;
         readline->parameter = 0;
     } else if (readline->state == SEQUENCE) {
