@@ -163,17 +163,27 @@ static void info_tdx(QapiContext *context, const char *arguments, GString *out)
         return;
     }
     g_autofree char *mrtd = context_mrtd(context);
-    TdxVmcallCounts c = { 0 };
+    TdxTdStats stats = { 0 };
+    const TdxVmcallCounts *c = &stats.vmcalls;
 
     if (*context->td) {
-        tdx_td_vmcall_counts(*context->td, &c);
+        tdx_td_stats(*context->td, &stats);
     }
     g_string_append_printf(out, "state: %s\nattributes: 0x%" PRIx64 "\nXFAM: 0x%" PRIx64 "\n", context_tdx_state(context),
                            plan->attributes, plan->xfam);
     g_string_append_printf(out, "guest physical address width: %u\nMRTD: %s\n", plan->gpaw, mrtd);
     g_string_append_printf(out, "TDVMCALLs: MapGPA %" PRIu64 ", GetQuote %" PRIu64 ", GetTdVmCallInfo %" PRIu64
                            ", SetupEventNotifyInterrupt %" PRIu64 ", ReportFatalError %" PRIu64 ", unknown %" PRIu64 "\n",
-                           c.map_gpa, c.get_quote, c.get_info, c.setup_event_notify, c.report_fatal_error, c.unknown);
+                           c->map_gpa, c->get_quote, c->get_info, c->setup_event_notify, c->report_fatal_error, c->unknown);
+    g_string_append_printf(out, "device accesses: %" PRIu64 " I/O, %" PRIu64 " MMIO\n", c->io, c->mmio);
+    g_string_append_printf(out, "memory: %" PRIu64 " bytes private, %" PRIu64 " shared; conversions: %" PRIu64 " to private, %" PRIu64
+                           " to shared\n", stats.memory.private_bytes, stats.memory.shared_bytes, stats.memory.to_private,
+                           stats.memory.to_shared);
+    g_string_append_printf(out, "quotes: %" PRIu64 " requested, %" PRIu64 " made, %" PRIu64 " failed, %u in flight\n",
+                           stats.quotes.requests, stats.quotes.succeeded, stats.quotes.failed, stats.quotes.in_flight);
+    if (stats.has_fatal_error) {
+        g_string_append_printf(out, "fatal error of the guest: code 0x%x, \"%s\"\n", stats.fatal_error.code, stats.fatal_error.text);
+    }
 }
 
 const HmpCommand hmp_infos[] = {

@@ -42,21 +42,74 @@ static void add_digest(JsonValue *object, const char *name, const uint8_t digest
     json_object_object_add(object, name, json_object_new_string(hex));
 }
 
-static JsonValue *vmcall_counts(const QapiContext *context)
+static JsonValue *vmcall_counts(const TdxVmcallCounts *c)
 {
     JsonValue *counts = json_object_new_object();
-    TdxVmcallCounts c = { 0 };
+
+    add_u64(counts, "map-gpa", c->map_gpa);
+    add_u64(counts, "get-quote", c->get_quote);
+    add_u64(counts, "get-td-vm-call-info", c->get_info);
+    add_u64(counts, "setup-event-notify-interrupt", c->setup_event_notify);
+    add_u64(counts, "report-fatal-error", c->report_fatal_error);
+    add_u64(counts, "unknown", c->unknown);
+    add_u64(counts, "io", c->io);
+    add_u64(counts, "mmio", c->mmio);
+    return counts;
+}
+
+static JsonValue *memory_info(const KvmMemoryStats *m)
+{
+    JsonValue *info = json_object_new_object();
+
+    add_u64(info, "private", m->private_bytes);
+    add_u64(info, "shared", m->shared_bytes);
+    add_u64(info, "to-private", m->to_private);
+    add_u64(info, "to-shared", m->to_shared);
+    add_u64(info, "to-private-bytes", m->to_private_bytes);
+    add_u64(info, "to-shared-bytes", m->to_shared_bytes);
+    return info;
+}
+
+static JsonValue *quote_info(const TdxQuoteStats *q)
+{
+    JsonValue *info = json_object_new_object();
+
+    add_u64(info, "requests", q->requests);
+    add_u64(info, "succeeded", q->succeeded);
+    add_u64(info, "failed", q->failed);
+    add_u64(info, "in-flight", q->in_flight);
+    if (q->last_error[0]) {
+        g_autofree char *text = g_utf8_make_valid(q->last_error, -1); /* of a service, cut to a length */
+        json_object_object_add(info, "last-error", json_object_new_string(text));
+    }
+    return info;
+}
+
+static JsonValue *fatal_error(const TdxFatalError *e)
+{
+    JsonValue *info = json_object_new_object();
+
+    add_u64(info, "error-code", e->code);
+    json_object_object_add(info, "message", json_object_new_string(e->text));
+    if (e->has_gpa) {
+        add_u64(info, "gpa", e->gpa);
+    }
+    return info;
+}
+
+static void add_stats(JsonValue *info, const QapiContext *context)
+{
+    TdxTdStats stats = { 0 };
 
     if (*context->td) {
-        tdx_td_vmcall_counts(*context->td, &c);
+        tdx_td_stats(*context->td, &stats);
     }
-    add_u64(counts, "map-gpa", c.map_gpa);
-    add_u64(counts, "get-quote", c.get_quote);
-    add_u64(counts, "get-td-vm-call-info", c.get_info);
-    add_u64(counts, "setup-event-notify-interrupt", c.setup_event_notify);
-    add_u64(counts, "report-fatal-error", c.report_fatal_error);
-    add_u64(counts, "unknown", c.unknown);
-    return counts;
+    json_object_object_add(info, "vmcalls", vmcall_counts(&stats.vmcalls));
+    json_object_object_add(info, "memory", memory_info(&stats.memory));
+    json_object_object_add(info, "quotes", quote_info(&stats.quotes));
+    if (stats.has_fatal_error) {
+        json_object_object_add(info, "fatal-error", fatal_error(&stats.fatal_error));
+    }
 }
 
 bool qmp_query_tdx(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
@@ -78,7 +131,7 @@ bool qmp_query_tdx(QapiContext *context, JsonValue *arguments, JsonValue **resul
     add_digest(info, "mrconfigid", plan->mrconfigid);
     add_digest(info, "mrowner", plan->mrowner);
     add_digest(info, "mrownerconfig", plan->mrownerconfig);
-    json_object_object_add(info, "vmcalls", vmcall_counts(context));
+    add_stats(info, context);
     *result = info;
     return true;
 }

@@ -173,6 +173,9 @@ def test_queries():
         tdx = qmp.command("query-tdx")
         assert tdx["state"] == "finalized" and tdx["attributes"] & 1 << 28 and tdx["mrowner"] == "041041" * 16, tdx
         assert re.fullmatch("[0-9a-f]{96}", tdx["mrtd"]) and set(tdx["vmcalls"].values()) == {0}, tdx
+        memory = tdx["memory"]
+        assert memory["private"] + memory["shared"] >= 256 << 20 and memory["private"] > 0, memory
+        assert tdx["quotes"]["requests"] == 0 and "fatal-error" not in tdx, tdx
         capabilities = qmp.command("query-tdx-capabilities")
         assert tdx["xfam"] & ~capabilities["xfam"] == 0 and capabilities["configurable-cpuid"] > 0, capabilities
         assert "VM status: paused (prelaunch)\r\n" == qmp.command("human-monitor-command", **{"command-line": "info status"})
