@@ -24,6 +24,9 @@ static const OptionParameter name[] = {
 static const OptionParameter action[] = {
     { "reboot", "string" }, { "shutdown", "string" }, { "panic", "string" }, { NULL },
 };
+static const OptionParameter boot[] = {
+    { "order", "string" }, { "once", "string" }, { "strict", "boolean" }, { "menu", "boolean" }, { NULL },
+};
 static const OptionParameter msg[] = { { "timestamp", "boolean" }, { "guest-name", "boolean" }, { NULL } };
 static const OptionParameter overcommit[] = { { "mem-lock", "string" }, { "cpu-pm", "boolean" }, { NULL } };
 static const OptionParameter run_with[] = {
@@ -35,7 +38,7 @@ static const OptionParameter sandbox[] = {
 };
 
 static const OptionInfo infos[] = {
-    { "accel", accel }, { "action", action }, { "chardev", NULL }, { "fw_cfg", fw_cfg }, { "m", memory }, { "machine", machine },
+    { "accel", accel }, { "action", action }, { "boot-opts", boot }, { "chardev", NULL }, { "fw_cfg", fw_cfg }, { "m", memory }, { "machine", machine },
     { "mon", mon }, { "msg", msg }, { "name", name }, { "object", NULL }, { "overcommit", overcommit }, { "run-with", run_with },
     { "sandbox", sandbox }, { "smp-opts", smp }, { NULL },
 };

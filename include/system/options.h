@@ -27,6 +27,7 @@ typedef struct FwCfgFile {
 typedef struct BootFiles {
     char *kernel, *initrd, *append, *shim; /* NULL = not given */
     GPtrArray *fw_cfg;                     /* of FwCfgFile, or NULL */
+    bool strict;                           /* boot from devices with a bootindex alone */
 } BootFiles;
 
 /* -add-fd: a descriptor that the parent process left open, for a set. */
@@ -151,6 +152,11 @@ void life_options_init(LifeOptions *life);
 void life_options_clear(LifeOptions *life);
 bool life_options_defaults(MachineConfig *config, GError **errp); /* default devices */
 bool life_options_complete(MachineConfig *config, GError **errp);
+/* What management software gives with every machine (options-management.c). */
+bool option_rtc(MachineConfig *config, const char *text, GError **errp);
+bool option_boot(MachineConfig *config, const char *text, GError **errp);
+bool option_watchdog_action(MachineConfig *config, const char *text, GError **errp);
+bool option_audiodev(MachineConfig *config, const char *text, GError **errp);
 /* The process on the host (options-process.c). */
 bool option_daemonize(MachineConfig *config, const char *text, GError **errp);
 bool option_msg(MachineConfig *config, const char *text, GError **errp);

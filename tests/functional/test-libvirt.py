@@ -164,6 +164,162 @@ def test_probe_fails():
         assert not os.path.exists(pidfile)
 
 
+def listed(option):
+    """The names in the help of -object or -device."""
+    status, out, errors = vmm.run([VMM, option, "help"])
+    assert status == 0, errors
+    return set(out.replace('"', " ").replace(",", " ").split())
+
+
+class Domain:
+    """A TD as libvirt starts it: the monitor is a listening socket that is passed by number, stdin is /dev/null, and the object
+    tdx-guest comes after the devices. Devices are those that the binary lists, as libvirt's capabilities have it."""
+
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "monitor.sock")
+        objects, devices = listed("-object"), listed("-device")
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(self.path)
+        listener.listen(1)
+        fd = listener.fileno()
+        self.log = open(os.path.join(directory, "log"), "w+b")  # pylint: disable=consider-using-with
+        arguments = ["-name", "guest=N,debug-threads=on", "-S"]
+        if "secret" in objects:
+            key = os.path.join(directory, "master-key.aes")
+            with open(key, "wb") as f:
+                f.write(os.urandom(32))
+            arguments += ["-object", json.dumps({"qom-type": "secret", "id": "masterKey0", "format": "raw", "file": key})]
+        arguments += ["-machine", "pc-q35-11.1,usb=off,smm=off,kernel_irqchip=split,dump-guest-core=off,memory-backend=pc.ram,"
+                      "confidential-guest-support=lsec0,acpi=on", "-accel", "kvm", "-cpu", "host,migratable=on,pmu=off",
+                      "-bios", FIRMWARE, "-m", "size=262144k",
+                      "-object", json.dumps({"qom-type": "memory-backend-ram", "id": "pc.ram", "size": 256 << 20}),
+                      "-overcommit", "mem-lock=off", "-smp", "2,sockets=1,cores=2,threads=1",
+                      "-uuid", "12345678-90ab-cdef-1234-567890abcdef", "-display", "none", "-no-user-config", "-nodefaults",
+                      "-chardev", f"socket,id=charmonitor,fd={fd},server=on,wait=off"]
+        if "monitor-qmp" in objects:
+            arguments += ["-object", json.dumps({"qom-type": "monitor-qmp", "id": "monitor", "chardev": "charmonitor"})]
+        else:
+            arguments += ["-mon", "chardev=charmonitor,id=monitor,mode=control"]
+        arguments += ["-rtc", "base=utc", "-no-shutdown", "-boot", "strict=on"]
+        if "pcie-root-port" in devices:
+            arguments += ["-device", json.dumps({"driver": "pcie-root-port", "port": 8, "chassis": 1, "id": "pci.1", "bus": "pcie.0",
+                                                 "multifunction": True, "addr": "0x1"}),
+                          "-device", json.dumps({"driver": "pcie-root-port", "port": 9, "chassis": 2, "id": "pci.2", "bus": "pcie.0",
+                                                 "addr": "0x1.0x1"})]
+        self.has_serial = "isa-serial" in devices
+        if self.has_serial:
+            arguments += ["-chardev", "pty,id=charserial0", "-device",
+                          json.dumps({"driver": "isa-serial", "chardev": "charserial0", "id": "serial0", "index": 0})]
+        arguments += ["-audiodev", '{"id":"audio1","driver":"none"}', "-global", "ICH9-LPC.noreboot=off", "-watchdog-action", "reset",
+                      "-object", json.dumps({"qom-type": "tdx-guest", "id": "lsec0", "attributes": 268435456,
+                                             "mrconfigid": "A" * 64, "mrowner": "B" * 64, "mrownerconfig": "C" * 64}),
+                      "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", "-msg", "timestamp=on"]
+        self.process = subprocess.Popen([*vmm.tdx_host(), VMM, *arguments], stdin=subprocess.DEVNULL, stdout=self.log,
+                                        stderr=self.log, pass_fds=[fd])
+        listener.close()
+
+    def text(self):
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+@contextlib.contextmanager
+def domain():
+    with tempfile.TemporaryDirectory() as directory:
+        d = Domain(directory)
+        try:
+            yield d
+        except Exception as e:
+            raise AssertionError(f"{type(e).__name__}: {e}\nlog of the domain:\n{d.text()}") from e
+        finally:
+            d.close()
+
+
+def check_chardevs(monitor, d):
+    chardevs = {c["label"]: c["filename"] for c in monitor.ok("query-chardev")}
+    assert "charmonitor" in chardevs, chardevs
+    if d.has_serial:
+        assert chardevs["charserial0"].startswith("pty:/dev/pts/"), chardevs
+
+
+def check_cpus(monitor, d):
+    tasks = {int(t) for t in os.listdir(f"/proc/{d.process.pid}/task")}
+    cpus = monitor.ok("query-cpus-fast")
+    assert len(cpus) == 2 and {c["thread-id"] for c in cpus} <= tasks, cpus
+    for number, cpu in enumerate(cpus):
+        with open(f"/proc/{d.process.pid}/task/{cpu['thread-id']}/comm", encoding="ascii") as f:
+            assert f.read() == f"CPU {number}/KVM\n"
+
+
+def started(d):
+    """The conversation of a start, up to cont."""
+    monitor = Libvirt(d.path)
+    monitor.ok("query-migrate-capabilities")
+    monitor.ok("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+    check_chardevs(monitor, d)
+    check_cpus(monitor, d)
+    assert monitor.ok("query-iothreads") == []
+    monitor.ok("query-named-block-nodes", flat=True)
+    monitor.ok("set-action", panic="pause")
+    names = {entry["name"] for entry in monitor.ok("qom-list", path="/machine/peripheral")}
+    assert {"pci.1", "pci.2"} <= names or "pcie-root-port" not in listed("-device"), names
+    monitor.ok("query-block", flat=True)
+    monitor.ok("cont")
+    monitor.event("RESUME")
+    return monitor
+
+
+def test_start():
+    if not os.path.exists(FIRMWARE):
+        return f"{FIRMWARE} is missing: install the package ovmf"
+    with domain() as d:
+        monitor = started(d)
+        assert monitor.ok("query-status")["status"] == "running"
+        monitor.ok("stop")
+        monitor.event("STOP")
+        monitor.ok("cont")
+        monitor.event("RESUME")
+        monitor.ok("query-blockstats")
+        monitor.fails("query-balloon", "DeviceNotActive")
+        monitor.fails("migrate", "GenericError", uri="fd:migrate")
+        monitor.ok("human-monitor-command", **{"command-line": "info status"})
+        # The daemon is restarted: the domain goes on, and the new one finds it at the same socket.
+        monitor.close()
+        monitor = Libvirt(d.path)
+        monitor.ok("query-migrate-capabilities")
+        assert monitor.ok("query-status") == {"status": "running", "running": True}
+        assert monitor.ok("query-target")["arch"] == "x86_64"
+        assert [m for m in monitor.ok("query-machines") if m.get("alias") == "q35"]
+        check_cpus(monitor, d)
+        monitor.ok("query-iothreads")
+        monitor.ok("query-block", flat=True)
+        check_chardevs(monitor, d)
+        assert monitor.ok("query-jobs") == []
+        monitor.ok("qom-list", path="/machine/peripheral")
+        d.process.terminate()
+        assert monitor.event("SHUTDOWN") == {"guest": False, "reason": "host-signal"}
+        assert d.process.wait(10) == 0
+        assert os.path.exists(d.path), "the socket is libvirt's"
+        text = d.text()
+        assert "Z qemu-system-x86_64: terminating on signal 15" in text, text
+    return None
+
+
+def test_start_fails():
+    """What goes wrong before the monitor answers stands on standard error, and the status is 1."""
+    status, _, errors = vmm.run([*vmm.tdx_host(), VMM, "-S", "-nodefaults", "-display", "none", "-machine",
+                                 "q35,confidential-guest-support=lsec0", "-bios", "/nonexistent", "-msg", "timestamp=on",
+                                 "-object", json.dumps({"qom-type": "tdx-guest", "id": "lsec0"})])
+    assert status == 1 and "could not load PC BIOS '/nonexistent'" in errors, errors
+
+
 if __name__ == "__main__":
     vmm.tap([("/libvirt/probe", test_probe), ("/libvirt/probe-without-kvm", test_probe_without_kvm),
-             ("/libvirt/probe-fails", test_probe_fails)])
+             ("/libvirt/probe-fails", test_probe_fails), ("/libvirt/start", test_start),
+             ("/libvirt/start-fails", test_start_fails)])

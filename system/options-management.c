@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Options that management software gives with every machine, about what this one has in one form only: -rtc, -boot,
+ * -watchdog-action, -audiodev. What says so is accepted, and everything else refused.
+ */
+#include <string.h>
+
+#include "system/core/log.h"
+#include "system/options.h"
+#include "util/error.h"
+#include "util/json.h"
+#include "util/keyval.h"
+
+/* The clock follows the host's when it is read, so that no tick is ever lost: driftfix has nothing to do. */
+bool option_rtc(MachineConfig *config, const char *text, GError **errp)
+{
+    static const char *const driftfix[] = { "none", "slew", NULL };
+    g_autoptr(KeyVal) kv = keyval_parse(text, NULL, errp);
+
+    for (unsigned i = 0; kv && i < kv->pairs->len; i++) {
+        const KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
+        const char *only = !strcmp(pair->key, "base") ? "utc" : !strcmp(pair->key, "clock") ? "host" : NULL;
+
+        if (!strcmp(pair->key, "driftfix")) {
+            if (!g_strv_contains(driftfix, pair->value)) {
+                return error_set(errp, "Parameter 'driftfix' does not accept value '%s': use none or slew", pair->value);
+            }
+        } else if (!only) {
+            return error_set(errp, "Invalid parameter '%s': -rtc takes base, clock and driftfix", pair->key);
+        } else if (strcmp(pair->value, only)) {
+            return error_set(errp, "%s=%s is not available: this machine's clock shows the host's time in UTC; use %s=%s", pair->key,
+                             pair->value, pair->key, only);
+        }
+    }
+    return kv;
+}
+
+static bool check_boot_order(const char *order, GError **errp)
+{
+    unsigned seen = 0;
+
+    for (const char *device = order; *device; device++) {
+        if (*device < 'a' || *device > 'p') {
+            return error_set(errp, "Invalid boot device '%c'", *device);
+        }
+        if (seen & 1u << (*device - 'a')) {
+            return error_set(errp, "Boot device '%c' was given twice", *device);
+        }
+        seen |= 1u << (*device - 'a');
+    }
+    report_warning("-boot order= and once= are for BIOS: UEFI firmware keeps an order of its own");
+    return true;
+}
+
+bool option_boot(MachineConfig *config, const char *text, GError **errp)
+{
+    g_autoptr(KeyVal) kv = keyval_parse(text, "order", errp);
+    bool menu;
+
+    for (unsigned i = 0; kv && i < kv->pairs->len; i++) {
+        const KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
+
+        if (!strcmp(pair->key, "order") || !strcmp(pair->key, "once")) {
+            if (!check_boot_order(pair->value, errp)) {
+                return false;
+            }
+        } else if (!strcmp(pair->key, "strict")) {
+            if (!keyval_bool(pair->key, pair->value, &config->boot.strict, errp)) {
+                return false;
+            }
+        } else if (strcmp(pair->key, "menu")) {
+            return error_set(errp, "Invalid parameter '%s': -boot takes order, once, strict and menu", pair->key);
+        } else if (!keyval_bool(pair->key, pair->value, &menu, errp)) {
+            return false;
+        } else if (menu) {
+            return error_set(errp, "menu=on is not available: UEFI firmware shows its menu when a key is pressed; use menu=off");
+        }
+    }
+    return kv;
+}
+
+/* There is no watchdog, so that none acts. */
+bool option_watchdog_action(MachineConfig *config, const char *text, GError **errp)
+{
+    static const char *const actions[] = { "reset", "shutdown", "poweroff", "inject-nmi", "pause", "debug", "none", NULL };
+
+    return g_strv_contains(actions, text) || error_set(errp, "'%s' is no action of a watchdog", text);
+}
+
+bool option_audiodev(MachineConfig *config, const char *text, GError **errp)
+{
+    g_autoptr(JsonValue) json = NULL;
+    g_autoptr(KeyVal) kv = NULL;
+
+    if (*text == '{' ? !json_parse(text, strlen(text), &json, errp) : !(kv = keyval_parse(text, "driver", errp))) {
+        return false;
+    }
+    const char *driver = kv ? keyval_get(kv, "driver") : json_member_string(json, "driver");
+    const char *id = kv ? keyval_get(kv, "id") : json_member_string(json, "id");
+    if (!driver || !id) {
+        return error_set(errp, "Parameter '%s' is missing", driver ? "id" : "driver");
+    }
+    return !strcmp(driver, "none") ||
+           error_set(errp, "Parameter 'driver' does not accept value '%s': this machine has no sound; use none", driver);
+}
