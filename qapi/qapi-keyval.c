@@ -113,10 +113,10 @@ static bool convert_object(const QapiType *type, JsonValue *text, const char *na
         g_autoptr(SocketAddress) address = socket_address_parse(json_object_get_string(text), &err);
 
         *result = address ? socket_address_to_json(address) : NULL;
-        return address || error_set(errp, "Parameter '%s': %s", name, err->message);
+        return address || error_set(errp, "Parameter '%s': %s", name ? name : "address", err->message);
     }
     if (!json_object_is_type(text, json_type_object)) {
-        error_set(errp, "Parameter '%s' expects members of its own", name);
+        error_set(errp, "Parameter '%s' expects members of its own", name ? name : "arguments");
         error_hint(errp, "Write %s.MEMBER=VALUE for each", name);
         return false;
     }
@@ -182,11 +182,11 @@ static bool convert(const QapiType *type, JsonValue *text, const char *name, Jso
     return ok;
 }
 
-JsonValue *qapi_from_keyval(const QapiType *type, JsonValue *text, GError **errp)
+JsonValue *qapi_from_keyval(const QapiType *type, JsonValue *text, const char *name, GError **errp)
 {
     JsonValue *result = NULL;
 
-    return convert(type, text, NULL, &result, errp) ? result : NULL;
+    return convert(type, text, name, &result, errp) ? result : NULL;
 }
 
 JsonValue *qapi_option(const QapiType *type, const char *text, const char *implied, bool *help, GError **errp)
@@ -215,7 +215,7 @@ JsonValue *qapi_option(const QapiType *type, const char *text, const char *impli
             error_set(errp, "there is no help for this option");
             return NULL;
         }
-        value = qapi_from_keyval(type, strings, errp);
+        value = qapi_from_keyval(type, strings, NULL, errp);
         if (!value) {
             return NULL;
         }

@@ -113,7 +113,7 @@ static bool parse_qapi(const QomProperty *property, const char *text, JsonValue 
         return error_set(errp, "Parameter '%s' expects text in UTF-8", property->name);
     }
     string = json_object_new_string(text);
-    *value = qapi_from_keyval(property->qapi, string, errp);
+    *value = qapi_from_keyval(property->qapi, string, property->name, errp);
     return *value;
 }
 

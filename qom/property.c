@@ -93,11 +93,14 @@ const char **qom_property_names(const QomType *type)
     return (const char **)g_ptr_array_steal(names, NULL);
 }
 
-static void hint_nearest(const QomObject *object, const char *name, GError **errp)
+/* text: the value given with the name, or NULL. */
+static void hint_instead(const QomObject *object, const char *name, const char *text, GError **errp)
 {
     g_autofree const char **names = qom_property_names(object->type);
 
-    error_hint_names(errp, name, names);
+    if (!object->type->explain_unknown || !object->type->explain_unknown(name, text, errp)) {
+        error_hint_names(errp, name, names);
+    }
 }
 
 static bool find(const QomObject *object, const char *name, QomProperty *property, GError **errp)
@@ -106,7 +109,7 @@ static bool find(const QomObject *object, const char *name, QomProperty *propert
         return true;
     }
     error_set(errp, "Property '%s.%s' not found", object->type->name, name);
-    hint_nearest(object, name, errp);
+    hint_instead(object, name, NULL, errp);
     return false;
 }
 
@@ -234,7 +237,7 @@ static bool is_skipped(const QomSettings *settings, const char *name)
 }
 
 /* QEMU words an unknown name after the kind of option and its form. */
-static bool check_known(const QomObject *object, const QomSettings *settings, const char *name, GError **errp)
+static bool check_known(const QomObject *object, const QomSettings *settings, const char *name, const char *text, GError **errp)
 {
     QomProperty property;
 
@@ -248,7 +251,7 @@ static bool check_known(const QomObject *object, const QomSettings *settings, co
     } else {
         error_set(errp, "Invalid parameter '%s'", name);
     }
-    hint_nearest(object, name, errp);
+    hint_instead(object, name, text, errp);
     return false;
 }
 
@@ -259,7 +262,7 @@ static bool set_json(QomObject *object, const QomSettings *settings, GError **er
     }
     json_object_object_foreach(settings->json, name, value) {
         if (!is_skipped(settings, name) &&
-            !(check_known(object, settings, name, errp) && qom_property_set(object, name, value, errp))) {
+            !(check_known(object, settings, name, json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL, errp) && qom_property_set(object, name, value, errp))) {
             return false;
         }
     }
@@ -277,24 +280,18 @@ static char *dotted_name(const QomObject *object, const char *key)
            qom_type_find_property(object->type, name, &property) && property.kind == QOM_QAPI ? g_steal_pointer(&name) : NULL;
 }
 
-/* All the keys that begin with "NAME." make one value. */
-static bool set_dotted(QomObject *object, const GArray *pairs, const char *name, GError **errp)
+/* NAME and all the keys that begin with "NAME." make one value. */
+static bool set_dotted(QomObject *object, const KeyVal *keyval, const char *name, GError **errp)
 {
     QomProperty property;
-    g_autofree char *prefix = g_strconcat(name, ".", NULL);
-    g_autoptr(KeyVal) members = keyval_parse("", NULL, errp);
+    g_autoptr(KeyVal) members = keyval_under(keyval, name);
+    g_autoptr(JsonValue) texts = keyval_to_json(members, errp);
+    g_autoptr(JsonValue) value = NULL;
 
-    for (unsigned i = 0; i < pairs->len; i++) {
-        const KeyValPair *pair = &g_array_index(pairs, KeyValPair, i);
-        if (g_str_has_prefix(pair->key, prefix)) {
-            KeyValPair member = { g_strdup(pair->key), g_strdup(pair->value) };
-            g_array_append_val(members->pairs, member);
-        }
-    }
     qom_type_find_property(object->type, name, &property);
-    g_autoptr(JsonValue) text = keyval_to_json(members, errp);
-    JsonValue *member = json_object_object_get(text, name);
-    g_autoptr(JsonValue) value = text ? qapi_from_keyval(property.qapi, member, errp) : NULL;
+    if (texts) {
+        value = qapi_from_keyval(property.qapi, json_object_object_get(texts, name), name, errp);
+    }
     return value && qom_property_set(object, name, value, errp);
 }
 
@@ -302,8 +299,8 @@ static bool set_pair(QomObject *object, const QomSettings *settings, const KeyVa
 {
     g_autofree char *dotted = dotted_name(object, pair->key);
 
-    return dotted ? set_dotted(object, settings->keyval->pairs, dotted, errp)
-                  : check_known(object, settings, pair->key, errp) &&
+    return dotted ? set_dotted(object, settings->keyval, dotted, errp)
+                  : check_known(object, settings, pair->key, pair->value, errp) &&
                         qom_property_set_text(object, pair->key, pair->value, errp);
 }
 

@@ -11,6 +11,7 @@ typedef struct GuestTdx {
     KvmVm *first; /* the VM that capabilities were read from, until it is launched */
     TdxCapabilities *caps;
     TdxPlan *plan;
+    TdxQuoteService *quotes;
     TdxTd *td;
 } GuestTdx;
 
@@ -52,6 +53,7 @@ static bool td_launch(Guest *guest, GError **errp)
         .machine_lock = &t->env.machine->lock,
         .runstate = t->env.runstate,
         .runstate_opaque = t->env.runstate_opaque,
+        .quotes = t->quotes,
     };
 
     if (vm) {
@@ -111,6 +113,7 @@ static void td_free(Guest *guest)
     GuestTdx *t = (GuestTdx *)guest;
 
     td_end(guest);
+    tdx_quote_service_free(t->quotes);
     kvm_vm_free(t->first);
     tdx_plan_free(t->plan);
     tdx_capabilities_free(t->caps);
@@ -139,6 +142,7 @@ Guest *guest_tdx_new(const GuestEnv *env, GError **errp)
         td_free(&t->guest);
         return NULL;
     }
+    t->quotes = tdx_quote_service_new(env->config->guest->id, env->config->guest->quote_generation_socket);
     return &t->guest;
 }
 

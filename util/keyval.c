@@ -78,6 +78,24 @@ void keyval_free(KeyVal *kv)
     }
 }
 
+KeyVal *keyval_under(const KeyVal *kv, const char *name)
+{
+    g_autoptr(KeyVal) under = g_new0(KeyVal, 1);
+    size_t length = strlen(name);
+
+    under->pairs = g_array_new(FALSE, FALSE, sizeof(KeyValPair));
+    g_array_set_clear_func(under->pairs, pair_clear);
+    for (unsigned i = 0; i < kv->pairs->len; i++) {
+        const KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
+
+        if (!strncmp(pair->key, name, length) && (pair->key[length] == '\0' || pair->key[length] == '.')) {
+            KeyValPair copy = { g_strdup(pair->key), g_strdup(pair->value) };
+            g_array_append_val(under->pairs, copy);
+        }
+    }
+    return g_steal_pointer(&under);
+}
+
 const char *keyval_get(const KeyVal *kv, const char *key)
 {
     for (unsigned i = kv->pairs->len; i > 0; i--) {

@@ -72,9 +72,9 @@ const QapiType *qapi_variant(const QapiType *type, JsonValue *value);
 /*
  * Strings of keyval_to_json() to what the schema says they are: numbers, sizes with suffixes, booleans, members of the variant
  * that the tag chooses. A SocketAddress may stand in its short text form, "unix:PATH". Only what cannot be read is an error
- * here: qapi_check() does the rest. NULL: "Parameter 'x' expects …". Caller puts.
+ * here: qapi_check() does the rest. name: of the value, for messages, or NULL. NULL: "Parameter 'x' expects …". Caller puts.
  */
-JsonValue *qapi_from_keyval(const QapiType *type, JsonValue *text, GError **errp);
+JsonValue *qapi_from_keyval(const QapiType *type, JsonValue *text, const char *name, GError **errp);
 
 /*
  * An option's argument, in either form, as a checked value of the type: JSON if it begins with '{', else KEY=VALUE with dots,

@@ -43,6 +43,11 @@ struct QomType {
      */
     bool (*generate)(const QomType *type, unsigned index, QomProperty *property);
     const QomDefault *defaults; /* other defaults for inherited properties; the last has name NULL. NULL = none */
+    /*
+     * Adds to *errp what to write in place of a name that is no property (one that other versions had). text: the value given with it,
+     * or NULL. False: it knows nothing of the name, and the nearest one is told. NULL = always so.
+     */
+    bool (*explain_unknown)(const char *name, const char *text, GError **errp);
     const char *fixed_because;  /* why properties can't be set once complete; NULL = as the parent's */
     const void *ops;         /* operations that a base type defines (DeviceOps …); NULL = as the parent's */
     void (*init)(QomObject *object);                     /* after the parent's; memory is zero, defaults not yet there */

@@ -122,7 +122,7 @@ JsonValue *qom_property_default(const QomType *type, const QomProperty *property
 bool qom_property_set(QomObject *object, const char *name, JsonValue *value, GError **errp);
 bool qom_property_set_text(QomObject *object, const char *name, const char *text, GError **errp);
 bool qom_property_get(QomObject *object, const char *name, JsonValue **result, GError **errp);
-/* The JSON value that a text stands for; a new value. QOM_QAPI: the text is JSON or, for a union of one string, that string. False: *errp. */
+/* The JSON value that a text stands for; a new value. QOM_QAPI: JSON in braces or brackets, else as qapi_from_keyval() reads it. False: *errp. */
 bool qom_property_parse(const QomProperty *property, const char *text, JsonValue **value, GError **errp);
 /* Checks and stores at the property's offset, for set functions that only check more. */
 bool qom_property_store(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp);
@@ -133,7 +133,7 @@ typedef struct QomSettings {
     const char *const *skip; /* names that are no properties ("id", "qom-type"), NULL terminated; NULL = none */
     bool is_device;       /* what an unknown name is told: QEMU has one text for objects and one for devices */
 } QomSettings;
-/* All of them, in the order given. False: *errp; those before the bad one are set. */
+/* All of them, in the order given; dotted keys lead into properties of a schema's type. False: *errp; those before the bad one are set. */
 bool qom_set_all(QomObject *object, const QomSettings *settings, GError **errp);
 /* A value as people read it in `info qtree` and help. Caller frees. */
 char *qom_value_text(JsonValue *value);

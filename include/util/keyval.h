@@ -32,6 +32,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KeyVal, keyval_free)
  * Caller puts. (qapi_from_keyval() makes the strings what a schema says they are.)
  */
 JsonValue *keyval_to_json(const KeyVal *kv, GError **errp);
+/* The pairs whose key is `name` or begins with "NAME.". */
+KeyVal *keyval_under(const KeyVal *kv, const char *name);
 /* The last value given for a key, or NULL. */
 const char *keyval_get(const KeyVal *kv, const char *key);
 /* on, yes, true, y / off, no, false, n. False: "Parameter 'KEY' expects 'on' or 'off'". */

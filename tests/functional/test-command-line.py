@@ -149,8 +149,28 @@ BAD = [
      "Invalid parameter type for 'sept-ve-disable', expected: boolean"),
     (["-object", "{'qom-type': 'tdx-guest', 'id': 'a', 'mrowner': 'zz'}"], "'zz' is not base64"),
     (["-object", "{'qom-type': 'tdx-guest', 'id': 'a', 'attributes': 18446744073709551615}"], "does not accept bits"),
-    (["-object", "{'qom-type': 'tdx-guest', 'id': 'a', 'quote-generation-socket': {'type': 'unix', 'path': '/x'}}"],
-     "'quote-generation-socket' is not supported"),
+    (["-object", "{'qom-type': 'tdx-guest', 'id': 'a', 'quote-generation-socket': {'type': 'unix'}}"],
+     "Parameter 'quote-generation-socket.path' is missing"),
+    (["-object", "{'qom-type': 'tdx-guest', 'id': 'a', 'quote-generation-socket': 'unix:/x'}"],
+     "Invalid parameter type for 'quote-generation-socket', expected: object"),
+    (["-object", "tdx-guest,id=a,quote-generation-socket=2:4050"], "error parsing address '2:4050'"),
+    (["-object", "tdx-guest,id=a,quote-generation-socket="], "error parsing address ''\nUse unix:PATH, tcp:HOST:PORT, vsock:CID:PORT or fd:NUMBER"),
+    (["-object", "tdx-guest,id=a,quote-generation-socket=vsock:host:4050"], "Parameter 'cid' expects a number below 2^32, not 'host'"),
+    (["-object", "tdx-guest,id=a,quote-generation-socket.type=vsok"], "does not accept value 'vsok'\nDid you mean 'vsock'?"),
+    (["-object", "tdx-guest,id=a,quote-generation-socket.cid=2"], "Parameter 'quote-generation-socket.type' is missing"),
+    (["-object", "tdx-guest,id=a,quote-generation-socket.type=vsock,quote-generation-socket.cid=2"],
+     "Parameter 'quote-generation-socket.port' is missing"),
+    (["-object", "tdx-guest,id=a,quote-generation-socket.type=unix,quote-generation-socket.paht=/x"],
+     "Parameter 'quote-generation-socket.path' is missing"),
+    (["-object", "tdx-guest,id=a,quote-generation-socket.type=unix,quote-generation-socket.path=/x,quote-generation-socket.port=1"],
+     "Parameter 'quote-generation-socket.port' is unexpected"),
+    (["-object", "tdx-guest,id=a,quote-generation-socket.type=unix,quote-generation-socket=unix:/x"],
+     "Parameters 'quote-generation-socket.*' used inconsistently"),
+    (["-object", "tdx-guest,id=a,quote-generation-service=vsock:2:4050"],
+     "Invalid parameter 'quote-generation-service'\nUse quote-generation-socket.type=vsock,quote-generation-socket.cid=2,quote-generation-socket.port=4050"),
+    (["-object", "tdx-guest,id=a,debug=on"], "Invalid parameter 'debug'\nA TD under KVM cannot be debugged"),
+    (["-object", "tdx-guest,id=a,sept-ve-disabled=on"], "Invalid parameter 'sept-ve-disabled'\nDid you mean 'sept-ve-disable'?"),
+    (["-object", "memory-backend-memfd-private,id=a,size=1G"], "does not accept value 'memory-backend-memfd-private'\nA TD's private memory needs no object of its own"),
     (["-object", "{'qom-type': 'tdx-guest', 'id': 'a'"], "JSON parse error"),
     (["-object", "memory-backend-rma,id=a"], "Parameter 'qom-type' does not accept value 'memory-backend-rma'"),
     (["-object", "memory-backend-ram,id=a"], "can't create backend with size 0"),
@@ -230,9 +250,10 @@ def bad(arguments, expected):
         status, out, err = vmm.run([VMM, *arguments])
         assert status == 1, f"exit status {status}, stderr {err!r}"
         assert out == "", out
-        first = err.split("\n", 1)[0]
+        first, _, rest = err.partition("\n")
+        message, _, hint = expected.partition("\n")
         assert first.startswith("qemu-system-x86_64: "), err
-        assert expected in first, f"{expected!r} is not in {err!r}"
+        assert message in first and hint in rest, f"{expected!r} is not in {err!r}"
     return check
 
 

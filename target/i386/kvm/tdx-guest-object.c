@@ -53,7 +53,13 @@ static bool get_measurement(QomObject *object, const QomProperty *property, Json
 
 static bool get_socket(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
 {
-    return error_set(errp, "%s is not set", property->name);
+    const SocketAddress *address = ((TdxGuest *)object)->config->quote_generation_socket;
+
+    if (!address) {
+        return error_set(errp, "%s is not set", property->name);
+    }
+    *result = socket_address_to_json(address);
+    return true;
 }
 
 static bool tdx_guest_check(QomObject *object, GError **errp)
@@ -75,7 +81,8 @@ static const QomProperty tdx_guest_properties[] = {
     { .name = "sept-ve-disable", .kind = QOM_BOOL, .set = set_property, .get = get_sept_ve_disable, .default_help = "on",
       .description = "access to a page that is not accepted stops the TD instead of raising #VE (attribute bit 28)" },
     { .name = "quote-generation-socket", .kind = QOM_QAPI, .qapi = &qapi_SocketAddress, .type_name = "SocketAddress",
-      .flags = QOM_HIDDEN, .set = set_property, .get = get_socket },
+      .set = set_property, .get = get_socket,
+      .description = "where the service is that makes quotes, as seen from the host (unix:PATH, vsock:CID:PORT, dotted keys or JSON)" },
     MEASUREMENT("mrconfigid", "base64 of 48 bytes: ID of the configuration, reported in quotes as MRCONFIGID"),
     MEASUREMENT("mrowner", "base64 of 48 bytes: ID of the TD's owner, reported in quotes as MROWNER"),
     MEASUREMENT("mrownerconfig", "base64 of 48 bytes: ID of the owner's configuration, reported in quotes as MROWNERCONFIG"),
@@ -85,5 +92,5 @@ static const QomProperty tdx_guest_properties[] = {
 const QomType tdx_guest_type = {
     .name = "tdx-guest", .parent = &x86_confidential_guest_type, .size = sizeof(TdxGuest), .user_creatable = true,
     .description = "makes the machine a TD", .properties = tdx_guest_properties, .init = tdx_guest_init, .check = tdx_guest_check,
-    .finalize = tdx_guest_finalize, .fixed_because = "the TD has been launched with it",
+    .explain_unknown = tdx_guest_explain_unknown, .finalize = tdx_guest_finalize, .fixed_because = "the TD has been launched with it",
 };

@@ -7,6 +7,7 @@
 
 #include "target/i386/kvm/tdx-measure.h"
 #include "util/error.h"
+#include "util/names.h"
 
 /* QEMU's set: the bits whose side effects the VMM has code for. */
 #define TDX_ATTRIBUTES_KNOWN (TDX_ATTRIBUTE_SEPT_VE_DISABLE | TDX_ATTRIBUTE_PKS | TDX_ATTRIBUTE_PERFMON)
@@ -26,6 +27,7 @@ void tdx_guest_config_free(TdxGuestConfig *config)
         g_free(config->mrconfigid);
         g_free(config->mrowner);
         g_free(config->mrownerconfig);
+        socket_address_free(config->quote_generation_socket);
         g_free(config);
     }
 }
@@ -78,6 +80,21 @@ static bool set_attributes(TdxGuestConfig *config, const char *value, GError **e
     return true;
 }
 
+/* 96 hexadecimal digits are base64 of 72 bytes, too. */
+static void hint_hexadecimal(const char *value, GError **errp)
+{
+    uint8_t bytes[TDX_MEASUREMENT_SIZE];
+
+    if (strlen(value) != 2 * sizeof(bytes) || strspn(value, "0123456789abcdefABCDEF") != 2 * sizeof(bytes)) {
+        return;
+    }
+    for (unsigned i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(g_ascii_xdigit_value(value[2 * i]) << 4 | g_ascii_xdigit_value(value[2 * i + 1]));
+    }
+    g_autofree char *text = g_base64_encode(bytes, sizeof(bytes));
+    error_hint(errp, "This is hexadecimal: in base64 it is %s", text);
+}
+
 static bool decode_measurement(const char *name, const char *value, uint8_t digest[TDX_MEASUREMENT_SIZE], GError **errp)
 {
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -90,8 +107,9 @@ static bool decode_measurement(const char *name, const char *value, uint8_t dige
     }
     g_autofree guchar *bytes = g_base64_decode(value, &size);
     if (size != TDX_MEASUREMENT_SIZE) {
-        return error_set(errp, "TDX '%s' sha384 digest was %zu bytes, expected %d bytes", name, (size_t)size,
-                         TDX_MEASUREMENT_SIZE);
+        error_set(errp, "TDX '%s' sha384 digest was %zu bytes, expected %d bytes", name, (size_t)size, TDX_MEASUREMENT_SIZE);
+        hint_hexadecimal(value, errp);
+        return false;
     }
     memcpy(digest, bytes, TDX_MEASUREMENT_SIZE);
     return true;
@@ -115,6 +133,75 @@ static bool set_measurement(const char *name, char **field, const char *value, G
     return true;
 }
 
+static bool set_quote_socket(TdxGuestConfig *config, const char *value, GError **errp)
+{
+    static const char name[] = "quote-generation-socket";
+    g_autoptr(GError) err = NULL;
+    g_autoptr(JsonValue) json = NULL;
+    SocketAddress *address;
+
+    if (*value == '{') {
+        address = json_parse(value, strlen(value), &json, errp) ? socket_address_from_json(json, name, errp) : NULL;
+    } else {
+        address = socket_address_parse(value, &err);
+        if (!address) {
+            error_set(errp, "Parameter '%s': %s", name, err->message);
+        }
+    }
+    if (address) {
+        socket_address_free(config->quote_generation_socket);
+        config->quote_generation_socket = address;
+    }
+    return address;
+}
+
+/* quote-generation-service=vsock:CID:PORT of the first public TDX host stacks, as dotted keys. */
+static void explain_quote_service(const char *value, GError **errp)
+{
+    g_autoptr(SocketAddress) a = value ? socket_address_parse(value, NULL) : NULL;
+
+    if (a && a->kind == SOCKET_VSOCK) {
+        error_hint(errp, "Use quote-generation-socket.type=vsock,quote-generation-socket.cid=%s,quote-generation-socket.port=%s", a->cid,
+                   a->port);
+    } else if (a && a->kind == SOCKET_UNIX) {
+        error_hint(errp, "Use quote-generation-socket.type=unix,quote-generation-socket.path=%s", a->path);
+    } else {
+        error_hint(errp, "Use quote-generation-socket.type=unix,quote-generation-socket.path=/var/run/tdx-qgs/qgs.socket, or the type vsock "
+                   "with cid and port");
+    }
+}
+
+bool tdx_guest_explain_unknown(const char *name, const char *value, GError **errp)
+{
+    /* Of the trees that carried TDX before QEMU 10.1 */
+    static const struct {
+        const char *name, *advice;
+    } retired[] = {
+        { "debug", "A TD under KVM cannot be debugged from outside (attribute bit 0): leave the parameter out" },
+        { "tsc-freq", "The time stamp counter is the CPU's: use -cpu host,tsc-frequency=HZ" },
+        { "tsc-frequency", "The time stamp counter is the CPU's: use -cpu host,tsc-frequency=HZ" },
+        { "num-keys", "The host chooses the key: leave the parameter out" },
+        { "max-vcpus", "The number of vCPUs is the machine's: use -smp" },
+        { "lmce", "A TD has no machine checks of its own: leave the parameter out" },
+        { "perfmon", "Attribute bit 63 follows the CPU: use -cpu host,pmu=on" },
+        { "pks", "Attribute bit 30 follows the CPU: use -cpu host,+pks" },
+        { "gpaw", "The width of addresses follows the CPU: use -cpu host,phys-bits=N" },
+        { "xfam", "XFAM follows the CPU's features: use -cpu host,+FEATURE,-FEATURE" },
+    };
+
+    if (g_str_has_prefix(name, "quote-generation-service")) {
+        explain_quote_service(value, errp);
+        return true;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(retired); i++) {
+        if (strcmp(name, retired[i].name) == 0) {
+            error_hint(errp, "%s", retired[i].advice);
+            return true;
+        }
+    }
+    return false;
+}
+
 bool tdx_guest_config_set(TdxGuestConfig *config, const char *name, const char *value, GError **errp)
 {
     if (strcmp(name, "attributes") == 0) {
@@ -124,16 +211,21 @@ bool tdx_guest_config_set(TdxGuestConfig *config, const char *name, const char *
         config->has_sept_ve_disable = parse_bool(name, value, &config->sept_ve_disable, errp);
         return config->has_sept_ve_disable;
     }
-    if (g_str_has_prefix(name, "quote-generation-socket")) {
-        error_set(errp, "Parameter '%s' is not supported by this VMM", name);
-        error_hint(errp, "The guest's GetQuote is answered with an error: leave the parameter out");
-        return false;
+    if (strcmp(name, "quote-generation-socket") == 0) {
+        return set_quote_socket(config, value, errp);
     }
+    static const char *const names[] = {
+        "attributes", "sept-ve-disable", "mrconfigid", "mrowner", "mrownerconfig", "quote-generation-socket", NULL,
+    };
     char **field = strcmp(name, "mrconfigid") == 0 ? &config->mrconfigid :
                    strcmp(name, "mrowner") == 0 ? &config->mrowner :
                    strcmp(name, "mrownerconfig") == 0 ? &config->mrownerconfig : NULL;
     if (!field) {
-        return error_set(errp, "Invalid parameter '%s'", name);
+        error_set(errp, "Invalid parameter '%s'", name);
+        if (!tdx_guest_explain_unknown(name, value, errp)) {
+            error_hint_names(errp, name, names);
+        }
+        return false;
     }
     return set_measurement(name, field, value, errp);
 }
@@ -160,18 +252,4 @@ uint64_t tdx_guest_config_attributes(const TdxGuestConfig *config)
         attributes |= config->sept_ve_disable ? TDX_ATTRIBUTE_SEPT_VE_DISABLE : 0;
     }
     return attributes;
-}
-
-const char *const *tdx_guest_config_help(void)
-{
-    static const char *const rows[] = {
-        "attributes\tuint64\tTD attributes as a number; CPU features pks and pmu add bits 30 and 63\t0x10000000",
-        "sept-ve-disable\tbool\taccess to a page that is not accepted stops the TD instead of raising #VE (attribute bit 28)\ton",
-        "mrconfigid\tstring\tbase64 of 48 bytes: ID of the configuration, reported in quotes as MRCONFIGID\tzeroes",
-        "mrowner\tstring\tbase64 of 48 bytes: ID of the TD's owner, reported in quotes as MROWNER\tzeroes",
-        "mrownerconfig\tstring\tbase64 of 48 bytes: ID of the owner's configuration, reported in quotes as MROWNERCONFIG\tzeroes",
-        NULL,
-    };
-
-    return rows;
 }

@@ -158,6 +158,7 @@ static const struct {
     { "qapi-json", "point", "{'name': 'a'}", "{\"name\": \"a\"}", NULL },
     { "qapi-missing", "point", "{}", NULL, "Parameter 'point.name' is missing" },
     { "qapi-no-json", "point", "{", NULL, "1:2: JSON parse error" },
+    { "qapi-text", "point", "a", NULL, "Parameter 'point' expects members of its own" },
     { "generated", "sse4.1", "4", "8", NULL },
     { "read-only", "serial", "1", NULL, "Property 'thing.serial' is read-only" },
     { "unknown", "colr", "1", NULL, "Property 'thing.colr' not found\nDid you mean 'colour'?" },
@@ -392,6 +393,11 @@ static void test_keyval(void)
     g_autoptr(KeyVal) bad = keyval_parse("flg=on", NULL, &err);
 
     g_assert_true(qom_set_all(thing, &(QomSettings){ .keyval = good, .skip = skip }, &err));
+    static const char *const bad_dots[] = { "point.name=z,point=x", "point.name.x=z", "point.nam=z", "u8.x=1", "text.0=a" };
+    for (unsigned i = 0; i < G_N_ELEMENTS(bad_dots); i++) {
+        g_autoptr(KeyVal) kv = keyval_parse(bad_dots[i], NULL, NULL);
+        g_assert_false(qom_set_all(thing, &(QomSettings){ .keyval = kv }, NULL));
+    }
     assert_value(thing, "flag", "true");
     assert_value(thing, "size", "1048576");
     g_autoptr(KeyVal) dotted = keyval_parse("point.name=p,flag=off", NULL, &err);
