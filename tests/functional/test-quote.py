@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Quotes, from inside a guest: Debian's Linux asks for one by configfs, the VMM for it at a service, and every way of saying where.
+
+What needs Linux needs the kernel and modules that scripts/get-kernel and scripts/get-kernel --modules download; without them it is skipped."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import tempfile
+
+import qgs
+import vmm
+
+SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME", ".cache"), "qemu-tdx", "kernel")
+
+
+def cached(name):
+    """The path that scripts/get-kernel left in its cache, or None."""
+    try:
+        with open(os.path.join(CACHE, name), encoding="utf-8") as f:
+            path = f.read().strip()
+    except OSError:
+        return None
+    return path if os.path.exists(path) else None
+
+
+class Guest:
+    """A booted Linux with a shell."""
+
+    def __init__(self, directory, socket_option):
+        initrd = os.path.join(directory, "initrd")
+        subprocess.run(["scripts/make-initramfs", initrd, "tdx-guest"], check=True,
+                       env={**os.environ, "MODULES": cached("modules-path")})
+        self.console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(
+            guest="," + socket_option, extra=["-d", "tdvmcall", "-D", os.path.join(directory, "log"), "-no-reboot", "-kernel",
+                                              cached("path"), "-initrd", initrd, "-append", "console=ttyS0 quiet"]))
+        self.console.expect(r"initramfs: this is a TDX guest", 400 * SLOW)
+        self.console.expect(r"# ", 60 * SLOW)
+        self.run("mkdir -p /sys/kernel/config; mount -t configfs none /sys/kernel/config; mkdir /sys/kernel/config/tsm/report/a")
+
+    def run(self, command):
+        self.console.send(command + "; echo do''ne $?\r")
+        start = self.console.seen
+        match = self.console.expect(r"done (\d+)\s", 120 * SLOW)
+        return int(match.group(1)), self.console.text[start:match.start()]
+
+    def quote(self, data):
+        """(exit status of reading it, its size, its sha256)"""
+        # Shells cannot write NULs: all of its bytes are letters
+        self.run(f"echo -n {data} > /sys/kernel/config/tsm/report/a/inblob")
+        status, _ = self.run("cat /sys/kernel/config/tsm/report/a/outblob > /quote")
+        _, text = self.run("wc -c < /quote; sha256sum < /quote")
+        return status, int(re.search(r"\n(\d+)\s", text).group(1)), re.search(r"\n([0-9a-f]{64}) ", text).group(1)
+
+    def end(self):
+        self.console.send("poweroff -f\r")
+        assert self.console.wait(60 * SLOW) == 0
+
+
+def needs_linux():
+    for path in (vmm.OVMF, "/bin/busybox", "/usr/bin/cpio"):
+        if not os.path.exists(path):
+            return f"{path} is missing: run scripts/install-deps"
+    if not cached("path") or not cached("modules-path"):
+        return "no kernel with modules: run scripts/get-kernel and scripts/get-kernel --modules"
+    return None
+
+
+def test_linux():
+    if needs_linux():
+        return needs_linux()
+    with tempfile.TemporaryDirectory() as directory:
+        service = qgs.FakeQgs(directory)
+        guest = Guest(directory, f"quote-generation-socket.type=unix,quote-generation-socket.path={service.path}")
+        try:
+            data = "0123456789abcdef" * 4
+            status, size, digest = guest.quote(data)
+            report = service.reports[0]
+            quote = service.quote(report)
+            assert (status, size, digest) == (0, len(quote), hashlib.sha256(quote).hexdigest()), (status, size)
+            assert report[0] == 0x81 and report[128:192] == data.encode(), report[:192]
+            assert hashlib.sha384(report[512:1024]).digest() == report[80:128]
+
+            service.mode = "error"  # the guest's kernel has no word for why; older ones read nothing
+            status, size, _ = guest.quote("x" * 64)
+            assert size == 0 and len(service.reports) == 2, (status, size)
+
+            service.close()
+            os.unlink(service.path)
+            status, size, _ = guest.quote("y" * 64)
+            assert size == 0, (status, size)
+            for what in (r"request 2 to unix:\S+: the service answered error 0x12001 QGS_MSG_ERROR_UNEXPECTED",
+                         r"request 3 to unix:\S+: Failed to connect to '\S+': No such file or directory"):
+                assert re.search(what, guest.console.text), (what, guest.console.text[-3000:])
+            with open(os.path.join(directory, "log"), encoding="utf-8") as f:
+                assert f"{len(quote)} bytes after" in f.read()
+            guest.end()
+        finally:
+            guest.console.close()
+    return None
+
+
+def launch(argv):
+    """All that a VMM says until its TD is built and it is told to end."""
+    console = vmm.Console(argv)
+    try:
+        console.expect(r"launch: start vCPU threads: done", 60 * SLOW)
+        console.read(0.3)
+        console.send("\x01x")
+        assert console.wait(30 * SLOW) == 0, console.text
+        return console.text
+    finally:
+        console.close()
+
+
+def test_early_warning():
+    if not os.path.exists(vmm.OVMF):
+        return f"{vmm.OVMF} is missing: install the package ovmf"
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "none")
+        text = launch(vmm.tdx_host() + vmm.td_arguments(guest=f",quote-generation-socket=unix:{path}", extra=["-S", "-d", "tdx"]))
+        assert (f"warning: tdx0: TDX quotes cannot be had at the moment from unix:{path}: Failed to connect to '{path}': "
+                "No such file or directory\r\nDoes the quote generation service run") in text, text
+    return None
+
+
+def test_forms():
+    """The same address in each form; no warning, because somebody listens."""
+    if not os.path.exists(vmm.OVMF):
+        return f"{vmm.OVMF} is missing: install the package ovmf"
+    with tempfile.TemporaryDirectory() as directory:
+        service = qgs.FakeQgs(directory)
+        address = {"type": "unix", "path": service.path}
+        for form in (f"tdx-guest,id=tdx0,quote-generation-socket=unix:{service.path}",
+                     f"tdx-guest,id=tdx0,quote-generation-socket.type=unix,quote-generation-socket.path={service.path}",
+                     json.dumps({"qom-type": "tdx-guest", "id": "tdx0", "quote-generation-socket": address})):
+            argv = vmm.tdx_host() + vmm.td_arguments(extra=["-S", "-d", "tdx"])
+            argv[argv.index("tdx-guest,id=tdx0")] = form
+            text = launch(argv)
+            assert "warning" not in text, text
+        service.close()
+    return None
+
+
+if __name__ == "__main__":
+    vmm.tap([("/quote/early-warning", test_early_warning), ("/quote/forms", test_forms), ("/quote/linux", test_linux)])
