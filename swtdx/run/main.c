@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../host/kvm/kvm.h"
+#include "qgs.h"
 #include "run.h"
 
 #define EXIT_USAGE 2
@@ -18,6 +19,7 @@
 static const char general_help[] =
     "usage: swtdx run [OPTIONS] -- PROGRAM [ARGS]   run PROGRAM on a software TDX host\n"
     "       swtdx profiles [NAME]                   list the hosts that can be played, or show one\n"
+    "       swtdx qgs --socket PATH                 make quotes of software TDs (see 'swtdx qgs --help')\n"
     "       swtdx --help | --version\n"
     "\n"
     "PROGRAM finds a /dev/kvm that offers TDX guests and executes them in software. Nothing is confidential:\n"
@@ -261,6 +263,13 @@ int main(int argc, char **argv)
     }
     if (!strcmp(argv[1], "profiles")) {
         return command_profiles(argv + 2);
+    }
+    if (!strcmp(argv[1], "qgs")) {
+#ifdef SWTDX_QGS
+        return command_qgs(argv + 2);
+#else
+        return complain("'qgs' is not built in this version: it needs GnuTLS (package libgnutls28-dev)");
+#endif
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
         fputs(general_help, stdout);

@@ -34,7 +34,7 @@ def ask(address, message, timeout=30):
         s.sendall(message)
         try:
             return receive(s, struct.unpack(">I", receive(s, 4))[0])
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             return b""
 
 

@@ -98,6 +98,12 @@ def test_linux():
                 assert re.search(what, guest.console.text), (what, guest.console.text[-3000:])
             with open(os.path.join(directory, "log"), encoding="utf-8") as f:
                 assert f"{len(quote)} bytes after" in f.read()
+            if vmm.run([vmm.program("swtdx"), "qgs", "--help"])[0] == 0:  # built: a quote with everything in it
+                with subprocess.Popen([vmm.program("swtdx"), "qgs", "--socket", service.path], stderr=subprocess.PIPE) as real:
+                    assert b"they prove nothing" in real.stderr.readline()
+                    status, size, _ = guest.quote("z" * 64)
+                    real.terminate()
+                    assert status == 0 and f"quote of {size} bytes made" in real.stderr.read().decode(), size
             guest.end()
         finally:
             guest.console.close()
