@@ -116,11 +116,14 @@ uint64_t module_rdmsr(Cpu *cpu, uint32_t index)
     }
 }
 
-/* IA32_DEBUGCTL: LBR (0) and BTF (1) only, besides what the module forces or refuses. */
+/*
+ * IA32_DEBUGCTL: bits 5:3 and 63:16 are reserved; 14 and 15 belong to features of the TD. BUS_LOCK_DETECT (2) may be set,
+ * as any TD shows that feature, and nothing here takes a bus lock.
+ */
 static void write_debugctl(TdVcpu *vcpu, uint64_t value)
 {
     Cpu *cpu = vcpu->cpu;
-    uint64_t allowed = UINT64_C(0xffc3);
+    uint64_t allowed = UINT64_C(0xffc7);
     if (!(vcpu->td->params.attributes & TD_ATTR_PERFMON)) {
         allowed &= ~(UINT64_C(1) << 14);
     }

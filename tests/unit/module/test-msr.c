@@ -97,7 +97,9 @@ static const struct {
     {"XSS user bit", 0xda0, 4, VEC_GP}, {"TPR", 0x808, 0x20, -1}, {"EOI", 0x80b, 0, -1}, {"PPR", 0x80a, 0, VEC_GP},
     {"ISR", 0x810, 0, VEC_GP}, {"SELF_IPI 0x30", 0x83f, 0x30, -1}, {"SELF_IPI 15", 0x83f, 15, VEC_VE},
     {"ICR", 0x830, 0, VEC_VE}, {"TSC", 0x10, 0, VEC_VE}, {"ARCH_CAPABILITIES", 0x10a, 0, VEC_GP},
-    {"DEBUGCTL LBR", 0x1d9, 1, -1}, {"DEBUGCTL reserved", 0x1d9, 4, VEC_GP}, {"DEBUGCTL TR without BTS", 0x1d9, 0x40, VEC_VE},
+    {"DEBUGCTL LBR", 0x1d9, 1, -1}, {"DEBUGCTL BUS_LOCK_DETECT", 0x1d9, 4, -1},
+    {"DEBUGCTL reserved", 0x1d9, 8, VEC_GP}, {"DEBUGCTL bit 16", 0x1d9, 0x10000, VEC_GP}, {"DEBUGCTL without PERFMON", 0x1d9, 0x4000, VEC_GP},
+    {"DEBUGCTL BTS", 0x1d9, 0xc0, -1}, {"DEBUGCTL bit 13", 0x1d9, 0x2000, -1}, {"DEBUGCTL TR without BTS", 0x1d9, 0x40, VEC_VE},
     {"APIC_BASE", 0x1b, 0xfee00d00, VEC_VE}, {"MISC_ENABLE", 0x1a0, 0, VEC_VE}, {"BNDCFGS", 0xd90, 0, VEC_GP},
 };
 
