@@ -90,7 +90,8 @@ KvmHost *preload_make_host(void)
     pthread_mutex_lock(&host_lock);
     if (!preload_host && profile) {
         KvmHostOptions options = { .missing = missing, .trace = getenv("SWTDX_TRACE"), .fault = getenv("SWTDX_FAULT"),
-                                   .keyids = getenv("SWTDX_KEYIDS"), .summary = getenv("SWTDX_SUMMARY") != NULL };
+                                   .keyids = getenv("SWTDX_KEYIDS"), .summary = getenv("SWTDX_SUMMARY") != NULL,
+                                   .interpret = getenv("SWTDX_INTERPRET") != NULL };
         char error[256];
         KvmHost *host = kvm_host_new(profile, &options, error, sizeof(error));
         if (!host) {

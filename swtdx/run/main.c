@@ -32,6 +32,7 @@ static const char run_help[] =
     "                    (default: spr-1.5)\n"
     "  --trace FILE      write ioctls, TDVMCALLs, TDCALLs, #VEs and EPT violations to FILE\n"
     "  --summary         tell counters on stderr at the end\n"
+    "  --interpret       make no host code for the guest: slower, and no executable memory is asked for\n"
     "  --fault SPEC      NAME[:n]=ERRNO or NAME[:n]=0xSTATUS: the n-th (or every) call of NAME fails so. NAME: an ioctl\n"
     "                    (KVM_CREATE_VM), a TDX command (KVM_TDX_INIT_VM), TDH_MNG_INIT, TDH_MEM_PAGE_ADD,\n"
     "                    TDH_MR_FINALIZE, open, or mmap. May be given several times\n"
@@ -40,7 +41,7 @@ static const char run_help[] =
 typedef struct RunOptions {
     const char *host, *trace;
     GString *faults;
-    bool summary;
+    bool summary, interpret;
     char **program; /* argv of the program */
 } RunOptions;
 
@@ -143,6 +144,9 @@ static bool set_environment(const RunOptions *options, GError **error)
     if (options->summary) {
         g_setenv("SWTDX_SUMMARY", "1", true);
     }
+    if (options->interpret) {
+        g_setenv("SWTDX_INTERPRET", "1", true);
+    }
     return true;
 }
 
@@ -181,6 +185,8 @@ static int parse_run(char **argv, RunOptions *options)
             return 0;
         } else if (!strcmp(argv[i], "--summary")) {
             options->summary = true;
+        } else if (!strcmp(argv[i], "--interpret")) {
+            options->interpret = true;
         } else if (!strcmp(argv[i], "--deterministic")) {
             return complain("--deterministic is not built in this version: TDs run in real time only");
         } else if (option_value(argv, &i, "--host", &value)) {

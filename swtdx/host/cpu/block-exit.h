@@ -30,6 +30,9 @@ struct Block {
     bool spins;        /* some jump back to its start waits for memory to change (spin.h): it stays unlinked */
     uint8_t bytes[BLOCK_MAX_INSN];
     Block *next;       /* of the same slot, or of the dropped ones */
+    const void *body;  /* jit.h: where host code goes that jumps here */
+    OpFn first;        /* the interpreter's handler of the first Op */
+    uint32_t heat;     /* entries until it is translated */
     Op ops[];          /* count + 1 */
 };
 

@@ -9,6 +9,7 @@
 #include "block-exit.h"
 #include "decode.h"
 #include "group.h"
+#include "jit.h"
 #include "mmu.h"
 
 #define PAGE_BUCKETS 4096
@@ -40,6 +41,7 @@ struct BlockCache {
     unsigned queued;
     bool queue_overflow;
     Decoder decoder;
+    const void *no_body;           /* jit_no_body() */
     union {
         Block block;
         uint8_t room[sizeof(Block) + (BLOCK_MAX_OPS + 1) * sizeof(Op)];
@@ -60,6 +62,7 @@ void block_forget_linear(Cpu *cpu)
     }
     for (size_t i = 0; i < c->n_links; i++) {
         c->links[i]->disp = JUMP_NOWHERE;
+        c->links[i]->ptr = NULL;
     }
     c->n_links = 0;
 }
@@ -71,6 +74,7 @@ void block_init(Cpu *cpu)
         abort(); /* setting up a processor, before any guest runs */
     }
     decoder_init(&c->decoder);
+    c->no_body = jit_no_body(cpu);
     cpu->blocks = c;
     block_forget_linear(cpu);
     code_map_register(cpu->group->code, cpu);
@@ -79,6 +83,7 @@ void block_init(Cpu *cpu)
 /* Takes a block out of use; whoever still holds a pointer to it finds ops that leave. */
 static void drop_block(struct BlockCache *c, Block *b)
 {
+    b->body = c->no_body;
     for (unsigned i = 0; i <= b->count; i++) {
         b->ops[i].fn = op_stale;
     }
@@ -247,6 +252,7 @@ static Block *keep_scratch(Cpu *cpu)
         return scratch;
     }
     memcpy(b, scratch, size);
+    jit_watch(cpu, b);
     Block **slot = &(*link)->slot[(b->gpa & 0xfff) / 64];
     b->next = *slot;
     *slot = b;
@@ -275,6 +281,7 @@ static const Block *decode_at(Cpu *cpu, uint64_t linear, uint64_t gpa, uint32_t 
         uint64_t at;
         size_t n = mmu_fetch(cpu, linear, bytes, sizeof(bytes), &at);
         memset(b, 0, sizeof(*b));
+        b->body = c->no_body;
         b->gpa = gpa;
         b->mode = mode;
         b->offset = gpa & 0xfff;
@@ -309,10 +316,13 @@ const Op *block_lookup(Cpu *cpu)
     struct BlockCache *c = cpu->blocks;
     cpu->op = NULL;
     cpu->block = NULL;
-    if (c->bytes > CACHE_BYTES) {
+    if (c->bytes > CACHE_BYTES || jit_full(cpu)) {
         block_flush(cpu);
     }
     free_dropped(cpu);
+    if (jit_full(cpu)) {
+        jit_reset(cpu);
+    }
     uint64_t linear = cpu->rip;
     if (!(cpu->mode & CPU_MODE_CS64)) {
         const Segment *cs = &cpu->seg[SEG_CS];

@@ -65,7 +65,9 @@ struct Op {
     uint16_t off;         /* offset of the instruction in its page */
     uint8_t addr_size;    /* 2, 4 or 8: the effective address is truncated to this */
     uint8_t flags;        /* family-private */
-    uint32_t mnemonic;    /* ZydisMnemonic, for diagnosis */
+    uint16_t mnemonic;    /* ZydisMnemonic, for diagnosis */
+    uint8_t jit;          /* JIT_*: template of host code (jit.h) */
+    uint8_t form;         /* FORM_*, where the template wants it (int.h) */
 };
 
 typedef struct Segment {
@@ -188,6 +190,8 @@ struct Cpu {
     const Op *op;             /* the instruction being executed, wherever something can raise */
     uint64_t rip;             /* valid outside blocks, and after cpu_sync() */
     const Block *block;       /* the block being executed */
+    uint64_t instructions;    /* executed, counted at block exits */
+    struct BlockCache *blocks;/* block.c */
 
     Segment seg[SEG_COUNT];
     Segment ldtr, tr;
@@ -227,9 +231,8 @@ struct Cpu {
     TlbEntry tlbs[TLB_KINDS][TLB_ENTRIES];
     struct CoreState *core;   /* core.h: run.c, exc.c, group.c, system family */
     struct MmuState *mmu;     /* mmu.c: paging mode, fetch TLB */
-    struct BlockCache *blocks;/* block.c */
+    struct JitState *jit;     /* jit.h: NULL where guests are interpreted only */
     struct VecState *vec;     /* vector.c */
-    uint64_t instructions;    /* executed, counted at block exits */
 };
 
 /* Cpu.mode */
@@ -245,7 +248,11 @@ enum {
 /* Life cycle. cpu_new() gives power-on zeroes; the TDX start state is the module's to write, followed by cpu_update_mode(). */
 Cpu *cpu_new(CpuGroup *group, const CpuWorld *world, void *world_data);
 void cpu_free(Cpu *cpu);
-CpuGroup *cpu_group_new(unsigned max_cpus);
+/* jit_heat: host code is made for blocks that are entered so often, where the host allows it (jit.h); 0: never. */
+#define CPU_JIT_HEAT 12
+CpuGroup *cpu_group_new(unsigned max_cpus, unsigned jit_heat);
+/* Why there is no host code although it was wanted: an errno, or 0. */
+int cpu_group_jit_error(const CpuGroup *group);
 void cpu_group_free(CpuGroup *group);
 
 /* Runs until an exit. Only the Cpu's thread. (run.c) */

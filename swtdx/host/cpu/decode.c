@@ -8,6 +8,7 @@
 #include "decode.h"
 #include "flags.h"
 #include "int.h"
+#include "jit.h"
 #include "mmu.h"
 #include "spin.h"
 
@@ -26,6 +27,8 @@ void decoder_init(Decoder *decoder)
         ZydisDecoderEnableMode(all[i], ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
     }
 }
+
+_Static_assert(ZYDIS_MNEMONIC_MAX_VALUE <= UINT16_MAX, "Op.mnemonic");
 
 static const ZydisDecoder *decoder_of(const Decoder *decoder, uint32_t mode)
 {
@@ -190,6 +193,8 @@ static void finish(Block *b, unsigned at)
     Op *op = &b->ops[b->count];
     init_op(op, b->offset + at, 0);
     op->fn = op_end;
+    op->jit = JIT_END;
+    op->imm = op->off;
     op->disp = JUMP_NOWHERE;
     op->flags = (uint8_t)b->count;
     b->length = (uint16_t)at;
@@ -224,10 +229,11 @@ bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t 
         init_op(op, block->offset + at, d.insn.length);
         op->size = d.insn.operand_width / 8;
         op->addr_size = d.insn.address_width / 8;
-        op->mnemonic = d.insn.mnemonic;
+        op->mnemonic = (uint16_t)d.insn.mnemonic;
         d.bytes = bytes + at;
         fill_op(&d, op);
         choose(cpu, &d, op, &ends, block->count + 1u);
+        jit_classify(&d, op);
         block->spins = block->spins || spin_step(&scan, &d, op, block->offset);
         if (block->count != 0) {
             int_fuse(op - 1, op);

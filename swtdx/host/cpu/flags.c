@@ -11,6 +11,14 @@ static bool carry_in(const LazyFlags *cc)
     return (cc->res ^ without) & 1;
 }
 
+uint64_t flags_kept(const Cpu *cpu)
+{
+    if (cpu->cc.kind == CC_NONE) {
+        return cpu->rflags & FLAG_ARITH;
+    }
+    return (cpu->cc.a >> 8 & (FLAG_ARITH & 0xff)) | (cpu->cc.a & 1 ? FLAG_OF : 0);
+}
+
 bool flags_cf_slow(const Cpu *cpu)
 {
     const LazyFlags *cc = &cpu->cc;
@@ -31,7 +39,7 @@ bool flags_cf_slow(const Cpu *cpu)
     case CC_RES:
         return cc->a & FLAG_CF;
     default:
-        return cpu->rflags & FLAG_CF;
+        return flags_kept(cpu) & FLAG_CF;
     }
 }
 
@@ -54,7 +62,7 @@ bool flags_of_slow(const Cpu *cpu)
     case CC_RES:
         return cc->a & FLAG_OF;
     default:
-        return cpu->rflags & FLAG_OF;
+        return flags_kept(cpu) & FLAG_OF;
     }
 }
 
@@ -75,7 +83,7 @@ uint64_t flags_af(const Cpu *cpu)
     case CC_RES:
         return cc->a & FLAG_AF;
     default:
-        return cpu->rflags & FLAG_AF;
+        return flags_kept(cpu) & FLAG_AF;
     }
 }
 
@@ -102,8 +110,8 @@ void flags_replace(Cpu *cpu, uint64_t mask, uint64_t value)
 
 void flags_replace_cf_of(Cpu *cpu, uint64_t cf_of)
 {
-    if (cpu->cc.kind == CC_NONE) {
-        cpu->rflags = (cpu->rflags & ~(uint64_t)(FLAG_CF | FLAG_OF)) | cf_of;
+    if (cpu->cc.kind <= CC_HOST) {
+        flags_replace(cpu, FLAG_CF | FLAG_OF, cf_of);
         return;
     }
     cpu->cc.a = flags_af(cpu) | cf_of;

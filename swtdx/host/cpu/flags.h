@@ -12,6 +12,7 @@
 
 enum {
     CC_NONE,  /* the flags stand in Cpu.rflags */
+    CC_HOST,  /* the low word of a: OF in bit 0, LAHF's byte in 15:8 (host code, jit-state.h) */
     CC_ADD,   /* res = a + b */
     CC_SUB,   /* res = a - b: SUB, CMP, NEG (a = 0) */
     CC_LOGIC, /* CF = OF = AF = 0 */
@@ -44,6 +45,8 @@ static inline void flags_set_res(Cpu *cpu, uint64_t res, uint64_t bits)
     cpu->cc.kind = CC_RES;
 }
 
+/* All six, of kinds CC_NONE and CC_HOST. (flags.c) */
+uint64_t flags_kept(const Cpu *cpu);
 /* Slow forms (flags.c). */
 bool flags_cf_slow(const Cpu *cpu);
 bool flags_of_slow(const Cpu *cpu);
@@ -89,17 +92,17 @@ static inline bool flags_of(const Cpu *cpu)
 
 static inline bool flags_zf(const Cpu *cpu)
 {
-    return likely(cpu->cc.kind != CC_NONE) ? cpu->cc.res == 0 : (cpu->rflags & FLAG_ZF) != 0;
+    return likely(cpu->cc.kind > CC_HOST) ? cpu->cc.res == 0 : (flags_kept(cpu) & FLAG_ZF) != 0;
 }
 
 static inline bool flags_sf(const Cpu *cpu)
 {
-    return likely(cpu->cc.kind != CC_NONE) ? (int64_t)cpu->cc.res < 0 : (cpu->rflags & FLAG_SF) != 0;
+    return likely(cpu->cc.kind > CC_HOST) ? (int64_t)cpu->cc.res < 0 : (flags_kept(cpu) & FLAG_SF) != 0;
 }
 
 static inline bool flags_pf(const Cpu *cpu)
 {
-    return likely(cpu->cc.kind != CC_NONE) ? flags_parity(cpu->cc.res) : (cpu->rflags & FLAG_PF) != 0;
+    return likely(cpu->cc.kind > CC_HOST) ? flags_parity(cpu->cc.res) : (flags_kept(cpu) & FLAG_PF) != 0;
 }
 
 /* SF != OF */

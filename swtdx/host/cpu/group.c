@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core.h"
+#include "jit.h"
 #include "mmu.h"
 #include "walk.h"
 
@@ -38,7 +39,7 @@ static void word_wake(_Atomic uint32_t *word)
 
 /* ---- life ---- */
 
-CpuGroup *cpu_group_new(unsigned max_cpus)
+CpuGroup *cpu_group_new(unsigned max_cpus, unsigned jit_heat)
 {
     CpuGroup *group = calloc(1, sizeof(*group));
     if (!group) {
@@ -53,7 +54,14 @@ CpuGroup *cpu_group_new(unsigned max_cpus)
         free(group);
         return NULL;
     }
+    group->jit_heat = jit_heat;
+    group->jit = jit_heat != 0 ? jit_arena_new(max_cpus, &group->jit_error) : NULL;
     return group;
+}
+
+int cpu_group_jit_error(const CpuGroup *group)
+{
+    return group->jit == NULL ? group->jit_error : 0;
 }
 
 void cpu_group_free(CpuGroup *group)
@@ -61,6 +69,7 @@ void cpu_group_free(CpuGroup *group)
     if (group) {
         pthread_mutex_destroy(&group->lock);
         code_map_free(group->code);
+        jit_arena_free(group->jit);
         free(group->cpus);
         free(group);
     }

@@ -21,6 +21,9 @@ struct CpuGroup {
     pthread_mutex_t lock;          /* slots; one holder of `stopper` at a time */
     _Atomic(Cpu *) stopper;        /* processor that runs a split locked access: the others wait */
     _Atomic uint32_t stop_event;   /* futex: counts releases of stopper */
+    struct JitArena *jit;          /* jit.h: memory for host code, or NULL */
+    unsigned jit_heat;
+    int jit_error;                 /* errno, if `jit` was wanted and is NULL */
     CodeMap *code;                 /* block.c: which guest pages hold decoded code */
 };
 

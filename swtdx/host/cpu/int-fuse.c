@@ -82,10 +82,12 @@ void int_fuse(Op *op, const Op *jump)
     for (unsigned form = 0; form < FORM_COUNT; form++) {
         if (alu_is_cmp(op, form, size)) {
             op->fn = fused_cmp[size][form][cond];
+            op->flags = OP_FUSED;
             return;
         }
         if (alu_is_test(op, form, size)) {
             op->fn = fused_test[size][form][cond];
+            op->flags = OP_FUSED;
             return;
         }
     }

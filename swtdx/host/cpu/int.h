@@ -110,6 +110,7 @@ bool int_choose_atomic(Cpu *cpu, const Decoded *d, Op *op, bool *ends);
 bool int_choose_stack(Cpu *cpu, const Decoded *d, Op *op, bool *ends);
 bool int_choose_misc(Cpu *cpu, const Decoded *d, Op *op, bool *ends);
 
+#define OP_FUSED 1 /* Op.flags of CMP and TEST: the handler does the jump behind it too */
 /* If `jump` is a conditional jump and `op` a comparison before it, gives `op` a handler that does both. (int-fuse.c) */
 void int_fuse(Op *op, const Op *jump);
 /* Condition of a direct conditional jump in 64-bit code, or -1. (control.c) */

@@ -8,6 +8,7 @@
 #include "debug.h"
 #include "exc.h"
 #include "group.h"
+#include "jit.h"
 #include "mmu.h"
 #include "segment.h"
 #include "system.h"
@@ -45,6 +46,7 @@ Cpu *cpu_new(CpuGroup *group, const CpuWorld *world, void *world_data)
     cpu->phys_bits = 52;
     cpu->tlb = cpu->tlbs[TLB_SUPERVISOR];
     seed_random(cpu->core);
+    jit_init(cpu);
     block_init(cpu);
     mmu_init(cpu);
     if (!cpu->mmu || !cpu->blocks || !vec_init(cpu)) {
@@ -66,6 +68,7 @@ void cpu_free(Cpu *cpu)
     if (cpu->blocks) {
         block_fini(cpu);
     }
+    jit_fini(cpu);
     mmu_fini(cpu);
     free(cpu->core);
     free(cpu);
@@ -176,7 +179,7 @@ static void run_block(Cpu *cpu, bool single)
     op = block_lookup(cpu);
     next = cpu->rip + op->len;
     while (op) {
-        op = op->fn(cpu, op);
+        op = jit_call(cpu, op);
     }
     if (trace && step_due(cpu, next)) {
         core->debug_hits |= DR6_BS;

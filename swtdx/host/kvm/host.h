@@ -233,6 +233,7 @@ struct KvmHost {
     uint32_t num_faults;
     _Atomic uint64_t pages_added, conversions;
     _Atomic uint32_t unknown_told;
+    _Atomic bool interpreting_told;
 };
 
 #define FILE_FOREIGN ((KvmFile *)1)

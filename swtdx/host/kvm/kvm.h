@@ -29,6 +29,7 @@ typedef struct KvmHostOptions {
     const char *missing; /* what profile_narrow() took from the profile: told at the first TD. May be NULL; must outlive the host */
     const char *keyids; /* the launcher's file of KeyIDs (SWTDX_KEYIDS), or NULL: this process has them to itself */
     bool summary;       /* counters on stderr when the host is freed */
+    bool interpret;     /* no host code for guests */
     bool quiet;         /* no stop-dump on stderr (tests) */
 } KvmHostOptions;
 

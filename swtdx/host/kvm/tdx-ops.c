@@ -182,6 +182,15 @@ static uint64_t port_now_ns(void *opaque)
     return vm_now_ns(opaque);
 }
 
+static void tell_interpreting(Vm *vm)
+{
+    int error = td_host_code_error(vm->td);
+    if (error && !atomic_exchange(&vm->host->interpreting_told, true)) {
+        host_message(vm->host, "no executable memory here (%s): guests are interpreted, which is slower; allow memfd_create and mmap "
+                               "with PROT_EXEC, or choose --interpret", strerror(error));
+    }
+}
+
 /* SEAMCALL part of INIT_VM: rules 15 and 16. */
 static int module_init(Vm *vm, const TdParams *params, bool foreign, AbiTdxCmd *cmd)
 {
@@ -192,8 +201,12 @@ static int module_init(Vm *vm, const TdParams *params, bool foreign, AbiTdxCmd *
         return -ENOMEM;
     }
     trace_observe(vm);
+    if (vm->host->options.interpret) {
+        td_interpret(vm->td);
+    }
     TdxStatus status = foreign ? TDX_OPERAND_INVALID | TDX_OPERAND_CPUID_CONFIG : td_init(vm->td, params, &detail);
     if (!status) {
+        tell_interpreting(vm);
         return 0;
     }
     td_free(vm->td);

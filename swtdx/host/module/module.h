@@ -119,6 +119,7 @@ struct Td {
     _Atomic bool rbp_bit_seen, max_vcpus_hidden;
 
     CpuGroup *group;
+    bool interpret;          /* td_interpret() */
     TdVcpu **vcpus;          /* params.max_vcpus of them */
     uint32_t num_vcpus;      /* initialised */
 

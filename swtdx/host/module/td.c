@@ -38,6 +38,16 @@ void td_free(Td *td)
     free(td);
 }
 
+void td_interpret(Td *td)
+{
+    td->interpret = true;
+}
+
+int td_host_code_error(const Td *td)
+{
+    return cpu_group_jit_error(td->group);
+}
+
 static bool platform_ready(const Td *td)
 {
     uint32_t leaf, subleaf;
@@ -48,7 +58,7 @@ static bool platform_ready(const Td *td)
 static TdxStatus acquire(Td *td, const TdParams *params)
 {
     td->vcpus = calloc(params->max_vcpus, sizeof(td->vcpus[0]));
-    td->group = td->vcpus ? cpu_group_new(params->max_vcpus) : NULL;
+    td->group = td->vcpus ? cpu_group_new(params->max_vcpus, td->interpret ? 0 : CPU_JIT_HEAT) : NULL;
     if (!td->group || !sept_init(&td->sept, td->shared_bit)) {
         if (td->group) {
             cpu_group_free(td->group);

@@ -56,6 +56,10 @@ void tdx_sys_info(const Profile *profile, TdxSysInfo *info);
 /* TDH.MNG.CREATE .. TDH.MNG.INIT. The profile must outlive the Td. */
 Td *td_new(const Profile *profile, const TdPort *port, void *opaque);
 TdxStatus td_init(Td *td, const TdParams *params, uint64_t *detail /* extended error RCX, may be NULL */);
+/* Before td_init(): no host code is made for the guest. */
+void td_interpret(Td *td);
+/* After td_init(): why there is no host code although it was wanted, an errno, or 0. */
+int td_host_code_error(const Td *td);
 void td_free(Td *td); /* after its vCPUs were freed */
 
 /* TDH.VP.CREATE .. TDH.VP.INIT (version 1: with an x2APIC id). rcx is the value the vCPU starts with in RCX and R8. */

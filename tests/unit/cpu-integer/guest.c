@@ -72,7 +72,8 @@ void guest_init_size(Guest *g, size_t low_size)
     g->low = zeroed(low_size);
     g->data = zeroed(GUEST_DATA_SIZE);
     g->features = true;
-    g->group = cpu_group_new(2);
+    const char *heat = getenv("SWTDX_TEST_JIT");
+    g->group = cpu_group_new(2, heat != NULL ? (unsigned)atoi(heat) : CPU_JIT_HEAT);
     g->cpu = cpu_new(g->group, &world, g);
     uint64_t *tables = (uint64_t *)(void *)g->low;
     tables[0x1000 / 8] = 0x2000 | 7;

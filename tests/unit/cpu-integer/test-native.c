@@ -518,6 +518,153 @@ static void test_jumps(gconstpointer data)
     g_assert_cmpuint(bad, ==, 0);
 }
 
+/* ---- sequences ---- */
+
+/*
+ * Several instructions in a row, some of them jumped over, three times round: what one leaves in registers and flags the
+ * next finds. Memory operands are at RBX and R9, which nothing changes; R14 counts the rounds.
+ */
+#define SEQUENCE_BYTES 400
+
+typedef struct Sequence {
+    uint8_t bytes[SEQUENCE_BYTES];
+    size_t n;
+} Sequence;
+
+static const Form sequence_forms[] = {
+    { M(ADD), "rr rm mr ri mi rI mI", ANY, 0, 0 },  { M(ADC), "rr rm mr ri mi rI mI", ANY, 0, 0 },
+    { M(SBB), "rr rm mr ri mi rI mI", ANY, 0, 0 },  { M(SUB), "rr rm mr ri mi rI mI", ANY, 0, 0 },
+    { M(AND), "rr rm mr ri mi rI mI", ANY, AF, 0 }, { M(OR), "rr rm mr ri mi rI mI", ANY, AF, 0 },
+    { M(XOR), "rr rm mr ri mi rI mI", ANY, AF, 0 }, { M(CMP), "rr rm mr ri mi rI mI", ANY, 0, 0 },
+    { M(TEST), "rr mr ri mi rI mI", ANY, AF, 0 },   { M(INC), "r m", ANY, 0, 0 },
+    { M(DEC), "r m", ANY, 0, 0 },                   { M(NEG), "r m", ANY, 0, 0 },
+    { M(NOT), "r m", ANY, 0, 0 },                   { M(MOV), "rr rm mr ri mi rI mI", ANY, 0, 0 },
+    { M(MOVZX), "rb rB", WIDE, 0, 0 },              { M(MOVZX), "rw rW", BIG, 0, 0 },
+    { M(MOVSX), "rb rB", WIDE, 0, 0 },              { M(MOVSX), "rw rW", BIG, 0, 0 },
+    { M(MOVSXD), "rd rD", R64, 0, 0 },              { M(LEA), "rm", BIG, 0, 0 },
+    { M(XCHG), "rr", ANY, 0, 0 },                   { M(BSWAP), "r", BIG, 0, 0 },
+    { M(SHL), "rc mc ri mi", ANY, SHIFT | AF, 0 },  { M(SHR), "rc mc ri mi", ANY, SHIFT | AF, 0 },
+    { M(SAR), "rc mc ri mi", ANY, SHIFT | AF, 0 },  { M(ROL), "rc ri", ANY, SHIFT, 0 },
+    { M(ROR), "rc ri", ANY, SHIFT, 0 },             { M(IMUL), "rr rm rri rmI", WIDE, SHIFT | AF, 0 },
+    { M(BSF), "rr rm", WIDE, SHIFT | AF, 0 },       { M(POPCNT), "rr rm", WIDE, 0, 0 },
+    { M(CDQE), "-", R64, 0, 0 }, { M(CDQ), "-", R64, 0, 0 }, { M(CQO), "-", R64, 0, 0 }, { M(CWDE), "-", R64, 0, 0 },
+    { M(STC), "-", R64, 0, 0 },  { M(CMC), "-", R64, 0, 0 },
+    CONDITIONS(SET) CONDITIONS(CMOV)
+};
+
+/* One instruction that keeps to the rules above; false: try again. */
+static bool sequence_case(Case *c)
+{
+    const Form *f = &sequence_forms[rnd() % G_N_ELEMENTS(sequence_forms)];
+    g_auto(GStrv) shapes = g_strsplit(f->shapes, " ", -1);
+    const char *shape = shapes[rnd() % g_strv_length(shapes)];
+    unsigned bytes = 1u << (rnd() & 3);
+    if (!(f->sizes & bytes) || !make_case(f, shape, strlen(shape), bytes, c) || c->index >= 0 ||
+        (c->base >= 0 && c->base != 3 && c->base != 9)) {
+        return false;
+    }
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction insn;
+    ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, c->bytes, c->n, &insn, o))) {
+        return false;
+    }
+    for (unsigned i = 0; i < insn.operand_count_visible; i++) {
+        ZydisRegister whole = o[i].type == ZYDIS_OPERAND_TYPE_REGISTER
+                                  ? ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o[i].reg.value)
+                                  : ZYDIS_REGISTER_NONE;
+        if (whole == ZYDIS_REGISTER_RSP || whole == ZYDIS_REGISTER_RBX || whole == ZYDIS_REGISTER_R9 || whole == ZYDIS_REGISTER_R14) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void sequence_add(Sequence *s, const void *bytes, size_t n)
+{
+    memcpy(s->bytes + s->n, bytes, n);
+    s->n += n;
+}
+
+static void make_sequence(Sequence *s)
+{
+    static const uint8_t define_flags[] = { 0x85, 0xc0 }, round[] = { 0x49, 0xff, 0xce, 0x0f, 0x85 };
+    unsigned want = 1 + (unsigned)(rnd() % 14);
+    s->n = 0;
+    while (want != 0) {
+        Case c;
+        if (!sequence_case(&c)) {
+            continue;
+        }
+        bool undefined = c.undefined & SHIFT;
+        if ((rnd() & 7) == 0) {
+            uint8_t jump[] = { 0x70 | (rnd() & 15), (uint8_t)(c.n + (undefined ? sizeof(define_flags) : 0)) };
+            sequence_add(s, jump, sizeof(jump));
+        }
+        sequence_add(s, c.bytes, c.n);
+        if (undefined) {
+            sequence_add(s, define_flags, sizeof(define_flags));
+        }
+        want--;
+    }
+    int32_t back = -(int32_t)(s->n + sizeof(round) + sizeof(back));
+    sequence_add(s, round, sizeof(round)); /* dec r14; jnz */
+    sequence_add(s, &back, sizeof(back));
+}
+
+static bool run_sequence(Guest *g, const Sequence *s)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        cell->in.regs[i] = random_value();
+    }
+    cell->in.flags = 2 | (rnd() & FLAG_ARITH) | FLAG_IF;
+    cell->in.regs[3] = GUEST_DATA + 0x4000 + rnd() % 64;
+    cell->in.regs[9] = GUEST_DATA + 0x6000 + rnd() % 64;
+    cell->in.regs[4] = GUEST_DATA + 0x8000;
+    cell->in.regs[14] = 3;
+    memcpy(g->cpu->regs, cell->in.regs, sizeof(cell->in.regs));
+    cpu_set_rflags(g->cpu, cell->in.flags);
+    g_assert_cmpint(run_native(), ==, 0);
+    g_assert_true(guest_run(g, GUEST_CODE));
+    uint64_t flags = cpu_rflags(g->cpu), mask = FLAG_ARITH & ~(uint64_t)FLAG_AF;
+    bool same = ((flags ^ cell->out.flags) & mask) == 0 && memcmp(g->data, native_data, GUEST_DATA_SIZE) == 0 &&
+                memcmp(g->cpu->regs, cell->out.regs, sizeof(cell->out.regs)) == 0;
+    if (!same) {
+        g_autoptr(GString) text = g_string_new(NULL);
+        for (size_t i = 0; i < s->n; i++) {
+            g_string_append_printf(text, " %02x", s->bytes[i]);
+        }
+        g_test_message("%s: flags host %03" PRIx64 " core %03" PRIx64, text->str, cell->out.flags & mask, flags & mask);
+        for (unsigned i = 0; i < 16; i++) {
+            if (g->cpu->regs[i] != cell->out.regs[i]) {
+                g_test_message("  r%u: in %" PRIx64 " host %" PRIx64 " core %" PRIx64, i, cell->in.regs[i], cell->out.regs[i],
+                               g->cpu->regs[i]);
+            }
+        }
+        memcpy(g->data, native_data, GUEST_DATA_SIZE);
+    }
+    return same;
+}
+
+static void test_sequences(void)
+{
+    Guest g;
+    guest_init(&g);
+    memcpy(g.data, native_data, GUEST_DATA_SIZE);
+    unsigned bad = 0;
+    for (unsigned i = 0; i < 250 * cases_wanted() && bad < 3; i++) {
+        Sequence s;
+        make_sequence(&s);
+        load_snippet(&g, s.bytes, s.n);
+        for (unsigned k = 0; k < STATES && bad < 3; k++) {
+            bad += !run_sequence(&g, &s);
+        }
+    }
+    guest_fini(&g);
+    g_assert_cmpuint(bad, ==, 0);
+}
+
 static bool host_has(ZydisMnemonic m)
 {
     switch (m) {
@@ -564,5 +711,6 @@ int main(int argc, char **argv)
     }
     g_test_add_data_func("/cpu-integer/native/jumps-fused", GINT_TO_POINTER(0), test_jumps);
     g_test_add_data_func("/cpu-integer/native/jumps-apart", GINT_TO_POINTER(1), test_jumps);
+    g_test_add_func("/cpu-integer/native/sequences", test_sequences);
     return g_test_run();
 }

@@ -141,7 +141,8 @@ static Machine *make(CpuGroup *group, uint8_t *ram)
 
 Machine *machine_new(void)
 {
-    return make(cpu_group_new(4), g_malloc0(RAM_SIZE + 4096));
+    const char *heat = g_getenv("SWTDX_TEST_JIT");
+    return make(cpu_group_new(4, heat != NULL ? (unsigned)atoi(heat) : CPU_JIT_HEAT), g_malloc0(RAM_SIZE + 4096));
 }
 
 Machine *machine_beside(const Machine *first)

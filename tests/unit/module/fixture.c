@@ -18,9 +18,14 @@ struct CpuGroup {
     int unused;
 };
 
-CpuGroup *cpu_group_new(unsigned max_cpus)
+CpuGroup *cpu_group_new(unsigned max_cpus, unsigned jit_heat)
 {
     return g_new0(CpuGroup, 1);
+}
+
+int cpu_group_jit_error(const CpuGroup *group)
+{
+    return 0;
 }
 
 void cpu_group_free(CpuGroup *group)

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Guest registers and guest memory in host code. */
+#include "jit-state.h"
+
+JitRm jit_guest(unsigned guest)
+{
+    unsigned host = jit_pinned(guest);
+    return host != H_NONE ? rm_reg(host) : rm_mem(H_RDI, (int64_t)offsetof(Cpu, regs) + (int)guest);
+}
+
+unsigned jit_read(JitCode *c, unsigned guest, unsigned scratch)
+{
+    unsigned host = jit_pinned(guest);
+    if (host != H_NONE) {
+        return host;
+    }
+    emit_rm(&c->b, 8, 0x8b, scratch, jit_guest(guest));
+    return scratch;
+}
+
+unsigned jit_dst(JitCode *c, unsigned guest, unsigned scratch, bool load)
+{
+    unsigned host = jit_pinned(guest);
+    if (host == H_NONE && load) {
+        emit_rm(&c->b, 8, 0x8b, scratch, jit_guest(guest));
+    }
+    return host != H_NONE ? host : scratch;
+}
+
+void jit_dst_done(JitCode *c, unsigned guest, unsigned host)
+{
+    if (jit_pinned(guest) == H_NONE) {
+        emit_rm(&c->b, 8, 0x89, host, jit_guest(guest));
+    }
+}
+
+/* disp fits 32 bits: jit_classify() sees to it. */
+JitRm jit_effective(JitCode *c)
+{
+    const Op *op = c->op;
+    bool has_base = op->base != GPR_ZERO * 8, has_index = op->index != GPR_ZERO * 8;
+    JitRm rm = { .reg = H_NONE, .index = H_NONE, .disp = (int32_t)op->disp };
+    if (has_index) {
+        rm.index = (uint8_t)jit_read(c, op->index, H_RCX);
+        rm.shift = op->shift;
+    }
+    if (has_base) {
+        rm.base = (uint8_t)jit_read(c, op->base, H_RAX);
+    } else {
+        emit_mov_imm(&c->b, H_RAX, (uint64_t)op->disp);
+        rm.base = H_RAX;
+        rm.disp = 0;
+    }
+    return rm;
+}
+
+void jit_linear(JitCode *c)
+{
+    const Op *op = c->op;
+    JitRm rm = jit_effective(c);
+    if (rm.index == H_NONE && rm.disp == 0) {
+        if (rm.base != H_RAX || op->addr_size == 4) {
+            emit_rm(&c->b, op->addr_size, 0x8b, H_RAX, rm_reg(rm.base));
+        }
+    } else {
+        emit_rm(&c->b, op->addr_size, 0x8d, H_RAX, rm);
+    }
+    if (op->seg >= SEG_FS) {
+        int64_t base = (int64_t)(offsetof(Cpu, seg) + op->seg * sizeof(Segment) + offsetof(Segment, base));
+        emit_rm(&c->b, 8, 0x03, H_RAX, rm_mem(H_RDI, base));
+        c->host_flags = false;
+    }
+}
+
+_Static_assert(sizeof(TlbEntry) == 32, "an entry is at (linear >> 12) * 32");
+
+/* The page of the last byte is compared, so an access over the page's end misses too. */
+void jit_lookup(JitCode *c, unsigned size, bool write)
+{
+    JitBuffer *b = &c->b;
+    size_t tag = write ? offsetof(TlbEntry, write) : offsetof(TlbEntry, read);
+    emit_rm(b, 4, 0x89, H_RAX, rm_reg(H_RCX));
+    emit_rm_imm(b, 4, 0xc1, 5, rm_reg(H_RCX), 12 - 5, 1);
+    emit_alu_imm(b, 4, 4, rm_reg(H_RCX), (TLB_ENTRIES - 1) << 5);
+    emit_rm(b, 8, 0x03, H_RCX, JIT_FIELD(tlb));
+    emit_rm(b, 8, 0x8d, H_RDX, rm_mem(H_RAX, (int)size - 1));
+    emit_alu_imm(b, 8, 4, rm_reg(H_RDX), -4096);
+    emit_rm(b, 8, 0x3b, H_RDX, rm_mem(H_RCX, (int64_t)tag));
+    c->host_flags = false;
+    jit_handler_if(c, CC_NE);
+    emit_rm(b, 8, 0x03, H_RAX, rm_mem(H_RCX, offsetof(TlbEntry, addend)));
+}

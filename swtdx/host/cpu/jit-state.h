@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the jit-*.c files share: the code being made, and where guest state is while host code runs.
+ *
+ * Host registers: RDI holds the Cpu; RAX, RCX and RDX are free; eleven guest registers live in the others, the remaining
+ * five in Cpu.regs. RSP is the C stack's, as a handler finds it. What lies below it (the red zone) may be used.
+ *
+ * Guest flags: Cpu.cc holds those that a handler, a fault or another block can come to see; templates leave theirs
+ * there as kind CC_HOST. Those that nothing sees are not kept. Within a block they may also stand in the host's.
+ */
+#ifndef SWTDX_JIT_STATE_H
+#define SWTDX_JIT_STATE_H
+
+#include "int.h"
+#include "jit-emit.h"
+#include "jit.h"
+
+struct JitArena {
+    uint8_t *write, *run;
+    uint64_t bytes;
+};
+
+/* The part of the processor with that index, writable. (jit-memory.c) */
+void jit_arena_slice(const JitArena *arena, unsigned index, uint8_t **start, uint8_t **end);
+
+/* Ways out of host code, common to all blocks; addresses in the writable mapping. */
+typedef struct JitThunks {
+    const uint8_t *reload;        /* RAX: where to go with the guest's registers in place */
+    const uint8_t *handler;       /* RDX: Op, RAX: its handler */
+    const uint8_t *block;         /* RDX: Block, by its first Op's handler */
+    const uint8_t *direct_slow;   /* RDX: Op of a jump, counted: block_direct_slow() */
+    const uint8_t *indirect_slow; /* RAX: target of a jump, counted: block_indirect_slow() */
+} JitThunks;
+
+struct JitState {
+    uint8_t *start, *end; /* of the slice, writable */
+    uint8_t *code;        /* behind the thunks */
+    uint8_t *at;
+    ptrdiff_t run;        /* executable - writable */
+    JitThunks thunks;
+    bool full;
+};
+
+/* A place in the code that leaves the straight line, to be written behind it. */
+typedef enum JitSideKind { SIDE_HANDLER, SIDE_TAKEN, SIDE_DIRECT_SLOW, SIDE_INDIRECT_SLOW } JitSideKind;
+
+typedef struct JitSide {
+    JitSideKind kind;
+    uint8_t *place;   /* displacement of the jump that goes there */
+    uint8_t op;
+    bool save_flags;  /* SIDE_TAKEN: the host's flags are the guest's and must be kept */
+    bool kind_known;
+} JitSide;
+
+#define JIT_SIDES 512
+
+typedef struct JitCode {
+    JitBuffer b;
+    Cpu *cpu;
+    const JitState *state;
+    const Block *block;
+    const Op *op;                     /* being translated */
+    unsigned index;                   /* its index */
+    const uint8_t *body;              /* first byte behind the entry */
+    bool host_flags;                  /* the host's flags are the guest's */
+    bool kind_known;                  /* Cpu.cc.kind is CC_HOST */
+    bool unsaved;                     /* host_flags, which the jump that follows must keep */
+    bool live[BLOCK_MAX_OPS + 1];     /* the flags an op leaves can be seen */
+    OpFn handler[BLOCK_MAX_OPS + 1];  /* the interpreter's */
+    JitSide sides[JIT_SIDES];
+    unsigned n_sides;
+} JitCode;
+
+/* jit-thunk.c */
+void jit_make_thunks(JitState *state);
+/* Host register of a guest register, or H_NONE. */
+unsigned jit_pinned(unsigned guest);
+
+/* jit-access.c: guest registers, addresses, memory. `guest` is a byte offset into Cpu.regs. */
+JitRm jit_guest(unsigned guest);
+/* A host register that holds the guest's: its own, or `scratch`, loaded. */
+unsigned jit_read(JitCode *c, unsigned guest, unsigned scratch);
+/* The register to compute a new value in, and what completes it. load: the old value matters. */
+unsigned jit_dst(JitCode *c, unsigned guest, unsigned scratch, bool load);
+void jit_dst_done(JitCode *c, unsigned guest, unsigned host);
+/* Effective address as an operand; uses RAX and RCX. */
+JitRm jit_effective(JitCode *c);
+/* RAX <- linear address of the op's memory operand. */
+void jit_linear(JitCode *c);
+/* RAX: linear to host address of `size` bytes, or to the op's handler. Uses RCX, RDX and the host's flags. */
+void jit_lookup(JitCode *c, unsigned size, bool write);
+#define JIT_FIELD(field) rm_mem(H_RDI, (int64_t)offsetof(Cpu, field))
+
+/* jit-compile.c */
+void jit_side(JitCode *c, JitSideKind kind, uint8_t *place);
+/* Leaves by the op's handler, which finds everything as before the op, if the condition holds. */
+void jit_handler_if(JitCode *c, unsigned cc);
+/* The host's flags were made by a template and are the guest's: keeps them if they can be seen. */
+void jit_flags_made(JitCode *c);
+void jit_flags_save(JitCode *c);
+/* AX: what LAHF and SETO AL give, perhaps corrected. */
+void jit_flags_store(JitCode *c);
+/* Gets the guest's flags into the host's; uses RAX. */
+void jit_flags_want(JitCode *c);
+
+/* Templates. False: not this one (nothing was written). */
+bool jit_template_move(JitCode *c);    /* jit-move.c */
+bool jit_template_alu(JitCode *c);     /* jit-alu.c */
+bool jit_template_control(JitCode *c); /* jit-control.c */
+void jit_exit_direct(JitCode *c, const Op *op);
+void jit_write_side(JitCode *c, const JitSide *side);
+
+#endif
