@@ -3,9 +3,10 @@
  * Blocks from inside: what block.c keeps and how handlers of direct and indirect jumps go from block to block without
  * a lookup.
  *
- * A direct jump keeps its target block in op->ptr and the RIP for which that holds in op->disp (the same physical page
+ * A direct jump keeps its target block in op->ptr and the RIP for which that holds in op->disp (as a key: below; the same physical page
  * may be executed at several linear addresses). An indirect jump asks the jump cache. Both are forgotten when linear
- * addresses change their meaning (block_forget_linear) and before a block's memory is freed. A dropped block whose
+ * addresses change their meaning (block_forget_linear) and before a block's memory is freed: they hold RIPs exclusive-or
+ * Cpu.jump_salt, which then changes in bits 63:57, where canonical addresses are all alike. A dropped block whose
  * memory still lives has all its ops replaced by op_stale, which leaves to the slow path with RIP on itself: so a
  * store into the running block takes effect at the next instruction.
  */
@@ -39,12 +40,14 @@ struct Block {
 #define BLOCK_SINGLE (1u << 31) /* one instruction: RFLAGS.TF */
 
 typedef struct JumpEntry {
-    uint64_t rip;
+    uint64_t key;       /* RIP ^ Cpu.jump_salt */
     const Block *block; /* never NULL */
 } JumpEntry;
 
 #define JUMP_ENTRIES 4096
-#define JUMP_NOWHERE INT64_C(-0x7fffffffffffffff) /* no RIP: not canonical */
+#define JUMP_SALT_SHIFT 57
+#define JUMP_SALT_SKIPPED 64u /* with it, JUMP_NOWHERE would be a canonical RIP */
+#define JUMP_NOWHERE INT64_C(-0x7fffffffffffffff) /* no RIP's key */
 
 typedef struct BlockCache BlockCache;
 
@@ -85,7 +88,7 @@ const Op *block_indirect_slow(Cpu *cpu, uint64_t rip);
         const Op *from_ = (op);                                                                                        \
         uint64_t rip_ = (target);                                                                                      \
         (cpu)->instructions += from_->flags;                                                                           \
-        if (likely((uint64_t)from_->disp == rip_ && !block_pending(cpu))) {                                            \
+        if (likely((uint64_t)from_->disp == (rip_ ^ (cpu)->jump_salt) && !block_pending(cpu))) {                                            \
             const Op *to_ = block_enter(cpu, from_->ptr, rip_);                                                        \
             DISPATCH(cpu, to_);                                                                                        \
         }                                                                                                              \
@@ -97,7 +100,7 @@ const Op *block_indirect_slow(Cpu *cpu, uint64_t rip);
         uint64_t rip_ = (target);                                                                                      \
         (cpu)->instructions += (op)->flags;                                                                            \
         const JumpEntry *e_ = jump_entry(cpu, rip_);                                                                   \
-        if (likely(e_->rip == rip_ && e_->block->mode == (cpu)->mode && !block_pending(cpu))) {                        \
+        if (likely(e_->key == (rip_ ^ (cpu)->jump_salt) && e_->block->mode == (cpu)->mode && !block_pending(cpu))) {                        \
             const Op *to_ = block_enter(cpu, e_->block, rip_);                                                         \
             DISPATCH(cpu, to_);                                                                                        \
         }                                                                                                              \

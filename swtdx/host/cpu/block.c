@@ -51,20 +51,30 @@ struct BlockCache {
 /* What empty jump entries point at: no Cpu.mode is like its. */
 static const Block nowhere = { .mode = UINT32_MAX };
 
-void block_forget_linear(Cpu *cpu)
+/* Clears what refers to blocks. */
+static void forget_blocks(struct BlockCache *c)
 {
-    struct BlockCache *c = cpu->blocks;
-    if (c == NULL) {
-        return;
-    }
     for (size_t i = 0; i < JUMP_ENTRIES; i++) {
         c->jumps[i] = (JumpEntry){ (uint64_t)JUMP_NOWHERE, &nowhere };
     }
     for (size_t i = 0; i < c->n_links; i++) {
         c->links[i]->disp = JUMP_NOWHERE;
-        c->links[i]->ptr = NULL;
     }
     c->n_links = 0;
+}
+
+void block_forget_linear(Cpu *cpu)
+{
+    if (cpu->blocks == NULL) {
+        return;
+    }
+    uint64_t salt = (cpu->jump_salt >> JUMP_SALT_SHIFT) + 1;
+    salt += salt == JUMP_SALT_SKIPPED;
+    if (salt >> (64 - JUMP_SALT_SHIFT) != 0) {
+        salt = 0;
+        forget_blocks(cpu->blocks); /* the old keys would hold again */
+    }
+    cpu->jump_salt = salt << JUMP_SALT_SHIFT;
 }
 
 void block_init(Cpu *cpu)
@@ -76,7 +86,7 @@ void block_init(Cpu *cpu)
     decoder_init(&c->decoder);
     c->no_body = jit_no_body(cpu);
     cpu->blocks = c;
-    block_forget_linear(cpu);
+    forget_blocks(c);
     code_map_register(cpu->group->code, cpu);
 }
 
@@ -144,7 +154,7 @@ static void free_dropped(Cpu *cpu)
     if (c->dropped == NULL) {
         return;
     }
-    block_forget_linear(cpu);
+    forget_blocks(c);
     while (c->dropped != NULL) {
         Block *b = c->dropped;
         c->dropped = b->next;
@@ -342,7 +352,7 @@ const Op *block_lookup(Cpu *cpu)
         b = decode_at(cpu, linear, gpa, mode);
     }
     if (!b->crossing && b != &c->scratch.block) {
-        *jump_entry(cpu, cpu->rip) = (JumpEntry){ cpu->rip, b };
+        *jump_entry(cpu, cpu->rip) = (JumpEntry){ cpu->rip ^ cpu->jump_salt, b };
     }
     return block_enter(cpu, b, cpu->rip);
 }
@@ -359,6 +369,9 @@ static void link_jump(Cpu *cpu, const Op *op, const Block *to, uint64_t rip)
     }
     Op *jump = (Op *)op; /* the cache owns its ops, handlers see them as const */
     if ((from->gpa ^ to->gpa) >> 12 != 0) {
+        if (rip - cpu->regs[GPR_PAGE] < GUEST_PAGE_SIZE) {
+            return; /* a translation that the guest has changed and not flushed: good for once (jit-control.c relies on it) */
+        }
         if (c->n_links == c->max_links) {
             size_t room = c->max_links != 0 ? c->max_links * 2 : 1024;
             Op **grown = realloc(c->links, room * sizeof(*grown));
@@ -371,14 +384,14 @@ static void link_jump(Cpu *cpu, const Op *op, const Block *to, uint64_t rip)
         c->links[c->n_links++] = jump;
     }
     jump->ptr = (void *)to;
-    jump->disp = (int64_t)rip;
+    jump->disp = (int64_t)(rip ^ cpu->jump_salt);
 }
 
 /* The decoded block at `rip`, if that can be known without translating. */
 static const Block *known_block(Cpu *cpu, uint64_t rip)
 {
     const JumpEntry *e = jump_entry(cpu, rip);
-    if (e->rip == rip && e->block->mode == cpu->mode) {
+    if (e->key == (rip ^ cpu->jump_salt) && e->block->mode == cpu->mode) {
         return e->block;
     }
     const Block *here = cpu->block;

@@ -97,7 +97,7 @@ typedef struct LazyFlags {
  * (TLB_*), direct mapped. A tag is the linear page address, or TLB_INVALID.
  * `write` is never valid for a page that holds decoded code.
  */
-#define TLB_ENTRIES 1024
+#define TLB_ENTRIES 2048
 #define TLB_INVALID UINT64_C(1)
 enum { TLB_SUPERVISOR, TLB_SUPERVISOR_AC, TLB_USER, TLB_KINDS };
 
@@ -192,6 +192,7 @@ struct Cpu {
     const Block *block;       /* the block being executed */
     uint64_t instructions;    /* executed, counted at block exits */
     struct BlockCache *blocks;/* block.c */
+    uint64_t jump_salt;       /* block-exit.h */
 
     Segment seg[SEG_COUNT];
     Segment ldtr, tr;

@@ -62,7 +62,9 @@ void jit_exit_direct(JitCode *c, const Op *op)
     } else {
         emit_rm(&c->b, 8, 0x8b, H_RAX, page_register());
         emit_rm(&c->b, 8, 0x03, H_RAX, rm_mem(H_RDX, offsetof(Op, imm)));
-        emit_rm(&c->b, 8, 0x3b, H_RAX, rm_mem(H_RDX, offsetof(Op, disp)));
+        emit_rm(&c->b, 8, 0x8b, H_RCX, JIT_FIELD(jump_salt));
+        emit_rm(&c->b, 8, 0x33, H_RCX, rm_reg(H_RAX));
+        emit_rm(&c->b, 8, 0x3b, H_RCX, rm_mem(H_RDX, offsetof(Op, disp)));
         side_of(c, op, SIDE_DIRECT_SLOW, CC_NE);
         compare_pending(c);
         side_of(c, op, SIDE_DIRECT_SLOW, CC_NE);
@@ -84,7 +86,9 @@ static void find_target(JitCode *c, JitSideKind kind)
     emit_alu_imm(b, 4, 4, rm_reg(H_RCX), JUMP_ENTRIES - 1);
     emit_rm_imm(b, 4, 0xc1, 4, rm_reg(H_RCX), 4, 1);
     emit_rm(b, 8, 0x03, H_RCX, JIT_FIELD(blocks));
-    emit_rm(b, 8, 0x3b, H_RAX, rm_mem(H_RCX, offsetof(JumpEntry, rip)));
+    emit_rm(b, 8, 0x8b, H_RDX, JIT_FIELD(jump_salt));
+    emit_rm(b, 8, 0x33, H_RDX, rm_reg(H_RAX));
+    emit_rm(b, 8, 0x3b, H_RDX, rm_mem(H_RCX, offsetof(JumpEntry, key)));
     side_of(c, c->op, kind, CC_NE);
     emit_rm(b, 8, 0x8b, H_RDX, rm_mem(H_RCX, offsetof(JumpEntry, block)));
     emit_rm(b, 4, 0x8b, H_RCX, rm_mem(H_RDX, offsetof(Block, mode)));

@@ -13,8 +13,9 @@
 #include "walk.h"
 
 #define FETCH_ENTRIES 256
-#define PHYS_ENTRIES 512
+#define PHYS_ENTRIES 4096
 #define GPA_INVALID UINT64_C(1)
+#define FILLED_MAX 1024
 
 typedef struct FetchEntry {
     uint64_t page; /* linear, or TLB_INVALID */
@@ -24,7 +25,8 @@ typedef struct FetchEntry {
 } FetchEntry;
 
 typedef struct PhysEntry {
-    uint64_t gpa; /* or GPA_INVALID */
+    uint64_t gpa;        /* or GPA_INVALID */
+    uint64_t generation; /* holds only while it is MmuState.phys_generation */
     uint8_t *host;
     bool writable;
 } PhysEntry;
@@ -32,9 +34,16 @@ typedef struct PhysEntry {
 struct MmuState {
     FetchEntry fetch[2][FETCH_ENTRIES]; /* supervisor, user */
     PhysEntry phys[PHYS_ENTRIES];       /* pages the world told us of: spares asking for each paging structure */
+    uint64_t phys_generation;
     bool global[TLB_KINDS][TLB_ENTRIES];
     bool large;                         /* some entry came from a mapping larger than 4 KiB */
+    /* Which entries may be valid, as kind * TLB_ENTRIES + index, so that a flush need not look at all; FILLED_MAX: any. */
+    uint16_t filled[FILLED_MAX];
+    unsigned n_filled;
+    uint16_t fetched[FETCH_ENTRIES];    /* the same for `fetch`; never more than that, or it is any */
+    unsigned n_fetched;
 };
+_Static_assert(TLB_KINDS * TLB_ENTRIES <= UINT16_MAX, "MmuState.filled");
 
 /* One page of an access, ready to be used. */
 typedef struct Span {
@@ -46,9 +55,9 @@ void mmu_init(Cpu *cpu)
 {
     cpu->mmu = calloc(1, sizeof(*cpu->mmu));
     if (cpu->mmu) {
-        for (unsigned i = 0; i < PHYS_ENTRIES; i++) {
-            cpu->mmu->phys[i].gpa = GPA_INVALID;
-        }
+        cpu->mmu->phys_generation = 1; /* none of the entries' */
+        cpu->mmu->n_filled = FILLED_MAX; /* nothing is initialised yet */
+        cpu->mmu->n_fetched = FETCH_ENTRIES;
         mmu_flush_all(cpu);
     }
 }
@@ -84,10 +93,10 @@ static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, CpuAccess access,
 static uint8_t *phys_page(Cpu *cpu, uint64_t gpa, uint64_t linear, CpuAccess access, bool *writable)
 {
     PhysEntry *e = phys_entry(cpu, gpa);
-    if (e->gpa != gpa || access == CPU_FETCH || (access == CPU_WRITE && !e->writable)) {
+    if (e->gpa != gpa || e->generation != cpu->mmu->phys_generation || access == CPU_FETCH || (access == CPU_WRITE && !e->writable)) {
         CpuHostPage page;
         world_map(cpu, gpa, linear, access, &page);
-        *e = (PhysEntry){ gpa, page.host, page.writable };
+        *e = (PhysEntry){ gpa, cpu->mmu->phys_generation, page.host, page.writable };
     }
     *writable = e->writable;
     return e->host;
@@ -144,6 +153,13 @@ static unsigned present_kind(const Cpu *cpu)
     return (unsigned)((const TlbEntry(*)[TLB_ENTRIES])(const void *)cpu->tlb - cpu->tlbs);
 }
 
+static void note_filled(struct MmuState *mmu, bool fresh, unsigned which)
+{
+    if (fresh && mmu->n_filled < FILLED_MAX) {
+        mmu->filled[mmu->n_filled++] = (uint16_t)which; /* the last one fills the list: it then means any */
+    }
+}
+
 /* Fills the entry of `linear`, or raises. The entry's other half survives only if it means the same page. */
 static TlbEntry *fill(Cpu *cpu, unsigned kind, uint64_t linear, CpuAccess access)
 {
@@ -160,6 +176,7 @@ static TlbEntry *fill(Cpu *cpu, unsigned kind, uint64_t linear, CpuAccess access
         raise_page_fault(cpu, linear, error);
     }
     host = phys_page(cpu, walk.gpa, linear, access, &writable);
+    note_filled(cpu->mmu, e->read == TLB_INVALID, kind * TLB_ENTRIES + index);
     e->read = page;
     e->write = walk.writable && walk.dirty && writable && !code_page_test(cpu->group, walk.gpa) ? page : TLB_INVALID;
     e->addend = (uintptr_t)host - page;
@@ -378,6 +395,9 @@ static FetchEntry *fetch_entry(Cpu *cpu, uint64_t linear)
             raise_page_fault(cpu, linear, error);
         }
         world_map(cpu, walk.gpa, linear, CPU_FETCH, &host);
+        if (e->page == TLB_INVALID && cpu->mmu->n_fetched < FETCH_ENTRIES) {
+            cpu->mmu->fetched[cpu->mmu->n_fetched++] = (uint16_t)(e - cpu->mmu->fetch[0]);
+        }
         *e = (FetchEntry){ page, walk.gpa, host.host, walk.global };
         cpu->mmu->large = cpu->mmu->large || walk.large;
     }
@@ -408,39 +428,74 @@ bool mmu_peek(Cpu *cpu, uint64_t linear, uint64_t *gpa)
 
 /* ---- flushing ---- */
 
-void mmu_flush_all(Cpu *cpu)
+static TlbEntry *data_entry(Cpu *cpu, unsigned which)
 {
-    for (unsigned kind = 0; kind < TLB_KINDS; kind++) {
-        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
-            cpu->tlbs[kind][i].read = TLB_INVALID;
-            cpu->tlbs[kind][i].write = TLB_INVALID;
+    return &cpu->tlbs[0][0] + which;
+}
+
+static FetchEntry *instruction_entry(Cpu *cpu, unsigned which)
+{
+    return &cpu->mmu->fetch[0][0] + which;
+}
+
+/* Invalidates entries; with keep_global those stay that are. */
+static void flush_data(Cpu *cpu, bool keep_global)
+{
+    struct MmuState *mmu = cpu->mmu;
+    bool any = mmu->n_filled == FILLED_MAX;
+    unsigned n = any ? TLB_KINDS * TLB_ENTRIES : mmu->n_filled, kept = 0;
+    for (unsigned i = 0; i < n; i++) {
+        unsigned which = any ? i : mmu->filled[i];
+        TlbEntry *e = data_entry(cpu, which);
+        if (!keep_global || !(&mmu->global[0][0])[which]) {
+            e->read = TLB_INVALID;
+            e->write = TLB_INVALID;
+        } else if (e->read != TLB_INVALID && kept < FILLED_MAX) {
+            mmu->filled[kept++] = (uint16_t)which;
         }
     }
-    for (unsigned i = 0; i < FETCH_ENTRIES; i++) {
-        cpu->mmu->fetch[0][i].page = TLB_INVALID;
-        cpu->mmu->fetch[1][i].page = TLB_INVALID;
+    mmu->n_filled = kept;
+}
+
+static void flush_fetch(Cpu *cpu, bool keep_global)
+{
+    struct MmuState *mmu = cpu->mmu;
+    bool any = mmu->n_fetched == FETCH_ENTRIES;
+    unsigned n = any ? 2 * FETCH_ENTRIES : mmu->n_fetched, kept = 0;
+    for (unsigned i = 0; i < n; i++) {
+        unsigned which = any ? i : mmu->fetched[i];
+        FetchEntry *e = instruction_entry(cpu, which);
+        if (!keep_global || !e->global) {
+            e->page = TLB_INVALID;
+        } else if (e->page != TLB_INVALID && kept < FETCH_ENTRIES) {
+            mmu->fetched[kept++] = (uint16_t)which;
+        }
     }
+    mmu->n_fetched = kept;
+}
+
+void mmu_flush_all(Cpu *cpu)
+{
+    flush_data(cpu, false);
+    flush_fetch(cpu, false);
     cpu->mmu->large = false;
     block_forget_linear(cpu);
 }
 
 void mmu_flush_nonglobal(Cpu *cpu)
 {
-    for (unsigned kind = 0; kind < TLB_KINDS; kind++) {
-        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
-            if (!cpu->mmu->global[kind][i]) {
-                cpu->tlbs[kind][i].read = TLB_INVALID;
-                cpu->tlbs[kind][i].write = TLB_INVALID;
-            }
-        }
-    }
-    for (unsigned i = 0; i < 2 * FETCH_ENTRIES; i++) {
-        FetchEntry *e = &cpu->mmu->fetch[i / FETCH_ENTRIES][i % FETCH_ENTRIES];
-        if (!e->global) {
-            e->page = TLB_INVALID;
-        }
-    }
+    flush_data(cpu, true);
+    flush_fetch(cpu, true);
     block_forget_linear(cpu);
+}
+
+void mmu_forget_writable(Cpu *cpu)
+{
+    const struct MmuState *mmu = cpu->mmu;
+    bool any = mmu->n_filled == FILLED_MAX;
+    for (unsigned i = 0; i < (any ? TLB_KINDS * TLB_ENTRIES : mmu->n_filled); i++) {
+        data_entry(cpu, any ? i : mmu->filled[i])->write = TLB_INVALID;
+    }
 }
 
 void mmu_flush_page(Cpu *cpu, uint64_t linear)
@@ -479,25 +534,37 @@ void mmu_protect_code(Cpu *cpu, uint64_t gpa)
     }
 }
 
-void mmu_flush_physical(Cpu *cpu, uint64_t gpa, uint64_t size)
+static void forget_physical(Cpu *cpu, uint64_t gpa, uint64_t size)
 {
-    for (unsigned i = 0; i < PHYS_ENTRIES; i++) {
-        PhysEntry *e = &cpu->mmu->phys[i];
-        if (e->gpa != GPA_INVALID && e->gpa - gpa < size) {
+    struct MmuState *mmu = cpu->mmu;
+    if (size >= PHYS_ENTRIES * (uint64_t)GUEST_PAGE_SIZE) {
+        mmu->phys_generation++; /* of 64 bits: it does not come round */
+        return;
+    }
+    uint64_t first = gpa & GUEST_PAGE_MASK, last = (gpa + size - 1) & GUEST_PAGE_MASK;
+    for (uint64_t page = first; size != 0 && page <= last; page += GUEST_PAGE_SIZE) {
+        PhysEntry *e = phys_entry(cpu, page);
+        if (e->gpa == page) {
             e->gpa = GPA_INVALID;
         }
     }
-    for (unsigned kind = 0; kind < TLB_KINDS; kind++) {
-        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
-            TlbEntry *e = &cpu->tlbs[kind][i];
-            if (e->gpa - gpa < size) {
-                e->read = TLB_INVALID;
-                e->write = TLB_INVALID;
-            }
+}
+
+void mmu_flush_physical(Cpu *cpu, uint64_t gpa, uint64_t size)
+{
+    struct MmuState *mmu = cpu->mmu;
+    forget_physical(cpu, gpa, size);
+    bool any = mmu->n_filled == FILLED_MAX;
+    for (unsigned i = 0; i < (any ? TLB_KINDS * TLB_ENTRIES : mmu->n_filled); i++) {
+        TlbEntry *e = data_entry(cpu, any ? i : mmu->filled[i]);
+        if (e->gpa - gpa < size) {
+            e->read = TLB_INVALID;
+            e->write = TLB_INVALID;
         }
     }
-    for (unsigned i = 0; i < 2 * FETCH_ENTRIES; i++) {
-        FetchEntry *e = &cpu->mmu->fetch[i / FETCH_ENTRIES][i % FETCH_ENTRIES];
+    any = mmu->n_fetched == FETCH_ENTRIES;
+    for (unsigned i = 0; i < (any ? 2 * FETCH_ENTRIES : mmu->n_fetched); i++) {
+        FetchEntry *e = instruction_entry(cpu, any ? i : mmu->fetched[i]);
         if (e->gpa - gpa < size) {
             e->page = TLB_INVALID;
         }

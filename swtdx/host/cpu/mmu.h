@@ -52,6 +52,8 @@ bool mmu_peek(Cpu *cpu, uint64_t linear, uint64_t *gpa);
 void mmu_flush_all(Cpu *cpu);
 void mmu_flush_nonglobal(Cpu *cpu);
 void mmu_flush_page(Cpu *cpu, uint64_t linear);
+/* CR0.WP was set: what may be written is to be found out anew. */
+void mmu_forget_writable(Cpu *cpu);
 /* Makes write entries of a guest physical page invalid in this Cpu: the page now holds code. */
 void mmu_protect_code(Cpu *cpu, uint64_t gpa);
 void mmu_init(Cpu *cpu);

@@ -42,8 +42,10 @@ static void set_cr0(Cpu *cpu, uint64_t value)
             cpu->efer &= ~(uint64_t)EFER_LMA;
         }
     }
-    if (changed & (CR0_PG | CR0_WP | CR0_PE)) {
+    if (changed & (CR0_PG | CR0_PE)) {
         mmu_flush_all(cpu);
+    } else if (changed & value & CR0_WP) {
+        mmu_forget_writable(cpu); /* firmware sets it back after each change of its page tables */
     }
     cpu_update_mode(cpu);
 }
