@@ -43,6 +43,11 @@ static bool option_bios(MachineConfig *config, const char *text, GError **errp)
     return set_string(&config->bios, text);
 }
 
+static bool option_smbios(MachineConfig *config, const char *text, GError **errp)
+{
+    return smbios_options_set(config->smbios, text, errp);
+}
+
 static bool option_none_only(MachineConfig *config, const char *text, GError **errp)
 {
     if (strcmp(text, "none")) {
@@ -115,6 +120,7 @@ static const Option options[] = {
     { "append", "TEXT", option_append, "its command line" },
     { "shim", "FILE", option_shim, "a boot shim that checks the kernel's signature" },
     { "fw_cfg", "[name=]NAME,file=FILE|string=TEXT", option_fw_cfg, "give the guest a file by fw_cfg" },
+    { "smbios", "type=N[,FIELD=VALUE,...]", option_smbios, "tell the guest maker, model and serial numbers of the machine" },
     { "serial", "DEV", option_serial, "serial port: stdio, mon:stdio, pty, file:PATH, unix:PATH, tcp:HOST:PORT, null, none" },
     { "monitor", "DEV", option_monitor, "a monitor for people, as -serial; none" },
     { "display", "TYPE", option_none_only, "display: none" },
@@ -294,6 +300,7 @@ OptionsResult options_parse(int argc, char **argv, QomTypes types, MachineConfig
     g_autoptr(MachineConfig) config = g_new0(MachineConfig, 1);
     g_autoptr(GError) err = NULL;
 
+    config->smbios = smbios_options_new();
     life_options_init(&config->life);
     object_options_init(config, types);
     net_options_init(config);
@@ -317,6 +324,7 @@ void machine_config_free(MachineConfig *config)
     if (!config) {
         return;
     }
+    smbios_options_free(config->smbios);
     net_options_clear(config);
     object_options_clear(config);
     machine_options_clear(config);

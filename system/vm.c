@@ -127,6 +127,22 @@ static bool add_acpi(Vm *vm, GError **errp)
     return q35_add_acpi(vm->machine, vm->apic_ids, errp);
 }
 
+static bool add_smbios(Vm *vm, GError **errp)
+{
+    const CpuTopology *t = &vm->config->topology;
+    const SmbiosConfig config = {
+        .options = vm->config->smbios,
+        .machine = machine_ops(vm->config->machine_object)->id,
+        .uuid = vm->config->life.uuid,
+        .sockets = (t->cpus + t->threads * t->cores * t->modules * t->dies - 1) / (t->threads * t->cores * t->modules * t->dies),
+        .cores = t->cores * t->modules * t->dies,
+        .threads = t->threads,
+        .ram = vm->machine->layout,
+    };
+
+    return smbios_add(vm->machine->devices->fw_cfg, &config, errp);
+}
+
 static bool make_machine(Vm *vm, GError **errp)
 {
     BoardMachine *board = vm->config->board;
@@ -155,7 +171,7 @@ static bool make_machine(Vm *vm, GError **errp)
     }
     vm->machine = q35_new(&q35, errp);
     return vm->machine && machine_config_open_drives(vm->config, errp) && q35_add_to_tree(vm->machine, vm->config->machine_object, errp) &&
-           machine_config_plug_devices(vm->config, errp) && add_acpi(vm, errp) &&
+           machine_config_plug_devices(vm->config, errp) && add_acpi(vm, errp) && add_smbios(vm, errp) &&
            boot_add(vm->machine->devices->fw_cfg, &vm->config->boot, errp);
 }
 

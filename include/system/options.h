@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "hw/i386/machine-type.h"
+#include "hw/i386/smbios.h"
 #include "monitor/monitor.h"
 #include "system/process.h"
 #include "target/i386/cpu-model.h"
@@ -68,6 +69,7 @@ typedef struct MachineConfig {
     char *bios;
     BootFiles boot;
     char *serial[MAX_SERIAL_PORTS]; /* ids of chardevs; "none" = no port, NULL = not given */
+    SmbiosOptions *smbios;
     bool nographic, nodefaults;
     LifeOptions life;
     ProcessOptions process;

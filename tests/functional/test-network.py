@@ -63,7 +63,8 @@ def test_network():
             console.expect(r"\nlistening", 60 * SLOW)
             with socket.create_connection(("127.0.0.1", forwarded), timeout=60 * SLOW) as s:
                 assert s.recv(100) == b"from the guest\n"
-            console.send("cat /sys/class/net/eth0/address; poweroff -f\r")
+            console.send("cat /sys/class/dmi/id/product_version /sys/class/net/eth0/address; poweroff -f\r")
+            console.expect(r"pc-q35-11\.1", 60 * SLOW)
             console.expect(r"52:54:00:aa:bb:cc", 60 * SLOW)
             assert console.wait(60 * SLOW) == 0
         finally:
