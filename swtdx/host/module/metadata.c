@@ -1,35 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Metadata fields of the module and of a TD (1.8 of the module reference). */
+/* Metadata fields of a TD (1.8 of the module reference), and how runs of fields are found and walked. */
 #include <string.h>
 
 #include "metadata.h"
 #include "module.h"
 #include "paravirt.h"
 
-#define FIELD_KEY(id) (((id) >> 56 & 0x3f) << 24 | ((id) & 0xffffff))
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* One field, or a run of `count` fields with consecutive codes. */
-typedef struct Field {
-    uint64_t id;
-    unsigned count;
-} Field;
-
-enum { SYS_CONFIG_LEAVES = 0x400, SYS_CONFIG_VALUES = 0x500 };
-
-static const Field sys_fields[] = {
-    {UINT64_C(0x0800000200000000), 1}, /* VENDOR_ID */
-    {UINT64_C(0x0800000100000003), 4}, /* minor, major, update, internal version */
-    {UINT64_C(0x0a00000300000008), 1}, /* TDX_FEATURES0 */
-    {UINT64_C(0x1900000300000000), 4}, /* ATTRIBUTES_FIXED0, 1, XFAM_FIXED0, 1 */
-    {UINT64_C(0x9900000100000004), 1}, /* NUM_CPUID_CONFIG */
-    {UINT64_C(0x9900000300000006), 2}, /* CONFIG_FLAGS_FIXED0, 1 */
-    {UINT64_C(0x9900000100000008), 1}, /* MAX_VCPUS_PER_TD */
-    {UINT64_C(0x9900000300000400), PROFILE_MAX_CPUID_CONFIG},
-    {UINT64_C(0x9900000300000500), PROFILE_MAX_CPUID_CONFIG * 2},
-    {UINT64_C(0x9900000300000600), 1}, /* IA32_ARCH_CAPABILITIES config mask */
-};
-
-static const Field td_fields[] = {
+/* What guests may read (guest masks of the module's table of fields; read in module 1.5.01, the later ones as far as named). */
+static const MetadataField td_fields[] = {
+    {UINT64_C(0x8010000300000020), 4}, /* TD_UUID */
+    {UINT64_C(0x9010000200000001), 1}, /* NUM_VCPUS */
+    {UINT64_C(0x9010000100000005), 1}, /* NUM_L2_VMS */
     {UINT64_C(0x1110000300000000), 1}, /* ATTRIBUTES */
     {UINT64_C(0x1110000300000001), 1}, /* XFAM */
     {UINT64_C(0x1110000200000002), 1}, /* MAX_VCPUS */
@@ -45,12 +28,44 @@ static const Field td_fields[] = {
     {UINT64_C(0x1310000300000018), 6}, /* MROWNER */
     {UINT64_C(0x1310000300000020), 6}, /* MROWNERCONFIG */
     {UINT64_C(0x1310000300000040), 24}, /* RTMR */
+    {UINT64_C(0x9810000300000040), 4}, /* PRE_IMPORT_UUID */
+    {UINT64_C(0x9910000300000000), 6}, /* SERVTD_HASH */
+    {UINT64_C(0x9910000100000006), 1}, /* SERVTD_NUM */
+    {UINT64_C(0x9910000300000080), 16}, /* SERVTD_BINDINGS_TABLE */
 };
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+/* Fields that exist and are the host's alone. */
+static const MetadataField host_fields[] = {
+    {UINT64_C(0x8010000000000001), 1}, /* FATAL */
+    {UINT64_C(0x8010000200000002), 1}, /* NUM_TDCX */
+    {UINT64_C(0x8010000300000004), 2}, /* CHLDCNT, LIFECYCLE_STATE */
+    {UINT64_C(0x8010000300000010), 9}, /* TDCX_PA */
+    {UINT64_C(0x8110000100000001), 2}, /* HKID, PKG_CONFIG_BITMAP */
+    {UINT64_C(0x8210000100000000), 6}, /* HANDOFF_VERSION, SEAMDB_INDEX, SEAMDB_NONCE */
+    {UINT64_C(0x9010000200000002), 1}, /* NUM_ASSOC_VCPUS */
+    {UINT64_C(0x9010000200000004), 1}, /* OP_STATE */
+    {UINT64_C(0x1110000300000004), 1}, /* EPTP */
+    {UINT64_C(0x111000030000000a), 2}, /* TSC_OFFSET, TSC_MULTIPLIER */
+    {UINT64_C(0x111000030000000d), 3}, /* VIRTUAL_TSC, NUM_CPUID_VALUES, XBUFF_SIZE */
+    {UINT64_C(0x9110000300000011), 5}, /* HP_LOCK_TIMEOUT, VM_CTLS */
+    {UINT64_C(0x9110000000000080), 80}, /* CPUID_VALID */
+    {UINT64_C(0x9110000200000800), 19}, /* XBUFF_OFFSETS */
+    {UINT64_C(0x9410000300000000), 1 << 17}, /* CPUID_VALUES */
+    {UINT64_C(0x961000030000010a), 1}, /* VIRTUAL_IA32_ARCH_CAPABILITIES */
+    {UINT64_C(0x9610000300000480), 0x14}, /* VIRTUAL_IA32_VMX_* */
+    {UINT64_C(0x9810000000000001), 6}, /* migration: keys, counts, versions */
+    {UINT64_C(0x9810000300000010), 18},
+    {UINT64_C(0x9810000300000030), 5},
+    {UINT64_C(0x9a10000300000000), 512}, /* MIGSC_LINKS */
+    {UINT64_C(0x2010000300000000), 512}, /* MSR_BITMAPS */
+    {UINT64_C(0x2110000300000000), 512}, /* SEPT_ROOT */
+    {UINT64_C(0x2510000300000000), 512}, /* L2_SEPT_ROOT_1 .. 3 */
+    {UINT64_C(0x2910000300000000), 512},
+    {UINT64_C(0x2d10000300000000), 512},
+};
 
 /* The run that holds a key, or NULL. */
-static const Field *find(const Field *fields, size_t n, uint64_t key)
+const MetadataField *metadata_find(const MetadataField *fields, size_t n, uint64_t key)
 {
     for (size_t i = 0; i < n; i++) {
         uint64_t first = FIELD_KEY(fields[i].id);
@@ -61,12 +76,12 @@ static const Field *find(const Field *fields, size_t n, uint64_t key)
     return NULL;
 }
 
-static uint64_t next(const Field *fields, size_t n, uint64_t id)
+uint64_t metadata_next(const MetadataField *fields, size_t n, uint64_t id)
 {
     if (id == METADATA_FIRST) {
         return fields[0].id;
     }
-    const Field *field = find(fields, n, FIELD_KEY(id));
+    const MetadataField *field = metadata_find(fields, n, FIELD_KEY(id));
     if (!field) {
         return METADATA_END;
     }
@@ -75,97 +90,6 @@ static uint64_t next(const Field *fields, size_t n, uint64_t id)
         return field->id + offset;
     }
     return field + 1 < fields + n ? field[1].id : METADATA_END;
-}
-
-/* IA32_ARCH_CAPABILITIES bits that TD_PARAMS may set: SSB_NO, RRSBA, BHI_NO, PBRSB_NO. */
-#define ARCH_CAPABILITIES_CONFIG (1u << 4 | 1u << 19 | 1u << 20 | 1u << 24)
-
-static uint64_t pack(uint32_t low, uint32_t high)
-{
-    return low | (uint64_t)high << 32;
-}
-
-static bool read_cpuid_config(const TdxSysInfo *info, uint64_t code, uint64_t *value)
-{
-    bool values = code >= SYS_CONFIG_VALUES;
-    uint64_t i = values ? (code - SYS_CONFIG_VALUES) / 2 : code - SYS_CONFIG_LEAVES;
-    if (i >= info->num_cpuid_config) {
-        return false;
-    }
-    const uint32_t *mask = info->cpuid_config[i].mask;
-    if (!values) {
-        *value = pack(info->cpuid_config[i].leaf,
-                      info->cpuid_config[i].has_subleaf ? info->cpuid_config[i].subleaf : UINT32_MAX);
-    } else {
-        *value = code & 1 ? pack(mask[2], mask[3]) : pack(mask[0], mask[1]);
-    }
-    return true;
-}
-
-static bool read_sys_class19(const Profile *profile, uint64_t code, uint64_t *value)
-{
-    TdxSysInfo info;
-    tdx_sys_info(profile, &info);
-    switch (code) {
-    case 0:
-        *value = info.attributes_fixed0;
-        return true;
-    case 1:
-        *value = info.attributes_fixed1;
-        return true;
-    case 2:
-        *value = info.xfam_fixed0;
-        return true;
-    case 3:
-        *value = info.xfam_fixed1;
-        return true;
-    case 4:
-        *value = info.num_cpuid_config;
-        return true;
-    case 6:
-        *value = module_config_flags_fixed0(profile);
-        return true;
-    case 7:
-        *value = 0;
-        return true;
-    case 8:
-        *value = profile->max_vcpus_per_td;
-        return true;
-    case 0x600:
-        *value = ARCH_CAPABILITIES_CONFIG;
-        return true;
-    default:
-        return read_cpuid_config(&info, code, value);
-    }
-}
-
-bool metadata_sys_read(const Profile *profile, uint64_t id, uint64_t *value)
-{
-    uint64_t key = FIELD_KEY(id), code = key & 0xffffff;
-    if (!find(sys_fields, COUNT(sys_fields), key)) {
-        return false;
-    }
-    switch (key >> 24) {
-    case 0x08:
-        *value = code == 0 ? 0x8086 : code == 3 ? profile->module_minor : code == 4 ? profile->module_major
-               : code == 5 ? profile->module_update : 0;
-        return true;
-    case 0x0a:
-        *value = module_version(profile)->features0;
-        return true;
-    default:
-        return read_sys_class19(profile, code, value);
-    }
-}
-
-uint64_t metadata_sys_next(const Profile *profile, uint64_t id)
-{
-    uint64_t value;
-    /* Runs are as long as the largest module's: what this one lacks is passed over. */
-    do {
-        id = next(sys_fields, COUNT(sys_fields), id);
-    } while (id != METADATA_END && !metadata_sys_read(profile, id, &value));
-    return id;
 }
 
 static uint64_t word(const uint8_t *bytes, uint64_t index)
@@ -229,25 +153,38 @@ static uint64_t read_measurement(const Td *td, uint64_t code)
     return code >= 0x10 ? word(td->params.mrconfigid, code - 0x10) : word(td->mrtd, code);
 }
 
-bool metadata_td_read(const Td *td, uint64_t id, uint64_t *value)
+/* There are no L2 VMs and no service TDs, and the TD was not imported: those fields are 0. */
+static uint64_t read_state(const Td *td, uint64_t key)
+{
+    if (key == FIELD_KEY(UINT64_C(0x9010000200000001))) {
+        return td->num_vcpus;
+    }
+    return key >> 24 == 0 ? word(td->uuid, (key & 0xffffff) - 0x20) : 0;
+}
+
+TdxStatus metadata_td_read(const Td *td, uint64_t id, uint64_t *value)
 {
     uint64_t key = FIELD_KEY(id);
-    if (!find(td_fields, COUNT(td_fields), key)) {
-        return false;
+    *value = 0;
+    if (!metadata_id_single(id)) {
+        return TDX_METADATA_FIELD_ID_INCORRECT;
+    }
+    if (!metadata_find(td_fields, COUNT(td_fields), key)) {
+        return metadata_find(host_fields, COUNT(host_fields), key) ? TDX_METADATA_FIELD_NOT_READABLE : TDX_METADATA_FIELD_ID_INCORRECT;
     }
     if (key >> 24 == 0x11) {
-        return read_control(td, key & 0xffffff, value);
+        return read_control(td, key & 0xffffff, value) ? TDX_SUCCESS : TDX_METADATA_FIELD_ID_INCORRECT;
     }
-    *value = read_measurement(td, key & 0xffffff);
-    return true;
+    *value = key >> 24 == 0x13 ? read_measurement(td, key & 0xffffff) : read_state(td, key);
+    return TDX_SUCCESS;
 }
 
 uint64_t metadata_td_next(const Td *td, uint64_t id)
 {
     uint64_t value;
     do {
-        id = next(td_fields, COUNT(td_fields), id);
-    } while (id != METADATA_END && !metadata_td_read(td, id, &value));
+        id = metadata_next(td_fields, COUNT(td_fields), id);
+    } while (id != METADATA_END && metadata_td_read(td, id, &value));
     return id;
 }
 
@@ -294,8 +231,9 @@ static bool field_value_valid(const Td *td, uint64_t key, uint64_t old, uint64_t
 TdxStatus metadata_td_write(Td *td, uint64_t id, uint64_t value, uint64_t mask, uint64_t *old)
 {
     uint64_t key = FIELD_KEY(id), writable = writable_bits(td, key);
-    if (!metadata_td_read(td, id, old)) {
-        return TDX_METADATA_FIELD_ID_INCORRECT | TDX_OPERAND_RDX;
+    TdxStatus status = metadata_td_read(td, id, old);
+    if (status) {
+        return status == TDX_METADATA_FIELD_NOT_READABLE ? TDX_METADATA_FIELD_NOT_WRITABLE : status;
     }
     if (!(mask & writable)) {
         return TDX_METADATA_FIELD_NOT_WRITABLE;

@@ -14,11 +14,31 @@
 #define METADATA_FIRST UINT64_MAX /* as input: the first id of the context */
 #define METADATA_END UINT64_MAX   /* as answer: there is no next one */
 
-bool metadata_sys_read(const Profile *profile, uint64_t id, uint64_t *value);
-/* The id after `id`, or the first one after METADATA_FIRST. */
-uint64_t metadata_sys_next(const Profile *profile, uint64_t id);
+#define FIELD_KEY(id) (((id) >> 56 & 0x3f) << 24 | ((id) & 0xffffff))
 
-bool metadata_td_read(const Td *td, uint64_t id, uint64_t *value);
+/* One field, or a run of `count` fields with consecutive codes. */
+typedef struct MetadataField {
+    uint64_t id;
+    unsigned count;
+} MetadataField;
+
+/* The run that holds a key (FIELD_KEY), or NULL. */
+const MetadataField *metadata_find(const MetadataField *fields, size_t n, uint64_t key);
+/* The id after `id` in a list, or the first one after METADATA_FIRST. */
+uint64_t metadata_next(const MetadataField *fields, size_t n, uint64_t id);
+
+/* One element and not a sequence: LAST_ELEMENT (37:34), LAST_FIELD (46:38) and the reserved bits between are 0. */
+static inline bool metadata_id_single(uint64_t id)
+{
+    return !(id >> 34 & 0x1fff);
+}
+
+/* 0, FIELD_ID_INCORRECT, or FIELD_NOT_READABLE: it exists, and not for guests. *value is 0 then. */
+TdxStatus metadata_sys_read(const Profile *profile, uint64_t id, uint64_t *value);
+uint64_t metadata_sys_next(uint64_t id);
+
+/* Td.lock is held. */
+TdxStatus metadata_td_read(const Td *td, uint64_t id, uint64_t *value);
 uint64_t metadata_td_next(const Td *td, uint64_t id);
 /* Writes value under mask by the rule of TDG.VM.WR; *old is what stood there. 0 or a METADATA_* status. Td.lock is held. */
 TdxStatus metadata_td_write(Td *td, uint64_t id, uint64_t value, uint64_t mask, uint64_t *old);

@@ -111,6 +111,7 @@ struct Td {
     unsigned gpaw;           /* 48 or 52 */
     uint64_t shared_bit;
     uint64_t tsc_start_ns;
+    uint8_t uuid[32];        /* TD_UUID: random */
     uint32_t cpuid[TD_MAX_CPUID_ROWS][4]; /* by row of the table */
     _Atomic uint64_t td_ctls;
     _Atomic uint64_t paravirt_ctls; /* FEATURE_PARAVIRT_CTLS */

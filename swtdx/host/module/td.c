@@ -2,6 +2,7 @@
 /* Life cycle of a TD and the SEAMCALLs on its pages: TDH.MNG.*, TDH.MEM.*, TDH.MR.*. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "../cpu/block.h"
 #include "module.h"
@@ -97,6 +98,9 @@ TdxStatus td_init(Td *td, const TdParams *params, uint64_t *detail)
     td->topology_configured = true;
     atomic_store(&td->td_ctls, params->attributes & TD_ATTR_SEPT_VE_DISABLE ? TD_CTLS_PENDING_VE_DISABLE : 0);
     td->tsc_start_ns = td->port.now_ns(td->opaque);
+    if (getrandom(td->uuid, sizeof(td->uuid), 0) != (ssize_t)sizeof(td->uuid)) {
+        memset(td->uuid, 0, sizeof(td->uuid)); /* as of a TD without one: nothing hangs on it */
+    }
     measure_init(td);
     atomic_store(&td->op_state, TD_OP_INITIALIZED);
     return TDX_SUCCESS;

@@ -96,16 +96,15 @@ uint64_t tdcall_sys_rdall(TdVcpu *vcpu)
         return TDX_OPERAND_INVALID | TDX_OPERAND_RDX;
     }
     if (id == METADATA_FIRST) {
-        id = metadata_sys_next(vcpu->td->profile, id);
-    } else if (!metadata_sys_read(vcpu->td->profile, id, &value)) {
-        return TDX_METADATA_FIELD_ID_INCORRECT | TDX_OPERAND_R8;
+        id = metadata_sys_next(id);
+    } else if (metadata_sys_read(vcpu->td->profile, id, &value)) {
+        return TDX_METADATA_FIELD_ID_INCORRECT;
     }
-    for (; id != METADATA_END && count < 255; id = metadata_sys_next(vcpu->td->profile, id)) {
-        if (metadata_sys_read(vcpu->td->profile, id, &value)) {
-            list[1 + 2 * count] = id;
-            list[2 + 2 * count] = value;
-            count++;
-        }
+    for (; id != METADATA_END && count < 255; id = metadata_sys_next(id)) {
+        metadata_sys_read(vcpu->td->profile, id, &value);
+        list[1 + 2 * count] = id;
+        list[2 + 2 * count] = value;
+        count++;
     }
     list[0] = (8 + 16 * count) | count << 16;
     uint8_t *host = operand_page(vcpu, gpa, CPU_WRITE);

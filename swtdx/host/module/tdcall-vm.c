@@ -14,16 +14,16 @@ uint64_t tdcall_vm_rd(TdVcpu *vcpu, unsigned version)
     if (version >= 1 && id == METADATA_FIRST) {
         regs[GPR_RDX] = metadata_td_next(td, id);
         regs[GPR_R8] = 0;
-        return TDX_SUCCESS;
+        return TDX_METADATA_FIRST_FIELD_ID_IN_CONTEXT;
     }
     pthread_mutex_lock(&td->lock);
-    bool found = metadata_td_read(td, id, &value);
+    TdxStatus status = metadata_td_read(td, id, &value);
     pthread_mutex_unlock(&td->lock);
     regs[GPR_R8] = value;
     if (version >= 1) {
-        regs[GPR_RDX] = found ? metadata_td_next(td, id) : METADATA_END;
+        regs[GPR_RDX] = status ? METADATA_END : metadata_td_next(td, id);
     }
-    return found ? TDX_SUCCESS : TDX_METADATA_FIELD_ID_INCORRECT | TDX_OPERAND_RDX;
+    return status;
 }
 
 uint64_t tdcall_vm_wr(TdVcpu *vcpu)
@@ -37,7 +37,7 @@ uint64_t tdcall_vm_wr(TdVcpu *vcpu)
     pthread_mutex_lock(&td->lock);
     TdxStatus status = metadata_td_write(td, regs[GPR_RDX], regs[GPR_R8], regs[GPR_R9], &old);
     pthread_mutex_unlock(&td->lock);
-    regs[GPR_R8] = old;
+    regs[GPR_R8] = status ? 0 : old;
     return status;
 }
 
@@ -45,13 +45,13 @@ uint64_t tdcall_vm_wr(TdVcpu *vcpu)
 uint64_t tdcall_vp_rd(TdVcpu *vcpu)
 {
     vcpu->cpu->regs[GPR_R8] = 0;
-    return TDX_METADATA_FIELD_ID_INCORRECT | TDX_OPERAND_RDX;
+    return TDX_METADATA_FIELD_ID_INCORRECT;
 }
 
 uint64_t tdcall_vp_wr(TdVcpu *vcpu)
 {
     vcpu->cpu->regs[GPR_R8] = 0;
-    return TDX_METADATA_FIELD_ID_INCORRECT | TDX_OPERAND_RDX;
+    return TDX_METADATA_FIELD_ID_INCORRECT;
 }
 
 uint64_t tdcall_sys_rd(TdVcpu *vcpu)
@@ -59,8 +59,8 @@ uint64_t tdcall_sys_rd(TdVcpu *vcpu)
     const Profile *profile = vcpu->td->profile;
     uint64_t *regs = vcpu->cpu->regs;
     uint64_t id = regs[GPR_RDX], value = 0;
-    bool found = id == METADATA_FIRST || metadata_sys_read(profile, id, &value);
+    TdxStatus status = id == METADATA_FIRST ? TDX_METADATA_FIRST_FIELD_ID_IN_CONTEXT : metadata_sys_read(profile, id, &value);
     regs[GPR_R8] = value;
-    regs[GPR_RDX] = found ? metadata_sys_next(profile, id) : METADATA_END;
-    return found ? TDX_SUCCESS : TDX_METADATA_FIELD_ID_INCORRECT | TDX_OPERAND_RDX;
+    regs[GPR_RDX] = !status || id == METADATA_FIRST ? metadata_sys_next(id) : METADATA_END;
+    return status;
 }

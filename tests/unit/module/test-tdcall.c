@@ -60,8 +60,16 @@ static const struct {
     {"ACCEPT reserved bit", 6, PENDING | 8, 0, 0, 0, TDX_OPERAND_INVALID | 1},
     {"ACCEPT bit 63", 6, PENDING | UINT64_C(1) << 63, 0, 0, 0, TDX_OPERAND_INVALID | 1},
     {"VM.RD of another VM", 7, 1, 0, 0, 0, TDX_OPERAND_INVALID | 1},
-    {"VM.RD unknown", 7, 0, 0x7777, 0, 0, TDX_METADATA_FIELD_ID_INCORRECT | 2},
-    {"VM.RD EPTP", 7, 0, UINT64_C(0x1110000300000004), 0, 0, TDX_METADATA_FIELD_ID_INCORRECT | 2},
+    {"VM.RD unknown", 7, 0, 0x7777, 0, 0, TDX_METADATA_FIELD_ID_INCORRECT},
+    {"VM.RD EPTP", 7, 0, UINT64_C(0x1110000300000004), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
+    {"VM.RD OP_STATE", 7, 0, UINT64_C(0x9010000200000004), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
+    {"VM.RD CPUID_VALUES", 7, 0, UINT64_C(0x9410000300000000), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
+    {"VM.RD a sequence", 7, 0, UINT64_C(0x1310000300000000) | UINT64_C(5) << 34, 0, 0, TDX_METADATA_FIELD_ID_INCORRECT},
+    {"VM.RD TD_UUID", 7, 0, UINT64_C(0x8010000300000023), 0, 0, 0},
+    {"VM.RD past TD_UUID", 7, 0, UINT64_C(0x8010000300000024), 0, 0, TDX_METADATA_FIELD_ID_INCORRECT},
+    {"VM.RD SERVTD_HASH", 7, 0, UINT64_C(0x9910000300000005), 0, 0, 0},
+    {"VM.RD first, version 1", 0x10007, 0, UINT64_MAX, 0, 0, TDX_METADATA_FIRST_FIELD_ID_IN_CONTEXT},
+    {"VM.WR EPTP", 8, 0, UINT64_C(0x1110000300000004), 0, UINT64_MAX, TDX_METADATA_FIELD_NOT_WRITABLE},
     {"VM.WR of another VM", 8, 1, 0, 0, 0, TDX_OPERAND_INVALID | 1},
     {"VM.WR of ATTRIBUTES", 8, 0, UINT64_C(0x1110000300000000), 0, UINT64_MAX, TDX_METADATA_FIELD_NOT_WRITABLE},
     {"VM.WR nothing selected", 8, 0, UINT64_C(0x9110000300000017), 0, 0, TDX_METADATA_FIELD_NOT_WRITABLE},
@@ -71,8 +79,12 @@ static const struct {
     {"VM.WR pending #VE", 8, 0, UINT64_C(0x9110000300000017), 0, 1, TDX_METADATA_FIELD_VALUE_NOT_VALID},
     {"VM.WR ENUM_TOPOLOGY", 8, 0, UINT64_C(0x9110000300000017), 2, 2, 0},
     {"VM.WR NOTIFY_ENABLES as Linux names it", 8, 0, UINT64_C(0x9100000000000010), 1, 1, 0},
-    {"VP.RD", 9, 0, 0, 0, 0, TDX_METADATA_FIELD_ID_INCORRECT | 2},
-    {"SYS.RD unknown", 11, 0, 0x7777, 0, 0, TDX_METADATA_FIELD_ID_INCORRECT | 2},
+    {"VP.RD", 9, 0, 0, 0, 0, TDX_METADATA_FIELD_ID_INCORRECT},
+    {"SYS.RD unknown", 11, 0, 0x7777, 0, 0, TDX_METADATA_FIELD_ID_INCORRECT},
+    {"SYS.RD ATTRIBUTES_FIXED0", 11, 0, UINT64_C(0x1900000300000000), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
+    {"SYS.RD CPUID_CONFIG_VALUES", 11, 0, UINT64_C(0x9900000300000500), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
+    {"SYS.RD UPDATE_VERSION", 11, 0, UINT64_C(0x0800000100000005), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
+    {"SYS.RD first", 11, 0, UINT64_MAX, 0, 0, TDX_METADATA_FIRST_FIELD_ID_IN_CONTEXT},
     {"SYS.RD features", 11, 0, UINT64_C(0x0a00000300000008), 0, 0, 0},
     {"SYS.RDALL unaligned", 12, 0, 0x1010, UINT64_MAX, 0, TDX_OPERAND_INVALID | 2},
     {"SERVTD.RD", 18, 0, 0, 0, 0, TDX_OPERAND_INVALID | 1},
@@ -253,17 +265,17 @@ static void test_walks(void)
     do {
         r[GPR_RCX] = 0;
         g_assert_cmpint(fixture_tdcall(&f, 0x10007), ==, RETURNED);
-        g_assert_cmphex(r[GPR_RAX], ==, 0);
+        g_assert_cmphex(r[GPR_RAX], ==, n ? 0 : TDX_METADATA_FIRST_FIELD_ID_IN_CONTEXT);
         n++;
     } while (r[GPR_RDX] != UINT64_MAX && n < 1000);
-    g_assert_cmpint(n, ==, 1 + 9 + 6 * 4 + 24);
+    g_assert_cmpint(n, ==, 1 + 6 + 9 + 6 * 4 + 24 + 27);
     n = 0;
     do {
         g_assert_cmpint(fixture_tdcall(&f, 11), ==, RETURNED);
-        g_assert_cmphex(r[GPR_RAX], ==, 0);
+        g_assert_cmphex(r[GPR_RAX], ==, n ? 0 : TDX_METADATA_FIRST_FIELD_ID_IN_CONTEXT);
         n++;
     } while (r[GPR_RDX] != UINT64_MAX && n < 1000);
-    g_assert_cmpint(n, ==, 1 + 15 + 18 * 3);
+    g_assert_cmpint(n, ==, 1 + 12);
     r[GPR_RDX] = PAGE;
     r[GPR_R8] = UINT64_MAX;
     g_assert_cmpint(fixture_tdcall(&f, 12), ==, RETURNED);
@@ -308,6 +320,48 @@ static void test_veinfo(void)
     fixture_close(&f);
 }
 
+/* 4.4 of the module reference: instructions that exit, by VMX exit reason; -1: done. */
+static const struct {
+    const char *name;
+    uint32_t reason;
+    int vector;
+} events[] = {
+    {"INVD", VMX_EXIT_INVD, VEC_VE}, {"WBINVD", VMX_EXIT_WBINVD, VEC_VE}, {"VMCALL", VMX_EXIT_VMCALL, VEC_VE},
+    {"PCONFIG", VMX_EXIT_PCONFIG, VEC_VE}, {"APIC write", VMX_EXIT_APIC_WRITE, VEC_VE}, {"MONITOR", VMX_EXIT_MONITOR, -1},
+    {"MWAIT", VMX_EXIT_MWAIT, -1}, {"UMWAIT", VMX_EXIT_UMWAIT, -1}, {"TPAUSE", VMX_EXIT_TPAUSE, -1},
+    {"RDPMC", VMX_EXIT_RDPMC, VEC_GP}, {"GETSEC", VMX_EXIT_GETSEC, VEC_UD}, {"RSM", 17, VEC_UD}, {"VMCLEAR", 19, VEC_UD},
+    {"VMLAUNCH", 20, VEC_UD}, {"VMPTRLD", 21, VEC_UD}, {"VMPTRST", 22, VEC_UD}, {"VMREAD", 23, VEC_UD},
+    {"VMRESUME", 24, VEC_UD}, {"VMWRITE", 25, VEC_UD}, {"VMXOFF", 26, VEC_UD}, {"VMXON", 27, VEC_UD}, {"INVEPT", 50, VEC_UD},
+    {"INVVPID", 53, VEC_UD}, {"VMFUNC", 59, VEC_UD}, {"ENCLS", 60, VEC_UD}, {"ENCLV", 70, VEC_UD}, {"SEAMCALL", 76, VEC_UD},
+};
+
+static void do_instruction(Cpu *cpu, void *arg)
+{
+    cpu->world->instruction(cpu, *(uint32_t *)arg);
+}
+
+static void test_events(void)
+{
+    Fixture f;
+    open_with_pages(&f);
+    for (size_t i = 0; i < G_N_ELEMENTS(events); i++) {
+        uint32_t reason = events[i].reason;
+        g_test_message("%s", events[i].name);
+        f.vcpu->ve_valid = false;
+        Outcome outcome = fixture_try(f.cpu, do_instruction, &reason);
+        g_assert_cmpint(outcome, ==, events[i].vector < 0 ? RETURNED : RAISED);
+        if (outcome == RAISED) {
+            g_assert_cmpint(f.cpu->raise_vector, ==, events[i].vector);
+            g_assert_cmpint(f.cpu->raise_error, ==, 0);
+        }
+        if (events[i].vector == VEC_VE) {
+            g_assert_cmpint(f.vcpu->ve_reason, ==, events[i].reason);
+            g_assert_cmphex(f.vcpu->ve_qualification | f.vcpu->ve_gla | f.vcpu->ve_gpa, ==, 0);
+        }
+    }
+    fixture_close(&f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -319,5 +373,6 @@ int main(int argc, char **argv)
     g_test_add_func("/tdcall/report", test_report);
     g_test_add_func("/tdcall/walks", test_walks);
     g_test_add_func("/tdcall/veinfo", test_veinfo);
+    g_test_add_func("/tdcall/events", test_events);
     return g_test_run();
 }

@@ -128,6 +128,122 @@ static void test_widths(void)
     g_assert_true(module_cpuid_platform_ok(&f.profile, &leaf, &subleaf));
 }
 
+/*
+ * 2.3 of the module reference: bits that fall when an XFAM component is off, on a processor that has every bit of the leaf
+ * and a TD that was configured with every bit. Masks by module: 1.5.05, 1.5.34, 2.0.08.
+ */
+static const struct {
+    uint64_t off;
+    uint32_t leaf, subleaf, reg, masks[3];
+} xfam_masks[] = {
+    {0xe4, 1, 0, ECX, {0x30001000, 0x30001000, 0x30001000}},
+    {0xe4, 7, 0, EBX, {0xdc230020, 0xdc230020, 0xdc230020}},
+    {0xe4, 7, 0, ECX, {0x5e42, 0x5e42, 0x5e42}},
+    {0xe4, 7, 0, EDX, {0x80010c, 0x80010c, 0x80010c}},
+    {0xe4, 7, 1, EAX, {0x30, 0x800030, 0x800031}},
+    {0xe4, 7, 1, EDX, {0x430, 0x430, 0x430}},
+    {0xe0, 1, 0, ECX, {0, 0, 0}},
+    {0xe0, 7, 0, EBX, {0xdc230000, 0xdc230000, 0xdc230000}},
+    {0xe0, 7, 0, ECX, {0x5842, 0x5842, 0x5842}},
+    {0xe0, 7, 0, EDX, {0x80010c, 0x80010c, 0x80010c}},
+    {0xe0, 7, 1, EAX, {0x20, 0x20, 0x21}},
+    {0x100, 7, 0, EBX, {0x02000000, 0x02000000, 0x02000000}},
+    {0x200, 7, 0, ECX, {8, 8, 8}},
+    {0x1800, 7, 0, ECX, {0x80, 0x80, 0x80}},
+    {0x1800, 7, 0, EDX, {0x100000, 0x100000, 0x100000}},
+    {0x4000, 7, 0, EDX, {0x20, 0x20, 0x20}},
+    {0x8000, 7, 0, EDX, {0x80000, 0x80000, 0x80000}},
+    {0x60000, 7, 0, EDX, {0x03400000, 0x03400000, 0x03400000}},
+    {0x60000, 7, 1, EAX, {0, 0, 0x200000}},
+    {0xe4, 0xd, 0, EAX, {0xe4, 0xe4, 0xe4}},
+    {0xe0, 0xd, 0, EAX, {0xe0, 0xe0, 0xe0}},
+    {0x200, 0xd, 0, EAX, {0x200, 0x200, 0x200}},
+    {0x60000, 0xd, 0, EAX, {0x60000, 0x60000, 0x60000}},
+    {0x60000, 0xd, 1, EAX, {0x10, 0x10, 0x10}},
+    {0x100, 0xd, 1, ECX, {0x100, 0x100, 0x100}},
+    {0x1800, 0xd, 1, ECX, {0x1800, 0x1800, 0x1800}},
+    {0x4000, 0xd, 1, ECX, {0x4000, 0x4000, 0x4000}},
+    {0x8000, 0xd, 1, ECX, {0x8000, 0x8000, 0x8000}},
+};
+
+#define XFAM_FULL UINT64_C(0x6dbe7)
+
+/* Every bit that no module requires to be 0 in the processor. */
+static void full_processor(Profile *profile)
+{
+    for (uint32_t i = 0; i < profile->num_cpuid; i++) {
+        ProfileCpuid *c = &profile->cpuid[i];
+        if (c->leaf == 1 || c->leaf == 7) {
+            c->regs[ECX] = c->regs[EDX] = UINT32_MAX;
+        }
+        if (c->leaf == 7) {
+            c->regs[EBX] = UINT32_MAX;
+            c->regs[EAX] = c->subleaf ? UINT32_MAX : 2;
+        }
+    }
+}
+
+static void configure(Fixture *f, uint64_t xfam, uint32_t values[][4])
+{
+    uint64_t detail = 0;
+    f->params.xfam = xfam;
+    g_assert_cmphex(module_cpuid_configure(&f->profile, &f->params, values, &detail), ==, 0);
+}
+
+static void test_xfam_masks(void)
+{
+    static const uint32_t modules[3][3] = {{1, 5, 5}, {1, 5, 34}, {2, 0, 8}};
+    for (unsigned v = 0; v < G_N_ELEMENTS(modules); v++) {
+        Fixture f;
+        uint32_t all[TD_MAX_CPUID_ROWS][4], less[TD_MAX_CPUID_ROWS][4];
+        fixture_prepare(&f);
+        full_processor(&f.profile);
+        fixture_module(&f, modules[v][0], modules[v][1], modules[v][2]);
+        configure(&f, XFAM_FULL, all);
+        for (size_t i = 0; i < G_N_ELEMENTS(xfam_masks); i++) {
+            int row = module_cpuid_find(module_cpuid_table(&f.profile), xfam_masks[i].leaf, xfam_masks[i].subleaf);
+            unsigned reg = xfam_masks[i].reg;
+            g_test_message("module %u.%u.%u, XFAM without 0x%x, leaf 0x%x.%u", modules[v][0], modules[v][1], modules[v][2],
+                           (unsigned)xfam_masks[i].off, xfam_masks[i].leaf, xfam_masks[i].subleaf);
+            configure(&f, XFAM_FULL & ~xfam_masks[i].off, less);
+            g_assert_cmphex(all[row][reg] & ~less[row][reg], ==, xfam_masks[i].masks[v]);
+            g_assert_cmphex(less[row][reg] & ~all[row][reg], ==, 0);
+        }
+    }
+}
+
+/* What a TD sees that asks for nothing, on a processor with every bit: the bits that are 1, and those that follow the processor. */
+static const struct {
+    uint32_t leaf, subleaf, reg, values[3];
+} minimal[] = {
+    {1, 0, ECX, {0xc6faa217, 0xc6faa217, 0xc6faa217}},
+    {1, 0, EDX, {0x07a9fbff, 0x07a9ab7f, 0x07a9ab7f}},
+    {7, 0, EDX, {0xfc000400, 0xbc000400, 0xbc000400}},
+    {7, 2, EDX, {0x17, 0x17, 0x17}},
+    {0xd, 1, EAX, {0xf, 0xf, 0xf}},
+    {0x80000001, 0, ECX, {0x121, 0x121, 0x121}},
+    {0x80000007, 0, EDX, {0x100, 0x100, 0x100}},
+};
+
+static void test_minimal(void)
+{
+    static const uint32_t modules[3][3] = {{1, 5, 5}, {1, 5, 34}, {2, 0, 8}};
+    for (unsigned v = 0; v < G_N_ELEMENTS(modules); v++) {
+        Fixture f;
+        uint32_t values[TD_MAX_CPUID_ROWS][4];
+        fixture_prepare(&f);
+        fixture_module(&f, modules[v][0], modules[v][1], modules[v][2]);
+        memset(f.params.cpuid_config, 0, sizeof(f.params.cpuid_config));
+        configure(&f, 3, values);
+        for (size_t i = 0; i < G_N_ELEMENTS(minimal); i++) {
+            int row = module_cpuid_find(module_cpuid_table(&f.profile), minimal[i].leaf, minimal[i].subleaf);
+            g_test_message("module %u.%u.%u, leaf 0x%x.%u", modules[v][0], modules[v][1], modules[v][2], minimal[i].leaf,
+                           minimal[i].subleaf);
+            g_assert_cmphex(values[row][minimal[i].reg], ==, minimal[i].values[v]);
+        }
+    }
+}
+
 /* TDG.VM.WR: a sequence on one TD. */
 static const struct {
     const char *name;
@@ -194,7 +310,7 @@ static void test_td_ctls(void)
     fixture_prepare(&f);
     fixture_open(&f);
     fixture_finalize(&f);
-    g_assert_cmphex(fixture_vm_wr(&f, FIELD_PARAVIRT_CTLS, 0, 1), ==, TDX_METADATA_FIELD_ID_INCORRECT | 2);
+    g_assert_cmphex(fixture_vm_wr(&f, FIELD_PARAVIRT_CTLS, 0, 1), ==, TDX_METADATA_FIELD_ID_INCORRECT);
     g_assert_cmphex(fixture_vm_wr(&f, FIELD_TD_CTLS, 8, 8), ==, TDX_METADATA_FIELD_NOT_WRITABLE);
     fixture_close(&f);
 }
@@ -498,6 +614,8 @@ int main(int argc, char **argv)
     g_test_add_func("/versions/lists", test_lists);
     g_test_add_func("/versions/params", test_params);
     g_test_add_func("/versions/widths", test_widths);
+    g_test_add_func("/versions/xfam-masks", test_xfam_masks);
+    g_test_add_func("/versions/minimal", test_minimal);
     g_test_add_func("/versions/td-ctls", test_td_ctls);
     g_test_add_func("/versions/features0", test_features0);
     g_test_add_func("/versions/execute", test_execute);
