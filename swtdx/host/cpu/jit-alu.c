@@ -94,10 +94,10 @@ static void unary(JitCode *c)
 }
 
 /*
- * Flags of shifts: AF is cleared, and OF too for counts above 1, where processors differ (SDM vol. 2, SAL/SAR/SHL/SHR):
- * guests see the same on every host.
+ * Flags of shifts: AF is cleared (rotates keep it), and OF too for counts above 1, where processors differ (SDM vol. 2,
+ * SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR): guests see the same on every host.
  */
-static void shift_flags(JitCode *c, bool by_one)
+static void shift_flags(JitCode *c, bool by_one, bool rotate)
 {
     c->host_flags = false;
     if (!c->live[c->index]) {
@@ -107,7 +107,7 @@ static void shift_flags(JitCode *c, bool by_one)
     if (by_one) {
         emit_rm(&c->b, 1, 0x0f90 | CC_O, 0, rm_reg(H_RAX));
     }
-    emit_alu_imm(&c->b, 4, 4, rm_reg(H_RAX), by_one ? 0xefff : 0xef00);
+    emit_alu_imm(&c->b, 4, 4, rm_reg(H_RAX), (by_one ? 0xffff : 0xff00) & (rotate ? 0xffff : 0xefff));
     jit_flags_store(c);
 }
 
@@ -116,13 +116,17 @@ static bool shift(JitCode *c)
     const Op *op = c->op;
     unsigned digit = op->jit - JIT_SHIFT, opcode = op->size == 1 ? 0xc0 : 0xc1;
     bool rotate = digit < 4, by_cl = op->form == FORM_RR;
-    if ((rotate || by_cl) && c->live[c->index]) {
-        return false; /* only some flags change, or none */
+    bool partly = rotate && c->live[c->index]; /* the other flags stay */
+    if (by_cl && c->live[c->index]) {
+        return false; /* a count of 0 changes none */
     }
     if (op->form == FORM_MI) {
-        JitRm to = memory(c, true, false);
+        JitRm to = memory(c, true, partly);
         emit_rm_imm(&c->b, op->size, opcode, digit, to, op->imm, 1);
     } else {
+        if (partly) {
+            jit_flags_want(c);
+        }
         unsigned to = jit_dst(c, op->dst, H_RDX, true);
         if (by_cl) {
             emit_rm(&c->b, 4, 0x8b, H_RCX, jit_guest(GPR_RCX * 8));
@@ -132,8 +136,27 @@ static bool shift(JitCode *c)
         }
         jit_dst_done(c, op->dst, to);
     }
-    shift_flags(c, op->imm == 1);
+    shift_flags(c, op->imm == 1, rotate);
     return true;
+}
+
+void jit_flags_of_result(JitCode *c, unsigned size, unsigned result, bool overflow)
+{
+    JitBuffer *b = &c->b;
+    c->host_flags = false;
+    if (!c->live[c->index]) {
+        return;
+    }
+    emit_rm(b, 4, 0x0fb6, H_RCX, rm_reg(H_RCX));
+    emit_rm(b, size, 0x85, result, rm_reg(result));
+    emit8(b, 0x9f); /* lahf */
+    if (overflow) {
+        emit_rm(b, 1, 0x88, H_RCX, rm_reg(H_RAX));
+    }
+    emit_rm_imm(b, 4, 0xc1, 4, rm_reg(H_RCX), 8, 1);
+    emit_rm(b, 4, 0x09, H_RCX, rm_reg(H_RAX));
+    emit_alu_imm(b, 4, 4, rm_reg(H_RAX), overflow ? 0xefff : 0xef00);
+    jit_flags_store(c);
 }
 
 /* CF and OF tell that the product did not fit; the others are undefined, and made here from the result, AF cleared. */
@@ -147,19 +170,11 @@ static void imul(JitCode *c)
     } else {
         emit_rm_imm(&c->b, op->size, 0x69, to, from, op->imm, op->size == 2 ? 2 : 4);
     }
-    c->host_flags = false;
     if (c->live[c->index]) {
         emit_rm(&c->b, 1, 0x0f90 | CC_B, 0, rm_reg(H_RCX));
-        emit_rm(&c->b, op->size, 0x85, to, rm_reg(to));
-        emit8(&c->b, 0x9f); /* lahf */
-        emit_rm(&c->b, 1, 0x88, H_RCX, rm_reg(H_RAX));
-        emit_rm(&c->b, 4, 0x0fb6, H_RCX, rm_reg(H_RCX));
-        emit_rm_imm(&c->b, 4, 0xc1, 4, rm_reg(H_RCX), 8, 1);
-        emit_rm(&c->b, 4, 0x09, H_RCX, rm_reg(H_RAX));
-        emit_alu_imm(&c->b, 4, 4, rm_reg(H_RAX), 0xefff);
-        jit_flags_store(c);
     }
     jit_dst_done(c, op->dst, to);
+    jit_flags_of_result(c, op->size, to, true);
 }
 
 /* Only CF changes (ZF is defined to stay; processors keep the undefined ones too). */

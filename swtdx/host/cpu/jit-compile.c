@@ -68,7 +68,7 @@ static bool reads_flags(const Op *op)
 static bool writes_all_flags(const Op *op)
 {
     return JIT_IS(op->jit, JIT_ALU, 8) || (JIT_IS(op->jit, JIT_SHIFT + 4, 4) && op->form == FORM_RI) ||
-           op->jit == JIT_TEST || op->jit == JIT_NEG || op->jit == JIT_IMUL || op->jit == JIT_IMUL3;
+           op->jit == JIT_TEST || op->jit == JIT_NEG || op->jit == JIT_BZHI || (op->jit >= JIT_IMUL && op->jit <= JIT_IMUL1);
 }
 
 /* To a handler, which may raise, or out of the block. */
@@ -134,12 +134,17 @@ static void write_handler(JitCode *c)
 
 static bool write_template(JitCode *c)
 {
-    return c->op->jit != JIT_NONE && (jit_template_move(c) || jit_template_alu(c) || jit_template_control(c));
+    return c->op->jit != JIT_NONE && (jit_template_move(c) || jit_template_alu(c) || jit_template_control(c) || jit_template_bmi(c));
 }
 
 static bool is_end(const Op *op)
 {
     return op->jit >= JIT_JMP && op->jit <= JIT_END;
+}
+
+static bool is_fused(const Op *op)
+{
+    return (op->mnemonic == ZYDIS_MNEMONIC_CMP || op->mnemonic == ZYDIS_MNEMONIC_TEST) && op->flags == OP_FUSED;
 }
 
 /*
@@ -170,7 +175,7 @@ static void write_line(JitCode *c, uint8_t **entries)
             write_handler(c);
             interpreted = true;
         }
-        if (interpreted && (c->op->flags & OP_FUSED) && c->op->jit != JIT_JCC && i + 1u < c->block->count) {
+        if (interpreted && is_fused(c->op)) {
             i++;
         }
         if (!interpreted && is_end(c->op)) {

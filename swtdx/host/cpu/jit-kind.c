@@ -54,7 +54,10 @@ static unsigned shift(const Decoded *d, Op *op, unsigned digit)
 static unsigned multiplication(const Decoded *d, Op *op)
 {
     bool wide = d->insn.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (d->insn.opcode & 0xfe) == 0xf6;
-    return wide || !is_sized(op) ? JIT_NONE : two_operands(d, op, is_immediate(d, 2) ? JIT_IMUL3 : JIT_IMUL);
+    if (wide) {
+        return op->size < 4 ? JIT_NONE : one_operand(d, op, JIT_IMUL1);
+    }
+    return !is_sized(op) ? JIT_NONE : two_operands(d, op, is_immediate(d, 2) ? JIT_IMUL3 : JIT_IMUL);
 }
 
 static unsigned stack(const Decoded *d, Op *op, unsigned reg, unsigned imm)
@@ -87,6 +90,14 @@ static unsigned test(const Decoded *d, Op *op)
 {
     unsigned kind = two_operands(d, op, JIT_TEST);
     return op->form == FORM_RM ? JIT_NONE : kind;
+}
+
+/* The operand that may be memory is the second; a register is in op->base (int-bmi.c). */
+static unsigned bmi(const Decoded *d, Op *op, unsigned kind)
+{
+    op->form = is_memory(d, 1) ? FORM_RM : FORM_RR;
+    op->size = (uint8_t)(d->operand[0].size / 8);
+    return kind;
 }
 
 static unsigned by_category(const Decoded *d, Op *op)
@@ -127,6 +138,12 @@ static unsigned by_mnemonic(const Decoded *d, Op *op)
     case ZYDIS_MNEMONIC_SHR: return shift(d, op, 5);
     case ZYDIS_MNEMONIC_SAR: return shift(d, op, 7);
     case ZYDIS_MNEMONIC_IMUL: return multiplication(d, op);
+    case ZYDIS_MNEMONIC_MUL: return op->size < 4 ? JIT_NONE : one_operand(d, op, JIT_MUL);
+    case ZYDIS_MNEMONIC_SHLX: return bmi(d, op, JIT_SHLX);
+    case ZYDIS_MNEMONIC_SHRX: return bmi(d, op, JIT_SHRX);
+    case ZYDIS_MNEMONIC_SARX: return bmi(d, op, JIT_SARX);
+    case ZYDIS_MNEMONIC_RORX: return bmi(d, op, JIT_RORX);
+    case ZYDIS_MNEMONIC_BZHI: return bmi(d, op, JIT_BZHI);
     case ZYDIS_MNEMONIC_BT: return bit_test(d, op);
     case ZYDIS_MNEMONIC_MOV: return two_operands(d, op, JIT_MOV);
     case ZYDIS_MNEMONIC_MOVZX: return extension(d, op, false);

@@ -100,12 +100,18 @@ void jit_flags_made(JitCode *c);
 void jit_flags_save(JitCode *c);
 /* AX: what LAHF and SETO AL give, perhaps corrected. */
 void jit_flags_store(JitCode *c);
+/*
+ * If flags can be seen: SF, ZF and PF by a result in a host register (not RCX), CF from RCX (0 or 1), OF the same with
+ * `overflow`, else 0, AF 0. Uses RAX and RCX. In any case the host's flags are the guest's no more. (jit-alu.c)
+ */
+void jit_flags_of_result(JitCode *c, unsigned size, unsigned result, bool overflow);
 /* Gets the guest's flags into the host's; uses RAX. */
 void jit_flags_want(JitCode *c);
 
 /* Templates. False: not this one (nothing was written). */
 bool jit_template_move(JitCode *c);    /* jit-move.c */
 bool jit_template_alu(JitCode *c);     /* jit-alu.c */
+bool jit_template_bmi(JitCode *c);     /* jit-bmi.c */
 bool jit_template_control(JitCode *c); /* jit-control.c */
 void jit_exit_direct(JitCode *c, const Op *op);
 void jit_write_side(JitCode *c, const JitSide *side);
