@@ -207,7 +207,10 @@ static bool make_td(Guest *g, unsigned options)
 {
     static const TdPort port = {shared_page, now_ns};
     static const LapicPort lapic_port = {.notify = no_notify};
-    const Profile *profile = profile_builtin();
+    static Profile narrowed;
+    const Profile *profile = &narrowed;
+    narrowed = *profile_builtin();
+    profile_narrow(&narrowed, NULL, 0);
     TdParams params = {.xfam = profile_executable_xfam(profile), .eptp_controls = options & OPTION_GPAW_52 ? 0x26 : 0x1e,
                        .config_flags = TD_FLAG_NO_RBP_MOD | (options & OPTION_GPAW_52 ? TD_FLAG_GPAW : 0), .max_vcpus = 1,
                        .tsc_frequency = 40, .attributes = options & OPTION_PENDING_VE ? 0 : TD_ATTR_SEPT_VE_DISABLE};

@@ -99,7 +99,11 @@ typedef struct LazyFlags {
  */
 #define TLB_ENTRIES 2048
 #define TLB_INVALID UINT64_C(1)
-enum { TLB_SUPERVISOR, TLB_SUPERVISOR_AC, TLB_USER, TLB_KINDS };
+enum {
+    TLB_SUPERVISOR, TLB_SUPERVISOR_AC, TLB_USER, TLB_CACHED,
+    TLB_USER_AC = TLB_CACHED, /* alignment is checked: no entry is ever valid, so that each access comes to mmu.c */
+    TLB_KINDS
+};
 
 typedef struct TlbEntry {
     uint64_t read;

@@ -10,6 +10,7 @@
 #include "debug.h"
 #include "mmu.h"
 #include "segment.h"
+#include "system-gate.h"
 #include "system.h"
 
 #define GATE_TASK 5u
@@ -126,7 +127,10 @@ static void check_gate(Cpu *cpu, Entry *e, uint32_t high)
         cpu_raise(cpu, VEC_GP, e->gate_error);
     }
     if (e->type == GATE_TASK && !cpu_long(cpu)) {
-        cpu_unsupported(cpu, "task gate");
+        if (!(high & 0x8000)) {
+            cpu_raise(cpu, VEC_NP, e->gate_error);
+        }
+        gate_task_switch(cpu);
     }
     if ((e->type | 1) != GATE_TRAP && (cpu_long(cpu) || (e->type | 1) != GATE_TRAP - 8)) {
         cpu_raise(cpu, VEC_GP, e->gate_error);
@@ -193,16 +197,6 @@ static void enter_handler(Cpu *cpu, const Entry *e)
     cpu_update_mode(cpu);
 }
 
-static uint64_t task_rsp(Cpu *cpu, const Entry *e, uint32_t offset)
-{
-    uint64_t rsp;
-    if (offset + 7 > cpu->tr.limit) {
-        cpu_raise(cpu, VEC_TS, (cpu->tr.selector & 0xfffcu) | e->ext);
-    }
-    mmu_read_system(cpu, NULL, cpu->tr.base + offset, &rsp, sizeof(rsp));
-    return rsp;
-}
-
 /* SDM vol. 3, 6.14. */
 static void deliver_long(Cpu *cpu, Entry *e)
 {
@@ -215,9 +209,9 @@ static void deliver_long(Cpu *cpu, Entry *e)
         cpu_raise(cpu, VEC_GP, e->ext);
     }
     if (e->ist) {
-        rsp = task_rsp(cpu, e, 0x24 + (e->ist - 1) * 8); /* SDM vol. 3, figure 7-11 */
+        rsp = segment_task_rsp(cpu, 0x24 + (e->ist - 1) * 8, e->ext); /* SDM vol. 3, figure 7-11 */
     } else if (inner) {
-        rsp = task_rsp(cpu, e, 4 + e->cpl * 8);
+        rsp = segment_task_rsp(cpu, 4 + e->cpl * 8, e->ext);
     }
     rsp = (rsp & ~UINT64_C(15)) - (6 - first) * 8;
     if (!cpu_canonical(cpu, rsp) || !cpu_canonical(cpu, rsp + 47 - first * 8)) {
@@ -240,27 +234,6 @@ static void deliver_long(Cpu *cpu, Entry *e)
 
 /* ---- 32-bit delivery ---- */
 
-/* SS:ESP of the handler's level, from a 32-bit or 16-bit TSS (SDM vol. 3, 7.2.1). */
-static uint32_t task_stack_32(Cpu *cpu, const Entry *e, Descriptor *ss)
-{
-    bool wide = cpu->tr.access & 8;
-    uint32_t offset = wide ? 4 + e->cpl * 8 : 2 + e->cpl * 4;
-    uint32_t need = wide ? 6 : 4;
-    uint8_t bytes[6] = { 0 };
-    uint32_t esp = 0;
-    uint16_t selector;
-
-    if ((cpu->tr.access & SEG_ACCESS_UNUSABLE) || offset + need - 1 > cpu->tr.limit) {
-        cpu_raise(cpu, VEC_TS, (cpu->tr.selector & 0xfffcu) | e->ext);
-    }
-    mmu_read_system(cpu, NULL, (uint32_t)(cpu->tr.base + offset), bytes, need);
-    memcpy(&esp, bytes, need - 2);
-    memcpy(&selector, bytes + need - 2, 2);
-    segment_check_stack(cpu, NULL, selector, e->cpl, VEC_TS, e->ext, ss);
-    segment_mark_accessed(cpu, NULL, ss);
-    return esp;
-}
-
 /* SDM vol. 3, 6.12.1. */
 static void deliver_protected(Cpu *cpu, Entry *e)
 {
@@ -278,7 +251,7 @@ static void deliver_protected(Cpu *cpu, Entry *e)
         cpu_unsupported(cpu, "virtual-8086 mode");
     }
     if (inner) {
-        esp = task_stack_32(cpu, e, &ss);
+        esp = segment_task_stack(cpu, e->cpl, e->ext, &ss);
     }
     if (e->offset > e->code.segment.limit) {
         cpu_raise(cpu, VEC_GP, e->ext);

@@ -232,7 +232,7 @@ static bool choose_extend(const Decoded *d, Op *op, bool sign)
         return false;
     }
     op->fn = sign ? (memory ? movsx_m : movsx_r)[from][to] : (memory ? movzx_m : movzx_r)[from][to];
-    if (op->fn == NULL && d->operand[0].size == d->operand[1].size) {
+    if (op->fn == NULL && to == SIZE_INDEX(2)) {
         return choose_plain_mov(d, op); /* MOVSXD r16, r/m16 */
     }
     return op->fn != NULL;

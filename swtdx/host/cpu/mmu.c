@@ -165,7 +165,7 @@ static TlbEntry *fill(Cpu *cpu, unsigned kind, uint64_t linear, CpuAccess access
 {
     unsigned index = (linear >> 12) & (TLB_ENTRIES - 1);
     TlbEntry *e = &cpu->tlbs[kind][index];
-    WalkQuery query = { linear, access, kind };
+    WalkQuery query = { linear, access, kind == TLB_USER_AC ? TLB_USER : kind };
     WalkResult walk;
     uint32_t error;
     uint64_t page = linear & GUEST_PAGE_MASK;
@@ -181,7 +181,7 @@ static TlbEntry *fill(Cpu *cpu, unsigned kind, uint64_t linear, CpuAccess access
     e->write = walk.writable && walk.dirty && writable && !code_page_test(cpu->group, walk.gpa) ? page : TLB_INVALID;
     e->addend = (uintptr_t)host - page;
     e->gpa = walk.gpa;
-    if (unlikely(cpu->debug_armed) && debug_watches(cpu, page)) {
+    if (unlikely(kind == TLB_USER_AC || (cpu->debug_armed && debug_watches(cpu, page)))) {
         e->read = e->write = TLB_INVALID; /* good for this access only */
     }
     cpu->mmu->global[kind][index] = walk.global;
@@ -246,6 +246,14 @@ static void copy_out(void *to, const uint8_t *from, size_t n)
     }
 }
 
+/* With CR0.AM and RFLAGS.AC, user accesses of 2, 4 and 8 bytes are aligned (SDM vol. 3, 6.15: #AC); larger ones need not be. */
+static void check_alignment(Cpu *cpu, unsigned kind, uint64_t linear, size_t n)
+{
+    if (unlikely(kind == TLB_USER_AC) && (n == 2 || n == 4 || n == 8) && (linear & (n - 1))) {
+        cpu_raise(cpu, VEC_AC, 0);
+    }
+}
+
 static void watch(Cpu *cpu, uint64_t linear, size_t n, CpuAccess access)
 {
     if (unlikely(cpu->debug_armed)) {
@@ -260,6 +268,7 @@ static void read_kind(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, vo
     if (!n) {
         return;
     }
+    check_alignment(cpu, kind, linear, n);
     if (likely(!crosses(linear, n))) {
         copy_out(buf, page_span(cpu, op, kind, linear, CPU_READ).host, n);
     } else {
@@ -277,6 +286,7 @@ static void write_kind(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, c
     if (!n) {
         return;
     }
+    check_alignment(cpu, kind, linear, n);
     if (likely(!crosses(linear, n))) {
         span[0] = page_span(cpu, op, kind, linear, CPU_WRITE);
         written(cpu, span[0].gpa, linear, n);
@@ -352,6 +362,8 @@ static Span held_span(Cpu *cpu, const Op *op, uint64_t linear, CpuAccess access)
 void *mmu_host(Cpu *cpu, const Op *op, uint64_t linear, unsigned size, CpuAccess access)
 {
     Span span;
+    cpu->op = op;
+    check_alignment(cpu, present_kind(cpu), linear, size);
     if (crosses(linear, size)) {
         return NULL;
     }
@@ -506,7 +518,7 @@ void mmu_flush_page(Cpu *cpu, uint64_t linear)
         mmu_flush_all(cpu);
         return;
     }
-    for (unsigned kind = 0; kind < TLB_KINDS; kind++) {
+    for (unsigned kind = 0; kind < TLB_CACHED; kind++) {
         TlbEntry *e = &cpu->tlbs[kind][(linear >> 12) & (TLB_ENTRIES - 1)];
         if (e->read == page || e->write == page) {
             e->read = TLB_INVALID;
@@ -524,7 +536,7 @@ void mmu_flush_page(Cpu *cpu, uint64_t linear)
 
 void mmu_protect_code(Cpu *cpu, uint64_t gpa)
 {
-    for (unsigned kind = 0; kind < TLB_KINDS; kind++) {
+    for (unsigned kind = 0; kind < TLB_CACHED; kind++) {
         for (unsigned i = 0; i < TLB_ENTRIES; i++) {
             TlbEntry *e = &cpu->tlbs[kind][i];
             if (e->write != TLB_INVALID && e->gpa == gpa) {

@@ -105,7 +105,7 @@ void cpu_update_mode(Cpu *cpu)
     }
     if (cpu->cpl == 3) {
         mode |= CPU_MODE_USER;
-        cpu->tlb = cpu->tlbs[TLB_USER];
+        cpu->tlb = cpu->tlbs[(cpu->rflags & FLAG_AC) && (cpu->cr0 & CR0_AM) ? TLB_USER_AC : TLB_USER];
     } else if ((cpu->rflags & FLAG_AC) && (cpu->cr4 & CR4_SMAP)) {
         cpu->tlb = cpu->tlbs[TLB_SUPERVISOR_AC];
     } else {

@@ -174,6 +174,37 @@ void segment_check_stack(Cpu *cpu, const Op *op, uint16_t selector, unsigned lev
     }
 }
 
+uint64_t segment_task_rsp(Cpu *cpu, uint32_t offset, uint32_t ext)
+{
+    uint64_t rsp;
+    if (offset + 7 > cpu->tr.limit) {
+        cpu_raise(cpu, VEC_TS, (cpu->tr.selector & 0xfffcu) | ext);
+    }
+    mmu_read_system(cpu, cpu->op, cpu->tr.base + offset, &rsp, sizeof(rsp));
+    return rsp;
+}
+
+uint32_t segment_task_stack(Cpu *cpu, unsigned level, uint32_t ext, Descriptor *ss)
+{
+    const Op *op = cpu->op;
+    bool wide = cpu->tr.access & 8;
+    uint32_t offset = wide ? 4 + level * 8 : 2 + level * 4;
+    uint32_t need = wide ? 6 : 4;
+    uint8_t bytes[6] = { 0 };
+    uint32_t esp = 0;
+    uint16_t selector;
+
+    if ((cpu->tr.access & SEG_ACCESS_UNUSABLE) || offset + need - 1 > cpu->tr.limit) {
+        cpu_raise(cpu, VEC_TS, (cpu->tr.selector & 0xfffcu) | ext);
+    }
+    mmu_read_system(cpu, op, (uint32_t)(cpu->tr.base + offset), bytes, need);
+    memcpy(&esp, bytes, need - 2);
+    memcpy(&selector, bytes + need - 2, 2);
+    segment_check_stack(cpu, op, selector, level, VEC_TS, ext, ss);
+    segment_mark_accessed(cpu, op, ss);
+    return esp;
+}
+
 static void load_null(Cpu *cpu, const Op *op, unsigned seg, uint16_t selector)
 {
     uint32_t access = SEG_ACCESS_UNUSABLE;

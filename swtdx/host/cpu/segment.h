@@ -61,6 +61,10 @@ Segment segment_flat(uint16_t selector, uint32_t type, unsigned dpl, uint32_t ex
 
 /* Linear address of `size` bytes at `pointer` in a stack segment other than the present one: raises #SS(error). */
 uint64_t segment_stack_linear(Cpu *cpu, const Segment *ss, uint64_t pointer, unsigned size, uint32_t error);
+/* RSPn or ISTn of a 64-bit TSS at `offset` in it; raises #TS. */
+uint64_t segment_task_rsp(Cpu *cpu, uint32_t offset, uint32_t ext);
+/* SS:ESP for a level, from a 32-bit or 16-bit TSS (SDM vol. 3, 8.2.1); raises #TS, #SS. */
+uint32_t segment_task_stack(Cpu *cpu, unsigned level, uint32_t ext, Descriptor *ss);
 /* Bits of the stack pointer that count. */
 uint64_t segment_stack_mask(const Cpu *cpu);
 

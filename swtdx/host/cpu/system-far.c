@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Far transfers: JMP, CALL, RET and IRET between segments, INT, SYSCALL, SYSENTER and their returns. */
 #include "far-stack.h"
+#include "system-gate.h"
 #include "system-ops.h"
 
 #define RFLAGS_SYSRET UINT64_C(0x3c7fd7)
@@ -28,8 +29,8 @@ static void check_code(Cpu *cpu, const Descriptor *d, uint32_t error)
     }
 }
 
-/* Target of a far JMP or CALL (SDM vol. 3, 5.8.1): same privilege. */
-static void direct_target(Cpu *cpu, const Op *op, uint16_t selector, uint64_t offset, Descriptor *d)
+/* Target of a far JMP or CALL (SDM vol. 3, 5.8.1): same privilege. False: it was a gate, and all is done. */
+static bool direct_target(Cpu *cpu, const Op *op, uint16_t selector, uint64_t offset, bool call, Descriptor *d)
 {
     uint32_t error = selector & 0xfffcu;
     uint32_t access;
@@ -40,11 +41,8 @@ static void direct_target(Cpu *cpu, const Op *op, uint16_t selector, uint64_t of
     segment_descriptor(cpu, op, selector, VEC_GP, 0, d);
     access = d->segment.access;
     if (!(access & ACCESS_S)) {
-        unsigned type = access & ACCESS_TYPE;
-        if (type == 12 || (!cpu_long(cpu) && (type == 1 || type == 4 || type == 5 || type == 9))) {
-            cpu_unsupported(cpu, "call gate or task switch");
-        }
-        cpu_raise(cpu, VEC_GP, error);
+        gate_transfer(cpu, op, selector, d, call);
+        return false;
     }
     if (!access_is_code(access)) {
         cpu_raise(cpu, VEC_GP, error);
@@ -59,6 +57,7 @@ static void direct_target(Cpu *cpu, const Op *op, uint16_t selector, uint64_t of
     }
     segment_mark_accessed(cpu, op, d);
     d->segment.selector = (uint16_t)((selector & ~3u) | cpu->cpl);
+    return true;
 }
 
 /* Target of a far return: to the level in the selector. */
@@ -152,7 +151,9 @@ const Op *op_jmp_far(Cpu *cpu, const Op *op)
     Descriptor d;
     uint64_t offset;
     uint16_t selector = far_operand(cpu, op, &offset);
-    direct_target(cpu, op, selector, offset, &d);
+    if (!direct_target(cpu, op, selector, offset, false, &d)) {
+        return NULL;
+    }
     block_leave(cpu, op);
     set_code(cpu, &d.segment, offset);
     return NULL;
@@ -164,7 +165,9 @@ const Op *op_call_far(Cpu *cpu, const Op *op)
     uint64_t offset;
     uint16_t selector = far_operand(cpu, op, &offset);
     FarStack stack = far_begin(cpu, op);
-    direct_target(cpu, op, selector, offset, &d);
+    if (!direct_target(cpu, op, selector, offset, true, &d)) {
+        return NULL;
+    }
     far_push(&stack, cpu->seg[SEG_CS].selector, op->size);
     far_push(&stack, cpu_op_next_rip(cpu, op), op->size);
     far_commit(&stack);
@@ -254,7 +257,7 @@ const Op *op_iret(Cpu *cpu, const Op *op)
         if (cpu_long(cpu)) {
             cpu_raise(cpu, VEC_GP, 0);
         }
-        cpu_unsupported(cpu, "task switch");
+        gate_task_switch(cpu);
     }
     f = pop_frame(cpu, op, &stack);
     return_target(cpu, op, f.cs, f.rip, &d);

@@ -85,6 +85,7 @@ DECLARE_OP(lar);
 DECLARE_OP(lsl);
 DECLARE_OP(verr);
 DECLARE_OP(verw);
+DECLARE_OP(arpl);
 /* system-segment.c. Op.imm = SEG_* */
 DECLARE_OP(mov_to_sreg);
 DECLARE_OP(mov_from_sreg);

@@ -225,3 +225,30 @@ const Op *op_verw(Cpu *cpu, const Op *op)
     set_zero_flag(cpu, good);
     NEXT(cpu, op);
 }
+
+/* Raises the RPL of the destination to the source's (SDM vol. 2, ARPL). */
+const Op *op_arpl(Cpu *cpu, const Op *op)
+{
+    bool memory = op->flags & SYS_MEMORY;
+    uint16_t rpl = CPU_REG(cpu, uint16_t, memory ? op->dst : op->src) & 3u;
+    uint16_t selector, result;
+    uint64_t linear = 0;
+    begin(cpu, op);
+    if (!(cpu->cr0 & CR0_PE)) {
+        cpu_raise(cpu, VEC_UD, 0);
+    }
+    if (memory) {
+        linear = op_linear(cpu, op, 2, true);
+        selector = mmu_load16(cpu, op, linear);
+    } else {
+        selector = CPU_REG(cpu, uint16_t, op->dst);
+    }
+    result = (selector & 3u) < rpl ? (uint16_t)((selector & ~3u) | rpl) : selector;
+    if (memory) {
+        mmu_store16(cpu, op, linear, result);
+    } else {
+        CPU_REG(cpu, uint16_t, op->dst) = result;
+    }
+    cpu_set_rflags(cpu, (cpu_rflags(cpu) & ~(uint64_t)FLAG_ZF) | (result != selector ? FLAG_ZF : 0));
+    NEXT(cpu, op);
+}

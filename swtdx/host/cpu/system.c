@@ -82,6 +82,7 @@ static const Choice choices[] = {
     OPERAND(LSL, op_lsl),
     OPERAND(VERR, op_verr),
     OPERAND(VERW, op_verw),
+    OPERAND(ARPL, op_arpl),
 
     PLAIN(SWAPGS, op_swapgs),
     NUMBER(RDFSBASE, op_rdbase, SEG_FS),

@@ -144,6 +144,10 @@ static void world_instruction(Cpu *cpu, uint32_t exit_reason)
     case VMX_EXIT_PCONFIG:
     case VMX_EXIT_APIC_WRITE:
         ve_instruction(cpu, exit_reason);
+    case VMX_EXIT_TASK_SWITCH:
+        /* Leaves to the host, and KVM knows no answer to it from a TD. */
+        vcpu_of(cpu)->exit = (TdExit){ .kind = TD_EXIT_NON_RECOVERABLE, .status = VMX_EXIT_TASK_SWITCH };
+        cpu_leave(cpu, CPU_EXIT_WORLD, false);
     case VMX_EXIT_RDPMC:
         if (vcpu_of(cpu)->td->params.attributes & TD_ATTR_PERFMON) {
             cpu_unsupported(cpu, "RDPMC with ATTRIBUTES.PERFMON");
