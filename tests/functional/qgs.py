@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import threading
+import time
 
 REPORT_SIZE = 1024
 
@@ -39,7 +40,7 @@ def ask(address, message, timeout=30):
 
 
 class FakeQgs:
-    """Listens on a unix socket; reports that came are in .reports. mode: "quote", "error", "close"."""
+    """Listens on a unix socket; reports that came are in .reports. mode: "quote", "slow", "error", "close", "silent"."""
 
     def __init__(self, directory, mode="quote"):
         self.path = os.path.join(directory, "qgs.socket")
@@ -75,8 +76,12 @@ class FakeQgs:
         report = message[24:]
         assert len(report) == report_size == REPORT_SIZE, report_size
         self.reports.append(report)
-        quote = self.quote(report) if self.mode == "quote" else b""
-        if self.mode != "close":
+        quote = self.quote(report) if self.mode in ("quote", "slow") else b""
+        if self.mode == "slow":
+            time.sleep(0.2)
+        if self.mode == "silent":
+            connection.recv(1)  # until the VMM gives up
+        elif self.mode != "close":
             code = 0x12001 if self.mode == "error" else 0
             reply = struct.pack("<HHIIIII", 1, 1, 1, 24 + len(quote), code, 0, len(quote)) + quote
             connection.sendall(struct.pack(">I", len(reply)) + reply)

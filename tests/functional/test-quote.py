@@ -8,10 +8,15 @@ import hashlib
 import json
 import os
 import re
+import signal
+import struct
 import subprocess
 import tempfile
+import time
 
 import qgs
+import qmp
+import tiny
 import vmm
 
 SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
@@ -152,5 +157,63 @@ def test_forms():
     return None
 
 
+def small_guest():
+    """Firmware that gets a quote with a few instructions."""
+    with open(os.path.join(vmm.BUILD, "tests/functional/quote-guest.bin"), "rb") as f:
+        guest = f.read()
+    jump = b"\xe9" + struct.pack("<i", tiny.BASE - 0xfffffff5)
+    return guest + tiny.image(jump)[len(guest):]
+
+
+def small_td(directory, service, extra=()):
+    """The VMM's arguments; what the guest says goes to the file serial."""
+    path = os.path.join(directory, "firmware.fd")
+    with open(path, "wb") as f:
+        f.write(small_guest())
+    argv = vmm.td_arguments(firmware=path, memory="16M", guest=f",quote-generation-socket=unix:{service.path}", extra=extra)
+    argv[argv.index("mon:stdio")] = "file:" + os.path.join(directory, "serial")
+    return vmm.tdx_host() + argv
+
+
+def test_interrupt():
+    """The guest waits for the interrupt at the quote's arrival; a slow service makes it wait."""
+    for mode, letters in (("quote", "000IQL23"), ("slow", "000IQL23"), ("error", "000IEl23"), ("close", "000IEl23")):
+        with tempfile.TemporaryDirectory() as directory:
+            service = qgs.FakeQgs(directory, mode)
+            status, _, err = vmm.run(small_td(directory, service, ["-no-reboot"]), timeout=60 * SLOW)
+            with open(os.path.join(directory, "serial"), encoding="ascii") as f:
+                seen = f.read()
+            assert status == 0 and seen == letters + "\n", (mode, status, seen, err)
+            assert len(service.reports) == 1
+            service.close()
+
+
+def test_end_in_flight():
+    """Neither the end of the VMM nor a reset waits for a service that does not answer; the new TD asks anew."""
+    with tempfile.TemporaryDirectory() as directory:
+        service = qgs.FakeQgs(directory, "silent")
+        console = vmm.Console(small_td(directory, service, ["-chardev", f"socket,id=q,path={directory}/qmp,server=on,wait=off",
+                                                            "-mon", "chardev=q,mode=control"]))
+        try:
+            for asked in (1, 2):
+                end = time.monotonic() + 60 * SLOW
+                while len(service.reports) < asked:
+                    console.read(0.05)
+                    assert console.process.poll() is None and time.monotonic() < end, console.text
+                if asked == 1:
+                    client = qmp.Qmp(f"{directory}/qmp")
+                    client.command("qmp_capabilities")
+                    client.command("system_reset")
+                    client.close()
+            console.process.send_signal(signal.SIGTERM)
+            start = time.monotonic()
+            assert console.wait(60 * SLOW) == 0
+            assert time.monotonic() - start < 5 * SLOW
+        finally:
+            console.close()
+        service.close()
+
+
 if __name__ == "__main__":
-    vmm.tap([("/quote/early-warning", test_early_warning), ("/quote/forms", test_forms), ("/quote/linux", test_linux)])
+    vmm.tap([("/quote/early-warning", test_early_warning), ("/quote/forms", test_forms),
+              ("/quote/interrupt", test_interrupt), ("/quote/end-in-flight", test_end_in_flight), ("/quote/linux", test_linux)])
