@@ -449,7 +449,7 @@ static void test_bounds(void)
 
 static void test_overlap_and_forget(void)
 {
-    const Behaviour slow = { .quote_size = 64, .delay_ms = 150 };
+    const Behaviour slow = { .quote_size = 64, .delay_ms = 700 };
 
     setup(false);
     start_service(&slow);
