@@ -15,7 +15,10 @@
 #define OP_SCOPE 0x10
 #define OP_BUFFER 0x11
 #define OP_PACKAGE 0x12
+#define OP_METHOD 0x14
 #define OP_EXTENDED 0x5b
+#define OP_IF 0xa0
+#define OP_ELSE 0xa1
 #define OP_EXTENDED_DEVICE 0x82
 #define DUAL_NAME_PREFIX 0x2e
 #define MULTI_NAME_PREFIX 0x2f
@@ -167,6 +170,46 @@ void aml_package(Aml *aml, uint8_t num_elements)
     put_byte(aml, OP_PACKAGE);
     push(aml, false);
     put_byte(aml, num_elements);
+}
+
+void aml_method(Aml *aml, const char *path, unsigned num_args)
+{
+    g_assert(num_args < 8);
+    put_byte(aml, OP_METHOD);
+    push(aml, false);
+    put_path(aml, path);
+    put_byte(aml, num_args);
+}
+
+void aml_if(Aml *aml)
+{
+    put_byte(aml, OP_IF);
+    push(aml, false);
+}
+
+void aml_else(Aml *aml)
+{
+    put_byte(aml, OP_ELSE);
+    push(aml, false);
+}
+
+void aml_code(Aml *aml, uint8_t opcode)
+{
+    put_byte(aml, opcode);
+}
+
+void aml_path(Aml *aml, const char *path)
+{
+    put_path(aml, path);
+}
+
+void aml_buffer(Aml *aml, const uint8_t *data, uint8_t size)
+{
+    put_byte(aml, OP_BUFFER);
+    push(aml, false);
+    aml_integer(aml, size);
+    put(aml, data, size);
+    aml_end(aml);
 }
 
 void aml_name(Aml *aml, const char *path)

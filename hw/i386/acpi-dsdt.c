@@ -12,6 +12,13 @@
 /* Guest physical addresses of a TD end below its shared bit, which is bit 47 at least (TDX module: GPAW 48 or 52). */
 #define WINDOW64_END (UINT64_C(1) << 47)
 
+/* _OSC: control bits and return status (ACPI 6.5, 6.2.11; PCI Firmware Specification 3.3, 4.5.1) */
+#define OSC_GRANTED 0x1d
+#define OSC_REVISION 1
+#define OSC_UNKNOWN_UUID 0x04
+#define OSC_UNKNOWN_REVISION 0x08
+#define OSC_MASKED 0x10
+
 static void add_hid(Aml *aml, const char *id)
 {
     aml_name(aml, "_HID");
@@ -22,6 +29,23 @@ static void add_integer(Aml *aml, const char *name, uint64_t value)
 {
     aml_name(aml, name);
     aml_integer(aml, value);
+}
+
+static void add_dword_field(Aml *aml, unsigned offset, const char *name)
+{
+    aml_code(aml, AML_CREATE_DWORD_FIELD);
+    aml_code(aml, AML_ARG0 + 3);
+    aml_integer(aml, offset);
+    aml_path(aml, name);
+}
+
+/* CDW1 |= bit */
+static void add_status(Aml *aml, unsigned bit)
+{
+    aml_code(aml, AML_OR);
+    aml_path(aml, "CDW1");
+    aml_integer(aml, bit);
+    aml_path(aml, "CDW1");
 }
 
 static void add_processors(Aml *aml, unsigned count)
@@ -56,8 +80,8 @@ static void add_window32(Aml *aml, uint64_t start, uint64_t end)
 }
 
 /*
- * All that may lead to PCI: firmware of different age uses different parts, so the windows are what is left around RAM,
- * ECAM and the interrupt controllers.
+ * All that may lead to PCI. Below 4 GiB firmware of different age uses different parts, so the windows are what is left around
+ * RAM, ECAM and the interrupt controllers; above, it is what firmware uses, or everything if it uses nothing.
  */
 static void add_windows(Aml *aml, const AcpiConfig *config)
 {
@@ -74,7 +98,58 @@ static void add_windows(Aml *aml, const AcpiConfig *config)
     aml_io_window(aml, CONFIG_PORTS + CONFIG_PORTS_SIZE, 0x10000 - CONFIG_PORTS - CONFIG_PORTS_SIZE);
     add_window32(aml, start, MIN(config->ecam_base, IOAPIC_BASE));
     add_window32(aml, MAX(start, ecam_end), IOAPIC_BASE);
-    aml_memory64_window(aml, start64, WINDOW64_END - start64);
+    if (config->window64_size) {
+        aml_memory64_window(aml, config->window64_base, config->window64_size);
+    } else {
+        aml_memory64_window(aml, start64, WINDOW64_END - start64);
+    }
+    aml_end(aml);
+}
+
+/*
+ * _OSC for PCI host bridges (PCI Firmware Specification 3.3, 4.5): the operating system may have native hotplug, power
+ * management events, error reporting and the PCI Express capability structure; there is no SHPC controller.
+ */
+static void add_osc(Aml *aml)
+{
+    static const uint8_t pci_bridge[16] = { /* 33DB4D5B-1FF7-401C-9657-7441C03DD766 */
+        0x5b, 0x4d, 0xdb, 0x33, 0xf7, 0x1f, 0x1c, 0x40, 0x96, 0x57, 0x74, 0x41, 0xc0, 0x3d, 0xd7, 0x66,
+    };
+
+    aml_method(aml, "_OSC", 4);
+    add_dword_field(aml, 0, "CDW1");
+    aml_if(aml);
+    aml_code(aml, AML_LEQUAL);
+    aml_code(aml, AML_ARG0);
+    aml_buffer(aml, pci_bridge, sizeof(pci_bridge));
+    add_dword_field(aml, 8, "CDW3");
+    aml_code(aml, AML_AND); /* Local0 = what is granted of what is asked for */
+    aml_path(aml, "CDW3");
+    aml_integer(aml, OSC_GRANTED);
+    aml_code(aml, AML_LOCAL0);
+    aml_if(aml);
+    aml_code(aml, AML_LNOT);
+    aml_code(aml, AML_LEQUAL);
+    aml_code(aml, AML_ARG0 + 1);
+    aml_integer(aml, OSC_REVISION);
+    add_status(aml, OSC_UNKNOWN_REVISION);
+    aml_end(aml);
+    aml_if(aml);
+    aml_code(aml, AML_LNOT);
+    aml_code(aml, AML_LEQUAL);
+    aml_path(aml, "CDW3");
+    aml_code(aml, AML_LOCAL0);
+    add_status(aml, OSC_MASKED);
+    aml_end(aml);
+    aml_code(aml, AML_STORE);
+    aml_code(aml, AML_LOCAL0);
+    aml_path(aml, "CDW3");
+    aml_end(aml);
+    aml_else(aml);
+    add_status(aml, OSC_UNKNOWN_UUID);
+    aml_end(aml);
+    aml_code(aml, AML_RETURN);
+    aml_code(aml, AML_ARG0 + 3);
     aml_end(aml);
 }
 
@@ -149,6 +224,7 @@ static void add_pci(Aml *aml, const AcpiConfig *config)
     add_integer(aml, "_BBN", 0);
     add_windows(aml, config);
     add_routing(aml);
+    add_osc(aml);
     add_lpc(aml, config);
     aml_end(aml);
 }

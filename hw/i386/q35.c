@@ -217,7 +217,7 @@ bool q35_add_acpi(Q35Machine *machine, const uint32_t *apic_ids, GError **errp)
     for (unsigned i = 0; i < Q35_MAX_SERIAL; i++) {
         acpi.serial[i] = d->serial[i];
     }
-    d->acpi = acpi_new(d->fw_cfg, &acpi, d->mch, errp);
+    d->acpi = acpi_new(d->fw_cfg, &acpi, d->mch, d->pci, errp);
     return d->acpi;
 }
 

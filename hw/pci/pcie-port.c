@@ -246,6 +246,10 @@ bool pcie_root_port_plug(PciFunction *function, PciFunction *child, unsigned dev
     pci_bus_add(bus, child, devfn);
     port_of(function)->announce = false;
     pci_function_reset(child);
+    if (devfn == 0) {
+        /* Linux takes a slot that has a button for one whose changes the button tells, and hears of no other (pciehp_hpc.c). */
+        raise_events(function, PCIE_SLOT_ATTENTION_BUTTON);
+    }
     return true;
 }
 

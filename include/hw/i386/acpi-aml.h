@@ -33,7 +33,22 @@ void aml_init(Aml *aml, GByteArray *bytes);
 void aml_scope(Aml *aml, const char *path);
 void aml_device(Aml *aml, const char *path);
 void aml_package(Aml *aml, uint8_t num_elements);
+/* Serialized methods are not made. Then its terms: aml_code, aml_integer, aml_path … */
+void aml_method(Aml *aml, const char *path, unsigned num_args);
+/* The predicate is the first term that follows. */
+void aml_if(Aml *aml);
+void aml_else(Aml *aml);
 void aml_end(Aml *aml);
+
+/* Opcodes of terms that have no function of their own here (20.2.5, 20.2.6.1, 20.2.6.2); operands follow. */
+enum {
+    AML_LOCAL0 = 0x60, AML_ARG0 = 0x68, AML_STORE = 0x70, AML_AND = 0x7b, AML_OR = 0x7d, AML_CREATE_DWORD_FIELD = 0x8a,
+    AML_LNOT = 0x92, AML_LEQUAL = 0x93, AML_RETURN = 0xa4,
+};
+void aml_code(Aml *aml, uint8_t opcode);
+/* A name as an operand. */
+void aml_path(Aml *aml, const char *path);
+void aml_buffer(Aml *aml, const uint8_t *data, uint8_t size);
 
 /* Name (PATH, the term that follows) */
 void aml_name(Aml *aml, const char *path);

@@ -21,6 +21,8 @@ typedef struct AcpiConfig {
     bool serial[ACPI_MAX_SERIAL]; /* COM1 to COM4 exist */
     hwaddr ecam_base;
     uint64_t ecam_size;           /* up to 256 MiB */
+    hwaddr window64_base;         /* what firmware uses above 4 GiB for PCI: whole GiB; size 0 = nothing */
+    uint64_t window64_size;
 } AcpiConfig;
 
 /* Where a table lies in the tables file. */
@@ -47,10 +49,11 @@ void acpi_dsdt_append(GByteArray *bytes, const AcpiConfig *config);
 typedef struct Acpi Acpi;
 
 /*
- * The files in fw_cfg. They are made anew when the guest selects one and ECAM has moved since: firmware places ECAM
- * first. The config's apic_ids must outlive it, its ECAM fields are not used. Machine lock held.
+ * The files in fw_cfg. They are made anew when the guest selects one and ECAM or what PCI uses above 4 GiB has moved
+ * since: firmware places both first. The config's apic_ids must outlive it, its ECAM and window fields are not used. Machine
+ * lock held.
  */
-Acpi *acpi_new(FwCfg *fw_cfg, const AcpiConfig *config, const Mch *mch, GError **errp);
+Acpi *acpi_new(FwCfg *fw_cfg, const AcpiConfig *config, const Mch *mch, PciBus *pci, GError **errp);
 void acpi_free(Acpi *acpi);
 
 #endif

@@ -420,7 +420,7 @@ static void test_unplug(Fixture *f, gconstpointer data)
     g_string_truncate(f->log, 0);
     g_assert_true(pcie_root_port_plug(f->port, again, 0, "disk", &error));
     g_assert_cmpstr(f->log->str, ==, "msi fee00000=31 ");
-    g_assert_cmphex(get(f, 0, PORT_DEVFN, EXPRESS_STATUS, 2), ==, 0x48);
+    g_assert_cmphex(get(f, 0, PORT_DEVFN, EXPRESS_STATUS, 2), ==, 0x49);
     g_assert_cmphex(get(f, 1, 0, 0, 4), ==, 0xffffffff); /* no power yet */
     put(f, 0, PORT_DEVFN, EXPRESS_CONTROL, 0x11e9, 2);
     g_assert_cmphex(get(f, 1, 0, 0, 4), ==, 0x10421af4);
