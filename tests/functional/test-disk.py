@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 
+import qmp
 import vmm
 
 SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
@@ -116,5 +117,47 @@ def test_disk():
     return None
 
 
+def check_hotplug(console, socket):
+    console.expect(r"initramfs: this is a TDX guest", 300 * SLOW)
+    console.expect(r"# ", 60 * SLOW)
+    monitor = qmp.Qmp(socket, 60 * SLOW)
+    monitor.command("qmp_capabilities")
+    for _ in range(2):
+        monitor.command("device_add", driver="virtio-blk-pci", drive="disk0", bus="port2", id="hot0")
+        console.expect(r"pciehp: Slot\(0-1\): Card present", 60 * SLOW)
+        console.expect(r"virtio_blk virtio\d+: \[vda\]", 60 * SLOW)
+        command(console, "dd if=/dev/vda of=/dev/null bs=1M")
+        monitor.command("device_del", id="hot0")
+        assert "unplug" in monitor.error("device_del", id="hot0")[1]
+        assert monitor.event("DEVICE_DELETED")["device"] == "hot0"
+        assert "vda" not in command(console, "echo; cat /proc/partitions").split("partitions")[-1]
+    error = monitor.error("device_add", driver="virtio-blk-pci", drive="disk0", bus="pcie.0")[1]
+    assert error == "Bus 'pcie.0' does not support hotplugging", error
+    monitor.close()
+
+
+def test_hotplug():
+    why = missing()
+    if why:
+        return why
+    with tempfile.TemporaryDirectory() as directory:
+        initrd, disk, socket = (os.path.join(directory, name) for name in ("initrd", "disk.img", "qmp"))
+        subprocess.run(["scripts/make-initramfs", initrd, "virtio_blk"], check=True,
+                       env={**os.environ, "MODULES": cached("modules-path")})
+        make_disk(disk)
+        console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(extra=[
+            "-no-reboot", "-kernel", cached("path"), "-initrd", initrd, "-append", "console=ttyS0",
+            "-qmp", f"unix:{socket},server=on,wait=off", "-drive", f"file={disk},format=raw,if=none,id=disk0",
+            "-device", "pcie-root-port,id=port1,chassis=1,addr=1,multifunction=on",
+            "-device", "pcie-root-port,id=port2,chassis=2,addr=1.1"]))
+        try:
+            check_hotplug(console, socket)
+            console.send("poweroff -f\r")
+            assert console.wait(60 * SLOW) == 0
+        finally:
+            console.close()
+    return None
+
+
 if __name__ == "__main__":
-    vmm.tap([("/disk/td", test_disk)])
+    vmm.tap([("/disk/td", test_disk), ("/disk/hotplug", test_hotplug)])
