@@ -13,6 +13,7 @@
 #include "hw/isa/isa-bus.h"
 #include "hw/pci/pci-device.h"
 #include "hw/virtio/virtio-blk.h"
+#include "hw/virtio/virtio-rng.h"
 #include "monitor/monitor-object.h"
 #include "hw/virtio/virtio-net.h"
 #include "net/netdev.h"
@@ -58,6 +59,8 @@ const QomType *const program_types[] = {
     &virtio_pci_type,
     &virtio_blk_pci_type,
     &virtio_blk_pci_nt_type,
+    &virtio_rng_pci_type,
+    &virtio_rng_pci_nt_type,
     &virtio_net_pci_type,
     &virtio_net_pci_nt_type,
     &bus_type,
