@@ -93,6 +93,13 @@ static unsigned kvm_guest_num_vcpus(Guest *guest)
     return g->pc ? kvm_pc_num_vcpus(g->pc) : 0;
 }
 
+static const CpuidTable *kvm_guest_cpuid(Guest *guest)
+{
+    const GuestKvm *g = (GuestKvm *)guest;
+
+    return g->pc ? kvm_pc_vcpu_cpuid(g->pc) : NULL;
+}
+
 static int kvm_guest_thread_id(Guest *guest, unsigned vcpu)
 {
     return kvm_pc_thread_id(((GuestKvm *)guest)->pc, vcpu);
@@ -119,6 +126,7 @@ static const GuestOps kvm_guest_ops = {
     .signal_msi = kvm_guest_signal_msi,
     .num_vcpus = kvm_guest_num_vcpus,
     .thread_id = kvm_guest_thread_id,
+    .cpuid = kvm_guest_cpuid,
     .connect = kvm_guest_connect,
     .free = kvm_guest_free,
 };

@@ -27,6 +27,11 @@ static int qtest_guest_thread_id(Guest *guest, unsigned vcpu)
     return 0;
 }
 
+static const struct CpuidTable *qtest_guest_cpuid(Guest *guest)
+{
+    return NULL;
+}
+
 static void qtest_guest_free(Guest *guest)
 {
     g_free(guest);
@@ -40,6 +45,7 @@ static const GuestOps qtest_guest_ops = {
     .signal_msi = qtest_guest_signal_msi,
     .num_vcpus = qtest_guest_num_vcpus,
     .thread_id = qtest_guest_thread_id,
+    .cpuid = qtest_guest_cpuid,
     .free = qtest_guest_free,
 };
 

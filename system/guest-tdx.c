@@ -95,6 +95,13 @@ static unsigned td_num_vcpus(Guest *guest)
     return t->td ? tdx_td_num_vcpus(t->td) : 0;
 }
 
+static const CpuidTable *td_cpuid(Guest *guest)
+{
+    const GuestTdx *t = (GuestTdx *)guest;
+
+    return t->td ? tdx_td_cpuid(t->td) : NULL;
+}
+
 static int td_thread_id(Guest *guest, unsigned vcpu)
 {
     return tdx_td_thread_id(((GuestTdx *)guest)->td, vcpu);
@@ -128,6 +135,7 @@ static const GuestOps td_ops = {
     .signal_msi = td_signal_msi,
     .num_vcpus = td_num_vcpus,
     .thread_id = td_thread_id,
+    .cpuid = td_cpuid,
     .connect = td_connect,
     .free = td_free,
 };

@@ -17,6 +17,7 @@
 #include "monitor/monitor-object.h"
 #include "hw/virtio/virtio-net.h"
 #include "net/netdev.h"
+#include "target/i386/cpu-object.h"
 #include "target/i386/kvm/tdx-guest-object.h"
 
 const QomType *const program_types[] = {
@@ -63,6 +64,9 @@ const QomType *const program_types[] = {
     &virtio_rng_pci_nt_type,
     &virtio_net_pci_type,
     &virtio_net_pci_nt_type,
+    &cpu_type,
+    &x86_cpu_type,
+    X86_CPU_TYPE_LIST,
     &bus_type,
     &system_bus_type,
     &isa_bus_type,

@@ -17,6 +17,7 @@
 #include "system/pidfile.h"
 #include "system/process.h"
 #include "system/runstate.h"
+#include "target/i386/cpu-object.h"
 #include "util/error.h"
 
 struct Vm {
@@ -25,6 +26,7 @@ struct Vm {
     RunState *runstate;
     QapiContext monitor; /* what monitors see and act on */
     Monitors *monitors;
+    X86CpuPort cpu_port;
     uint32_t *apic_ids; /* [config->topology.cpus] */
     GBytes *firmware;
     char *firmware_path;
@@ -143,10 +145,42 @@ static bool add_smbios(Vm *vm, GError **errp)
     return smbios_add(vm->machine->devices->fw_cfg, &config, errp);
 }
 
+static const CpuidTable *guest_cpuid(void *opaque)
+{
+    Vm *vm = opaque;
+
+    return vm->guest ? vm->guest->ops->cpuid(vm->guest) : NULL;
+}
+
+static bool feature_refused(void *opaque, const CpuFeature *feature)
+{
+    const TdxPlan *plan = ((Vm *)opaque)->monitor.plan;
+
+    for (unsigned i = 0; plan && i < plan->verdicts->len; i++) {
+        const TdxVerdict *v = &g_array_index(plan->verdicts, TdxVerdict, i);
+        if (v->kind == TDX_VERDICT_REFUSED && v->function == feature->function && v->index == feature->index && v->reg == feature->reg &&
+            v->bit == feature->bit) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool add_cpus(Vm *vm, GError **errp)
+{
+    const MachineConfig *config = vm->config;
+
+    vm->cpu_port = (X86CpuPort){ guest_cpuid, feature_refused, vm };
+    return x86_cpus_add(config->machine_object, config->cpu, &config->topology, &vm->cpu_port, errp);
+}
+
 static bool make_machine(Vm *vm, GError **errp)
 {
     BoardMachine *board = vm->config->board;
 
+    if (!add_cpus(vm, errp)) {
+        return false;
+    }
     if (!board_machine_make_ram(board, vm->config->ram_size, !vm->config->guest, errp)) {
         return false;
     }

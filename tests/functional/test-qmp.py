@@ -170,6 +170,21 @@ def test_queries():
         assert qmp.error("qom-get", path="/objects/lsec0", property="quote-generation-socket")[1] == "quote-generation-socket is not set"
         values = {p: qmp.command("qom-get", path="/objects/lsec0", property=p) for p in properties if p != "quote-generation-socket"}
         assert values["attributes"] == 1 << 28 and values["mrowner"] == "B" * 64 and values["sept-ve-disable"] is True, values
+        cpu = {p["name"]: p for p in qmp.command("qom-list-get", paths=[cpus[1]["qom-path"]])[0]["properties"]}
+        assert cpu["type"]["value"] == "host-x86_64-cpu" and cpu["realized"]["value"] is True and cpu["core-id"]["value"] == 1, cpu
+        assert cpu["sse2"]["value"] is True and cpu["x2apic"]["value"] is True and cpu["svm"]["value"] is False, cpu
+        assert cpu["unavailable-features"] == {"name": "unavailable-features", "type": "strList", "value": []}, cpu
+        words = qmp.command("qom-get", path=cpus[0]["qom-path"], property="feature-words")
+        assert words[0]["cpuid-register"] == "EDX" and words[0]["cpuid-input-eax"] == 1 and words[0]["features"] & 1 << 26, words
+        assert "launched" in qmp.error("qom-set", path=cpus[0]["qom-path"], property="avx2", value=False)[1]
+        listed = {p["name"] for p in qmp.command("qom-list-properties", typename="max-x86_64-cpu")}
+        assert {"migratable", "unavailable-features", "sse4.1", "avx2"} <= listed, listed
+        board = {p["name"]: p["type"] for p in qmp.command("qom-list", path="/machine")}
+        assert board["peripheral"] == "child<container>" and board["acpi"] == "OnOffAuto", board
+        assert qmp.command("qom-get", path="/machine", property="confidential-guest-support") == "/objects/lsec0"
+        assert "pcie.0" in qmp.command("human-monitor-command", **{"command-line": "info qtree"})
+        assert qmp.error("device-list-properties", typename="nosuch")[0] == "DeviceNotFound"
+        assert {"chassis", "port"} <= {p["name"] for p in qmp.command("device-list-properties", typename="pcie-root-port")}
         tdx = qmp.command("query-tdx")
         assert tdx["state"] == "finalized" and tdx["attributes"] & 1 << 28 and tdx["mrowner"] == "041041" * 16, tdx
         assert re.fullmatch("[0-9a-f]{96}", tdx["mrtd"]) and set(tdx["vmcalls"].values()) == {0}, tdx

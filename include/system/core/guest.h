@@ -26,6 +26,8 @@ typedef struct GuestOps {
     bool (*signal_msi)(Guest *guest, uint64_t address, uint32_t data);
     unsigned (*num_vcpus)(Guest *guest); /* that have threads */
     int (*thread_id)(Guest *guest, unsigned vcpu);
+    /* CPUID of vCPU 0 as the guest has it; borrowed until end(). NULL: not known. */
+    const struct CpuidTable *(*cpuid)(Guest *guest);
     /*
      * What the guest offers devices, for as long as what launch() made is there: *memory is what they may touch if it is left
      * untouched. NULL: nothing.

@@ -23,6 +23,7 @@ struct KvmPc {
     KvmVm *vm;
     KvmVcpu **vcpus;   /* [num_vcpus], owned by vm */
     unsigned num_vcpus;
+    CpuidTable *cpuid; /* of vCPU 0, as it was set */
     GsiLine lines[NUM_GSI];
 };
 
@@ -73,6 +74,9 @@ static bool make_vcpus(KvmPc *pc, const CpuidTable *cpuid, GError **errp)
         kvm_pc_cpuid_place(table, topology, apic_id);
         if (!kvm_vcpu_set_cpuid(pc->vcpus[i], table, errp)) {
             return false;
+        }
+        if (i == 0) {
+            pc->cpuid = g_steal_pointer(&table);
         }
     }
     return true;
@@ -146,8 +150,14 @@ void kvm_pc_free(KvmPc *pc)
     if (pc) {
         kvm_vm_free(pc->vm);
         g_free(pc->vcpus);
+        g_clear_pointer(&pc->cpuid, cpuid_table_free);
         g_free(pc);
     }
+}
+
+const CpuidTable *kvm_pc_vcpu_cpuid(const KvmPc *pc)
+{
+    return pc->cpuid;
 }
 
 void kvm_pc_resume(KvmPc *pc)

@@ -10,6 +10,7 @@ struct TdxTd {
     KvmVm *vm;
     KvmVcpu **vcpus;      /* [num_vcpus], owned by vm */
     unsigned num_vcpus;
+    CpuidTable *cpuid;    /* of vCPU 0, as it was set */
     TdxTdPorts ports;
     hwaddr shared_bit;    /* of guest physical addresses: bit 47 or 51 */
     uint64_t vmcall_info; /* GetTdVmCallInfo leaf 1, R11 */

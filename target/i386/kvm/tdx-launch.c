@@ -224,6 +224,9 @@ static bool step_set_cpuid(Launch *launch, GError **errp)
         if (!kvm_vcpu_set_cpuid(launch->td->vcpus[i], table, errp)) {
             return false;
         }
+        if (i == 0) {
+            launch->td->cpuid = g_steal_pointer(&table);
+        }
     }
     return true;
 }

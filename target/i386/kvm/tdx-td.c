@@ -87,6 +87,11 @@ unsigned tdx_td_num_vcpus(const TdxTd *td)
     return td->num_vcpus;
 }
 
+const CpuidTable *tdx_td_cpuid(const TdxTd *td)
+{
+    return td->cpuid;
+}
+
 int tdx_td_thread_id(const TdxTd *td, unsigned vcpu)
 {
     return vcpu < td->num_vcpus ? kvm_vcpu_thread_id(td->vcpus[vcpu]) : 0;
@@ -124,6 +129,7 @@ void tdx_td_free(TdxTd *td)
         kvm_vm_free(td->vm);
         tdx_quotes_free(td->quotes); /* no vCPU is left that could ask */
         g_free(td->vcpus);
+        g_clear_pointer(&td->cpuid, cpuid_table_free);
         g_mutex_clear(&td->lock);
         g_free(td);
     }

@@ -38,6 +38,7 @@ IrqLine kvm_pc_gsi(KvmPc *pc, unsigned gsi);
 EventPort kvm_pc_event_port(KvmPc *pc); /* valid until the PC goes */
 unsigned kvm_pc_num_vcpus(const KvmPc *pc);
 int kvm_pc_thread_id(const KvmPc *pc, unsigned vcpu);
+const CpuidTable *kvm_pc_vcpu_cpuid(const KvmPc *pc); /* vCPU 0's, borrowed */
 
 /*
  * CPUID of a vCPU: what KVM supports, less what the model or the user leaves out, with this vCPU's place in the topology. Pure.

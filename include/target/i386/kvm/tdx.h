@@ -44,6 +44,7 @@ void tdx_td_pause(TdxTd *td);
 bool tdx_td_signal_msi(TdxTd *td, uint64_t address, uint32_t data);
 KvmVm *tdx_td_vm(TdxTd *td); /* borrowed */
 unsigned tdx_td_num_vcpus(const TdxTd *td);
+const CpuidTable *tdx_td_cpuid(const TdxTd *td); /* vCPU 0's, borrowed */
 int tdx_td_thread_id(const TdxTd *td, unsigned vcpu); /* the host's id of a vCPU's thread */
 
 /* How often the guest made each TDVMCALL that reaches the VMM. io, mmio: instructions on devices, each a TDVMCALL too. */
