@@ -256,16 +256,34 @@ void life_options_clear(LifeOptions *life)
     g_array_unref(life->fds);
 }
 
-/* Without -nodefaults and -monitor there is one for people on the terminal, which -nographic's first serial port shares. */
+static unsigned stdio_users(const MachineConfig *config)
+{
+    unsigned users = 0;
+
+    for (unsigned i = 0; i < config->life.chardevs->len; i++) {
+        users += ((const ChardevConfig *)g_ptr_array_index(config->life.chardevs, i))->kind == CHARDEV_STDIO;
+    }
+    return users;
+}
+
+/* There is no display at all: unless the user says where the console is, and unless the terminal is spoken for, it is there. */
+static bool wants_terminal(const MachineConfig *config)
+{
+    return config->nographic || (!config->display_given && !config->nodefaults && !config->process.daemonize && !config->serial[0] &&
+                                 !config->qtest && !machine_is_none(config) && !stdio_users(config));
+}
+
+/* Without -nodefaults and -monitor there is one for people on the terminal, which the first serial port shares. */
 bool life_options_defaults(MachineConfig *config, GError **errp)
 {
-    bool monitor = config->nographic && !config->nodefaults && !config->life.monitor_given;
+    bool terminal = wants_terminal(config);
+    bool monitor = terminal && !config->nodefaults && !config->life.monitor_given;
     bool serial = !config->serial[0] && !config->nodefaults && !machine_is_none(config);
 
-    if (serial && !option_serial(config, !config->nographic ? "null" : monitor ? "mon:stdio" : "stdio", errp)) {
+    if (serial && !option_serial(config, !terminal ? "null" : monitor ? "mon:stdio" : "stdio", errp)) {
         return false;
     }
-    return !monitor || (serial && config->nographic) || option_monitor(config, "stdio", errp);
+    return !monitor || (serial && terminal) || option_monitor(config, "stdio", errp);
 }
 
 static const ChardevConfig *find_chardev(const LifeOptions *life, const char *id)
@@ -281,11 +299,8 @@ static const ChardevConfig *find_chardev(const LifeOptions *life, const char *id
 
 static bool check_stdio(const MachineConfig *config, GError **errp)
 {
-    unsigned users = 0;
+    unsigned users = stdio_users(config);
 
-    for (unsigned i = 0; i < config->life.chardevs->len; i++) {
-        users += ((const ChardevConfig *)g_ptr_array_index(config->life.chardevs, i))->kind == CHARDEV_STDIO;
-    }
     if (users && config->process.daemonize) {
         error_set(errp, "%s cannot be used with -daemonize", config->nographic ? "-nographic" : "stdio");
         error_hint(errp, "Give the serial ports and monitors somewhere else to go, or use -display none and -nodefaults");

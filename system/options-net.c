@@ -115,6 +115,13 @@ bool option_net(MachineConfig *config, const char *text, GError **errp)
     return false;
 }
 
+bool net_options_defaults(MachineConfig *config, GError **errp)
+{
+    bool wanted = !config->nic_given && !config->nodefaults && !machine_is_none(config) && config->accelerator != ACCELERATOR_QTEST;
+
+    return !wanted || option_nic(config, "user", errp);
+}
+
 void net_options_init(MachineConfig *config)
 {
     config->netdevs = g_ptr_array_new_with_free_func(netdev_option_free);

@@ -61,6 +61,12 @@ static bool option_enable_kvm(MachineConfig *config, const char *text, GError **
     return option_accel(config, "kvm", errp);
 }
 
+static bool option_display(MachineConfig *config, const char *text, GError **errp)
+{
+    config->display_given = true;
+    return option_none_only(config, text, errp);
+}
+
 static bool option_nographic(MachineConfig *config, const char *text, GError **errp)
 {
     config->nographic = true;
@@ -123,7 +129,7 @@ static const Option options[] = {
     { "smbios", "type=N[,FIELD=VALUE,...]", option_smbios, "tell the guest maker, model and serial numbers of the machine" },
     { "serial", "DEV", option_serial, "serial port: stdio, mon:stdio, pty, file:PATH, unix:PATH, tcp:HOST:PORT, null, none" },
     { "monitor", "DEV", option_monitor, "a monitor for people, as -serial; none" },
-    { "display", "TYPE", option_none_only, "display: none" },
+    { "display", "TYPE", option_display, "display: none" },
     { "vga", "TYPE", option_none_only, "graphics card: none" },
     { "nographic", NULL, option_nographic, "no display; the serial port on this terminal (C-a x ends, C-a h helps)" },
     { "nodefaults", NULL, option_nodefaults, "no default devices" },

@@ -70,7 +70,7 @@ typedef struct MachineConfig {
     BootFiles boot;
     char *serial[MAX_SERIAL_PORTS]; /* ids of chardevs; "none" = no port, NULL = not given */
     SmbiosOptions *smbios;
-    bool nographic, nodefaults;
+    bool nographic, display_given, nodefaults;
     LifeOptions life;
     ProcessOptions process;
     char *log_items, *log_file;
@@ -125,6 +125,7 @@ bool machine_config_open_drives(const MachineConfig *config, GError **errp);
 bool option_netdev(MachineConfig *config, const char *text, GError **errp);
 bool option_nic(MachineConfig *config, const char *text, GError **errp);
 bool option_net(MachineConfig *config, const char *text, GError **errp);
+bool net_options_defaults(MachineConfig *config, GError **errp);
 void net_options_init(MachineConfig *config);
 void net_options_clear(MachineConfig *config);
 bool net_options_open(const MachineConfig *config, GError **errp); /* before devices take them */
