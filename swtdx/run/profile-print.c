@@ -85,7 +85,8 @@ void profile_print(const Profile *p, FILE *out)
 {
     fprintf(out, "%s: %s\n", p->name, p->description);
     print_module(p, out);
-    fprintf(out, "  kernel   %s (behaves as %u.%u), TDX %s\n", p->kernel_release, p->kernel_major, p->kernel_minor, p->tdx_enabled ? "on" : "off");
+    fprintf(out, "  kernel   %s (behaves as %u.%u), TDX %s\n", p->kernel_release, p->kernel_major, p->kernel_minor,
+            p->tdx_enabled ? "on" : "off");
     print_processor(p, out);
     print_limits(p, out);
     print_leniencies(p, out);

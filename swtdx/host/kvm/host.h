@@ -215,6 +215,7 @@ struct KvmHost {
     RunMapping *mappings;
     Vm *vms;
     bool *keyids_held;            /* by number, in this process; keyid_limit() of them */
+    char *keyids_where;           /* KvmHostOptions.keyids */
     int keyid_fd;                 /* -1: KeyIDs are this process's alone */
     KvmFile *_Atomic *cache;      /* by descriptor: NULL not looked at, FILE_FOREIGN, or ours */
     /* service.c */

@@ -66,7 +66,7 @@ uint32_t kvm_keyids_in_use(const Profile *profile, const char *where)
 static int open_own(KvmHost *host)
 {
     char path[40];
-    int fd = inherited(host->options.keyids);
+    int fd = inherited(host->keyids_where);
     if (fd < 0) {
         return -1;
     }
@@ -88,8 +88,10 @@ bool keyid_init(KvmHost *host)
 {
     uint32_t n = keyid_limit(host->profile);
     host->keyids_held = calloc(n ? n : 1, sizeof(*host->keyids_held));
+    /* Read again in a forked child, when the environment it came from may be another. */
+    host->keyids_where = host->options.keyids ? strdup(host->options.keyids) : NULL;
     host->keyid_fd = host->keyids_held ? open_own(host) : -1;
-    return host->keyids_held;
+    return host->keyids_held && (host->keyids_where || !host->options.keyids);
 }
 
 void keyid_fini(KvmHost *host)
@@ -98,6 +100,7 @@ void keyid_fini(KvmHost *host)
         raw_close(host->keyid_fd);
     }
     free(host->keyids_held);
+    free(host->keyids_where);
 }
 
 void keyid_after_fork_child(KvmHost *host)
