@@ -282,7 +282,13 @@ void jit_reset(Cpu *cpu)
 {
     cpu->jit->at = cpu->jit->code;
     cpu->jit->full = false;
+    cpu->jit->resets++;
     serialise();
+}
+
+unsigned jit_resets(const Cpu *cpu)
+{
+    return cpu->jit != NULL ? cpu->jit->resets : 0;
 }
 
 void jit_init(Cpu *cpu)

@@ -39,6 +39,7 @@ struct JitState {
     ptrdiff_t run;        /* executable - writable */
     JitThunks thunks;
     bool full;
+    unsigned resets;
 };
 
 /* A place in the code that leaves the straight line, to be written behind it. */

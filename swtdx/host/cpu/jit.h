@@ -52,6 +52,8 @@ void jit_fini(Cpu *cpu);
 /* Whether the slice is full: drop all blocks, then jit_reset(). Between blocks only. */
 bool jit_full(const Cpu *cpu);
 void jit_reset(Cpu *cpu);
+/* How often that happened. */
+unsigned jit_resets(const Cpu *cpu);
 /* Makes a fresh block count its entries. */
 void jit_watch(Cpu *cpu, Block *block);
 /* What Block.body is for blocks without code; NULL without a JIT. */

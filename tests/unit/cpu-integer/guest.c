@@ -65,15 +65,14 @@ static void set_start_state(Cpu *cpu)
     cpu_update_mode(cpu);
 }
 
-void guest_init_size(Guest *g, size_t low_size)
+static void init(Guest *g, size_t low_size, unsigned heat)
 {
     memset(g, 0, sizeof(*g));
     g->low_size = low_size;
     g->low = zeroed(low_size);
     g->data = zeroed(GUEST_DATA_SIZE);
     g->features = true;
-    const char *heat = getenv("SWTDX_TEST_JIT");
-    g->group = cpu_group_new(2, heat != NULL ? (unsigned)atoi(heat) : CPU_JIT_HEAT);
+    g->group = cpu_group_new(GUEST_CPUS, heat);
     g->cpu = cpu_new(g->group, &world, g);
     uint64_t *tables = (uint64_t *)(void *)g->low;
     tables[0x1000 / 8] = 0x2000 | 7;
@@ -82,6 +81,17 @@ void guest_init_size(Guest *g, size_t low_size)
         tables[0x3000 / 8 + i] = i << 21 | 0xe7;
     }
     set_start_state(g->cpu);
+}
+
+void guest_init_size(Guest *g, size_t low_size)
+{
+    const char *heat = getenv("SWTDX_TEST_JIT");
+    init(g, low_size, heat != NULL ? (unsigned)atoi(heat) : CPU_JIT_HEAT);
+}
+
+void guest_init_heat(Guest *g, unsigned heat)
+{
+    init(g, GUEST_LOW_SIZE, heat);
 }
 
 void guest_join(Guest *g, const Guest *first)
@@ -94,7 +104,6 @@ void guest_join(Guest *g, const Guest *first)
     g->features = true;
     g->joined = true;
     g->cpu = cpu_new(g->group, &world, g);
-    g->cpu->index = 1;
     set_start_state(g->cpu);
 }
 
