@@ -254,12 +254,10 @@ bool machine_unplug(Machine *machine, const char *id, GError **errp)
         return true;
     }
     device->unplug_pending = true;
-    /* From here the device may be gone. */
-    g_autoptr(QomObject) kept = qom_object_ref(&device->object);
+    qom_object_ref(&device->object); /* the request may be granted at once */
     bool ok = ops->unplug_request(device->bus, device, errp);
-    if (!ok) {
-        device->unplug_pending = false;
-    }
+    device->unplug_pending = ok;
+    qom_object_unref(&device->object);
     return ok;
 }
 
