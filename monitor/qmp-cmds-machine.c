@@ -108,6 +108,9 @@ static JsonValue *machine_json(const MachineInfo *info)
     if (info->acpi) {
         json_object_object_add(machine, "default-cpu-type", json_object_new_string("host-x86_64-cpu"));
     }
+    if (info->default_ram_id) {
+        json_object_object_add(machine, "default-ram-id", json_object_new_string(info->default_ram_id));
+    }
     return machine;
 }
 

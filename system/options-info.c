@@ -51,7 +51,7 @@ const OptionInfo *option_infos(void)
 const MachineInfo *machine_infos(void)
 {
     static const MachineInfo machines[] = {
-        { Q35_MACHINE_ID, "q35", Q35_MAX_CPUS, true, true },
+        { Q35_MACHINE_ID, "q35", Q35_MAX_CPUS, true, true, "pc.ram" },
         { "none", NULL, 1, false, false },
         { NULL },
     };

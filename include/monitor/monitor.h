@@ -27,6 +27,7 @@ typedef struct MachineInfo {
     const char *name, *alias;
     unsigned max_cpus;
     bool is_default, acpi;
+    const char *default_ram_id; /* of the memory backend that is made without one; NULL = no RAM */
 } MachineInfo;
 
 /* What commands act on. The program fills it once the machine is made; a pointer to a const object is borrowed. */
