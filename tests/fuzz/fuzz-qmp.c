@@ -4,7 +4,9 @@
 
 #include "fuzz.h"
 #include "hw/i386/machine-type.h"
+#include "hw/pci/pci-device.h"
 #include "monitor/monitor.h"
+#include "target/i386/cpu-object.h"
 #include "target/i386/kvm/tdx-guest-object.h"
 
 static bool do_reset(void *opaque)
@@ -36,7 +38,8 @@ static void check_output(void *opaque, const char *line, bool is_event)
 /* None whose making touches files or takes memory. */
 static const QomType *const types[] = {
     &qom_object_type, &qom_container_type, &confidential_guest_support_type, &x86_confidential_guest_type, &tdx_guest_type,
-    &machine_type, &board_machine_type, &none_machine_type, &device_type, &bus_type, NULL,
+    &machine_type, &board_machine_type, &none_machine_type, &device_type, &pci_device_type, &pcie_root_port_type, &cpu_type,
+    &x86_cpu_type, X86_CPU_TYPE_LIST, &bus_type, &pcie_bus_type, NULL,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
