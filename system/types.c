@@ -13,7 +13,9 @@
 #include "hw/isa/isa-bus.h"
 #include "hw/pci/pci-device.h"
 #include "hw/virtio/virtio-blk.h"
+#include "hw/virtio/virtio-balloon.h"
 #include "hw/virtio/virtio-rng.h"
+#include "hw/virtio/virtio-serial.h"
 #include "monitor/monitor-object.h"
 #include "hw/virtio/virtio-net.h"
 #include "net/netdev.h"
@@ -62,6 +64,12 @@ const QomType *const program_types[] = {
     &virtio_blk_pci_nt_type,
     &virtio_rng_pci_type,
     &virtio_rng_pci_nt_type,
+    &virtio_serial_pci_type,
+    &virtio_serial_pci_nt_type,
+    &virtio_serial_port_type,
+    &virtserialport_type,
+    &virtconsole_type,
+    &virtio_balloon_pci_type,
     &virtio_net_pci_type,
     &virtio_net_pci_nt_type,
     &cpu_type,
@@ -71,6 +79,7 @@ const QomType *const program_types[] = {
     &system_bus_type,
     &isa_bus_type,
     &pcie_bus_type,
+    &virtio_serial_bus_type,
     /* What devices name */
     &block_node_type,
     &chardev_type,
