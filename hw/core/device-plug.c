@@ -14,6 +14,33 @@ static bool is_pluggable(const QomType *type)
     return ops && !type->abstract && !ops->internal;
 }
 
+/* Devices that command lines often have, and what to do without them. */
+static const char *instead_of(const char *driver)
+{
+    static const struct {
+        const char *prefix, *hint;
+    } absent[] = {
+        { "virtio-balloon", "A TD's memory cannot be taken back: leave the balloon out (libvirt: <memballoon model='none'/>)" },
+        { "e1000", "The network card of this machine is virtio-net-pci" },
+        { "rtl8139", "The network card of this machine is virtio-net-pci" },
+        { "VGA", "There is no graphics card: use a serial console (-nographic)" },
+        { "qxl", "There is no graphics card: use a serial console (-nographic)" },
+        { "virtio-vga", "There is no graphics card: use a serial console (-nographic)" },
+        { "virtio-gpu", "There is no graphics card: use a serial console (-nographic)" },
+        { "usb-", "There is no USB controller" },
+        { "qemu-xhci", "There is no USB controller" },
+        { "ide-", "There is no IDE or SATA controller: use virtio-blk-pci" },
+        { "ahci", "There is no IDE or SATA controller: use virtio-blk-pci" },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(absent); i++) {
+        if (g_str_has_prefix(driver, absent[i].prefix)) {
+            return absent[i].hint;
+        }
+    }
+    return NULL;
+}
+
 const QomType *device_type_find(QomTypes types, const char *driver, GError **errp)
 {
     const QomType *type = qom_type_find(types, driver);
@@ -35,7 +62,9 @@ const QomType *device_type_find(QomTypes types, const char *driver, GError **err
     g_ptr_array_add(names, NULL);
     const char *near = nearest_name(driver, (const char *const *)names->pdata);
     error_set(errp, "'%s' is not a valid device model name", driver);
-    if (near) {
+    if (instead_of(driver)) {
+        error_hint(errp, "%s", instead_of(driver));
+    } else if (near) {
         error_hint(errp, "Did you mean '%s'?", near);
     } else {
         error_hint(errp, "-device help lists the devices");
