@@ -58,7 +58,9 @@ static bool secret_complete(QomObject *object, GError **errp)
         if (!is_base64(content, size)) {
             return error_set(errp, "secret '%s': what it holds is not base64", object->name);
         }
-        g_base64_decode_inplace(content, &size);
+        if (size) { /* GLib insists on some */
+            g_base64_decode_inplace(content, &size);
+        }
     }
     secret->bytes = g_bytes_new_take(g_steal_pointer(&content), size);
     return true;
