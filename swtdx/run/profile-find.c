@@ -16,13 +16,14 @@ typedef struct Chain {
 /* What a part of a host describes, by the beginning of its file's name; users may leave it out. */
 static const char *const axes[] = { "cpu-", "module-", "kernel-" };
 
-/* Where profiles lie: beside the program in the build tree, and where they are installed. Free with g_strfreev(). */
+/* Where profiles lie: beside the program in the build tree, installed with it, and where it was to be installed. Free with g_strfreev(). */
 static char **profile_dirs(void)
 {
     g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
-    char **dirs = g_new0(char *, 3);
+    char **dirs = g_new0(char *, 4);
     dirs[0] = self ? g_path_get_dirname(self) : g_strdup(".");
-    dirs[1] = g_strdup(SWTDX_DATADIR "/profiles");
+    dirs[1] = g_build_filename(dirs[0], "../share/swtdx/profiles", NULL);
+    dirs[2] = g_strdup(SWTDX_DATADIR "/profiles");
     return dirs;
 }
 
