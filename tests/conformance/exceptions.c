@@ -38,6 +38,8 @@ PROGRAM(e_xrstor, 64, "movq $0, 0x200(%rbx)\n movq $1, 0x208(%rbx)\n mov $3, %ea
 PROGRAM(e_xsave, 64, "mov $3, %eax\n xor %edx, %edx\n xsave 8(%rbx)");
 PROGRAM(e_sti, 64, "sti\n nop\n int $0x80");
 
+PROGRAM(e_xinuse, 64, "mov $1, %ecx\n xgetbv\n mov %eax, %ebp\n fld1\n pcmpeqd %xmm1, %xmm1\n xgetbv\n int $0x80");
+
 static void ts(Guest *g) { g->cpu->cr0 |= CR0_TS; }
 static void ts_mp(Guest *g) { g->cpu->cr0 |= CR0_TS | CR0_MP; }
 static void em(Guest *g) { g->cpu->cr0 |= CR0_EM; }
@@ -66,6 +68,12 @@ static void rf(Guest *g) { g_assert_cmphex(guest_stack(g, 2) & FLAG_RF, ==, FLAG
 static void rf_after_error(Guest *g) { g_assert_cmphex(guest_stack(g, 3) & FLAG_RF, ==, FLAG_RF); }
 static void on_ist(Guest *g) { g_assert_cmphex(g->cpu->regs[GPR_RSP], ==, IST_TOP - 48); }
 static void invalid(Guest *g) { g_assert_cmphex(vec_mxcsr(g->cpu), ==, 0x1f00 | 1); }
+
+static void in_use(Guest *g)
+{
+    g_assert_cmphex(g->cpu->regs[GPR_RBP], ==, 0);
+    g_assert_cmphex(g->cpu->regs[GPR_RAX], ==, XFEATURE_X87 | XFEATURE_SSE);
+}
 
 static const Case cases[] = {
     {"#DE: zero", CODE(e_div), LONG, VEC_DE, NO_ERROR, 2, NULL, rf},
@@ -118,6 +126,7 @@ static const Case cases[] = {
     {"#GP: XRSTOR of a bad header", CODE(e_xrstor), LONG, VEC_GP, 0, ANY, NULL, NULL},
     {"#GP: XSAVE off its alignment", CODE(e_xsave), LONG, VEC_GP, 0, 7, NULL, NULL},
     {"#UD: XSAVE without OSXSAVE", CODE(e_xsave), LONG, VEC_UD, NO_ERROR, 7, no_xsave, NULL},
+    {"XGETBV tells what is in use", CODE(e_xinuse), LONG, DONE, NO_ERROR, ANY, NULL, in_use},
     {"STI", CODE(e_sti), LONG, DONE, NO_ERROR, ANY, NULL, NULL},
 };
 

@@ -341,16 +341,17 @@ const Op *op_invpcid(Cpu *cpu, const Op *op)
 const Op *op_xgetbv(Cpu *cpu, const Op *op)
 {
     uint32_t index = (uint32_t)cpu->regs[GPR_RCX];
+    uint64_t value;
     begin(cpu, op);
     if (!(cpu->cr4 & CR4_OSXSAVE)) {
         cpu_raise(cpu, VEC_UD, 0);
     }
-    /* Index 1 is XCR0 & XINUSE; all of it may be called in use (SDM vol. 1, 13.2). */
     if (index > 1 || (index == 1 && !cpu->world->has_feature(cpu, FEATURE(0xdu, 1, 0, 2)))) {
         cpu_raise(cpu, VEC_GP, 0);
     }
-    cpu->regs[GPR_RAX] = (uint32_t)cpu->xcr0;
-    cpu->regs[GPR_RDX] = cpu->xcr0 >> 32;
+    value = cpu->xcr0 & (index ? xsave_in_use(cpu) : UINT64_MAX); /* SDM vol. 1, 13.2 */
+    cpu->regs[GPR_RAX] = (uint32_t)value;
+    cpu->regs[GPR_RDX] = value >> 32;
     NEXT(cpu, op);
 }
 

@@ -47,6 +47,8 @@ static inline const Op *leave_to(Cpu *cpu, const Op *op, uint64_t rip)
 /* Bits of Op.flags in this family. */
 enum { SYS_MEMORY = 1u << 0 }; /* the operand is in memory, not in a register */
 
+/* XINUSE: components that are not in their initial state. (xsave.c) */
+uint64_t xsave_in_use(const Cpu *cpu);
 uint64_t msr_read(Cpu *cpu, uint32_t index);
 void msr_write(Cpu *cpu, uint32_t index, uint64_t value);
 

@@ -6,6 +6,7 @@
  * XINUSE is computed from content: a component that holds its initial values is not in use. The "modified
  * optimisation" of XSAVEOPT and XSAVES is not done (it is optional).
  */
+#include "system-ops.h"
 #include "vector.h"
 
 typedef struct Component {
@@ -40,7 +41,7 @@ static bool is_zero(const uint8_t *p, size_t n)
     return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
 }
 
-static uint64_t in_use(const Cpu *cpu)
+uint64_t xsave_in_use(const Cpu *cpu)
 {
     const uint8_t *x = cpu->xstate;
     uint16_t fcw;
@@ -273,7 +274,7 @@ static __attribute__((noinline)) void do_xsave(Cpu *cpu, const Op *op)
     mmu_probe(cpu, op, linear, area_size(rfbm, compact), CPU_WRITE);
     mmu_read(cpu, op, linear + LEGACY_SIZE, header, sizeof(header));
 
-    use = in_use(cpu);
+    use = xsave_in_use(cpu);
     bool mxcsr = rfbm & (XFEATURE_SSE | XFEATURE_AVX);
     if (compact) {
         /* 13.10: with MXCSR not in its initial state, SSE counts as in use */
