@@ -334,6 +334,11 @@ const Op *block_lookup(Cpu *cpu)
         jit_reset(cpu);
     }
     uint64_t linear = cpu->rip;
+    uint32_t mode = block_mode(cpu);
+    const JumpEntry *e = jump_entry(cpu, cpu->rip);
+    if ((mode & CPU_MODE_CS64) && e->key == (cpu->rip ^ cpu->jump_salt) && e->block->mode == mode) {
+        return block_enter(cpu, e->block, cpu->rip);
+    }
     if (!(cpu->mode & CPU_MODE_CS64)) {
         const Segment *cs = &cpu->seg[SEG_CS];
         if (cpu->rip > cs->limit) {
@@ -341,7 +346,6 @@ const Op *block_lookup(Cpu *cpu)
         }
         linear = (uint32_t)(cpu->rip + cs->base);
     }
-    uint32_t mode = block_mode(cpu);
     uint64_t gpa = mmu_fetch_gpa(cpu, linear);
     const Block *b = find_block(c, gpa, mode);
     if (b != NULL && b->crossing && !crossing_valid(cpu, b, linear)) {

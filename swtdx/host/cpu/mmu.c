@@ -31,15 +31,19 @@ typedef struct PhysEntry {
     bool writable;
 } PhysEntry;
 
+/* Which entries of the soft TLB may be valid, as kind * TLB_ENTRIES + index, so that a flush need not look at all. */
+typedef struct Filled {
+    unsigned n; /* FILLED_MAX: any */
+    uint16_t which[FILLED_MAX];
+} Filled;
+
 struct MmuState {
     FetchEntry fetch[2][FETCH_ENTRIES]; /* supervisor, user */
     PhysEntry phys[PHYS_ENTRIES];       /* pages the world told us of: spares asking for each paging structure */
     uint64_t phys_generation;
     bool global[TLB_KINDS][TLB_ENTRIES];
     bool large;                         /* some entry came from a mapping larger than 4 KiB */
-    /* Which entries may be valid, as kind * TLB_ENTRIES + index, so that a flush need not look at all; FILLED_MAX: any. */
-    uint16_t filled[FILLED_MAX];
-    unsigned n_filled;
+    Filled filled[2];                   /* not global, global */
     uint16_t fetched[FETCH_ENTRIES];    /* the same for `fetch`; never more than that, or it is any */
     unsigned n_fetched;
 };
@@ -56,7 +60,7 @@ void mmu_init(Cpu *cpu)
     cpu->mmu = calloc(1, sizeof(*cpu->mmu));
     if (cpu->mmu) {
         cpu->mmu->phys_generation = 1; /* none of the entries' */
-        cpu->mmu->n_filled = FILLED_MAX; /* nothing is initialised yet */
+        cpu->mmu->filled[0].n = FILLED_MAX; /* nothing is initialised yet */
         cpu->mmu->n_fetched = FETCH_ENTRIES;
         mmu_flush_all(cpu);
     }
@@ -153,10 +157,13 @@ static unsigned present_kind(const Cpu *cpu)
     return (unsigned)((const TlbEntry(*)[TLB_ENTRIES])(const void *)cpu->tlb - cpu->tlbs);
 }
 
-static void note_filled(struct MmuState *mmu, bool fresh, unsigned which)
+/* Before the entry is filled. */
+static void note_filled(Cpu *cpu, unsigned kind, unsigned index, bool global)
 {
-    if (fresh && mmu->n_filled < FILLED_MAX) {
-        mmu->filled[mmu->n_filled++] = (uint16_t)which; /* the last one fills the list: it then means any */
+    Filled *filled = &cpu->mmu->filled[global];
+    bool listed = cpu->tlbs[kind][index].read != TLB_INVALID && cpu->mmu->global[kind][index] == global;
+    if (!listed && filled->n < FILLED_MAX) {
+        filled->which[filled->n++] = (uint16_t)(kind * TLB_ENTRIES + index); /* the last one fills the list: it then means any */
     }
 }
 
@@ -176,7 +183,7 @@ static TlbEntry *fill(Cpu *cpu, unsigned kind, uint64_t linear, CpuAccess access
         raise_page_fault(cpu, linear, error);
     }
     host = phys_page(cpu, walk.gpa, linear, access, &writable);
-    note_filled(cpu->mmu, e->read == TLB_INVALID, kind * TLB_ENTRIES + index);
+    note_filled(cpu, kind, index, walk.global);
     e->read = page;
     e->write = walk.writable && walk.dirty && writable && !code_page_test(cpu->group, walk.gpa) ? page : TLB_INVALID;
     e->addend = (uintptr_t)host - page;
@@ -450,23 +457,56 @@ static FetchEntry *instruction_entry(Cpu *cpu, unsigned which)
     return &cpu->mmu->fetch[0][0] + which;
 }
 
-/* Invalidates entries; with keep_global those stay that are. */
+/* Calls f for the entries of a list. */
+static void each_filled(Cpu *cpu, const Filled *filled, void (*f)(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size),
+                        uint64_t gpa, uint64_t size)
+{
+    bool any = filled->n == FILLED_MAX;
+    unsigned n = any ? TLB_KINDS * TLB_ENTRIES : filled->n;
+    for (unsigned i = 0; i < n; i++) {
+        f(cpu, any ? i : filled->which[i], gpa, size);
+    }
+}
+
+static void invalidate(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size)
+{
+    TlbEntry *e = data_entry(cpu, which);
+    (void)gpa;
+    (void)size;
+    e->read = TLB_INVALID;
+    e->write = TLB_INVALID;
+}
+
+static void invalidate_nonglobal(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size)
+{
+    if (!(&cpu->mmu->global[0][0])[which]) {
+        invalidate(cpu, which, gpa, size);
+    }
+}
+
+static void invalidate_physical(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size)
+{
+    if (data_entry(cpu, which)->gpa - gpa < size) {
+        invalidate(cpu, which, gpa, size);
+    }
+}
+
+static void invalidate_writable(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size)
+{
+    (void)gpa;
+    (void)size;
+    data_entry(cpu, which)->write = TLB_INVALID;
+}
+
 static void flush_data(Cpu *cpu, bool keep_global)
 {
-    struct MmuState *mmu = cpu->mmu;
-    bool any = mmu->n_filled == FILLED_MAX;
-    unsigned n = any ? TLB_KINDS * TLB_ENTRIES : mmu->n_filled, kept = 0;
-    for (unsigned i = 0; i < n; i++) {
-        unsigned which = any ? i : mmu->filled[i];
-        TlbEntry *e = data_entry(cpu, which);
-        if (!keep_global || !(&mmu->global[0][0])[which]) {
-            e->read = TLB_INVALID;
-            e->write = TLB_INVALID;
-        } else if (e->read != TLB_INVALID && kept < FILLED_MAX) {
-            mmu->filled[kept++] = (uint16_t)which;
-        }
+    Filled *filled = cpu->mmu->filled;
+    each_filled(cpu, &filled[0], keep_global ? invalidate_nonglobal : invalidate, 0, 0);
+    filled[0].n = 0;
+    if (!keep_global) {
+        each_filled(cpu, &filled[1], invalidate, 0, 0);
+        filled[1].n = 0;
     }
-    mmu->n_filled = kept;
 }
 
 static void flush_fetch(Cpu *cpu, bool keep_global)
@@ -503,11 +543,8 @@ void mmu_flush_nonglobal(Cpu *cpu)
 
 void mmu_forget_writable(Cpu *cpu)
 {
-    const struct MmuState *mmu = cpu->mmu;
-    bool any = mmu->n_filled == FILLED_MAX;
-    for (unsigned i = 0; i < (any ? TLB_KINDS * TLB_ENTRIES : mmu->n_filled); i++) {
-        data_entry(cpu, any ? i : mmu->filled[i])->write = TLB_INVALID;
-    }
+    each_filled(cpu, &cpu->mmu->filled[0], invalidate_writable, 0, 0);
+    each_filled(cpu, &cpu->mmu->filled[1], invalidate_writable, 0, 0);
 }
 
 void mmu_flush_page(Cpu *cpu, uint64_t linear)
@@ -534,16 +571,19 @@ void mmu_flush_page(Cpu *cpu, uint64_t linear)
     block_forget_linear(cpu);
 }
 
+static void invalidate_code(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size)
+{
+    TlbEntry *e = data_entry(cpu, which);
+    (void)size;
+    if (e->gpa == gpa) {
+        e->write = TLB_INVALID;
+    }
+}
+
 void mmu_protect_code(Cpu *cpu, uint64_t gpa)
 {
-    for (unsigned kind = 0; kind < TLB_CACHED; kind++) {
-        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
-            TlbEntry *e = &cpu->tlbs[kind][i];
-            if (e->write != TLB_INVALID && e->gpa == gpa) {
-                e->write = TLB_INVALID;
-            }
-        }
-    }
+    each_filled(cpu, &cpu->mmu->filled[0], invalidate_code, gpa, 0);
+    each_filled(cpu, &cpu->mmu->filled[1], invalidate_code, gpa, 0);
 }
 
 static void forget_physical(Cpu *cpu, uint64_t gpa, uint64_t size)
@@ -566,15 +606,9 @@ void mmu_flush_physical(Cpu *cpu, uint64_t gpa, uint64_t size)
 {
     struct MmuState *mmu = cpu->mmu;
     forget_physical(cpu, gpa, size);
-    bool any = mmu->n_filled == FILLED_MAX;
-    for (unsigned i = 0; i < (any ? TLB_KINDS * TLB_ENTRIES : mmu->n_filled); i++) {
-        TlbEntry *e = data_entry(cpu, any ? i : mmu->filled[i]);
-        if (e->gpa - gpa < size) {
-            e->read = TLB_INVALID;
-            e->write = TLB_INVALID;
-        }
-    }
-    any = mmu->n_fetched == FETCH_ENTRIES;
+    each_filled(cpu, &mmu->filled[0], invalidate_physical, gpa, size);
+    each_filled(cpu, &mmu->filled[1], invalidate_physical, gpa, size);
+    bool any = mmu->n_fetched == FETCH_ENTRIES;
     for (unsigned i = 0; i < (any ? 2 * FETCH_ENTRIES : mmu->n_fetched); i++) {
         FetchEntry *e = instruction_entry(cpu, any ? i : mmu->fetched[i]);
         if (e->gpa - gpa < size) {
