@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A TD's firmware finds a disk's boot loader by itself: GPT, EFI system partition, systemd-boot, Linux."""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+import vmm
+
+SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
+LOADER = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
+
+
+def make_disk(directory, command_line):
+    """The image's path, or why there is none."""
+    kernel = subprocess.run(["scripts/get-kernel"], capture_output=True, text=True, check=False)
+    for path in (vmm.OVMF, LOADER, "/bin/busybox", "/usr/bin/mcopy"):
+        if not os.path.exists(path):
+            return None, f"{path} is missing: run scripts/install-deps"
+    if kernel.returncode:
+        return None, "no kernel: run scripts/get-kernel"
+    disk, initrd = os.path.join(directory, "disk.img"), os.path.join(directory, "initrd")
+    subprocess.run(["scripts/make-initramfs", initrd], check=True)
+    subprocess.run(["scripts/make-disk", disk, kernel.stdout.strip(), initrd, command_line], check=True)
+    return disk, None
+
+
+def test_boot():
+    with tempfile.TemporaryDirectory() as directory:
+        disk, missing = make_disk(directory, "console=ttyS0 quiet")
+        if missing:
+            return missing
+        console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(memory="1G", extra=[
+            "-smp", "2", "-device", "pcie-root-port,id=port0,chassis=1", "-blockdev",
+            f'{{"driver":"raw","node-name":"d0","file":{{"driver":"file","filename":"{disk}"}}}}',
+            "-device", "virtio-blk-pci,drive=d0,bus=port0"]))
+        try:
+            console.expect(r"initramfs: Linux .*, 2 CPU", 400 * SLOW)
+            console.expect(r"initramfs: this is a TDX guest", 60 * SLOW)
+            console.expect(r"# ", 60 * SLOW)
+            console.send("poweroff -f\r")
+            assert console.wait(60 * SLOW) == 0
+        finally:
+            console.close()
+    return None
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(__file__))
+    vmm.tap([("/disk-boot/gpt", test_boot)])
