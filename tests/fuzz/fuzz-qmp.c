@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Fuzzes a monitor: the input is what a client sends. Every answer must be one line of JSON that can be read again. */
+#include <fcntl.h>
 #include <string.h>
 
 #include "fuzz.h"
@@ -42,6 +43,25 @@ static const QomType *const types[] = {
     &x86_cpu_type, X86_CPU_TYPE_LIST, &bus_type, &pcie_bus_type, NULL,
 };
 
+/* Every request finds a descriptor. */
+static int take_fd(void *opaque)
+{
+    return open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+static ChardevSet *make_chardevs(void)
+{
+    static const char *const options[] = { "null,id=null", "ringbuf,id=ring,size=16" };
+    const ChardevHost host = { 0 };
+    ChardevSet *chardevs = chardev_set_new(&host);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(options); i++) {
+        g_autoptr(ChardevConfig) config = chardev_config_parse(options[i], NULL);
+        g_assert_nonnull(chardev_set_add(chardevs, config, NULL));
+    }
+    return chardevs;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const OptionParameter parameters[] = { { "type", "string" }, { NULL } };
@@ -59,7 +79,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     TdxPlan plan = { .regions = regions };
     TdxCapabilities caps = { .configurable = cpuid_table_new() };
     RunState *runstate = runstate_new(&handlers, &actions);
-    QapiContext context = { .machine = "pc-q35-11.1", .machines = machines, .objects = objects,
+    ChardevSet *chardevs = make_chardevs();
+    FdSets *fds = fd_sets_new();
+    QapiContext context = { .ready = true, .chardevs = chardevs, .fds = fds, .machine = "pc-q35-11.1", .machines = machines, .objects = objects,
                             .guest = TDX_GUEST(tdx0)->config, .cpu = cpu,
                             .topology = &topology, .options = options, .runstate = runstate, .plan = &plan,
                             .caps = &caps, .td = &td };
@@ -68,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_assert_true(qom_property_set_text(&machine->object, "confidential-guest-support", "tdx0", NULL));
     g_assert_true(qom_object_complete(&machine->object, NULL));
     machine->ready = true;
+    qmp_session_set_client(session, take_fd, NULL);
     qmp_session_start(session);
     qmp_session_feed(session, data, size);
     qmp_session_end_of_input(session);
@@ -75,6 +98,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         continue;
     }
     qmp_session_free(session);
+    chardev_set_free(chardevs);
+    fd_sets_free(fds);
     runstate_free(runstate);
     cpuid_table_free(caps.configurable);
     return 0;
