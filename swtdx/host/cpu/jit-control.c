@@ -9,7 +9,7 @@ static JitRm page_register(void)
 
 static void count(JitCode *c, const Op *op)
 {
-    emit_alu_imm(&c->b, 8, 0, JIT_FIELD(instructions), op->flags);
+    emit_alu_imm(&c->b, 8, 0, rm_reg(JIT_COUNTER), op->flags);
 }
 
 /* Not zero: something is to be done between blocks. */

@@ -2,8 +2,8 @@
 /*
  * What the jit-*.c files share: the code being made, and where guest state is while host code runs.
  *
- * Host registers: RDI holds the Cpu; RAX, RCX and RDX are free; eleven guest registers live in the others, the remaining
- * five in Cpu.regs. RSP is the C stack's, as a handler finds it. What lies below it (the red zone) may be used.
+ * Host registers: RDI holds the Cpu; RAX, RCX and RDX are free; R15 counts instructions; ten guest registers live in the
+ * others, the remaining six in Cpu.regs. RSP is the C stack's, as a handler finds it. What lies below it (the red zone) may be used.
  *
  * Guest flags: Cpu.cc holds those that a handler, a fault or another block can come to see; templates leave theirs
  * there as kind CC_HOST. Those that nothing sees are not kept. Within a block they may also stand in the host's.
@@ -90,6 +90,7 @@ JitRm jit_effective(JitCode *c);
 void jit_linear(JitCode *c);
 /* RAX: linear to host address of `size` bytes, or to the op's handler. Uses RCX, RDX and the host's flags. */
 void jit_lookup(JitCode *c, unsigned size, bool write);
+#define JIT_COUNTER H_R15 /* Cpu.instructions */
 #define JIT_FIELD(field) rm_mem(H_RDI, (int64_t)offsetof(Cpu, field))
 
 /* jit-compile.c */

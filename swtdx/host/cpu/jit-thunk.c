@@ -40,7 +40,7 @@ static const uint8_t pinned[16] = {
     [GPR_RAX] = H_R8,   [GPR_RCX] = H_R9,  [GPR_RDX] = H_R10,  [GPR_RBX] = H_RBX,
     [GPR_RSP] = H_R14,  [GPR_RBP] = H_RBP, [GPR_RSI] = H_RSI,  [GPR_RDI] = H_R11,
     [GPR_R8] = H_R12,   [GPR_R9] = H_NONE, [GPR_R10] = H_NONE, [GPR_R11] = H_NONE,
-    [GPR_R12] = H_R13,  [GPR_R13] = H_R15, [GPR_R14] = H_NONE, [GPR_R15] = H_NONE,
+    [GPR_R12] = H_R13,  [GPR_R13] = H_NONE, [GPR_R14] = H_NONE, [GPR_R15] = H_NONE,
 };
 
 unsigned jit_pinned(unsigned guest)
@@ -55,6 +55,7 @@ static void move_all(JitBuffer *b, unsigned opcode)
             emit_rm(b, 8, opcode, pinned[i], rm_mem(H_RDI, (int64_t)offsetof(Cpu, regs) + (int)i * 8));
         }
     }
+    emit_rm(b, 8, opcode, JIT_COUNTER, JIT_FIELD(instructions));
 }
 
 static void spill(JitBuffer *b)
