@@ -96,35 +96,42 @@ HOOK int ftruncate64(int fd, off64_t length)
     return ftruncate(fd, length);
 }
 
+/* Not looked up: vCPU threads read and write, too, and a sandbox may allow them no fstat(). */
+static bool known(int fd)
+{
+    KvmHost *host = __atomic_load_n(&preload_host, __ATOMIC_ACQUIRE);
+    return host && kvm_fd_known(host, fd);
+}
+
 /* Files of KVM have neither read nor write operations: EINVAL. */
 HOOK ssize_t read(int fd, void *buf, size_t n)
 {
-    return preload_ours(fd) ? preload_result(-EINVAL) : REAL(read)(fd, buf, n);
+    return known(fd) ? preload_result(-EINVAL) : REAL(read)(fd, buf, n);
 }
 
 HOOK ssize_t write(int fd, const void *buf, size_t n)
 {
-    return preload_ours(fd) ? preload_result(-EINVAL) : REAL(write)(fd, buf, n);
+    return known(fd) ? preload_result(-EINVAL) : REAL(write)(fd, buf, n);
 }
 
 HOOK ssize_t pread(int fd, void *buf, size_t n, off_t offset)
 {
-    return preload_ours(fd) ? preload_result(-EINVAL) : REAL(pread)(fd, buf, n, offset);
+    return known(fd) ? preload_result(-EINVAL) : REAL(pread)(fd, buf, n, offset);
 }
 
 HOOK ssize_t pread64(int fd, void *buf, size_t n, off64_t offset)
 {
-    return preload_ours(fd) ? preload_result(-EINVAL) : REAL(pread64)(fd, buf, n, offset);
+    return known(fd) ? preload_result(-EINVAL) : REAL(pread64)(fd, buf, n, offset);
 }
 
 HOOK ssize_t pwrite(int fd, const void *buf, size_t n, off_t offset)
 {
-    return preload_ours(fd) ? preload_result(-EINVAL) : REAL(pwrite)(fd, buf, n, offset);
+    return known(fd) ? preload_result(-EINVAL) : REAL(pwrite)(fd, buf, n, offset);
 }
 
 HOOK ssize_t pwrite64(int fd, const void *buf, size_t n, off64_t offset)
 {
-    return preload_ours(fd) ? preload_result(-EINVAL) : REAL(pwrite64)(fd, buf, n, offset);
+    return known(fd) ? preload_result(-EINVAL) : REAL(pwrite64)(fd, buf, n, offset);
 }
 
 /* ---- what changes the meaning of a number ---- */

@@ -89,7 +89,8 @@ KvmHost *preload_make_host(void)
 {
     pthread_mutex_lock(&host_lock);
     if (!preload_host && profile) {
-        KvmHostOptions options = { .missing = missing, .trace = getenv("SWTDX_TRACE"), .fault = getenv("SWTDX_FAULT"),
+        KvmHostOptions options = { .missing = missing, .trace = getenv("SWTDX_TRACE"), .trace_json = getenv("SWTDX_TRACE_JSON") != NULL,
+                                   .fault = getenv("SWTDX_FAULT"), .record = getenv("SWTDX_RECORD"),
                                    .keyids = getenv("SWTDX_KEYIDS"), .summary = getenv("SWTDX_SUMMARY") != NULL,
                                    .interpret = getenv("SWTDX_INTERPRET") != NULL };
         char error[256];

@@ -49,10 +49,12 @@ static void on_signal(int signo, siginfo_t *info, void *context)
             return;
         }
     }
-    bool later = kvm_signal_arrived(signo, info);
-    if (signo == SIGQUIT && preload_host) {
-        kvm_host_request_dump(preload_host, false);
+    if (signo == SIGQUIT && preload_host && !kvm_host_quit_passes(preload_host)) {
+        kvm_host_request_dump(preload_host, true); /* comes again when all is told */
+        errno = saved;
+        return;
     }
+    bool later = kvm_signal_arrived(signo, info);
     errno = saved;
     uintptr_t handler = atomic_load(&actions[signo].handler);
     if (later || !handler) {
@@ -72,9 +74,12 @@ static void on_quit(int signo, siginfo_t *info, void *context)
     memset(&dfl, 0, sizeof(dfl));
     dfl.sa_handler = SIG_DFL;
     int saved = errno;
-    kvm_signal_arrived(signo, info);
-    kvm_host_request_dump(preload_host, true);
     REAL(sigaction)(SIGQUIT, &dfl, NULL);
+    if (kvm_host_quit_passes(preload_host)) {
+        raise(SIGQUIT); /* nobody is there to send it again */
+    } else {
+        kvm_host_request_dump(preload_host, true);
+    }
     errno = saved;
 }
 

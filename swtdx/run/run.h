@@ -27,6 +27,43 @@ bool profile_load(const char *name, Profile *profile, GError **error);
 void profile_list(void);
 /* profile-print.c: prints a profile, one fact per line. */
 void profile_print(const Profile *profile, FILE *out);
+/* ---- launch.c ---- */
+
+/* Exit statuses of our own; else it is the program's. */
+enum { RUN_USAGE = 2, RUN_CANNOT = 126, RUN_NO_PROGRAM = 127 };
+
+typedef struct RunOptions {
+    const char *host, *trace; /* of argv */
+    GString *faults;
+    bool summary, trace_json, interpret;
+    char **program;           /* argv of the program */
+    char *path;               /* where it is: run_prepare() */
+    /* of `measure` */
+    const char *until;
+    unsigned timeout;         /* seconds */
+    bool json;
+} RunOptions;
+
+/*
+ * Options that only one command has, at argv[*i]: false if there is no such. *value becomes NULL when a value is missing;
+ * *i moves over it.
+ */
+typedef bool RunOptionHook(char **argv, int *i, RunOptions *options, const char **value);
+/* -1: go on; else the exit status (after --help, or a message). run_options_clear() in either case. `more` may be NULL. */
+int run_options_parse(char **argv, RunOptions *options, const char *help, RunOptionHook *more);
+void run_options_clear(RunOptions *options);
+/* Value of an option at argv[*i]: "--name VALUE" or "--name=VALUE". */
+bool run_option_value(char **argv, int *i, const char *name, const char **value);
+/* Finds and checks the program, and sets this process's environment for it. -1, or the exit status after a message. */
+int run_prepare(RunOptions *options);
+/* Moves a descriptor that the program is to inherit out of its way; answers its new number. */
+int run_inherit(int fd);
+/* Prints a message about the command line; answers RUN_USAGE. */
+int run_complain(const char *text);
+
+/* ---- measure.c ---- */
+int command_measure(char **argv);
+
 /* Can a preloaded library reach this program? It must be dynamically linked and not change identity. */
 bool program_check(const char *path, GError **error);
 

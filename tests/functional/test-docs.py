@@ -142,7 +142,7 @@ def check_plan_man():
 
 def check_swtdx_man():
     offered = set(re.findall(r"(?<![\w'-])--[a-z][\w-]*", help_text("swtdx", "--help") + help_text("swtdx", "run", "--help") +
-                             help_text("swtdx", "qgs", "--help")))
+                             help_text("swtdx", "qgs", "--help") + help_text("swtdx", "measure", "--help")))
     same(man_options("swtdx"), offered)
     page = read(os.path.join(SOURCE, "docs/man/swtdx.1"))
     for command in re.findall(r"^(?:usage:)?\s+swtdx ([a-z]+)", help_text("swtdx", "--help"), re.M):

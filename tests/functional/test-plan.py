@@ -2,7 +2,13 @@
 """qemu-tdx-plan on a TDX host: the settled plan, as text and as JSON, and what it says of CPU models."""
 
 import json
+import os
+import shutil
+import subprocess
+import tempfile
 
+import tiny
+import tiny64
 import vmm
 
 TD = ["-m", "512M", "-object", "tdx-guest,id=tdx0", "-machine", "q35,confidential-guest-support=tdx0", "-bios", vmm.OVMF]
@@ -62,6 +68,58 @@ def check_mrtd():
     assert json.loads(out)["mrtd"] == read_json()["mrtd"]
 
 
+EVENTS = [tiny64.event(0, 4, bytes(4)), tiny64.event(1, 0x80000007, b"Exit Boot Services Returned with Success")]
+RUN = tiny64.extend(0, 0) + tiny64.extend(1, 1) + tiny64.SPIN
+
+
+def run_plan(*options, path=None, code=RUN):
+    with tiny64.Firmware(code, EVENTS) as firmware:
+        argv = [path or vmm.program("qemu-tdx-plan"), *options, *tiny.td(firmware)[1:]]
+        done = subprocess.run(vmm.tdx_host() + argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def check_run_json():
+    status, out, err = run_plan("--json", "--run")
+    assert status == 0 and out.count("\n") == 1, err
+    value = json.loads(out)
+    assert set(value) == {"plan", "run"} and value["plan"]["mrtd"] == value["run"]["mrtd"]
+    assert value["plan"]["attributes"] == value["run"]["attributes"] and value["plan"]["xfam"] == value["run"]["xfam"]
+    assert value["run"]["reached"] and value["run"]["event-log"]["replays"] == [True] * 4
+    assert len(value["run"]["extends"]) == 2
+
+
+def check_run_text():
+    status, out, err = run_plan("--run", "--until=launch")
+    assert status == 0, err
+    plan_mrtd, run_mrtd = [line.split()[1] for line in out.splitlines() if line.startswith("MRTD ")]
+    assert plan_mrtd == run_mrtd and "\nExecuted by swtdx\n" in out, out
+
+
+def check_run_not_reached():
+    status, out, err = run_plan("--run", "--until=extend=3", code=tiny64.extend(0, 0) + tiny64.STOP)
+    assert status == 1 and "--until extend=3: the guest did not get there" in err, err
+    assert "1 extends, the log differs" not in out and "RTMR0  " in out, out
+
+
+def check_run_refused():
+    status, out, err = run_plan("--run", "--until=EV_NONE")
+    assert status == 1 and "swtdx: --until 'EV_NONE'" in err and "the TD could not be measured" in err, err
+    assert "\nMRTD  " in out, out
+
+
+def check_run_missing():
+    """A copy that has no swtdx beside it, and none in PATH."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "qemu-tdx-plan")
+        shutil.copy(vmm.program("qemu-tdx-plan"), path)
+        status, out, err = run_plan("--run", path=path)
+    assert status == 1 and "--run needs the program 'swtdx', which is neither in " + directory in err, err
+    assert "Install it, or leave --run out" in err and "\nMRTD  " in out
+
+
 if __name__ == "__main__":
     vmm.tap([("/plan/host", check_host), ("/plan/model", check_model), ("/plan/text", check_text),
-             ("/plan/enforce", check_enforce), ("/plan/mrtd", check_mrtd)])
+             ("/plan/enforce", check_enforce), ("/plan/mrtd", check_mrtd), ("/plan/run/json", check_run_json),
+             ("/plan/run/text", check_run_text), ("/plan/run/not-reached", check_run_not_reached),
+             ("/plan/run/refused", check_run_refused), ("/plan/run/missing", check_run_missing)])

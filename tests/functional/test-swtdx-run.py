@@ -3,6 +3,7 @@
 """The launcher: the program is itself on another host; what cannot run is refused with the reason; dumps, traces and counters."""
 
 import copy
+import hashlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import tempfile
 import time
 
 import tiny
+import tiny64
 import vmm
 
 SWTDX = os.path.abspath(vmm.program("swtdx"))
@@ -320,6 +322,44 @@ def check_quit_dump():
     assert "vCPU 0: asked for by a signal\n" in err and "RIP 00000000fffffff0" in err, err
 
 
+def check_quit_dump_all():
+    """Every vCPU: in the guest, halted, and one whose thread is paused by the VMM."""
+    # The vCPU with index 1 (R9 of TDG.VP.INFO) halts; the others spin.
+    code = (tiny64.tdcall(tiny64.VP_INFO) + b"\x49\x83\xf9\x01\x74\x02" + tiny64.SPIN + tiny64.vmcall(tiny64.HLT, 1) + tiny64.STOP)
+    with tiny64.Firmware(code) as firmware, tempfile.TemporaryDirectory() as directory:
+        trace = os.path.join(directory, "trace")
+        argv = [SWTDX, "run", "--trace", trace, "--", *tiny.td(firmware, extra=["-monitor", "none", "-smp", "4"])]
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV) as process:
+            wait_for(trace, "tdvmcall vcpu=1 Instruction.HLT", process)
+            time.sleep(0.3)
+            process.send_signal(signal.SIGQUIT)
+            try:
+                _, err = process.communicate(timeout=30 * SLOW)
+            finally:
+                process.kill()
+    assert process.returncode == -signal.SIGQUIT, f"status {process.returncode}: {err!r}"
+    for number in range(4):
+        assert err.count(f"swtdx: vCPU {number}: asked for by a signal\n") == 1, err
+    assert err.count(" RIP ") == 4 and err.count("64-bit") == 4, err
+    assert "TDG.VP.VMCALL 0xc" in err and "tdvmcall 0xc 0x1" in err, err
+
+
+def check_stuck_dump():
+    """No exit for ten seconds is told, once, and the guest goes on."""
+    with tiny64.Firmware(tiny64.SPIN) as firmware:
+        argv = [SWTDX, "run", "--", *tiny.td(firmware, extra=["-monitor", "none", "-smp", "2"])]
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENV) as process:
+            try:
+                time.sleep(13)
+                assert process.poll() is None
+                process.terminate()
+                _, err = process.communicate(timeout=30 * SLOW)
+            finally:
+                process.kill()
+    for number in range(2):
+        assert err.count(f"swtdx: vCPU {number}: no exit for 10 s\n") == 1, err
+
+
 def check_trace():
     with tiny.Firmware() as firmware, tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "trace")
@@ -330,12 +370,50 @@ def check_trace():
     assert all(re.match(r"\d+\.\d{6} ", line) for line in lines), lines
     text = "\n".join(lines)
     wanted = ["open fd=", "KVM_CREATE_VM arg=0x5 -> ", "KVM_TDX_CAPABILITIES -> 0", "KVM_TDX_INIT_VM -> 0 hw_error=0x0", "KVM_CREATE_VCPU",
-              "fault TDH_MEM_PAGE_ADD -> -4", "INIT_MEM_REGION next gpa=0xffff2000 left=14 -> -4", "KVM_TDX_FINALIZE_VM -> 0"]
+              "fault TDH_MEM_PAGE_ADD -> -4", "init-mem-region next=0xffff2000 left=14 -> -4", "KVM_TDX_FINALIZE_VM -> 0"]
     at = 0
     for word in wanted:
         found = text.find(word, at)
         assert found >= 0, f"{word!r} is not in the trace, or out of order:\n{text}"
         at = found
+
+
+# What the guest of check_trace_events does, and the events that tell it, in order.
+GUEST = (tiny64.tdcall(tiny64.VP_INFO) + tiny64.extend(1, 0) + tiny64.extend(7, 0) + tiny64.out(0x80, 0x55)
+         + tiny64.vmcall(tiny64.MMIO, 4, 1, 1 << 51 | 0xfec00000, 7) + tiny64.vmcall(0x7777) + tiny64.tdcall(99) + tiny64.STOP)
+DIGEST = tiny64.digest(b"x")
+WANTED = [
+    {"event": "ioctl", "name": "KVM_CREATE_VM", "arg": "0x5"},
+    {"event": "page", "name": "added", "gpa": "0xffff0000", "size": "0x1000"},
+    {"event": "extend", "name": "MRTD", "gpa": "0xffff0000", "size": "0x1000"},
+    {"event": "tdx", "name": "KVM_TDX_FINALIZE_VM", "result": 0, "hw_error": "0x0"},
+    {"event": "tdcall", "vcpu": 0, "name": "TDG.VP.INFO", "result": "0x0000000000000000 SUCCESS"},
+    {"event": "extend", "name": "RTMR1", "vcpu": 0, "digest": DIGEST.hex(), "value": hashlib.sha384(bytes(48) + DIGEST).hexdigest()},
+    {"event": "tdcall", "name": "TDG.MR.RTMR.EXTEND", "gpa": "0xffff9000", "rtmr": "0x1", "result": "0x0000000000000000 SUCCESS"},
+    {"event": "tdcall", "name": "TDG.MR.RTMR.EXTEND", "rtmr": "0x7", "result": "0xc000010000000002 OPERAND_INVALID RDX"},
+    {"event": "tdvmcall", "name": "Instruction.IO", "access": "write", "port": "0x80", "size": 1, "value": "0x55"},
+    {"event": "run", "vcpu": 0, "exit": "KVM_EXIT_IO", "result": 0},
+    {"event": "tdvmcall-return", "vcpu": 0, "result": "SUCCESS"},
+    {"event": "tdvmcall", "name": "RequestMMIO", "access": "write", "gpa": "0x80000fec00000", "size": 4, "value": "0x7"},
+    {"event": "tdvmcall", "name": "unknown", "r11": "0x7777"},
+    {"event": "tdvmcall-return", "result": "SUBFUNC_UNSUPPORTED"},
+    {"event": "tdcall", "name": "leaf-99", "rcx": "0x0", "result": "0xc000010000000000 OPERAND_INVALID RAX"},
+    {"event": "run", "exit": "KVM_EXIT_SHUTDOWN", "result": 0},
+]
+
+
+def check_trace_events():
+    with tiny64.Firmware(GUEST, [(b"", DIGEST)]) as firmware, tempfile.TemporaryDirectory() as directory:
+        for option, name in (("--trace-json", "trace"), ("--trace", "trace.json")):
+            path = os.path.join(directory, name)
+            status, _, err = swtdx("run", option, path, "--", *tiny.td(firmware))
+            assert status == 0, err
+            with open(path, encoding="utf-8") as f:
+                events = [json.loads(line) for line in f]
+            assert all(isinstance(event["t"], float) and event["event"] for event in events)
+            rest = iter(events)
+            for wanted in WANTED:
+                assert any(wanted.items() <= event.items() for event in rest), f"{wanted} is not there, or out of order:\n{events[-40:]}"
 
 
 def check_trace_refused():
@@ -361,7 +439,8 @@ def main():
             [("/swtdx/refused/" + ("_".join(row[0]).replace("/", "|") or "nothing"), refused(*row)) for row in REFUSED] +
             [("/swtdx/profile/bad/" + label, bad_profile(profile, text)) for label, profile, text in BAD_PROFILES] +
             [("/swtdx/profile/base", check_base), ("/swtdx/profile/whole", check_whole_profile),
-             ("/swtdx/stop-dump", check_stop_dump), ("/swtdx/quit-dump", check_quit_dump), ("/swtdx/trace", check_trace),
+             ("/swtdx/stop-dump", check_stop_dump), ("/swtdx/quit-dump", check_quit_dump),
+             ("/swtdx/quit-dump-all", check_quit_dump_all), ("/swtdx/stuck-dump", check_stuck_dump), ("/swtdx/trace", check_trace), ("/swtdx/trace-events", check_trace_events),
              ("/swtdx/trace-refused", check_trace_refused), ("/swtdx/summary", check_summary)])
 
 

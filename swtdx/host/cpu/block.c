@@ -11,10 +11,12 @@
 #include "group.h"
 #include "jit.h"
 #include "mmu.h"
+#include "pool.h"
 
 #define PAGE_BUCKETS 4096
 #define PAGE_SLOTS 64        /* a slot is 64 bytes of the page */
 #define CACHE_BYTES (UINT64_C(192) << 20) /* more than a boot of Linux decodes; then everything is dropped */
+#define POOL_BYTES (4 * CACHE_BYTES)      /* address space only: sizes of dropped blocks need not fit new ones */
 #define FETCH_BYTES 512      /* bytes looked at for one block */
 #define QUEUE_MAX 256        /* more requests than this drop everything */
 
@@ -35,6 +37,7 @@ struct BlockCache {
     CodePage *pages[PAGE_BUCKETS];
     Block *dropped;                /* freed at the next lookup: nothing executes them then */
     uint64_t bytes;
+    Pool *pool;                    /* blocks, pages, links */
     Op **links;                    /* direct jumps to other pages: block_forget_linear() */
     size_t n_links, max_links;
     Queued queue[QUEUE_MAX];       /* under the CodeMap's lock */
@@ -80,7 +83,7 @@ void block_forget_linear(Cpu *cpu)
 void block_init(Cpu *cpu)
 {
     struct BlockCache *c = calloc(1, sizeof(*c));
-    if (c == NULL) {
+    if (c == NULL || (c->pool = pool_new(POOL_BYTES)) == NULL) {
         abort(); /* setting up a processor, before any guest runs */
     }
     decoder_init(&c->decoder);
@@ -130,7 +133,7 @@ void block_drop_page(Cpu *cpu, uint64_t gpa)
     if (page != NULL) {
         drop_page(cpu->blocks, page);
         *p = page->next;
-        free(page);
+        pool_give(cpu->blocks->pool, page, sizeof(*page));
     }
 }
 
@@ -142,7 +145,7 @@ void block_flush(Cpu *cpu)
             CodePage *page = c->pages[i];
             drop_page(c, page);
             c->pages[i] = page->next;
-            free(page);
+            pool_give(c->pool, page, sizeof(*page));
         }
     }
 }
@@ -158,8 +161,9 @@ static void free_dropped(Cpu *cpu)
     while (c->dropped != NULL) {
         Block *b = c->dropped;
         c->dropped = b->next;
-        c->bytes -= sizeof(Block) + (b->count + 1u) * sizeof(Op);
-        free(b);
+        size_t size = sizeof(Block) + (b->count + 1u) * sizeof(Op);
+        c->bytes -= size;
+        pool_give(c->pool, b, size);
     }
 }
 
@@ -171,7 +175,7 @@ void block_fini(Cpu *cpu)
     code_map_unregister(cpu->group->code, cpu);
     block_flush(cpu);
     free_dropped(cpu);
-    free(cpu->blocks->links);
+    pool_free(cpu->blocks->pool);
     free(cpu->blocks);
     cpu->blocks = NULL;
 }
@@ -250,14 +254,14 @@ static Block *keep_scratch(Cpu *cpu)
     size_t size = sizeof(Block) + (scratch->count + 1u) * sizeof(Op);
     CodePage **link = page_link(c, scratch->gpa);
     if (*link == NULL) {
-        CodePage *page = calloc(1, sizeof(*page));
+        CodePage *page = pool_take(c->pool, sizeof(*page));
         if (page == NULL) {
             return scratch;
         }
         page->gpa = scratch->gpa & GUEST_PAGE_MASK;
         *link = page;
     }
-    Block *b = malloc(size);
+    Block *b = pool_take(c->pool, size);
     if (b == NULL) {
         return scratch;
     }
@@ -378,9 +382,13 @@ static void link_jump(Cpu *cpu, const Op *op, const Block *to, uint64_t rip)
         }
         if (c->n_links == c->max_links) {
             size_t room = c->max_links != 0 ? c->max_links * 2 : 1024;
-            Op **grown = realloc(c->links, room * sizeof(*grown));
+            Op **grown = pool_take(c->pool, room * sizeof(*grown));
             if (grown == NULL) {
                 return;
+            }
+            if (c->n_links) {
+                memcpy(grown, c->links, c->n_links * sizeof(*grown));
+                pool_give(c->pool, c->links, c->max_links * sizeof(*grown));
             }
             c->links = grown;
             c->max_links = room;

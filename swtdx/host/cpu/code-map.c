@@ -16,21 +16,25 @@
 
 #include "block-exit.h"
 #include "group.h"
+#include "pool.h"
 
 #define LEAF_PAGES 512u  /* 2 MiB */
 #define MID_LEAVES 32768u /* 64 GiB */
 #define TOP_MIDS 65536u  /* 52 bits of physical address */
+#define POOL_BYTES (UINT64_C(1) << 30) /* address space only: nodes for code in 400 GiB */
 
 typedef struct CodeLeaf {
     _Atomic uint64_t page[LEAF_PAGES];
 } CodeLeaf;
 
 typedef struct CodeMid {
-    _Atomic(CodeLeaf *) leaf[MID_LEAVES];
+    _Atomic(void *) leaf[MID_LEAVES]; /* CodeLeaf */
 } CodeMid;
 
 struct CodeMap {
-    _Atomic(CodeMid *) mid[TOP_MIDS];
+    _Atomic(void *) mid[TOP_MIDS];    /* CodeMid */
+    Pool *pool;           /* nodes */
+    pthread_mutex_t pool_lock;
     pthread_mutex_t lock; /* cpus, and every queue of theirs */
     Cpu **cpus;
     unsigned n_cpus;
@@ -39,9 +43,15 @@ struct CodeMap {
 CodeMap *code_map_new(void)
 {
     CodeMap *map = calloc(1, sizeof(*map));
-    if (map != NULL) {
-        pthread_mutex_init(&map->lock, NULL);
+    Pool *pool = pool_new(POOL_BYTES);
+    if (map == NULL || pool == NULL) {
+        pool_free(pool);
+        free(map);
+        return NULL;
     }
+    map->pool = pool;
+    pthread_mutex_init(&map->lock, NULL);
+    pthread_mutex_init(&map->pool_lock, NULL);
     return map;
 }
 
@@ -50,16 +60,24 @@ void code_map_free(CodeMap *map)
     if (map == NULL) {
         return;
     }
-    for (unsigned i = 0; i < TOP_MIDS; i++) {
-        CodeMid *mid = map->mid[i];
-        for (unsigned j = 0; mid != NULL && j < MID_LEAVES; j++) {
-            free(mid->leaf[j]);
-        }
-        free(mid);
-    }
+    pool_free(map->pool);
+    pthread_mutex_destroy(&map->pool_lock);
     pthread_mutex_destroy(&map->lock);
     free(map->cpus);
     free(map);
+}
+
+/* The node that *slot holds, made if it is missing. NULL: there is no memory. */
+static void *make_node(CodeMap *map, _Atomic(void *) *slot, size_t size)
+{
+    pthread_mutex_lock(&map->pool_lock);
+    void *node = *slot;
+    if (node == NULL) {
+        node = pool_take(map->pool, size);
+        *slot = node;
+    }
+    pthread_mutex_unlock(&map->pool_lock);
+    return node;
 }
 
 /* The word of a page, or NULL. create: makes the nodes; NULL then means that there is no memory. */
@@ -71,31 +89,18 @@ static _Atomic uint64_t *code_word(CodeMap *map, uint64_t gpa, bool create)
         return NULL;
     }
     CodeMid *mid = map->mid[top];
+    if (mid == NULL && create) {
+        mid = make_node(map, &map->mid[top], sizeof(CodeMid));
+    }
     if (mid == NULL) {
-        CodeMid *fresh = create ? calloc(1, sizeof(*fresh)) : NULL;
-        if (fresh == NULL) {
-            return NULL;
-        }
-        if (atomic_compare_exchange_strong(&map->mid[top], &mid, fresh)) {
-            mid = fresh;
-        } else {
-            free(fresh);
-        }
+        return NULL;
     }
-    _Atomic(CodeLeaf *) *slot = &mid->leaf[page / LEAF_PAGES % MID_LEAVES];
+    _Atomic(void *) *slot = &mid->leaf[page / LEAF_PAGES % MID_LEAVES];
     CodeLeaf *leaf = *slot;
-    if (leaf == NULL) {
-        CodeLeaf *fresh = create ? calloc(1, sizeof(*fresh)) : NULL;
-        if (fresh == NULL) {
-            return NULL;
-        }
-        if (atomic_compare_exchange_strong(slot, &leaf, fresh)) {
-            leaf = fresh;
-        } else {
-            free(fresh);
-        }
+    if (leaf == NULL && create) {
+        leaf = make_node(map, slot, sizeof(CodeLeaf));
     }
-    return &leaf->page[page % LEAF_PAGES];
+    return leaf == NULL ? NULL : &leaf->page[page % LEAF_PAGES];
 }
 
 /* Bits of the 64-byte pieces that [gpa, gpa + length) touches in its page. */

@@ -204,6 +204,6 @@ int caps_enable(Vm *vm, uintptr_t arg)
     pthread_mutex_lock(&vm->lock);
     int r = enable_locked(vm, &cap);
     pthread_mutex_unlock(&vm->lock);
-    TRACE(vm->host, "enable cap %u arg=0x%llx -> %d", cap.cap, (unsigned long long)cap.args[0], r);
+    TRACE(vm->host, "enable-cap", T_U("cap", cap.cap), T_X("arg", cap.args[0]), T_D("result", r));
     return r;
 }

@@ -31,6 +31,14 @@ void dump_vcpu(Vcpu *vcpu, const char *why)
     if (n && text[n - 1] != '\n') {
         text[n++] = '\n';
     }
-    raw_write(2, text, n);
+    pthread_mutex_lock(&vcpu->vm->host->dump_lock); /* a pipe takes that much in pieces */
+    for (size_t done = 0; done < n;) {
+        ssize_t w = raw_write(2, text + done, n - done);
+        if (w <= 0 && w != -EINTR) {
+            break;
+        }
+        done += w > 0 ? (size_t)w : 0;
+    }
+    pthread_mutex_unlock(&vcpu->vm->host->dump_lock);
     free(text);
 }

@@ -64,8 +64,8 @@ int ept_violation(Vcpu *vcpu)
     Vm *vm = vcpu->vm;
     uint64_t gpa = vcpu->exit.gpa & ~UINT64_C(0xfff);
     run_log(vcpu, 48, gpa, vcpu->exit.shared, vcpu->exit.write);
-    TRACE(vm->host, "ept vcpu=%u gpa=0x%llx %s %s", vcpu->id, (unsigned long long)gpa, vcpu->exit.shared ? "shared" : "private",
-          vcpu->exit.fetch ? "fetch" : vcpu->exit.write ? "write" : "read");
+    TRACE(vm->host, "ept", T_U("vcpu", vcpu->id), T_X("gpa", gpa), T_S("side", vcpu->exit.shared ? "shared" : "private"),
+          T_S("access", vcpu->exit.fetch ? "fetch" : vcpu->exit.write ? "write" : "read"));
     if (vcpu->exit.shared) {
         pthread_rwlock_rdlock(&vm->memory);
         bool private = attributes_private(vm, gpa);

@@ -144,7 +144,7 @@ int fault_due(KvmHost *host, const char *name, uint64_t *status)
         if (!r && (rule->every || n == rule->nth)) {
             r = -rule->error;
             *status = rule->status;
-            TRACE(host, "fault %s -> %d 0x%llx", name, r, (unsigned long long)rule->status);
+            TRACE(host, "fault", T_S("name", name), T_D("result", r), T_X("status", rule->status));
         }
     }
     return r;

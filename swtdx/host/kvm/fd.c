@@ -141,6 +141,12 @@ bool kvm_fd_ours(KvmHost *host, int fd)
     return file_lookup(host, fd) != NULL;
 }
 
+bool kvm_fd_known(KvmHost *host, int fd)
+{
+    KvmFile *file = fd >= 0 && fd < HOST_FD_CACHE ? atomic_load_explicit(&host->cache[fd], memory_order_acquire) : NULL;
+    return file && file != FILE_FOREIGN;
+}
+
 void kvm_fd_forget(KvmHost *host, int fd)
 {
     if (fd >= 0 && fd < HOST_FD_CACHE) {
@@ -238,7 +244,7 @@ int kvm_host_open(KvmHost *host, int flags)
         return r;
     }
     r = file_install(host, KVM_FILE_SYSTEM, NULL, NULL, NULL, flags & O_CLOEXEC);
-    TRACE(host, "open fd=%d", r);
+    TRACE(host, "open", T_D("fd", r));
     return r;
 }
 
@@ -272,7 +278,7 @@ int kvm_fd_ioctl(KvmHost *host, int fd, unsigned long request, uintptr_t arg)
     }
     r = file_ioctl(host, file, request, arg);
     if (unlikely(host->trace) && request != KVM_RUN) {
-        TRACE(host, "ioctl fd=%d %s arg=0x%lx -> %d", fd, trace_ioctl_name(request), (unsigned long)arg, r);
+        trace_ioctl(host, fd, (uint32_t)request, arg, r);
     }
     file_put(file);
     return r;
@@ -356,8 +362,7 @@ int kvm_fd_fallocate(KvmHost *host, int fd, int mode, off_t offset, off_t length
         return -EBADF;
     }
     int r = file->kind == KVM_FILE_GUEST_MEMFD && !file->other_mm ? gmem_fallocate(file->gmem, mode, offset, length) : -ENODEV;
-    TRACE(host, "fallocate fd=%d mode=0x%x offset=0x%llx length=0x%llx -> %d", fd, (unsigned)mode, (unsigned long long)offset,
-          (unsigned long long)length, r);
+    TRACE(host, "fallocate", T_D("fd", fd), T_X("mode", mode), T_X("offset", offset), T_X("length", length), T_D("result", r));
     file_put(file);
     return r;
 }

@@ -38,7 +38,7 @@ int gmem_create(Vm *vm, uintptr_t arg)
         vm_put(vm);
         return fd;
     }
-    TRACE(vm->host, "guest_memfd fd=%d size=0x%llx", fd, (unsigned long long)create.size);
+    TRACE(vm->host, "guest-memfd", T_D("fd", fd), T_X("size", create.size));
     return fd;
 }
 
@@ -64,6 +64,7 @@ static void punch(GuestMemfd *gmem, uint64_t offset, uint64_t length)
 void gmem_release(GuestMemfd *gmem)
 {
     Vm *vm = gmem->vm;
+    record_memory_goes(vm);
     atomic_store(&gmem->released, true);
     punch(gmem, 0, gmem->size);
     /* Slots stay bound to a file that is gone, and their accesses fail with -EFAULT: it is freed with the VM. */

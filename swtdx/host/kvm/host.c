@@ -23,22 +23,17 @@ KvmHost *kvm_host_new(const Profile *profile, const KvmHostOptions *options, cha
     pthread_mutex_init(&host->reap_lock, NULL);
     pthread_mutex_init(&host->lock, NULL);
     pthread_mutex_init(&host->trace_lock, NULL);
+    pthread_mutex_init(&host->record_lock, NULL);
+    pthread_mutex_init(&host->dump_lock, NULL);
     host->trace_start_ns = raw_now_ns();
     atomic_store(&host->sleeping_until, 0);
-    if (options->trace) {
-        host->trace = fopen(options->trace, "we");
-        if (!host->trace) {
-            snprintf(error, error_size, "trace file '%s': %s", options->trace, strerror(errno));
-        } else {
-            setvbuf(host->trace, NULL, _IOLBF, 65536); /* a program that dies has told all */
-        }
-    }
     if (!keyid_init(host)) {
         snprintf(error, error_size, "out of memory");
         kvm_host_free(host);
         return NULL;
     }
-    if ((options->trace && !host->trace) || (options->fault && fault_parse(host, options->fault, error, error_size) < 0)) {
+    if ((options->trace && !trace_open(host, error, error_size)) || (options->record && record_attach(host, options->record, error, error_size) < 0) ||
+        (options->fault && fault_parse(host, options->fault, error, error_size) < 0)) {
         kvm_host_free(host);
         return NULL;
     }
@@ -56,8 +51,11 @@ void kvm_host_free(KvmHost *host)
     }
     pthread_mutex_destroy(&host->reap_lock);
     keyid_fini(host);
+    record_detach(host);
     pthread_mutex_destroy(&host->lock);
     pthread_mutex_destroy(&host->trace_lock);
+    pthread_mutex_destroy(&host->record_lock);
+    pthread_mutex_destroy(&host->dump_lock);
     free(host->cache);
     free(host);
 }
@@ -72,10 +70,12 @@ void kvm_host_before_fork(KvmHost *host)
     pthread_mutex_lock(&host->reap_lock);
     pthread_mutex_lock(&host->lock);
     pthread_mutex_lock(&host->trace_lock);
+    pthread_mutex_lock(&host->record_lock);
 }
 
 void kvm_host_after_fork_parent(KvmHost *host)
 {
+    pthread_mutex_unlock(&host->record_lock);
     pthread_mutex_unlock(&host->trace_lock);
     pthread_mutex_unlock(&host->lock);
     pthread_mutex_unlock(&host->reap_lock);
@@ -84,8 +84,11 @@ void kvm_host_after_fork_parent(KvmHost *host)
 void kvm_host_after_fork_child(KvmHost *host)
 {
     pthread_mutex_init(&host->trace_lock, NULL);
+    pthread_mutex_init(&host->record_lock, NULL);
+    pthread_mutex_init(&host->dump_lock, NULL);
     pthread_mutex_init(&host->lock, NULL);
     pthread_mutex_init(&host->reap_lock, NULL);
+    atomic_store(&host->record_vm, NULL);
     host->thread_runs = false;
     host->wake_fd = -1;
     for (Vm *vm = host->vms; vm; vm = vm->next) {

@@ -18,9 +18,11 @@
 #include <stdio.h>
 
 #include "../lapic/lapic.h"
+#include "../module/event-log.h"
 #include "../module/td.h"
 #include "abi.h"
 #include "kvm.h"
+#include "record.h"
 
 typedef struct Vm Vm;
 typedef struct Vcpu Vcpu;
@@ -107,6 +109,8 @@ struct Vm {
     _Atomic TdState state;
     int keyid;                    /* number of the KeyID it holds, with a cgroup charge; -1: none */
     _Atomic uint32_t gpaw;        /* 0 until INIT_VM */
+    uint64_t watched_entries, watched_ns; /* service thread's own */
+    bool stuck_told;
     uint64_t epoch_ns;            /* zero of the TSC's clock */
     _Atomic bool rbp_told;        /* see Profile.vmcall_rbp_refused */
     _Atomic bool max_vcpus_told;  /* see Profile.max_vcpus_told: said on stderr */
@@ -171,8 +175,6 @@ struct Vcpu {
     _Atomic uint64_t timer_ns;    /* lapic deadline, UINT64_MAX: none */
     _Atomic uint64_t entries;     /* of td_vp_enter(), and whether it is there now: what the service thread watches */
     _Atomic bool in_guest;
-    uint64_t watched_entries, watched_ns; /* service thread's own */
-    bool stuck_told;
 
     /* Signal mask of KVM_SET_SIGNAL_MASK; the thread's own while KVM_RUN replaces it */
     bool mask_set, mask_active;
@@ -224,10 +226,14 @@ struct KvmHost {
     _Atomic bool stop;
     int wake_fd;
     _Atomic uint64_t sleeping_until;
-    _Atomic bool dump_requested, quit_requested;
-    uint64_t quit_ns;             /* service thread's own */
+    /* watch.c */
+    _Atomic bool dump_requested, quit_requested, quit_passes;
+    const char *_Atomic dump_why; /* NULL: asked for by a signal */
+    uint64_t dump_until;          /* service thread's own: vCPUs are being waited for */
+    pthread_mutex_t dump_lock;    /* one dump at a time on stderr */
     /* trace.c, fault.c */
     FILE *trace;
+    bool trace_json;
     pthread_mutex_t trace_lock;
     uint64_t trace_start_ns;
     FaultRule faults[HOST_MAX_FAULTS];
@@ -235,6 +241,14 @@ struct KvmHost {
     _Atomic uint64_t pages_added, conversions;
     _Atomic uint32_t unknown_told;
     _Atomic bool interpreting_told;
+    /* record.c: NULL but under `swtdx measure` */
+    Record *record;
+    pthread_mutex_t record_lock;  /* inside every other lock */
+    Vm *_Atomic record_vm;        /* whose TD is recorded */
+    _Atomic bool record_stopped;  /* vCPUs stand still */
+    _Atomic bool record_met;      /* what is waited for was extended; its entry in the log may still come */
+    _Atomic int record_patience;  /* exits until the log is given up to be written */
+    EventLogPlace record_log;
 };
 
 #define FILE_FOREIGN ((KvmFile *)1)
@@ -367,10 +381,68 @@ void service_stop(KvmHost *host);
 void service_wake(KvmHost *host);
 void service_arm(Vcpu *vcpu, uint64_t deadline_ns);
 
+/* record.c: `swtdx measure`. Each does nothing unless there is a record and, of a VM, unless its TD is the recorded one. */
+int record_attach(KvmHost *host, const char *where, char *error, size_t error_size);
+void record_detach(KvmHost *host);
+void record_td(Vm *vm, const TdParams *params); /* initialised: this TD is recorded from now on */
+void record_page_added(Vm *vm, uint64_t gpa);
+void record_page_measured(Vm *vm, uint64_t gpa);
+void record_finalized(Vm *vm);
+bool record_may_extend(Vm *vm);                 /* false: the TD is to stop before */
+void record_extended(Vm *vm, unsigned index, const uint8_t data[48]);
+void record_exit(Vm *vm);                       /* a vCPU left the guest */
+bool record_stopped(KvmHost *host);             /* vCPUs must not enter the guest any more */
+void record_memory_goes(Vm *vm);                /* before private memory is dropped for good */
+void record_serve(KvmHost *host);               /* the launcher may have asked to stop; host->lock is held */
+bool record_waits(const KvmHost *host);         /* record_serve() wants to be called soon */
+void record_vm_gone(Vm *vm);                    /* before its TD is freed, and when the program ends */
+
+/* observe.c: what a TD tells goes to the trace and to the record */
+void observe_td(Vm *vm);
+
+/* watch.c: service thread */
+void watch_vm(Vm *vm, uint64_t now); /* under host->lock */
+void watch_serve(KvmHost *host);
+bool watch_waits(KvmHost *host);     /* it wants to be called soon */
+
 /* trace.c, dump.c, fault.c */
-void trace_event(KvmHost *host, const char *format, ...) __attribute__((format(printf, 2, 3)));
-#define TRACE(host, ...) do { if (unlikely((host)->trace)) { trace_event((host), __VA_ARGS__); } } while (0)
-void trace_observe(Vm *vm);
+typedef enum TraceKind { TRACE_UNSIGNED, TRACE_SIGNED, TRACE_HEX, TRACE_TEXT, TRACE_BYTES } TraceKind;
+
+/* A member of an event. In a line of text, members are "name=value", but "name" is its value alone, and "result" is "-> value". */
+typedef struct TraceField {
+    const char *name;
+    TraceKind kind;
+    uint64_t number;  /* of bytes: how many */
+    const void *data; /* text (NULL: the member is left out), bytes */
+} TraceField;
+
+#define T_U(name, v) { name, TRACE_UNSIGNED, (uint64_t)(v), NULL }
+#define T_D(name, v) { name, TRACE_SIGNED, (uint64_t)(int64_t)(v), NULL }
+#define T_X(name, v) { name, TRACE_HEX, (uint64_t)(v), NULL }
+#define T_S(name, v) { name, TRACE_TEXT, 0, v }
+#define T_B(name, p, n) { name, TRACE_BYTES, n, p }
+
+/* Opens the file of --trace: JSON if asked for or if its name ends in .json. False with a message. */
+bool trace_open(KvmHost *host, char *error, size_t error_size);
+/* One line. `event` and names are identifiers. */
+void trace_event(KvmHost *host, const char *event, const TraceField *fields, size_t n);
+#define TRACE(host, event, ...) \
+    do { \
+        if (unlikely((host)->trace)) { \
+            const TraceField fields_[] = { __VA_ARGS__ }; \
+            trace_event((host), (event), fields_, sizeof(fields_) / sizeof(*fields_)); \
+        } \
+    } while (0)
+/* trace-guest.c: what the guest asks for and gets, decoded. Each does nothing without --trace. */
+void trace_ioctl(KvmHost *host, int fd, uint32_t request, uintptr_t arg, int r);
+void trace_tdvmcall(const Vcpu *vcpu);
+void trace_vmcall_return(const Vcpu *vcpu);
+void trace_run(const Vcpu *vcpu, int r);
+void trace_page(const Vm *vm, uint64_t gpa, uint64_t size, TdPageChange change);
+void trace_mr_extend(const Vm *vm, uint64_t gpa);
+void trace_rtmr_extend(const Vcpu *vcpu, unsigned index, const uint8_t data[48], const uint8_t rtmr[48]);
+void trace_tdcall(const Vcpu *vcpu, uint64_t leaf, const uint64_t in[16], uint64_t status);
+void trace_ve(const Vcpu *vcpu, uint32_t reason, uint64_t qualification, uint64_t gpa);
 void trace_report(KvmHost *host);
 const char *trace_ioctl_name(unsigned long request);
 const char *trace_tdx_name(uint32_t id);

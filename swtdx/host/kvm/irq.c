@@ -42,7 +42,7 @@ int irq_deliver_msi(Vm *vm, uint64_t address, uint32_t data)
             break;
         }
     }
-    TRACE(vm->host, "msi address=0x%llx data=0x%x delivered=%d", (unsigned long long)address, data, delivered);
+    TRACE(vm->host, "msi", T_X("address", address), T_X("data", data), T_D("delivered", delivered));
     return delivered ? delivered : -1;
 }
 

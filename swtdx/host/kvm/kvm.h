@@ -25,9 +25,11 @@ typedef struct KvmHost KvmHost;
 
 typedef struct KvmHostOptions {
     const char *trace;  /* file for --trace, or NULL */
+    bool trace_json;    /* JSON, whatever the file's name */
     const char *fault;  /* --fault specifications, separated by ',' , or NULL */
     const char *missing; /* what profile_narrow() took from the profile: told at the first TD. May be NULL; must outlive the host */
     const char *keyids; /* the launcher's file of KeyIDs (SWTDX_KEYIDS), or NULL: this process has them to itself */
+    const char *record; /* where the record of `swtdx measure` is, or NULL: "fd:N" */
     bool summary;       /* counters on stderr when the host is freed */
     bool interpret;     /* no host code for guests */
     bool quiet;         /* no stop-dump on stderr (tests) */
@@ -51,6 +53,8 @@ bool kvm_fault_check(const char *spec, char *error, size_t error_size);
 int kvm_host_open(KvmHost *host, int flags);
 /* Is fd one of ours? Cheap: a table look-up, and fstat() for a descriptor not seen before. */
 bool kvm_fd_ours(KvmHost *host, int fd);
+/* The same without a system call: false for a descriptor not seen before, though it may be one. */
+bool kvm_fd_known(KvmHost *host, int fd);
 /* What the callers of close(), dup2() and friends must tell: `fd` now means something else, or nothing. */
 void kvm_fd_forget(KvmHost *host, int fd);
 void kvm_fd_forget_range(KvmHost *host, unsigned first, unsigned last);
@@ -74,7 +78,11 @@ int64_t kvm_fd_guest_memfd_size(KvmHost *host, int fd);
  * KVM_RUN returns.
  */
 bool kvm_signal_arrived(int signo, const void *siginfo /* siginfo_t; <signal.h> clashes with the core's register names */);
-/* SIGQUIT: every vCPU tells its state on stderr; then_quit: half a second later the signal is sent again. Async-signal-safe. */
+/*
+ * SIGQUIT: every vCPU tells its state on stderr; then_quit: the signal is sent again after that, and
+ * kvm_host_quit_passes() says of this one, once, that it goes to the program. Both async-signal-safe.
+ */
+bool kvm_host_quit_passes(KvmHost *host);
 void kvm_host_request_dump(KvmHost *host, bool then_quit);
 
 /* pthread_atfork() of the preload: the child has none of the parent's VMs, and a service thread of its own later. */

@@ -135,6 +135,7 @@ static void slot_delete(Vm *vm, MemSlot *slot)
     pthread_rwlock_unlock(&vm->memory);
     memslot_flush_shared(vm, gone.gpa, gone.size);
     if (gone.gmem && vm->td) {
+        record_memory_goes(vm);
         td_range_remove(vm->td, gone.gpa, gone.size);
     }
 }

@@ -48,6 +48,7 @@ void run_return(Vcpu *vcpu, uint64_t r10, const uint64_t *r11)
     if (r11) {
         vcpu->exit.regs[GPR_R11] = *r11;
     }
+    trace_vmcall_return(vcpu);
     td_vmcall_return(vcpu->tdv, vcpu->exit.regs);
 }
 
@@ -92,13 +93,24 @@ static void wait_for_event(Vcpu *vcpu, bool halted)
     atomic_store(&vcpu->blocked, 0);
 }
 
+static void dump_if_asked(Vcpu *vcpu)
+{
+    if (unlikely(atomic_load_explicit(&vcpu->dump, memory_order_relaxed)) && atomic_exchange(&vcpu->dump, false)) {
+        const char *why = atomic_load(&vcpu->vm->host->dump_why);
+        dump_vcpu(vcpu, why ? why : "asked for by a signal");
+    }
+}
+
 /* KVM_RUN of an AP before KVM_TDX_INIT_VCPU: sleeps, the vCPU's mutex held. */
 static int run_uninitialised(Vcpu *vcpu)
 {
     if (vcpu->run->immediate_exit) {
         return -EINTR;
     }
-    wait_for_event(vcpu, false);
+    do {
+        dump_if_asked(vcpu);
+        wait_for_event(vcpu, false);
+    } while (atomic_load(&vcpu->dump));
     if (atomic_load(&vcpu->vm->dead)) {
         return -EIO;
     }
@@ -173,12 +185,14 @@ static int run_loop(Vcpu *vcpu)
             vcpu->run->exit_reason = KVM_EXIT_INTR;
             return -EINTR;
         }
-        if (unlikely(atomic_load_explicit(&vcpu->dump, memory_order_relaxed)) && atomic_exchange(&vcpu->dump, false)) {
-            dump_vcpu(vcpu, vcpu->stuck_told ? "no exit for 10 s" : "asked for by a signal");
+        dump_if_asked(vcpu);
+        if (unlikely(record_stopped(vcpu->vm->host))) {
+            wait_for_event(vcpu, false);
+            continue;
         }
         if (atomic_load_explicit(&vcpu->mp_state, memory_order_relaxed) == KVM_MP_STATE_HALTED) {
             wait_for_event(vcpu, true);
-            if (!halt_over(vcpu)) {
+            if (!halt_over(vcpu) || record_stopped(vcpu->vm->host)) {
                 continue;
             }
             atomic_store(&vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
@@ -190,6 +204,7 @@ static int run_loop(Vcpu *vcpu)
         TdxStatus status = td_vp_enter(vcpu->tdv, &vcpu->exit);
         atomic_store_explicit(&vcpu->in_guest, false, memory_order_relaxed);
         vcpu->exit.status = status;
+        record_exit(vcpu->vm);
         int r = handle_exit(vcpu);
         if (r != RUN_CONTINUE) {
             return r;
@@ -266,8 +281,6 @@ int vcpu_run(Vcpu *vcpu)
     }
     atomic_signal_fence(memory_order_seq_cst);
     current_vcpu = NULL;
-    if (unlikely(vcpu->vm->host->trace)) {
-        TRACE(vcpu->vm->host, "run vcpu=%u -> %d exit=%u", vcpu->id, r, vcpu->run->exit_reason);
-    }
+    trace_run(vcpu, r);
     return r;
 }

@@ -10,7 +10,8 @@
 #include "raw.h"
 
 #define NS_PER_S UINT64_C(1000000000)
-#define STUCK_NS (10 * NS_PER_S)
+#define RECORD_LOOK_NS (NS_PER_S / 50)
+#define WATCH_LOOK_NS (NS_PER_S / 100)
 #define MAX_POLL 1024
 
 /* One round's descriptors. irqfds are looked up again by number when they fire: the list may have changed. */
@@ -86,31 +87,11 @@ static void fire_irqfd(KvmHost *host, int fd)
     pthread_mutex_unlock(&host->lock);
 }
 
-/* A vCPU that executes without any exit for long: it tells its state itself, at its next instruction. */
-static void check_stuck(Vcpu *vcpu, uint64_t now)
-{
-    uint64_t entries = atomic_load_explicit(&vcpu->entries, memory_order_relaxed);
-    if (entries != vcpu->watched_entries || !atomic_load_explicit(&vcpu->in_guest, memory_order_relaxed)) {
-        vcpu->watched_entries = entries;
-        vcpu->watched_ns = now;
-    } else if (!vcpu->stuck_told && now - vcpu->watched_ns > STUCK_NS) {
-        vcpu->stuck_told = true;
-        atomic_store(&vcpu->dump, true);
-        cpu_request(vcpu->cpu, CPU_PENDING_EXIT);
-    }
-}
-
 static void run_timers(KvmHost *host)
 {
     uint64_t now = raw_now_ns();
-    bool dump = atomic_exchange(&host->dump_requested, false);
-    if (host->quit_ns && now >= host->quit_ns) {
-        syscall(SYS_kill, getpid(), RAW_SIGQUIT); /* the default action that the dump came before */
-    }
-    if (atomic_exchange(&host->quit_requested, false)) {
-        host->quit_ns = now + NS_PER_S / 2;
-    }
     pthread_mutex_lock(&host->lock);
+    record_serve(host);
     for (Vm *vm = host->vms; vm; vm = vm->next) {
         uint32_t n = atomic_load(&vm->num_vcpus);
         for (uint32_t i = 0; i < n; i++) {
@@ -119,12 +100,8 @@ static void run_timers(KvmHost *host)
             if (t <= now && atomic_compare_exchange_strong(&vcpu->timer_ns, &t, UINT64_MAX)) {
                 lapic_timer_expired(&vcpu->lapic);
             }
-            check_stuck(vcpu, now);
-            if (dump) {
-                atomic_store(&vcpu->dump, true);
-                vcpu_kick(vcpu);
-            }
         }
+        watch_vm(vm, now);
     }
     pthread_mutex_unlock(&host->lock);
 }
@@ -141,7 +118,7 @@ static void *service_main(void *opaque)
         /* Whoever arms a timer from here on wakes us: see service_arm(). */
         atomic_store(&host->sleeping_until, UINT64_MAX);
         uint64_t now = raw_now_ns();
-        uint64_t deadline = now + NS_PER_S;
+        uint64_t deadline = now + (record_waits(host) ? RECORD_LOOK_NS : watch_waits(host) ? WATCH_LOOK_NS : NS_PER_S);
         collect(host, set, &deadline);
         atomic_store(&host->sleeping_until, deadline);
         uint64_t wait = deadline > now ? deadline - now : 0;
@@ -149,6 +126,7 @@ static void *service_main(void *opaque)
         int ready = raw_ppoll(set->fds, set->count, &t);
         atomic_store(&host->sleeping_until, UINT64_MAX);
         run_timers(host);
+        watch_serve(host);
         if (ready <= 0) {
             if (wait >= NS_PER_S) {
                 file_reap(host); /* files that were in use when their last descriptor went */
@@ -212,13 +190,4 @@ void service_stop(KvmHost *host)
     host->thread_runs = false;
     raw_close(host->wake_fd);
     host->wake_fd = -1;
-}
-
-void kvm_host_request_dump(KvmHost *host, bool then_quit)
-{
-    if (then_quit) {
-        atomic_store(&host->quit_requested, true);
-    }
-    atomic_store(&host->dump_requested, true);
-    service_wake(host);
 }

@@ -88,7 +88,7 @@ int sys_ioctl(KvmHost *host, unsigned long request, uintptr_t arg)
     case (uint32_t)KVM_HAS_DEVICE_ATTR:
         return device_attr(host, false, arg);
     default:
-        TRACE(host, "unknown system ioctl 0x%lx", request);
+        TRACE(host, "unknown-ioctl", T_S("name", "system"), T_X("request", request));
         return -EINVAL; /* kvm_arch_dev_ioctl() of x86 */
     }
 }

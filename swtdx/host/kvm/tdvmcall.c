@@ -339,11 +339,7 @@ int tdvmcall_handle(Vcpu *vcpu)
 {
     const uint64_t *r = vcpu->exit.regs;
     run_log(vcpu, 77, r[GPR_R11], r[GPR_R12], r[GPR_R14]);
-    if (unlikely(vcpu->vm->host->trace)) {
-        TRACE(vcpu->vm->host, "tdvmcall vcpu=%u r10=0x%llx r11=0x%llx r12=0x%llx r13=0x%llx r14=0x%llx r15=0x%llx", vcpu->id,
-              (unsigned long long)r[GPR_R10], (unsigned long long)r[GPR_R11], (unsigned long long)r[GPR_R12],
-              (unsigned long long)r[GPR_R13], (unsigned long long)r[GPR_R14], (unsigned long long)r[GPR_R15]);
-    }
+    trace_tdvmcall(vcpu);
     if (r[GPR_R10]) {
         return call_hypercall(vcpu);
     }

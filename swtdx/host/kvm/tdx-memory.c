@@ -63,7 +63,7 @@ static int add_page(Vcpu *vcpu, uint64_t source, uint64_t gpa, bool measure)
     }
     status = td_page_add(vm->td, gpa, page);
     if (status) {
-        TRACE(vm->host, "TDH.MEM.PAGE.ADD gpa=0x%llx status=0x%llx", (unsigned long long)gpa, (unsigned long long)status);
+        TRACE(vm->host, "seamcall", T_S("name", "TDH.MEM.PAGE.ADD"), T_X("gpa", gpa), T_X("status", status));
         return add_error(vm, status);
     }
     for (uint64_t off = 0; measure && off < PAGE; off += EXTEND_CHUNK) {
@@ -117,8 +117,7 @@ int tdx_init_mem_region(Vcpu *vcpu, const AbiTdxCmd *cmd)
         }
     }
     pthread_mutex_unlock(&vm->slots_lock);
-    TRACE(vm->host, "INIT_MEM_REGION next gpa=0x%llx left=%llu -> %d", (unsigned long long)region.gpa,
-          (unsigned long long)region.nr_pages, r);
+    TRACE(vm->host, "init-mem-region", T_X("next", region.gpa), T_U("left", region.nr_pages), T_D("result", r));
     if (user_write(cmd->data, &region, sizeof(region)) < 0) {
         return -EFAULT;
     }
@@ -281,6 +280,6 @@ int tdx_vcpu_op(Vcpu *vcpu, uintptr_t arg)
     if (all) {
         vm_unlock_vcpus(vm);
     }
-    TRACE(vm->host, "%s vcpu=%u -> %d", trace_tdx_name(cmd.id), vcpu->id, r);
+    TRACE(vm->host, "tdx", T_S("name", trace_tdx_name(cmd.id)), T_U("vcpu", vcpu->id), T_D("result", r));
     return r;
 }

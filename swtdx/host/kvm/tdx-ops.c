@@ -200,7 +200,7 @@ static int module_init(Vm *vm, const TdParams *params, bool foreign, AbiTdxCmd *
     if (!vm->td) {
         return -ENOMEM;
     }
-    trace_observe(vm);
+    observe_td(vm);
     if (vm->host->options.interpret) {
         td_interpret(vm->td);
     }
@@ -211,7 +211,7 @@ static int module_init(Vm *vm, const TdParams *params, bool foreign, AbiTdxCmd *
     }
     td_free(vm->td);
     vm->td = NULL;
-    TRACE(vm->host, "TDH.MNG.INIT status=0x%llx rcx=0x%llx", (unsigned long long)status, (unsigned long long)detail);
+    TRACE(vm->host, "seamcall", T_S("name", "TDH.MNG.INIT"), T_X("status", status), T_X("rcx", detail));
     if ((status & UINT64_C(0xffffffff00000000)) == TDX_OPERAND_INVALID) {
         cmd->hw_error = status;
         return -EINVAL;
@@ -277,6 +277,7 @@ static int init_vm(Vm *vm, const AbiTdxInitVm *init, const AbiCpuidEntry *entrie
     vm->gpaw = gpaw;
     vm->state = TD_INIT;
     tell_missing(vm->host);
+    record_td(vm, &params);
     return 0;
 }
 
@@ -331,6 +332,7 @@ static int op_finalize(Vm *vm, AbiTdxCmd *cmd)
         return -EIO;
     }
     vm->state = TD_RUNNABLE;
+    record_finalized(vm);
     return 0;
 }
 
@@ -371,7 +373,7 @@ int tdx_vm_op(Vm *vm, uintptr_t arg)
     if (locked) {
         vm_unlock_vcpus(vm);
     }
-    TRACE(vm->host, "%s -> %d hw_error=0x%llx", trace_tdx_name(cmd.id), r, (unsigned long long)cmd.hw_error);
+    TRACE(vm->host, "tdx", T_S("name", trace_tdx_name(cmd.id)), T_D("result", r), T_X("hw_error", cmd.hw_error));
     if (copy_back && user_write(arg, &cmd, sizeof(cmd)) < 0) {
         return -EFAULT;
     }

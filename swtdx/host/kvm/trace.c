@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --trace: one line per event, with seconds since the start; --summary; messages on stderr; names of ioctls. */
+/*
+ * --trace: one line per event, with seconds since the start, as text or as an object of JSON (docs/system/swtdx.rst has the
+ * events); --summary; messages on stderr; names of ioctls.
+ */
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -59,16 +63,109 @@ bool trace_is_name(const char *name)
     return false;
 }
 
-void trace_event(KvmHost *host, const char *format, ...)
+bool trace_open(KvmHost *host, char *error, size_t error_size)
 {
-    va_list args;
+    const char *path = host->options.trace;
+    size_t n = strlen(path);
+    host->trace = fopen(path, "we");
+    if (!host->trace) {
+        snprintf(error, error_size, "trace file '%s': %s", path, strerror(errno));
+        return false;
+    }
+    setvbuf(host->trace, NULL, _IOLBF, 65536); /* a program that dies has told all */
+    host->trace_json = host->options.trace_json || (n > 5 && !strcmp(path + n - 5, ".json"));
+    return true;
+}
+
+static void put_bytes(FILE *out, const uint8_t *p, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        fprintf(out, "%02x", p[i]);
+    }
+}
+
+/* Texts are names, and what the command line gave for --fault. */
+static void put_json_text(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') {
+            fputc('\\', out);
+        }
+        fputc((unsigned char)*text < 0x20 ? '?' : *text, out);
+    }
+    fputc('"', out);
+}
+
+static void put_json_field(FILE *out, const TraceField *f)
+{
+    if (f->kind == TRACE_TEXT && !f->data) {
+        return;
+    }
+    fprintf(out, ",\"%s\":", f->name);
+    switch (f->kind) {
+    case TRACE_UNSIGNED:
+        fprintf(out, "%" PRIu64, f->number);
+        break;
+    case TRACE_SIGNED:
+        fprintf(out, "%" PRId64, (int64_t)f->number);
+        break;
+    case TRACE_HEX: /* text: many readers of JSON keep 53 bits of a number */
+        fprintf(out, "\"0x%" PRIx64 "\"", f->number);
+        break;
+    case TRACE_TEXT:
+        put_json_text(out, f->data);
+        break;
+    case TRACE_BYTES:
+        fputc('"', out);
+        put_bytes(out, f->data, f->number);
+        fputc('"', out);
+        break;
+    }
+}
+
+static void put_text_field(FILE *out, const TraceField *f)
+{
+    if (f->kind == TRACE_TEXT && !f->data) {
+        return;
+    }
+    if (!strcmp(f->name, "result")) {
+        fputs(" -> ", out);
+    } else if (!strcmp(f->name, "name")) {
+        fputc(' ', out);
+    } else {
+        fprintf(out, " %s=", f->name);
+    }
+    switch (f->kind) {
+    case TRACE_UNSIGNED:
+        fprintf(out, "%" PRIu64, f->number);
+        break;
+    case TRACE_SIGNED:
+        fprintf(out, "%" PRId64, (int64_t)f->number);
+        break;
+    case TRACE_HEX:
+        fprintf(out, "0x%" PRIx64, f->number);
+        break;
+    case TRACE_TEXT:
+        fputs(f->data, out);
+        break;
+    case TRACE_BYTES:
+        put_bytes(out, f->data, f->number);
+        break;
+    }
+}
+
+void trace_event(KvmHost *host, const char *event, const TraceField *fields, size_t n)
+{
     uint64_t us = (raw_now_ns() - host->trace_start_ns) / 1000;
+    FILE *out = host->trace;
     pthread_mutex_lock(&host->trace_lock);
-    fprintf(host->trace, "%llu.%06llu ", (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
-    va_start(args, format);
-    vfprintf(host->trace, format, args);
-    va_end(args);
-    fputc('\n', host->trace);
+    fprintf(out, host->trace_json ? "{\"t\":%" PRIu64 ".%06" PRIu64 ",\"event\":\"%s\"" : "%" PRIu64 ".%06" PRIu64 " %s", us / 1000000,
+            us % 1000000, event);
+    for (size_t i = 0; i < n; i++) {
+        (host->trace_json ? put_json_field : put_text_field)(out, &fields[i]);
+    }
+    fputs(host->trace_json ? "}\n" : "\n", out);
     pthread_mutex_unlock(&host->trace_lock);
 }
 
@@ -87,32 +184,6 @@ void host_message(const KvmHost *host, const char *format, ...)
     raw_write(2, text, n);
 }
 
-static void observe_tdcall(void *opaque, TdVcpu *tdv, uint64_t leaf, const uint64_t in[16], uint64_t status)
-{
-    Vm *vm = opaque;
-    const Vcpu *vcpu = td_vcpu_opaque(tdv);
-    const char *name = tdcall_name(leaf);
-    trace_event(vm->host, "tdcall vcpu=%u TDG.%s leaf=%llu rcx=0x%llx rdx=0x%llx r8=0x%llx -> 0x%llx", vcpu->id, name ? name : "?",
-                (unsigned long long)leaf, (unsigned long long)in[GPR_RCX], (unsigned long long)in[GPR_RDX],
-                (unsigned long long)in[GPR_R8], (unsigned long long)status);
-}
-
-static void observe_ve(void *opaque, TdVcpu *tdv, uint32_t reason, uint64_t qualification, uint64_t gpa)
-{
-    Vm *vm = opaque;
-    const Vcpu *vcpu = td_vcpu_opaque(tdv);
-    trace_event(vm->host, "ve vcpu=%u reason=%u qualification=0x%llx gpa=0x%llx", vcpu->id, reason, (unsigned long long)qualification,
-                (unsigned long long)gpa);
-}
-
-void trace_observe(Vm *vm)
-{
-    static const TdObserver observer = { .tdcall = observe_tdcall, .ve = observe_ve };
-    if (vm->host->trace) {
-        td_observe(vm->td, &observer, vm);
-    }
-}
-
 void kvm_host_report(KvmHost *host)
 {
     if (host->trace) {
@@ -120,6 +191,11 @@ void kvm_host_report(KvmHost *host)
         fflush(host->trace);
         pthread_mutex_unlock(&host->trace_lock);
     }
+    pthread_mutex_lock(&host->lock);
+    for (Vm *vm = host->vms; vm; vm = vm->next) {
+        record_vm_gone(vm);
+    }
+    pthread_mutex_unlock(&host->lock);
     if (!host->options.summary) {
         return;
     }

@@ -180,7 +180,7 @@ int vcpu_create(Vm *vm, unsigned long id)
     pthread_mutex_lock(&vm->lock);
     int r = create_locked(vm, (uint32_t)id);
     pthread_mutex_unlock(&vm->lock);
-    TRACE(vm->host, "create vcpu %lu -> %d", id, r);
+    TRACE(vm->host, "create-vcpu", T_U("vcpu", id), T_D("result", r));
     return r;
 }
 
@@ -435,7 +435,7 @@ static int locked_ioctl(Vcpu *vcpu, unsigned long request, uintptr_t arg)
     case (uint32_t)KVM_SET_TSC_KHZ: case (uint32_t)KVM_KVMCLOCK_CTRL:
         return -EINVAL; /* protected guest state: table 4.1 */
     default:
-        TRACE(vcpu->vm->host, "unknown vCPU ioctl 0x%lx", request);
+        TRACE(vcpu->vm->host, "unknown-ioctl", T_S("name", "vCPU"), T_X("request", request));
         return -EINVAL; /* kvm_arch_vcpu_ioctl() of x86 */
     }
 }

@@ -19,6 +19,7 @@ void vm_get(Vm *vm)
 static void vm_free(Vm *vm)
 {
     KvmHost *host = vm->host;
+    record_vm_gone(vm);
     pthread_mutex_lock(&host->lock);
     for (Vm **link = &host->vms; *link; link = &(*link)->next) {
         if (*link == vm) {
@@ -117,7 +118,7 @@ void vm_kick_all(Vm *vm)
 void vm_kill(Vm *vm)
 {
     if (!atomic_exchange(&vm->dead, true)) {
-        TRACE(vm->host, "vm dead");
+        TRACE(vm->host, "vm-dead", T_S("name", NULL));
         vm_kick_all(vm);
     }
 }
@@ -157,9 +158,8 @@ static int set_region(Vm *vm, uintptr_t arg, bool v2)
     pthread_mutex_lock(&vm->slots_lock);
     int r = memslot_set(vm, &region, v2);
     pthread_mutex_unlock(&vm->slots_lock);
-    TRACE(vm->host, "memslot id=%u flags=0x%x gpa=0x%llx size=0x%llx hva=0x%llx -> %d", region.slot, region.flags,
-          (unsigned long long)region.guest_phys_addr, (unsigned long long)region.memory_size,
-          (unsigned long long)region.userspace_addr, r);
+    TRACE(vm->host, "memslot", T_U("id", region.slot), T_X("flags", region.flags), T_X("gpa", region.guest_phys_addr), T_X("size", region.memory_size),
+          T_D("result", r));
     return r;
 }
 
@@ -172,8 +172,8 @@ static int set_attributes(Vm *vm, uintptr_t arg)
     pthread_mutex_lock(&vm->slots_lock);
     int r = attributes_set(vm, &attr);
     pthread_mutex_unlock(&vm->slots_lock);
-    TRACE(vm->host, "attributes gpa=0x%llx size=0x%llx attr=0x%llx -> %d", (unsigned long long)attr.address,
-          (unsigned long long)attr.size, (unsigned long long)attr.attributes, r);
+    TRACE(vm->host, "attributes", T_X("gpa", attr.address), T_X("size", attr.size),
+          T_S("side", attr.attributes ? "private" : "shared"), T_D("result", r));
     return r;
 }
 
@@ -276,7 +276,7 @@ static int boot_cpu(Vm *vm, unsigned long id)
 static int unknown_ioctl(KvmHost *host, unsigned long request)
 {
     if (atomic_fetch_add(&host->unknown_told, 1) < 8) {
-        TRACE(host, "unknown VM ioctl 0x%lx", request);
+        TRACE(host, "unknown-ioctl", T_S("name", "VM"), T_X("request", request));
     }
     return -ENOTTY;
 }

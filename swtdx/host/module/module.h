@@ -138,6 +138,14 @@ static inline TdVcpu *vcpu_of(const Cpu *cpu)
     return cpu->world_data;
 }
 
+/* Tells the observer, if there is one that wants to know. */
+static inline void observe_page(const Td *td, uint64_t gpa, uint64_t size, TdPageChange change)
+{
+    if (td->observer && td->observer->page) {
+        td->observer->page(td->observer_opaque, gpa, size, change);
+    }
+}
+
 /* td-params.c: pure. Each answers 0 or OPERAND_INVALID with its operand. */
 uint64_t module_attributes_fixed0(const Profile *profile);
 uint64_t module_xfam_fixed0(const Profile *profile);

@@ -135,6 +135,9 @@ TdxStatus td_page_add(Td *td, uint64_t gpa, const uint8_t *source)
         measure_page_add(td, gpa);
     }
     pthread_mutex_unlock(&td->lock);
+    if (!status) {
+        observe_page(td, gpa, PAGE_SIZE, TD_PAGE_ADDED);
+    }
     return status;
 }
 
@@ -157,6 +160,9 @@ TdxStatus td_mr_extend(Td *td, uint64_t gpa)
     pthread_mutex_lock(&td->lock);
     measure_extend(td, gpa, contents + (gpa & (PAGE_SIZE - 1)));
     pthread_mutex_unlock(&td->lock);
+    if (td->observer && td->observer->mr_extend) {
+        td->observer->mr_extend(td->observer_opaque, gpa);
+    }
     return TDX_SUCCESS;
 }
 
@@ -169,7 +175,9 @@ TdxStatus td_page_aug(Td *td, uint64_t gpa)
     if (!gpa_valid(td, gpa)) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
     }
-    sept_aug(&td->sept, gpa, &error);
+    if (sept_aug(&td->sept, gpa, &error)) {
+        observe_page(td, gpa, PAGE_SIZE, TD_PAGE_AUGMENTED);
+    }
     return error ? TDX_EPT_WALK_FAILED | TDX_OPERAND_RCX : TDX_SUCCESS;
 }
 
@@ -185,6 +193,7 @@ void td_range_remove(Td *td, uint64_t gpa, uint64_t size)
     cpu_group_flush(td->group, NULL, gpa, size);
     code_page_discard(td->group, gpa, size);
     sept_drop_range(&td->sept, gpa, size);
+    observe_page(td, gpa, size, TD_PAGE_REMOVED);
 }
 
 TdxStatus td_mr_finalize(Td *td)

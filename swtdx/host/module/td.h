@@ -121,10 +121,21 @@ bool td_rbp_bit_seen(const Td *td);
  */
 bool td_max_vcpus_hidden(const Td *td);
 
-/* What --trace, --summary and the stop-dump see of guest-side events (TDCALLs, page state changes, #VE). NULL = nobody. Set before the first vCPU. */
+typedef enum TdPageChange { TD_PAGE_ADDED, TD_PAGE_AUGMENTED, TD_PAGE_ACCEPTED, TD_PAGE_REMOVED } TdPageChange;
+
+/*
+ * What --trace and `swtdx measure` see of a TD: TDCALLs, #VE, page state changes, extends of measurement registers. Any
+ * member may be NULL. Called on the thread that does it; set before td_init().
+ */
 typedef struct TdObserver {
     void (*tdcall)(void *opaque, TdVcpu *vcpu, uint64_t leaf, const uint64_t in[16], uint64_t status);
     void (*ve)(void *opaque, TdVcpu *vcpu, uint32_t exit_reason, uint64_t qualification, uint64_t gpa);
+    /* One page; a removal: the range that was asked for. */
+    void (*page)(void *opaque, uint64_t gpa, uint64_t size, TdPageChange change);
+    void (*mr_extend)(void *opaque, uint64_t gpa); /* 256 bytes into MRTD */
+    /* TDG.MR.RTMR.EXTEND, before: false lets the vCPU leave with TD_EXIT_INTERRUPTED, the call made again at its next entry. */
+    bool (*may_extend)(void *opaque, TdVcpu *vcpu);
+    void (*extended)(void *opaque, TdVcpu *vcpu, unsigned index, const uint8_t data[48], const uint8_t rtmr[48]);
 } TdObserver;
 void td_observe(Td *td, const TdObserver *observer, void *opaque);
 /* Page state for dumps: name such as "FREE", "PENDING", "MAPPED". */

@@ -56,6 +56,7 @@ uint64_t tdcall_page_accept(TdVcpu *vcpu)
     }
     switch (sept_accept(&td->sept, gpa)) {
     case SEPT_PENDING:
+        observe_page(td, gpa, 4096, TD_PAGE_ACCEPTED);
         return TDX_SUCCESS;
     case SEPT_MAPPED:
         return TDX_PAGE_ALREADY_ACCEPTED | level;

@@ -33,8 +33,9 @@ static void operand_written(TdVcpu *vcpu, uint64_t gpa)
 uint64_t tdcall_rtmr_extend(TdVcpu *vcpu)
 {
     Td *td = vcpu->td;
+    const TdObserver *observer = td->observer;
     uint64_t gpa = vcpu->cpu->regs[GPR_RCX], index = vcpu->cpu->regs[GPR_RDX];
-    uint8_t data[48];
+    uint8_t data[48], value[48];
     if (!operand_gpa_valid(td, gpa, RTMR_DATA_ALIGN, false)) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
     }
@@ -42,9 +43,16 @@ uint64_t tdcall_rtmr_extend(TdVcpu *vcpu)
         return TDX_OPERAND_INVALID | TDX_OPERAND_RDX;
     }
     memcpy(data, operand_page(vcpu, gpa, CPU_READ), sizeof(data));
+    if (observer && observer->may_extend && !observer->may_extend(td->observer_opaque, vcpu)) {
+        cpu_leave(vcpu->cpu, CPU_EXIT_KICKED, false);
+    }
     pthread_mutex_lock(&td->lock);
     measure_rtmr_extend(td, (unsigned)index, data);
+    memcpy(value, td->rtmr[index], sizeof(value));
     pthread_mutex_unlock(&td->lock);
+    if (observer && observer->extended) {
+        observer->extended(td->observer_opaque, vcpu, (unsigned)index, data, value);
+    }
     return TDX_SUCCESS;
 }
 

@@ -2,13 +2,18 @@
 /* A VMM in one file: launches a TD with plain ioctls and checks every exit of its firmware. Runs under `swtdx run`. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -18,6 +23,7 @@
 #define RAM_SIZE 0x600000u
 /* What depends on the host: MAX_VCPUS, and what ACCEPT of 2 MiB does; by default as Linux makes it on the built-in profile. */
 #define HOST_ANSWERS "1ll"
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 static void fail(const char *what, int line)
 {
@@ -36,7 +42,7 @@ typedef struct Machine {
     bool done;
 } Machine;
 
-static volatile sig_atomic_t alarms;
+static volatile sig_atomic_t alarms, quits;
 
 static void on_alarm(int signo)
 {
@@ -212,6 +218,46 @@ static void on_error(Machine *m)
     m->faults++;
 }
 
+#define ALLOW(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define REFUSE(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+
+/*
+ * As tight as a VMM's vCPU thread can be: this program's own calls (setitimer, the end of a signal handler, exit), and those that
+ * swtdx makes on such threads (docs/system/swtdx.rst, "Sandboxes"). Anything else ends the process with SIGSYS.
+ */
+static void enter_sandbox(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        ALLOW(__NR_futex), ALLOW(__NR_madvise), ALLOW(__NR_clock_gettime), ALLOW(__NR_read), ALLOW(__NR_write), ALLOW(__NR_getpid),
+        ALLOW(__NR_setitimer), ALLOW(__NR_rt_sigreturn), ALLOW(__NR_restart_syscall), ALLOW(__NR_exit_group),
+        REFUSE(__NR_process_vm_readv), REFUSE(__NR_process_vm_writev),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    };
+    struct sock_fprog program = { COUNT(filter), filter };
+    CHECK(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    CHECK(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+}
+
+static void on_quit(int signo)
+{
+    static const char text[] = "the program's own handler\n";
+    quits = quits + 1;
+    CHECK(write(2, text, sizeof(text) - 1) == (ssize_t)sizeof(text) - 1);
+}
+
+/* SIGQUIT to itself: the vCPU's state is told first, then the handler runs. */
+static void ask_for_dump(void)
+{
+    struct sigaction act = { .sa_handler = on_quit };
+    CHECK(!sigaction(SIGQUIT, &act, NULL) && !kill(getpid(), SIGQUIT));
+    for (int i = 0; !quits; i++) {
+        CHECK(i < 10000);
+        usleep(1000);
+    }
+}
+
+/* launch [ANSWERS [sandbox | quit]]: what depends on the host; with a filter of system calls, or a dump before the start. */
 int main(int argc, char **argv)
 {
     Machine m = { 0 };
@@ -220,6 +266,11 @@ int main(int argc, char **argv)
     struct sigaction act = { .sa_handler = on_alarm };
     CHECK(!sigaction(SIGALRM, &act, NULL));
     launch(&m);
+    if (argc > 2 && !strcmp(argv[2], "sandbox")) {
+        enter_sandbox();
+    } else if (argc > 2 && !strcmp(argv[2], "quit")) {
+        ask_for_dump();
+    }
     while (!m.done) {
         if (ioctl(m.vcpu, KVM_RUN, 0) < 0) {
             on_error(&m);
@@ -234,6 +285,11 @@ int main(int argc, char **argv)
             fprintf(stderr, "exit %u after '%s'\n", m.run->exit_reason, m.text);
             return 1;
         }
+    }
+    if (argc > 2 && !strcmp(argv[2], "sandbox")) {
+        CHECK(!strcmp(m.text, expected));
+        CHECK(write(1, "ok\n", 3) == 3);
+        _exit(0); /* what else it would do is not allowed any more */
     }
     m.run->immediate_exit = 1;
     CHECK(ioctl(m.vcpu, KVM_RUN, 0) == -1 && errno == EINTR);

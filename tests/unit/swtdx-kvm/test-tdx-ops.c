@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* KVM_MEMORY_ENCRYPT_OP: envelope, order of the steps, every check of INIT_VM, E2BIG rules, progress of INIT_MEM_REGION. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+
 #include "fixture.h"
 
 static void test_envelope(void)
@@ -313,6 +318,64 @@ static void test_faults(void)
     }
 }
 
+/* ---- a dump is asked for while a vCPU waits for KVM_TDX_INIT_VCPU ---- */
+
+typedef struct Waiting {
+    Fixture *f;
+    int fd, result;
+    _Atomic bool inside;
+} Waiting;
+
+static void *run_waiting(void *opaque)
+{
+    Waiting *w = opaque;
+    w->inside = true;
+    do {
+        w->result = kvm_fd_ioctl(w->f->host, w->fd, KVM_RUN, 0);
+    } while (w->result == -EAGAIN);
+    return NULL;
+}
+
+static double thread_seconds(pthread_t thread)
+{
+    clockid_t clock;
+    struct timespec t;
+    g_assert_cmpint(pthread_getcpuclockid(thread, &clock), ==, 0);
+    g_assert_cmpint(clock_gettime(clock, &t), ==, 0);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void on_signal(int signo, siginfo_t *info, void *context)
+{
+    kvm_signal_arrived(signo, info);
+}
+
+static void test_dump_waiting(void)
+{
+    Fixture *f = fixture_new(16, AT_VCPU, NULL);
+    Waiting w = { .f = f, .fd = vm(f, KVM_CREATE_VCPU, 1) };
+    struct sigaction act = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
+    pthread_t thread;
+    g_assert_cmpint(w.fd, >=, 0);
+    g_assert_cmpint(sigaction(SIGUSR1, &act, NULL), ==, 0);
+    g_assert_cmpint(pthread_create(&thread, NULL, run_waiting, &w), ==, 0);
+    while (!w.inside) {
+        g_usleep(1000);
+    }
+    g_usleep(20000);
+    kvm_host_request_dump(f->host, false);
+    g_usleep(400000);
+    double used = thread_seconds(thread);
+    g_test_message("%.3f s of processor time", used);
+    g_assert_cmpfloat(used, <, 0.1); /* it told its state and went on to sleep */
+    g_assert_cmpint(pthread_kill(thread, SIGUSR1), ==, 0);
+    g_assert_cmpint(pthread_join(thread, NULL), ==, 0);
+    g_assert_cmpint(w.result, ==, -EINTR);
+    kvm_fd_forget(f->host, w.fd);
+    close(w.fd);
+    fixture_free(f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -326,5 +389,6 @@ int main(int argc, char **argv)
     g_test_add_func("/swtdx-kvm/tdx/gpaw-mismatch", test_gpaw_mismatch);
     g_test_add_func("/swtdx-kvm/tdx/keyids", test_keyids);
     g_test_add_func("/swtdx-kvm/tdx/faults", test_faults);
+    g_test_add_func("/swtdx-kvm/tdx/dump-waiting", test_dump_waiting);
     return g_test_run();
 }
