@@ -13,6 +13,7 @@ static const char general_help[] =
     "       swtdx measure [OPTIONS] -- PROGRAM [ARGS]   MRTD, RTMRs and event log of the TD that PROGRAM launches\n"
     "       swtdx profiles [NAME]                       list the hosts that can be played, or show one\n"
     "       swtdx qgs --socket PATH                     make quotes of software TDs (see 'swtdx qgs --help')\n"
+    "       swtdx selftest                              does this machine let swtdx do what it needs\n"
     "       swtdx --help | --version\n"
     "\n"
     "PROGRAM finds a /dev/kvm that offers TDX guests and executes them in software. Nothing is confidential:\n"
@@ -80,6 +81,9 @@ int main(int argc, char **argv)
     }
     if (!strcmp(argv[1], "measure")) {
         return command_measure(argv + 2);
+    }
+    if (!strcmp(argv[1], "selftest")) {
+        return command_selftest(argv + 2);
     }
     if (!strcmp(argv[1], "profiles")) {
         return command_profiles(argv + 2);

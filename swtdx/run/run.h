@@ -64,6 +64,10 @@ int run_complain(const char *text);
 /* ---- measure.c ---- */
 int command_measure(char **argv);
 
+/* ---- selftest.c ---- */
+/* A line for each check on stdout; 0, or 1 if one failed. */
+int command_selftest(char **argv);
+
 /* Can a preloaded library reach this program? It must be dynamically linked and not change identity. */
 bool program_check(const char *path, GError **error);
 

@@ -118,6 +118,7 @@ REFUSED = [
     (["run", "--host", "/no/such.json", "true"], 126, "No such file"),
     (["profiles", "nosuch"], 1, "no host profile 'nosuch'"),
     (["profiles", "a", "b"], 2, "one name at most"),
+    (["selftest", "x"], 2, "'selftest' takes no arguments"),
     (["nosuch"], 2, "unknown command 'nosuch'"),
     ([], 2, "usage: swtdx"),
 ]
@@ -431,6 +432,30 @@ def check_summary():
     assert "pages added" not in quiet
 
 
+# ---- selftest ----
+
+CHECKS = ["preload", "vm", "cpuid", "signals", "thunks", "memory", "descriptors"]
+
+
+def check_selftest():
+    status, out, err = swtdx("selftest")
+    assert status == 0 and err == "", (status, out, err)
+    assert [line.split()[:2] for line in out.splitlines()] == [["ok", name] for name in CHECKS], out
+
+
+def check_selftest_limits():
+    """What is missing is named, with the reason; the other checks go on."""
+    if SLOW != 1:
+        return "sanitizers need more address space than the limit here"
+    for limit, failed, reason in (("ulimit -n 300", "descriptors", "see ulimit -n"), ("ulimit -v 30000000", "memory", "see ulimit -v")):
+        done = subprocess.run(["sh", "-c", limit + '; exec "$0" selftest', SWTDX], capture_output=True, text=True, check=False, timeout=60)
+        lines = {line.split()[1]: line for line in done.stdout.splitlines()}
+        assert done.returncode == 1 and list(lines) == CHECKS, done.stdout
+        assert lines[failed].startswith("FAILED") and reason in lines[failed], lines[failed]
+        assert lines["signals"].startswith("ok"), done.stdout
+    return None
+
+
 def main():
     os.environ["LC_ALL"] = "C"
     vmm.tap([("/swtdx/status", check_status), ("/swtdx/pid", check_pid), ("/swtdx/arguments", check_arguments), ("/swtdx/files", check_files),
@@ -441,7 +466,8 @@ def main():
             [("/swtdx/profile/base", check_base), ("/swtdx/profile/whole", check_whole_profile),
              ("/swtdx/stop-dump", check_stop_dump), ("/swtdx/quit-dump", check_quit_dump),
              ("/swtdx/quit-dump-all", check_quit_dump_all), ("/swtdx/stuck-dump", check_stuck_dump), ("/swtdx/trace", check_trace), ("/swtdx/trace-events", check_trace_events),
-             ("/swtdx/trace-refused", check_trace_refused), ("/swtdx/summary", check_summary)])
+             ("/swtdx/trace-refused", check_trace_refused), ("/swtdx/summary", check_summary), ("/swtdx/selftest", check_selftest),
+             ("/swtdx/selftest-limits", check_selftest_limits)])
 
 
 main()
