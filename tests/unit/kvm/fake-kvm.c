@@ -213,6 +213,9 @@ static const char *ioctl_name(unsigned long request)
     case KVM_SET_USER_MEMORY_REGION2: return "SET_USER_MEMORY_REGION2";
     case KVM_SET_MEMORY_ATTRIBUTES: return "SET_MEMORY_ATTRIBUTES";
     case KVM_SIGNAL_MSI: return "SIGNAL_MSI";
+    case KVM_IOEVENTFD: return "IOEVENTFD";
+    case KVM_IRQFD: return "IRQFD";
+    case KVM_SET_GSI_ROUTING: return "SET_GSI_ROUTING";
     default: g_error("the invented kernel knows no ioctl 0x%lx", request);
     }
 }
