@@ -8,6 +8,7 @@
 
 #include "accel/qtest/qtest-server.h"
 #include "chardev/chardev-object.h"
+#include "hw/i386/boot-order.h"
 #include "hw/i386/q35-devices.h"
 #include "hw/i386/q35-tree.h"
 #include "system/boot.h"
@@ -205,7 +206,8 @@ static bool make_machine(Vm *vm, GError **errp)
     }
     vm->machine = q35_new(&q35, errp);
     return vm->machine && machine_config_open_drives(vm->config, errp) && q35_add_to_tree(vm->machine, vm->config->machine_object, errp) &&
-           machine_config_plug_devices(vm->config, errp) && add_acpi(vm, errp) && add_smbios(vm, errp) &&
+           machine_config_plug_devices(vm->config, errp) &&
+           boot_order_add(vm->machine->devices->fw_cfg, &vm->config->machine_object->object, vm->config->boot.strict, errp) && add_acpi(vm, errp) && add_smbios(vm, errp) &&
            boot_add(vm->machine->devices->fw_cfg, &vm->config->boot, errp);
 }
 

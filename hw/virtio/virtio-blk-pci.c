@@ -38,12 +38,13 @@ static void free_blk(VirtioPciDevice *parent)
 
 static const VirtioPciOps ops = {
     .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Storage", PCI_DEVICE_OPS }, VIRTIO_PCI_OPS },
-    .class_device = 0x0100, .make = make, .free = free_blk,
+    .class_device = 0x0100, .boot_name = "scsi", .boot_unit = "disk@0,0", .make = make, .free = free_blk,
 };
 
 static const QomProperty properties[] = {
     QOM_PROPERTY_LINK("drive", VirtioBlkPci, drive, &block_node_type, BLOCK_CONTAINER, "node name or id of the disk",
                       .flags = QOM_REQUIRED, .type_name = "str"),
+    VIRTIO_BOOTINDEX_PROPERTY,
     QOM_PROPERTY_STR("serial", VirtioBlkPci, serial, NULL, "what the guest is told as serial number, up to 20 characters"),
     QOM_PROPERTY_UINT16("num-queues", VirtioBlkPci, num_queues, "1", "number of request queues"),
     QOM_PROPERTY_UINT16("queue-size", VirtioBlkPci, queue_size, "256", "entries in each queue"),

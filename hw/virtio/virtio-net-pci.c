@@ -69,7 +69,7 @@ static void free_net(VirtioPciDevice *parent)
 
 static const VirtioPciOps ops = {
     .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Network", PCI_DEVICE_OPS }, VIRTIO_PCI_OPS },
-    .class_device = 0x0200, .make = make, .free = free_net,
+    .class_device = 0x0200, .boot_name = "ethernet", .boot_unit = "ethernet-phy@0", .make = make, .free = free_net,
 };
 
 static const QomProperty properties[] = {
@@ -80,6 +80,7 @@ static const QomProperty properties[] = {
     QOM_PROPERTY_UINT16("rx_queue_size", VirtioNetPci, rx_queue_size, "256", "entries of the queues"),
     QOM_PROPERTY_UINT16("tx_queue_size", VirtioNetPci, tx_queue_size, "256", "entries of the queues"),
     QOM_PROPERTY_BOOL("mrg_rxbuf", VirtioNetPci, mrg_rxbuf, "on", "a frame may lie in several buffers"),
+    VIRTIO_BOOTINDEX_PROPERTY,
     QOM_PROPERTY_BOOL("ctrl_vq", VirtioNetPci, ctrl_vq, "on", "control queue: address filters"),
     { NULL },
 };

@@ -67,6 +67,35 @@ void virtio_pci_device_gone(PciDevice *pci)
     }
 }
 
+static void append_step(GString *path, const char *name, unsigned devfn)
+{
+    g_string_append_printf(path, "/%s@%x", name, PCI_SLOT(devfn));
+    if (devfn & 7) {
+        g_string_append_printf(path, ",%x", devfn & 7);
+    }
+}
+
+char *virtio_pci_boot_path(QomObject *object)
+{
+    const VirtioPciDevice *device = (const VirtioPciDevice *)object;
+
+    if (!qom_is(object, &virtio_pci_type) || !device->pci.device.realized || device->bootindex < 0) {
+        return NULL;
+    }
+    const VirtioPciOps *ops = (const VirtioPciOps *)device_ops(&device->pci.device);
+    const PciFunction *bridge = pci_bus_bridge(pci_device_bus(&device->pci));
+    if (!ops->boot_name) {
+        return NULL;
+    }
+    GString *path = g_string_new("/pci@i0cf8");
+    if (bridge) {
+        append_step(path, "pci-bridge", pci_function_devfn(bridge));
+    }
+    append_step(path, ops->boot_name, device->pci.addr);
+    g_string_append_printf(path, "/%s", ops->boot_unit);
+    return g_string_free(path, FALSE);
+}
+
 static const QomProperty virtio_pci_properties[] = {
     QOM_PROPERTY_UINT32("vectors", VirtioPciDevice, vectors, "4294967295",
                         "number of MSI-X vectors; 4294967295 = one for each queue and one more"),

@@ -106,5 +106,65 @@ def test_refusals():
         assert status == 1 and text in err, f"{device}: {status}: {err}"
 
 
+class Qtest:
+    """A machine that stands still, and its ports."""
+
+    def __init__(self, arguments):
+        # pylint: disable=consider-using-with
+        self.process = subprocess.Popen([vmm.program("qemu-system-x86_64"), "-accel", "qtest", "-nodefaults", "-display", "none",
+                                         "-qtest", "stdio", "-qtest-log", "none", *arguments],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, text):
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().split()
+
+    def fw_cfg(self, key, size):
+        self.ask(f"outw 0x510 {key:#x}")
+        return bytes(int(self.ask("inb 0x511")[1], 16) for _ in range(size))
+
+    def fw_cfg_file(self, name):
+        """The file's bytes; None: there is none."""
+        count = int.from_bytes(self.fw_cfg(0x19, 4), "big")
+        directory = self.fw_cfg(0x19, 4 + 64 * count)[4:]
+        for at in range(0, len(directory), 64):
+            entry = directory[at:at + 64]
+            if entry[8:].split(b"\0")[0].decode() == name:
+                return self.fw_cfg(int.from_bytes(entry[4:6], "big"), int.from_bytes(entry[:4], "big"))
+        return None
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def test_boot_order():
+    with tempfile.TemporaryDirectory() as directory:
+        disks = []
+        for name in "ab":
+            path = os.path.join(directory, name)
+            with open(path, "wb") as f:
+                f.truncate(1 << 20)
+            disks += ["-drive", f"file={path},format=raw,if=none,id={name}"]
+        ports = ["-device", "pcie-root-port,id=p0,addr=1,multifunction=on", "-device", "pcie-root-port,id=p1,addr=1.2"]
+        for arguments, order in (
+                ([], None),
+                (["-device", "virtio-blk-pci,drive=a,bus=p1,bootindex=2", "-device", "virtio-blk-pci,drive=b,addr=3,bootindex=1"],
+                 b"/pci@i0cf8/scsi@3/disk@0,0\n/pci@i0cf8/pci-bridge@1,2/scsi@0/disk@0,0\0"),
+                (["-boot", "strict=on", "-device", '{"driver":"virtio-blk-pci","drive":"a","addr":"0x4","bootindex":0}'],
+                 b"/pci@i0cf8/scsi@4/disk@0,0\nHALT\0")):
+            machine = Qtest(disks + ports + arguments)
+            try:
+                assert machine.fw_cfg_file("bootorder") == order, arguments
+            finally:
+                machine.close()
+        status, _, err = vmm.run([vmm.program("qemu-system-x86_64"), "-accel", "qtest", "-nodefaults", "-qtest", "stdio", *disks,
+                                  "-device", "virtio-blk-pci,drive=a,bootindex=1", "-device", "virtio-blk-pci,drive=b,bootindex=1"])
+        assert status == 1 and "The bootindex 1 has already been used" in err, err
+
+
 if __name__ == "__main__":
-    vmm.tap([("/virtio/refusals", test_refusals), ("/virtio/small-devices", test_small_devices)])
+    vmm.tap([("/virtio/refusals", test_refusals), ("/virtio/boot-order", test_boot_order),
+             ("/virtio/small-devices", test_small_devices)])

@@ -21,6 +21,7 @@ typedef struct VirtioPciDevice {
     PciDevice pci;
     VirtioDevice *virtio;  /* while realized */
     uint32_t vectors;
+    int32_t bootindex;     /* of types that have VIRTIO_BOOTINDEX_PROPERTY: the firmware's order of boot; -1 = not in it */
     QomOnOffAuto disable_legacy;
     bool disable_modern, ioeventfd, event_idx, indirect_desc, iommu_platform, packed, queue_reset;
 } VirtioPciDevice;
@@ -28,6 +29,7 @@ typedef struct VirtioPciDevice {
 typedef struct VirtioPciOps {
     PciDeviceOps pci;
     uint16_t class_device; /* PCI class and sub-class */
+    const char *boot_name, *boot_unit; /* OpenFirmware names of function and what boots on it, "scsi" and "disk@0,0"; NULL = nothing */
     /* virtio_new(), queues and features; the transport's options are applied after. Machine lock held. NULL: *errp, nothing is left. */
     VirtioDevice *(*make)(VirtioPciDevice *device, const VirtioEnvironment *environment, GError **errp);
     /* The virtio device was freed, requests are over: the rest goes. Machine lock held. NULL = nothing to do. */
@@ -42,6 +44,12 @@ extern const QomType virtio_pci_type; /* "virtio-pci", abstract */
 #define VIRTIO_PCI_OPS .make = virtio_pci_device_make, .gone = virtio_pci_device_gone
 PciFunction *virtio_pci_device_make(PciDevice *device, GError **errp);
 void virtio_pci_device_gone(PciDevice *device);
+
+/* A row of the properties of types that can be booted from. */
+#define VIRTIO_BOOTINDEX_PROPERTY \
+    QOM_PROPERTY_INT32("bootindex", VirtioPciDevice, bootindex, "-1", "place in the firmware's order of boot; -1 = none")
+/* "/pci@i0cf8/pci-bridge@1/scsi@0/disk@0,0"; NULL: the object is no such device, or is not in the order of boot. Caller frees. */
+char *virtio_pci_boot_path(QomObject *object);
 
 /* The name that management software uses for the same device. */
 #define VIRTIO_NON_TRANSITIONAL(name_, type_) { .name = name_ "-non-transitional", .parent = &(type_) }
