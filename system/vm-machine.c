@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The machine of a Vm: RAM, the board, drives and devices, and what firmware is told of them. */
+#include "chardev/chardev.h"
+#include "hw/i386/boot-order.h"
+#include "hw/i386/q35-tree.h"
+#include "system/boot.h"
+#include "system/firmware.h"
+#include "util/error.h"
+#include "vm-internal.h"
+
+static bool add_acpi(Vm *vm, GError **errp)
+{
+    const CpuTopology *topology = &vm->config->topology;
+
+    if (vm->config->pc->acpi == QOM_OFF) {
+        return true;
+    }
+    vm->apic_ids = g_new(uint32_t, topology->cpus);
+    for (unsigned i = 0; i < topology->cpus; i++) {
+        vm->apic_ids[i] = cpu_topology_apic_id(topology, i);
+    }
+    return q35_add_acpi(vm->machine, vm->apic_ids, errp);
+}
+
+static bool add_smbios(Vm *vm, GError **errp)
+{
+    const CpuTopology *t = &vm->config->topology;
+    const SmbiosConfig config = {
+        .options = vm->config->smbios,
+        .machine = machine_ops(vm->config->machine_object)->id,
+        .uuid = vm->config->life.uuid,
+        .sockets = (t->cpus + t->threads * t->cores * t->modules * t->dies - 1) / (t->threads * t->cores * t->modules * t->dies),
+        .cores = t->cores * t->modules * t->dies,
+        .threads = t->threads,
+        .ram = vm->machine->layout,
+    };
+
+    return smbios_add(vm->machine->devices->fw_cfg, &config, errp);
+}
+
+static const CpuidTable *guest_cpuid(void *opaque)
+{
+    Vm *vm = opaque;
+
+    return vm->guest ? vm->guest->ops->cpuid(vm->guest) : NULL;
+}
+
+static bool feature_refused(void *opaque, const CpuFeature *feature)
+{
+    const TdxPlan *plan = ((Vm *)opaque)->monitor.plan;
+
+    for (unsigned i = 0; plan && i < plan->verdicts->len; i++) {
+        const TdxVerdict *v = &g_array_index(plan->verdicts, TdxVerdict, i);
+        if (v->kind == TDX_VERDICT_REFUSED && v->function == feature->function && v->index == feature->index && v->reg == feature->reg &&
+            v->bit == feature->bit) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool add_cpus(Vm *vm, GError **errp)
+{
+    const MachineConfig *config = vm->config;
+
+    vm->cpu_port = (X86CpuPort){ guest_cpuid, feature_refused, vm };
+    return x86_cpus_add(config->machine_object, config->cpu, &config->topology, &vm->cpu_port, errp);
+}
+
+static bool tell_firmware(Vm *vm, GError **errp)
+{
+    const MachineConfig *config = vm->config;
+    FwCfg *fw_cfg = vm->machine->devices->fw_cfg;
+
+    return boot_order_add(fw_cfg, &config->machine_object->object, config->boot.strict, errp) && add_acpi(vm, errp) &&
+           add_smbios(vm, errp) && boot_add(fw_cfg, &config->boot, errp);
+}
+
+bool vm_make_machine(Vm *vm, GError **errp)
+{
+    BoardMachine *board = vm->config->board;
+
+    if (!add_cpus(vm, errp)) {
+        return false;
+    }
+    if (!board_machine_make_ram(board, vm->config->ram_size, !vm->config->guest, errp)) {
+        return false;
+    }
+    Q35Config q35 = {
+        .ram_size = vm->config->ram_size,
+        .ram = board->ram->host,
+        .firmware = vm->firmware ? firmware_bytes(vm->firmware) : (Bytes) { NULL, 0 },
+        .firmware_rom = !vm->config->guest,
+        .kernel_irqchip = !vm->config->guest && vm->config->accelerator == ACCELERATOR_KVM,
+        .num_cpus = vm->config->topology.cpus,
+        .clock = vm->config->accelerator == ACCELERATOR_QTEST ? qtest_clock(&vm->qtest_clock) : (Clock) { NULL, NULL },
+        .runstate = runstate_port(),
+        .runstate_opaque = vm->runstate,
+    };
+
+    for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
+        const char *id = vm->config->serial[i];
+        q35.serial[i] = id ? chardev_set_find(vm->chardevs, id) : NULL;
+        if (q35.serial[i] && chardev_in_use(q35.serial[i]) && !chardev_is_mux(q35.serial[i])) {
+            return error_set(errp, "serial port %u: chardev '%s' is in use; mux=on lets a monitor share it", i, id);
+        }
+    }
+    vm->machine = q35_new(&q35, errp);
+    return vm->machine && machine_config_open_drives(vm->config, errp) &&
+           q35_add_to_tree(vm->machine, vm->config->machine_object, errp) && machine_config_plug_devices(vm->config, errp) &&
+           tell_firmware(vm, errp);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Whom a Vm talks to: descriptors it was given, chardevs, monitors, and what monitors see of the machine. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "chardev/chardev-object.h"
+#include "util/error.h"
+#include "vm-internal.h"
+
+static void quit_from_terminal(void *opaque)
+{
+    Vm *vm = opaque;
+
+    runstate_port()->shutdown(vm->runstate, SHUTDOWN_HOST_UI);
+}
+
+static bool has_ended(void *opaque)
+{
+    Vm *vm = opaque;
+
+    return runstate_ended(vm->runstate);
+}
+
+static int named_fd(void *opaque, const char *name)
+{
+    Vm *vm = opaque;
+
+    return fd_sets_take_name(vm->fds, name);
+}
+
+static int open_fdset(void *opaque, const char *path, int flags, GError **errp)
+{
+    Vm *vm = opaque;
+
+    return fd_sets_open(vm->fds, path, flags, errp);
+}
+
+/* Where scripts look for it. */
+static void announce_pty(void *opaque, const char *label, const char *name)
+{
+    printf("char device redirected to %s (label %s)\n", name, label);
+    fflush(stdout);
+}
+
+/* -add-fd: copies, of descriptors that were left open on purpose and that nothing here opened. */
+static bool add_fds(Vm *vm, GError **errp)
+{
+    const GArray *options = vm->config->life.fds;
+
+    for (unsigned i = 0; i < options->len; i++) {
+        const AddFdOption *option = &g_array_index(options, AddFdOption, i);
+        int64_t set = option->set;
+        int flags = fcntl(option->fd, F_GETFD), fd = -1;
+
+        if (flags < 0 || (flags & FD_CLOEXEC) || (fd = fcntl(option->fd, F_DUPFD_CLOEXEC, 0)) < 0) {
+            return error_set(errp, "-add-fd fd=%d: fd is not valid or already in use", option->fd);
+        }
+        if (!fd_sets_add(vm->fds, &set, fd, option->text, errp)) {
+            close(fd);
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < options->len; i++) {
+        close(g_array_index(options, AddFdOption, i).fd); /* the same may have been named twice */
+    }
+    return true;
+}
+
+static bool open_chardevs(Vm *vm, GError **errp)
+{
+    const GPtrArray *chardevs = vm->config->life.chardevs;
+
+    for (unsigned i = 0; i < chardevs->len && !runstate_ended(vm->runstate); i++) {
+        const ChardevConfig *config = g_ptr_array_index(chardevs, i);
+        g_autoptr(GError) err = NULL;
+
+        Chardev *chardev = chardev_set_add(vm->chardevs, config, &err);
+        if (!chardev || !chardev_object_add(vm->config->root, config->id, chardev, &err)) {
+            return error_set(errp, "chardev %s: %s", config->id, err->message);
+        }
+    }
+    return true;
+}
+
+void vm_tell_monitors(void *opaque, const QapiEvent *event, JsonValue *data)
+{
+    Vm *vm = opaque;
+
+    monitors_event(vm->monitors, event, data);
+}
+
+static void tell_device_deleted(void *opaque, const char *id, const char *path)
+{
+    JsonValue *data = json_object_new_object();
+
+    if (id) {
+        json_object_object_add(data, "device", json_object_new_string(id));
+    }
+    json_object_object_add(data, "path", json_object_new_string(path));
+    vm_tell_monitors(opaque, &qapi_event_DEVICE_DELETED, data);
+}
+
+void vm_init_monitors(Vm *vm)
+{
+    const ChardevHost host = {
+        .quit = quit_from_terminal, .ended = has_ended, .named_fd = named_fd, .announce = announce_pty,
+        .open_fdset = open_fdset, .opaque = vm,
+    };
+
+    vm->config->machine_object->port = (MachinePort){ tell_device_deleted, vm };
+    vm->fds = vm->monitor.fds = fd_sets_new();
+    vm->chardevs = vm->monitor.chardevs = chardev_set_new(&host);
+    vm->monitors = monitors_new(&vm->monitor);
+}
+
+bool vm_open_monitors(Vm *vm, GError **errp)
+{
+    const LifeOptions *life = &vm->config->life;
+
+    if (life->pidfile && !(vm->pidfile = pidfile_new(life->pidfile, errp))) {
+        return false;
+    }
+    if (!add_fds(vm, errp) || !open_chardevs(vm, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < life->monitors->len && !runstate_ended(vm->runstate); i++) {
+        const MonitorConfig *config = g_ptr_array_index(life->monitors, i);
+        g_autoptr(GError) err = NULL;
+
+        if (!monitors_add(vm->monitors, config, &err)) {
+            return error_set(errp, "monitor %s: %s", config->id, err->message);
+        }
+    }
+    return true;
+}
+
+/* Clients' commands wait until all of this is there. */
+void vm_show_to_monitors(Vm *vm)
+{
+    vm->monitor.name = vm->config->life.name;
+    vm->monitor.uuid = vm->config->life.uuid;
+    vm->monitor.machine = machine_ops(vm->config->machine_object)->id;
+    vm->monitor.machines = machine_infos();
+    vm->monitor.objects = vm->config->root;
+    vm->monitor.guest = vm->config->guest;
+    vm->monitor.cpu = vm->config->cpu;
+    vm->monitor.topology = &vm->config->topology;
+    vm->monitor.ram_size = vm->config->ram_size;
+    vm->monitor.options = option_infos();
+    vm->monitor.kvm = vm->kvm;
+    vm->monitor.accelerator = vm->kvm ? QAPI_ACCELERATOR_KVM : machine_is_none(vm->config) ? QAPI_ACCELERATOR_NONE : QAPI_ACCELERATOR_QTEST;
+    vm->monitor.runstate = vm->runstate;
+    vm->monitor.running = vm->guest;
+    if (vm->config->guest) {
+        vm->monitor.plan = guest_tdx_plan(vm->guest);
+        vm->monitor.caps = guest_tdx_capabilities(vm->guest);
+    }
+    vm->monitor.memory = vm->machine ? vm->machine->memory : NULL;
+    vm->monitor.ports = vm->machine ? vm->machine->ports : NULL;
+    vm->monitor.td = &vm->td;
+    monitors_ready(vm->monitors);
+}
