@@ -179,6 +179,12 @@ static void fill_structure(State *s, unsigned long request, uint8_t *arg, uint8_
     case KVM_SIGNAL_MSI:
         *(struct kvm_msi *)(void *)arg = (struct kvm_msi){.address_lo = 0xfee00000u | (uint32_t)a << 4, .address_hi = b & 0x80 ? (uint32_t)b << 8 : 0, .data = a | (uint32_t)b << 8};
         break;
+    case KVM_SET_SIGNAL_MASK: { /* never of the signal that ends entries */
+        uint64_t mask = (UINT64_C(0x0101010101010101) * b) & ~(UINT64_C(1) << (SIGUSR1 - 1));
+        *(uint32_t *)(void *)arg = a & 0x80 ? a : 8;
+        memcpy(arg + 4, &mask, sizeof(mask));
+        break;
+    }
     default:
         for (unsigned i = 0; i < 256; i++) {
             arg[i] = (uint8_t)(a * i + b);

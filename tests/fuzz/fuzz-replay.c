@@ -91,7 +91,7 @@ static void replay(const GByteArray *input, unsigned mutations)
 
 int main(int argc, char **argv)
 {
-    unsigned mutations = MUTATIONS;
+    unsigned mutations = MUTATIONS, replayed = 0;
     for (int i = 1; i < argc; i++) {
         if (g_str_has_prefix(argv[i], "--mutations=")) {
             mutations = (unsigned)g_ascii_strtoull(argv[i] + strlen("--mutations="), NULL, 10);
@@ -103,7 +103,8 @@ int main(int argc, char **argv)
             return 1;
         }
         replay(input, mutations);
+        replayed++;
     }
-    printf("%d inputs replayed\n", argc - 1);
+    printf("%u inputs replayed\n", replayed);
     return 0;
 }
