@@ -5,7 +5,8 @@
  *
  * A device attaches to a node as its client and submits requests; buffers are host memory and the request's until it is done. What is
  * behind a node is its driver's business: a driver either runs a request on a thread of the node's pool (run) or takes it
- * and completes it later itself (submit).
+ * and completes it later itself (submit). It completes without the main loop and without the machine lock: block_drain() is called with
+ * that lock held, which the main loop may be waiting for.
  */
 #ifndef BLOCK_BLOCK_H
 #define BLOCK_BLOCK_H
