@@ -9,6 +9,8 @@
  * Each Op has a handler; a handler ends with NEXT (go on with the following
  * Op) or with one of the block exits of block.h. In optimised builds NEXT is a
  * tail call, so handlers chain by jumps; in sanitizer builds it returns to a loop.
+ * Blocks that are entered often become host code, which stands in for the handler
+ * of their first Op (jit.h).
  *
  * Faults: a handler writes guest state only after its last access that can
  * fault. cpu_raise() and cpu_leave() do not return: they jump back into
