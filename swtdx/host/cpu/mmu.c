@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Soft TLBs for data and for instruction fetch: fill, flush, and the accesses that miss them. */
+/* Soft TLBs for data and for instruction fetch: fill, and the accesses that miss them. */
 #include "mmu.h"
 
 #include <stdlib.h>
@@ -10,44 +10,8 @@
 #include "core.h"
 #include "debug.h"
 #include "group.h"
+#include "mmu-state.h"
 #include "walk.h"
-
-#define FETCH_ENTRIES 256
-#define PHYS_ENTRIES 4096
-#define GPA_INVALID UINT64_C(1)
-#define FILLED_MAX 1024
-
-typedef struct FetchEntry {
-    uint64_t page; /* linear, or TLB_INVALID */
-    uint64_t gpa;
-    const uint8_t *host;
-    bool global;
-} FetchEntry;
-
-typedef struct PhysEntry {
-    uint64_t gpa;        /* or GPA_INVALID */
-    uint64_t generation; /* holds only while it is MmuState.phys_generation */
-    uint8_t *host;
-    bool writable;
-} PhysEntry;
-
-/* Which entries of the soft TLB may be valid, as kind * TLB_ENTRIES + index, so that a flush need not look at all. */
-typedef struct Filled {
-    unsigned n; /* FILLED_MAX: any */
-    uint16_t which[FILLED_MAX];
-} Filled;
-
-struct MmuState {
-    FetchEntry fetch[2][FETCH_ENTRIES]; /* supervisor, user */
-    PhysEntry phys[PHYS_ENTRIES];       /* pages the world told us of: spares asking for each paging structure */
-    uint64_t phys_generation;
-    bool global[TLB_KINDS][TLB_ENTRIES];
-    bool large;                         /* some entry came from a mapping larger than 4 KiB */
-    Filled filled[2];                   /* not global, global */
-    uint16_t fetched[FETCH_ENTRIES];    /* the same for `fetch`; never more than that, or it is any */
-    unsigned n_fetched;
-};
-_Static_assert(TLB_KINDS * TLB_ENTRIES <= UINT16_MAX, "MmuState.filled");
 
 /* One page of an access, ready to be used. */
 typedef struct Span {
@@ -74,11 +38,6 @@ void mmu_fini(Cpu *cpu)
 
 /* ---- guest physical pages ---- */
 
-static PhysEntry *phys_entry(Cpu *cpu, uint64_t gpa)
-{
-    return &cpu->mmu->phys[(gpa >> 12) & (PHYS_ENTRIES - 1)];
-}
-
 /* Asks the world for a page. While it is asked, this processor counts as using no page at all: the world may wait for
  * whoever is taking pages away. What it answered is taken only if nothing was taken away meanwhile. */
 static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, CpuAccess access, CpuHostPage *page)
@@ -96,7 +55,7 @@ static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, CpuAccess access,
 /* The page at a page-aligned gpa. *writable tells whether the host page may be written. */
 static uint8_t *phys_page(Cpu *cpu, uint64_t gpa, uint64_t linear, CpuAccess access, bool *writable)
 {
-    PhysEntry *e = phys_entry(cpu, gpa);
+    PhysEntry *e = mmu_phys_entry(cpu, gpa);
     if (e->gpa != gpa || e->generation != cpu->mmu->phys_generation || access == CPU_FETCH || (access == CPU_WRITE && !e->writable)) {
         CpuHostPage page;
         world_map(cpu, gpa, linear, access, &page);
@@ -443,177 +402,4 @@ uint64_t mmu_fetch_gpa(Cpu *cpu, uint64_t linear)
 bool mmu_peek(Cpu *cpu, uint64_t linear, uint64_t *gpa)
 {
     return walk_peek(cpu, linear, gpa);
-}
-
-/* ---- flushing ---- */
-
-static TlbEntry *data_entry(Cpu *cpu, unsigned which)
-{
-    return &cpu->tlbs[0][0] + which;
-}
-
-static FetchEntry *instruction_entry(Cpu *cpu, unsigned which)
-{
-    return &cpu->mmu->fetch[0][0] + which;
-}
-
-/* Calls f for the entries of a list. */
-static void each_filled(Cpu *cpu, const Filled *filled, void (*f)(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size),
-                        uint64_t gpa, uint64_t size)
-{
-    bool any = filled->n == FILLED_MAX;
-    unsigned n = any ? TLB_KINDS * TLB_ENTRIES : filled->n;
-    for (unsigned i = 0; i < n; i++) {
-        f(cpu, any ? i : filled->which[i], gpa, size);
-    }
-}
-
-static void invalidate(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size)
-{
-    TlbEntry *e = data_entry(cpu, which);
-    (void)gpa;
-    (void)size;
-    e->read = TLB_INVALID;
-    e->write = TLB_INVALID;
-}
-
-static void invalidate_nonglobal(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size)
-{
-    if (!(&cpu->mmu->global[0][0])[which]) {
-        invalidate(cpu, which, gpa, size);
-    }
-}
-
-static void invalidate_physical(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size)
-{
-    if (data_entry(cpu, which)->gpa - gpa < size) {
-        invalidate(cpu, which, gpa, size);
-    }
-}
-
-static void invalidate_writable(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size)
-{
-    (void)gpa;
-    (void)size;
-    data_entry(cpu, which)->write = TLB_INVALID;
-}
-
-static void flush_data(Cpu *cpu, bool keep_global)
-{
-    Filled *filled = cpu->mmu->filled;
-    each_filled(cpu, &filled[0], keep_global ? invalidate_nonglobal : invalidate, 0, 0);
-    filled[0].n = 0;
-    if (!keep_global) {
-        each_filled(cpu, &filled[1], invalidate, 0, 0);
-        filled[1].n = 0;
-    }
-}
-
-static void flush_fetch(Cpu *cpu, bool keep_global)
-{
-    struct MmuState *mmu = cpu->mmu;
-    bool any = mmu->n_fetched == FETCH_ENTRIES;
-    unsigned n = any ? 2 * FETCH_ENTRIES : mmu->n_fetched, kept = 0;
-    for (unsigned i = 0; i < n; i++) {
-        unsigned which = any ? i : mmu->fetched[i];
-        FetchEntry *e = instruction_entry(cpu, which);
-        if (!keep_global || !e->global) {
-            e->page = TLB_INVALID;
-        } else if (e->page != TLB_INVALID && kept < FETCH_ENTRIES) {
-            mmu->fetched[kept++] = (uint16_t)which;
-        }
-    }
-    mmu->n_fetched = kept;
-}
-
-void mmu_flush_all(Cpu *cpu)
-{
-    flush_data(cpu, false);
-    flush_fetch(cpu, false);
-    cpu->mmu->large = false;
-    block_forget_linear(cpu);
-}
-
-void mmu_flush_nonglobal(Cpu *cpu)
-{
-    flush_data(cpu, true);
-    flush_fetch(cpu, true);
-    block_forget_linear(cpu);
-}
-
-void mmu_forget_writable(Cpu *cpu)
-{
-    each_filled(cpu, &cpu->mmu->filled[0], invalidate_writable, 0, 0);
-    each_filled(cpu, &cpu->mmu->filled[1], invalidate_writable, 0, 0);
-}
-
-void mmu_flush_page(Cpu *cpu, uint64_t linear)
-{
-    uint64_t page = linear & GUEST_PAGE_MASK;
-    if (cpu->mmu->large) {
-        /* INVLPG of any address takes the whole large mapping away, which lies in many entries here. */
-        mmu_flush_all(cpu);
-        return;
-    }
-    for (unsigned kind = 0; kind < TLB_CACHED; kind++) {
-        TlbEntry *e = &cpu->tlbs[kind][(linear >> 12) & (TLB_ENTRIES - 1)];
-        if (e->read == page || e->write == page) {
-            e->read = TLB_INVALID;
-            e->write = TLB_INVALID;
-        }
-    }
-    for (unsigned user = 0; user < 2; user++) {
-        FetchEntry *e = &cpu->mmu->fetch[user][(linear >> 12) & (FETCH_ENTRIES - 1)];
-        if (e->page == page) {
-            e->page = TLB_INVALID;
-        }
-    }
-    block_forget_linear(cpu);
-}
-
-static void invalidate_code(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size)
-{
-    TlbEntry *e = data_entry(cpu, which);
-    (void)size;
-    if (e->gpa == gpa) {
-        e->write = TLB_INVALID;
-    }
-}
-
-void mmu_protect_code(Cpu *cpu, uint64_t gpa)
-{
-    each_filled(cpu, &cpu->mmu->filled[0], invalidate_code, gpa, 0);
-    each_filled(cpu, &cpu->mmu->filled[1], invalidate_code, gpa, 0);
-}
-
-static void forget_physical(Cpu *cpu, uint64_t gpa, uint64_t size)
-{
-    struct MmuState *mmu = cpu->mmu;
-    if (size >= PHYS_ENTRIES * (uint64_t)GUEST_PAGE_SIZE) {
-        mmu->phys_generation++; /* of 64 bits: it does not come round */
-        return;
-    }
-    uint64_t first = gpa & GUEST_PAGE_MASK, last = (gpa + size - 1) & GUEST_PAGE_MASK;
-    for (uint64_t page = first; size != 0 && page <= last; page += GUEST_PAGE_SIZE) {
-        PhysEntry *e = phys_entry(cpu, page);
-        if (e->gpa == page) {
-            e->gpa = GPA_INVALID;
-        }
-    }
-}
-
-void mmu_flush_physical(Cpu *cpu, uint64_t gpa, uint64_t size)
-{
-    struct MmuState *mmu = cpu->mmu;
-    forget_physical(cpu, gpa, size);
-    each_filled(cpu, &mmu->filled[0], invalidate_physical, gpa, size);
-    each_filled(cpu, &mmu->filled[1], invalidate_physical, gpa, size);
-    bool any = mmu->n_fetched == FETCH_ENTRIES;
-    for (unsigned i = 0; i < (any ? 2 * FETCH_ENTRIES : mmu->n_fetched); i++) {
-        FetchEntry *e = instruction_entry(cpu, any ? i : mmu->fetched[i]);
-        if (e->gpa - gpa < size) {
-            e->page = TLB_INVALID;
-        }
-    }
-    block_forget_linear(cpu);
 }
