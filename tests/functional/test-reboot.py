@@ -46,7 +46,7 @@ def test_reboots():
                     client = qmp.Qmp(socket)
                     client.command("qmp_capabilities")
                 mrtd = client.command("query-tdx")["mrtd"]
-                pid = int(subprocess.run(["pgrep", "-f", socket], capture_output=True, text=True, check=True).stdout.split()[0])
+                pid = console.process.pid  # the launcher becomes the VMM
                 seen.append((mrtd, open_files(pid), mappings(pid)))
                 console.send("poweroff -f\r" if len(seen) > REBOOTS else "reboot -f\r")
             assert console.wait(60 * SLOW) == 0
