@@ -12,6 +12,10 @@
 #include "util/error.h"
 #include "util/units.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; older ones refuse it, and it was a hint */
+#endif
+
 /* Above this the image would reach down to the interrupt controllers at 0xFEC00000. */
 #define FIRMWARE_MAX (16 * MiB)
 /* Firmware comes in units of 64 KiB. The halves of a flash image need not: they pass here, and its parser calls them by name. */
@@ -47,16 +51,18 @@ static void free_pages(void *opaque)
 
 /*
  * A copy, because a file may be truncated while the VMM runs and a mapping of it would then fault; in whole pages, so that
- * sections are added to the TD from where they are, and filled by the kernel at once, not fault by fault.
+ * sections are added to the TD from where they are, and made by the kernel at once, not fault by fault.
  */
 static GBytes *read_pages(int fd, size_t size, GError **errp)
 {
-    void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (address == MAP_FAILED) {
         error_set(errp, "%s", g_strerror(errno));
         return NULL;
     }
+    (void)madvise(address, size, MADV_HUGEPAGE); /* 4 MiB page by page would be a fourth of a launch's time */
+    (void)madvise(address, size, MADV_POPULATE_WRITE);
     for (size_t done = 0; done < size;) {
         ssize_t n = read(fd, (uint8_t *)address + done, size - done);
 
