@@ -201,6 +201,11 @@ static ChardevConfig *new_config(const char *backend, const char *id, const KeyV
     }
     if (b == G_N_ELEMENTS(backends)) {
         error_set(errp, "'%s' is not a valid char driver name", backend);
+        static const char *const names[] = { "file", "null", "pty", "ringbuf", "socket", "stdio", NULL };
+        const char *near = nearest_name(backend, names);
+        if (near) {
+            error_hint(errp, "Did you mean '%s'?", near);
+        }
         error_hint(errp, "There are file, null, pty, ringbuf, socket and stdio");
         return NULL;
     }

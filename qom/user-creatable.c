@@ -19,6 +19,34 @@ bool qom_check_id(const char *id, GError **errp)
     return valid;
 }
 
+/* What users of QEMU look for and this machine has not. */
+static const char *instead_of(const char *name)
+{
+    static const struct {
+        const char *prefix, *hint;
+    } absent[] = {
+        { "memory-backend-memfd-private", "A TD's private memory needs no object of its own: leave this one out" },
+        { "sev-", "This machine's confidential guests are TDs: use tdx-guest" },
+        { "igvm-cfg", "TDs start from a TDVF image: use -bios" },
+        { "iommufd", "There is no device assignment" },
+        { "memory-backend-epc", "There is no SGX in a TD" },
+        { "memory-backend-shm", "Use memory-backend-memfd with share=on" },
+        { "rng-egd", "Use rng-random or rng-builtin" },
+        { "tls-creds-", "Sockets here speak no TLS: use UNIX sockets, or a proxy" },
+        { "throttle-group", "Disks are not throttled here: use the cgroup of the process" },
+        { "filter-", "There are no network filters" },
+        { "input-", "There are no input devices: use a serial console" },
+        { "cryptodev-", "There is no virtio-crypto" },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(absent); i++) {
+        if (g_str_has_prefix(name, absent[i].prefix)) {
+            return absent[i].hint;
+        }
+    }
+    return NULL;
+}
+
 static const QomType *find_type(QomTypes types, const char *name, GError **errp)
 {
     const QomType *type = qom_type_find(types, name);
@@ -35,8 +63,9 @@ static const QomType *find_type(QomTypes types, const char *name, GError **errp)
     g_ptr_array_add(names, NULL);
     const char *near = nearest_name(name, (const char *const *)names->pdata);
     error_set(errp, "Parameter 'qom-type' does not accept value '%s'", name);
-    if (!strcmp(name, "memory-backend-memfd-private")) {
-        error_hint(errp, "A TD's private memory needs no object of its own: leave this one out");
+    const char *instead = instead_of(name);
+    if (instead) {
+        error_hint(errp, "%s", instead);
     } else if (near) {
         error_hint(errp, "Did you mean '%s'?", near);
     } else {

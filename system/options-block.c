@@ -112,8 +112,12 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
     }
     if (!strcmp(key, "if")) {
         keys->interface = value;
-        return !strcmp(value, "none") || !strcmp(value, "virtio") ||
-               error_set(errp, "unsupported bus type '%s': none or virtio", value);
+        if (strcmp(value, "none") && strcmp(value, "virtio")) {
+            error_set(errp, "unsupported bus type '%s': none or virtio", value);
+            error_hint(errp, "%s", strcmp(value, "pflash") ? "There is no IDE, SCSI, SD or floppy controller" : option_instead("pflash"));
+            return false;
+        }
+        return true;
     }
     if (!strcmp(key, "format")) {
         return check_format(value, errp);
@@ -133,7 +137,11 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
                    error_set(errp, "%s=%s is not available: only %s=%s", key, value, key, fixed[i][1]);
         }
     }
-    return error_set(errp, "Invalid parameter '%s'", key);
+    static const char *const known[] = { "file", "if", "format", "id", "readonly", "cache", "discard", "media", "aio", NULL };
+
+    error_set(errp, "Invalid parameter '%s'", key);
+    error_hint_names(errp, key, known);
+    return false;
 }
 
 /* if=virtio is a device of its own. */

@@ -57,7 +57,9 @@ static bool check_keys(const KeyVal *kv, GError **errp)
             return error_set(errp, "gen_id: there are no objects here that make fw_cfg files; use file or string");
         }
         if (!g_strv_contains(known, key)) {
-            return error_set(errp, "Invalid parameter '%s'", key);
+            error_set(errp, "Invalid parameter '%s'", key);
+            error_hint_names(errp, key, known);
+            return false;
         }
     }
     return true;

@@ -32,13 +32,26 @@ void machine_options_clear(MachineConfig *config)
     g_array_unref(config->machine_properties);
 }
 
+static void hint_machine_type(QomTypes types, const char *name, GError **errp)
+{
+    static const char *const names[] = { "q35", "pc-q35-11.1", "none", NULL };
+    const char *near = nearest_name(name, names);
+
+    if (g_str_has_prefix(name, "pc") || g_str_has_prefix(name, "microvm") || g_str_has_prefix(name, "isapc")) {
+        error_hint(errp, "A TD's machine is q35");
+    } else if (near) {
+        error_hint(errp, "Did you mean '%s'?", near);
+    }
+    error_hint(errp, "Use -machine help to list supported machines");
+}
+
 static bool set_machine_type(MachineConfig *config, const char *name, GError **errp)
 {
     const QomType *type = machine_type_find(qom_object_types(config->root), name);
 
     if (!type) {
         error_set(errp, "unsupported machine type: \"%s\"", name);
-        error_hint(errp, "Use -machine help to list supported machines");
+        hint_machine_type(qom_object_types(config->root), name, errp);
         return false;
     }
     config->machine_type = type;
@@ -49,6 +62,10 @@ static bool set_kernel_irqchip(MachineConfig *config, const char *value, GError 
 {
     static const char *const values[] = { "on", "off", "split", NULL };
 
+    if (!strcmp(value, "auto")) { /* the default, by its name */
+        g_clear_pointer(&config->kernel_irqchip, g_free);
+        return true;
+    }
     if (!g_strv_contains(values, value)) {
         return error_set(errp, "Parameter 'kernel-irqchip' does not accept value '%s': use on, off or split", value);
     }
@@ -57,14 +74,19 @@ static bool set_kernel_irqchip(MachineConfig *config, const char *value, GError 
     return true;
 }
 
-/* Recipes of vendors' QEMUs. */
+/* Keys of -machine that are no properties of the object, for slips of the hand. */
+static const char *const machine_keys[] = { "accel", "kernel-irqchip", "type", NULL };
+
 static bool set_on(QomObject *machine, const char *key, const char *value, GError **errp)
 {
     if (qom_property_set_text(machine, key, value, errp)) {
         return true;
     }
-    if (!strcmp(key, "kvm-type")) {
-        error_hint(errp, "A TD is asked for by -object tdx-guest,id=tdx0 and -machine confidential-guest-support=tdx0");
+    const char *instead = machine_property_instead(key), *near = nearest_name(key, machine_keys);
+    if (instead) {
+        error_hint(errp, "%s", instead);
+    } else if (near && errp && *errp && !strstr((*errp)->message, "Did you mean")) {
+        error_hint(errp, "Did you mean '%s'?", near);
     }
     return false;
 }
@@ -127,8 +149,23 @@ static bool set_accelerator(MachineConfig *config, const char *names, GError **e
             }
         }
     }
+    static const char *const choices[] = { "kvm", "qtest", NULL };
+    const char *near = nearest_name(names, choices);
+
     error_set(errp, "invalid accelerator %s", names);
+    if (near) {
+        error_hint(errp, "Did you mean '%s'?", near);
+    }
     error_hint(errp, "Use -accel kvm; on a machine without TDX run the whole command under 'swtdx run --'");
+    return false;
+}
+
+static bool unknown_accel_key(const char *key, GError **errp)
+{
+    static const char *const known[] = { "accel", "kernel-irqchip", NULL };
+
+    error_set(errp, "Property 'kvm-accel.%s' not found", key);
+    error_hint_names(errp, key, known);
     return false;
 }
 
@@ -148,7 +185,7 @@ bool option_accel(MachineConfig *config, const char *text, GError **errp)
                 return false;
             }
         } else if (strcmp(key, "accel")) {
-            return error_set(errp, "Property 'kvm-accel.%s' not found", key);
+            return unknown_accel_key(key, errp);
         } else if (!set_accelerator(config, pair->value, errp)) {
             return false;
         }
@@ -195,8 +232,13 @@ bool option_smp(MachineConfig *config, const char *text, GError **errp)
             k++;
         }
         if (k == G_N_ELEMENTS(keys)) {
-            return error_set(errp, "Invalid parameter '%s': -smp takes cpus, maxcpus, sockets, dies, modules, cores, threads",
-                             pair->key);
+            static const char *const known[] = { "cpus", "maxcpus", "sockets", "dies", "modules", "cores", "threads", NULL };
+
+            error_set(errp, "Invalid parameter '%s': -smp takes cpus, maxcpus, sockets, dies, modules, cores, threads", pair->key);
+            if (nearest_name(pair->key, known)) {
+                error_hint_names(errp, pair->key, known);
+            }
+            return false;
         }
         if (!parse_count(pair->key, pair->value, keys[k].count, errp)) {
             return false;

@@ -112,7 +112,9 @@ bool option_add_fd(MachineConfig *config, const char *text, GError **errp)
     for (unsigned i = 0; kv && i < kv->pairs->len; i++) {
         const char *key = g_array_index(kv->pairs, KeyValPair, i).key;
         if (strcmp(key, "fd") && strcmp(key, "set") && strcmp(key, "opaque")) {
-            return error_set(errp, "Invalid parameter '%s'", key);
+            error_set(errp, "Invalid parameter '%s'", key);
+            error_hint(errp, "-add-fd takes fd, set and opaque");
+            return false;
         }
     }
     if (!kv) {
@@ -156,7 +158,9 @@ bool option_mon(MachineConfig *config, const char *text, GError **errp)
         } else if (!strcmp(pair->key, "id")) {
             id = pair->value;
         } else if (strcmp(pair->key, "pretty")) {
-            return error_set(errp, "Invalid parameter '%s'", pair->key);
+            error_set(errp, "Invalid parameter '%s'", pair->key);
+            error_hint(errp, "-mon takes chardev, mode, pretty and id");
+            return false;
         } else if (!keyval_bool("pretty", pair->value, &pretty, errp)) {
             return false;
         }

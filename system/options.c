@@ -130,6 +130,8 @@ static const Option options[] = {
     { "serial", "DEV", option_serial, "serial port: stdio, mon:stdio, pty, file:PATH, unix:PATH, tcp:HOST:PORT, null, none" },
     { "monitor", "DEV", option_monitor, "a monitor for people, as -serial; none" },
     { "display", "TYPE", option_display, "display: none" },
+    { "audio", "none", option_none_only, "sound: none" },
+    { "parallel", "none", option_none_only, "parallel port: none" },
     { "vga", "TYPE", option_none_only, "graphics card: none" },
     { "nographic", NULL, option_nographic, "no display; the serial port on this terminal (C-a x ends, C-a h helps)" },
     { "nodefaults", NULL, option_nodefaults, "no default devices" },
@@ -235,21 +237,14 @@ const char **option_names(void)
     return names;
 }
 
-/* Options that QEMU has had, and what is written today. */
-static const char *const replaced[][2] = {
-    { "no-acpi", "-machine acpi=off" }, { "no-hpet", "-machine hpet=off" }, { "chroot", "-run-with chroot=DIR" },
-    { "runas", "-run-with user=NAME" }, { "no-kvm-irqchip", "-accel kvm,kernel-irqchip=split" },
-    { "realtime", "-overcommit mem-lock=on" },
-};
-
 static void report_unknown(const char *typed, const char *name)
 {
-    for (unsigned i = 0; i < G_N_ELEMENTS(replaced); i++) {
-        if (!strcmp(name, replaced[i][0])) {
-            g_autofree char *instead = g_strdup_printf("invalid option\nUse %s", replaced[i][1]);
-            report_error(typed, instead);
-            return;
-        }
+    const char *instead = option_instead(name);
+
+    if (instead) {
+        g_autofree char *both = g_strdup_printf("invalid option\n%s", instead);
+        report_error(typed, both);
+        return;
     }
     g_autofree const char **names = option_names();
     const char *near = nearest_name(name, names);
@@ -267,7 +262,7 @@ static OptionsResult parse_one(int argc, char **argv, int *i, MachineConfig *con
     g_autoptr(GError) err = NULL;
 
     if (typed[0] != '-' || typed[1] == '\0') {
-        report_error(typed, "disk images are not supported by this machine yet");
+        report_error(typed, "disk images are not supported as words of their own\nUse -drive file=FILE,format=raw,if=virtio");
         return OPTIONS_ERROR;
     }
     if (!strcmp(name, "h") || !strcmp(name, "help")) {

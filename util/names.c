@@ -41,7 +41,8 @@ static unsigned distance(const char *a, const char *b)
 const char *nearest_name(const char *name, const char *const *names)
 {
     const char *best = NULL;
-    unsigned best_distance = MAX(2, strlen(name) / 3) + 1;
+    size_t length = strlen(name);
+    unsigned best_distance = length < 4 ? MIN(length, 2) : MAX(2, length / 3) + 1; /* of short names most letters must be right */
 
     for (; *names; names++) {
         unsigned d = distance(name, *names);

@@ -27,6 +27,39 @@ static const char *instead_of(const char *driver)
         { "qxl", "There is no graphics card: use a serial console (-nographic)" },
         { "virtio-vga", "There is no graphics card: use a serial console (-nographic)" },
         { "virtio-gpu", "There is no graphics card: use a serial console (-nographic)" },
+        { "pc-dimm", "A TD's memory cannot be grown: give all of it with -m" },
+        { "nvdimm", "A TD's memory cannot be grown: give all of it with -m" },
+        { "virtio-mem", "A TD's memory cannot be grown: give all of it with -m" },
+        { "virtio-pmem", "A TD's memory cannot be grown: give all of it with -m" },
+        { "virtio-9p", "Directories are not shared with guests: use a disk (virtio-blk-pci) or the network" },
+        { "vhost-user-fs", "Directories are not shared with guests: use a disk (virtio-blk-pci) or the network" },
+        { "virtio-scsi", "TDX firmware has no SCSI driver: use virtio-blk-pci" },
+        { "vhost-scsi", "TDX firmware has no SCSI driver: use virtio-blk-pci" },
+        { "scsi-", "There is no SCSI controller: use virtio-blk-pci" },
+        { "lsi", "There is no SCSI controller: use virtio-blk-pci" },
+        { "megasas", "There is no SCSI controller: use virtio-blk-pci" },
+        { "pvscsi", "There is no SCSI controller: use virtio-blk-pci" },
+        { "nvme", "There is no NVMe controller: use virtio-blk-pci" },
+        { "vfio-", "There is no device assignment: a TD's private memory is out of reach of devices" },
+        { "intel-iommu", "There is no IOMMU: devices reach the memory that the guest shares, and nothing else" },
+        { "virtio-iommu", "There is no IOMMU: devices reach the memory that the guest shares, and nothing else" },
+        { "tpm-", "There is no TPM: a TD is measured into RTMRs by the TDX module, and proves it by a quote" },
+        { "i6300esb", "There is no watchdog" },
+        { "ivshmem", "There is no shared memory device: use virtio-net-pci, or a memory backend with share=on" },
+        { "i8042", "There is no keyboard controller: use a serial console" },
+        { "virtio-input", "There are no input devices: use a serial console" },
+        { "virtio-keyboard", "There are no input devices: use a serial console" },
+        { "virtio-mouse", "There are no input devices: use a serial console" },
+        { "virtio-tablet", "There are no input devices: use a serial console" },
+        { "vmgenid", "There is no such device: a TD is never a copy of another" },
+        { "intel-hda", "There is no sound" },
+        { "AC97", "There is no sound" },
+        { "vmxnet3", "The network card of this machine is virtio-net-pci" },
+        { "igb", "The network card of this machine is virtio-net-pci" },
+        { "pcnet", "The network card of this machine is virtio-net-pci" },
+        { "loader", "A TD's first memory is its firmware's: use -bios, -kernel or -fw_cfg" },
+        { "host-x86_64-cpu", "vCPUs of a TD are made before it is measured: give all of them with -smp" },
+        { "max-x86_64-cpu", "vCPUs of a TD are made before it is measured: give all of them with -smp" },
         { "usb-", "There is no USB controller" },
         { "qemu-xhci", "There is no USB controller" },
         { "ide-", "There is no IDE or SATA controller: use virtio-blk-pci" },
@@ -52,6 +85,9 @@ const QomType *device_type_find(QomTypes types, const char *driver, GError **err
     if (type && qom_type_is(type, &device_type)) {
         error_set(errp, "Parameter 'driver' expects a %s device type, and '%s' is %s", type->abstract ? "non-abstract" : "pluggable",
                   driver, type->abstract ? "abstract" : "the machine's own");
+        if (instead_of(driver)) {
+            error_hint(errp, "%s", instead_of(driver));
+        }
         return NULL;
     }
     for (; *types; types++) {

@@ -168,6 +168,9 @@ bool option_overcommit(MachineConfig *config, const char *text, GError **errp);
 bool option_pidfile(MachineConfig *config, const char *text, GError **errp);
 bool option_run_with(MachineConfig *config, const char *text, GError **errp);
 bool option_sandbox(MachineConfig *config, const char *text, GError **errp);
+/* What to write instead of an option or a machine property that is not there (options-absent.c). NULL: not known. */
+const char *option_instead(const char *name);
+const char *machine_property_instead(const char *name);
 /* What monitors tell of options and machines (options-info.c). */
 const OptionInfo *option_infos(void);
 const MachineInfo *machine_infos(void);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "util/error.h"
+#include "util/names.h"
 
 static const struct {
     unsigned bit;
@@ -44,7 +45,15 @@ static bool set_one(const char *name, GError **errp)
             return true;
         }
     }
+    const char *names[G_N_ELEMENTS(items) + 1] = { NULL };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(items); i++) {
+        names[i] = items[i].name;
+    }
     error_set(errp, "unknown log item '%s'", name);
+    if (nearest_name(name, names)) {
+        error_hint_names(errp, name, names);
+    }
     error_hint(errp, "Known items: tdx, tdvmcall, guest_errors, unimp; see -d help");
     return false;
 }

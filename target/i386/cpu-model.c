@@ -5,6 +5,7 @@
 #include "cpu-model-internal.h"
 
 #include "util/error.h"
+#include "util/names.h"
 
 static const struct {
     const char *name, *description;
@@ -44,6 +45,12 @@ static bool set_model(CpuModelRequest *request, const char *name, GError **errp)
     g_autofree char *shown = g_utf8_make_valid(name, -1);
     error_set(errp, "CPU model '%s' is not available: host, max, base, qemu64 and Intel's server models from "
               "Skylake-Server on are", shown);
+    g_autoptr(GPtrArray) names = cpu_model_names();
+    g_ptr_array_add(names, NULL);
+    const char *near = nearest_name(name, (const char *const *)names->pdata);
+    if (near) {
+        error_hint(errp, "Did you mean '%s'?", near);
+    }
     error_hint(errp, "Use -cpu host: a TD's CPU is the host's, less what TDX takes away; -cpu help lists the models");
     return false;
 }

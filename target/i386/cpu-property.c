@@ -13,7 +13,7 @@
 #define TD_LEVEL 0x23u
 #define TD_XLEVEL 0x80000008u
 
-static const char module_decides[] = "the TDX module decides it";
+static const char module_decides[] = "the TDX module decides it, not the VMM";
 static const char no_hyperv[] =
     "Hyper-V enlightenments need the guest's memory and registers, which are private in a TD; "
     "leave the hv-* properties out";
@@ -38,6 +38,11 @@ static const struct {
     { "x-force-cpuid-0x1f", "on", "a TD's topology is told by CPUID leaf 0x1F" },
     { "cpuid-0xb", "on", module_decides },
     { "full-cpuid-auto-level", "on", module_decides },
+    { "vmware-cpuid-freq", NULL, NULL },
+    { "tcg-cpuid", NULL, NULL },
+    { "legacy-multi-node", NULL, NULL },
+    { "xen-vapic", "off", "a TD's APIC is the TDX module's" },
+    { "x-force-features", "off", module_decides },
     { "lmce", "off", "a TD has no machine check delivery by the VMM" },
 };
 
@@ -48,7 +53,9 @@ static const struct {
     bool at_most;
 } fixed_numbers[] = {
     { "level", TD_LEVEL }, { "min-level", TD_LEVEL, true }, { "xlevel", TD_XLEVEL }, { "min-xlevel", TD_XLEVEL, true },
-    { "xlevel2", 0 }, { "min-xlevel2", 0 },
+    { "xlevel2", 0 }, { "min-xlevel2", 0 }, { "level-func7", 2, true },
+    /* 0 leaves them to the processor */
+    { "avx10-version", 0 }, { "lbr-fmt", 0 }, { "host-phys-bits-limit", 0 }, { "guest-phys-bits", 0 }, { "ucode-rev", 0 },
 };
 
 /* Hyper-V: off is what a TD has. hv-spinlocks counts retries, -1 for never telling the hypervisor. */
@@ -125,23 +132,51 @@ static unsigned edit_distance(const char *a, const char *b)
     return row[n];
 }
 
+typedef struct Nearest {
+    const char *name;
+    unsigned distance;
+} Nearest;
+
+static void consider(Nearest *best, const char *given, const char *name)
+{
+    unsigned distance = edit_distance(given, name);
+
+    if (distance < best->distance) {
+        *best = (Nearest) { name, distance };
+    }
+}
+
+static void consider_settings(Nearest *best, const char *given)
+{
+    static const char *const own[] = { "check", "enforce", "pmu", "tsc-frequency", "phys-bits", "family", "model", "stepping", "vendor", NULL };
+
+    for (const char *const *name = own; *name; name++) {
+        consider(best, given, *name);
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(fixed_switches); i++) {
+        consider(best, given, fixed_switches[i].name);
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(fixed_numbers); i++) {
+        consider(best, given, fixed_numbers[i].name);
+    }
+}
+
 static bool unknown_property(const CpuModelRequest *request, const char *name, GError **errp)
 {
-    unsigned count, best = G_MAXUINT;
+    unsigned count;
     const CpuFeature *features = cpu_features(&count);
-    const char *nearest = NULL;
+    Nearest best = { NULL, G_MAXUINT };
     g_autofree char *shown = g_utf8_make_valid(name, -1);
 
     error_set(errp, "Property '%s-x86_64-cpu.%s' not found", request->model, shown);
     for (unsigned i = 0; i < count && strlen(name) < 64; i++) {
-        unsigned distance = edit_distance(name, features[i].name);
-        if (distance < best) {
-            best = distance;
-            nearest = features[i].name;
-        }
+        consider(&best, name, features[i].name);
     }
-    if (nearest && best <= 1 + strlen(name) / 3) {
-        error_hint(errp, "Did you mean '%s'?", nearest);
+    if (strlen(name) < 64) {
+        consider_settings(&best, name);
+    }
+    if (best.name && best.distance <= 1 + strlen(name) / 3) {
+        error_hint(errp, "Did you mean '%s'?", best.name);
     }
     error_hint(errp, "-cpu help lists the features");
     return false;
@@ -165,7 +200,7 @@ static bool refuse(const char *name, const char *value, const char *permitted, c
     g_autofree char *shown = g_utf8_make_valid(value, -1);
 
     error_set(errp, "CPU property '%s=%s' is not permitted: '%s' is", name, shown, permitted);
-    error_hint(errp, "In a TD, %s", reason);
+    error_hint(errp, "%c%s", g_ascii_toupper(*reason), reason + 1);
     return false;
 }
 

@@ -57,9 +57,8 @@ bool cpu_topology_complete(CpuTopology *t, GError **errp)
     t->max_cpus = wanted ? wanted : (unsigned)product;
     t->cpus = t->cpus ? t->cpus : t->max_cpus;
     if (product != t->max_cpus) {
-        return error_set(errp, "Invalid CPU topology: sockets (%u) * dies (%u) * modules (%u) * cores (%u) * threads (%u) = %"
-                         G_GUINT64_FORMAT " must equal maxcpus (%u)", t->sockets, t->dies, t->modules, t->cores,
-                         t->threads, product, t->max_cpus);
+        return error_set(errp, "Invalid CPU topology: product of the hierarchy must match maxcpus: sockets (%u) * dies (%u) * modules (%u) * "
+                         "cores (%u) * threads (%u) != maxcpus (%u)", t->sockets, t->dies, t->modules, t->cores, t->threads, t->max_cpus);
     }
     if (t->cpus > t->max_cpus) {
         return error_set(errp, "Invalid CPU topology: cpus=%u is not permitted: up to maxcpus (%u) is", t->cpus, t->max_cpus);
