@@ -94,6 +94,44 @@ def check_messages():
     assert not missing, "\n".join(missing)
 
 
+# Whose errors meet the user of a TD. What is beneath them (keyval, QOM, devices) names the remedy in the message itself.
+EXPLAINED = ("target/i386/*.c", "target/i386/kvm/*.c", "accel/kvm/*.c", "hw/i386/tdvf*.c", "system/firmware.c", "system/options-machine.c")
+
+
+def error_messages():
+    """(file, message) of each error that these sources make; values are …"""
+    for pattern in EXPLAINED:
+        for path in sorted(glob.glob(os.path.join(SOURCE, pattern))):
+            text = re.sub(r"/\*.*?\*/", " ", read(path), flags=re.S)
+            text = re.sub(r'%[-+ #0]*\d*"\s*(?:PRI\w+|G_\w+)\s*"x?', "…", text)
+            text = re.sub(r'(?<!\\)"\s*(?:[A-Z_0-9]+\s*)?"', "", text)
+            for literal in re.findall(r'\b(?:error_set|report_error)\(\s*\w+,\s*"((?:[^"\\\n]|\\.)*)"', text):
+                message = re.sub(r"%[-+ #0]*[\d*]*(?:\.[\d*]+)?(?:hh|h|ll|l|z|j)?[a-zA-Z]", "…", literal.replace('\\"', '"'))
+                yield os.path.relpath(path, SOURCE), message
+
+
+def explains(row, message):
+    """The row's words are in the message, in their order."""
+    at = 0
+    for piece in [p.strip() for p in row.split("…")]:
+        found = message.find(piece, at)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True
+
+
+def check_messages_explained():
+    """Every error has a row in the table, or a paragraph of the page that begins with it."""
+    page = read(os.path.join(SOURCE, "docs/system/i386/tdx.rst"))
+    rows = [row for _, row in documented_messages()] + re.findall(r"^``([^`\n]+)``$", page, re.M)
+    messages = list(error_messages())
+    assert len(messages) > 100, "the sources' errors are not found"
+    missing = [f"{path}: {message}" for path, message in messages
+               if message.strip("… :'") and not any(explains(row, message) for row in rows)]
+    assert not missing, "no row in docs/system/i386/tdx.rst for:\n" + "\n".join(missing)
+
+
 def check_marks():
     assert len(list(marked_commands())) == count_marks() > 0, "a marked block has another form than the test reads"
 
@@ -158,6 +196,6 @@ def check_sources_listed():
 if __name__ == "__main__":
     vmm.tap([(f"/docs/command/{page}/{number}", run_command(kind, text, command))
              for number, (page, kind, text, command) in enumerate(marked_commands(), 1)] +
-            [("/docs/marks", check_marks), ("/docs/messages", check_messages), ("/docs/sources-listed", check_sources_listed),
+            [("/docs/marks", check_marks), ("/docs/messages", check_messages), ("/docs/messages-explained", check_messages_explained), ("/docs/sources-listed", check_sources_listed),
              ("/docs/man/qemu-system-x86_64", check_vmm_man), ("/docs/man/qemu-tdx-plan", check_plan_man),
              ("/docs/man/swtdx", check_swtdx_man)])

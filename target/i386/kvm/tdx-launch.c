@@ -183,14 +183,15 @@ static bool step_create_vcpus(Launch *launch, GError **errp)
 static bool step_get_cpuid(Launch *launch, GError **errp)
 {
     uint32_t capacity = 128;
+    uint64_t hw_error = 0;
+    int ret = 0;
 
     for (unsigned tries = 0; tries < 8; tries++) {
         g_autofree struct kvm_cpuid2 *reply =
             g_malloc0(sizeof(*reply) + capacity * sizeof(struct kvm_cpuid_entry2));
-        uint64_t hw_error;
 
         reply->nent = capacity;
-        int ret = tdx_vcpu_command(launch->td->vcpus[0], KVM_TDX_GET_CPUID, 0, (uintptr_t)reply, &hw_error);
+        ret = tdx_vcpu_command(launch->td->vcpus[0], KVM_TDX_GET_CPUID, 0, (uintptr_t)reply, &hw_error);
         if (ret == -EINTR || ret == -EBUSY) {
             continue;
         }
@@ -208,7 +209,7 @@ static bool step_get_cpuid(Launch *launch, GError **errp)
         g_array_append_vals(launch->module->entries, reply->entries, reply->nent);
         return true;
     }
-    return error_set(errp, "KVM_TDX_GET_CPUID finds no buffer large enough");
+    return tdx_command_failed(KVM_TDX_GET_CPUID, ret, hw_error, errp);
 }
 
 static bool step_settle(Launch *launch, GError **errp)
