@@ -2,7 +2,7 @@
 /* Commands for people: their names, abbreviations and help; what they do is what the QMP command of that name does. */
 #include <string.h>
 
-#include "monitor-internal.h"
+#include "hmp-objects.h"
 
 /* Runs a QMP command that takes no arguments; an error becomes text. */
 static void run_qmp(QapiContext *context, QapiCommandFn *command, GString *out)
@@ -66,21 +66,40 @@ static void do_info(QapiContext *context, const char *arguments, GString *out);
 
 /* Sorted; a second name stands after a bar. */
 static const HmpCommand commands[] = {
+    { "balloon", "", "refused: a TD has no balloon", hmp_no_balloon },
+    { "change", "", "refused: there are no removable media", hmp_no_media },
     { "cont|c", "", "resume emulation", do_cont },
+    { "device_add", "driver[,prop=value][,...]", "add a device, as -device", hmp_device_add },
+    { "device_del", "device", "take a device away", hmp_device_del },
     { "dump-guest-memory", "", "refused: a TD's memory is private", do_memory },
+    { "eject", "", "refused: there are no removable media", hmp_no_media },
     { "gdbserver", "", "refused: a TD cannot be debugged from outside", do_gdb },
     { "help|?", "[cmd]", "show the help", do_help },
+    { "hostfwd_add", "", "refused: use hostfwd= of -nic user", hmp_no_forward },
+    { "hostfwd_remove", "", "refused: use hostfwd= of -nic user", hmp_no_forward },
     { "info", "[subcommand]", "show various information about the system state", do_info },
     { "loadvm", "", "refused: a TD cannot be restored", do_migrate },
+    { "log", "", "refused: use -d", hmp_no_log },
+    { "logfile", "", "refused: use -D", hmp_no_log },
     { "memsave", "", "refused: a TD's memory is private", do_memory },
     { "migrate", "", "refused: a TD cannot be migrated", do_migrate },
+    { "netdev_del", "id", "take a netdev away", hmp_netdev_del },
     { "nmi", "", "refused: a TD takes no NMI", do_nmi },
+    { "object_add", "qom-type,id=str[,prop=value][,...]", "create an object, as -object", hmp_object_add },
+    { "object_del", "id", "destroy an object", hmp_object_del },
     { "pmemsave", "", "refused: a TD's memory is private", do_memory },
+    { "qom-get", "path property", "show a property", hmp_qom_get },
+    { "qom-list", "[path]", "list an object's properties", hmp_qom_list },
+    { "qom-set", "path property value", "set a property", hmp_qom_set },
     { "quit|q", "", "quit the emulator", do_quit },
     { "savevm", "", "refused: a TD cannot be saved", do_migrate },
+    { "screendump", "", "refused: there is no display", hmp_no_display },
+    { "sendkey", "", "refused: there is no keyboard", hmp_no_display },
+    { "set_link", "name on|off", "plug a network card's cable in or out", hmp_set_link },
     { "stop|s", "", "stop emulation", do_stop },
     { "system_powerdown", "", "send system power down event", do_powerdown },
     { "system_reset", "", "reset the system", do_reset },
+    { "trace-event", "", "refused: use -d", hmp_no_log },
     { "x", "", "refused: a TD's memory is private", do_memory },
     { "xp", "", "refused: a TD's memory is private", do_memory },
     { NULL },

@@ -4,6 +4,7 @@
 
 #include "backends/iothread.h"
 #include "hw/core/machine.h"
+#include "hmp-objects.h"
 #include "monitor-internal.h"
 #include "monitor/monitor-object.h"
 #include "system/core/confidential-guest.h"
@@ -25,15 +26,12 @@ static bool too_late(QapiContext *context, const QomType *type)
     return type && ((qom_type_is(type, &confidential_guest_support_type) && context->plan) || type == &monitor_qmp_type);
 }
 
-bool qmp_object_add(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool monitor_object_add(QapiContext *context, const char *type, const char *id, const QomSettings *settings, GError **errp)
 {
-    static const char *const skip[] = { "qom-type", "id", NULL };
-    const char *type = json_member_string(arguments, "qom-type"), *id = json_member_string(arguments, "id");
-
-    if (too_late(context, qom_type_find(qom_object_types(context->objects), type))) {
-        return error_set(errp, "object '%s' of type '%s' comes too late: the machine has been launched; use -object", id, type);
+    if (type && too_late(context, qom_type_find(qom_object_types(context->objects), type))) {
+        return error_set(errp, "object '%s' of type '%s' comes too late: the machine has been launched; use -object", id ? id : "", type);
     }
-    QomObject *object = qom_user_create(context->objects, type, id, &(QomSettings){ .json = arguments, .skip = skip }, errp);
+    QomObject *object = qom_user_create(context->objects, type, id, settings, errp);
     if (object && !qom_object_complete(object, errp)) {
         qom_object_unparent(object);
         return false;
@@ -41,18 +39,30 @@ bool qmp_object_add(QapiContext *context, JsonValue *arguments, JsonValue **resu
     return object;
 }
 
+bool qmp_object_add(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    static const char *const skip[] = { "qom-type", "id", NULL };
+
+    return monitor_object_add(context, json_member_string(arguments, "qom-type"), json_member_string(arguments, "id"),
+                              &(QomSettings){ .json = arguments, .skip = skip }, errp);
+}
+
 bool qmp_object_del(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
     return qom_user_delete(context->objects, json_member_string(arguments, "id"), errp);
 }
 
-bool qmp_device_add(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool monitor_device_add(QapiContext *context, const QomSettings *settings, GError **errp)
 {
     Machine *machine = find_machine(context, errp);
-    QomSettings settings = { .json = arguments };
-    Device *device = machine ? machine_create_device(machine, &settings, errp) : NULL;
+    Device *device = machine ? machine_create_device(machine, settings, errp) : NULL;
 
-    return device && machine_plug_device(machine, device, &settings, errp);
+    return device && machine_plug_device(machine, device, settings, errp);
+}
+
+bool qmp_device_add(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    return monitor_device_add(context, &(QomSettings){ .json = arguments }, errp);
 }
 
 bool qmp_device_del(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)

@@ -15,6 +15,8 @@ static bool is_pluggable(const QomType *type)
 }
 
 /* Devices that command lines often have, and what to do without them. */
+static const char vcpus_are_fixed[] = "vCPUs of a TD are made before it is measured; give all of them with -smp";
+
 static const char *instead_of(const char *driver)
 {
     static const struct {
@@ -58,8 +60,8 @@ static const char *instead_of(const char *driver)
         { "igb", "The network card of this machine is virtio-net-pci" },
         { "pcnet", "The network card of this machine is virtio-net-pci" },
         { "loader", "A TD's first memory is its firmware's: use -bios, -kernel or -fw_cfg" },
-        { "host-x86_64-cpu", "vCPUs of a TD are made before it is measured: give all of them with -smp" },
-        { "max-x86_64-cpu", "vCPUs of a TD are made before it is measured: give all of them with -smp" },
+        { "host-x86_64-cpu", vcpus_are_fixed },
+        { "max-x86_64-cpu", vcpus_are_fixed },
         { "usb-", "There is no USB controller" },
         { "qemu-xhci", "There is no USB controller" },
         { "ide-", "There is no IDE or SATA controller: use virtio-blk-pci" },
@@ -83,11 +85,10 @@ const QomType *device_type_find(QomTypes types, const char *driver, GError **err
         return type;
     }
     if (type && qom_type_is(type, &device_type)) {
-        error_set(errp, "Parameter 'driver' expects a %s device type, and '%s' is %s", type->abstract ? "non-abstract" : "pluggable",
-                  driver, type->abstract ? "abstract" : "the machine's own");
-        if (instead_of(driver)) {
-            error_hint(errp, "%s", instead_of(driver));
-        }
+        const char *instead = instead_of(driver);
+
+        error_set(errp, "Parameter 'driver' expects a %s device type, and '%s' is %s%s%s", type->abstract ? "non-abstract" : "pluggable",
+                  driver, type->abstract ? "abstract" : "the machine's own", instead ? ": " : "", instead ? instead : "");
         return NULL;
     }
     for (; *types; types++) {

@@ -250,7 +250,7 @@ BAD = [
     (["-device", "virtio-blk-pcie"], "is not a valid device model name\nDid you mean 'virtio-blk-pci'?"),
     (["-device", "pc-dimm,memdev=x"], "is not a valid device model name\nA TD's memory cannot be grown"),
     (["-device", "virtio-mem-pci"], "is not a valid device model name\nA TD's memory cannot be grown"),
-    (["-device", "host-x86_64-cpu"], "Parameter 'driver' expects\nvCPUs of a TD are made before it is measured"),
+    (["-device", "host-x86_64-cpu"], "is the machine's own: vCPUs of a TD are made before it is measured"),
     (["-device", "vfio-pci,host=0"], "is not a valid device model name\nThere is no device assignment"),
     (["-device", "virtio-scsi-pci"], "is not a valid device model name\nTDX firmware has no SCSI driver"),
     (["-device", "tpm-tis"], "is not a valid device model name\nThere is no TPM"),
