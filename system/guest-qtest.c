@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* -accel qtest: the machine stands still but for what a test's program does to it. */
+#include "hw/i386/q35.h"
 #include "system/guest.h"
+#include "util/bytes.h"
+
+typedef struct QtestGuest {
+    Guest guest;
+    AddressSpace *memory;
+} QtestGuest;
 
 static bool qtest_guest_launch(Guest *guest, GError **errp)
 {
@@ -11,10 +18,18 @@ static void nothing(Guest *guest)
 {
 }
 
-/* There are no local APICs: a device's message goes nowhere. */
+/*
+ * There are no local APICs: a device's message is the write to memory that it is on the bus, so that a test sees those that it sent to
+ * RAM. To a device a message does nothing.
+ */
 static bool qtest_guest_signal_msi(Guest *guest, uint64_t address, uint32_t data)
 {
-    return false;
+    uint8_t *ram = address_space_ram(((QtestGuest *)guest)->memory, address, sizeof(data));
+
+    if (ram) {
+        store_le32(ram, data);
+    }
+    return ram;
 }
 
 static unsigned qtest_guest_num_vcpus(Guest *guest)
@@ -51,8 +66,9 @@ static const GuestOps qtest_guest_ops = {
 
 Guest *guest_qtest_new(const GuestEnv *env, GError **errp)
 {
-    Guest *guest = g_new0(Guest, 1);
+    QtestGuest *guest = g_new0(QtestGuest, 1);
 
-    guest->ops = &qtest_guest_ops;
-    return guest;
+    guest->guest.ops = &qtest_guest_ops;
+    guest->memory = env->machine->memory;
+    return &guest->guest;
 }
