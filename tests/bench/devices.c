@@ -8,14 +8,10 @@
  * devices [--rounds=N] [--seconds=S] [--aio=MODE] [--cache=MODE] OURS [OTHER...]
  * Prints the median of all rounds, and ratios to the first program; fails if the first one needs more CPU time than another.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -153,11 +149,10 @@ static void receive_frames(Bench *bench)
 
 static void make_image(const Client *client)
 {
-    g_autofree char *path = g_build_filename(client->directory, "disk", NULL);
     g_autofree char *bytes = g_malloc(IMAGE_SIZE);
 
     memset(bytes, 0x5a, IMAGE_SIZE);
-    g_assert_true(g_file_set_contents(path, bytes, IMAGE_SIZE, NULL));
+    client_make_file(client, "disk", bytes, IMAGE_SIZE);
 }
 
 static void start_disk(Bench *bench, const char *program, const Options *options)
@@ -174,18 +169,6 @@ static void start_disk(Bench *bench, const char *program, const Options *options
     bench->data = client_alloc(bench->client, BATCH * (BLOCK_SIZE + 32 + 64));
 }
 
-static int listen_for_peer(const Client *client)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), size = 4 << 20;
-
-    g_snprintf(address.sun_path, sizeof(address.sun_path), "%s/net", client->directory);
-    g_assert_cmpint(bind(fd, (const struct sockaddr *)&address, sizeof(address)), ==, 0);
-    g_assert_cmpint(listen(fd, 1), ==, 0);
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    return fd;
-}
-
 static void start_card(Bench *bench, const char *program, const Options *options)
 {
     const char *const arguments[] = {
@@ -195,11 +178,9 @@ static void start_card(Bench *bench, const char *program, const Options *options
     static const uint8_t head[] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56, 2, 0, 0, 0, 0, 1, 8, 0 };
 
     bench->client = client_new();
-    int listener = listen_for_peer(bench->client);
+    int listener = client_listen(bench->client, "net");
     client_launch(bench->client, program, arguments);
-    bench->peer = accept(listener, NULL, NULL);
-    close(listener);
-    g_assert_cmpint(bench->peer, >=, 0);
+    bench->peer = client_accept(bench->client, listener);
     driver_start(&bench->driver, bench->client, (PciAddress) { 0, 4 << 3 }, PCI_MMIO_BASE,
                  VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX, 2);
     bench->data = client_alloc(bench->client, BATCH * BLOCK_SIZE);

@@ -29,7 +29,7 @@ static struct sockaddr_un address_in(const Client *client, const char *name)
     return address;
 }
 
-static int listen_at(const Client *client, const char *name)
+int client_listen(const Client *client, const char *name)
 {
     struct sockaddr_un address = address_in(client, name);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -39,20 +39,48 @@ static int listen_at(const Client *client, const char *name)
     return fd;
 }
 
-static int accept_from(int listener, pid_t pid, const char *who)
+int client_accept(const Client *client, int listener)
 {
     struct pollfd ready = { listener, POLLIN, 0 };
     gint64 deadline = g_get_monotonic_time() + PATIENCE_MS * 1000;
 
     while (poll(&ready, 1, 100) != 1) {
-        if (g_get_monotonic_time() > deadline || waitpid(pid, NULL, WNOHANG) == pid) {
-            g_error("%s: the program does not connect", who);
+        if (g_get_monotonic_time() > deadline || waitpid(client->pid, NULL, WNOHANG) == client->pid) {
+            g_error("the program does not connect");
         }
     }
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     g_assert_cmpint(fd, >=, 0);
     close(listener);
     return fd;
+}
+
+int client_connect(const Client *client, const char *name)
+{
+    struct sockaddr_un address = address_in(client, name);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    g_assert_cmpint(connect(fd, (const struct sockaddr *)&address, sizeof(address)), ==, 0);
+    return fd;
+}
+
+/* ---- Files ---- */
+
+GByteArray *client_file(const Client *client, const char *name)
+{
+    g_autofree char *path = g_build_filename(client->directory, name, NULL);
+    char *bytes = NULL;
+    gsize size = 0;
+
+    g_assert_true(g_file_get_contents(path, &bytes, &size, NULL));
+    return g_byte_array_new_take((guint8 *)bytes, size);
+}
+
+void client_make_file(const Client *client, const char *name, const void *bytes, size_t size)
+{
+    g_autofree char *path = g_build_filename(client->directory, name, NULL);
+
+    g_assert_true(g_file_set_contents(path, bytes, (gssize)size, NULL));
 }
 
 static void send_all(int fd, const char *text, size_t size)
@@ -176,15 +204,15 @@ static void run_program(char **argv)
 void client_launch(Client *client, const char *program, const char *const *arguments)
 {
     g_autoptr(GPtrArray) argv = make_argv(client, program, arguments);
-    int qtest = listen_at(client, "qtest"), qmp = listen_at(client, "qmp");
+    int qtest = client_listen(client, "qtest"), qmp = client_listen(client, "qmp");
 
     client->pid = fork();
     g_assert_cmpint(client->pid, >=, 0);
     if (client->pid == 0) {
         run_program((char **)argv->pdata);
     }
-    client->qmp = accept_from(qmp, client->pid, program);
-    client->connection = accept_from(qtest, client->pid, program);
+    client->qmp = client_accept(client, qmp);
+    client->connection = client_accept(client, qtest);
     g_free(read_line(client->qmp, client->qmp_received)); /* the greeting */
     g_free(client_qmp(client, "{\"execute\":\"qmp_capabilities\"}"));
 }
@@ -258,6 +286,8 @@ static char *ask(Client *client, const char *format, va_list args)
         if (!g_str_has_prefix(answer, "IRQ ")) {
             return answer;
         }
+        uint64_t bit = UINT64_C(1) << (g_ascii_strtoull(strrchr(answer, ' '), NULL, 10) & 63);
+        client->levels = strstr(answer, "raise") ? client->levels | bit : client->levels & ~bit;
         g_free(answer);
     }
 }
@@ -333,15 +363,15 @@ uint64_t client_alloc(Client *client, uint64_t size)
 static char *ask_qmp(Client *client, const char *format, va_list args)
 {
     g_autofree char *command = g_strdup_vprintf(format, args);
+    g_autofree char *line = g_strconcat(command, "\n", NULL); /* at once: `quit` is carried out before its end of line comes */
 
-    send_all(client->qmp, command, strlen(command));
-    send_all(client->qmp, "\n", 1);
+    send_all(client->qmp, line, strlen(line));
     for (;;) {
-        char *line = read_line(client->qmp, client->qmp_received);
-        if (!strstr(line, "\"event\":")) {
-            return line;
+        char *answer = read_line(client->qmp, client->qmp_received);
+        if (!strstr(answer, "\"event\":")) {
+            return answer;
         }
-        g_ptr_array_add(client->events, line);
+        g_ptr_array_add(client->events, answer);
     }
 }
 

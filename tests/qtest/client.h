@@ -23,6 +23,7 @@ typedef struct Client {
     int connection, qmp; /* qmp: -1 until it is used */
     GString *received, *qmp_received;
     GPtrArray *events;   /* of QMP, lines not asked for yet */
+    uint64_t levels;     /* of the lines that were told (irq_intercept_in) */
 } Client;
 
 /* The program under test: $QTEST_PROGRAM, or the one of this build. */
@@ -49,6 +50,15 @@ void client_clock_step(Client *client, uint64_t ns);
 
 /* Guest memory that nobody uses yet, zero, aligned to 4 KiB: its physical address. */
 uint64_t client_alloc(Client *client, uint64_t size);
+
+/* A socket in the directory that a -netdev or a chardev with server=off connects to: listening; the connection. The test's. */
+int client_listen(const Client *client, const char *name);
+int client_accept(const Client *client, int listener);
+/* To a chardev with server=on in the directory. */
+int client_connect(const Client *client, const char *name);
+/* A file of the directory: its bytes. Caller frees. */
+GByteArray *client_file(const Client *client, const char *name);
+void client_make_file(const Client *client, const char *name, const void *bytes, size_t size);
 
 /* A QMP command as JSON text; the answer's line, which has "return". Caller frees. */
 char *client_qmp(Client *client, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -240,9 +240,15 @@ uint32_t driver_run(Driver *driver, DriverQueue *queue, const DriverBuffer *buff
     return written;
 }
 
-uint32_t driver_take_message(Driver *driver, unsigned vector)
+static bool is_told(void *opaque)
+{
+    return __atomic_load_n((const uint32_t *)opaque, __ATOMIC_ACQUIRE);
+}
+
+uint32_t driver_wait_message(Driver *driver, unsigned vector)
 {
     uint32_t *message = (uint32_t *)(void *)at(driver, driver->messages + 4 * vector);
 
+    client_wait(is_told, message, "a message");
     return GUINT32_FROM_LE(__atomic_exchange_n(message, 0, __ATOMIC_SEQ_CST));
 }

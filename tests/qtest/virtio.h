@@ -5,7 +5,7 @@
 
 #include "pci.h"
 
-#define DRIVER_MAX_QUEUES 4
+#define DRIVER_MAX_QUEUES 6
 #define VIRTIO_F_INDIRECT_DESC (UINT64_C(1) << 28)
 #define VIRTIO_F_EVENT_IDX (UINT64_C(1) << 29)
 #define VIRTIO_F_VERSION_1 (UINT64_C(1) << 32)
@@ -57,7 +57,7 @@ void driver_wait(Driver *driver, DriverQueue *queue);
 int driver_take_used(Driver *driver, DriverQueue *queue, uint32_t *written);
 /* One request by itself, waited for: bytes written. */
 uint32_t driver_run(Driver *driver, DriverQueue *queue, const DriverBuffer *buffers, unsigned count);
-/* What the vector's message wrote since the last call; 0: nothing. */
-uint32_t driver_take_message(Driver *driver, unsigned vector);
+/* Waits for the vector's message since the last call: what it wrote. A device tells of a request after it has used it. */
+uint32_t driver_wait_message(Driver *driver, unsigned vector);
 
 #endif
