@@ -35,9 +35,9 @@ static const int elevate[] = {
 /* clone is looked at by its flags (below); clone3's lie in memory, which a filter cannot read. */
 static const int spawn[] = { SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(execve), SCMP_SYS(execveat) };
 
+/* Affinity and priorities. Not mbind(): policy= of a memory backend is the user's word, and takes effect later. */
 static const int resource_control[] = {
-    SCMP_SYS(setpriority), SCMP_SYS(sched_setparam), SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_setattr),
-    SCMP_SYS(sched_setaffinity), SCMP_SYS(ioprio_set), SCMP_SYS(set_mempolicy), SCMP_SYS(mbind), SCMP_SYS(migrate_pages),
+    SCMP_SYS(setpriority), SCMP_SYS(sched_setparam), SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_setaffinity), SCMP_SYS(ioprio_set),
 };
 
 static int deny(scmp_filter_ctx filter, const int *calls, unsigned n)
@@ -64,6 +64,17 @@ static int deny_processes(scmp_filter_ctx filter)
     return ret < 0 ? ret : seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 }
 
+/*
+ * GLib asks with sched_setattr() whether it may hand its threads' priority on when the first shared thread pool is made
+ * (glib/gthread-posix.c), and goes on without when it may not.
+ */
+static int deny_resource_control(scmp_filter_ctx filter)
+{
+    int ret = deny(filter, resource_control, G_N_ELEMENTS(resource_control));
+
+    return ret < 0 ? ret : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(sched_setattr), 0);
+}
+
 static int fill(scmp_filter_ctx filter, const SandboxOptions *options)
 {
     int ret = deny(filter, always, G_N_ELEMENTS(always));
@@ -78,7 +89,7 @@ static int fill(scmp_filter_ctx filter, const SandboxOptions *options)
         ret = deny_processes(filter);
     }
     if (ret == 0 && options->deny_resource_control) {
-        ret = deny(filter, resource_control, G_N_ELEMENTS(resource_control));
+        ret = deny_resource_control(filter);
     }
     return ret;
 }
