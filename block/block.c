@@ -191,6 +191,10 @@ static int check_request(const BlockClient *client, const BlockRequest *request)
 
 void block_forward(BlockNode *below, BlockRequest *request)
 {
+    BlockCounters *counters = &below->counters[request->op];
+
+    __atomic_fetch_add(&counters->operations, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&counters->bytes, request->size, __ATOMIC_RELAXED);
     if (below->driver->submit) {
         below->driver->submit(below, request);
     } else {
@@ -229,6 +233,15 @@ bool block_is_read_only(const BlockNode *node)
 uint32_t block_discard_granularity(const BlockNode *node)
 {
     return node->discard_granularity;
+}
+
+BlockCounters block_counters(const BlockNode *node, BlockOp op)
+{
+    const BlockCounters *counters = &node->counters[op];
+
+    return (BlockCounters) {
+        __atomic_load_n(&counters->operations, __ATOMIC_RELAXED), __atomic_load_n(&counters->bytes, __ATOMIC_RELAXED),
+    };
 }
 
 bool block_resize(BlockNode *node, uint64_t size, GError **errp)
@@ -273,6 +286,7 @@ static void node_finalize(QomObject *object)
         node->driver->close(node);
     }
     g_clear_pointer(&node->clients, g_ptr_array_unref);
+    g_free(node->filename);
     g_mutex_clear(&node->lock);
 }
 

@@ -277,6 +277,7 @@ BlockNode *block_file_open(const BlockFileOptions *options, GError **errp)
         .discard = options->discard,
     };
     BlockNode *node = block_node_new(&file_driver, file, size, options->read_only);
+    node->filename = g_strdup(options->filename);
     node->discard_granularity = options->discard ? DISCARD_GRANULARITY : 0;
     return node;
 }

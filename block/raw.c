@@ -16,6 +16,7 @@ static void close_raw(BlockNode *node)
 {
     BlockNode *below = node->data;
 
+    below->object.users--;
     qom_object_unref(&below->object);
 }
 
@@ -26,6 +27,8 @@ BlockNode *block_raw_new(BlockNode *below, bool read_only)
     BlockNode *node = block_node_new(&raw_driver, below, block_size(below), read_only || below->read_only);
 
     qom_object_ref(&below->object);
+    below->object.users++;
+    node->filename = g_strdup(below->filename);
     node->discard_granularity = below->discard_granularity;
     return node;
 }

@@ -188,7 +188,8 @@ static void info_tdx(QapiContext *context, const char *arguments, GString *out)
 
 const HmpCommand hmp_infos[] = {
     { "balloon", "", "show balloon information", info_balloon },
-    { "block", "", "show info of the block devices", info_nothing },
+    { "block", "", "show info of the block devices", hmp_info_block },
+    { "blockstats", "", "show block device statistics", hmp_info_blockstats },
     { "chardev", "", "show the character devices", info_chardev },
     { "cpus", "", "show infos for each CPU", info_cpus },
     { "iothreads", "", "show iothreads", info_iothreads },

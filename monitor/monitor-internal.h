@@ -59,6 +59,9 @@ void readline_free(Readline *readline);
 void readline_show_prompt(Readline *readline); /* a new, empty line */
 void readline_feed(Readline *readline, const uint8_t *data, size_t n);
 
+/* info block, info blockstats (qmp-cmds-block.c) */
+void hmp_info_block(QapiContext *context, const char *arguments, GString *out);
+void hmp_info_blockstats(QapiContext *context, const char *arguments, GString *out);
 /* info network (qmp-cmds-net.c) */
 void hmp_info_network(QapiContext *context, const char *arguments, GString *out);
 

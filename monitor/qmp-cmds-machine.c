@@ -2,6 +2,7 @@
 /* QMP commands about the machine's state and life, and its vCPUs. */
 #include <string.h>
 
+#include "backends/memory-backend.h"
 #include "monitor-internal.h"
 #include "util/error.h"
 
@@ -212,9 +213,23 @@ bool qmp_query_memory_size_summary(QapiContext *context, JsonValue *arguments, J
     return true;
 }
 
+static void add_memdev(QomObject *object, void *opaque)
+{
+    if (qom_is(object, &memory_backend_type)) {
+        const MemoryBackend *backend = MEMORY_BACKEND(object);
+        JsonValue *entry = json_object_new_object();
+        json_object_object_add(entry, "id", json_object_new_string(object->name));
+        json_object_object_add(entry, "size", json_object_new_uint64(backend->size));
+        json_object_object_add(entry, "share", json_object_new_boolean(backend->share));
+        json_object_object_add(entry, "prealloc", json_object_new_boolean(backend->prealloc));
+        json_object_array_add(opaque, entry);
+    }
+}
+
 bool qmp_query_memdev(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
     *result = json_object_new_array();
+    qom_visit(qom_container_get(context->objects, "/objects"), add_memdev, *result);
     return true;
 }
 

@@ -10,12 +10,13 @@
 #include "util/error.h"
 
 typedef struct DriveOption {
-    char *location; /* "-drive TEXT" */
+    char *location; /* "-drive TEXT"; NULL = a monitor's */
     char *name;     /* node name */
     char *filename; /* NULL: a raw node over `child` */
     char *child;
     BlockFileOptions file;
     bool auto_read_only;
+    bool opened;    /* its node is in the tree */
 } DriveOption;
 
 static void drive_free(gpointer data)
@@ -236,6 +237,9 @@ static bool set_file_node(DriveOption *drive, JsonValue *object, GError **errp)
     if (!filename) {
         return error_set(errp, "Parameter 'filename' is missing");
     }
+    if (!*filename) {
+        return error_set(errp, "Parameter 'filename' expects a path");
+    }
     if (aio && strcmp(aio, "threads")) {
         return error_set(errp, "aio=%s is not available: only aio=threads", aio);
     }
@@ -280,7 +284,7 @@ static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *obj
         return check_format(driver, errp);
     }
     DriveOption *drive = g_new0(DriveOption, 1);
-    drive->location = g_strdup_printf("-blockdev %s", text);
+    drive->location = text ? g_strdup_printf("-blockdev %s", text) : NULL;
     drive->name = g_strdup(name);
     bool ok = raw ? set_raw_node(config, drive, text, object, errp) : set_file_node(drive, object, errp);
     g_ptr_array_add(config->drives, drive); /* after the node below it */
@@ -327,12 +331,12 @@ static BlockNode *open_node(const DriveOption *drive, QomObject *nodes, GError *
     return node;
 }
 
-bool machine_config_open_drives(const MachineConfig *config, GError **errp)
+static bool open_from(const MachineConfig *config, guint first, GError **errp)
 {
     QomObject *nodes = qom_container_get(config->root, BLOCK_CONTAINER);
 
-    for (guint i = 0; i < config->drives->len; i++) {
-        const DriveOption *drive = config->drives->pdata[i];
+    for (guint i = first; i < config->drives->len; i++) {
+        DriveOption *drive = config->drives->pdata[i];
         g_autoptr(GError) err = NULL;
         BlockNode *node = open_node(drive, nodes, &err);
         bool ok = node && qom_object_complete(&node->object, &err) &&
@@ -340,9 +344,60 @@ bool machine_config_open_drives(const MachineConfig *config, GError **errp)
         if (node) {
             qom_object_unref(&node->object);
         }
+        drive->opened = ok;
         if (!ok) {
-            return error_set(errp, "%s: %s", drive->location, err->message);
+            return error_set(errp, "%s%s%s", drive->location ? drive->location : "", drive->location ? ": " : "", err->message);
         }
     }
     return true;
+}
+
+bool machine_config_open_drives(const MachineConfig *config, GError **errp)
+{
+    return open_from(config, 0, errp);
+}
+
+/* ---- While the machine runs ---- */
+
+static void forget(const MachineConfig *config, const char *name)
+{
+    for (guint i = 0; i < config->drives->len; i++) {
+        if (!strcmp(((const DriveOption *)config->drives->pdata[i])->name, name)) {
+            g_ptr_array_remove_index(config->drives, i);
+            return;
+        }
+    }
+}
+
+bool machine_config_remove_drive(const MachineConfig *config, const char *name, GError **errp)
+{
+    QomObject *node = qom_object_child(qom_container_get(config->root, BLOCK_CONTAINER), name);
+
+    if (!node) {
+        return error_set(errp, "Failed to find node with node-name='%s'", name);
+    }
+    if (node->users) {
+        return error_set(errp, "Node %s is in use", name);
+    }
+    qom_object_unparent(node);
+    forget(config, name);
+    return true;
+}
+
+bool machine_config_add_drive(const MachineConfig *config, JsonValue *options, GError **errp)
+{
+    MachineConfig view = *config; /* its list of drives is the same */
+    QomObject *nodes = qom_container_get(config->root, BLOCK_CONTAINER);
+    guint first = config->drives->len;
+
+    bool ok = add_blockdev(&view, NULL, options, member(options, "node-name"), errp) && open_from(config, first, errp);
+    while (!ok && config->drives->len > first) { /* the nodes below the one that failed */
+        const DriveOption *drive = config->drives->pdata[config->drives->len - 1];
+        QomObject *node = drive->opened ? qom_object_child(nodes, drive->name) : NULL;
+        if (node) {
+            qom_object_unparent(node);
+        }
+        g_ptr_array_remove_index(config->drives, config->drives->len - 1);
+    }
+    return ok;
 }

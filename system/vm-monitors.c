@@ -101,6 +101,20 @@ static void tell_device_deleted(void *opaque, const char *id, const char *path)
     vm_tell_monitors(opaque, &qapi_event_DEVICE_DELETED, data);
 }
 
+static bool add_blockdev(void *opaque, JsonValue *options, GError **errp)
+{
+    const Vm *vm = opaque;
+
+    return machine_config_add_drive(vm->config, options, errp);
+}
+
+static bool remove_blockdev(void *opaque, const char *name, GError **errp)
+{
+    const Vm *vm = opaque;
+
+    return machine_config_remove_drive(vm->config, name, errp);
+}
+
 void vm_init_monitors(Vm *vm)
 {
     const ChardevHost host = {
@@ -111,6 +125,7 @@ void vm_init_monitors(Vm *vm)
     vm->config->machine_object->port = (MachinePort){ tell_device_deleted, vm };
     vm->fds = vm->monitor.fds = fd_sets_new();
     vm->chardevs = vm->monitor.chardevs = chardev_set_new(&host);
+    vm->monitor.blockdev = (BlockdevPort){ add_blockdev, remove_blockdev, vm };
     vm->monitors = monitors_new(&vm->monitor);
 }
 

@@ -27,6 +27,8 @@ typedef struct BlockRequest BlockRequest;
 
 typedef enum BlockOp { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD, BLOCK_WRITE_ZEROES } BlockOp;
 
+#define BLOCK_NUM_OPS (BLOCK_WRITE_ZEROES + 1)
+
 enum {
     BLOCK_MAY_UNMAP = 1, /* write zeroes: the space may be given back */
     BLOCK_FUA = 2,       /* write, write zeroes: stable before it is done */
@@ -76,6 +78,11 @@ uint64_t block_size(const BlockNode *node); /* bytes; any thread */
 bool block_is_read_only(const BlockNode *node);
 /* Granularity of discards, 0 = the node can't discard (a discard is then done without effect). */
 uint32_t block_discard_granularity(const BlockNode *node);
+/* What was asked of the node since it is there, by its clients and by nodes above it. Any thread. */
+typedef struct BlockCounters {
+    uint64_t operations, bytes;
+} BlockCounters;
+BlockCounters block_counters(const BlockNode *node, BlockOp op);
 /* New size, where the driver can; clients are told. Main loop thread. False: *errp. */
 bool block_resize(BlockNode *node, uint64_t size, GError **errp);
 
@@ -100,10 +107,12 @@ struct BlockNode {
     uint64_t size;
     bool read_only;
     uint32_t discard_granularity;
+    char *filename; /* of the file that it lies in, for queries; NULL = unknown. The node's */
     /* block.c's */
     GMutex lock;
     GPtrArray *clients;
     GThreadPool *pool;
+    BlockCounters counters[BLOCK_NUM_OPS];
 };
 
 extern const QomType block_node_type; /* "block-node" */
@@ -130,7 +139,7 @@ BlockNode *block_file_open(const BlockFileOptions *options, GError **errp);
 
 /* ---- The raw format (raw.c) ---- */
 
-/* Takes a reference of its own to the node below. One reference. */
+/* Takes a reference of its own to the node below, and counts as one of its users. One reference. */
 BlockNode *block_raw_new(BlockNode *below, bool read_only);
 
 #endif

@@ -31,6 +31,13 @@ typedef struct MachineInfo {
 } MachineInfo;
 
 /* What commands act on. The program fills it once the machine is made; a pointer to a const object is borrowed. */
+/* blockdev-add and blockdev-del, which the options' owner carries out. */
+typedef struct BlockdevPort {
+    bool (*add)(void *opaque, JsonValue *options, GError **errp);
+    bool (*remove)(void *opaque, const char *name, GError **errp);
+    void *opaque;
+} BlockdevPort;
+
 struct QapiContext {
     bool ready;                          /* the rest is there: requests are served */
     const char *name, *uuid;             /* -name and -uuid; NULL = not given */
@@ -41,6 +48,7 @@ struct QapiContext {
     const char *machine;                 /* "pc-q35-11.1", or "none": then there is no guest, plan, TD, cpu or topology */
     const MachineInfo *machines;
     QomObject *objects;                  /* the root of the tree */
+    BlockdevPort blockdev;
     const TdxGuestConfig *guest;
     const CpuModelRequest *cpu;
     const CpuTopology *topology;

@@ -121,6 +121,9 @@ void block_options_init(MachineConfig *config);
 void block_options_clear(MachineConfig *config);
 /* Opens them as block nodes of the tree, before the devices are plugged. */
 bool machine_config_open_drives(const MachineConfig *config, GError **errp);
+/* What -blockdev does, and its reverse, while the machine runs; options: an object, as -blockdev takes it in JSON. */
+bool machine_config_add_drive(const MachineConfig *config, JsonValue *options, GError **errp);
+bool machine_config_remove_drive(const MachineConfig *config, const char *name, GError **errp);
 /* The network (options-net.c). */
 bool option_netdev(MachineConfig *config, const char *text, GError **errp);
 bool option_nic(MachineConfig *config, const char *text, GError **errp);

@@ -188,10 +188,23 @@ def check_life(daemon):
 
 
 def check_queries(daemon):
+    assert "rd_req" in daemon.virsh("domblkstat", "td", "vda")
+    assert daemon.virsh("domblkinfo", "td", "vda").split()[1] == str(16 << 20)
     assert daemon.virsh("vcpuinfo", "td").count("running") == 2
     status, output = daemon.run("save", "td", str(daemon.home / "state"))
     assert status and "a TD cannot be migrated" in output, output
     assert daemon.virsh("domstate", "td") == "running"
+
+
+def check_disks(daemon):
+    """A disk that comes is seen in libvirt's list; what the guest, which is firmware, does not let go stays."""
+    disk = daemon.home / "second.img"
+    with open(disk, "wb") as f:
+        f.truncate(8 << 20)
+    daemon.virsh("attach-disk", "td", str(disk), "vdb", "--driver", "qemu", "--subdriver", "raw")
+    assert "vdb" in daemon.virsh("domblklist", "td")
+    daemon.virsh("blockresize", "td", "vdb", "32M")
+    assert disk.stat().st_size == 32 << 20
 
 
 def check_restart(daemon):
@@ -222,7 +235,7 @@ def test_domain():
     with libvirt() as daemon:
         if not daemon:
             return "libvirt could not be had: scripts/get-libvirt tells why"
-        for check in (check_life, check_queries, check_restart, check_end):
+        for check in (check_life, check_queries, check_disks, check_restart, check_end):
             check(daemon)
     return None
 

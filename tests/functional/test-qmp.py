@@ -155,7 +155,7 @@ def test_queries():
         places = qmp.command("query-hotpluggable-cpus")
         assert [c["props"] for c in places] == [c["props"] for c in cpus] and cpus[1]["props"]["core-id"] == 1, (places, cpus)
         assert qmp.command("query-memory-size-summary") == {"base-memory": 256 << 20, "plugged-memory": 0}
-        for name in ("query-block", "query-named-block-nodes", "query-blockstats", "query-jobs", "query-iothreads", "query-memdev",
+        for name in ("query-block", "query-named-block-nodes", "query-blockstats", "query-jobs", "query-iothreads",
                      "query-rx-filter"):
             assert qmp.command(name) == [], name
         assert qmp.error("query-balloon") == ("DeviceNotActive", "No balloon device has been activated")
@@ -296,7 +296,77 @@ def test_standard_io():
     assert any(b'"SHUTDOWN"' in line for line in lines), lines
 
 
+BLOCK_ERRORS = [
+    ("blockdev-add", {"driver": "file", "node-name": "b0"}, "Parameter 'filename' is missing"),
+    ("blockdev-add", {"driver": "file", "node-name": "b0", "filename": "/nowhere"}, "Could not open '/nowhere'"),
+    ("blockdev-add", {"driver": "raw", "node-name": "b0", "file": "nobody"}, "node-name='nobody'"),
+    ("blockdev-add", {"driver": "raw", "node-name": "b0", "file": {"driver": "file"}}, "Parameter 'filename' is missing"),
+    ("blockdev-add", {"driver": "file", "node-name": "b0", "filename": 7}, "Parameter 'filename' expects a path"),
+    ("blockdev-add", {"driver": ["file"], "node-name": "b0"}, "driver"),
+    ("blockdev-add", {"driver": "file", "filename": "/dev/null"}, "node-name"),
+    ("blockdev-add", {"driver": "file", "node-name": "b0", "filename": "DISK", "colour": "red"}, "Parameter 'colour' is unexpected"),
+    ("blockdev-add", {"driver": "file", "node-name": "d0", "filename": "DISK"}, "d0"),
+    ("blockdev-del", {"node-name": "d0"}, "Node d0 is in use"),
+    ("blockdev-del", {"node-name": "file0"}, "Node file0 is in use"),
+    ("blockdev-del", {"node-name": "zz"}, "Failed to find node with node-name='zz'"),
+    ("block_resize", {"node-name": "zz", "size": 512}, "node-name='zz'"),
+    ("block_resize", {"device": "zz", "size": 512}, "device='zz'"),
+    ("block_resize", {"size": 512}, "give one of"),
+    ("block_resize", {"device": "disk0", "node-name": "d0", "size": 512}, "give one of"),
+    ("block_resize", {"node-name": "d0", "size": 513}, "not a multiple of 512"),
+    ("block_resize", {"node-name": "d0", "size": -512}, "size"),
+]
+
+
+@needs_firmware
+def test_block():
+    with tempfile.TemporaryDirectory() as directory:
+        disk = os.path.join(directory, "disk")
+        with open(disk, "wb") as f:
+            f.truncate(1 << 20)
+        with machine("-S", "-blockdev", f"driver=file,node-name=file0,filename={disk}", "-blockdev", "driver=raw,node-name=d0,file=file0",
+                     "-device", "pcie-root-port,id=p1", "-device", "virtio-blk-pci,drive=d0,id=disk0") as m:
+            qmp = m.connect()
+            assert {n["node-name"]: n["drv"] for n in qmp.command("query-named-block-nodes")} == {"file0": "file", "d0": "raw"}
+            inserted, = qmp.command("query-block", flat=True)
+            assert inserted["qdev"] == "/machine/peripheral/disk0/virtio-backend" and not inserted["removable"], inserted
+            assert inserted["inserted"]["file"] == disk and inserted["inserted"]["image"]["virtual-size"] == 1 << 20, inserted
+            stats, = qmp.command("query-blockstats")
+            assert stats["node-name"] == "d0" and not any(stats["stats"].values()), stats
+            assert len(qmp.command("query-blockstats", **{"query-nodes": True})) == 2
+            for name, arguments, text in BLOCK_ERRORS:
+                arguments = {k: disk if v == "DISK" else v for k, v in arguments.items()}
+                assert text in qmp.error(name, **arguments)[1], (name, arguments, qmp.error(name, **arguments))
+            assert len(qmp.command("query-named-block-nodes")) == 2
+            qmp.command("block_resize", device="disk0", size=2 << 20)
+            assert os.stat(disk).st_size == 2 << 20
+            assert f"d0: {disk} (raw)" in qmp.command("human-monitor-command", **{"command-line": "info block"})
+            assert "rd_operations=0" in qmp.command("human-monitor-command", **{"command-line": "info blockstats"})
+            # One that comes, with its file in place, and goes.
+            second = os.path.join(directory, "second")
+            with open(second, "wb") as f:
+                f.truncate(4096)
+            qmp.command("blockdev-add", driver="raw", file={"driver": "file", "filename": second}, **{"node-name": "d1"})
+            qmp.command("blockdev-add", driver="raw", file="d1-file", **{"node-name": "d2", "read-only": True})
+            assert "in use" in qmp.error("blockdev-del", **{"node-name": "d1-file"})[1]
+            qmp.command("device_add", driver="virtio-blk-pci", id="disk1", drive="d1", bus="p1")
+            assert "in use" in qmp.error("blockdev-del", **{"node-name": "d1"})[1]
+            assert [d["inserted"]["node-name"] for d in qmp.command("query-block")] == ["d0", "d1"]
+            qmp.command("blockdev-del", **{"node-name": "d2"})
+            qmp.command("quit")
+            m.wait()
+
+
+@needs_firmware
+def test_memdev():
+    with machine("-S", "-object", "memory-backend-memfd,id=m0,size=256M,share=on", "-machine", "memory-backend=m0") as m:
+        qmp = m.connect()
+        assert qmp.command("query-memdev") == [{"id": "m0", "size": 256 << 20, "share": True, "prealloc": False}]
+        qmp.command("quit")
+        m.wait()
+
+
 if __name__ == "__main__":
-    vmm.tap([("/qmp/negotiation", test_negotiation), ("/qmp/errors", test_errors), ("/qmp/queries", test_queries),
+    vmm.tap([("/qmp/negotiation", test_negotiation), ("/qmp/errors", test_errors), ("/qmp/queries", test_queries), ("/qmp/block", test_block), ("/qmp/memdev", test_memdev),
              ("/qmp/life", test_life), ("/qmp/no-reboot", test_no_reboot), ("/qmp/given-socket", test_given_socket),
              ("/qmp/silent-client", test_silent_client), ("/qmp/standard-io", test_standard_io)])

@@ -62,6 +62,17 @@ static ChardevSet *make_chardevs(void)
     return chardevs;
 }
 
+/* No input may open the host's files. */
+static bool refuse_to_add(void *opaque, JsonValue *options, GError **errp)
+{
+    return error_set(errp, "no disks here");
+}
+
+static bool refuse_to_remove(void *opaque, const char *name, GError **errp)
+{
+    return error_set(errp, "no disk '%s' here", name);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const OptionParameter parameters[] = { { "type", "string" }, { NULL } };
@@ -83,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FdSets *fds = fd_sets_new();
     QapiContext context = { .ready = true, .chardevs = chardevs, .fds = fds, .machine = "pc-q35-11.1", .machines = machines, .objects = objects,
                             .guest = TDX_GUEST(tdx0)->config, .cpu = cpu,
-                            .topology = &topology, .options = options, .runstate = runstate, .plan = &plan,
+                            .topology = &topology, .options = options, .blockdev = { refuse_to_add, refuse_to_remove, NULL }, .runstate = runstate, .plan = &plan,
                             .caps = &caps, .td = &td };
     QmpSession *session = qmp_session_new(qapi_commands, &context, check_output, NULL);
 
