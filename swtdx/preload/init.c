@@ -11,6 +11,7 @@
 #include "preload.h"
 
 KvmHost *preload_host;
+bool preload_deterministic;
 
 static Profile loaded_profile;
 static char missing[256];      /* what this machine cannot execute of it */
@@ -52,6 +53,7 @@ __attribute__((constructor)) static void preload_init(void)
     } else {
         say("cannot read the host profile of SWTDX_PROFILE; /dev/kvm will not open", where);
     }
+    preload_deterministic = profile && getenv("SWTDX_DETERMINISTIC");
     if (profile) {
         profile_narrow(&loaded_profile, missing, sizeof(missing));
     }
@@ -92,7 +94,7 @@ KvmHost *preload_make_host(void)
         KvmHostOptions options = { .missing = missing, .trace = getenv("SWTDX_TRACE"), .trace_json = getenv("SWTDX_TRACE_JSON") != NULL,
                                    .fault = getenv("SWTDX_FAULT"), .record = getenv("SWTDX_RECORD"),
                                    .keyids = getenv("SWTDX_KEYIDS"), .summary = getenv("SWTDX_SUMMARY") != NULL,
-                                   .interpret = getenv("SWTDX_INTERPRET") != NULL };
+                                   .interpret = getenv("SWTDX_INTERPRET") != NULL, .deterministic = preload_deterministic };
         char error[256];
         KvmHost *host = kvm_host_new(profile, &options, error, sizeof(error));
         if (!host) {

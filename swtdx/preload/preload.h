@@ -32,6 +32,8 @@
 extern KvmHost *preload_host;
 /* The host, made at the first call; NULL: it cannot be (said on stderr), the caller answers EIO. */
 KvmHost *preload_make_host(void);
+/* `swtdx run --deterministic`: time and randomness are virtual. Set before main(). */
+extern bool preload_deterministic;
 /* The profile of this process: that of SWTDX_PROFILE, or the built-in one. NULL: not under `swtdx run`. */
 const Profile *preload_profile(void);
 /* signals.c: SIGQUIT's default action is preceded by a dump. */

@@ -124,6 +124,9 @@ static bool set_environment(const RunOptions *options, GError **error)
     if (options->summary) {
         g_setenv("SWTDX_SUMMARY", "1", true);
     }
+    if (options->deterministic) {
+        g_setenv("SWTDX_DETERMINISTIC", "1", true);
+    }
     if (options->interpret) {
         g_setenv("SWTDX_INTERPRET", "1", true);
     }
@@ -161,7 +164,7 @@ int run_options_parse(char **argv, RunOptions *options, const char *help, RunOpt
         } else if (!strcmp(argv[i], "--interpret")) {
             options->interpret = true;
         } else if (!strcmp(argv[i], "--deterministic")) {
-            return run_complain("--deterministic is not built in this version: TDs run in real time only");
+            options->deterministic = true;
         } else if (run_option_value(argv, &i, "--host", &value)) {
             options->host = value;
         } else if (run_option_value(argv, &i, "--trace", &value)) {

@@ -29,6 +29,7 @@ static const char run_help[] =
     "  --trace-json FILE the same, always as JSON\n"
     "  --summary         tell counters on stderr at the end\n"
     "  --interpret       make no host code for the guest: slower, and no executable memory is asked for\n"
+    "  --deterministic   the same TD does the same each time: one vCPU at a time, virtual time, no chance\n"
     "  --fault SPEC      NAME[:n]=ERRNO or NAME[:n]=0xSTATUS: the n-th (or every) call of NAME fails so. NAME: an ioctl\n"
     "                    (KVM_CREATE_VM), a TDX command (KVM_TDX_INIT_VM), TDH_MNG_INIT, TDH_MEM_PAGE_ADD,\n"
     "                    TDH_MR_FINALIZE, open, or mmap. May be given several times\n"

@@ -34,7 +34,8 @@ static const char measure_help[] =
     "                    end: PROGRAM ended; anything else: the log has an event whose data contain that text\n"
     "  --timeout SECONDS give up waiting, and print what there is (default 180)\n"
     "  --json            print JSON\n"
-    "  --host PROFILE, --trace FILE, --trace-json FILE, --fault SPEC, --summary, --interpret: as for 'swtdx run'\n"
+    "  --host PROFILE, --trace FILE, --trace-json FILE, --fault SPEC, --summary, --interpret,\n"
+    "  --deterministic: as for 'swtdx run'\n"
     "  --help            this text\n"
     "\n"
     "Exit status: 0, 3 if PROGRAM ended or the time was over before, 1 if it launched no TD.\n";

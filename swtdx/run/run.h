@@ -35,7 +35,7 @@ enum { RUN_USAGE = 2, RUN_CANNOT = 126, RUN_NO_PROGRAM = 127 };
 typedef struct RunOptions {
     const char *host, *trace; /* of argv */
     GString *faults;
-    bool summary, trace_json, interpret;
+    bool summary, trace_json, interpret, deterministic;
     char **program;           /* argv of the program */
     char *path;               /* where it is: run_prepare() */
     /* of `measure` */

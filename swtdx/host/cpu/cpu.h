@@ -123,6 +123,7 @@ enum {
     CPU_PENDING_CODE = 1u << 4,      /* another processor wrote code pages: block.c */
     CPU_PENDING_SHADOW = 1u << 5,    /* STI / MOV SS shadow: own thread only */
     CPU_PENDING_STEP = 1u << 6,      /* RFLAGS.TF or debug registers armed: own thread only */
+    CPU_PENDING_TURN = 1u << 7,      /* never taken back: each block end looks whether Cpu.turn_end is reached */
 };
 
 typedef enum CpuExit {
@@ -197,6 +198,8 @@ struct Cpu {
     uint64_t rip;             /* valid outside blocks, and after cpu_sync() */
     const Block *block;       /* the block being executed */
     uint64_t instructions;    /* executed, counted at block exits */
+    uint64_t turn_end;        /* with CPU_PENDING_TURN: leave with CPU_EXIT_KICKED at the first block end with so many instructions */
+    bool turn_given_up;       /* with CPU_PENDING_TURN: the guest waits for others; whoever reads it clears it */
     struct BlockCache *blocks;/* block.c */
     uint64_t jump_salt;       /* block-exit.h */
 
@@ -258,12 +261,19 @@ void cpu_free(Cpu *cpu);
 /* jit_heat: host code is made for blocks that are entered so often, where the host allows it (jit.h); 0: never. */
 #define CPU_JIT_HEAT 12
 CpuGroup *cpu_group_new(unsigned max_cpus, unsigned jit_heat);
+/*
+ * Before cpu_new(): its processors count turns (CPU_PENDING_TURN), and their randomness comes of a fixed seed and their index.
+ */
+void cpu_group_determine(CpuGroup *group);
 /* Why there is no host code although it was wanted: an errno, or 0. */
 int cpu_group_jit_error(const CpuGroup *group);
 void cpu_group_free(CpuGroup *group);
 
 /* Runs until an exit. Only the Cpu's thread. (run.c) */
 CpuExit cpu_run(Cpu *cpu);
+
+/* Instructions executed, those of the running block included. Own thread, wherever cpu->op is valid or cpu_run() was left. */
+uint64_t cpu_instructions(const Cpu *cpu);
 
 /* Any thread: sets bits of Cpu.pending. Wakes nobody: who blocks in a world callback is woken by the world. */
 static inline void cpu_request(Cpu *cpu, uint32_t bits)

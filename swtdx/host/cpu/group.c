@@ -59,6 +59,11 @@ CpuGroup *cpu_group_new(unsigned max_cpus, unsigned jit_heat)
     return group;
 }
 
+void cpu_group_determine(CpuGroup *group)
+{
+    group->deterministic = true;
+}
+
 int cpu_group_jit_error(const CpuGroup *group)
 {
     return group->jit == NULL ? group->jit_error : 0;
@@ -169,6 +174,11 @@ void cpu_rest(Cpu *cpu)
 
 void cpu_spin(Cpu *cpu)
 {
+    if (cpu->group->deterministic) { /* the others run when this one's turn is over */
+        cpu->turn_given_up = true;
+        cpu->turn_end = 0;
+        return;
+    }
     if (++cpu->core->spins % SPINS_PER_REST == 0) {
         cpu_rest(cpu);
     }

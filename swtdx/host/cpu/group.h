@@ -23,6 +23,7 @@ struct CpuGroup {
     _Atomic uint32_t stop_event;   /* futex: counts releases of stopper */
     struct JitArena *jit;          /* jit.h: memory for host code, or NULL */
     unsigned jit_heat;
+    bool deterministic;            /* cpu_group_determine() */
     int jit_error;                 /* errno, if `jit` was wanted and is NULL */
     CodeMap *code;                 /* block.c: which guest pages hold decoded code */
 };

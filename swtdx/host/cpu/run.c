@@ -16,6 +16,18 @@
 
 /* ---- life ---- */
 
+/* Of a processor whose randomness is to be the same each time: SplitMix64 from its index. */
+static void seed_fixed(uint64_t random[4], unsigned index)
+{
+    uint64_t x = UINT64_C(0x7464782d73656564) + index;
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t z = x += UINT64_C(0x9e3779b97f4a7c15);
+        z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+        z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+        random[i] = z ^ (z >> 31);
+    }
+}
+
 static void seed_random(struct CoreState *core)
 {
     /* Quality matters to guests that seed their pools from RDRAND; all zero would be the generator's fixed point. */
@@ -45,7 +57,13 @@ Cpu *cpu_new(CpuGroup *group, const CpuWorld *world, void *world_data)
     cpu->rflags = 2;
     cpu->phys_bits = 52;
     cpu->tlb = cpu->tlbs[TLB_SUPERVISOR];
-    seed_random(cpu->core);
+    if (group->deterministic) {
+        seed_fixed(cpu->core->random, cpu->index);
+        cpu->turn_end = UINT64_MAX;
+        cpu_request(cpu, CPU_PENDING_TURN);
+    } else {
+        seed_random(cpu->core);
+    }
     jit_init(cpu);
     block_init(cpu);
     mmu_init(cpu);
@@ -118,7 +136,7 @@ void cpu_update_mode(Cpu *cpu)
 
 static void take_requests(Cpu *cpu)
 {
-    uint32_t pending = atomic_exchange(&cpu->pending, 0);
+    uint32_t pending = atomic_fetch_and(&cpu->pending, CPU_PENDING_TURN);
     if (pending & CPU_PENDING_TLB_FLUSH) {
         cpu_obey(cpu);
     }
@@ -131,7 +149,7 @@ static void take_requests(Cpu *cpu)
     if (pending & CPU_PENDING_INTERRUPT) {
         cpu->core->interrupt_waiting = true;
     }
-    if (pending & CPU_PENDING_EXIT) {
+    if (pending & CPU_PENDING_EXIT || (pending & CPU_PENDING_TURN && cpu->instructions >= cpu->turn_end)) {
         cpu->exit = CPU_EXIT_KICKED;
     }
 }
@@ -210,6 +228,11 @@ static void run_loop(Cpu *cpu)
         /* With something waiting, the shadow of STI and MOV SS ends after exactly one instruction. */
         run_block(cpu, shadow && (core->interrupt_waiting || core->nmi_waiting));
     }
+}
+
+uint64_t cpu_instructions(const Cpu *cpu)
+{
+    return cpu->instructions + (cpu->op ? (uint64_t)(cpu->op - cpu->block->ops) : 0);
 }
 
 CpuExit cpu_run(Cpu *cpu)

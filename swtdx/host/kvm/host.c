@@ -25,7 +25,8 @@ KvmHost *kvm_host_new(const Profile *profile, const KvmHostOptions *options, cha
     pthread_mutex_init(&host->trace_lock, NULL);
     pthread_mutex_init(&host->record_lock, NULL);
     pthread_mutex_init(&host->dump_lock, NULL);
-    host->trace_start_ns = raw_now_ns();
+    atomic_store(&host->clock_ns, KVM_VIRTUAL_START_NS);
+    host->trace_start_ns = kvm_host_now_ns(host);
     atomic_store(&host->sleeping_until, 0);
     if (!keyid_init(host)) {
         snprintf(error, error_size, "out of memory");

@@ -69,6 +69,14 @@ typedef struct PrivateRange {
     uint64_t start, end;
 } PrivateRange;
 
+/* turn.c: whose turn it is among the vCPUs of a deterministic VM. */
+typedef struct Turns {
+    pthread_mutex_t lock;
+    _Atomic uint32_t seq; /* futex: counts what may let somebody go on */
+    Vcpu *holder;         /* NULL: every vCPU is halted */
+    uint32_t last;        /* index of the last holder */
+} Turns;
+
 typedef enum TdState { TD_UNINIT, TD_INIT, TD_RUNNABLE } TdState;
 
 typedef struct IrqRoute {
@@ -103,6 +111,8 @@ struct Vm {
     Vm *next;                     /* in the host's list */
     pthread_mutex_t lock;
     _Atomic bool dead;
+
+    Turns turns;
 
     /* TD */
     Td *td;
@@ -176,6 +186,11 @@ struct Vcpu {
     _Atomic uint64_t entries;     /* of td_vp_enter(), and whether it is there now: what the service thread watches */
     _Atomic bool in_guest;
 
+    /* turn.c; own thread's, but for `turn_instructions`, which is the turn holder's */
+    bool turn_held;
+    uint64_t turn_instructions;   /* up to which the clock has counted */
+    uint64_t slice_end;           /* instructions when others get their turn */
+
     /* Signal mask of KVM_SET_SIGNAL_MASK; the thread's own while KVM_RUN replaces it */
     bool mask_set, mask_active;
     uint64_t mask, outer_mask;
@@ -236,6 +251,7 @@ struct KvmHost {
     bool trace_json;
     pthread_mutex_t trace_lock;
     uint64_t trace_start_ns;
+    _Atomic uint64_t clock_ns;    /* of a deterministic host */
     FaultRule faults[HOST_MAX_FAULTS];
     uint32_t num_faults;
     _Atomic uint64_t pages_added, conversions;
@@ -340,11 +356,30 @@ void vcpu_kick(Vcpu *vcpu);  /* out of the guest, not out of KVM_RUN */
 void vcpu_wake(Vcpu *vcpu);
 extern const LapicPort vcpu_lapic_port;
 int vcpu_run(Vcpu *vcpu);
+/* The vCPU whose KVM_RUN this thread is in, or NULL. */
+Vcpu *run_current(void);
+/* Could a halted vCPU go on? Any thread. */
+bool run_halt_over(Vcpu *vcpu);
+/* Something else than the guest wants the vCPU's thread. */
+bool run_must_leave(Vcpu *vcpu);
 /* exits: fill kvm_run, answer what KVM_RUN returns; RUN_CONTINUE: back into the guest */
 #define RUN_CONTINUE 1
 int run_internal_error(Vcpu *vcpu, uint64_t status);
 void run_log(Vcpu *vcpu, uint32_t reason, uint64_t a, uint64_t b, uint64_t c);
 void run_return(Vcpu *vcpu, uint64_t r10, const uint64_t *r11);
+
+/*
+ * turn.c: one vCPU of a deterministic VM executes at a time, and the clock is made of what it executes. All are called
+ * for such VMs only.
+ */
+void turn_init(Vm *vm);
+void turn_fini(Vm *vm);
+/* On the vCPU's thread before it enters the guest: waits for its turn. False: something else wants the thread. */
+bool turn_take(Vcpu *vcpu);
+/* The same thread, after it left the guest. interrupted: it is not at an exit of the guest's own. */
+void turn_ran(Vcpu *vcpu, bool interrupted);
+void turn_arm(Vcpu *vcpu, uint64_t deadline_ns); /* as service_arm() */
+void turn_wake(Vm *vm);                          /* any thread, signal handlers too */
 
 /* tdvmcall.c */
 int tdvmcall_handle(Vcpu *vcpu);

@@ -32,6 +32,7 @@ typedef struct KvmHostOptions {
     const char *record; /* where the record of `swtdx measure` is, or NULL: "fd:N" */
     bool summary;       /* counters on stderr when the host is freed */
     bool interpret;     /* no host code for guests */
+    bool deterministic; /* turns, virtual time and fixed seeds: turn.c */
     bool quiet;         /* no stop-dump on stderr (tests) */
 } KvmHostOptions;
 
@@ -45,6 +46,11 @@ void kvm_host_report(KvmHost *host);
 
 /* How many KeyIDs the processes that share `where` (KvmHostOptions.keyids) have taken; needs no KvmHost. */
 uint32_t kvm_keyids_in_use(const Profile *profile, const char *where);
+
+/* Nanoseconds of the host's clock: virtual in a deterministic host, else CLOCK_MONOTONIC_RAW. Any thread. */
+uint64_t kvm_host_now_ns(const KvmHost *host);
+/* Where virtual clocks start: not at 0, which programs take for "never". */
+#define KVM_VIRTUAL_START_NS UINT64_C(1000000000)
 
 /* Would KvmHostOptions.fault be taken? If not, error says why. */
 bool kvm_fault_check(const char *spec, char *error, size_t error_size);

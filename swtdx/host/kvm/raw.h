@@ -62,6 +62,13 @@ static inline int raw_futex_wait(_Atomic uint32_t *word, uint32_t value)
     return (int)raw_result(syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0));
 }
 
+/* At most `ns` from now on. */
+static inline int raw_futex_wait_for(_Atomic uint32_t *word, uint32_t value, uint64_t ns)
+{
+    struct timespec limit = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
+    return (int)raw_result(syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &limit, NULL, 0));
+}
+
 static inline void raw_futex_wake(_Atomic uint32_t *word)
 {
     int saved = errno;
@@ -80,10 +87,11 @@ static inline int raw_sigprocmask(int how, const uint64_t *set, uint64_t *old)
     return (int)raw_result(syscall(SYS_rt_sigprocmask, how, set, old, sizeof(uint64_t)));
 }
 
+/* This clock alone is the machine's also where the preload's hooks show programs a virtual one. */
 static inline uint64_t raw_now_ns(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_MONOTONIC_RAW, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 

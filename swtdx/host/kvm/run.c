@@ -14,6 +14,11 @@
  */
 static __thread Vcpu *volatile current_vcpu __attribute__((tls_model("initial-exec")));
 
+Vcpu *run_current(void)
+{
+    return current_vcpu;
+}
+
 bool kvm_signal_arrived(int signo, const void *siginfo)
 {
     Vcpu *vcpu = current_vcpu;
@@ -66,7 +71,7 @@ int run_internal_error(Vcpu *vcpu, uint64_t status)
 /* ---- waiting ---- */
 
 /* What ends a halt (tdx_protected_apic_has_interrupt()): with interrupts off only what arrives from now on, or an NMI. */
-static bool halt_over(Vcpu *vcpu)
+bool run_halt_over(Vcpu *vcpu)
 {
     if (atomic_load(&vcpu->posted) || atomic_load(&vcpu->lapic.nmi_pending)) {
         return true;
@@ -74,7 +79,7 @@ static bool halt_over(Vcpu *vcpu)
     return !vcpu->halt_masked && lapic_pending(&vcpu->lapic) >= 0;
 }
 
-static bool must_leave(Vcpu *vcpu)
+bool run_must_leave(Vcpu *vcpu)
 {
     return atomic_load(&vcpu->signalled) || atomic_load(&vcpu->vm->dead) || atomic_load(&vcpu->dump);
 }
@@ -85,7 +90,7 @@ static void wait_for_event(Vcpu *vcpu, bool halted)
     atomic_store(&vcpu->blocked, 1);
     for (;;) {
         uint32_t seq = atomic_load(&vcpu->wake_seq);
-        if (must_leave(vcpu) || (halted && halt_over(vcpu))) {
+        if (run_must_leave(vcpu) || (halted && run_halt_over(vcpu))) {
             break;
         }
         raw_futex_wait(&vcpu->wake_seq, seq);
@@ -190,9 +195,12 @@ static int run_loop(Vcpu *vcpu)
             wait_for_event(vcpu, false);
             continue;
         }
+        if (vcpu->vm->host->options.deterministic && !turn_take(vcpu)) {
+            continue;
+        }
         if (atomic_load_explicit(&vcpu->mp_state, memory_order_relaxed) == KVM_MP_STATE_HALTED) {
             wait_for_event(vcpu, true);
-            if (!halt_over(vcpu) || record_stopped(vcpu->vm->host)) {
+            if (!run_halt_over(vcpu) || record_stopped(vcpu->vm->host)) {
                 continue;
             }
             atomic_store(&vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
@@ -204,6 +212,9 @@ static int run_loop(Vcpu *vcpu)
         TdxStatus status = td_vp_enter(vcpu->tdv, &vcpu->exit);
         atomic_store_explicit(&vcpu->in_guest, false, memory_order_relaxed);
         vcpu->exit.status = status;
+        if (vcpu->vm->host->options.deterministic) {
+            turn_ran(vcpu, vcpu->exit.kind == TD_EXIT_INTERRUPTED);
+        }
         record_exit(vcpu->vm);
         int r = handle_exit(vcpu);
         if (r != RUN_CONTINUE) {

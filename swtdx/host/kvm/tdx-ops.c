@@ -201,6 +201,9 @@ static int module_init(Vm *vm, const TdParams *params, bool foreign, AbiTdxCmd *
         return -ENOMEM;
     }
     observe_td(vm);
+    if (vm->host->options.deterministic) {
+        td_determine(vm->td);
+    }
     if (vm->host->options.interpret) {
         td_interpret(vm->td);
     }

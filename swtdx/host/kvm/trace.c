@@ -157,7 +157,7 @@ static void put_text_field(FILE *out, const TraceField *f)
 
 void trace_event(KvmHost *host, const char *event, const TraceField *fields, size_t n)
 {
-    uint64_t us = (raw_now_ns() - host->trace_start_ns) / 1000;
+    uint64_t us = (kvm_host_now_ns(host) - host->trace_start_ns) / 1000;
     FILE *out = host->trace;
     pthread_mutex_lock(&host->trace_lock);
     fprintf(out, host->trace_json ? "{\"t\":%" PRIu64 ".%06" PRIu64 ",\"event\":\"%s\"" : "%" PRIu64 ".%06" PRIu64 " %s", us / 1000000,

@@ -23,7 +23,8 @@ static void port_arm(void *opaque, uint64_t deadline_ns)
 {
     Vcpu *vcpu = opaque;
     /* The port's clock starts with the VM; the service thread's is the host's. */
-    service_arm(vcpu, deadline_ns == UINT64_MAX ? UINT64_MAX : deadline_ns + vcpu->vm->epoch_ns);
+    uint64_t deadline = deadline_ns == UINT64_MAX ? UINT64_MAX : deadline_ns + vcpu->vm->epoch_ns;
+    (vcpu->vm->host->options.deterministic ? turn_arm : service_arm)(vcpu, deadline);
 }
 
 static uint64_t port_now(void *opaque)
@@ -80,6 +81,9 @@ void vcpu_wake(Vcpu *vcpu)
     atomic_fetch_add(&vcpu->wake_seq, 1);
     if (atomic_load(&vcpu->blocked)) {
         raw_futex_wake(&vcpu->wake_seq);
+    }
+    if (vcpu->vm->host->options.deterministic) {
+        turn_wake(vcpu->vm);
     }
 }
 

@@ -8,7 +8,7 @@
 
 uint64_t vm_now_ns(const Vm *vm)
 {
-    return raw_now_ns() - vm->epoch_ns;
+    return kvm_host_now_ns(vm->host) - vm->epoch_ns;
 }
 
 void vm_get(Vm *vm)
@@ -48,6 +48,7 @@ static void vm_free(Vm *vm)
     pthread_mutex_destroy(&vm->slots_lock);
     pthread_rwlock_destroy(&vm->memory);
     pthread_mutex_destroy(&vm->irq);
+    turn_fini(vm);
     free(vm);
 }
 
@@ -79,7 +80,8 @@ int vm_create(KvmHost *host, unsigned long type)
     vm->tsc_khz = p->native_tsc_khz;
     vm->bus_ns = 1;
     vm->max_vcpus = type == ABI_VM_TDX && p->logical_cpus < ABI_NR_VCPUS_BUILD ? p->logical_cpus : ABI_NR_VCPUS_BUILD;
-    vm->epoch_ns = raw_now_ns();
+    vm->epoch_ns = kvm_host_now_ns(host);
+    turn_init(vm);
     vm->vcpus = calloc(vm->max_vcpus, sizeof(*vm->vcpus));
     pthread_mutex_init(&vm->lock, NULL);
     pthread_mutex_init(&vm->slots_lock, NULL);

@@ -121,6 +121,7 @@ struct Td {
 
     CpuGroup *group;
     bool interpret;          /* td_interpret() */
+    bool deterministic;      /* td_determine() */
     TdVcpu **vcpus;          /* params.max_vcpus of them */
     uint32_t num_vcpus;      /* initialised */
 

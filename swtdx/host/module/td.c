@@ -44,6 +44,11 @@ void td_interpret(Td *td)
     td->interpret = true;
 }
 
+void td_determine(Td *td)
+{
+    td->deterministic = true;
+}
+
 int td_host_code_error(const Td *td)
 {
     return cpu_group_jit_error(td->group);
@@ -60,6 +65,9 @@ static TdxStatus acquire(Td *td, const TdParams *params)
 {
     td->vcpus = calloc(params->max_vcpus, sizeof(td->vcpus[0]));
     td->group = td->vcpus ? cpu_group_new(params->max_vcpus, td->interpret ? 0 : CPU_JIT_HEAT) : NULL;
+    if (td->group && td->deterministic) {
+        cpu_group_determine(td->group);
+    }
     if (!td->group || !sept_init(&td->sept, td->shared_bit)) {
         if (td->group) {
             cpu_group_free(td->group);
@@ -98,7 +106,9 @@ TdxStatus td_init(Td *td, const TdParams *params, uint64_t *detail)
     td->topology_configured = true;
     atomic_store(&td->td_ctls, params->attributes & TD_ATTR_SEPT_VE_DISABLE ? TD_CTLS_PENDING_VE_DISABLE : 0);
     td->tsc_start_ns = td->port.now_ns(td->opaque);
-    if (getrandom(td->uuid, sizeof(td->uuid), 0) != (ssize_t)sizeof(td->uuid)) {
+    if (td->deterministic) {
+        memset(td->uuid, 0xd7, sizeof(td->uuid)); /* every TD's */
+    } else if (getrandom(td->uuid, sizeof(td->uuid), 0) != (ssize_t)sizeof(td->uuid)) {
         memset(td->uuid, 0, sizeof(td->uuid)); /* as of a TD without one: nothing hangs on it */
     }
     measure_init(td);

@@ -58,6 +58,8 @@ Td *td_new(const Profile *profile, const TdPort *port, void *opaque);
 TdxStatus td_init(Td *td, const TdParams *params, uint64_t *detail /* extended error RCX, may be NULL */);
 /* Before td_init(): no host code is made for the guest. */
 void td_interpret(Td *td);
+/* Before td_init(): what the guest executes and is told depends on nothing but its input and TdPort.now_ns (cpu_group_determine()). */
+void td_determine(Td *td);
 /* After td_init(): why there is no host code although it was wanted, an errno, or 0. */
 int td_host_code_error(const Td *td);
 void td_free(Td *td); /* after its vCPUs were freed */

@@ -23,6 +23,10 @@ CpuGroup *cpu_group_new(unsigned max_cpus, unsigned jit_heat)
     return g_new0(CpuGroup, 1);
 }
 
+void cpu_group_determine(CpuGroup *group)
+{
+}
+
 int cpu_group_jit_error(const CpuGroup *group)
 {
     return 0;
