@@ -6,8 +6,8 @@
  * [RSI] (the scratch buffer), its general register RAX. That leaves at most eight bytes, which the Op carries
  * (imm); the code memory is a direct-mapped cache of them, so nothing has to be invalidated when blocks go.
  *
- * Exceptions: MXCSR is run with all of them masked and the flags are then held against the guest's masks
- * (difference to hardware: with UM clear, a tiny result that is exact sets no flag). x87 exceptions are left in FSW.
+ * Exceptions: MXCSR is run with all of them masked and the flags are then held against the guest's masks; see
+ * run_unmasked_underflow() for the one that masking changes. x87 exceptions are left in FSW.
  */
 #include <cpuid.h>
 
@@ -241,6 +241,24 @@ static void run_on_host(Cpu *cpu, const Op *op, const ThunkMeta *m, uint32_t mxc
     vec_set_mxcsr(cpu, mxcsr);
 }
 
+/*
+ * While underflow is unmasked, each tiny result raises it; masked, only one that is inexact does (SDM vol. 1, 4.9.1.5).
+ * Flushing to zero has the flag set for each tiny result, so a run with it tells, and a second one has the other flags:
+ * FTZ is not heeded by a guest that unmasks underflow (SDM vol. 1, 10.2.3.3), unless the instruction itself masks (SAE),
+ * and then no flag is set. Half-precision results heed no FTZ: what is tiny and exact goes unseen there.
+ */
+static __attribute__((noinline)) void run_unmasked_underflow(Cpu *cpu, const Op *op, const ThunkMeta *m, uint32_t mxcsr)
+{
+    VecState *vec = cpu->vec;
+    uint32_t tiny;
+
+    run_on_host(cpu, op, m, mxcsr | MXCSR_FTZ);
+    tiny = vec->frame.mxcsr_out & MXCSR_UE;
+    memcpy(cpu->xstate, vec->backup, CPU_XSTATE_SIZE);
+    run_on_host(cpu, op, m, tiny ? mxcsr & ~MXCSR_FTZ : mxcsr);
+    vec->frame.mxcsr_out |= tiny;
+}
+
 static void store_results(Cpu *cpu, const Op *op, const ThunkMeta *m)
 {
     const VecFrame *f = &cpu->vec->frame;
@@ -271,7 +289,11 @@ static __attribute__((noinline)) void thunk_execute(Cpu *cpu, const Op *op)
     if (unlikely((mxcsr & 0x1f80) != 0x1f80)) {
         memcpy(vec->backup, cpu->xstate, CPU_XSTATE_SIZE);
     }
-    run_on_host(cpu, op, &m, mxcsr);
+    if (unlikely(!(mxcsr & MXCSR_UM)) && kind != KIND_X87 && kind != KIND_MMX) {
+        run_unmasked_underflow(cpu, op, &m, mxcsr);
+    } else {
+        run_on_host(cpu, op, &m, mxcsr);
+    }
     if (kind != KIND_X87 && kind != KIND_MMX) {
         finish_mxcsr(cpu, op, mxcsr);
     } else if (m.flags & THUNK_FPU_ADDRESS) {

@@ -35,16 +35,32 @@ static void check(Cpu *cpu, const Op *op)
     }
 }
 
-/* Runs fn with the guest's rounding and all exceptions masked; raises as hardware does (compare thunk.c). */
-static Vec128 call_fp(Cpu *cpu, const Op *op, Vec128 a, Vec128 b, PortableArgs *args)
+/* fn with an MXCSR of the host's, all exceptions masked; `flags`: those it raised. */
+static Vec128 call_with(const PortableRow *row, uint32_t run, Vec128 a, Vec128 b, PortableArgs *args, uint32_t *flags)
 {
-    uint32_t guest = args->mxcsr, run = (guest & 0xe040) | MXCSR_INIT, host, raised, unmasked;
+    uint32_t host, raised;
     Vec128 r;
 
     __asm__ volatile("stmxcsr %0\n\tldmxcsr %1" : "=m"(host) : "m"(run) : "memory");
-    r = row_of(op)->fn(a, b, args);
+    r = row->fn(a, b, args);
     __asm__ volatile("stmxcsr %0\n\tldmxcsr %1" : "=m"(raised) : "m"(host) : "memory");
-    raised &= 0x3f;
+    *flags = raised & 0x3f;
+    return r;
+}
+
+/* Runs fn with the guest's rounding; raises as hardware does (compare thunk.c, also for underflow). */
+static Vec128 call_fp(Cpu *cpu, const Op *op, Vec128 a, Vec128 b, PortableArgs *args)
+{
+    uint32_t guest = args->mxcsr, run = (guest & 0xe040) | MXCSR_INIT, raised, tiny = 0, unmasked;
+    Vec128 r;
+
+    if (unlikely(!(guest & MXCSR_UM))) {
+        call_with(row_of(op), run | MXCSR_FTZ, a, b, args, &tiny);
+        tiny &= MXCSR_UE;
+        run &= ~MXCSR_FTZ;
+    }
+    r = call_with(row_of(op), run, a, b, args, &raised);
+    raised |= tiny;
     unmasked = raised & ~(guest >> 7) & 0x3f;
     if (unmasked & 7) {
         raised &= 7;

@@ -116,6 +116,9 @@ static inline bool vec_is_gpr(const ZydisDecodedOperand *o)
 
 #define MXCSR_INIT 0x1f80u
 #define MXCSR_VALID 0xffffu
+#define MXCSR_UE 0x10u    /* underflow: flag, mask, and flushing of tiny results to zero */
+#define MXCSR_UM 0x800u
+#define MXCSR_FTZ 0x8000u
 #define FCW_INIT 0x37fu
 
 static inline _Noreturn void vec_raise(Cpu *cpu, const Op *op, uint8_t vector)
