@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Two processors on two threads: locked counters come out exact, code written by one is seen by the other.
+ * Several processors, each on a thread of its own: locked counters come out exact, code written by one is seen by the
+ * others, also where it is host code already.
  */
 #include <glib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "guest.h"
 
 #define ROUNDS 20000
+#define CPUS 4
 
 typedef struct Runner {
     Guest *guest;
@@ -22,13 +24,36 @@ static gpointer run(gpointer data)
     return NULL;
 }
 
-static void run_both(Guest *a, uint64_t a_rip, Guest *b, uint64_t b_rip)
+/* All of them at once, each from its address, until each has halted. */
+static void run_all(Guest guests[CPUS], const uint64_t rip[CPUS])
 {
-    Runner ra = { a, a_rip, false }, rb = { b, b_rip, false };
-    GThread *thread = g_thread_new("second", run, &rb);
-    run(&ra);
-    g_thread_join(thread);
-    g_assert_true(ra.halted && rb.halted);
+    Runner runners[CPUS];
+    GThread *threads[CPUS];
+    for (unsigned i = 0; i < CPUS; i++) {
+        runners[i] = (Runner){ &guests[i], rip[i], false };
+        threads[i] = g_thread_new("cpu", run, &runners[i]);
+    }
+    for (unsigned i = 0; i < CPUS; i++) {
+        g_thread_join(threads[i]);
+    }
+    for (unsigned i = 0; i < CPUS; i++) {
+        g_assert_true(runners[i].halted);
+    }
+}
+
+static void open_all(Guest guests[CPUS])
+{
+    guest_init(&guests[0]);
+    for (unsigned i = 1; i < CPUS; i++) {
+        guest_join(&guests[i], &guests[0]);
+    }
+}
+
+static void close_all(Guest guests[CPUS])
+{
+    for (unsigned i = CPUS; i-- > 0;) {
+        guest_fini(&guests[i]);
+    }
 }
 
 typedef struct CounterCase {
@@ -47,40 +72,89 @@ static const CounterCase counters[] = {
 
 static void test_counter(gconstpointer data)
 {
+    static const uint64_t rip[CPUS] = { GUEST_CODE, GUEST_CODE, GUEST_CODE, GUEST_CODE };
     const CounterCase *c = data;
-    Guest a, b;
-    guest_init(&a);
-    guest_join(&b, &a);
-    memcpy(a.low + GUEST_CODE, c->code, sizeof(c->code));
-    a.cpu->regs[GPR_RBX] = b.cpu->regs[GPR_RBX] = c->at;
-    a.cpu->regs[GPR_RCX] = b.cpu->regs[GPR_RCX] = ROUNDS;
-    run_both(&a, GUEST_CODE, &b, GUEST_CODE);
+    Guest g[CPUS];
     uint64_t v;
-    memcpy(&v, c->at >= GUEST_DATA ? a.data + (c->at - GUEST_DATA) : a.low + c->at, 8);
-    g_assert_cmpuint(v, ==, 2 * ROUNDS);
-    guest_fini(&b);
-    guest_fini(&a);
+    open_all(g);
+    memcpy(g[0].low + GUEST_CODE, c->code, sizeof(c->code));
+    for (unsigned i = 0; i < CPUS; i++) {
+        g[i].cpu->regs[GPR_RBX] = c->at;
+        g[i].cpu->regs[GPR_RCX] = ROUNDS;
+    }
+    run_all(g, rip);
+    memcpy(&v, c->at >= GUEST_DATA ? g[0].data + (c->at - GUEST_DATA) : g[0].low + c->at, 8);
+    g_assert_cmpuint(v, ==, CPUS * ROUNDS);
+    close_all(g);
 }
 
-/* One calls a function for ever until its immediate becomes 2, which the other writes after a while. */
+#define PROGRAM(name, text)                                                                      \
+    __asm__(".pushsection .rodata\n" #name ":\n" text "\n" #name "_end:\n.popsection\n");        \
+    extern const uint8_t name[], name##_end[]
+#define PUT(g, at, name) memcpy((g)->low + (at), name, (size_t)(name##_end - name))
+
+#define FUNCTION (GUEST_CODE + 0x1000)
+#define WRITER (GUEST_CODE + 0x2000)
+#define LAST_VALUE 200
+
+/* Calls a function until it gives the last value; never may it give less than before. */
+PROGRAM(caller, "call_it: call *%rbx\n cmp %edx, %eax\n jb 1f\n mov %eax, %edx\n cmp $200, %eax\n jne call_it\n hlt\n 1: ud2");
+PROGRAM(function, "mov $1, %eax\n ret");
+/* Writes 2, 3, … into the function's immediate, RDX turns of doing nothing before each. */
+PROGRAM(writer, "mov $1, %eax\n next_value: mov %edx, %ecx\n 1: dec %ecx\n jnz 1b\n inc %eax\n mov %eax, 1(%rbx)\n cmp $200, %eax\n jne next_value\n hlt");
+
 static void test_cross_modifying(void)
 {
-    Guest a, b;
-    guest_init(&a);
-    guest_join(&b, &a);
-    static const uint8_t caller[] = { 0xe8, 0xfb, 0x0f, 0, 0, 0x83, 0xf8, 0x02, 0x75, 0xf6, 0xf4 };
-    static const uint8_t function[] = { 0xb8, 1, 0, 0, 0, 0xc3 };
-    static const uint8_t writer[] = { 0xff, 0xc9, 0x75, 0xfc, 0xc6, 0x03, 0x02, 0xf4 };
-    memcpy(a.low + GUEST_CODE, caller, sizeof(caller));
-    memcpy(a.low + GUEST_CODE + 0x1000, function, sizeof(function));
-    memcpy(a.low + GUEST_CODE + 0x2000, writer, sizeof(writer));
-    a.cpu->regs[GPR_RSP] = 0x80000;
-    b.cpu->regs[GPR_RBX] = GUEST_CODE + 0x1001;
-    b.cpu->regs[GPR_RCX] = 1000000;
-    run_both(&a, GUEST_CODE, &b, GUEST_CODE + 0x2000);
-    g_assert_cmpuint(a.cpu->regs[GPR_RAX], ==, 2);
-    guest_fini(&b);
-    guest_fini(&a);
+    static const uint64_t rip[CPUS] = { GUEST_CODE, GUEST_CODE, GUEST_CODE, WRITER };
+    Guest g[CPUS];
+    open_all(g);
+    PUT(&g[0], GUEST_CODE, caller);
+    PUT(&g[0], FUNCTION, function);
+    PUT(&g[0], WRITER, writer);
+    for (unsigned i = 0; i < CPUS; i++) {
+        g[i].cpu->regs[GPR_RSP] = 0x80000 + i * 0x1000;
+        g[i].cpu->regs[GPR_RBX] = FUNCTION;
+    }
+    g[CPUS - 1].cpu->regs[GPR_RDX] = 5000;
+    run_all(g, rip);
+    for (unsigned i = 0; i < CPUS; i++) {
+        g_assert_cmpuint(g[i].cpu->regs[GPR_RAX], ==, LAST_VALUE);
+    }
+    close_all(g);
+}
+
+/*
+ * Each changes an instruction in a place of its own and runs it. The places are on one page, so host code goes again and
+ * again under all of them, and each must see its own changes at once.
+ */
+PROGRAM(self_modifying,
+        "mov $1000, %ecx\n"
+        "self_again: mov %cl, 1(%rbx)\n"      /* the immediate of this processor's place */
+        "call *%rbx\n"                        /* which adds it */
+        "dec %ecx\n jnz self_again\n hlt");
+PROGRAM(place, ".byte 0x05, 0, 0, 0, 0\n ret"); /* add $0, %eax */
+
+static void test_self_modifying(void)
+{
+    static const uint64_t rip[CPUS] = { GUEST_CODE, GUEST_CODE, GUEST_CODE, GUEST_CODE };
+    Guest g[CPUS];
+    uint32_t sum = 0;
+    open_all(g);
+    PUT(&g[0], GUEST_CODE, self_modifying);
+    for (unsigned i = 0; i < CPUS; i++) {
+        uint64_t at = FUNCTION + i * 0x40; /* all on one page */
+        PUT(&g[0], at, place);
+        g[i].cpu->regs[GPR_RBX] = at;
+        g[i].cpu->regs[GPR_RSP] = 0x80000 + i * 0x1000;
+    }
+    run_all(g, rip);
+    for (unsigned n = 1; n <= 1000; n++) {
+        sum += n & 0xff;
+    }
+    for (unsigned i = 0; i < CPUS; i++) {
+        g_assert_cmpuint(g[i].cpu->regs[GPR_RAX], ==, sum);
+    }
+    close_all(g);
 }
 
 int main(int argc, char **argv)
@@ -91,5 +165,6 @@ int main(int argc, char **argv)
         g_test_add_data_func(path, &counters[i], test_counter);
     }
     g_test_add_func("/cpu-integer/smp/cross-modifying", test_cross_modifying);
+    g_test_add_func("/cpu-integer/smp/self-modifying", test_self_modifying);
     return g_test_run();
 }

@@ -15,6 +15,10 @@ static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid
         m->unmapped_once = 0;
         cpu_leave(cpu, CPU_EXIT_WORLD, false);
     }
+    if (m->interrupt_at && gpa >> 12 == m->interrupt_at) {
+        m->interrupt_at = 0;
+        cpu_request(cpu, CPU_PENDING_INTERRUPT);
+    }
     if (gpa >= RAM_SIZE) {
         cpu_raise(cpu, VEC_VE, 0);
     }

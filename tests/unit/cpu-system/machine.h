@@ -47,6 +47,7 @@ typedef struct Machine {
     unsigned accepted;
     bool no_features;
     unsigned unmapped_once; /* page number that the world first refuses by cpu_leave() */
+    unsigned interrupt_at;  /* page number whose first access brings an interrupt, while its instruction is under way */
     uint64_t msr;      /* what the world's RDMSR gives */
     uint32_t exit_reason;
     bool beside;       /* group and RAM belong to another */
