@@ -3,7 +3,7 @@
 #include "guest.h"
 
 #define AT_SIGNAL 0x700000u /* + vector * 4 KiB: touched by a handler */
-#define SHARED_BIT (UINT64_C(1) << 47)
+#define BIT51 (UINT64_C(1) << 51)
 
 static uint8_t *shared_page(void *opaque, uint64_t gpa, bool *writable)
 {
@@ -72,7 +72,7 @@ static void build_tables(Guest *g)
     }
     for (unsigned i = 0; i < 0x20; i++) {
         bool shared = i == AT_MMIO >> 12 || i == AT_SHARED >> 12;
-        put64(g, AT_PT + i * 8, (uint64_t)i << 12 | 7 | (shared ? SHARED_BIT : 0));
+        put64(g, AT_PT + i * 8, (uint64_t)i << 12 | 7 | (shared ? g->shared_bit : 0));
     }
     memcpy(g->memory + AT_GDT, gdt, sizeof(gdt));
     put64(g, AT_TSS + 4, TSS_STACK_TOP);
@@ -157,8 +157,9 @@ static void open_td(Guest *g)
     profile_narrow(&g->profile, NULL, 0);
     table = module_cpuid_table(&g->profile);
     tdx_sys_info(&g->profile, &info);
-    params = (TdParams){.xfam = profile_executable_xfam(&g->profile), .eptp_controls = 0x1e, .config_flags = TD_FLAG_NO_RBP_MOD,
-                        .max_vcpus = 1, .tsc_frequency = 40, .attributes = g->pending_ve ? 0 : TD_ATTR_SEPT_VE_DISABLE};
+    params = (TdParams){.xfam = profile_executable_xfam(&g->profile), .eptp_controls = g->shared_bit == BIT51 ? 0x26 : 0x1e,
+                        .config_flags = TD_FLAG_NO_RBP_MOD | (g->shared_bit == BIT51 ? TD_FLAG_GPAW : 0), .max_vcpus = 1,
+                        .tsc_frequency = 40, .attributes = g->pending_ve ? 0 : TD_ATTR_SEPT_VE_DISABLE};
     for (unsigned i = 0; i < table->num_rows; i++) {
         for (unsigned r = 0; table->rows[i].config >= 0 && r < 4; r++) {
             params.cpuid_config[table->rows[i].config][r] = info.cpuid_config[table->rows[i].config].mask[r] & ~table->rows[i].direct[r];
@@ -216,6 +217,7 @@ static void run_case(gconstpointer data)
     g_autofree Guest *g = g_new0(Guest, 1);
     unsigned skip = c->error != NO_ERROR;
     int outcome;
+    g->shared_bit = g_str_has_prefix(c->label, "GPAW 52") ? BIT51 : UINT64_C(1) << 47;
     build_tables(g);
     build_handlers(g);
     memcpy(g->memory + AT_CODE, c->code, (size_t)(c->end - c->code));

@@ -71,6 +71,7 @@ PROGRAM(t_cpuidve_set, 64, "mov $5, %eax\n mov $1, %ecx\n tdcall\n mov $1, %eax\
 PROGRAM(t_accept_level, 64, TDCALL(6, 0x13002, 0, 0));
 PROGRAM(t_accept_bits, 64, TDCALL(6, 0x13008, 0, 0));
 PROGRAM(t_accept_shared, 64, TDCALL(6, 0x800000013000, 0, 0));
+PROGRAM(t_accept_51, 64, TDCALL(6, 0x8000000013000, 0, 0));
 PROGRAM(t_accept_again, 64, TDCALL(6, 0x10000, 0, 0));
 PROGRAM(t_accept_2m_align, 64, TDCALL(6, 0x13001, 0, 0));
 PROGRAM(t_accept_2m, 64, TDCALL(6, 1, 0, 0));
@@ -108,7 +109,7 @@ static void ve_mmio_at(Guest *g, uint64_t access)
     g_assert_cmpuint(g->vcpu->ve_reason, ==, VMX_EXIT_EPT_VIOLATION);
     g_assert_cmphex(g->vcpu->ve_qualification & 7, ==, access);
     g_assert_cmphex(g->vcpu->ve_gla, ==, AT_MMIO + 8);
-    g_assert_cmphex(g->vcpu->ve_gpa, ==, AT_MMIO + 8 + (UINT64_C(1) << 47));
+    g_assert_cmphex(g->vcpu->ve_gpa, ==, AT_MMIO + 8 + g->shared_bit);
 }
 static void ve_mmio(Guest *g) { ve_mmio_at(g, 1); }
 static void ve_mmio_store(Guest *g) { ve_mmio_at(g, 2); }
@@ -116,6 +117,29 @@ static void ve_pending(Guest *g)
 {
     g_assert_cmpuint(g->vcpu->ve_reason, ==, VMX_EXIT_EPT_VIOLATION);
     g_assert_cmphex(g->vcpu->ve_gpa, ==, AT_UNACCEPTED + 8);
+}
+/* GPAW 52: bit 47 is an address bit like others, bit 51 says "shared". */
+static void private_47(Guest *g)
+{
+    g->cpu->regs[GPR_RBX] = AT_MMIO;
+    put64(g, AT_PT + (AT_MMIO >> 12) * 8, AT_DATA | 7 | UINT64_C(1) << 47);
+}
+static void five_levels(Guest *g)
+{
+    g->cpu->cr4 |= CR4_LA57;
+    g->cpu->cr3 = AT_PML5;
+}
+static void reserved_51(Guest *g) { put64(g, AT_PT + (AT_MMIO >> 12) * 8, AT_DATA | 7 | UINT64_C(1) << 51); }
+static void not_there(Guest *g)
+{
+    g_assert_cmpint(g->exit.kind, ==, TD_EXIT_EPT_VIOLATION);
+    g_assert_cmphex(g->exit.gpa, ==, AT_DATA | UINT64_C(1) << 47);
+    g_assert_false(g->exit.shared);
+}
+static void wide_info(Guest *g)
+{
+    g_assert_cmphex(g->cpu->regs[GPR_RAX], ==, 0);
+    g_assert_cmpuint(g->cpu->regs[GPR_RCX], ==, 52);
 }
 static void hypervisor_bit(Guest *g) { g_assert_true(g->cpu->regs[GPR_RCX] >> 31 & 1); }
 static void mce_read(Guest *g) { g_assert_cmphex(g->cpu->regs[GPR_RAX] & (CR4_MCE | CR4_VMXE | CR4_SMXE), ==, CR4_MCE); }
@@ -214,6 +238,16 @@ static const Case cases[] = {
     GIVES(accept_again, already), GIVES(accept_2m_align, bad_rcx), GIVES(accept_2m, mismatch), GIVES(vm_rd_other, bad_rcx),
     GIVES(vm_rd_field, no_field), GIVES(vm_rd, success), GIVES(sys_rd_field, no_field), GIVES(servtd, bad_rcx),
     GIVES(enter, bad_rcx), GIVES(verify, not_verified), GIVES(verify_align, bad_rcx),
+    {"GPAW 52: shared memory", CODE(v_shared), LONG, DONE, NO_ERROR, ANY, NULL, shared_written},
+    {"GPAW 52, 5 levels: shared memory", CODE(v_shared), LONG, DONE, NO_ERROR, ANY, five_levels, shared_written},
+    {"GPAW 52: load of MMIO", CODE(v_mmio), LONG, VEC_VE, NO_ERROR, 0, NULL, ve_mmio},
+    {"GPAW 52, 5 levels: store to MMIO", CODE(v_mmio_store), LONG, VEC_VE, NO_ERROR, 0, five_levels, ve_mmio_store},
+    {"GPAW 52: fetch from shared memory", CODE(v_mmio_fetch), LONG, VEC_PF, 0x19, AT_MMIO - AT_CODE, NULL, NULL},
+    {"GPAW 52: private memory above bit 47", CODE(v_mmio), LONG, EXIT_OTHER, NO_ERROR, ANY, private_47, not_there},
+    {"GPAW 52: accepted page is zero", CODE(v_accept), LONG, DONE, NO_ERROR, ANY, NULL, accepted},
+    {"GPAW 52: TDCALL INFO", CODE(t_info), LONG, DONE, NO_ERROR, ANY, NULL, wide_info},
+    {"GPAW 52: ACCEPT above the private half", CODE(t_accept_51), LONG, DONE, NO_ERROR, ANY, NULL, bad_rcx},
+    {"GPAW 48: bit 51 in an entry", CODE(v_mmio), LONG, VEC_PF, 9, 0, reserved_51, NULL},
     {"tdcall: CPUIDVE.SET", CODE(t_cpuidve_set), LONG, VEC_VE, NO_ERROR, ANY, NULL, ve_cpuid},
 };
 

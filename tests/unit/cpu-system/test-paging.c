@@ -12,6 +12,7 @@
 #define USER (1u << 4)
 #define PKE (1u << 5)
 #define NO_NXE (1u << 6)
+#define PKS (1u << 7)
 
 typedef struct Access {
     uint64_t linear;
@@ -43,12 +44,14 @@ static void set_up(Machine *m, unsigned how)
 {
     Cpu *cpu = m->cpu;
     machine_long(m);
-    cpu->cr4 |= (how & SMEP ? CR4_SMEP : 0) | (how & SMAP ? CR4_SMAP : 0) | (how & PKE ? CR4_PKE : 0);
+    cpu->cr4 |= (how & SMEP ? CR4_SMEP : 0) | (how & SMAP ? CR4_SMAP : 0) | (how & PKE ? CR4_PKE : 0)
+                | (how & PKS ? CR4_PKS : 0);
     cpu->cr0 &= ~(uint64_t)(how & NO_WP ? CR0_WP : 0);
     cpu->rflags |= how & AC ? FLAG_AC : 0;
     cpu->efer &= ~(uint64_t)(how & NO_NXE ? EFER_NXE : 0);
     cpu->cpl = how & USER ? 3 : 0;
     cpu->pkru = 0x8 << 2 | 0x4; /* key 1: no access; key 2: no write */
+    cpu->pkrs = how & PKS ? 0x8 << 2 | 0x4 : 0;
     cpu_update_mode(cpu);
 }
 
@@ -112,6 +115,16 @@ static const struct {
     { "key 1 on a supervisor page", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKE, CPU_READ, OK },
     { "key 2 write", AT_DATA | 7 | UINT64_C(2) << 59, 0, PKE | USER, CPU_WRITE, PF_P | PF_U | PF_PK | PF_W },
     { "key 2 read", AT_DATA | 7 | UINT64_C(2) << 59, 0, PKE | USER, CPU_READ, OK },
+    { "PKS: key 1 read, supervisor page", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKS, CPU_READ, PF_P | PF_PK },
+    { "PKS: key 1 read, user page", AT_DATA | 7 | UINT64_C(1) << 59, 0, PKS, CPU_READ, OK },
+    { "PKS: key 1 read by user, supervisor page", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKS | USER, CPU_READ, PF_P | PF_U },
+    { "PKS: key 1 fetch", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKS, CPU_FETCH, OK },
+    { "PKS: key 2 read", AT_DATA | 3 | UINT64_C(2) << 59, 0, PKS, CPU_READ, OK },
+    { "PKS: key 2 write", AT_DATA | 3 | UINT64_C(2) << 59, 0, PKS, CPU_WRITE, PF_P | PF_PK | PF_W },
+    { "PKS: key 2 write, WP off", AT_DATA | 3 | UINT64_C(2) << 59, 0, PKS | NO_WP, CPU_WRITE, OK },
+    { "PKS: key 1 write, WP off", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKS | NO_WP, CPU_WRITE, PF_P | PF_PK | PF_W },
+    { "PKS and PKE: key 3", AT_DATA | 3 | UINT64_C(3) << 59, 0, PKS | PKE, CPU_WRITE, OK },
+    { "PKS: SMAP comes first", AT_DATA | 7 | UINT64_C(1) << 59, 0, PKS | PKE | SMAP, CPU_READ, PF_P },
     { "key 2 write, supervisor, WP off", AT_DATA | 7 | UINT64_C(2) << 59, 0, PKE | NO_WP, CPU_WRITE, OK },
 };
 

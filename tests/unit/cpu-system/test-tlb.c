@@ -4,6 +4,7 @@
  * CR4 (Intel SDM vol. 3, 4.10; vol. 2, INVPCID, MOV to control registers).
  */
 #include "program.h"
+#include "swtdx/host/cpu/walk.h"
 
 #define PGE CR4_PGE
 #define PCIDE CR4_PCIDE
@@ -171,6 +172,58 @@ static void test_faults(void)
     }
 }
 
+/* ---- rights that change without a flush ---- */
+
+PROGRAM64(load_pkru_load, "mov (%rbx), %r8\n xor %ecx, %ecx\n xor %edx, %edx\n wrpkru\n mov (%rbx), %r9\n hlt");
+PROGRAM64(store_pkru_store, "mov %r8, (%rbx)\n xor %ecx, %ecx\n xor %edx, %edx\n wrpkru\n mov %r8, (%rbx)\n hlt");
+PROGRAM64(load_pkrs_load, "mov (%rbx), %r8\n mov $0x6e1, %ecx\n xor %edx, %edx\n wrmsr\n mov (%rbx), %r9\n hlt");
+PROGRAM64(store_pkrs_store, "mov %r8, (%rbx)\n mov $0x6e1, %ecx\n xor %edx, %edx\n wrmsr\n mov %r8, (%rbx)\n hlt");
+PROGRAM64(stac_clac, "stac\n mov (%rbx), %r8\n clac\n mov (%rbx), %r9\n hlt");
+PROGRAM64(store_wp_store, "mov %r8, (%rbx)\n mov %cr0, %rcx\n xor %rax, %rcx\n mov %rcx, %cr0\n mov %r8, (%rbx)\n hlt");
+
+/* The first access is good and leaves a translation; the second is refused by what was changed between them. */
+static void test_rights(void)
+{
+    static const struct {
+        const char *label;
+        const uint8_t *code, *end;
+        uint64_t cr4, entry, rax;
+        uint64_t error;         /* of the #PF; 0: none, both are good */
+    } rows[] = {
+        { "PKRU: no access", P(load_pkru_load), CR4_PKE, 7 | UINT64_C(1) << 59, 4, PF_P | PF_PK },
+        { "PKRU: no write", P(store_pkru_store), CR4_PKE, 7 | UINT64_C(1) << 59, 8, PF_P | PF_PK | PF_W },
+        { "PKRU: no write, read", P(load_pkru_load), CR4_PKE, 7 | UINT64_C(1) << 59, 8, 0 },
+        { "PKRU: another key", P(load_pkru_load), CR4_PKE, 7 | UINT64_C(2) << 59, 4, 0 },
+        { "PKRS: no access", P(load_pkrs_load), CR4_PKS, 3 | UINT64_C(1) << 59, 4, PF_P | PF_PK },
+        { "PKRS: no write", P(store_pkrs_store), CR4_PKS, 3 | UINT64_C(1) << 59, 8, PF_P | PF_PK | PF_W },
+        { "PKRS: user page", P(load_pkrs_load), CR4_PKS, 7 | UINT64_C(1) << 59, 4, 0 },
+        { "CLAC", P(stac_clac), CR4_SMAP, 7, 0, PF_P },
+        { "CR0.WP", P(store_wp_store), 0, 1, CR0_WP, PF_P | PF_W },
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Machine) m = machine_new();
+        g_test_message("%s", rows[i].label);
+        start(m, rows[i].code, rows[i].end);
+        m->cpu->cr4 |= rows[i].cr4;
+        m->cpu->cr0 &= ~(rows[i].rax & CR0_WP);
+        for (unsigned at = 0; at < AT_TABLES; at += 0x1000) {
+            *machine_pte(m, at) &= ~UINT64_C(4); /* the IDT and its like are the supervisor's, for SMAP */
+        }
+        *machine_pte(m, AT_DATA) = AT_DATA | rows[i].entry;
+        cpu_update_mode(m->cpu);
+        m->cpu->regs[GPR_RAX] = rows[i].rax;
+        g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_WORLD);
+        if (!rows[i].error) {
+            g_assert_cmphex(m->cpu->rip, <, AT_CODE + 0x100);
+            continue;
+        }
+        g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_PF));
+        g_assert_cmphex(machine_word(m, m->cpu->regs[GPR_RSP]), ==, rows[i].error);
+        g_assert_cmphex(m->cpu->cr2, ==, AT_DATA);
+        g_assert_cmphex(machine_word(m, m->cpu->regs[GPR_RSP] + 8), >, AT_CODE); /* not the first one */
+    }
+}
+
 /* ---- two address spaces ---- */
 
 /* Goes to and fro between the spaces R12 and R13, adding what it sees at RBX to R8 and R9. */
@@ -242,6 +295,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/tlb/flushes", test_flushes);
     g_test_add_func("/tlb/faults", test_faults);
+    g_test_add_func("/tlb/rights", test_rights);
     g_test_add_func("/tlb/spaces", test_spaces);
     g_test_add_func("/tlb/code-in-spaces", test_code_in_spaces);
     return g_test_run();

@@ -143,6 +143,60 @@ static void test_partial(void)
     guest_free(g);
 }
 
+/* Every choice of components in the compacted format: each stands behind those chosen before it, if in use or not. */
+static void test_compaction(void)
+{
+    static const struct {
+        uint64_t bit;
+        unsigned size, from;    /* CPUID leaf Dh; where Cpu.xstate has it */
+    } parts[] = {
+        { XFEATURE_AVX, 256, XSTATE_YMMH }, { 1u << 5, 64, XSTATE_OPMASK }, { 1u << 6, 512, XSTATE_ZMMH },
+        { 1u << 7, 1024, XSTATE_HI16_ZMM }, { XFEATURE_PKRU, 8, 0 },
+    };
+    Guest *g = setup();
+    for (unsigned choice = 0; choice < 1u << G_N_ELEMENTS(parts); choice++) {
+        for (unsigned form = XSAVEC; form <= XSAVES; form++) {
+            uint64_t mask = XFEATURE_X87 | XFEATURE_SSE;
+            unsigned at = 576;
+            for (unsigned i = 0; i < G_N_ELEMENTS(parts); i++) {
+                mask |= choice >> i & 1 ? parts[i].bit : 0;
+            }
+            fill(g, 0x35);
+            memset(g->memory, 0xa5, 4096);
+            memset(g->memory + 512, 0, 64);
+            g_assert_cmpint(step(g, form, mask), ==, STEP_OK);
+            g_assert_cmphex(load64(g, 512), ==, mask);
+            g_assert_cmphex(load64(g, 520), ==, mask | COMPACTED);
+            for (unsigned i = 0; i < G_N_ELEMENTS(parts); i++) {
+                if (!(choice >> i & 1)) {
+                    continue;
+                }
+                if (parts[i].from) {
+                    g_assert_cmpmem(g->memory + at, parts[i].size, g->cpu->xstate + parts[i].from, parts[i].size);
+                } else {
+                    g_assert_cmphex(load64(g, at), ==, g->cpu->pkru);
+                }
+                at += parts[i].size;
+            }
+            g_assert_cmphex(g->memory[at], ==, 0xa5); /* and nothing behind the last */
+            /* without AVX in use its room stays, untouched */
+            memset(g->cpu->xstate + XSTATE_YMMH, 0, 256);
+            memset(g->memory + 576, 0xa5, 4096 - 576);
+            g_assert_cmpint(step(g, form, mask), ==, STEP_OK);
+            g_assert_cmphex(load64(g, 512), ==, mask & ~(uint64_t)XFEATURE_AVX);
+            g_assert_cmphex(load64(g, 520), ==, mask | COMPACTED);
+            if (choice & 1) {
+                g_assert_cmphex(g->memory[576], ==, 0xa5);
+                g_assert_cmphex(g->memory[576 + 255], ==, 0xa5);
+            }
+            if (choice & 2) {
+                g_assert_cmpmem(g->memory + 576 + (choice & 1 ? 256 : 0), 64, g->cpu->xstate + XSTATE_OPMASK, 64);
+            }
+        }
+    }
+    guest_free(g);
+}
+
 typedef struct BadHeader {
     const char *label;
     unsigned form;
@@ -280,6 +334,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cpu-vector/xsave/round-trips", test_round_trips);
     g_test_add_func("/cpu-vector/xsave/partial", test_partial);
+    g_test_add_func("/cpu-vector/xsave/compaction", test_compaction);
     g_test_add_func("/cpu-vector/xsave/headers", test_headers);
     g_test_add_func("/cpu-vector/xsave/not-held", test_not_held);
     g_test_add_func("/cpu-vector/xsave/fxsave", test_fxsave);
