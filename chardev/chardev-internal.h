@@ -37,6 +37,7 @@ struct Chardev {
     bool mux, escape, after_escape, stamps, line_began;
     gint64 start;            /* of the time stamps */
     bool open;
+    bool raw;                /* the front end reads and writes the socket itself */
     bool keep_reading;       /* also when nobody has room: then input is lost, but escapes work */
     uint8_t pending[CHARDEV_PENDING_SIZE];
     unsigned num_pending;

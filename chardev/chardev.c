@@ -82,9 +82,44 @@ void chardev_detach(Chardev *chardev, void *opaque)
             chardev->num_slots--;
             memmove(&chardev->slots[i], &chardev->slots[i + 1], (chardev->num_slots - i) * sizeof(chardev->slots[0]));
             chardev->focus = chardev->num_slots ? chardev->num_slots - 1 : 0;
+            chardev->raw = false;
             return;
         }
     }
+}
+
+bool chardev_attach_raw(Chardev *chardev, const ChardevFrontend *frontend, void *opaque)
+{
+    if (!chardev->address || chardev->num_slots || chardev->mux) {
+        return false;
+    }
+    g_mutex_lock(&chardev->lock);
+    chardev_drop_source(&chardev->input);
+    g_mutex_unlock(&chardev->lock);
+    chardev->raw = true;
+    return chardev_attach(chardev, frontend, opaque);
+}
+
+int chardev_raw_socket(const Chardev *chardev)
+{
+    return chardev->raw ? chardev->in : -1;
+}
+
+void chardev_raw_hang_up(Chardev *chardev)
+{
+    if (chardev->address && chardev->in >= 0) {
+        chardev->backend->hang_up(chardev);
+    }
+}
+
+bool chardev_is_open(const Chardev *chardev)
+{
+    return chardev->open;
+}
+
+bool chardev_may_return(const Chardev *chardev)
+{
+    return chardev->server || chardev->reconnect_ms;
 }
 
 bool chardev_has_focus(const Chardev *chardev, const void *opaque)
@@ -285,7 +320,7 @@ static gboolean on_input(int fd, GIOCondition condition, gpointer opaque)
 static void watch_input(Chardev *chardev)
 {
     g_mutex_lock(&chardev->lock);
-    if (chardev->in >= 0 && !chardev->input && !chardev->ended) {
+    if (chardev->in >= 0 && !chardev->input && !chardev->ended && !chardev->raw) {
         chardev->input = g_unix_fd_source_new(chardev->in, G_IO_IN | G_IO_HUP | G_IO_ERR);
         g_source_set_callback(chardev->input, G_SOURCE_FUNC(on_input), chardev, NULL);
         g_source_attach(chardev->input, NULL);

@@ -12,6 +12,7 @@
 #include "hw/i386/q35-tree.h"
 #include "hw/isa/isa-bus.h"
 #include "hw/pci/pci-device.h"
+#include "hw/virtio/vhost-user-device.h"
 #include "hw/virtio/virtio-blk.h"
 #include "hw/virtio/virtio-balloon.h"
 #include "hw/virtio/virtio-rng.h"
@@ -44,6 +45,7 @@ const QomType *const program_types[] = {
     &netdev_user_type,
     &netdev_stream_type,
     &netdev_tap_type,
+    &netdev_vhost_user_type,
     /* -machine */
     &machine_type,
     &board_machine_type,
@@ -72,6 +74,10 @@ const QomType *const program_types[] = {
     &virtio_balloon_pci_type,
     &virtio_net_pci_type,
     &virtio_net_pci_nt_type,
+    &vhost_user_pci_type,
+    &vhost_user_blk_pci_type,
+    &vhost_user_blk_pci_nt_type,
+    &vhost_user_fs_pci_type,
     &cpu_type,
     &x86_cpu_type,
     X86_CPU_TYPE_LIST,

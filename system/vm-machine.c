@@ -89,6 +89,9 @@ bool vm_make_machine(Vm *vm, GError **errp)
     Q35Config q35 = {
         .ram_size = vm->config->ram_size,
         .ram = board->ram->host,
+        .ram_shareable = board->ram->share && board->ram->fd >= 0,
+        .ram_fd = board->ram->fd,
+        .ram_fd_offset = board->ram->offset,
         .firmware = vm->firmware ? firmware_bytes(vm->firmware) : (Bytes) { NULL, 0 },
         .firmware_rom = !vm->config->guest,
         .kernel_irqchip = !vm->config->guest && vm->config->accelerator == ACCELERATOR_KVM,

@@ -49,6 +49,20 @@ static bool add_ram(Q35Machine *machine, const char *name, hwaddr gpa, uint64_t 
     return true;
 }
 
+/* What was mapped for the machine's owner can be mapped by others too. */
+static void add_descriptors(Q35Machine *machine, const Q35Config *config)
+{
+    for (unsigned i = 0; config->ram && i < machine->num_ram; i++) {
+        GuestRam *ram = &machine->ram[i];
+
+        if (!machine->own_ram[i]) {
+            ram->shareable = config->ram_shareable;
+            ram->fd = config->ram_fd;
+            ram->fd_offset = config->ram_fd_offset + (uint64_t)(ram->host - config->ram);
+        }
+    }
+}
+
 static bool add_firmware(Q35Machine *machine, const Q35Config *config, GError **errp)
 {
     uint64_t size = config->firmware.size;
@@ -152,7 +166,7 @@ static void make_root_bus(Q35Machine *machine)
     Q35Devices *d = machine->devices;
     PciRootPorts root = {
         .memory = machine->memory, .ports = machine->ports, .msi = &d->msi, .events = &d->events,
-        .shared_memory = &d->shared_memory, .machine_lock = &machine->lock,
+        .shared_memory = &d->shared_memory, .machine_lock = &machine->lock, .ram = machine->ram, .num_ram = machine->num_ram,
     };
 
     for (unsigned i = 0; i < PCI_NUM_PIRQS; i++) {
@@ -200,6 +214,7 @@ Q35Machine *q35_new(const Q35Config *config, GError **errp)
         q35_free(machine);
         return NULL;
     }
+    add_descriptors(machine, config);
     make_devices(machine, config);
     if (!fill_fw_cfg(machine, config, errp)) {
         q35_free(machine);

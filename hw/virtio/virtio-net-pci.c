@@ -2,12 +2,14 @@
 /* The types virtio-net-pci and virtio-net-pci-non-transitional. */
 #include <string.h>
 
+#include "hw/virtio/vhost-user-device.h"
 #include "hw/virtio/virtio-net.h"
 #include "util/error.h"
 
 typedef struct VirtioNetPci {
     VirtioPciDevice parent;
     VirtioNet *net;
+    VhostUserNet *user; /* in its place with a netdev whose frames another process moves */
     QomLink netdev;
     uint8_t mac[6];
     uint16_t host_mtu, rx_queue_size, tx_queue_size;
@@ -56,6 +58,10 @@ static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *envi
         default_mac(device, device->mac);
     }
     memcpy(config.mac, device->mac, sizeof(config.mac));
+    if (config.netdev && qom_type_is(config.netdev->object.type, &netdev_vhost_user_type)) {
+        device->user = vhost_user_net_new(config.netdev, config.mac, config.mtu, config.queue_size, environment, errp);
+        return device->user ? vhost_user_net_device(device->user) : NULL;
+    }
     device->net = virtio_net_new(&config, environment, errp);
     return device->net ? virtio_net_device(device->net) : NULL;
 }
@@ -65,6 +71,7 @@ static void free_net(VirtioPciDevice *parent)
     VirtioNetPci *device = (VirtioNetPci *)parent;
 
     g_clear_pointer(&device->net, virtio_net_free);
+    g_clear_pointer(&device->user, vhost_user_net_free);
 }
 
 static const VirtioPciOps ops = {

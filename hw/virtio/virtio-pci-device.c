@@ -38,7 +38,9 @@ PciFunction *virtio_pci_device_make(PciDevice *pci, GError **errp)
     const VirtioPciOps *ops = (const VirtioPciOps *)device_ops(&pci->device);
     const PciRootPorts *ports = pci_device_ports(pci);
     g_autofree char *name = device_name(&pci->device);
-    VirtioEnvironment environment = { .memory = ports->shared_memory, .machine_lock = ports->machine_lock, .name = name };
+    VirtioEnvironment environment = {
+        .memory = ports->shared_memory, .machine_lock = ports->machine_lock, .name = name, .ram = ports->ram, .num_ram = ports->num_ram,
+    };
 
     if (!check(device, pci->device.object.type->name, errp)) {
         return NULL;

@@ -98,6 +98,20 @@ void chardev_detach(Chardev *chardev, void *opaque);
 bool chardev_has_focus(const Chardev *chardev, const void *opaque);
 bool chardev_is_mux(const Chardev *chardev);
 
+/*
+ * For front ends that speak on a socket's connections themselves, with descriptors in their messages: only events are told. False: it is no
+ * chardev of sockets, or it has a front end.
+ */
+bool chardev_attach_raw(Chardev *chardev, const ChardevFrontend *frontend, void *opaque);
+/* The connection's descriptor, borrowed until CHARDEV_CLOSED; -1: there is none. */
+int chardev_raw_socket(const Chardev *chardev);
+/* The front end found that the connection has ended, or wants no more of it. An attached one is told CHARDEV_CLOSED before this returns. */
+void chardev_raw_hang_up(Chardev *chardev);
+/* Is there somebody at the other end? */
+bool chardev_is_open(const Chardev *chardev);
+/* Will there perhaps be another connection after this one, or after none? */
+bool chardev_may_return(const Chardev *chardev);
+
 /* The front end has room again. Any thread. NULL is fine. */
 void chardev_accept_input(Chardev *chardev);
 /* How many of the bytes it took. What nobody can ever read counts as taken. Any thread. */

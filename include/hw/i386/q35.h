@@ -14,6 +14,9 @@
 typedef struct Q35Config {
     uint64_t ram_size;
     uint8_t *ram;              /* that many bytes, page aligned, low RAM first; borrowed. NULL = the machine maps its own */
+    bool ram_shareable;        /* ram is a shared mapping of ram_fd from ram_fd_offset on: back ends outside may have it */
+    int ram_fd;
+    uint64_t ram_fd_offset;
     Bytes firmware;            /* borrowed; size 0 = none */
     bool firmware_rom;         /* firmware is read-only memory and holds the image: not for a TD, whose launch copies it */
     bool kernel_irqchip;       /* the accelerator has the I/O APIC: the machine has none, and the accelerator takes the gsi lines */

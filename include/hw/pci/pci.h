@@ -21,6 +21,7 @@
 #include "hw/pci/pci-regs.h"
 #include "system/core/address-space.h"
 #include "system/core/event-port.h"
+#include "system/core/guest-ram.h"
 #include "system/core/irq.h"
 #include "system/core/msi.h"
 #include "system/core/shared-memory.h"
@@ -130,6 +131,8 @@ typedef struct PciRootPorts {
     const IrqLine *pirq[PCI_NUM_PIRQS];     /* pin p (0 = INTA) of slot s drives pirq[(s + p) % 4] */
     const EventPort *events;                /* ioeventfd and irqfd */
     const SharedMemoryPort *shared_memory;  /* what a device may read and write */
+    const GuestRam *ram;                    /* all RAM, for back ends outside the process */
+    unsigned num_ram;
     GMutex *machine_lock;                   /* for work that begins outside vCPU exits; NULL in tests */
 } PciRootPorts;
 

@@ -41,6 +41,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "system/core/guest-ram.h"
 #include "system/core/shared-memory.h"
 
 #define VIRTIO_MAX_QUEUES 1024
@@ -100,6 +101,8 @@ typedef struct VirtioEnvironment {
     const SharedMemoryPort *memory;
     GMutex *machine_lock;  /* NULL: there is one thread (tests) */
     const char *name;      /* the device's id or path, for messages; copied */
+    const GuestRam *ram;   /* all RAM, for back ends outside the process */
+    unsigned num_ram;
 } VirtioEnvironment;
 
 /* ---- Device (virtio.c) ---- */

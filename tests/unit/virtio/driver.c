@@ -2,6 +2,9 @@
 /* See driver.h. */
 #include "driver.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "hw/pci/msix.h"
 #include "hw/virtio/virtio-pci.h"
 #include "util/bytes.h"
@@ -29,7 +32,11 @@ void driver_init(Driver *d)
     *d = (Driver) { 0 };
     d->memory = address_space_new("memory");
     d->ports = address_space_new("I/O");
-    d->ram = g_aligned_alloc0(1, RAM_SIZE, 4096);
+    int fd = memfd_create("ram", MFD_CLOEXEC);
+    g_assert_cmpint(ftruncate(fd, RAM_SIZE), ==, 0);
+    d->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    g_assert_true(d->ram != MAP_FAILED);
+    d->guest_ram = (GuestRam) { .name = "ram", .size = RAM_SIZE, .host = d->ram, .shareable = true, .fd = fd };
     address_space_add_ram(d->memory, "ram", 0, RAM_SIZE, d->ram);
     g_mutex_init(&d->lock);
     d->msi = (MsiPort) { on_message, d };
@@ -47,13 +54,14 @@ void driver_free(Driver *d)
     g_mutex_unlock(&d->lock);
     address_space_free(d->memory);
     address_space_free(d->ports);
-    g_aligned_free(d->ram);
+    munmap(d->ram, RAM_SIZE);
+    close(d->guest_ram.fd);
     g_mutex_clear(&d->lock);
 }
 
 VirtioEnvironment driver_environment(Driver *d, const char *name)
 {
-    return (VirtioEnvironment) { .memory = &d->shared, .machine_lock = &d->lock, .name = name };
+    return (VirtioEnvironment) { .memory = &d->shared, .machine_lock = &d->lock, .name = name, .ram = &d->guest_ram, .num_ram = 1 };
 }
 
 static uint32_t config(Driver *d, unsigned offset, unsigned size)

@@ -26,6 +26,7 @@ enum { NEXT = 1, WRITE = 2, INDIRECT = 4 };
 typedef struct Driver {
     AddressSpace *memory, *ports;
     uint8_t *ram;
+    GuestRam guest_ram; /* for back ends outside */
     PciBus *root;
     PciRootPorts root_ports;
     MsiPort msi;
