@@ -12,7 +12,8 @@
 typedef struct DriveOption {
     char *location; /* "-drive TEXT"; NULL = a monitor's */
     char *name;     /* node name */
-    char *filename; /* NULL: a raw node over `child` */
+    char *filename; /* NULL: a node over `child` */
+    char *format;   /* of an image that is not raw; NULL = raw */
     char *child;
     BlockFileOptions file;
     bool auto_read_only;
@@ -26,6 +27,7 @@ static void drive_free(gpointer data)
     g_free(drive->location);
     g_free(drive->name);
     g_free(drive->filename);
+    g_free(drive->format);
     g_free(drive->child);
     g_free(drive);
 }
@@ -79,13 +81,19 @@ static bool set_discard(DriveOption *drive, const char *mode, GError **errp)
            error_set(errp, "Invalid discard option '%s': ignore (off) or unmap (on)", mode);
 }
 
-static bool check_format(const char *format, GError **errp)
+static bool set_format(DriveOption *drive, const char *format, GError **errp)
 {
-    if (strcmp(format, "raw")) {
-        error_set(errp, "Unknown driver '%s': only raw images are read here", format);
-        error_hint(errp, "Other formats: let qemu-storage-daemon export the image, or convert it (qemu-img convert -O raw)");
+    g_clear_pointer(&drive->format, g_free);
+    if (!strcmp(format, "raw")) {
+        return true;
+    }
+    if (!block_format_is_known(format)) {
+        error_set(errp, "Unknown driver '%s'", format);
+        error_hint(errp, "Images are raw, or qcow2, qcow, qed, vdi, vhdx, vmdk, vpc through qemu-storage-daemon; qemu-img convert -O raw "
+                         "converts others");
         return false;
     }
+    drive->format = g_strdup(format);
     return true;
 }
 
@@ -121,7 +129,7 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
         return true;
     }
     if (!strcmp(key, "format")) {
-        return check_format(value, errp);
+        return set_format(drive, value, errp);
     }
     if (!strcmp(key, "readonly") || !strcmp(key, "read-only")) {
         return keyval_bool(key, value, &drive->file.read_only, errp);
@@ -251,7 +259,7 @@ static bool set_file_node(DriveOption *drive, JsonValue *object, GError **errp)
 }
 
 /* The file below: a node's name, or a node described in place. */
-static bool set_raw_node(MachineConfig *config, DriveOption *drive, const char *text, JsonValue *object, GError **errp)
+static bool set_format_node(MachineConfig *config, DriveOption *drive, const char *text, JsonValue *object, GError **errp)
 {
     static const char *const known[] = { "driver", "node-name", "file", "read-only", "auto-read-only", "discard", "cache", NULL };
     JsonValue *file;
@@ -259,7 +267,10 @@ static bool set_raw_node(MachineConfig *config, DriveOption *drive, const char *
     if (!json_object_object_get_ex(object, "file", &file)) {
         return error_set(errp, "Parameter 'file' is missing");
     }
-    if (!check_members(object, known, errp) || !bool_member(object, "read-only", &drive->file.read_only, errp)) {
+    const char *discard = member(object, "discard");
+    if (!check_members(object, known, errp) || !bool_member(object, "read-only", &drive->file.read_only, errp) ||
+        !bool_member(object, "auto-read-only", &drive->auto_read_only, errp) || (discard && !set_discard(drive, discard, errp)) ||
+        !set_blockdev_cache(drive, object, errp)) {
         return false;
     }
     if (json_object_is_type(file, json_type_string)) {
@@ -279,14 +290,12 @@ static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *obj
     if (!driver || !name) {
         return error_set(errp, "Parameter '%s' is missing", driver ? "node-name" : "driver");
     }
-    bool raw = !strcmp(driver, "raw");
-    if (!raw && strcmp(driver, "file") && strcmp(driver, "host_device")) {
-        return check_format(driver, errp);
-    }
+    bool is_file = !strcmp(driver, "file") || !strcmp(driver, "host_device");
     DriveOption *drive = g_new0(DriveOption, 1);
     drive->location = text ? g_strdup_printf("-blockdev %s", text) : NULL;
     drive->name = g_strdup(name);
-    bool ok = raw ? set_raw_node(config, drive, text, object, errp) : set_file_node(drive, object, errp);
+    bool ok = is_file ? set_file_node(drive, object, errp)
+                      : set_format(drive, driver, errp) && set_format_node(config, drive, text, object, errp);
     g_ptr_array_add(config->drives, drive); /* after the node below it */
     return ok;
 }
@@ -310,11 +319,39 @@ bool option_blockdev(MachineConfig *config, const char *text, GError **errp)
 
 /* ---- When the machine is made ---- */
 
-static BlockNode *open_node(const DriveOption *drive, QomObject *nodes, GError **errp)
+static BlockNode *open_file(const char *format, const BlockFileOptions *options, GError **errp)
+{
+    return format ? block_image_open(format, options, errp) : block_file_open(options, errp);
+}
+
+/* The file of an image whose options name a node: the daemon opens it itself. */
+static const DriveOption *file_below(const MachineConfig *config, const DriveOption *drive)
+{
+    for (guint i = 0; drive && !drive->filename && i < config->drives->len; i++) {
+        const DriveOption *other = config->drives->pdata[i];
+        if (!strcmp(other->name, drive->child)) {
+            return other->format ? NULL : other->filename ? other : file_below(config, other);
+        }
+    }
+    return NULL;
+}
+
+static BlockNode *open_node(const MachineConfig *config, const DriveOption *drive, QomObject *nodes, GError **errp)
 {
     BlockFileOptions options = drive->file;
+    const DriveOption *below = drive->format ? file_below(config, drive) : NULL;
 
-    if (!drive->filename) {
+    options.filename = drive->filename;
+    if (below) {
+        options.filename = below->filename;
+        options.read_only |= below->file.read_only;
+        options.direct |= below->file.direct;
+        options.no_flush |= below->file.no_flush;
+    } else if (!drive->filename) {
+        if (drive->format) {
+            error_set(errp, "node '%s' of format %s needs a node of driver file, and '%s' is none", drive->name, drive->format, drive->child);
+            return NULL;
+        }
         QomObject *child = qom_object_child(nodes, drive->child);
         if (!child) {
             error_set(errp, "Cannot find device='' nor node-name='%s'", drive->child);
@@ -322,11 +359,10 @@ static BlockNode *open_node(const DriveOption *drive, QomObject *nodes, GError *
         }
         return block_raw_new((BlockNode *)child, options.read_only);
     }
-    options.filename = drive->filename;
-    BlockNode *node = block_file_open(&options, drive->auto_read_only ? NULL : errp);
-    if (!node && drive->auto_read_only) {
+    BlockNode *node = open_file(drive->format, &options, drive->auto_read_only && !options.read_only ? NULL : errp);
+    if (!node && drive->auto_read_only && !options.read_only) {
         options.read_only = true;
-        node = block_file_open(&options, errp);
+        node = open_file(drive->format, &options, errp);
     }
     return node;
 }
@@ -338,7 +374,7 @@ static bool open_from(const MachineConfig *config, guint first, GError **errp)
     for (guint i = first; i < config->drives->len; i++) {
         DriveOption *drive = config->drives->pdata[i];
         g_autoptr(GError) err = NULL;
-        BlockNode *node = open_node(drive, nodes, &err);
+        BlockNode *node = open_node(config, drive, nodes, &err);
         bool ok = node && qom_object_complete(&node->object, &err) &&
                   qom_object_add_child(nodes, drive->name, &node->object, &err);
         if (node) {

@@ -137,6 +137,12 @@ typedef struct BlockFileOptions {
 /* NULL: *errp ("Could not open 'F': …"). One reference. */
 BlockNode *block_file_open(const BlockFileOptions *options, GError **errp);
 
+/* ---- Images of other formats, through qemu-storage-daemon (daemon.c) ---- */
+
+bool block_format_is_known(const char *format); /* "qcow2" … */
+/* As block_file_open(). The thread that calls it must live as long as the node: the daemon ends with it. */
+BlockNode *block_image_open(const char *format, const BlockFileOptions *options, GError **errp);
+
 /* ---- The raw format (raw.c) ---- */
 
 /* Takes a reference of its own to the node below, and counts as one of its users. One reference. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A TD's Linux with devices that other programs serve: a qcow2 image through qemu-storage-daemon, a directory through virtiofsd.
+"""A TD's Linux with devices that other programs serve: qcow2 images through qemu-storage-daemon, one that was started and one that
+is started for it, and a directory through virtiofsd.
 
 Needs the kernel and the modules that scripts/get-kernel downloads, qemu-storage-daemon and qemu-img (package qemu-utils), and virtiofsd
 (package virtiofsd, or qemu-system-common in Debian 12); what is missing is skipped. QEMU_STORAGE_DAEMON, QEMU_IMG and VIRTIOFSD name
@@ -87,21 +88,25 @@ def stop(process):
 def check_guest(console, files):
     console.expect(r"initramfs: this is a TDX guest", 300 * SLOW)
     console.expect(r"# ", 60 * SLOW)
-    command(console, "seq 1 200000 >/numbers && dd if=/numbers of=/dev/vda bs=64k conv=fsync && blockdev --flushbufs /dev/vda || true")
     size = len("".join(f"{n}\n" for n in range(1, 200001)))
-    command(console, f"echo 3 >/proc/sys/vm/drop_caches; head -c {size} /dev/vda | cmp - /numbers")
+    command(console, "seq 1 200000 >/numbers")
+    for disk in ("/dev/vda", "/dev/vdb"):
+        command(console, f"dd if=/numbers of={disk} bs=64k conv=fsync")
+        command(console, f"echo 3 >/proc/sys/vm/drop_caches; head -c {size} {disk} | cmp - /numbers")
     if files:
         command(console, "mkdir -p /mnt && mount -t virtiofs data /mnt")
         assert "from the host" in command(console, "cat /mnt/greeting")
         command(console, "cp /numbers /mnt/numbers && sync && umount /mnt")
 
 
-def check_host(directory, image, files):
+def check_host(directory, images, files):
     numbers = "".join(f"{n}\n" for n in range(1, 200001)).encode()
     raw = os.path.join(directory, "raw")
-    subprocess.run([IMG, "convert", "-f", "qcow2", "-O", "raw", image, raw], check=True)
-    with open(raw, "rb") as f:
-        assert f.read(len(numbers)) == numbers
+    for image in images:
+        subprocess.run([IMG, "check", "-q", image], check=True)
+        subprocess.run([IMG, "convert", "-f", "qcow2", "-O", "raw", image, raw], check=True)
+        with open(raw, "rb") as f:
+            assert f.read(len(numbers)) == numbers
     if files:
         with open(os.path.join(directory, "data", "numbers"), "rb") as f:
             assert hashlib.sha256(f.read()).digest() == hashlib.sha256(numbers).digest()
@@ -131,15 +136,18 @@ def test_td():
     if why:
         return why
     with tempfile.TemporaryDirectory() as directory:
-        initrd, image, socket = (os.path.join(directory, name) for name in ("initrd", "image.qcow2", "blk"))
+        initrd, image, second, socket = (os.path.join(directory, name) for name in ("initrd", "image.qcow2", "second.qcow2", "blk"))
         subprocess.run(["scripts/make-initramfs", initrd, "virtio_blk", "virtiofs"], check=True,
                        env={**os.environ, "MODULES": cached("modules-path")})
-        subprocess.run([IMG, "create", "-q", "-f", "qcow2", image, "64M"], check=True)
+        for name in (image, second):
+            subprocess.run([IMG, "create", "-q", "-f", "qcow2", name, "64M"], check=True)
+        os.environ["PATH"] += ":" + os.path.dirname(os.path.abspath(STORAGE_DAEMON))
         daemon = storage_daemon(image, socket)
         fs, fs_socket = start_virtiofsd(directory)
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(extra=[
             *RAM, "-no-reboot", "-kernel", cached("path"), "-initrd", initrd, "-append", "console=ttyS0",
-            "-chardev", f"socket,id=blk,path={socket}", "-device", "vhost-user-blk-pci,chardev=blk"] + ([
+            "-chardev", f"socket,id=blk,path={socket}", "-device", "vhost-user-blk-pci,chardev=blk",
+            "-drive", f"file={second},format=qcow2,discard=unmap"] + ([
                 "-chardev", f"socket,id=fs,path={fs_socket}", "-device", "vhost-user-fs-pci,chardev=fs,tag=data"] if fs else [])))
         try:
             check_guest(console, fs)
@@ -149,7 +157,7 @@ def test_td():
             console.close()
             stop(daemon)
             stop(fs)
-        check_host(directory, image, fs)
+        check_host(directory, (image, second), fs)
     return None
 
 
