@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "util/error.h"
 #include "hw/i386/machine-type.h"
 #include "hw/pci/pci-device.h"
 #include "monitor/monitor.h"
