@@ -306,8 +306,12 @@ static const Block *decode_at(Cpu *cpu, uint64_t linear, uint64_t gpa, uint32_t 
             decode_block(&c->decoder, cpu, b, bytes, n, 1);
         }
         unsigned here = b->length < 0x1000u - b->offset ? b->length : 0x1000u - b->offset;
-        if (code_map_add(cpu->group->code, gpa, here)) {
+        bool first = code_map_add(cpu->group->code, gpa, here);
+        if (first || *page_link(c, gpa) == NULL) {
+            /* Another processor may have marked the page and not yet told this one, which must see its own writes at once. */
             mmu_protect_code(cpu, gpa & GUEST_PAGE_MASK);
+        }
+        if (first) {
             code_map_request(cpu->group->code, cpu, CODE_PROTECT, gpa & GUEST_PAGE_MASK);
         }
         /* Another processor may have written between reading and marking. */

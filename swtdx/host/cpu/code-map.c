@@ -147,15 +147,33 @@ pthread_mutex_t *code_map_lock(CodeMap *map)
     return &map->lock;
 }
 
-void code_map_request(CodeMap *map, Cpu *self, CodeRequest request, uint64_t gpa)
+static void request_locked(CodeMap *map, Cpu *self, CodeRequest request, uint64_t gpa)
 {
-    pthread_mutex_lock(&map->lock);
     for (unsigned i = 0; i < map->n_cpus; i++) {
         if (map->cpus[i] != self) {
             block_queue(map->cpus[i], request, gpa);
             cpu_request(map->cpus[i], CPU_PENDING_CODE);
         }
     }
+}
+
+void code_map_request(CodeMap *map, Cpu *self, CodeRequest request, uint64_t gpa)
+{
+    pthread_mutex_lock(&map->lock);
+    request_locked(map, self, request, gpa);
+    pthread_mutex_unlock(&map->lock);
+}
+
+/*
+ * The page's mark goes and the others drop what they decoded from it, in this order: whoever finds no mark has the request
+ * already, and acts on it before it runs another block; and whoever has acted on it, under the same lock, decodes and marks anew
+ * after the mark has gone. Otherwise a processor could write over a block of its own, find no mark, and run the block.
+ */
+static void unmark(CodeMap *map, Cpu *self, _Atomic uint64_t *word, uint64_t page)
+{
+    pthread_mutex_lock(&map->lock);
+    request_locked(map, self, CODE_DROP, page);
+    atomic_store(word, 0);
     pthread_mutex_unlock(&map->lock);
 }
 
@@ -172,9 +190,8 @@ void code_page_write_range(Cpu *cpu, uint64_t gpa, unsigned size)
     if (word == NULL || (atomic_load(word) & code_bits(gpa, size)) == 0) {
         return;
     }
-    atomic_store(word, 0);
+    unmark(map, cpu, word, gpa & ~UINT64_C(0xfff));
     block_drop_page(cpu, gpa);
-    code_map_request(map, cpu, CODE_DROP, gpa & ~UINT64_C(0xfff));
 }
 
 void code_page_write(Cpu *cpu, uint64_t gpa)
@@ -195,8 +212,8 @@ void code_page_discard(CpuGroup *group, uint64_t gpa, uint64_t size)
             at = (at | ((mid ? leaf_size : leaf_size * MID_LEAVES) - 1)) + 1;
             continue;
         }
-        if (atomic_exchange(word, 0) != 0) {
-            code_map_request(map, NULL, CODE_DROP, at);
+        if (atomic_load(word) != 0) {
+            unmark(map, NULL, word, at);
         }
         at += 4096;
     }
