@@ -276,6 +276,11 @@ bool option_memory(MachineConfig *config, const char *text, GError **errp)
 static bool share_text(QomObject *machine, const char *name, char **field, char **option, GError **errp)
 {
     if (*option) {
+        if (*field && strcmp(*field, *option)) {
+            error_set(errp, "-%s '%s' contradicts -machine %s='%s'", strcmp(name, "firmware") ? name : "bios", *option, name, *field);
+            error_hint(errp, "They are two names of one thing: give one of the two");
+            return false;
+        }
         return qom_property_set_text(machine, name, *option, errp);
     }
     *option = g_strdup(*field);
@@ -294,10 +299,31 @@ static bool share_texts(MachineConfig *config, GError **errp)
            share_text(machine, "shim", &board->shim, &config->boot.shim, errp);
 }
 
+/* Two names of the property that decides what the machine is. */
+static bool check_guest_names(const MachineConfig *config, GError **errp)
+{
+    const char *current = NULL, *old = NULL;
+
+    for (unsigned i = 0; i < config->machine_properties->len; i++) {
+        const KeyValPair *pair = &g_array_index(config->machine_properties, KeyValPair, i);
+        current = strcmp(pair->key, "confidential-guest-support") ? current : pair->value;
+        old = strcmp(pair->key, "memory-encryption") ? old : pair->value;
+    }
+    if (current && old && strcmp(current, old)) {
+        error_set(errp, "-machine confidential-guest-support=%s contradicts memory-encryption=%s", current, old);
+        error_hint(errp, "They are two names of one thing: give one of the two");
+        return false;
+    }
+    return true;
+}
+
 static bool make_machine(MachineConfig *config, GError **errp)
 {
     const QomType *type = config->machine_type ? config->machine_type : &pc_q35_machine_type;
 
+    if (!check_guest_names(config, errp)) {
+        return false;
+    }
     config->machine_object = machine_new(config->root, type, config->globals, errp);
     if (!config->machine_object) {
         return false;

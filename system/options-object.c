@@ -4,6 +4,7 @@
 
 #include "hw/core/machine.h"
 #include "system/options.h"
+#include "target/i386/kvm/tdx-guest-object.h"
 #include "util/error.h"
 #include "util/keyval.h"
 
@@ -58,7 +59,10 @@ bool option_object(MachineConfig *config, const char *text, GError **errp)
         return false;
     }
     g_ptr_array_add(config->objects, option);
-    const char *id = value_of(option, "id");
+    const char *id = value_of(option, "id"), *type = value_of(option, "qom-type");
+    if (option->keyval && type && !strcmp(type, tdx_guest_type.name) && !keyval_check_repeats(option->keyval, errp)) {
+        return false; /* elsewhere the last one wins; what a TD is measured with should not be guessed */
+    }
     if (id && qom_object_child(qom_container_get(config->root, "/objects"), id)) {
         return error_set(errp, "Duplicate ID '%s' for object", id);
     }

@@ -107,6 +107,34 @@ const char *keyval_get(const KeyVal *kv, const char *key)
     return NULL;
 }
 
+/* The same text, the same switch, or the same number. */
+static bool same_value(const char *a, const char *b)
+{
+    bool on_a, on_b;
+    char *end_a, *end_b;
+
+    if (keyval_bool("", a, &on_a, NULL) && keyval_bool("", b, &on_b, NULL)) {
+        return on_a == on_b;
+    }
+    guint64 number_a = g_ascii_strtoull(a, &end_a, 0), number_b = g_ascii_strtoull(b, &end_b, 0);
+    return !strcmp(a, b) || (*a && *b && !*end_a && !*end_b && number_a == number_b);
+}
+
+bool keyval_check_repeats(const KeyVal *kv, GError **errp)
+{
+    for (unsigned i = 0; i < kv->pairs->len; i++) {
+        const KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
+        const char *last = keyval_get(kv, pair->key);
+
+        if (!same_value(pair->value, last)) {
+            error_set(errp, "Parameter '%s' is given as '%s' and as '%s'", pair->key, pair->value, last);
+            error_hint(errp, "Give one of the two");
+            return false;
+        }
+    }
+    return true;
+}
+
 bool keyval_bool(const char *key, const char *value, bool *result, GError **errp)
 {
     static const char *const on[] = { "on", "yes", "true", "y", NULL };

@@ -36,6 +36,8 @@ JsonValue *keyval_to_json(const KeyVal *kv, GError **errp);
 KeyVal *keyval_under(const KeyVal *kv, const char *name);
 /* The last value given for a key, or NULL. */
 const char *keyval_get(const KeyVal *kv, const char *key);
+/* No key stands there with two values that mean different things. False: "Parameter 'KEY' is given as 'A' and as 'B'". */
+bool keyval_check_repeats(const KeyVal *kv, GError **errp);
 /* on, yes, true, y / off, no, false, n. False: "Parameter 'KEY' expects 'on' or 'off'". */
 bool keyval_bool(const char *key, const char *value, bool *result, GError **errp);
 #endif

@@ -61,6 +61,22 @@ def check_enforce():
     assert "\nMRTD  " in out, out
 
 
+CONTRADICTIONS = [
+    ("attributes=0x50000000", "host,-pks", "attributes=0x50000000 (bit 30, PKS, set) contradicts -cpu ...,-pks"),
+    ("attributes=0x50000000", "host,+pks", "PKS is not supported (KVM supported: 0x10000000, SEPT_VE_DISABLE)"),
+    ("attributes=0x8000000010000000", "host,pmu=off", "attributes=0x8000000010000000 (bit 63, PERFMON, set) contradicts -cpu ...,pmu=off"),
+    ("attributes=0x8000000010000000", "host,pmu=on", "PERFMON is not supported (KVM supported: 0x10000000, SEPT_VE_DISABLE)"),
+    ("sept-ve-disable=on", "host,pmu=off,-pks", None),
+]
+
+
+def check_contradictions():
+    for attributes, cpu, message in CONTRADICTIONS:
+        status, _, err = vmm.run([*vmm.tdx_host(), vmm.program("qemu-tdx-plan"), "-cpu", cpu, *TD[:3], "tdx-guest,id=tdx0," + attributes, *TD[4:]])
+        assert status == (1 if message else 0), (attributes, cpu, err)
+        assert not message or message in err, (attributes, cpu, err)
+
+
 def check_mrtd():
     """The MRTD needs no host."""
     status, out, err = plan("--json", host=False)
@@ -120,6 +136,6 @@ def check_run_missing():
 
 if __name__ == "__main__":
     vmm.tap([("/plan/host", check_host), ("/plan/model", check_model), ("/plan/text", check_text),
-             ("/plan/enforce", check_enforce), ("/plan/mrtd", check_mrtd), ("/plan/run/json", check_run_json),
+             ("/plan/enforce", check_enforce), ("/plan/contradictions", check_contradictions), ("/plan/mrtd", check_mrtd), ("/plan/run/json", check_run_json),
              ("/plan/run/text", check_run_text), ("/plan/run/not-reached", check_run_not_reached),
              ("/plan/run/refused", check_run_refused), ("/plan/run/missing", check_run_missing)])

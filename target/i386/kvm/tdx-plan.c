@@ -6,6 +6,7 @@
 
 #include "target/i386/kvm/tdx-cpuid.h"
 #include "target/i386/kvm/tdx-xfam.h"
+#include "tdx-cpuid-internal.h"
 #include "util/error.h"
 
 #define TSC_UNIT_KHZ 25000u /* TD_PARAMS.TSC_FREQUENCY counts 25 MHz, 4 to 400 of them */
@@ -161,11 +162,34 @@ static bool plan_signature(const TdxPlanInput *in, GError **errp)
     return true;
 }
 
+/* A raw bit of attributes= against the feature that stands for it. */
+static bool check_contradictions(const TdxPlanInput *in, uint64_t attributes, GError **errp)
+{
+    const TdxFeatureWord word = { 0x7, 0, CPUID_ECX };
+    uint32_t plus, minus;
+
+    if (attributes & TDX_ATTRIBUTE_PERFMON && in->cpu->has_pmu && !in->cpu->pmu) {
+        error_set(errp, "attributes=0x%" G_GINT64_MODIFIER "x (bit 63, PERFMON, set) contradicts -cpu ...,pmu=off", attributes);
+        error_hint(errp, "Give one of the two");
+        return false;
+    }
+    tdx_cpuid_wishes(in->cpu, &word, &plus, &minus);
+    if (attributes & TDX_ATTRIBUTE_PKS && minus >> 31) {
+        error_set(errp, "attributes=0x%" G_GINT64_MODIFIER "x (bit 30, PKS, set) contradicts -cpu ...,-pks", attributes);
+        error_hint(errp, "Give one of the two");
+        return false;
+    }
+    return true;
+}
+
 static bool plan_attributes(TdxPlan *plan, const TdxPlanInput *in, GError **errp)
 {
     const TdxCapabilities *caps = in->caps;
 
     plan->attributes = tdx_guest_config_attributes(in->guest);
+    if (!check_contradictions(in, plan->attributes, errp)) {
+        return false;
+    }
     if (in->cpu->has_pmu && in->cpu->pmu) {
         plan->attributes |= TDX_ATTRIBUTE_PERFMON;
     }
@@ -185,6 +209,9 @@ static bool plan_attributes(TdxPlan *plan, const TdxPlanInput *in, GError **errp
                   plan->attributes, names, caps->supported_attrs, permitted);
         if (bad & TDX_ATTRIBUTE_PERFMON) {
             error_hint(errp, "PERFMON comes from -cpu ...,pmu=on or attributes bit 63: leave them out");
+        }
+        if (bad & TDX_ATTRIBUTE_PKS) {
+            error_hint(errp, "PKS comes from -cpu ...,+pks or attributes bit 30: leave them out");
         }
         if (bad & TDX_ATTRIBUTE_SEPT_VE_DISABLE) {
             error_hint(errp, "Set sept-ve-disable=off only for a guest that handles #VE of pending pages");
