@@ -23,7 +23,7 @@ static const char no_numa[] = "The guest sees one NUMA node: leave it out";
 static const char memory_objects[] = "Use -object memory-backend-file,id=ram0,size=SIZE,mem-path=PATH and -machine memory-backend=ram0; a TD's private "
                                      "memory comes from KVM whatever the backend";
 static const char use_log[] = "Use -d tdx,tdvmcall (-d help lists what can be logged)";
-static const char no_files[] = "Directories are not shared with guests: use a disk (-drive) or the network (-nic user)";
+static const char no_files[] = "Use virtiofsd and -device vhost-user-fs-pci: the guest sees the directory through it";
 static const char no_tables[] = "The guest's ACPI tables are the machine's own: leave it out";
 static const char no_config[] = "No configuration files are read or written: give the options on the command line";
 static const char no_tpm[] = "There is no TPM: a TD is measured into RTMRs by the TDX module, and proves it by a quote";
