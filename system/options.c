@@ -210,6 +210,10 @@ static bool print_option_help(const Option *option, const char *argument, QomTyp
         text = g_strdup(chardev_help());
     } else if (is_help(argument) && option->set == option_log) {
         text = log_help();
+    } else if (is_help(argument) && (option->set == option_none_only || option->set == option_display)) {
+        text = g_strdup("none\n");
+    } else if (is_help(argument) && strchr(option->argument, '=')) { /* lists of keys: what -help says of them */
+        text = g_strdup_printf("-%s %s\n%s\n", option->name, option->argument, option->help);
     }
     if (text) {
         fputs(text, stdout);

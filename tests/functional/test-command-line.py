@@ -325,6 +325,12 @@ GOOD = [
     (["-machine", "q35,help"], "memory-backend=<link<memory-backend>>"),
     (["-d", "help"], "tdx"),
     (["-chardev", "help"], "ringbuf"),
+    (["-netdev", "help"], "user"),
+    (["-display", "help"], "none"),
+    (["-vga", "help"], "none"),
+    (["-run-with", "help"], "-run-with [chroot=DIR]"),
+    (["-smp", "help"], "-smp [cpus=]N[,sockets=N"),
+    (["-sandbox", "help"], "-sandbox on[,obsolete=deny]"),
 ]
 
 
