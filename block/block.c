@@ -10,7 +10,7 @@
 #include "util/error.h"
 
 /* Enough to keep a disk busy; more would only wait in the kernel instead of here. */
-#define POOL_THREADS 16
+#define POOL_THREADS 64
 #define BATCH 64
 
 struct BlockClient {
@@ -76,9 +76,12 @@ void block_complete(BlockRequest *request, int result)
     request->result = result;
     request->next = NULL;
     g_mutex_lock(&client->lock);
+    bool first = !client->done; /* of a batch that is delivered together */
     *client->done_end = request;
     client->done_end = &request->next;
-    g_source_set_ready_time(client->source, 0);
+    if (first) {
+        g_source_set_ready_time(client->source, 0);
+    }
     if (--client->running == 0) {
         g_cond_broadcast(&client->idle);
     }
@@ -108,6 +111,24 @@ static bool check_sharing(const BlockNode *node, const BlockClient *client, GErr
     return true;
 }
 
+/* What all clients together do, and a new one. */
+static bool claim(BlockNode *node, const BlockClient *new, GError **errp)
+{
+    unsigned used = 0, unshared = 0;
+
+    if (!node->driver->claim) {
+        return true;
+    }
+    for (guint i = 0; i <= node->clients->len; i++) {
+        const BlockClient *client = i < node->clients->len ? node->clients->pdata[i] : new;
+        if (client) {
+            used |= BLOCK_PERM_READ | (client->writable ? BLOCK_PERM_WRITE : 0);
+            unshared |= client->shared ? 0 : BLOCK_PERM_WRITE;
+        }
+    }
+    return node->driver->claim(node, used, unshared, errp);
+}
+
 BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool shared, const BlockClientOps *ops,
                           void *opaque, GMainContext *context, GError **errp)
 {
@@ -122,7 +143,7 @@ BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool
     *client = (BlockClient) {
         .name = g_strdup(name), .writable = writable, .shared = shared, .ops = ops, .opaque = opaque,
     };
-    if (!check_sharing(node, client, errp)) {
+    if (!check_sharing(node, client, errp) || !claim(node, client, errp)) {
         g_free(client->name);
         g_free(client);
         return NULL;
@@ -166,6 +187,7 @@ void block_detach(BlockClient *client, void (*drop)(void *opaque, BlockRequest *
     g_mutex_lock(&client->node->lock);
     g_ptr_array_remove(client->node->clients, client);
     g_mutex_unlock(&client->node->lock);
+    claim(client->node, NULL, NULL); /* less than before: nobody minds */
     qom_object_unref(&client->node->object);
     g_mutex_clear(&client->lock);
     g_cond_clear(&client->idle);
@@ -189,16 +211,44 @@ static int check_request(const BlockClient *client, const BlockRequest *request)
     return 0;
 }
 
+bool block_forward_claim(BlockNode *below, unsigned used, unsigned unshared, GError **errp)
+{
+    return !below->driver->claim || below->driver->claim(below, used, unshared, errp);
+}
+
 void block_forward(BlockNode *below, BlockRequest *request)
 {
     BlockCounters *counters = &below->counters[request->op];
 
     __atomic_fetch_add(&counters->operations, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&counters->bytes, request->size, __ATOMIC_RELAXED);
+    int result;
+
     if (below->driver->submit) {
         below->driver->submit(below, request);
+    } else if (below->driver->try_now && below->driver->try_now(below, request, &result)) {
+        block_complete(request, result);
     } else {
         g_thread_pool_push(below->pool, request, NULL);
+    }
+}
+
+static bool is_zero(const struct iovec *iov, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const uint8_t *bytes = iov[i].iov_base;
+        if (iov[i].iov_len && (bytes[0] || memcmp(bytes, bytes + 1, iov[i].iov_len - 1))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void detect_zeroes(const BlockNode *node, BlockRequest *request)
+{
+    if (node->detect_zeroes != BLOCK_DETECT_OFF && request->op == BLOCK_WRITE && is_zero(request->iov, request->iov_count)) {
+        request->op = BLOCK_WRITE_ZEROES;
+        request->flags |= node->detect_zeroes == BLOCK_DETECT_UNMAP ? BLOCK_MAY_UNMAP : 0;
     }
 }
 
@@ -214,6 +264,7 @@ void block_submit(BlockClient *client, BlockRequest *request)
     if (error) {
         block_complete(request, error);
     } else {
+        detect_zeroes(node, request);
         block_forward(node, request);
     }
 }

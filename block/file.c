@@ -6,21 +6,26 @@
 #include <limits.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
-#include "block/block.h"
+#include "file-lock.h"
 #include "util/error.h"
 
 #define DISCARD_GRANULARITY 4096
 #define ZEROES_SIZE (64 * 1024)
 #define DIRECT_ALIGNMENT 4096
+#define TRY_NOW_SIZE (128 * 1024) /* what may be copied under the machine lock */
 
 typedef struct BlockFile {
     int fd;
-    bool is_device, direct, no_flush, discard;
+    char *filename;
+    bool is_device, direct, no_flush, discard, unlocked, in_memory;
+    FileLock lock;
 } BlockFile;
 
 /* One system call; less than all may be done. */
@@ -213,6 +218,29 @@ static int run(BlockNode *node, const BlockRequest *request)
     return -EINVAL;
 }
 
+/*
+ * What the page cache holds is copied at once: cheaper than another thread, and the kernel does not wait for a disk (RWF_NOWAIT,
+ * preadv2(2)). A direct read would wait; tmpfs knows no such flag, and has no disk.
+ */
+static bool try_now(BlockNode *node, const BlockRequest *request, int *result)
+{
+    const BlockFile *file = node->data;
+    int flags = file->in_memory ? 0 : RWF_NOWAIT;
+
+    if (request->op != BLOCK_READ || file->direct || !request->size || request->size > TRY_NOW_SIZE || request->iov_count > IOV_MAX) {
+        return false;
+    }
+    *result = 0;
+    return preadv2(file->fd, request->iov, (int)request->iov_count, (off_t)request->offset, flags) == (ssize_t)request->size;
+}
+
+static bool claim(BlockNode *node, unsigned used, unsigned unshared, GError **errp)
+{
+    BlockFile *file = node->data;
+
+    return file->unlocked || file_lock_change(&file->lock, file->fd, file->filename, used, unshared, errp);
+}
+
 static bool resize(BlockNode *node, uint64_t size, GError **errp)
 {
     const BlockFile *file = node->data;
@@ -231,10 +259,11 @@ static void close_file(BlockNode *node)
     BlockFile *file = node->data;
 
     close(file->fd);
+    g_free(file->filename);
     g_free(file);
 }
 
-static const BlockDriver file_driver = { .name = "file", .run = run, .resize = resize, .close = close_file };
+static const BlockDriver file_driver = { .name = "file", .run = run, .try_now = try_now, .claim = claim, .resize = resize, .close = close_file };
 
 static bool find_size(const char *name, int fd, bool *is_device, uint64_t *size, GError **errp)
 {
@@ -274,8 +303,10 @@ BlockNode *block_file_open(const BlockFileOptions *options, GError **errp)
     BlockFile *file = g_new0(BlockFile, 1);
     *file = (BlockFile) {
         .fd = fd, .is_device = is_device, .direct = options->direct, .no_flush = options->no_flush,
-        .discard = options->discard,
+        .discard = options->discard, .unlocked = options->unlocked, .filename = g_strdup(options->filename),
     };
+    struct statfs fs;
+    file->in_memory = fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
     BlockNode *node = block_node_new(&file_driver, file, size, options->read_only);
     node->filename = g_strdup(options->filename);
     node->discard_granularity = options->discard ? DISCARD_GRANULARITY : 0;

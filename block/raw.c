@@ -20,7 +20,12 @@ static void close_raw(BlockNode *node)
     qom_object_unref(&below->object);
 }
 
-static const BlockDriver raw_driver = { .name = "raw", .submit = submit, .resize = resize, .close = close_raw };
+static bool claim(BlockNode *node, unsigned used, unsigned unshared, GError **errp)
+{
+    return block_forward_claim(node->data, used, unshared, errp);
+}
+
+static const BlockDriver raw_driver = { .name = "raw", .submit = submit, .claim = claim, .resize = resize, .close = close_raw };
 
 BlockNode *block_raw_new(BlockNode *below, bool read_only)
 {

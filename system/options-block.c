@@ -16,6 +16,7 @@ typedef struct DriveOption {
     char *format;   /* of an image that is not raw; NULL = raw */
     char *child;
     BlockFileOptions file;
+    BlockDetectZeroes detect_zeroes;
     bool auto_read_only;
     bool opened;    /* its node is in the tree */
 } DriveOption;
@@ -81,6 +82,33 @@ static bool set_discard(DriveOption *drive, const char *mode, GError **errp)
            error_set(errp, "Invalid discard option '%s': ignore (off) or unmap (on)", mode);
 }
 
+static bool set_detect_zeroes(DriveOption *drive, const char *mode, GError **errp)
+{
+    static const char *const modes[] = { "off", "on", "unmap" };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(modes); i++) {
+        if (!strcmp(mode, modes[i])) {
+            drive->detect_zeroes = (BlockDetectZeroes)i;
+            return true;
+        }
+    }
+    return error_set(errp, "Invalid parameter '%s': detect-zeroes is off, on or unmap", mode);
+}
+
+static bool set_locking(DriveOption *drive, const char *mode, GError **errp)
+{
+    drive->file.unlocked = !strcmp(mode, "off");
+    return drive->file.unlocked || !strcmp(mode, "on") || !strcmp(mode, "auto") ||
+           error_set(errp, "Invalid parameter '%s': locking is on, off or auto", mode);
+}
+
+/* Options that depend on each other. discard: of this node or the one below it. */
+static bool check_drive(const DriveOption *drive, bool discard, GError **errp)
+{
+    return drive->detect_zeroes != BLOCK_DETECT_UNMAP || discard ||
+           error_set(errp, "setting detect-zeroes to unmap is not allowed without setting discard operation to unmap");
+}
+
 static bool set_format(DriveOption *drive, const char *format, GError **errp)
 {
     g_clear_pointer(&drive->format, g_free);
@@ -106,7 +134,7 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
 {
     static const char *const fixed[][2] = {
         { "media", "disk" }, { "snapshot", "off" }, { "aio", "threads" }, { "copy-on-read", "off" }, { "werror", "report" },
-        { "rerror", "report" }, { "detect-zeroes", "off" },
+        { "rerror", "report" },
     };
 
     if (!strcmp(key, "file")) {
@@ -139,6 +167,12 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
     }
     if (!strcmp(key, "discard")) {
         return set_discard(drive, value, errp);
+    }
+    if (!strcmp(key, "detect-zeroes")) {
+        return set_detect_zeroes(drive, value, errp);
+    }
+    if (!strcmp(key, "locking") || !strcmp(key, "file.locking")) {
+        return set_locking(drive, value, errp);
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(fixed); i++) {
         if (!strcmp(key, fixed[i][0])) {
@@ -176,6 +210,9 @@ bool option_drive(MachineConfig *config, const char *text, GError **errp)
         if (!set_drive_key(drive, &keys, pair->key, pair->value, errp)) {
             return false;
         }
+    }
+    if (!check_drive(drive, drive->file.discard, errp)) {
+        return false;
     }
     if (!drive->filename) {
         return error_set(errp, "a drive without a file: file=PATH is missing");
@@ -239,8 +276,9 @@ static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *obj
 static bool set_file_node(DriveOption *drive, JsonValue *object, GError **errp)
 {
     static const char *const known[] = { "driver", "node-name", "filename", "read-only", "auto-read-only", "discard",
-                                         "cache", "aio", NULL };
+                                         "cache", "aio", "locking", "detect-zeroes", NULL };
     const char *filename = member(object, "filename"), *discard = member(object, "discard"), *aio = member(object, "aio");
+    const char *locking = member(object, "locking"), *detect = member(object, "detect-zeroes");
 
     if (!filename) {
         return error_set(errp, "Parameter 'filename' is missing");
@@ -253,7 +291,8 @@ static bool set_file_node(DriveOption *drive, JsonValue *object, GError **errp)
     }
     drive->filename = g_strdup(filename);
     return check_members(object, known, errp) && (!discard || set_discard(drive, discard, errp)) &&
-           bool_member(object, "read-only", &drive->file.read_only, errp) &&
+           (!locking || set_locking(drive, locking, errp)) && (!detect || set_detect_zeroes(drive, detect, errp)) &&
+           check_drive(drive, drive->file.discard, errp) && bool_member(object, "read-only", &drive->file.read_only, errp) &&
            bool_member(object, "auto-read-only", &drive->auto_read_only, errp) &&
            set_blockdev_cache(drive, object, errp);
 }
@@ -261,15 +300,17 @@ static bool set_file_node(DriveOption *drive, JsonValue *object, GError **errp)
 /* The file below: a node's name, or a node described in place. */
 static bool set_format_node(MachineConfig *config, DriveOption *drive, const char *text, JsonValue *object, GError **errp)
 {
-    static const char *const known[] = { "driver", "node-name", "file", "read-only", "auto-read-only", "discard", "cache", NULL };
+    static const char *const known[] = { "driver", "node-name", "file", "read-only", "auto-read-only", "discard", "cache",
+                                         "detect-zeroes", NULL };
+    const char *discard = member(object, "discard"), *detect = member(object, "detect-zeroes");
     JsonValue *file;
 
     if (!json_object_object_get_ex(object, "file", &file)) {
         return error_set(errp, "Parameter 'file' is missing");
     }
-    const char *discard = member(object, "discard");
     if (!check_members(object, known, errp) || !bool_member(object, "read-only", &drive->file.read_only, errp) ||
         !bool_member(object, "auto-read-only", &drive->auto_read_only, errp) || (discard && !set_discard(drive, discard, errp)) ||
+        (detect && !set_detect_zeroes(drive, detect, errp)) || !check_drive(drive, drive->file.discard, errp) ||
         !set_blockdev_cache(drive, object, errp)) {
         return false;
     }
@@ -375,6 +416,9 @@ static bool open_from(const MachineConfig *config, guint first, GError **errp)
         DriveOption *drive = config->drives->pdata[i];
         g_autoptr(GError) err = NULL;
         BlockNode *node = open_node(config, drive, nodes, &err);
+        if (node) {
+            node->detect_zeroes = drive->detect_zeroes;
+        }
         bool ok = node && qom_object_complete(&node->object, &err) &&
                   qom_object_add_child(nodes, drive->name, &node->object, &err);
         if (node) {

@@ -34,6 +34,11 @@ enum {
     BLOCK_FUA = 2,       /* write, write zeroes: stable before it is done */
 };
 
+/* Ways of using a node, as bits. */
+enum { BLOCK_PERM_READ = 1, BLOCK_PERM_WRITE = 2 };
+
+typedef enum BlockDetectZeroes { BLOCK_DETECT_OFF, BLOCK_DETECT_ON, BLOCK_DETECT_UNMAP } BlockDetectZeroes;
+
 /* The client's, until done. Filled in by the client but for the last part. */
 struct BlockRequest {
     BlockOp op;
@@ -94,6 +99,15 @@ typedef struct BlockDriver {
     int (*run)(BlockNode *node, const BlockRequest *request);
     /* Takes a request, and calls block_complete() from any thread, at once or later. NULL: see run. */
     void (*submit)(BlockNode *node, BlockRequest *request);
+    /*
+     * Before `run`, on the thread that submits, which must not wait: true = done, with *result; false = run it. NULL = never.
+     */
+    bool (*try_now)(BlockNode *node, const BlockRequest *request, int *result);
+    /*
+     * Clients use the node in these ways from now on (BLOCK_PERM_*), and let others do so but in the ways `unshared`: checks it against other
+     * programs. Main loop thread. False: *errp, all is as it was. NULL = there are no others.
+     */
+    bool (*claim)(BlockNode *node, unsigned used, unsigned unshared, GError **errp);
     /* NULL = can't. */
     bool (*resize)(BlockNode *node, uint64_t size, GError **errp);
     /* The node goes; it has no clients. */
@@ -106,6 +120,7 @@ struct BlockNode {
     void *data;                 /* the driver's */
     uint64_t size;
     bool read_only;
+    BlockDetectZeroes detect_zeroes;
     uint32_t discard_granularity;
     char *filename; /* of the file that it lies in, for queries; NULL = unknown. The node's */
     /* block.c's */
@@ -121,6 +136,7 @@ extern const QomType block_node_type; /* "block-node" */
 BlockNode *block_node_new(const BlockDriver *driver, void *data, uint64_t size, bool read_only);
 /* For drivers over another node: hands a request down as it is; the client hears of it from there. */
 void block_forward(BlockNode *below, BlockRequest *request);
+bool block_forward_claim(BlockNode *below, unsigned used, unsigned unshared, GError **errp);
 /* A driver's answer to submit. Any thread. */
 void block_complete(BlockRequest *request, int result);
 
@@ -132,6 +148,7 @@ typedef struct BlockFileOptions {
     bool direct;    /* past the host's page cache */
     bool no_flush;  /* flushes do nothing: what the host has not written is lost if it crashes */
     bool discard;   /* guests' discards give space back */
+    bool unlocked;  /* other programs are neither told nor looked for */
 } BlockFileOptions;
 
 /* NULL: *errp ("Could not open 'F': …"). One reference. */

@@ -251,18 +251,22 @@ static void reap(const Client *client)
     }
 }
 
+void client_stop(Client *client)
+{
+    g_free(client_qmp(client, "{\"execute\":\"quit\"}"));
+    reap(client);
+    close(client->connection);
+    close(client->qmp);
+    client->pid = 0;
+}
+
 void client_end(Client *client)
 {
     if (!client) {
         return;
     }
     if (client->pid) {
-        if (client->qmp >= 0) { /* a QEMU under qtest is told */
-            g_free(client_qmp(client, "{\"execute\":\"quit\"}"));
-        }
-        reap(client);
-        close(client->connection);
-        close(client->qmp);
+        client_stop(client);
     }
     munmap(client->ram, CLIENT_RAM_SIZE);
     remove_directory(client->directory);

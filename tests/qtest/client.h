@@ -33,7 +33,9 @@ Client *client_start(const char *program, const char *const *arguments);
 /* In two steps, for files that arguments name: the directory is there, nothing runs. */
 Client *client_new(void);
 void client_launch(Client *client, const char *program, const char *const *arguments);
-/* Ends the conversation; the program must then end with status 0. */
+/* Ends the program, whose status must be 0; the directory stays. */
+void client_stop(Client *client);
+/* The same, if it runs, and removes everything. */
 void client_end(Client *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_end)
 

@@ -87,6 +87,23 @@ static void test_disk_read_only(void)
     g_assert_cmpuint(disk_request(&driver, TYPE_OUT, 0, data, 512), ==, 1);
 }
 
+/* A second machine does not get a disk that the first writes, and does when that one has let go. */
+static void test_disk_locked(void)
+{
+    g_autoptr(Client) c = client_new(), other = client_new();
+    Driver driver;
+    g_autofree char *blockdev = g_strdup_printf("{\"driver\":\"file\",\"node-name\":\"disk1\",\"filename\":\"%s/disk\"}", c->directory);
+    const char *const arguments[] = { "-blockdev", blockdev, "-device", "pcie-root-port,id=port1,chassis=1,addr=2", NULL };
+    const char *add = "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-blk-pci\",\"drive\":\"disk1\",\"bus\":\"port1\"}}";
+
+    start_disk(c, &driver, "file=%D/disk,format=raw,if=none,id=disk0", "virtio-blk-pci,drive=disk0,addr=4");
+    client_launch(other, client_program(), arguments);
+    g_autofree char *refused = client_qmp_try(other, "%s", add);
+    g_assert_nonnull(strstr(refused, "Failed to get \\\"write\\\" lock"));
+    client_stop(c);
+    g_free(client_qmp(other, "%s", add));
+}
+
 static void test_disk_many(void)
 {
     g_autoptr(Client) c = client_new();
@@ -240,6 +257,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/qtest/virtio-blk", test_disk);
     g_test_add_func("/qtest/virtio-blk-read-only", test_disk_read_only);
+    g_test_add_func("/qtest/virtio-blk-locked", test_disk_locked);
     g_test_add_func("/qtest/virtio-blk-many", test_disk_many);
     g_test_add_func("/qtest/virtio-blk-broken-request", test_disk_broken_request);
     g_test_add_func("/qtest/virtio-net", test_net);
