@@ -10,6 +10,7 @@
 #include "monitor/monitor.h"
 #include "target/i386/cpu-object.h"
 #include "target/i386/kvm/tdx-guest-object.h"
+#include "util/error.h"
 
 static bool do_reset(void *opaque)
 {
