@@ -19,6 +19,7 @@ typedef struct DriveOption {
     BlockDetectZeroes detect_zeroes;
     bool auto_read_only;
     bool opened;    /* its node is in the tree */
+    bool own_child; /* the child was described in place, without a name of its own: it goes with this one */
 } DriveOption;
 
 static void drive_free(gpointer data)
@@ -319,6 +320,7 @@ static bool set_format_node(MachineConfig *config, DriveOption *drive, const cha
         return true;
     }
     const char *name = member(file, "node-name");
+    drive->own_child = !name;
     drive->child = name ? g_strdup(name) : g_strdup_printf("%s-file", drive->name);
     g_autofree char *child = g_strdup(drive->child);
     return add_blockdev(config, text, file, child, errp);
@@ -439,19 +441,22 @@ bool machine_config_open_drives(const MachineConfig *config, GError **errp)
 
 /* ---- While the machine runs ---- */
 
-static void forget(const MachineConfig *config, const char *name)
+/* The index of a drive, or the number of drives. */
+static guint find_drive(const MachineConfig *config, const char *name)
 {
-    for (guint i = 0; i < config->drives->len; i++) {
-        if (!strcmp(((const DriveOption *)config->drives->pdata[i])->name, name)) {
-            g_ptr_array_remove_index(config->drives, i);
-            return;
-        }
+    guint i = 0;
+
+    while (i < config->drives->len && strcmp(((const DriveOption *)config->drives->pdata[i])->name, name)) {
+        i++;
     }
+    return i;
 }
 
 bool machine_config_remove_drive(const MachineConfig *config, const char *name, GError **errp)
 {
     QomObject *node = qom_object_child(qom_container_get(config->root, BLOCK_CONTAINER), name);
+    guint index = find_drive(config, name);
+    g_autofree char *child = NULL;
 
     if (!node) {
         return error_set(errp, "Failed to find node with node-name='%s'", name);
@@ -460,7 +465,14 @@ bool machine_config_remove_drive(const MachineConfig *config, const char *name, 
         return error_set(errp, "Node %s is in use", name);
     }
     qom_object_unparent(node);
-    forget(config, name);
+    if (index < config->drives->len) {
+        const DriveOption *drive = config->drives->pdata[index];
+        child = drive->own_child ? g_strdup(drive->child) : NULL;
+        g_ptr_array_remove_index(config->drives, index);
+    }
+    if (child) {
+        machine_config_remove_drive(config, child, NULL); /* stays if another node has come to lie over it */
+    }
     return true;
 }
 

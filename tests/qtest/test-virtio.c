@@ -104,6 +104,79 @@ static void test_disk_locked(void)
     g_free(client_qmp(other, "%s", add));
 }
 
+static void test_disk_resize(void)
+{
+    g_autoptr(Client) c = client_new();
+    Driver driver;
+    uint64_t data = client_alloc(c, 4096);
+
+    start_disk(c, &driver, "file=%D/disk,format=raw,if=none,id=disk0", "virtio-blk-pci,drive=disk0,addr=4,id=blk0");
+    g_assert_cmpuint(disk_request(&driver, TYPE_IN, DISK_SIZE / SECTOR, data, 512), ==, 1);
+    g_free(client_qmp(c, "{\"execute\":\"block_resize\",\"arguments\":{\"node-name\":\"disk0\",\"size\":%u}}", 2 * DISK_SIZE));
+    g_assert_cmpuint(driver_wait_message(&driver, 0), ==, 1); /* the configuration's vector */
+    g_assert_cmpuint(driver_config(&driver, 0, 4), ==, 2 * DISK_SIZE / SECTOR);
+    g_assert_cmpuint(disk_request(&driver, TYPE_IN, DISK_SIZE / SECTOR, data, 512), ==, 0);
+    static const struct {
+        const char *arguments, *says;
+    } rows[] = {
+        { "\"node-name\":\"disk0\",\"size\":1000", "not a multiple of 512" }, { "\"node-name\":\"disk0\",\"size\":-512", "size" },
+        { "\"node-name\":\"none\",\"size\":512", "Cannot find" }, { "\"size\":512", "give one of" },
+        { "\"device\":\"disk0\",\"node-name\":\"disk0\",\"size\":512", "give one of" },
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *answer = client_qmp_try(c, "{\"execute\":\"block_resize\",\"arguments\":{%s}}", rows[i].arguments);
+        g_assert_nonnull(strstr(answer, "\"error\""));
+        g_assert_nonnull(strstr(answer, rows[i].says));
+    }
+    g_autofree char *block = client_qmp(c, "{\"execute\":\"query-block\"}");
+    g_assert_nonnull(strstr(block, "\"qdev\": \"/machine/peripheral/blk0/virtio-backend\""));
+    g_assert_nonnull(strstr(block, "\"virtual-size\": 2097152"));
+    g_autofree char *stats = client_qmp(c, "{\"execute\":\"query-blockstats\"}");
+    g_assert_nonnull(strstr(stats, "\"rd_operations\": 1")); /* of those inside the disk */
+    g_assert_nonnull(strstr(stats, "\"rd_bytes\": 512"));
+}
+
+/* Nodes come and go while the machine runs; one that a device has stays. */
+static void test_blockdev(void)
+{
+    static const char *const arguments[] = { "-device", "pcie-root-port,id=port1,chassis=1,addr=2", NULL };
+    static const struct {
+        const char *options, *says;
+    } bad[] = {
+        { "\"driver\":\"file\"", "node-name" }, { "\"node-name\":\"x\"", "driver" },
+        { "\"driver\":\"file\",\"node-name\":\"x\"", "filename" },
+        { "\"driver\":\"file\",\"node-name\":\"x\",\"filename\":\"/nonexistent/x\"", "Could not open" },
+        { "\"driver\":\"vmdk9\",\"node-name\":\"x\",\"filename\":\"/nonexistent/x\"", "vmdk9" },
+        { "\"driver\":\"raw\",\"node-name\":\"x\",\"file\":\"nothing\"", "Cannot find" },
+        { "\"driver\":\"file\",\"node-name\":\"x\",\"filename\":\"/dev/null\",\"colour\":1", "colour" },
+    };
+    g_autoptr(Client) c = client_new();
+
+    client_make_file(c, "disk", "0123", 4);
+    client_launch(c, client_program(), arguments);
+    for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autofree char *answer = client_qmp_try(c, "{\"execute\":\"blockdev-add\",\"arguments\":{%s}}", bad[i].options);
+        g_assert_nonnull(strstr(answer, "\"error\""));
+        g_assert_nonnull(strstr(answer, bad[i].says));
+    }
+    for (unsigned round = 0; round < 2; round++) {
+        g_free(client_qmp(c, "{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"raw\",\"node-name\":\"disk1\",\"file\":"
+                             "{\"driver\":\"file\",\"filename\":\"%s/disk\"}}}", c->directory));
+        g_autofree char *nodes = client_qmp(c, "{\"execute\":\"query-named-block-nodes\"}");
+        g_assert_nonnull(strstr(nodes, "\"node-name\": \"disk1\""));
+        g_autofree char *below = client_qmp_try(c, "{\"execute\":\"blockdev-del\",\"arguments\":{\"node-name\":\"disk1-file\"}}");
+        g_assert_nonnull(strstr(below, "in use"));
+        if (round == 0) {
+            g_free(client_qmp(c, "{\"execute\":\"blockdev-del\",\"arguments\":{\"node-name\":\"disk1\"}}"));
+            g_autofree char *none = client_qmp(c, "{\"execute\":\"query-named-block-nodes\"}");
+            g_assert_null(strstr(none, "disk1"));
+        }
+    }
+    g_free(client_qmp(c, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-blk-pci\",\"drive\":\"disk1\",\"id\":\"blk1\",\"bus\":\"port1\"}}"));
+    g_autofree char *busy = client_qmp_try(c, "{\"execute\":\"blockdev-del\",\"arguments\":{\"node-name\":\"disk1\"}}");
+    g_assert_nonnull(strstr(busy, "Node disk1 is in use"));
+}
+
 static void test_disk_many(void)
 {
     g_autoptr(Client) c = client_new();
@@ -258,6 +331,8 @@ int main(int argc, char **argv)
     g_test_add_func("/qtest/virtio-blk", test_disk);
     g_test_add_func("/qtest/virtio-blk-read-only", test_disk_read_only);
     g_test_add_func("/qtest/virtio-blk-locked", test_disk_locked);
+    g_test_add_func("/qtest/virtio-blk-resize", test_disk_resize);
+    g_test_add_func("/qtest/blockdev", test_blockdev);
     g_test_add_func("/qtest/virtio-blk-many", test_disk_many);
     g_test_add_func("/qtest/virtio-blk-broken-request", test_disk_broken_request);
     g_test_add_func("/qtest/virtio-net", test_net);
