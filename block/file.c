@@ -23,7 +23,6 @@
 
 typedef struct BlockFile {
     int fd;
-    char *filename;
     bool is_device, direct, no_flush, discard, unlocked, in_memory;
     FileLock lock;
 } BlockFile;
@@ -238,7 +237,7 @@ static bool claim(BlockNode *node, unsigned used, unsigned unshared, GError **er
 {
     BlockFile *file = node->data;
 
-    return file->unlocked || file_lock_change(&file->lock, file->fd, file->filename, used, unshared, errp);
+    return file->unlocked || file_lock_change(&file->lock, file->fd, node->filename, used, unshared, errp);
 }
 
 static bool resize(BlockNode *node, uint64_t size, GError **errp)
@@ -259,7 +258,6 @@ static void close_file(BlockNode *node)
     BlockFile *file = node->data;
 
     close(file->fd);
-    g_free(file->filename);
     g_free(file);
 }
 
@@ -303,7 +301,7 @@ BlockNode *block_file_open(const BlockFileOptions *options, GError **errp)
     BlockFile *file = g_new0(BlockFile, 1);
     *file = (BlockFile) {
         .fd = fd, .is_device = is_device, .direct = options->direct, .no_flush = options->no_flush,
-        .discard = options->discard, .unlocked = options->unlocked, .filename = g_strdup(options->filename),
+        .discard = options->discard, .unlocked = options->unlocked,
     };
     struct statfs fs;
     file->in_memory = fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;

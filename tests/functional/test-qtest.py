@@ -3,7 +3,10 @@
 """-accel qtest: a program drives the machine's devices over a socket, started as libqtest starts it."""
 
 import os
+import re
+import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -94,6 +97,64 @@ def test_clock():
         assert m.end() == 0
 
 
+def fw_cfg_dma(m, control, size, address):
+    """A transfer by DMA, whose command lies at 0x8000."""
+    assert m.ask("write 0x8000 16 0x" + struct.pack(">IIQ", control, size, address).hex()) == "OK"
+    for port, value in ((0x514, 0), (0x518, int.from_bytes(struct.pack(">I", 0x8000), "little"))):
+        assert m.ask(f"outl {port:#x} {value:#x}") == "OK"
+    assert m.ask("readl 0x8000") == "OK 0x0000000000000000"
+
+
+def fw_cfg_file(m, name):
+    fw_cfg_dma(m, 0x19 << 16 | 8 | 2, 4, 0x10000)
+    count = struct.unpack(">I", bytes.fromhex(m.ask("read 0x10000 4")[5:]))[0]
+    fw_cfg_dma(m, 2, 64 * count, 0x10000)
+    directory = bytes.fromhex(m.ask(f"read 0x10000 {64 * count}")[5:])
+    for i in range(count):
+        size, key, entry = struct.unpack_from(">IHxx56s", directory, 64 * i)
+        if entry.rstrip(b"\0").decode() == name:
+            fw_cfg_dma(m, key << 16 | 8 | 2, size, 0x20000)
+            return bytes.fromhex(m.ask(f"read 0x20000 {size}")[5:])
+    raise AssertionError(f"no file {name}")
+
+
+def acpi_tables(*arguments):
+    """The bytes of the three files that firmware gets."""
+    with tempfile.TemporaryDirectory() as directory:
+        m = Machine(directory, "-m", "64M", "-nodefaults", *arguments)
+        files = [fw_cfg_file(m, name) for name in ("etc/acpi/tables", "etc/acpi/rsdp", "etc/table-loader")]
+        assert m.end() == 0
+    return files
+
+
+def test_acpi():
+    """The same configuration gives the same tables, with devices or without: they are found by PCI, and measured."""
+    devices = ["-device", "pcie-root-port,id=port1,chassis=1,addr=2,multifunction=on", "-device", "pcie-root-port,id=port2,chassis=2,addr=2.1",
+               "-device", "virtio-rng-pci,bus=port1", "-device", "virtio-serial-pci", "-device", "virtio-net-pci"]
+    first, second, plain = acpi_tables(*devices), acpi_tables(*devices), acpi_tables()
+    assert first == second and first == plain
+    assert acpi_tables("-smp", "2") != first and acpi_tables("-serial", "null") != first
+    if not shutil.which("iasl"):
+        return
+    tables, offset = first[0], 0
+    seen = []
+    with tempfile.TemporaryDirectory() as directory:
+        while offset < len(tables) and tables[offset:offset + 4].strip(b"\0"):
+            name, size = tables[offset:offset + 4].decode(), struct.unpack_from("<I", tables, offset + 4)[0]
+            seen.append(name)
+            if name in ("DSDT", "APIC", "MCFG"): # the others hold addresses that firmware puts in
+                table = bytearray(tables[offset:offset + size])
+                table[9] = 0
+                table[9] = -sum(table) & 0xff # as firmware fills it in
+                with open(os.path.join(directory, name), "wb") as f:
+                    f.write(table)
+                done = subprocess.run(["iasl", "-d", name], cwd=directory, capture_output=True, text=True, check=True)
+                assert not re.search(r"(?i)warning|error|remark|invalid", done.stdout + done.stderr), done.stdout + done.stderr
+            offset += size
+            offset += next((i for i, b in enumerate(tables[offset:]) if b), 0) # padding in front of the next
+    assert {"DSDT", "FACP", "APIC"} <= set(seen), seen
+
+
 def test_refused():
     base = [vmm.program("qemu-system-x86_64"), "-accel", "qtest"]
     td = ["-object", "tdx-guest,id=tdx0", "-machine", "q35,confidential-guest-support=tdx0", "-bios", vmm.OVMF]
@@ -107,4 +168,4 @@ def test_refused():
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(__file__))
     vmm.tap([("/qtest/devices", test_devices), ("/qtest/serial-interrupt", test_serial_interrupt), ("/qtest/listening", test_listening),
-             ("/qtest/clock", test_clock), ("/qtest/refused", test_refused)])
+             ("/qtest/clock", test_clock), ("/qtest/acpi", test_acpi), ("/qtest/refused", test_refused)])
