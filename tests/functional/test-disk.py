@@ -122,11 +122,16 @@ def check_hotplug(console, socket):
     console.expect(r"# ", 60 * SLOW)
     monitor = qmp.Qmp(socket, 60 * SLOW)
     monitor.command("qmp_capabilities")
-    for _ in range(2):
+    for turn in range(2):
         monitor.command("device_add", driver="virtio-blk-pci", drive="disk0", bus="port2", id="hot0")
         console.expect(r"pciehp: Slot\(0-1\): Card present", 60 * SLOW)
         console.expect(r"virtio_blk virtio\d+: \[vda\]", 60 * SLOW)
         command(console, "dd if=/dev/vda of=/dev/null bs=1M")
+        size = SIZE + (turn + 1 << 20)
+        monitor.command("block_resize", **{"node-name": "disk0", "size": size})
+        command(console, f"until grep -qx {size // 512} /sys/block/vda/size; do sleep 0.1; done")
+        command(console, f"yes | dd of=/dev/vda bs=1M seek={SIZE >> 20} count=1 conv=notrunc,fsync")
+        command(console, f"busybox blkdiscard -o {SIZE - (1 << 20)} -l {1 << 20} /dev/vda")
         monitor.command("device_del", id="hot0")
         assert "unplug" in monitor.error("device_del", id="hot0")[1]
         assert monitor.event("DEVICE_DELETED")["device"] == "hot0"
@@ -144,10 +149,11 @@ def test_hotplug():
         initrd, disk, socket = (os.path.join(directory, name) for name in ("initrd", "disk.img", "qmp"))
         subprocess.run(["scripts/make-initramfs", initrd, "virtio_blk"], check=True,
                        env={**os.environ, "MODULES": cached("modules-path")})
-        make_disk(disk)
+        with open(disk, "wb") as f:
+            f.write(b"x" * SIZE)
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(extra=[
             "-no-reboot", "-kernel", cached("path"), "-initrd", initrd, "-append", "console=ttyS0",
-            "-qmp", f"unix:{socket},server=on,wait=off", "-drive", f"file={disk},format=raw,if=none,id=disk0",
+            "-qmp", f"unix:{socket},server=on,wait=off", "-drive", f"file={disk},format=raw,if=none,id=disk0,discard=unmap",
             "-device", "pcie-root-port,id=port1,chassis=1,addr=1,multifunction=on",
             "-device", "pcie-root-port,id=port2,chassis=2,addr=1.1"]))
         try:
@@ -156,6 +162,13 @@ def test_hotplug():
             assert console.wait(60 * SLOW) == 0
         finally:
             console.close()
+        with open(disk, "rb") as f: # what was written where there was no disk at first, and what was given back
+            assert f.seek(0, os.SEEK_END) == SIZE + (2 << 20)
+            f.seek(SIZE - (1 << 20) - 1)
+            assert f.read(2) == b"x\0"
+            f.seek(SIZE - 1)
+            assert f.read(3) == b"\0y\n"
+        assert os.stat(disk).st_blocks * 512 <= SIZE + (1 << 20)
     return None
 
 
