@@ -24,6 +24,8 @@ KERNELS = {  # version: where scripts/get-kernel keeps the path, and the command
 SHAPES = [(1, 1), (2, 1), (4, 1), (8, 1), (2, 4), (2, 8)]  # vCPUs, GiB
 # Kernel and software host: other processors, TDX modules with which Linux 7.2 reduces #VE, 4-level EPT, pages of 2 MiB.
 HOSTS = [("7.2", "2.0.08"), ("7.2", "gnr/1.5.34/7.3/ept4"), ("7.2", "srf/2.0.08/6.18/accept-2m"), ("6.12", "cwf/1.5.34/7.1/strict")]
+# More vCPUs than there are processors to run them, on a host that has so many.
+WIDE = ("6.12", 32, 2, "large")
 BOOTS = 20
 BOOT_SECONDS = 60
 
@@ -108,7 +110,7 @@ def boot(version, vcpus, gib, load, host=None):
         try:
             if host and version == "7.2":
                 console.expect(r"tdx: TD_CTLS: .*REDUCE_VE", BOOT_SECONDS * SLOW)
-            console.expect(r"initramfs: this is a TDX guest", BOOT_SECONDS * SLOW)
+            console.expect(r"initramfs: this is a TDX guest", BOOT_SECONDS * max(1, vcpus // 8) * SLOW)
             reached = time.monotonic() - start
             if load:
                 console.expect(r"# ", 60 * SLOW)
@@ -128,6 +130,14 @@ def test_shape(version, vcpus, gib):
     reason = missing(version)
     if not reason:
         boot(version, vcpus, gib, load=True)
+    return reason
+
+
+def test_wide():
+    version, vcpus, gib, host = WIDE
+    reason = missing(version)
+    if not reason:
+        boot(version, vcpus, gib, load=True, host=host)
     return reason
 
 
@@ -157,6 +167,6 @@ def test_many():
 if __name__ == "__main__":
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # what a shell runs in the background inherits it ignored: no dump
     vmm.tap([(f"/matrix/{version}/{vcpus}-vcpus/{gib}G", functools.partial(test_shape, version, vcpus, gib))
-             for version in KERNELS for vcpus, gib in SHAPES] +
+             for version in KERNELS for vcpus, gib in SHAPES] + [("/matrix/wide", test_wide)] +
             [(f"/matrix/{version}/host/{host}", functools.partial(test_host, version, host)) for version, host in HOSTS] +
             [(f"/matrix/6.12/{BOOTS}-boots", test_many)])
