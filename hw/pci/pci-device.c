@@ -102,6 +102,8 @@ void pci_device_unrealize(Device *base)
 static const QomProperty pci_device_properties[] = {
     QOM_PROPERTY_PCI_ADDR("addr", PciDevice, addr, "slot and optional function, such as 03.1; -1 = a free slot"),
     QOM_PROPERTY_BOOL("multifunction", PciDevice, multifunction, "false", "the slot has more functions than this one"),
+    QOM_PROPERTY_STR("romfile", PciDevice, romfile, NULL, "empty: devices have no option ROMs"),
+    QOM_PROPERTY_UINT32("rombar", PciDevice, rombar, "1", "0 or 1, without effect: devices have no option ROMs"),
     { NULL },
 };
 
@@ -129,12 +131,28 @@ static bool check_multifunction(const PciBus *bus, const PciDevice *device, GErr
     return true;
 }
 
+/* The guest's owner measures firmware, and would measure programs of the host's that it runs, or run them unmeasured. */
+static bool check_rom(const PciDevice *device, GError **errp)
+{
+    const char *name = device->device.object.type->name;
+
+    if (device->romfile && *device->romfile) {
+        error_set(errp, "%s: romfile=%s: option ROMs are not available", name, device->romfile);
+        error_hint(errp, "Leave romfile out, or give it empty; the drivers of disks and cards are in the firmware");
+        return false;
+    }
+    return device->rombar <= 1 || error_set(errp, "%s: rombar=%u: 0 or 1", name, device->rombar);
+}
+
 static bool plug(Bus *base, Device *plugged, GError **errp)
 {
     PcieBus *bus = (PcieBus *)base;
     PciDevice *device = PCI_DEVICE(plugged);
     PciFunction *port = pci_bus_bridge(bus->pci);
 
+    if (!check_rom(device, errp)) {
+        return false;
+    }
     if (device->device.hotplugged && !port) {
         error_set(errp, "Bus '%s' does not support hotplugging", base->name);
         error_hint(errp, "Make a pcie-root-port when the machine starts, and plug the device there with bus=");

@@ -17,6 +17,9 @@ static bool check(const VirtioPciDevice *device, const char *name, GError **errp
     if (device->packed) {
         return error_set(errp, "%s: packed=on: packed virtqueues are not available", name);
     }
+    if (device->ats || device->page_per_vq) {
+        return error_set(errp, "%s: %s=on is not available; leave it out", name, device->ats ? "ats" : "page-per-vq");
+    }
     if (device->vectors != VECTORS_AUTO && device->vectors > 2048) {
         return error_set(errp, "%s: vectors=%u: MSI-X has at most 2048 vectors", name, device->vectors);
     }
@@ -109,6 +112,8 @@ static const QomProperty virtio_pci_properties[] = {
     QOM_PROPERTY_BOOL("iommu_platform", VirtioPciDevice, iommu_platform, "true",
                       "offer VIRTIO_F_ACCESS_PLATFORM, which a TD's drivers insist on"),
     QOM_PROPERTY_BOOL("packed", VirtioPciDevice, packed, "false", "not available"),
+    QOM_PROPERTY_BOOL("ats", VirtioPciDevice, ats, "false", "not available"),
+    QOM_PROPERTY_BOOL("page-per-vq", VirtioPciDevice, page_per_vq, "false", "not available"),
     QOM_PROPERTY_BOOL("queue_reset", VirtioPciDevice, queue_reset, "true", "offer VIRTIO_F_RING_RESET where the device can"),
     { NULL },
 };

@@ -100,6 +100,10 @@ def test_refusals():
                          ("virtio-rng-pci,disable-modern=on", "only those of Virtio 1"),
                          ("virtio-rng-pci,bus=pcie.0,addr=0", "in use"),
                          ("virtio-rng-pci,rng=none", "rng"),
+                         ("virtio-rng-pci,romfile=x.rom", "option ROMs are not available"),
+                         ("virtio-rng-pci,rombar=2", "0 or 1"),
+                         ("virtio-rng-pci,ats=on", "ats=on is not available"),
+                         ("virtio-rng-pci,page-per-vq=on", "page-per-vq=on is not available"),
                          ("pcie-root-port,slot=9000", "at most 8191")):
         status, _, err = vmm.run([vmm.program("qemu-system-x86_64"), "-accel", "qtest", "-nodefaults", "-display", "none",
                                   "-qtest", "stdio", "-device", device])
@@ -150,7 +154,7 @@ def test_boot_order():
             disks += ["-drive", f"file={path},format=raw,if=none,id={name}"]
         ports = ["-device", "pcie-root-port,id=p0,addr=1,multifunction=on", "-device", "pcie-root-port,id=p1,addr=1.2"]
         for arguments, order in (
-                ([], None),
+                (["-device", "virtio-rng-pci,romfile=,rombar=0,ats=off,page-per-vq=off,packed=off"], None),
                 (["-device", "virtio-blk-pci,drive=a,bus=p1,bootindex=2", "-device", "virtio-blk-pci,drive=b,addr=3,bootindex=1"],
                  b"/pci@i0cf8/scsi@3/disk@0,0\n/pci@i0cf8/pci-bridge@1,2/scsi@0/disk@0,0\0"),
                 (["-boot", "strict=on", "-device", '{"driver":"virtio-blk-pci","drive":"a","addr":"0x4","bootindex":0}'],

@@ -25,6 +25,8 @@ typedef struct PciDevice {
     Device device;
     int32_t addr;          /* device << 3 | function; -1 = the first free slot */
     bool multifunction;
+    char *romfile;         /* "" or NULL: no option ROM, and there is none anyway */
+    uint32_t rombar;
     PciFunction *function; /* on its bus while the device is realized */
 } PciDevice;
 

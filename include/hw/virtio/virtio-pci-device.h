@@ -24,6 +24,7 @@ typedef struct VirtioPciDevice {
     int32_t bootindex;     /* of types that have VIRTIO_BOOTINDEX_PROPERTY: the firmware's order of boot; -1 = not in it */
     QomOnOffAuto disable_legacy;
     bool disable_modern, ioeventfd, event_idx, indirect_desc, iommu_platform, packed, queue_reset;
+    bool ats, page_per_vq; /* not available */
 } VirtioPciDevice;
 
 typedef struct VirtioPciOps {
