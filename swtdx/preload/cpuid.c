@@ -2,14 +2,15 @@
 /*
  * A program that executes CPUID must see the profile's processor too: VMMs take vendor, family and address widths from it.
  *
- * CPUID can't be trapped from user mode on every machine (arch_prctl(ARCH_CPUID) needs Intel's faulting), so the CPUIDs of the program
- * itself become UD2, and the SIGILL is answered. Its libraries keep theirs: they ask in order to choose instructions, which this machine
- * executes. The function starts in .eh_frame_hdr (LSB core, "Exception Frames") make sure that only instructions are replaced, never
- * the same two bytes inside of others.
+ * CPUID can't be trapped from user mode on every machine (arch_prctl(ARCH_SET_CPUID) needs faulting, and would trap those of libc and of
+ * this library, too), so the CPUIDs of an object's code become UD2, and the SIGILL is answered; libraries.c says which objects'. The
+ * function starts in .eh_frame_hdr (LSB core, "Exception Frames") make sure that only instructions are replaced, never the same
+ * two bytes inside of others.
  */
 #include <cpuid.h>
 #include <link.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,13 +25,15 @@
 
 #define PAGE 4096u
 #define CPUID_LENGTH 2
-#define MAX_SITES 256
+#define UD2_SECOND 0x0b
+#define MAX_SITES 4096
 
-/* Sites by address, ascending; written before main(). */
+/* Entries are only added, by one thread at a time, each before its instruction is replaced; the handler of SIGILL reads. */
 static uintptr_t sites[MAX_SITES];
-static unsigned num_sites;
+static _Atomic unsigned num_sites;
+static bool handled; /* SIGILL comes to us */
 
-/* The main program's loaded segments, and the search table of its function starts. */
+/* An object's loaded segments, and the search table of its function starts. */
 typedef struct Image {
     uintptr_t base;
     const ElfW(Phdr) *headers;
@@ -53,21 +56,6 @@ static bool read_frame_header(Image *image, const ElfW(Phdr) *segment)
     memcpy(&image->num_functions, h + 8, sizeof(image->num_functions));
     image->frame_header = h;
     return image->num_functions && image->num_functions <= (segment->p_memsz - TABLE_AT) / 8;
-}
-
-/* dl_iterate_phdr(): the first object is the program. */
-static int find_image(struct dl_phdr_info *info, size_t size, void *opaque)
-{
-    Image *image = opaque;
-    image->base = info->dlpi_addr;
-    image->headers = info->dlpi_phdr;
-    image->num_headers = info->dlpi_phnum;
-    for (unsigned i = 0; i < image->num_headers; i++) {
-        if (image->headers[i].p_type == PT_GNU_EH_FRAME && !read_frame_header(image, &image->headers[i])) {
-            image->frame_header = NULL;
-        }
-    }
-    return 1;
 }
 
 static uintptr_t function_start(const Image *image, uint32_t n)
@@ -112,32 +100,40 @@ static void find_sites(const Image *image, const ZydisDecoder *decoder, const El
     const uint8_t *hit;
     while (at < end && (hit = memmem((const void *)at, end - at, opcode, sizeof(opcode)))) {
         uintptr_t function = function_of(image, (uintptr_t)hit);
-        if (function >= start && is_instruction(decoder, function, (uintptr_t)hit) && num_sites < MAX_SITES) {
-            sites[num_sites++] = (uintptr_t)hit;
+        unsigned n = atomic_load(&num_sites);
+        if (function >= start && is_instruction(decoder, function, (uintptr_t)hit) && n < MAX_SITES) {
+            sites[n] = (uintptr_t)hit;
+            atomic_store(&num_sites, n + 1);
         }
         at = (uintptr_t)hit + 1;
     }
 }
 
-/* 0F A2 becomes 0F 0B: one byte. The pages are private copies from then on, as after any relocation. */
+/* 0F A2 becomes 0F 0B: one byte. The pages are private copies from then on, as after any relocation. Others may be executing there. */
 static bool replace(uintptr_t site)
 {
     uintptr_t page = (site + 1) & ~(uintptr_t)(PAGE - 1);
-    if (syscall(SYS_mprotect, page, (size_t)PAGE, PROT_READ | PROT_WRITE)) {
+    if (syscall(SYS_mprotect, page, (size_t)PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) &&
+        syscall(SYS_mprotect, page, (size_t)PAGE, PROT_READ | PROT_WRITE)) {
         return false;
     }
-    *(volatile uint8_t *)(site + 1) = 0x0b;
+    *(volatile uint8_t *)(site + 1) = UD2_SECOND;
     return syscall(SYS_mprotect, page, (size_t)PAGE, PROT_READ | PROT_EXEC) == 0;
 }
 
-void preload_trap_cpuid(void)
+bool preload_trap_object(const struct dl_phdr_info *info, uintptr_t *first_site)
 {
-    Image image = { 0 };
+    Image image = { .base = info->dlpi_addr, .headers = info->dlpi_phdr, .num_headers = info->dlpi_phnum };
     ZydisDecoder decoder;
-    dl_iterate_phdr(find_image, &image);
-    if (!image.frame_header || !preload_profile() ||
-        !ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64))) {
-        return;
+    unsigned before = atomic_load(&num_sites);
+    *first_site = 0;
+    for (unsigned i = 0; i < image.num_headers; i++) {
+        if (image.headers[i].p_type == PT_GNU_EH_FRAME && !read_frame_header(&image, &image.headers[i])) {
+            image.frame_header = NULL;
+        }
+    }
+    if (!image.frame_header || !handled || !ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64))) {
+        return true;
     }
     ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE);
     for (unsigned i = 0; i < image.num_headers; i++) {
@@ -146,22 +142,28 @@ void preload_trap_cpuid(void)
             find_sites(&image, &decoder, h);
         }
     }
-    if (!num_sites || !preload_watch_ill()) {
-        num_sites = 0;
-        return;
-    }
-    for (unsigned i = 0; i < num_sites; i++) {
+    for (unsigned i = before; i < atomic_load(&num_sites); i++) {
         if (!replace(sites[i])) {
-            static const char text[] = "swtdx: the program's code cannot be changed: its CPUID instructions show this machine\n";
-            syscall(SYS_write, 2, text, sizeof(text) - 1);
-            return; /* the sites replaced before stay so */
+            return false;
         }
+        *first_site = sites[before];
     }
+    return true;
+}
+
+bool preload_site_stands(uintptr_t site)
+{
+    return *(const volatile uint8_t *)(site + 1) == UD2_SECOND;
+}
+
+void preload_watch_cpuid(void)
+{
+    handled = preload_profile() && preload_watch_ill();
 }
 
 bool preload_cpuid_trapped(void)
 {
-    return num_sites > 0;
+    return handled;
 }
 
 /* Words of instruction-set features: an instruction that this machine lacks must not be offered to a program that runs on it. */
@@ -195,7 +197,8 @@ bool preload_cpuid_answer(void *context)
 {
     gregset_t *g = &((ucontext_t *)context)->uc_mcontext.gregs;
     uintptr_t rip = (uintptr_t)(*g)[REG_RIP];
-    for (unsigned i = 0; i < num_sites; i++) {
+    unsigned n = atomic_load(&num_sites);
+    for (unsigned i = 0; i < n; i++) {
         if (sites[i] == rip) {
             uint32_t r[4];
             preload_cpuid(preload_profile(), (uint32_t)(*g)[REG_RAX], (uint32_t)(*g)[REG_RCX], r);

@@ -41,9 +41,16 @@ void preload_watch_quit(void);
 /* SIGILL comes to us first, whatever the program does with it; false: the handler can't be set. */
 bool preload_watch_ill(void);
 
-/* cpuid.c: from now on CPUID instructions of the program itself show the profile's processor. Before main(). */
+/* libraries.c: from now on CPUID instructions of the program and its libraries show the profile's processor. Before main(). */
 void preload_trap_cpuid(void);
-/* Are there such instructions? SIGILL must then never be blocked. */
+/* cpuid.c: SIGILL is ours from now on; before the next. */
+void preload_watch_cpuid(void);
+/* Makes traps of an object's CPUIDs; *first_site: one of them, or 0. False: its code cannot be changed. One thread at a time. */
+struct dl_phdr_info;
+bool preload_trap_object(const struct dl_phdr_info *info, uintptr_t *first_site);
+/* Is it still one, or was another object loaded there? */
+bool preload_site_stands(uintptr_t site);
+/* May there be such instructions? SIGILL must then never be blocked. */
 bool preload_cpuid_trapped(void);
 /* In the handler of SIGILL: true when it was such an instruction; context (ucontext_t) then goes on behind it. */
 bool preload_cpuid_answer(void *context);

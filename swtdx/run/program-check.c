@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Recognises programs that LD_PRELOAD cannot reach (ELF: System V ABI, gABI chapter 5; ld.so(8), secure execution). */
+/* Recognises programs that a preloaded library cannot reach (ELF: System V ABI, gABI chapter 5; ld.so(8), secure execution). */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +32,51 @@ static bool has_interpreter(int fd, const Elf64_Ehdr *header)
     return false;
 }
 
+#define NOTES_MAX 65536
+#define NT_GO_BUILD_ID 4 /* cmd/link, ELF_NOTE_GOBUILDID_TAG */
+
+static size_t padded(size_t n)
+{
+    return (n + 3) & ~(size_t)3;
+}
+
+/* Is a note of the Go linker among these? (gABI, Note Section) */
+static bool names_go(const uint8_t *notes, size_t size)
+{
+    Elf64_Nhdr note;
+    while (size >= sizeof(note)) {
+        memcpy(&note, notes, sizeof(note));
+        size_t whole = sizeof(note) + padded(note.n_namesz) + padded(note.n_descsz);
+        if (whole > size) {
+            return false;
+        }
+        if (note.n_type == NT_GO_BUILD_ID && note.n_namesz == 4 && !memcmp(notes + sizeof(note), "Go\0", 4)) {
+            return true;
+        }
+        notes += whole;
+        size -= whole;
+    }
+    return false;
+}
+
+/* Their run-time makes its system calls by itself, also where it links with libc. */
+static bool is_go(int fd, const Elf64_Ehdr *header)
+{
+    g_autofree uint8_t *notes = g_malloc(NOTES_MAX);
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        Elf64_Phdr segment;
+        off_t at = (off_t)(header->e_phoff + (uint64_t)i * sizeof(segment));
+        if (pread(fd, &segment, sizeof(segment), at) != sizeof(segment)) {
+            return false;
+        }
+        ssize_t n = segment.p_type == PT_NOTE ? pread(fd, notes, MIN(segment.p_filesz, NOTES_MAX), (off_t)segment.p_offset) : 0;
+        if (n > 0 && names_go(notes, (size_t)n)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool program_check(const char *path, GError **error)
 {
     struct stat st;
@@ -50,6 +95,8 @@ bool program_check(const char *path, GError **error)
             ok = refuse(error, path, "is not an x86-64 program");
         } else if (header.e_phentsize != sizeof(Elf64_Phdr) || !has_interpreter(fd, &header)) {
             ok = refuse(error, path, "is statically linked: swtdx reaches programs through the dynamic loader only");
+        } else if (is_go(fd, &header)) {
+            ok = refuse(error, path, "is a Go program: it makes its system calls by itself, and swtdx reaches programs through libc only");
         }
     }
     close(fd);

@@ -6,7 +6,9 @@ SWTDX_QEMU names QEMU 10.1 or newer, as scripts/get-qemu prints it.
 """
 
 import os
+import shutil
 import sys
+import tempfile
 
 import vmm
 
@@ -27,6 +29,22 @@ def test_cpuid():
     for _, vendor, signature in lines:
         assert vendor == "GenuineIntel", out
         assert int(signature, 16) & 0x0fff0ff0 == 0x000806f0, out
+
+
+def test_cpuid_in_libraries():
+    """In one that the program is linked with, one that it loads by path, and one that it finds by its own search path."""
+    late = os.path.abspath(vmm.program("tests/functional/libcpuid-loaded.so"))
+    with tempfile.TemporaryDirectory() as directory:
+        copy = shutil.copy(late, os.path.join(directory, "copy.so"))
+        status, out, err = vmm.run(swtdx([vmm.program("tests/functional/cpuid-libraries"), late, copy]))
+        assert status == 0, (status, out, err)
+        lines = [line.split() for line in out.splitlines()]
+        assert [line[0] for line in lines] == ["linked"] + ["loaded"] * 4, out
+        for _, vendor, signature in lines:
+            assert vendor == "GenuineIntel" and int(signature, 16) & 0x0fff0ff0 == 0x000806f0, out
+    # The loader must find by the program's search path what it finds without swtdx.
+    status, out, err = vmm.run(swtdx([vmm.program("tests/functional/cpuid-libraries"), "libcpuid-loaded.so"]))
+    assert status == 0 and len(out.splitlines()) == 3, (status, out, err)
 
 
 def test_qemu():
@@ -52,4 +70,5 @@ def test_qemu():
 
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(__file__))
-    vmm.tap([("/other-vmm/cpuid", test_cpuid), ("/other-vmm/qemu", test_qemu)])
+    vmm.tap([("/other-vmm/cpuid", test_cpuid), ("/other-vmm/cpuid-libraries", test_cpuid_in_libraries),
+              ("/other-vmm/qemu", test_qemu)])

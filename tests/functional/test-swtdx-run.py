@@ -105,6 +105,13 @@ def check_static():
     return None
 
 
+def check_go():
+    path = vmm.program("tests/functional/go-program")
+    status, out, err = swtdx("run", path)
+    assert (status, out) == (126, "") and err == (
+        f"swtdx: {path}: is a Go program: it makes its system calls by itself, and swtdx reaches programs through libc only\n"), err
+
+
 REFUSED = [
     (["run"], 2, "no program given"),
     (["run", "--"], 2, "no program given"),
@@ -461,7 +468,7 @@ def main():
     os.environ["LC_ALL"] = "C"
     vmm.tap([("/swtdx/status", check_status), ("/swtdx/pid", check_pid), ("/swtdx/arguments", check_arguments), ("/swtdx/files", check_files),
              ("/swtdx/absent-files", check_absent_files), ("/swtdx/directories", check_directories), ("/swtdx/uname", check_uname),
-             ("/swtdx/preload", check_preload), ("/swtdx/static", check_static)] +
+             ("/swtdx/preload", check_preload), ("/swtdx/static", check_static), ("/swtdx/go", check_go)] +
             [("/swtdx/refused/" + ("_".join(row[0]).replace("/", "|") or "nothing"), refused(*row)) for row in REFUSED] +
             [("/swtdx/profile/bad/" + label, bad_profile(profile, text)) for label, profile, text in BAD_PROFILES] +
             [("/swtdx/profile/base", check_base), ("/swtdx/profile/whole", check_whole_profile),
