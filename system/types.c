@@ -16,6 +16,7 @@
 #include "hw/virtio/virtio-blk.h"
 #include "hw/virtio/virtio-balloon.h"
 #include "hw/virtio/virtio-rng.h"
+#include "hw/virtio/virtio-scsi.h"
 #include "hw/virtio/virtio-serial.h"
 #include "monitor/monitor-object.h"
 #include "hw/virtio/virtio-net.h"
@@ -74,6 +75,10 @@ const QomType *const program_types[] = {
     &virtio_balloon_pci_type,
     &virtio_net_pci_type,
     &virtio_net_pci_nt_type,
+    &virtio_scsi_pci_type,
+    &virtio_scsi_pci_nt_type,
+    &scsi_device_type,
+    &scsi_hd_type,
     &vhost_user_pci_type,
     &vhost_user_blk_pci_type,
     &vhost_user_blk_pci_nt_type,
@@ -85,6 +90,7 @@ const QomType *const program_types[] = {
     &system_bus_type,
     &isa_bus_type,
     &pcie_bus_type,
+    &scsi_bus_type,
     &virtio_serial_bus_type,
     /* What devices name */
     &block_node_type,

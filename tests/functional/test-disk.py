@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A TD's Linux writes to a disk behind a PCI Express root port, and the host finds there what it wrote.
+"""A TD's Linux writes to disks, virtio's and SCSI, behind PCI Express root ports, and the host finds there what it wrote.
 
 Needs the kernel and the modules that scripts/get-kernel downloads, and mkfs.ext4 and debugfs (package e2fsprogs); without them the test is
 skipped."""
@@ -67,21 +67,25 @@ def check_guest(console):
     command(console, "seq 1 200000 >/mnt/numbers && sync")
     digest = command(console, "sha256sum /mnt/numbers").split("sha256sum")[-1]
     command(console, "umount /mnt")
+    command(console, "mount -t ext4 -o discard /dev/sda /mnt && seq 1 200000 >/mnt/numbers && sync && umount /mnt")
+    assert "SCSI-SERIAL" in command(console, "cat /sys/block/sda/device/vpd_pg80; echo")
+    assert "write back" in command(console, "cat /sys/class/scsi_disk/*/cache_type")
     command(console, "seq 1 9999 | dd of=/dev/vdb bs=1M seek=48 conv=notrunc,fsync", 60)
     assert "DISK-SERIAL" in command(console, "cat /sys/block/vdb/serial; echo")
     assert "PCI-MSIX" in command(console, "grep virtio0-req /proc/interrupts")
     return digest
 
 
-def check_host(digest, first, second):
+def check_host(digest, first, second, third):
     numbers = "".join(f"{n}\n" for n in range(1, 200001)).encode()
-    written = subprocess.run(["debugfs", "-R", "cat /numbers", first], env={**os.environ, "PATH": TOOLS},
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
-    assert hashlib.sha256(written).hexdigest() == hashlib.sha256(numbers).hexdigest()
     assert hashlib.sha256(numbers).hexdigest() in digest, digest
-    clean = subprocess.run(["fsck.ext4", "-fn", first], env={**os.environ, "PATH": TOOLS}, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, check=False)
-    assert clean.returncode == 0, clean.stdout.decode()
+    for disk in (first, third):
+        written = subprocess.run(["debugfs", "-R", "cat /numbers", disk], env={**os.environ, "PATH": TOOLS},
+                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
+        assert hashlib.sha256(written).hexdigest() == hashlib.sha256(numbers).hexdigest()
+        clean = subprocess.run(["fsck.ext4", "-fn", disk], env={**os.environ, "PATH": TOOLS}, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, check=False)
+        assert clean.returncode == 0, clean.stdout.decode()
     raw = "".join(f"{n}\n" for n in range(1, 10000)).encode()
     with open(second, "rb") as f:
         f.seek(RAW_OFFSET)
@@ -93,12 +97,14 @@ def test_disk():
     if why:
         return why
     with tempfile.TemporaryDirectory() as directory:
-        initrd, first, second = (os.path.join(directory, name) for name in ("initrd", "first.img", "second.img"))
-        subprocess.run(["scripts/make-initramfs", initrd, "virtio_blk", "ext4"], check=True,
+        initrd, first, second, third = (os.path.join(directory, name) for name in ("initrd", "first.img", "second.img", "third.img"))
+        subprocess.run(["scripts/make-initramfs", initrd, "virtio_blk", "virtio_scsi", "sd_mod", "ext4"], check=True,
                        env={**os.environ, "MODULES": cached("modules-path")})
         make_disk(first)
         make_disk(second)
-        subprocess.run(["mkfs.ext4", "-q", "-F", first], env={**os.environ, "PATH": TOOLS}, check=True)
+        make_disk(third)
+        for disk in (first, third):
+            subprocess.run(["mkfs.ext4", "-q", "-F", disk], env={**os.environ, "PATH": TOOLS}, check=True)
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(extra=[
             "-no-reboot", "-kernel", cached("path"), "-initrd", initrd, "-append", "console=ttyS0",
             "-device", "pcie-root-port,id=port1,chassis=1,addr=1,multifunction=on",
@@ -106,14 +112,16 @@ def test_disk():
             "-drive", f"file={first},format=raw,if=none,id=disk0",
             "-device", "virtio-blk-pci,drive=disk0,bus=port1",
             "-blockdev", f'{{"driver":"file","filename":"{second}","node-name":"disk1"}}',
-            "-device", '{"driver":"virtio-blk-pci-non-transitional","drive":"disk1","serial":"DISK-SERIAL","bus":"port2"}']))
+            "-device", '{"driver":"virtio-blk-pci-non-transitional","drive":"disk1","serial":"DISK-SERIAL","bus":"port2"}',
+            "-device", "virtio-scsi-pci,id=scsi0", "-drive", f"file={third},format=raw,if=none,id=disk2,discard=unmap",
+            "-device", "scsi-hd,drive=disk2,bus=scsi0.0,channel=0,scsi-id=3,lun=0,serial=SCSI-SERIAL"]))
         try:
             digest = check_guest(console)
             console.send("poweroff -f\r")
             assert console.wait(60 * SLOW) == 0
         finally:
             console.close()
-        check_host(digest, first, second)
+        check_host(digest, first, second, third)
     return None
 
 

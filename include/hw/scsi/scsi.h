@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * SCSI disks and the bus between them and a host adapter. The adapter fills in a ScsiRequest, scsi_submit() has it carried out, and
+ * done() tells status and sense data; buffers are host memory and the request's until then.
+ *
+ * scsi_submit() and scsi_reset() are called with the machine lock held; done() at once from scsi_submit(), or later from the main loop
+ * without the lock. Which commands there are: SPC-5 and SBC-4 (T10).
+ */
+#ifndef HW_SCSI_SCSI_H
+#define HW_SCSI_SCSI_H
+
+#include "block/block.h"
+#include "hw/core/device.h"
+
+#define SCSI_CDB_SIZE 32
+#define SCSI_SENSE_SIZE 18 /* fixed format: SPC-5, 4.5.3 */
+#define SCSI_MAX_TARGET 255
+#define SCSI_MAX_LUN 16383
+
+/* Status: SAM-6, 5.3.1 */
+enum { SCSI_GOOD = 0, SCSI_CHECK_CONDITION = 2, SCSI_BUSY = 8, SCSI_TASK_ABORTED = 0x40 };
+
+typedef struct ScsiRequest ScsiRequest;
+struct ScsiRequest {
+    /* The adapter's */
+    uint8_t cdb[SCSI_CDB_SIZE];
+    const struct iovec *out, *in; /* data for the disk to read and to write */
+    unsigned num_out, num_in;
+    uint64_t out_size, in_size;   /* sums */
+    void (*done)(ScsiRequest *request, bool locked); /* locked: from within scsi_submit() */
+    /* The answer */
+    uint8_t status;
+    uint8_t sense[SCSI_SENSE_SIZE]; /* with SCSI_CHECK_CONDITION */
+    uint64_t moved;                 /* bytes of data, either way */
+    bool overrun;                   /* the command moves more data than there is room for: nothing was done */
+    /* scsi-disk.c's */
+    BlockRequest block;
+    struct ScsiDisk *disk;
+    struct ScsiSteps *steps;
+    struct iovec *parts;
+};
+
+/* ---- A disk (scsi-disk.c) ---- */
+
+typedef struct ScsiDisk ScsiDisk;
+
+typedef struct ScsiDiskConfig {
+    BlockNode *node;
+    const char *name;               /* the device's, for messages */
+    const char *vendor, *product, *version; /* up to 8, 16 and 4 characters are shown */
+    const char *serial, *device_id; /* NULL = none; up to 36 and 20 characters */
+    uint64_t wwn;                   /* 0 = none */
+    uint32_t logical_block_size, physical_block_size; /* powers of two, 512 to 32768 */
+    bool shared, write_through, removable;
+} ScsiDiskConfig;
+
+/* NULL: *errp. config is copied, but for its strings, which must live as long. */
+ScsiDisk *scsi_disk_new(const ScsiDiskConfig *config, GError **errp);
+/* Requests that are under way end with SCSI_TASK_ABORTED. Main loop thread, machine lock not held. */
+void scsi_disk_free(ScsiDisk *disk);
+void scsi_submit(ScsiDisk *disk, ScsiRequest *request);
+/* Requests under way end soon. Those that come after hear of the reset (unit attention). */
+void scsi_reset(ScsiDisk *disk);
+/* Returns when no request touches its buffers any more; done() may come after. */
+void scsi_drain(ScsiDisk *disk);
+/* Ends a request with sense data. */
+void scsi_check_condition(ScsiRequest *request, uint8_t key, uint8_t code, uint8_t qualifier);
+/* The answer of a LUN that there is not, at a target that there is: SPC-5, 6.6.2. */
+void scsi_submit_absent(ScsiRequest *request);
+/* Puts data into the request's in part, at most `allocated` bytes, and ends it. */
+void scsi_answer(ScsiRequest *request, const uint8_t *data, size_t size, uint64_t allocated);
+
+/* ---- Commands (scsi-cdb.c, pure) ---- */
+
+typedef enum ScsiKind {
+    SCSI_UNKNOWN, SCSI_TEST_READY, SCSI_REQUEST_SENSE, SCSI_INQUIRY, SCSI_MODE_SENSE, SCSI_READ_CAPACITY, SCSI_READ, SCSI_WRITE, SCSI_SYNCHRONIZE,
+    SCSI_UNMAP, SCSI_WRITE_SAME, SCSI_VERIFY, SCSI_REPORT_LUNS, SCSI_START_STOP, SCSI_PREVENT_REMOVAL,
+} ScsiKind;
+
+typedef struct ScsiCommand {
+    ScsiKind kind;
+    bool bad_field;      /* of a known command: ILLEGAL REQUEST, INVALID FIELD IN CDB */
+    bool is_long;        /* MODE SENSE(10), READ CAPACITY(16) */
+    bool fua, unmap, no_data_out; /* no_data_out: WRITE SAME of zeroes */
+    bool vital;          /* INQUIRY: a page of vital product data */
+    bool no_descriptors; /* MODE SENSE: DBD */
+    uint8_t page, page_control; /* INQUIRY, MODE SENSE */
+    uint64_t block;      /* first */
+    uint64_t blocks;     /* 0 = none; WRITE SAME: to the end */
+    uint64_t allocated;  /* bytes that the initiator takes, or of the parameter list */
+} ScsiCommand;
+
+/* Pure. */
+ScsiCommand scsi_parse(const uint8_t cdb[SCSI_CDB_SIZE]);
+
+/* ---- Vital product data, mode pages (scsi-pages.c, pure) ---- */
+
+#define SCSI_PAGE_SIZE 256
+
+typedef struct ScsiIdentity {
+    const char *vendor, *product, *version, *serial, *device_id;
+    uint64_t wwn;
+    uint32_t logical_block_size, physical_block_size;
+    bool discard, removable, read_only, write_cache;
+    uint64_t num_blocks;
+    uint32_t max_write_same; /* blocks */
+} ScsiIdentity;
+
+/* Sizes of what was written to data (SCSI_PAGE_SIZE bytes). 0: there is no such page. */
+unsigned scsi_inquiry(const ScsiIdentity *identity, uint8_t *data);
+unsigned scsi_vital_page(const ScsiIdentity *identity, uint8_t page, uint8_t *data);
+unsigned scsi_mode_sense(const ScsiIdentity *identity, const ScsiCommand *command, uint8_t *data);
+
+/* ---- Bus and types (scsi-bus.c) ---- */
+
+typedef struct ScsiBus {
+    Bus bus;
+    GMutex *machine_lock; /* NULL in tests */
+} ScsiBus;
+
+typedef struct ScsiDevice {
+    Device device;
+    uint32_t channel, target, lun;
+    ScsiDisk *disk; /* while realized */
+} ScsiDevice;
+
+extern const QomType scsi_bus_type;    /* "SCSI" */
+extern const QomType scsi_device_type; /* "scsi-device", abstract */
+extern const QomType scsi_hd_type;     /* "scsi-hd" */
+
+/* The disk at an address; NULL: there is none. *target_exists: some LUN of that target does. */
+ScsiDisk *scsi_bus_find(const ScsiBus *bus, unsigned target, unsigned lun, bool *target_exists);
+/* The data of REPORT LUNS for a target; caller frees. */
+GByteArray *scsi_bus_luns(const ScsiBus *bus, unsigned target);
+
+#endif
