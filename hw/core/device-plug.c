@@ -34,7 +34,6 @@ static const char *instead_of(const char *driver)
         { "virtio-mem", "A TD's memory cannot be grown: give all of it with -m" },
         { "virtio-pmem", "A TD's memory cannot be grown: give all of it with -m" },
         { "virtio-9p", "Use virtiofsd and vhost-user-fs-pci: the guest sees the directory through it" },
-        { "virtio-scsi", "TDX firmware has no SCSI driver: use virtio-blk-pci" },
         { "vhost-scsi", "TDX firmware has no SCSI driver: use virtio-blk-pci" },
         { "scsi-", "There is no SCSI controller: use virtio-blk-pci" },
         { "lsi", "There is no SCSI controller: use virtio-blk-pci" },
