@@ -84,15 +84,25 @@ static const QomType *find_type(QomTypes types, const char *name, GError **errp)
     return NULL;
 }
 
+static int compare_types(const void *a, const void *b)
+{
+    return strcmp((*(const QomType *const *)a)->name, (*(const QomType *const *)b)->name);
+}
+
 char *netdevs_help(QomTypes types)
 {
     GString *text = g_string_new("Available netdev backend types:\n");
+    g_autoptr(GPtrArray) found = g_ptr_array_new();
 
     for (unsigned i = 0; types[i]; i++) {
         if (is_netdev(types[i])) {
-            g_string_append_printf(text, "%-10s %s\n", types[i]->name + strlen(TYPE_PREFIX),
-                                   types[i]->description ? types[i]->description : "");
+            g_ptr_array_add(found, (void *)types[i]);
         }
+    }
+    g_ptr_array_sort(found, compare_types);
+    for (unsigned i = 0; i < found->len; i++) {
+        const QomType *type = g_ptr_array_index(found, i);
+        g_string_append_printf(text, "%-10s %s\n", type->name + strlen(TYPE_PREFIX), type->description ? type->description : "");
     }
     return g_string_free(text, FALSE);
 }
