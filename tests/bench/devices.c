@@ -8,10 +8,12 @@
  * devices [--rounds=N] [--seconds=S] [--aio=MODE] [--cache=MODE] OURS [OTHER...]
  * Prints the median of all rounds, and ratios to the first program; fails if the first one needs more CPU time than another.
  */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -176,6 +178,29 @@ static void start_disk(Bench *bench, const char *program, const Options *options
     bench->data = client_alloc(bench->client, BATCH * (BLOCK_SIZE + 32 + 64));
 }
 
+static bool wait_for_input(int fd, int ms)
+{
+    struct pollfd ready = { fd, POLLIN, 0 };
+
+    return poll(&ready, 1, ms) == 1;
+}
+
+/* A program may think itself connected later than its peer does, and lose frames until then. */
+static void wait_for_connection(Bench *bench)
+{
+    const struct timeval patience = { 30, 0 };
+    const DriverBuffer buffer = { bench->data, NET_HEADER + FRAME_SIZE, false };
+    uint8_t data[4096];
+
+    do {
+        driver_run(&bench->driver, &bench->driver.queues[1], &buffer, 1);
+    } while (!wait_for_input(bench->peer, 200));
+    while (wait_for_input(bench->peer, 50)) {
+        g_assert_cmpint(recv(bench->peer, data, sizeof(data), 0), >, 0);
+    }
+    setsockopt(bench->peer, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+}
+
 static void start_card(Bench *bench, const char *program, const Options *options)
 {
     const char *const arguments[] = {
@@ -191,6 +216,7 @@ static void start_card(Bench *bench, const char *program, const Options *options
     driver_start(&bench->driver, bench->client, (PciAddress) { 0, 4 << 3 }, PCI_MMIO_BASE,
                  VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX, 2);
     bench->data = client_alloc(bench->client, BATCH * BLOCK_SIZE);
+    wait_for_connection(bench);
     bench->frames = g_malloc0(BATCH * (size_t)FRAME_RECORD);
     for (unsigned i = 0; i < BATCH; i++) {
         uint8_t *record = bench->frames + i * (size_t)FRAME_RECORD;
