@@ -13,7 +13,7 @@ SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
 LOADER = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 
 
-def make_disk(directory, command_line):
+def make_disk(directory, command_line, name="disk.img"):
     """The image's path, or why there is none."""
     kernel = subprocess.run(["scripts/get-kernel"], capture_output=True, text=True, check=False)
     for path in (vmm.OVMF, LOADER, "/bin/busybox", "/usr/bin/mcopy"):
@@ -21,7 +21,7 @@ def make_disk(directory, command_line):
             return None, f"{path} is missing: run scripts/install-deps"
     if kernel.returncode:
         return None, "no kernel: run scripts/get-kernel"
-    disk, initrd = os.path.join(directory, "disk.img"), os.path.join(directory, "initrd")
+    disk, initrd = os.path.join(directory, name), os.path.join(directory, "initrd")
     subprocess.run(["scripts/make-initramfs", initrd], check=True)
     subprocess.run(["scripts/make-disk", disk, kernel.stdout.strip(), initrd, command_line], check=True)
     return disk, None
@@ -47,6 +47,28 @@ def test_boot():
     return None
 
 
+def test_order():
+    """Of two disks with a boot loader, firmware takes the one that bootindex= puts first, in whichever slot it is."""
+    with tempfile.TemporaryDirectory() as directory:
+        drives = []
+        for name, place in (("one", "addr=4,bootindex=2"), ("two", "addr=5,bootindex=1")):
+            disk, missing = make_disk(directory, f"console=ttyS0 quiet disk={name}", name)
+            if missing:
+                return missing
+            drives += ["-drive", f"file={disk},format=raw,if=none,id={name}", "-device", f"virtio-blk-pci,drive={name},{place}"]
+        console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(memory="1G", extra=["-boot", "strict=on", *drives]))
+        try:
+            console.expect(r"initramfs: this is a TDX guest", 400 * SLOW)
+            console.expect(r"# ", 60 * SLOW)
+            console.send("cat /proc/cmdline\r")
+            assert "disk=two" in console.expect(r"\n([^\n]*disk=\w+)", 60 * SLOW).group(1)
+            console.send("poweroff -f\r")
+            assert console.wait(60 * SLOW) == 0
+        finally:
+            console.close()
+    return None
+
+
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(__file__))
-    vmm.tap([("/disk-boot/gpt", test_boot)])
+    vmm.tap([("/disk-boot/gpt", test_boot), ("/disk-boot/order", test_order)])
