@@ -12,6 +12,7 @@
 #include "hw/i386/q35-tree.h"
 #include "hw/isa/isa-bus.h"
 #include "hw/pci/pci-device.h"
+#include "hw/virtio/vhost-kernel.h"
 #include "hw/virtio/vhost-user-device.h"
 #include "hw/virtio/virtio-blk.h"
 #include "hw/virtio/virtio-balloon.h"
@@ -79,6 +80,8 @@ const QomType *const program_types[] = {
     &virtio_scsi_pci_nt_type,
     &scsi_device_type,
     &scsi_hd_type,
+    &vhost_vsock_pci_type,
+    &vhost_vsock_pci_nt_type,
     &vhost_user_pci_type,
     &vhost_user_blk_pci_type,
     &vhost_user_blk_pci_nt_type,
