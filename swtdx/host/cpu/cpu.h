@@ -262,7 +262,8 @@ void cpu_free(Cpu *cpu);
 #define CPU_JIT_HEAT 12
 CpuGroup *cpu_group_new(unsigned max_cpus, unsigned jit_heat);
 /*
- * Before cpu_new(): its processors count turns (CPU_PENDING_TURN), and their randomness comes of a fixed seed and their index.
+ * Before cpu_new(): its processors count turns (CPU_PENDING_TURN), their randomness comes of a fixed seed and their index, and
+ * reciprocals are ours on every machine (vector-approx.c).
  */
 void cpu_group_determine(CpuGroup *group);
 /* Why there is no host code although it was wanted: an errno, or 0. */

@@ -274,7 +274,7 @@ static void store_results(Cpu *cpu, const Op *op, const ThunkMeta *m)
     }
 }
 
-static __attribute__((noinline)) void thunk_execute(Cpu *cpu, const Op *op)
+__attribute__((noinline)) void vec_thunk_execute(Cpu *cpu, const Op *op)
 {
     ThunkMeta m = meta_of(op);
     VecState *vec = cpu->vec;
@@ -311,7 +311,7 @@ static __attribute__((noinline)) void thunk_execute(Cpu *cpu, const Op *op)
 
 static const Op *op_thunk(Cpu *cpu, const Op *op)
 {
-    thunk_execute(cpu, op);
+    vec_thunk_execute(cpu, op);
     NEXT(cpu, op);
 }
 

@@ -70,7 +70,10 @@ bool vec_choose_int(Cpu *cpu, const Decoded *d, Op *op);
 bool vec_choose_x87(Cpu *cpu, const Decoded *d, Op *op);
 bool vec_choose_masked(Cpu *cpu, const Decoded *d, Op *op);
 bool vec_choose_portable(Cpu *cpu, const Decoded *d, Op *op);
+bool vec_choose_approximate(Cpu *cpu, const Decoded *d, Op *op);
 bool vec_choose_thunk(Cpu *cpu, const Decoded *d, Op *op);
+/* What the handler of an op that vec_choose_thunk() took does; VecState.scratch then has what was read from memory. */
+void vec_thunk_execute(Cpu *cpu, const Op *op);
 
 /* vector.c: the CPUID bits a decoded instruction needs, 0 for none; VEC_FEATURE_NEVER: no TD has it, so #UD. */
 #define VEC_FEATURE_NEVER 0xffffffffu

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Stand-ins around the vector families: see guest.h. */
 #include "guest.h"
+#include "swtdx/host/cpu/group.h"
 
 #include <stdlib.h>
 
@@ -102,6 +103,7 @@ Guest *guest_new(void)
     g->cpu = cpu;
     g->memory = aligned_alloc(4096, GUEST_MEMORY_SIZE);
     memset(g->memory, 0, GUEST_MEMORY_SIZE);
+    cpu->group = g_new0(CpuGroup, 1);
     cpu->world = &world;
     cpu->world_data = g;
     cpu->mode = CPU_MODE_CS64 | CPU_MODE_LONG;
@@ -118,6 +120,7 @@ Guest *guest_new(void)
 void guest_free(Guest *g)
 {
     vec_fini(g->cpu);
+    g_free(g->cpu->group);
     free(g->cpu);
     free(g->memory);
     g_free(g);
