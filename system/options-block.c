@@ -152,7 +152,7 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
         keys->interface = value;
         if (strcmp(value, "none") && strcmp(value, "virtio")) {
             error_set(errp, "unsupported bus type '%s': none or virtio", value);
-            error_hint(errp, "%s", strcmp(value, "pflash") ? "There is no IDE, SCSI, SD or floppy controller" : option_instead("pflash"));
+            error_hint(errp, "%s", strcmp(value, "pflash") ? "There is no IDE, SD or floppy controller; for SCSI use if=none and -device scsi-hd on a virtio-scsi-pci" : option_instead("pflash"));
             return false;
         }
         return true;

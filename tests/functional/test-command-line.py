@@ -263,6 +263,7 @@ BAD = [
     (["-device", "virtio-mem-pci"], "is not a valid device model name\nA TD's memory cannot be grown"),
     (["-device", "host-x86_64-cpu"], "is the machine's own: vCPUs of a TD are made before it is measured"),
     (["-device", "vfio-pci,host=0"], "is not a valid device model name\nThere is no device assignment"),
+    (["-device", "lsi53c895a"], "is not a valid device model name\nThe SCSI controller of this machine is virtio-scsi-pci"),
     (["-device", "tpm-tis"], "is not a valid device model name\nThere is no TPM"),
     (["-object", "sev-snp-guest,id=a"], "does not accept value 'sev-snp-guest'\nThis machine's confidential guests are TDs"),
     (["-object", "igvm-cfg,id=a"], "does not accept value 'igvm-cfg'\nTDs start from a TDVF image"),
