@@ -5,10 +5,12 @@
 #include "../../../swtdx/host/kvm/host.h"
 #include "fixture.h"
 
+/* struct kvm_irq_routing with room for its entries. */
 typedef struct Routing {
-    struct kvm_irq_routing header;
+    uint32_t nr, flags;
     struct kvm_irq_routing_entry entries[4];
 } Routing;
+_Static_assert(offsetof(Routing, entries) == sizeof(struct kvm_irq_routing), "the kernel's layout");
 
 static Vm *inner_vm(Fixture *f)
 {
@@ -43,7 +45,7 @@ static int accepted_soon(Fixture *f, unsigned n)
 
 static int route(Fixture *f, uint32_t gsi, uint32_t address, uint32_t data)
 {
-    Routing r = {.header = {.nr = 1}};
+    Routing r = {.nr = 1};
     r.entries[0] = (struct kvm_irq_routing_entry){.gsi = gsi, .type = KVM_IRQ_ROUTING_MSI, .u.msi = {address, 0, data, {0}}};
     return vm(f, KVM_SET_GSI_ROUTING, (uintptr_t)&r);
 }
@@ -81,13 +83,13 @@ static void test_routing(void)
         {"4097 routes", 4097, 0, {0}, -EINVAL},
     };
     Fixture *f = fixture_new(16, AT_VM, NULL);
-    Routing r = {.header = {.nr = 0}};
+    Routing r = {.nr = 0};
     g_assert_cmpint(vm(f, KVM_SET_GSI_ROUTING, (uintptr_t)&r), ==, -EINVAL); /* no irqchip yet */
     fixture_free(f);
     f = fixture_new(16, AT_CAPS, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_test_message("%s", rows[i].label);
-        r = (Routing){.header = {.nr = rows[i].nr, .flags = rows[i].flags}};
+        r = (Routing){.nr = rows[i].nr, .flags = rows[i].flags};
         r.entries[0] = rows[i].entry;
         g_assert_cmpint(vm(f, KVM_SET_GSI_ROUTING, (uintptr_t)&r), ==, rows[i].result);
     }
