@@ -279,7 +279,7 @@ void client_end(Client *client)
 
 /* ---- The qtest protocol ---- */
 
-static char *ask(Client *client, const char *format, va_list args)
+static char *G_GNUC_PRINTF(2, 0) ask(Client *client, const char *format, va_list args)
 {
     g_autofree char *command = g_strdup_vprintf(format, args);
     g_autofree char *line = g_strconcat(command, "\n", NULL);
@@ -364,7 +364,7 @@ uint64_t client_alloc(Client *client, uint64_t size)
 
 /* ---- QMP ---- */
 
-static char *ask_qmp(Client *client, const char *format, va_list args)
+static char *G_GNUC_PRINTF(2, 0) ask_qmp(Client *client, const char *format, va_list args)
 {
     g_autofree char *command = g_strdup_vprintf(format, args);
     g_autofree char *line = g_strconcat(command, "\n", NULL); /* at once: `quit` is carried out before its end of line comes */
