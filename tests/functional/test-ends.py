@@ -19,7 +19,7 @@ SECONDS = 20  # on a busy machine; what hangs, hangs for ever
 class Td:
     """A TD whose vCPUs spin."""
 
-    def __init__(self, *extra, fault=None):
+    def __init__(self, *extra, fault=None, host_json=None):
         self.directory = tempfile.TemporaryDirectory()
         firmware = tiny.write(self.directory.name, tiny.SPIN)
         self.path = os.path.join(self.directory.name, "qmp")
@@ -27,6 +27,11 @@ class Td:
         arguments.remove("-no-reboot")
         arguments[arguments.index("mon:stdio")] = "null"
         host = vmm.tdx_host() if not fault else [vmm.program("swtdx"), "run", "--fault", fault, "--"]
+        if host_json:
+            profile = os.path.join(self.directory.name, "host.json")
+            with open(profile, "w", encoding="utf-8") as f:
+                f.write(host_json)
+            host = [vmm.program("swtdx"), "run", "--host", profile, "--"]
         self.process = subprocess.Popen(host + arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def connect(self):
@@ -103,6 +108,18 @@ def check_reset():
         td.wait(0)
 
 
+def check_keyid():
+    """A host with one private KeyID: each reset gives it back before it takes it again."""
+    with Td("-smp", "2", host_json='{"name": "one-keyid", "description": "one KeyID", "base": "spr-1.5", "keyids": 1}') as td:
+        qmp = td.connect()
+        for _ in range(5):
+            qmp.command("system_reset")
+            assert qmp.event("RESET") == {"guest": False, "reason": "host-qmp-system-reset"}
+        assert qmp.command("query-status") == {"running": True, "status": "running"}
+        qmp.command("quit")
+        td.wait(0)
+
+
 # A step that always asks for another try: what a signal meets is a launch.
 SLOW = ["KVM_TDX_INIT_VM=EAGAIN", "KVM_TDX_INIT_VCPU=EBUSY", "TDH_MEM_PAGE_ADD=EAGAIN", "KVM_TDX_INIT_MEM_REGION=EINTR", "KVM_TDX_FINALIZE_VM=EBUSY"]
 
@@ -131,5 +148,5 @@ def never_entered(fault):
 
 if __name__ == "__main__":
     vmm.tap([(f"/ends/{machine}/{end}", ends(extra, act)) for machine, extra in MACHINES.items() for end, act in ENDS.items()] +
-            [("/ends/reset", check_reset)] + [("/ends/mid-launch/" + fault, mid_launch(fault)) for fault in SLOW] +
+            [("/ends/reset", check_reset), ("/ends/reset/keyid", check_keyid)] + [("/ends/mid-launch/" + fault, mid_launch(fault)) for fault in SLOW] +
             [("/ends/never-entered/" + fault, never_entered(fault)) for fault in ("KVM_RUN=EAGAIN", "KVM_RUN=EINTR")])
