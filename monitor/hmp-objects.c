@@ -63,7 +63,7 @@ void hmp_device_add(QapiContext *context, const char *arguments, GString *out)
 
 void hmp_device_del(QapiContext *context, const char *arguments, GString *out)
 {
-    g_autoptr(JsonValue) result = run_words(context, qmp_device_del, id_alone, arguments, out);
+    json_object_put(run_words(context, qmp_device_del, id_alone, arguments, out));
 }
 
 void hmp_object_add(QapiContext *context, const char *arguments, GString *out)
@@ -80,12 +80,12 @@ void hmp_object_add(QapiContext *context, const char *arguments, GString *out)
 
 void hmp_object_del(QapiContext *context, const char *arguments, GString *out)
 {
-    g_autoptr(JsonValue) result = run_words(context, qmp_object_del, id_alone, arguments, out);
+    json_object_put(run_words(context, qmp_object_del, id_alone, arguments, out));
 }
 
 void hmp_netdev_del(QapiContext *context, const char *arguments, GString *out)
 {
-    g_autoptr(JsonValue) result = run_words(context, qmp_netdev_del, id_alone, arguments, out);
+    json_object_put(run_words(context, qmp_netdev_del, id_alone, arguments, out));
 }
 
 void hmp_set_link(QapiContext *context, const char *arguments, GString *out)

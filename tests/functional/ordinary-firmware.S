@@ -5,7 +5,7 @@
  */
         .code16
         .text
-        .org 0
+        .org 0xf000
 start:
         cli
         xorw    %ax, %ax
