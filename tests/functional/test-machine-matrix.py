@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import qmp
 import vmm
@@ -96,6 +97,20 @@ def make_initrd(directory, modules):
     return initrd
 
 
+def ask(port):
+    """What the guest serves there. The port is open on the host before anybody listens in the guest."""
+    end = time.monotonic() + 60 * SLOW
+    got = ""
+    while not got and time.monotonic() < end:
+        with socket.create_connection(("127.0.0.1", port), timeout=60 * SLOW) as s:
+            try:
+                got = s.recv(64).decode()
+            except ConnectionResetError:
+                pass
+        time.sleep(0.2)
+    return got
+
+
 def boot(kernel, firmware):
     path, modules = cached(KERNELS[kernel], "path"), cached(KERNELS[kernel], "modules-path")
     if not path or not modules:
@@ -132,9 +147,8 @@ def boot(kernel, firmware):
             assert len(mrtds) == 1, mrtds
             for _ in range(REBOOTS):
                 assert client.event("RESET")["guest"] is True, "a reset that the guest did not ask for"
-            with socket.create_connection(("127.0.0.1", forwarded), timeout=60 * SLOW) as s:
-                got = s.recv(64).decode()
-                assert got == digest, got
+            got = ask(forwarded)
+            assert got == digest, repr(got)
             console.expect(r"served", 60 * SLOW)
             status = console.wait(60 * SLOW)
             assert status == 0, f"exit status {status}"
