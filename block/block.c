@@ -195,11 +195,6 @@ void block_detach(BlockClient *client, void (*drop)(void *opaque, BlockRequest *
     g_free(client);
 }
 
-BlockNode *block_client_node(const BlockClient *client)
-{
-    return client->node;
-}
-
 static int check_request(const BlockClient *client, const BlockRequest *request)
 {
     if (request->op != BLOCK_READ && request->op != BLOCK_FLUSH && !client->writable) {

@@ -122,13 +122,6 @@ bool chardev_may_return(const Chardev *chardev)
     return chardev->server || chardev->reconnect_ms;
 }
 
-bool chardev_has_focus(const Chardev *chardev, const void *opaque)
-{
-    const FrontendSlot *slot = focused(chardev);
-
-    return slot && slot->opaque == opaque;
-}
-
 bool chardev_is_mux(const Chardev *chardev)
 {
     return chardev->mux;
@@ -428,18 +421,6 @@ unsigned chardev_write(Chardev *chardev, const uint8_t *data, unsigned n)
         g_mutex_unlock(&chardev->lock);
     }
     return n;
-}
-
-bool chardev_can_write(Chardev *chardev)
-{
-    if (!chardev) {
-        return true;
-    }
-    g_mutex_lock(&chardev->lock);
-    bool can = chardev->out < 0 || chardev->output_gone || chardev->queue->len < CHARDEV_QUEUE_SIZE;
-    chardev->starved |= !can;
-    g_mutex_unlock(&chardev->lock);
-    return can;
 }
 
 /* Connections */

@@ -75,7 +75,6 @@ void block_detach(BlockClient *client, void (*drop)(void *opaque, BlockRequest *
 void block_submit(BlockClient *client, BlockRequest *request);
 /* Returns when no submitted request touches its buffers any more; they are delivered as ever. Any thread. */
 void block_drain(BlockClient *client);
-BlockNode *block_client_node(const BlockClient *client);
 
 /* ---- Nodes (block.c) ---- */
 

@@ -2,7 +2,7 @@
 /*
  * Character devices: streams of bytes between a front end (a serial port, a monitor) and the host (a terminal, a file, a socket).
  *
- * Threads: everything but chardev_write(), chardev_can_write() and chardev_accept_input() belongs to the main loop's thread, and
+ * Threads: everything but chardev_write() and chardev_accept_input() belongs to the main loop's thread, and
  * front ends are called there alone, with no lock of the chardev held. Nothing waits for the reader: what it does not take is
  * queued up to a bound, and then chardev_write() takes less than it was given.
  */
@@ -37,7 +37,7 @@ typedef struct ChardevFrontend {
     unsigned (*can_receive)(void *opaque);
     void (*receive)(void *opaque, const uint8_t *data, unsigned n);
     void (*event)(void *opaque, ChardevEvent event); /* NULL: of no interest */
-    /* There is room again after chardev_write() took less than all, or chardev_can_write() said no. NULL: of no interest. */
+    /* There is room again after chardev_write() took less than all. NULL: of no interest. */
     void (*writable)(void *opaque);
 } ChardevFrontend;
 
@@ -94,8 +94,6 @@ bool chardev_in_use(const Chardev *chardev);
 /* The focus of C-a c is at the one attached last. False: it has as many as it can. opened is told at once if it is open. */
 bool chardev_attach(Chardev *chardev, const ChardevFrontend *frontend, void *opaque);
 void chardev_detach(Chardev *chardev, void *opaque);
-/* Has this front end the keys? */
-bool chardev_has_focus(const Chardev *chardev, const void *opaque);
 bool chardev_is_mux(const Chardev *chardev);
 
 /*
@@ -116,8 +114,6 @@ bool chardev_may_return(const Chardev *chardev);
 void chardev_accept_input(Chardev *chardev);
 /* How many of the bytes it took. What nobody can ever read counts as taken. Any thread. */
 unsigned chardev_write(Chardev *chardev, const uint8_t *data, unsigned n);
-/* Would a byte be taken? Any thread. */
-bool chardev_can_write(Chardev *chardev);
 /* The next descriptor that came with the input (SCM_RIGHTS), the caller's from then on; -1: none. */
 int chardev_take_fd(Chardev *chardev);
 
