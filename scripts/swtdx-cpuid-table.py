@@ -101,16 +101,18 @@ def generate(path, version):
             sys.exit(f'configurable leaf {key} is not in the table')
     name = version.replace('.', '_')
     out = [f'/* SPDX-License-Identifier: GPL-2.0-or-later */',
-           f'/* CPUID table of TDX module {version}: made by scripts/swtdx-cpuid-table.py from cpuid-virtualization.csv. */',
+           f'/* CPUID table of module {version}: scripts/swtdx-cpuid-table.py of '
+           'cpuid-virtualization.csv. */',
            '#include "cpuid-table.h"', '', 'static const CpuidRow rows[] = {']
     keys = sorted(rows, key=lambda k: (k[0], -1 if k[1] is None else k[1]))
     for key in keys:
         leaf, sub = key
         row = rows[key]
         config = order.index(key) if key in order else -1
-        masks = ', '.join('{' + ', '.join(f'0x{v:x}' for v in row['masks'][m]) + '}' for m in MASKS)
+        masks = [f'.{name} = {{' + ', '.join(f'0x{v:x}' for v in row['masks'][name]) + '}'
+                 for name in MASKS if any(row['masks'][name])]
         has = 'true' if sub is not None else 'false'
-        out.append(f'    {{0x{leaf:x}, {sub or 0}, {has}, {config}, {masks}}},')
+        out.append(',\n     '.join([f'    {{0x{leaf:x}, {sub or 0}, {has}, {config}'] + masks) + '},')
     out += ['};', '', 'static const CpuidGate gates[] = {']
     for i, key in enumerate(keys):
         for (reg, kind, need), mask in sorted(rows[key]['gates'].items()):

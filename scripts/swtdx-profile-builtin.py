@@ -5,11 +5,12 @@
 usage: swtdx-profile-builtin.py JSON
 """
 import json
+import re
 import sys
 
-PLAIN = ['native_tsc_khz', 'phys_bits', 'ept5', 'logical_cpus', 'xcr0', 'xss', 'arch_capabilities', 'module_major',
-         'module_minor', 'module_update', 'max_vcpus_per_td', 'vmcall_rbp_refused', 'max_vcpus_told', 'accept_2m', 'kernel_major', 'kernel_minor',
-         'tdx_enabled', 'keyids',
+PLAIN = ['native_tsc_khz', 'phys_bits', 'ept5', 'logical_cpus', 'xcr0', 'xss', 'arch_capabilities',
+         'module_major', 'module_minor', 'module_update', 'max_vcpus_per_td', 'vmcall_rbp_refused',
+         'max_vcpus_told', 'accept_2m', 'kernel_major', 'kernel_minor', 'tdx_enabled', 'keyids',
          'cgroup_max', 'kvm_xcr0', 'kvm_xss', 'dev_kvm_error']
 
 
@@ -17,8 +18,11 @@ def number(v):
     return int(v, 0) if isinstance(v, str) else int(v)
 
 
-def c_string(s):
-    return json.dumps(s, ensure_ascii=True)
+def c_string(s, indent):
+    """A C literal from column `indent` on: a piece for each line, and for each 70 bytes."""
+    pieces = [piece for line in s.splitlines(keepends=True)
+              for piece in re.findall(r'(?s).{1,70}(?:\s|$)|.{1,70}', line)] or ['']
+    return ('\n' + ' ' * indent).join(json.dumps(piece, ensure_ascii=True) for piece in pieces)
 
 
 def c_number(v):
@@ -30,27 +34,27 @@ def main():
     with open(sys.argv[1]) as f:
         p = json.load(f)
     print('/* SPDX-License-Identifier: GPL-2.0-or-later */')
-    print(f'/* The built-in profile: made by scripts/swtdx-profile-builtin.py from swtdx/profiles/{p["name"]}.json. */')
+    print(f'/* The built-in profile, made by scripts/swtdx-profile-builtin.py of {p["name"]}.json. */')
     print('#include "profile.h"\n')
     print('static const Profile builtin = {')
     print('    .magic = PROFILE_MAGIC, .version = PROFILE_VERSION, .size = sizeof(Profile),')
     for key in ('name', 'description', 'kernel_release'):
-        print(f'    .{key} = {c_string(p[key])},')
+        print(f'    .{key} = {c_string(p[key], 8 + len(key))},')
     for key in PLAIN:
         print(f'    .{key} = {c_number(p[key])},')
-    assumed = ' | '.join(f'PROFILE_ASSUMED({name})' for name in p['assumed'])
+    assumed = ' |\n               '.join(f'PROFILE_ASSUMED({name})' for name in p['assumed'])
     print(f'    .assumed = {assumed or 0},')
     print(f'    .num_cpuid = {len(p["cpuid"])},')
     print('    .cpuid = {')
     for e in p['cpuid']:
         regs = ', '.join(f'0x{number(r):08x}' for r in e['regs'])
-        print(f'        {{{c_number(e["leaf"])}, {number(e["subleaf"])}, {{{regs}}}, {int(e["has_subleaf"])}, '
-              f'{int(e["assumed"])}}},')
+        print(f'        {{{c_number(e["leaf"])}, {number(e["subleaf"])}, {{{regs}}}, '
+              f'{int(e["has_subleaf"])}, {int(e["assumed"])}}},')
     print('    },')
     print(f'    .num_files = {len(p["files"])},')
     print('    .files = {')
     for e in p['files']:
-        print(f'        {{{c_string(e["path"])}, {c_string(e["text"])}, {e["error"]}}},')
+        print(f'        {{{c_string(e["path"], 9)},\n         {c_string(e["text"], 9)}, {e["error"]}}},')
     print('    },\n};\n')
     print('const Profile *profile_builtin(void)\n{\n    return &builtin;\n}')
 

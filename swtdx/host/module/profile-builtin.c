@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The built-in profile: made by scripts/swtdx-profile-builtin.py from swtdx/profiles/spr-1.5.json. */
+/* The built-in profile, made by scripts/swtdx-profile-builtin.py of spr-1.5.json. */
 #include "profile.h"
 
 static const Profile builtin = {
     .magic = PROFILE_MAGIC, .version = PROFILE_VERSION, .size = sizeof(Profile),
     .name = "spr-1.5",
-    .description = "Sapphire Rapids, 8 cores with 2 threads, TDX module 1.5.05, Linux 6.16; CPUID values marked assumed were not read off such a processor",
+    .description = "Sapphire Rapids, 8 cores with 2 threads, TDX module 1.5.05, Linux "
+                   "6.16; CPUID values marked assumed were not read off such a processor",
     .kernel_release = "6.16.0-swtdx",
     .native_tsc_khz = 0x387520,
     .phys_bits = 52,
@@ -29,7 +30,10 @@ static const Profile builtin = {
     .kvm_xcr0 = 0x602e7,
     .kvm_xss = 0,
     .dev_kvm_error = 0,
-    .assumed = PROFILE_ASSUMED(native_tsc_khz) | PROFILE_ASSUMED(xss) | PROFILE_ASSUMED(arch_capabilities) | PROFILE_ASSUMED(keyids),
+    .assumed = PROFILE_ASSUMED(native_tsc_khz) |
+               PROFILE_ASSUMED(xss) |
+               PROFILE_ASSUMED(arch_capabilities) |
+               PROFILE_ASSUMED(keyids),
     .num_cpuid = 50,
     .cpuid = {
         {0, 0, {0x00000020, 0x756e6547, 0x6c65746e, 0x49656e69}, 0, 0},
@@ -85,20 +89,45 @@ static const Profile builtin = {
     },
     .num_files = 14,
     .files = {
-        {"/proc/cpuinfo", "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 143\nmodel name\t: Intel(R) Xeon(R) Gold 6434\nstepping\t: 8\nflags\t\t: fpu tsc msr pae apic cx8 cmov pat clflush sse sse2 ht syscall nx pdpe1gb rdtscp lm vmx tdx_host_platform\nbugs\t\t: tdx_pw_mce\naddress sizes\t: 52 bits physical, 57 bits virtual\n\n", 0},
-        {"/sys/module/kvm_intel/parameters/tdx", "Y\n", 0},
-        {"/sys/module/kvm_intel/parameters/ept", "Y\n", 0},
-        {"/sys/module/kvm_intel/parameters/enable_apicv", "Y\n", 0},
-        {"/sys/module/kvm_intel/parameters/eptad", "Y\n", 0},
-        {"/sys/module/kvm/parameters/tdp_mmu", "Y\n", 0},
-        {"/sys/module/kvm/parameters/mmio_caching", "Y\n", 0},
-        {"/sys/module/kvm/parameters/enable_virt_at_load", "Y\n", 0},
-        {"/sys/fs/cgroup/misc.capacity", "tdx 31\n", 0},
-        {"/sys/fs/cgroup/misc.current", "tdx 0\n", 0},
-        {"/proc/cmdline", "BOOT_IMAGE=/vmlinuz-6.16.0 root=/dev/sda1 ro nohibernate kvm_intel.tdx=1\n", 0},
-        {"/sys/power/state", "freeze mem\n", 0},
-        {"/sys/devices/faux/tdx_host/version", "", 2},
-        {"/dev/kmsg", "", 1},
+        {"/proc/cpuinfo",
+         "processor\t: 0\n"
+         "vendor_id\t: GenuineIntel\n"
+         "cpu family\t: 6\n"
+         "model\t\t: 143\n"
+         "model name\t: Intel(R) Xeon(R) Gold 6434\n"
+         "stepping\t: 8\n"
+         "flags\t\t: fpu tsc msr pae apic cx8 cmov pat clflush sse sse2 ht syscall "
+         "nx pdpe1gb rdtscp lm vmx tdx_host_platform\n"
+         "bugs\t\t: tdx_pw_mce\n"
+         "address sizes\t: 52 bits physical, 57 bits virtual\n"
+         "\n", 0},
+        {"/sys/module/kvm_intel/parameters/tdx",
+         "Y\n", 0},
+        {"/sys/module/kvm_intel/parameters/ept",
+         "Y\n", 0},
+        {"/sys/module/kvm_intel/parameters/enable_apicv",
+         "Y\n", 0},
+        {"/sys/module/kvm_intel/parameters/eptad",
+         "Y\n", 0},
+        {"/sys/module/kvm/parameters/tdp_mmu",
+         "Y\n", 0},
+        {"/sys/module/kvm/parameters/mmio_caching",
+         "Y\n", 0},
+        {"/sys/module/kvm/parameters/enable_virt_at_load",
+         "Y\n", 0},
+        {"/sys/fs/cgroup/misc.capacity",
+         "tdx 31\n", 0},
+        {"/sys/fs/cgroup/misc.current",
+         "tdx 0\n", 0},
+        {"/proc/cmdline",
+         "BOOT_IMAGE=/vmlinuz-6.16.0 root=/dev/sda1 ro nohibernate "
+         "kvm_intel.tdx=1\n", 0},
+        {"/sys/power/state",
+         "freeze mem\n", 0},
+        {"/sys/devices/faux/tdx_host/version",
+         "", 2},
+        {"/dev/kmsg",
+         "", 1},
     },
 };
 
