@@ -170,8 +170,8 @@ typedef struct CpuWorld {
     bool (*has_feature)(Cpu *cpu, unsigned feature);
 } CpuWorld;
 
-/* x87, SSE, AVX, AVX-512, PKRU ... as an XSAVE area in standard format, offsets of Intel processors (CPUID leaf 0xD). */
-#define CPU_XSTATE_SIZE 2816
+/* x87, SSE, AVX, AVX-512, AMX ... as an XSAVE area in standard format, offsets of Intel processors (CPUID leaf 0xD). */
+#define CPU_XSTATE_SIZE 11008
 #define XSTATE_FCW 0
 #define XSTATE_FSW 2
 #define XSTATE_FTW 4  /* abridged, as FXSAVE */
@@ -186,6 +186,8 @@ typedef struct CpuWorld {
 #define XSTATE_ZMMH 1152
 #define XSTATE_HI16_ZMM 1664
 #define XSTATE_PKRU 2688
+#define XSTATE_TILECFG 2752  /* as LDTILECFG reads it; all 0: no tiles are configured */
+#define XSTATE_TILEDATA 2816 /* 8 tiles of 16 rows of 64 bytes */
 
 struct Cpu {
     uint64_t regs[GPR_COUNT]; /* first: Op holds byte offsets into it */
@@ -209,6 +211,7 @@ struct Cpu {
     uint64_t cr0, cr2, cr3, cr4;
     uint64_t dr[8];           /* 4 and 5 unused */
     uint64_t efer, xcr0, xss;
+    uint64_t xfd, xfd_err;    /* IA32_XFD, IA32_XFD_ERR */
     uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, pkrs, spec_ctrl;
@@ -218,6 +221,7 @@ struct Cpu {
     bool nmi_blocked;         /* between NMI delivery and IRET */
     bool interruptibility;    /* shadow: see CPU_PENDING_SHADOW */
     bool debug_armed;         /* DR7 enables a breakpoint (debug.c) */
+    bool tiles_written;       /* TILEDATA may differ from 0: spares XSAVE looking */
 
     /* Fixed configuration, set before the first run */
     const CpuWorld *world;

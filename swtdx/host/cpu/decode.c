@@ -11,6 +11,7 @@
 #include "jit.h"
 #include "mmu.h"
 #include "spin.h"
+#include "vector.h"
 
 void decoder_init(Decoder *decoder)
 {
@@ -144,6 +145,9 @@ static const Op *op_unsupported(Cpu *cpu, const Op *op)
 static void refuse(Cpu *cpu, const Decoded *d, Op *op)
 {
     uint32_t feature = isa_feature(d->insn.meta.isa_set);
+    if (vec_choose_unknown(cpu, d->bytes, d->insn.length, op)) {
+        return;
+    }
     if (feature == DECODE_NEVER || d->insn.mnemonic == ZYDIS_MNEMONIC_UD0 || d->insn.mnemonic == ZYDIS_MNEMONIC_UD1 ||
         d->insn.mnemonic == ZYDIS_MNEMONIC_UD2 || (feature != 0 && !cpu->world->has_feature(cpu, feature))) {
         op->fn = op_ud;
@@ -221,6 +225,11 @@ bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t 
         Op *op = &block->ops[block->count];
         if (!ZYAN_SUCCESS(status)) {
             init_op(op, block->offset + at, 1);
+            if ((block->mode & CPU_MODE_CS64) && vec_choose_unknown(cpu, bytes + at, left, op)) {
+                block->count++;
+                at += op->len;
+                break;
+            }
             op->fn = status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA ? op_too_long : op_ud;
             block->count++;
             at++;

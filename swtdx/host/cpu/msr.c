@@ -12,6 +12,8 @@ enum {
     MSR_SYSENTER_CS = 0x174,
     MSR_SYSENTER_ESP = 0x175,
     MSR_SYSENTER_EIP = 0x176,
+    MSR_XFD = 0x1c4,
+    MSR_XFD_ERR = 0x1c5,
     MSR_PAT = 0x277,
     MSR_PKRS = 0x6e1,
     MSR_XSS = 0xda0,
@@ -24,6 +26,8 @@ enum {
     MSR_KERNEL_GS_BASE = 0xc0000102,
     MSR_TSC_AUX = 0xc0000103,
 };
+
+#define XCR0_TILEDATA (UINT64_C(1) << 18)
 
 /* The plain ones: where they live, and what a value may be. */
 typedef enum MsrRule { RULE_ANY, RULE_CANONICAL, RULE_32 } MsrRule;
@@ -115,12 +119,25 @@ uint64_t msr_read(Cpu *cpu, uint32_t index)
         return cpu->world->rdtsc(cpu);
     case MSR_XSS:
         return cpu->xss;
+    case MSR_XFD:
+        return cpu->xfd;
+    case MSR_XFD_ERR:
+        return cpu->xfd_err;
     case MSR_PRED_CMD: /* write only */
     case MSR_FLUSH_CMD:
         cpu_raise(cpu, VEC_GP, 0);
     default:
         return cpu->world->rdmsr(cpu, index);
     }
+}
+
+/* XFD guards TILEDATA alone (SDM vol. 1, 13.14; CPUID leaf 0xD, sub-leaf 18, ECX bit 2). */
+static void write_xfd(Cpu *cpu, uint64_t *to, uint64_t value)
+{
+    if (value & ~(cpu->xcr0_mask & XCR0_TILEDATA)) {
+        cpu_raise(cpu, VEC_GP, 0);
+    }
+    *to = value;
 }
 
 void msr_write(Cpu *cpu, uint32_t index, uint64_t value)
@@ -144,6 +161,12 @@ void msr_write(Cpu *cpu, uint32_t index, uint64_t value)
             cpu_raise(cpu, VEC_GP, 0);
         }
         cpu->xss = value;
+        return;
+    case MSR_XFD:
+        write_xfd(cpu, &cpu->xfd, value);
+        return;
+    case MSR_XFD_ERR:
+        write_xfd(cpu, &cpu->xfd_err, value);
         return;
     case MSR_PRED_CMD: /* IBPB: nothing is predicted across guests */
     case MSR_FLUSH_CMD:

@@ -166,7 +166,7 @@ static void finish_mxcsr(Cpu *cpu, const Op *op, uint32_t before)
         vec_set_mxcsr(cpu, before | raised);
         return;
     }
-    memcpy(cpu->xstate, vec->backup, CPU_XSTATE_SIZE);
+    memcpy(cpu->xstate, vec->backup, sizeof(vec->backup));
     if (unmasked & 7) {
         raised &= 7; /* found before the operation, which then is not done: SDM vol. 1, 4.9.2 and 11.5.2 */
     }
@@ -254,7 +254,7 @@ static __attribute__((noinline)) void run_unmasked_underflow(Cpu *cpu, const Op 
 
     run_on_host(cpu, op, m, mxcsr | MXCSR_FTZ);
     tiny = vec->frame.mxcsr_out & MXCSR_UE;
-    memcpy(cpu->xstate, vec->backup, CPU_XSTATE_SIZE);
+    memcpy(cpu->xstate, vec->backup, sizeof(vec->backup));
     run_on_host(cpu, op, m, tiny ? mxcsr & ~MXCSR_FTZ : mxcsr);
     vec->frame.mxcsr_out |= tiny;
 }
@@ -287,7 +287,7 @@ __attribute__((noinline)) void vec_thunk_execute(Cpu *cpu, const Op *op)
         linear = prepare_memory(cpu, op, &m);
     }
     if (unlikely((mxcsr & 0x1f80) != 0x1f80)) {
-        memcpy(vec->backup, cpu->xstate, CPU_XSTATE_SIZE);
+        memcpy(vec->backup, cpu->xstate, sizeof(vec->backup));
     }
     if (unlikely(!(mxcsr & MXCSR_UM)) && kind != KIND_X87 && kind != KIND_MMX) {
         run_unmasked_underflow(cpu, op, &m, mxcsr);

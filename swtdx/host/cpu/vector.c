@@ -148,8 +148,10 @@ bool family_vector(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
         }
     }
     /* What none of them does, the decoder names and refuses. */
-    return vec_choose_move(cpu, d, op) || vec_choose_int(cpu, d, op) || vec_choose_x87(cpu, d, op) ||
-           vec_choose_masked(cpu, d, op) || vec_choose_approximate(cpu, d, op) || vec_choose_thunk(cpu, d, op) || vec_choose_portable(cpu, d, op);
+    return vec_choose_move(cpu, d, op) || vec_choose_int(cpu, d, op) ||
+           vec_choose_x87(cpu, d, op) || vec_choose_tile(cpu, d, op) ||
+           vec_choose_masked(cpu, d, op) || vec_choose_approximate(cpu, d, op) ||
+           vec_choose_thunk(cpu, d, op) || vec_choose_portable(cpu, d, op);
 }
 
 void vec_refuse_sse(Cpu *cpu, const Op *op)

@@ -53,7 +53,7 @@ typedef struct VecState {
     bool host_avx, host_avx512; /* usable: instruction set, OSXSAVE and XCR0 */
     uint32_t host_leaf1[4], host_leaf7[4], host_leaf7_1[4], host_leaf81[4];
     _Alignas(64) uint8_t scratch[VEC_SCRATCH];
-    _Alignas(64) uint8_t backup[CPU_XSTATE_SIZE];
+    _Alignas(64) uint8_t backup[XSTATE_TILECFG]; /* of what thunks change */
 } VecState;
 
 /* Does the host have a CPUID bit: FEATURE of leaf 1, 7.0, 7.1 or 80000001 (state: host_avx, host_avx512)? */
@@ -72,6 +72,7 @@ bool vec_choose_masked(Cpu *cpu, const Decoded *d, Op *op);
 bool vec_choose_portable(Cpu *cpu, const Decoded *d, Op *op);
 bool vec_choose_approximate(Cpu *cpu, const Decoded *d, Op *op);
 bool vec_choose_thunk(Cpu *cpu, const Decoded *d, Op *op);
+bool vec_choose_tile(Cpu *cpu, const Decoded *d, Op *op);
 /* What the handler of an op that vec_choose_thunk() took does; VecState.scratch then has what was read from memory. */
 void vec_thunk_execute(Cpu *cpu, const Op *op);
 
@@ -81,6 +82,15 @@ typedef struct VecFeatures {
     unsigned feature[3];
 } VecFeatures;
 bool vec_features(const ZydisDecodedInstruction *insn, VecFeatures *out);
+
+/*
+ * AMX (vector-tile.c). vec_choose_unknown() takes what Zydis does not know, 64-bit code of n bytes:
+ * fills op and its len. tile_config_valid(): what LDTILECFG loads without #GP. tile_require(): #NM
+ * for components that IA32_XFD disables.
+ */
+bool vec_choose_unknown(Cpu *cpu, const uint8_t *bytes, size_t n, Op *op);
+bool tile_config_valid(const uint8_t config[64]);
+void tile_require(Cpu *cpu, const Op *op, uint64_t components);
 
 enum { VEC_REG_NONE = 0xff };
 /* Number of an XMM, YMM, ZMM (0..31), MMX, opmask or ST register (0..7) */
@@ -116,6 +126,9 @@ static inline bool vec_is_gpr(const ZydisDecodedOperand *o)
 #define XFEATURE_AVX (1u << 2)
 #define XFEATURE_AVX512 (7u << 5)
 #define XFEATURE_PKRU (1u << 9)
+#define XFEATURE_TILECFG (1u << 17)
+#define XFEATURE_TILEDATA (1u << 18)
+#define XFEATURE_AMX (XFEATURE_TILECFG | XFEATURE_TILEDATA)
 
 #define MXCSR_INIT 0x1f80u
 #define MXCSR_VALID 0xffffu

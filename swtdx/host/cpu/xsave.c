@@ -12,6 +12,7 @@
 typedef struct Component {
     uint16_t offset, size;         /* standard format, CPUID leaf Dh */
     uint16_t offset32, size32;     /* what outside 64-bit mode is not accessed: from offset32, size32 bytes */
+    bool aligned;                  /* to 64 bytes in compacted format: ECX bit 1 of its sub-leaf */
 } Component;
 
 #define LEGACY_SIZE 512u
@@ -20,16 +21,23 @@ typedef struct Component {
 #define XCOMP_COMPACTED (UINT64_C(1) << 63)
 #define MXCSR_MASK_OFFSET 28
 /* Components that Cpu holds. PKRU lives in Cpu.pkru. */
-#define HELD (XFEATURE_X87 | XFEATURE_SSE | XFEATURE_AVX | XFEATURE_AVX512 | XFEATURE_PKRU)
+#define HELD \
+    (XFEATURE_X87 | XFEATURE_SSE | XFEATURE_AVX | XFEATURE_AVX512 | XFEATURE_PKRU | XFEATURE_AMX)
 #define COMPONENT_PKRU 9
-#define COMPONENT_LAST 9
+#define COMPONENT_TILECFG 17
+#define COMPONENT_TILEDATA 18
+#define COMPONENT_LAST 18
+/* No area is larger in either format: leaf 0xD, sub-leaf 1, EBX with all components. */
+#define AREA_MAX 12288u
 
 static const Component components[COMPONENT_LAST + 1] = {
-    [2] = {XSTATE_YMMH, 256, XSTATE_YMMH + 128, 128},
-    [5] = {XSTATE_OPMASK, 64, 0, 0},
-    [6] = {XSTATE_ZMMH, 512, XSTATE_ZMMH + 256, 256},
-    [7] = {XSTATE_HI16_ZMM, 1024, XSTATE_HI16_ZMM, 1024},
-    [9] = {XSTATE_PKRU, 8, 0, 0},
+    [2] = {XSTATE_YMMH, 256, XSTATE_YMMH + 128, 128, false},
+    [5] = {XSTATE_OPMASK, 64, 0, 0, false},
+    [6] = {XSTATE_ZMMH, 512, XSTATE_ZMMH + 256, 256, false},
+    [7] = {XSTATE_HI16_ZMM, 1024, XSTATE_HI16_ZMM, 1024, false},
+    [COMPONENT_PKRU] = {XSTATE_PKRU, 8, 0, 0, false},
+    [COMPONENT_TILECFG] = {XSTATE_TILECFG, 64, 0, 0, true},
+    [COMPONENT_TILEDATA] = {XSTATE_TILEDATA, CPU_XSTATE_SIZE - XSTATE_TILEDATA, 0, 0, true},
 };
 
 /* Op.flags */
@@ -55,6 +63,9 @@ uint64_t xsave_in_use(const Cpu *cpu)
         use |= XFEATURE_SSE;
     }
     for (unsigned i = 2; i <= COMPONENT_LAST; i++) {
+        if (i == COMPONENT_TILEDATA && !cpu->tiles_written) {
+            continue;
+        }
         if (i != COMPONENT_PKRU && components[i].size && !is_zero(x + components[i].offset, components[i].size)) {
             use |= UINT64_C(1) << i;
         }
@@ -215,7 +226,7 @@ static void check_held(Cpu *cpu, const Op *op, uint64_t features)
     }
 }
 
-/* Offset of component i >= 2; in compacted format components follow one another (13.4.3; none held asks for alignment). */
+/* Offset of component i >= 2; in compacted format they follow one another, some aligned (13.4.3). */
 static unsigned component_offset(unsigned i, bool compact, uint64_t xcomp)
 {
     unsigned offset = EXTENDED;
@@ -223,21 +234,24 @@ static unsigned component_offset(unsigned i, bool compact, uint64_t xcomp)
     if (!compact) {
         return components[i].offset;
     }
-    for (unsigned j = 2; j < i; j++) {
-        if (xcomp >> j & 1) {
-            offset += components[j].size;
+    for (unsigned j = 2; j <= i; j++) {
+        if (!(xcomp >> j & 1)) {
+            continue;
         }
+        offset = components[j].aligned ? (offset + 63) & ~63u : offset;
+        offset += j < i ? components[j].size : 0;
     }
     return offset;
 }
 
-static unsigned area_size(uint64_t features, bool compact)
+/* To the end of the last of `features` in an area that holds `all`. */
+static unsigned area_size(uint64_t features, uint64_t all, bool compact)
 {
     unsigned size = EXTENDED;
 
     for (unsigned i = 2; i <= COMPONENT_LAST; i++) {
         if (features >> i & 1) {
-            size = component_offset(i, compact, features) + components[i].size;
+            size = component_offset(i, compact, all) + components[i].size;
         }
     }
     return size;
@@ -262,6 +276,28 @@ static void save_legacy(Cpu *cpu, const Op *op, uint64_t linear, uint64_t save, 
     }
 }
 
+/* mmu_write() takes a page at most. */
+static void write_area(Cpu *cpu, const Op *op, uint64_t linear, const uint8_t *from, unsigned size)
+{
+    for (unsigned at = 0; at < size; at += GUEST_PAGE_SIZE) {
+        mmu_write(cpu, op, linear + at, from + at,
+                  size - at < GUEST_PAGE_SIZE ? size - at : GUEST_PAGE_SIZE);
+    }
+}
+
+static void save_component(Cpu *cpu, const Op *op, uint64_t linear, unsigned i)
+{
+    static const uint8_t initial[CPU_XSTATE_SIZE - XSTATE_TILEDATA];
+    const uint8_t *from = cpu->xfd >> i & 1 ? initial : cpu->xstate + components[i].offset;
+    uint64_t pkru = cpu->pkru;
+
+    if (i == COMPONENT_PKRU) {
+        mmu_write(cpu, op, linear, &pkru, sizeof(pkru));
+    } else if (accessed_size(cpu, i)) {
+        write_area(cpu, op, linear, from, accessed_size(cpu, i));
+    }
+}
+
 static __attribute__((noinline)) void do_xsave(Cpu *cpu, const Op *op)
 {
     bool compact = op->flags & XS_COMPACT;
@@ -270,33 +306,28 @@ static __attribute__((noinline)) void do_xsave(Cpu *cpu, const Op *op)
     check_xsave(cpu, op);
     rfbm = requested(cpu, op);
     check_held(cpu, op, rfbm);
-    linear = vec_align(cpu, op, op_linear(cpu, op, area_size(rfbm, compact), true), 64);
-    mmu_probe(cpu, op, linear, area_size(rfbm, compact), CPU_WRITE);
+    /* 13.14: what IA32_XFD disables is saved as if it were initial */
+    use = xsave_in_use(cpu) & ~cpu->xfd;
+    save = op->flags & (XS_COMPACT | XS_INIT_OPT) ? rfbm & use : rfbm;
+    linear = vec_align(cpu, op, op_linear(cpu, op, area_size(rfbm, rfbm, compact), true), 64);
+    mmu_probe(cpu, op, linear, area_size(save, rfbm, compact), CPU_WRITE);
     mmu_read(cpu, op, linear + LEGACY_SIZE, header, sizeof(header));
 
-    use = xsave_in_use(cpu);
     bool mxcsr = rfbm & (XFEATURE_SSE | XFEATURE_AVX);
     if (compact) {
         /* 13.10: with MXCSR not in its initial state, SSE counts as in use */
         use |= vec_mxcsr(cpu) != MXCSR_INIT ? XFEATURE_SSE : 0;
+        save = rfbm & use;
         header[0] = rfbm & use;
         header[1] = rfbm | XCOMP_COMPACTED;
         mxcsr = header[0] & XFEATURE_SSE;
     } else {
         header[0] = (header[0] & ~rfbm) | (rfbm & use);
     }
-    save = op->flags & (XS_COMPACT | XS_INIT_OPT) ? rfbm & use : rfbm;
     save_legacy(cpu, op, linear, save, mxcsr);
     for (unsigned i = 2; i <= COMPONENT_LAST; i++) {
-        uint64_t at = linear + component_offset(i, compact, rfbm);
-        if (!(save >> i & 1)) {
-            continue;
-        }
-        if (i == COMPONENT_PKRU) {
-            uint64_t pkru = cpu->pkru;
-            mmu_write(cpu, op, at, &pkru, sizeof(pkru));
-        } else if (accessed_size(cpu, i)) {
-            mmu_write(cpu, op, at, cpu->xstate + components[i].offset, accessed_size(cpu, i));
+        if (save >> i & 1) {
+            save_component(cpu, op, linear + component_offset(i, compact, rfbm), i);
         }
     }
     mmu_write(cpu, op, linear + LEGACY_SIZE, header, compact ? 16 : 8);
@@ -316,6 +347,20 @@ static bool header_valid(const Cpu *cpu, const Op *op, const uint64_t header[8])
            is_zero((const uint8_t *)&header[2], 48);
 }
 
+/* NULL: the initial value */
+static void restore_pkru(Cpu *cpu, const uint8_t *from)
+{
+    uint32_t pkru = 0;
+
+    if (from) {
+        memcpy(&pkru, from, sizeof(pkru));
+    }
+    if (pkru != cpu->pkru) {
+        cpu->pkru = pkru;
+        mmu_flush_all(cpu); /* the TLB holds rights that PKRU took part in */
+    }
+}
+
 static void restore_extended(Cpu *cpu, const uint8_t *area, uint64_t rfbm, uint64_t load, bool compact, uint64_t xcomp)
 {
     for (unsigned i = 2; i <= COMPONENT_LAST; i++) {
@@ -327,25 +372,30 @@ static void restore_extended(Cpu *cpu, const uint8_t *area, uint64_t rfbm, uint6
             continue;
         }
         if (i == COMPONENT_PKRU) {
-            uint32_t pkru = 0;
-            if (load >> i & 1) {
-                memcpy(&pkru, from, 4);
-            }
-            if (pkru != cpu->pkru) {
-                cpu->pkru = pkru;
-                mmu_flush_all(cpu); /* the TLB holds rights that PKRU took part in */
-            }
-        } else if (load >> i & 1) {
+            restore_pkru(cpu, load >> i & 1 ? from : NULL);
+        } else if (load >> i & 1 && !(i == COMPONENT_TILECFG && !tile_config_valid(from))) {
             memcpy(to, from, size);
         } else {
+            /* assumed of a TILECFG that LDTILECFG would refuse: XRSTOR has no #GP for it */
             memset(to, 0, size);
         }
+    }
+    if (rfbm & XFEATURE_TILEDATA) {
+        cpu->tiles_written = load & XFEATURE_TILEDATA;
+    }
+}
+
+static void read_area(Cpu *cpu, const Op *op, uint64_t linear, uint8_t *to, unsigned size)
+{
+    for (unsigned at = 0; at < size; at += GUEST_PAGE_SIZE) {
+        mmu_read(cpu, op, linear + at, to + at,
+                 size - at < GUEST_PAGE_SIZE ? size - at : GUEST_PAGE_SIZE);
     }
 }
 
 static __attribute__((noinline)) void do_xrstor(Cpu *cpu, const Op *op)
 {
-    uint8_t area[CPU_XSTATE_SIZE];
+    uint8_t area[AREA_MAX];
     uint64_t linear, rfbm, load, header[8];
     uint32_t mxcsr = MXCSR_INIT;
 
@@ -360,12 +410,13 @@ static __attribute__((noinline)) void do_xrstor(Cpu *cpu, const Op *op)
     bool compact = header[1] & XCOMP_COMPACTED;
     check_held(cpu, op, compact ? header[1] & ~XCOMP_COMPACTED : 0);
     load = rfbm & header[0];
+    tile_require(cpu, op, load & XFEATURE_TILEDATA);
     /* Only what is loaded is read: memory of components that are initialised may be absent. */
     mmu_read(cpu, op, linear, area, LEGACY_SIZE);
     for (unsigned i = 2; i <= COMPONENT_LAST; i++) {
         unsigned offset = component_offset(i, compact, header[1]);
         if (load >> i & 1 && accessed_size(cpu, i)) {
-            mmu_read(cpu, op, linear + offset, area + offset, accessed_size(cpu, i));
+            read_area(cpu, op, linear + offset, area + offset, accessed_size(cpu, i));
         }
     }
     bool set_mxcsr = compact ? rfbm & XFEATURE_SSE : rfbm & (XFEATURE_SSE | XFEATURE_AVX);

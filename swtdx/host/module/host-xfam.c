@@ -6,10 +6,10 @@
 #include "module.h"
 
 /*
- * The core does x87 and SSE state on any host and PKRU by itself; AVX and AVX-512 instructions need the host's.
- * PT, CET, UINTR, LBR and AMX are not executed at all.
+ * The core does x87 and SSE state on any host, PKRU and AMX by itself; AVX and AVX-512 instructions need the host's.
+ * PT, CET, UINTR and LBR are not executed at all.
  */
-#define XFAM_SOFTWARE UINT64_C(0x203)
+#define XFAM_SOFTWARE UINT64_C(0x60203)
 #define XFAM_AVX UINT64_C(0x4)
 #define XFAM_AVX512 UINT64_C(0xe0)
 
@@ -49,7 +49,6 @@ static const OptionalBit optional_bits[] = {
     {7, 1, EAX, 6, NEVER, "LASS"},
     {7, 1, EAX, 7, NEVER, "CMPCCXADD"},
     {7, 1, EAX, 19, NEVER, "WRMSRNS"},
-    {7, 1, EAX, 21, NEVER, "AMX_FP16"},
     {7, 1, EAX, 22, NEVER, "HRESET"},
     {7, 1, EAX, 23, NEVER, "AVX_IFMA"},
     {7, 1, EAX, 26, NEVER, "LAM"},
@@ -111,7 +110,7 @@ static size_t missing_xfam(const Profile *profile, char *buf, size_t size)
         const char *name;
     } states[] = {
         {XFAM_AVX, "AVX"}, {XFAM_AVX512, "AVX-512"}, {1u << 8, "PT"}, {0x1800, "CET"}, {1u << 14, "UINTR"},
-        {1u << 15, "LBR"}, {0x60000, "AMX"},
+        {1u << 15, "LBR"},
     };
     uint64_t missing = wanted_xfam(profile) & ~host_xfam();
     size_t n = 0;

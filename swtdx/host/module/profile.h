@@ -96,7 +96,7 @@ const Profile *profile_builtin(void);
 uint64_t profile_executable_xfam(const Profile *profile);
 /*
  * Takes out of the profile's native CPUID the instructions that the core cannot execute on this machine, as if on a lesser processor,
- * and writes what TDs miss, state components included, into buf ("AMX, AVX512_FP16", or ""); returns the length it needs.
+ * and writes what TDs miss, state components included, into buf ("CET, AVX512_FP16", or ""); returns the length it needs.
  */
 size_t profile_narrow(Profile *profile, char *buf, size_t size);
 

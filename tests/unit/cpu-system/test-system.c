@@ -75,6 +75,8 @@ PROGRAM(bad_segment, 64, "mov $0x50, %eax\n mov %eax, %ds");
 PROGRAM(bad_cr0, 64, "xor %eax, %eax\n mov %rax, %cr0");
 PROGRAM(bad_cr4, 64, "mov $1, %eax\n shl $40, %rax\n mov %rax, %cr4");
 PROGRAM(bad_wrmsr, 64, "mov $0xc0000082, %ecx\n mov $0x80000000, %edx\n wrmsr");
+PROGRAM(bad_xfd, 64, "mov $0x1c4, %ecx\n mov $0x20000, %eax\n xor %edx, %edx\n wrmsr");
+PROGRAM(xfd_without, 64, "mov $0x1c5, %ecx\n mov $0x40000, %eax\n xor %edx, %edx\n wrmsr");
 PROGRAM(ve_rdmsr, 64, "mov $0x1234, %ecx\n rdmsr");
 PROGRAM(jump_away, 64, "jmp *%rbx");
 PROGRAM(push_away, 64, "mov %rbx, %rsp\n push %rax");
@@ -88,19 +90,21 @@ static const struct {
     unsigned offset; /* of the saved RIP; ~0: it is rbx */
     bool rf;
 } faults[] = {
-    { "page fault", read_rbx, read_rbx_end, 0x300000, VEC_PF, 0, 0, true },
-    { "page fault, write", write_rbx, write_rbx_end, 0x300000, VEC_PF, 2, 0, true },
-    { "not canonical", read_rbx, read_rbx_end, UINT64_C(0x0000900000000000), VEC_GP, 0, 0, true },
-    { "#UD", undefined, undefined_end, 0, VEC_UD, -1, 0, true },
-    { "#DE", divide, divide_end, 0, VEC_DE, -1, 2, true },
-    { "INT 80h", int80, int80_end, 0, 0x80, -1, 2, false },
-    { "INT3", breakpoint, breakpoint_end, 0, VEC_BP, -1, 1, false },
-    { "selector beyond the GDT", bad_segment, bad_segment_end, 0, VEC_GP, 0x50, 5, true },
-    { "PG off in 64-bit mode", bad_cr0, bad_cr0_end, 0, VEC_GP, 0, 2, true },
-    { "reserved CR4 bit", bad_cr4, bad_cr4_end, 0, VEC_GP, 0, 9, true },
-    { "LSTAR not canonical", bad_wrmsr, bad_wrmsr_end, 0, VEC_GP, 0, 10, true },
-    { "#VE of the world", ve_rdmsr, ve_rdmsr_end, 0, VEC_VE, -1, 5, true },
-    { "jump to a hole", jump_away, jump_away_end, 0x300123, VEC_PF, 0x10, ~0u, true },
+    {"page fault", read_rbx, read_rbx_end, 0x300000, VEC_PF, 0, 0, true},
+    {"page fault, write", write_rbx, write_rbx_end, 0x300000, VEC_PF, 2, 0, true},
+    {"not canonical", read_rbx, read_rbx_end, UINT64_C(0x0000900000000000), VEC_GP, 0, 0, true},
+    {"#UD", undefined, undefined_end, 0, VEC_UD, -1, 0, true},
+    {"#DE", divide, divide_end, 0, VEC_DE, -1, 2, true},
+    {"INT 80h", int80, int80_end, 0, 0x80, -1, 2, false},
+    {"INT3", breakpoint, breakpoint_end, 0, VEC_BP, -1, 1, false},
+    {"selector beyond the GDT", bad_segment, bad_segment_end, 0, VEC_GP, 0x50, 5, true},
+    {"PG off in 64-bit mode", bad_cr0, bad_cr0_end, 0, VEC_GP, 0, 2, true},
+    {"reserved CR4 bit", bad_cr4, bad_cr4_end, 0, VEC_GP, 0, 9, true},
+    {"LSTAR not canonical", bad_wrmsr, bad_wrmsr_end, 0, VEC_GP, 0, 10, true},
+    {"XFD of TILECFG", bad_xfd, bad_xfd_end, 0, VEC_GP, 0, 12, true},
+    {"XFD_ERR without AMX", xfd_without, xfd_without_end, 0, VEC_GP, 0, 12, true},
+    {"#VE of the world", ve_rdmsr, ve_rdmsr_end, 0, VEC_VE, -1, 5, true},
+    {"jump to a hole", jump_away, jump_away_end, 0x300123, VEC_PF, 0x10, ~0u, true},
 };
 
 static void test_faults(void)
@@ -464,6 +468,37 @@ static void test_registers(void)
     g_assert_cmphex(cpu->regs[GPR_RDX], ==, 0x12);
 }
 
+/* IA32_XFD, an instruction that it disables, and IA32_XFD_ERR, which says what was missing. */
+PROGRAM(xfd, 64,
+        "mov $0x1c4, %ecx\n mov $0x40000, %eax\n xor %edx, %edx\n wrmsr\n"
+        ".byte 0xc4, 0xe2, 0x78, 0x49, 0x03\n" /* ldtilecfg (%rbx) */
+        ".byte 0xc4, 0xe2, 0x7b, 0x49, 0xc0\n" /* tilezero %tmm0 */
+        "hlt");
+PROGRAM(xfd_handler, 64,
+        "mov $0x1c5, %ecx\n rdmsr\n mov %eax, %esi\n xor %eax, %eax\n wrmsr\n"
+        "mov $0x1c4, %ecx\n rdmsr\n mov %eax, %edi\n xor %eax, %eax\n wrmsr\n iretq");
+
+static void test_xfd(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    Cpu *cpu = m->cpu;
+    machine_long(m);
+    cpu->xcr0_mask |= 0x60000;
+    cpu->xcr0 = 0x60003;
+    cpu->cr4 |= CR4_OSXSAVE;
+    m->ram[AT_DATA] = 1; /* tile 0 has one row of 4 bytes */
+    m->ram[AT_DATA + 16] = 4;
+    m->ram[AT_DATA + 48] = 1;
+    cpu->regs[GPR_RBX] = AT_DATA;
+    LOAD(m, AT_CODE, xfd);
+    machine_code(m, machine_handler(VEC_NM), xfd_handler, (size_t)(xfd_handler_end - xfd_handler));
+    run(m);
+    g_assert_cmphex(cpu->rip, ==, AT_CODE + (uint64_t)(xfd_end - xfd) - 1);
+    g_assert_cmphex(cpu->regs[GPR_RSI], ==, 0x40000);
+    g_assert_cmphex(cpu->regs[GPR_RDI], ==, 0x40000);
+    g_assert_cmphex(cpu->xfd | cpu->xfd_err, ==, 0);
+}
+
 /* How firmware reloads CS, and the stack forms of FS. */
 PROGRAM(far64, 64,
         "push $0x18\n lea 1f(%rip), %rax\n push %rax\n lretq\n"
@@ -543,6 +578,7 @@ int main(int argc, char **argv)
     g_test_add_func("/system/single-step", test_single_step);
     g_test_add_func("/system/protected-mode", test_protected_mode);
     g_test_add_func("/system/registers", test_registers);
+    g_test_add_func("/system/xfd", test_xfd);
     g_test_add_func("/system/far64", test_far64);
     g_test_add_func("/system/feature-gate", test_gate);
     g_test_add_func("/system/world", test_world);

@@ -109,7 +109,8 @@ Guest *guest_new(void)
     cpu->mode = CPU_MODE_CS64 | CPU_MODE_LONG;
     cpu->cr0 = CR0_PE | CR0_MP | 1u << 5;
     cpu->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
-    cpu->xcr0 = XFEATURE_X87 | XFEATURE_SSE | XFEATURE_AVX | XFEATURE_AVX512 | XFEATURE_PKRU;
+    cpu->xcr0 = XFEATURE_X87 | XFEATURE_SSE | XFEATURE_AVX | XFEATURE_AVX512 | XFEATURE_PKRU |
+                XFEATURE_AMX;
     cpu->rflags = 2;
     cpu->tlb = cpu->tlbs[0];
     guest_enable_tlb(g, false);
@@ -175,7 +176,7 @@ int guest_decode(Guest *g, const uint8_t *bytes, size_t n)
     memset(g->ops, 0, sizeof(g->ops));
     g->ops[1].fn = op_stop;
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, n, &g->d.insn, g->d.operand))) {
-        return STEP_BAD_ENCODING;
+        return is_long && vec_choose_unknown(g->cpu, bytes, n, op) ? STEP_OK : STEP_BAD_ENCODING;
     }
     g->d.bytes = bytes;
     g->d.mode = g->cpu->mode;

@@ -11,7 +11,7 @@
 #include "swtdx/host/cpu/vector.h"
 
 #define GUEST_MEMORY UINT64_C(0x10000) /* linear address of the memory; what follows it is not mapped */
-#define GUEST_MEMORY_SIZE 8192u
+#define GUEST_MEMORY_SIZE 16384u
 
 /* What guest_step() returns besides vectors */
 enum { STEP_OK = -1, STEP_UNSUPPORTED = -2, STEP_NOT_TAKEN = -3, STEP_BAD_ENCODING = -4 };
