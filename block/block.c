@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "util/bytes.h"
+#include "util/context.h"
 #include "util/error.h"
 
 /* Enough to keep a disk busy; more would only wait in the kernel instead of here. */
@@ -19,6 +20,7 @@ struct BlockClient {
     bool writable, shared;
     const BlockClientOps *ops;
     void *opaque;
+    GMainContext *context; /* a reference; NULL = the default one */
     GSource *source;      /* ready while there is something to deliver */
     GMutex lock;          /* all below */
     GCond idle;
@@ -156,6 +158,7 @@ BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool
     client->source = g_source_new(&source_funcs, sizeof(GSource));
     g_source_set_priority(client->source, G_PRIORITY_DEFAULT);
     g_source_set_callback(client->source, deliver, client, NULL);
+    client->context = context ? g_main_context_ref(context) : NULL;
     g_source_attach(client->source, context);
     g_mutex_lock(&node->lock);
     g_ptr_array_add(node->clients, client);
@@ -178,15 +181,17 @@ void block_detach(BlockClient *client, void (*drop)(void *opaque, BlockRequest *
         return;
     }
     block_drain(client);
+    g_mutex_lock(&client->node->lock); /* block_resize() is not to wake it any more */
+    g_ptr_array_remove(client->node->clients, client);
+    g_mutex_unlock(&client->node->lock);
     g_source_destroy(client->source);
+    context_barrier(client->context);
     g_source_unref(client->source);
+    g_clear_pointer(&client->context, g_main_context_unref);
     for (BlockRequest *next, *request = take_done(client); request; request = next) {
         next = request->next;
         drop(client->opaque, request);
     }
-    g_mutex_lock(&client->node->lock);
-    g_ptr_array_remove(client->node->clients, client);
-    g_mutex_unlock(&client->node->lock);
     claim(client->node, NULL, NULL); /* less than before: nobody minds */
     qom_object_unref(&client->node->object);
     g_mutex_clear(&client->lock);

@@ -29,6 +29,15 @@ static void connect_devices(Vm *vm, Guest *guest)
     g_mutex_unlock(&vm->machine->lock);
 }
 
+static void pause_vcpus(void *opaque)
+{
+    Vm *vm = opaque;
+
+    if (vm->guest) {
+        vm->guest->ops->pause(vm->guest);
+    }
+}
+
 static bool launch(Vm *vm, GError **errp)
 {
     if (!vm->guest->ops->launch(vm->guest, errp)) {
@@ -39,8 +48,13 @@ static bool launch(Vm *vm, GError **errp)
     return true;
 }
 
+/* Devices are reset while there is still a guest: none of their threads may look for its memory when it goes. */
 static void end_guest(Vm *vm)
 {
+    pause_vcpus(vm);
+    g_mutex_lock(&vm->machine->lock);
+    machine_reset_devices(vm->config->machine_object);
+    g_mutex_unlock(&vm->machine->lock);
     connect_devices(vm, NULL);
     vm->td = NULL;
     vm->guest->ops->end(vm->guest);
@@ -56,7 +70,6 @@ static bool rebuild(void *opaque)
     }
     end_guest(vm);
     g_mutex_lock(&vm->machine->lock);
-    machine_reset_devices(vm->config->machine_object);
     q35_reset(vm->machine);
     g_mutex_unlock(&vm->machine->lock);
     if (!launch(vm, &err)) {
@@ -65,15 +78,6 @@ static bool rebuild(void *opaque)
         return false;
     }
     return true;
-}
-
-static void pause_vcpus(void *opaque)
-{
-    Vm *vm = opaque;
-
-    if (vm->guest) {
-        vm->guest->ops->pause(vm->guest);
-    }
 }
 
 static void resume_vcpus(void *opaque)

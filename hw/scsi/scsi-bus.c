@@ -10,15 +10,15 @@
 
 static void lock(const ScsiBus *bus)
 {
-    if (bus->machine_lock) {
-        g_mutex_lock(bus->machine_lock);
+    if (bus->lock) {
+        g_mutex_lock(bus->lock);
     }
 }
 
 static void unlock(const ScsiBus *bus)
 {
-    if (bus->machine_lock) {
-        g_mutex_unlock(bus->machine_lock);
+    if (bus->lock) {
+        g_mutex_unlock(bus->lock);
     }
 }
 
@@ -143,7 +143,7 @@ static bool hd_realize(Device *device, GError **errp)
         .node = (BlockNode *)hd->drive.target, .name = name, .vendor = hd->vendor, .product = hd->product, .version = hd->version,
         .serial = hd->serial, .device_id = hd->device_id ? hd->device_id : hd->serial ? hd->serial : hd->drive.name, .wwn = hd->wwn,
         .logical_block_size = hd->logical_block_size, .physical_block_size = MAX(hd->physical_block_size, hd->logical_block_size),
-        .shared = hd->share_rw, .write_through = hd->write_cache == QOM_OFF, .removable = hd->removable,
+        .shared = hd->share_rw, .write_through = hd->write_cache == QOM_OFF, .removable = hd->removable, .context = bus->context,
     };
     ScsiDisk *disk = scsi_disk_new(&config, errp);
 

@@ -22,7 +22,7 @@ enum {
 struct ScsiDisk {
     ScsiDiskConfig config;
     BlockClient *client;
-    bool attention; /* a reset that the initiator has not heard of */
+    bool attention; /* atomic: a reset that the initiator has not heard of */
 };
 
 /* What one command does in several block requests, one after another. */
@@ -426,12 +426,18 @@ static void read_capacity(const ScsiDisk *disk, ScsiRequest *r, const ScsiComman
     scsi_answer(r, data, c->is_long ? 32 : 8, c->allocated);
 }
 
+static bool take_attention(ScsiDisk *disk)
+{
+    return __atomic_exchange_n(&disk->attention, false, __ATOMIC_RELAXED);
+}
+
 static void request_sense(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
 {
     uint8_t sense[SCSI_SENSE_SIZE];
 
-    set_sense(r, disk->attention ? UNIT_ATTENTION : NO_SENSE, disk->attention ? 0x29 : 0, 0);
-    disk->attention = false;
+    bool attention = take_attention(disk);
+
+    set_sense(r, attention ? UNIT_ATTENTION : NO_SENSE, attention ? 0x29 : 0, 0);
     memcpy(sense, r->sense, sizeof(sense));
     scsi_answer(r, sense, sizeof(sense), c->allocated);
 }
@@ -490,8 +496,7 @@ void scsi_submit(ScsiDisk *disk, ScsiRequest *r)
         bad_command(r);
     } else if (c.bad_field) {
         bad_field(r);
-    } else if (disk->attention && !is_exempt(c.kind)) {
-        disk->attention = false;
+    } else if (!is_exempt(c.kind) && take_attention(disk)) {
         scsi_check_condition(r, UNIT_ATTENTION, 0x29, 0); /* power on, reset, or bus device reset occurred */
     } else {
         run(disk, r, &c);
@@ -514,7 +519,7 @@ void scsi_submit_absent(ScsiRequest *r)
 
 void scsi_reset(ScsiDisk *disk)
 {
-    disk->attention = true;
+    __atomic_store_n(&disk->attention, true, __ATOMIC_RELAXED);
 }
 
 void scsi_drain(ScsiDisk *disk)
@@ -542,7 +547,7 @@ ScsiDisk *scsi_disk_new(const ScsiDiskConfig *config, GError **errp)
     disk->config = *config;
     disk->config.name = NULL;
     disk->attention = true;
-    disk->client = block_attach(config->node, config->name, !block_is_read_only(config->node), config->shared, &client_ops, disk, NULL, errp);
+    disk->client = block_attach(config->node, config->name, !block_is_read_only(config->node), config->shared, &client_ops, disk, config->context, errp);
     if (!disk->client) {
         g_free(disk);
         return NULL;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The types virtio-blk-pci and virtio-blk-pci-non-transitional. */
+#include "backends/iothread.h"
 #include "hw/virtio/virtio-blk.h"
 
 typedef struct VirtioBlkPci {
     VirtioPciDevice parent;
     VirtioBlk *blk;
-    QomLink drive;
+    QomLink drive, iothread;
     char *serial;
     uint16_t num_queues, queue_size;
     uint32_t logical_block_size, physical_block_size;
@@ -36,15 +37,22 @@ static void free_blk(VirtioPciDevice *parent)
     g_clear_pointer(&device->blk, virtio_blk_free);
 }
 
+static GMainContext *context(VirtioPciDevice *parent)
+{
+    return iothread_context(&((const VirtioBlkPci *)parent)->iothread);
+}
+
 static const VirtioPciOps ops = {
     .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Storage", PCI_DEVICE_OPS }, VIRTIO_PCI_OPS },
     .class_device = 0x0100, .boot_name = "scsi", .boot_unit = "disk@0,0", .make = make, .free = free_blk,
+    .context = context,
 };
 
 static const QomProperty properties[] = {
     QOM_PROPERTY_LINK("drive", VirtioBlkPci, drive, &block_node_type, BLOCK_CONTAINER, "node name or id of the disk",
                       .flags = QOM_REQUIRED, .type_name = "str"),
     VIRTIO_BOOTINDEX_PROPERTY,
+    IOTHREAD_PROPERTY(VirtioBlkPci),
     QOM_PROPERTY_STR("serial", VirtioBlkPci, serial, NULL, "what the guest is told as serial number, up to 20 characters"),
     QOM_PROPERTY_UINT16("num-queues", VirtioBlkPci, num_queues, "1", "number of request queues"),
     QOM_PROPERTY_UINT16("queue-size", VirtioBlkPci, queue_size, "256", "entries in each queue"),

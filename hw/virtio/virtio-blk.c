@@ -55,7 +55,9 @@ typedef struct Request {
 
 static void finish(VirtQueue *queue, VirtqElement *element, uint8_t status, uint64_t data_written)
 {
-    virtq_write(element, element->in_size - 1, &status, 1);
+    if (virtqueue_is_awaited(queue, element)) {
+        virtq_write(element, element->in_size - 1, &status, 1);
+    }
     virtqueue_push(queue, element, data_written + 1);
 }
 
@@ -297,9 +299,16 @@ static void start(void *opaque)
     }
 }
 
+static void gone(void *opaque)
+{
+    VirtioBlk *blk = opaque;
+
+    block_detach(g_steal_pointer(&blk->client), drop);
+}
+
 static const VirtioClass blk_class = {
     .name = "virtio-blk", .id = VIRTIO_ID_BLOCK, .config_size = CONFIG_SIZE, .get_config = get_config,
-    .set_config = set_config, .start = start, .stop = stop, .notify = notify, .stop_queue = stop_queue,
+    .set_config = set_config, .start = start, .stop = stop, .notify = notify, .stop_queue = stop_queue, .gone = gone,
 };
 
 /* ---- Life ---- */
@@ -352,7 +361,7 @@ VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, const VirtioEnvironment
     blk->config.read_only |= block_is_read_only(config->node);
     blk->write_back = !config->write_through;
     blk->client = block_attach(config->node, environment->name ? environment->name : blk_class.name,
-                               !blk->config.read_only, config->shared, &client_ops, blk, config->context, errp);
+                               !blk->config.read_only, config->shared, &client_ops, blk, environment->context, errp);
     if (!blk->client) {
         g_free(blk);
         return NULL;
@@ -375,8 +384,5 @@ VirtioDevice *virtio_blk_device(const VirtioBlk *blk)
 
 void virtio_blk_free(VirtioBlk *blk)
 {
-    if (blk) {
-        block_detach(blk->client, drop);
-        g_free(blk);
-    }
+    g_free(blk);
 }

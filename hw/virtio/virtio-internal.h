@@ -25,6 +25,8 @@ struct VirtioDevice {
     void *opaque;
     const SharedMemoryPort *memory;
     GMutex *machine_lock;
+    GMainContext *context;      /* of the thread that handles the queues; NULL: all below is guarded by the machine lock */
+    GMutex lock;                /* with a context: of all below. What is written with the machine lock too may be read with either */
     char *name;
     GPtrArray *queues;          /* of VirtQueue */
     uint64_t offered, accepted; /* accepted: as the driver writes it, final with FEATURES_OK */
@@ -33,9 +35,27 @@ struct VirtioDevice {
     bool reported;              /* a failure was said on stderr */
     uint8_t generation;
     bool config_read;           /* since the generation was last changed */
+    /* With a context: what the main loop has yet to do, by the source that makes it do so */
+    GSource *deferred;
+    bool tell_failed, tell_config;
     const VirtioTransportOps *transport;
     void *transport_opaque;
 };
+
+/* Around what reads or changes queues under the machine lock: the device's own lock, if it has one. */
+static inline void virtio_queues_lock(VirtioDevice *device)
+{
+    if (device->context) {
+        g_mutex_lock(&device->lock);
+    }
+}
+
+static inline void virtio_queues_unlock(VirtioDevice *device)
+{
+    if (device->context) {
+        g_mutex_unlock(&device->lock);
+    }
+}
 
 void virtqueue_free(VirtQueue *queue);
 /* Back to no rings; max_size entries again. */

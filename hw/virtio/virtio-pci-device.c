@@ -43,9 +43,15 @@ PciFunction *virtio_pci_device_make(PciDevice *pci, GError **errp)
     g_autofree char *name = device_name(&pci->device);
     VirtioEnvironment environment = {
         .memory = ports->shared_memory, .machine_lock = ports->machine_lock, .name = name, .ram = ports->ram, .num_ram = ports->num_ram,
+        .context = ops->context ? ops->context(device) : NULL,
     };
 
     if (!check(device, pci->device.object.type->name, errp)) {
+        return NULL;
+    }
+    if (environment.context && !device->ioeventfd) {
+        error_set(errp, "%s: ioeventfd is required for iothread", name);
+        error_hint(errp, "Leave ioeventfd=off out, or iothread=");
         return NULL;
     }
     device->virtio = ops->make(device, &environment, errp);
@@ -57,7 +63,6 @@ PciFunction *virtio_pci_device_make(PciDevice *pci, GError **errp)
         .class_device = ops->class_device,
         .vectors = device->vectors == VECTORS_AUTO ? VIRTIO_PCI_VECTORS_DEFAULT : device->vectors,
         .no_ioeventfd = !device->ioeventfd,
-        .context = ops->context ? ops->context(device) : NULL,
     }, ports, pci_device_is_integrated(pci));
 }
 

@@ -13,6 +13,7 @@
 #include "hw/pci/msix.h"
 #include "hw/virtio/virtio-transport.h"
 #include "util/bytes.h"
+#include "util/context.h"
 
 #define VENDOR 0x1af4
 #define FIRST_DEVICE 0x1040
@@ -51,8 +52,8 @@ typedef struct PciQueue {
     int kick;               /* what the guest's notifications signal; -1 without ioeventfd */
     hwaddr kick_address;    /* where it is assigned, or PCI_BAR_UNMAPPED */
     GSource *kick_source;   /* while this process serves the queue */
-    /* A back end outside */
-    bool external;
+    bool external;          /* a back end outside serves the queue */
+    /* Such a back end, or a thread without the machine lock */
     int call;               /* what it signals; -1: none */
     bool call_assigned;     /* the accelerator sends the interrupt; else call_source does */
     GSource *call_source;
@@ -62,7 +63,7 @@ struct VirtioPci {
     PciFunction *function;
     VirtioDevice *device;
     const PciRootPorts *root;
-    GMainContext *context;
+    GMainContext *context;  /* whose thread serves the queues, without the machine lock; NULL: the main loop */
     bool no_ioeventfd;
     unsigned num_queues;
     PciQueue *queues;
@@ -98,11 +99,21 @@ static void raise_interrupt(VirtioPci *pci, uint16_t vector, uint8_t isr)
     }
 }
 
+static void signal_event(int fd)
+{
+    uint64_t one = 1;
+
+    while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+    }
+}
+
 static void interrupt(void *opaque, VirtQueue *queue)
 {
     VirtioPci *pci = opaque;
 
-    if (queue) {
+    if (queue && pci->context) {
+        signal_event(pci->queues[virtqueue_index(queue)].call); /* the message is the machine lock's to look at */
+    } else if (queue) {
         raise_interrupt(pci, pci->queues[virtqueue_index(queue)].vector, ISR_QUEUE);
     } else {
         raise_interrupt(pci, pci->config_vector, ISR_CONFIG);
@@ -125,13 +136,13 @@ static void drain(int fd)
     }
 }
 
-static GSource *watch(VirtioPci *pci, int fd, GUnixFDSourceFunc callback, PciQueue *queue)
+static GSource *watch(GMainContext *context, int fd, GUnixFDSourceFunc callback, PciQueue *queue)
 {
     GSource *source = g_unix_fd_source_new(fd, G_IO_IN);
 
     g_source_set_priority(source, G_PRIORITY_DEFAULT);
     g_source_set_callback(source, G_SOURCE_FUNC(callback), queue, NULL);
-    g_source_attach(source, pci->context);
+    g_source_attach(source, context);
     return source;
 }
 
@@ -149,13 +160,19 @@ static gboolean on_call(int fd, GIOCondition condition, gpointer opaque)
     return G_SOURCE_CONTINUE;
 }
 
-/* How the back end's signals reach the guest: past this process while the vector is usable, else through it. */
+/* The queue is served by somebody without the machine lock, who signals `call`. */
+static bool has_call(const PciQueue *queue)
+{
+    return queue->external || (queue->pci->context && virtqueue_is_ready(queue->queue));
+}
+
+/* How these signals reach the guest: past this process while the vector is usable, else through the main loop. */
 static void connect_call(PciQueue *queue)
 {
     VirtioPci *pci = queue->pci;
     uint64_t address;
     uint32_t data;
-    bool usable = queue->external && pci_msix_message(pci->function, queue->vector, &address, &data) &&
+    bool usable = has_call(queue) && pci_msix_message(pci->function, queue->vector, &address, &data) &&
                   pci_function_is_master(pci->function);
 
     if (usable && event_assign_interrupt(pci->root->events, queue->call, address, data)) {
@@ -167,9 +184,9 @@ static void connect_call(PciQueue *queue)
         queue->call_assigned = false;
         event_release_interrupt(pci->root->events, queue->call);
     }
-    if (queue->external && !queue->call_source) {
-        queue->call_source = watch(pci, queue->call, on_call, queue);
-    } else if (!queue->external) {
+    if (has_call(queue) && !queue->call_source) {
+        queue->call_source = watch(NULL, queue->call, on_call, queue);
+    } else if (!has_call(queue)) {
         drop_source(&queue->call_source);
     }
 }
@@ -179,7 +196,7 @@ static void vector_changed(void *opaque, unsigned vector, bool usable, uint64_t 
     VirtioPci *pci = opaque;
 
     for (unsigned i = 0; i < pci->num_queues; i++) {
-        if (pci->queues[i].external && pci->queues[i].vector == vector) {
+        if (has_call(&pci->queues[i]) && pci->queues[i].vector == vector) {
             connect_call(&pci->queues[i]);
         }
     }
@@ -192,15 +209,29 @@ static gboolean on_kick(int fd, GIOCondition condition, gpointer opaque)
     PciQueue *queue = opaque;
     VirtioPci *pci = queue->pci;
 
-    lock(pci);
+    virtio_lock(pci->device);
     if (!g_source_is_destroyed(g_main_current_source())) {
         drain(fd);
-        if (pci_function_is_master(pci->function)) {
+        if (pci->context || pci_function_is_master(pci->function)) { /* see update_kick() */
             virtqueue_kicked(queue->queue);
         }
     }
-    unlock(pci);
+    virtio_unlock(pci->device);
     return G_SOURCE_CONTINUE;
+}
+
+/* Somebody looks at the eventfd. A thread without the machine lock cannot look at registers: it is stopped while it must not. */
+static bool is_watched(const PciQueue *queue)
+{
+    const VirtioPci *pci = queue->pci;
+
+    if (queue->external) {
+        return false;
+    }
+    if (pci->context) {
+        return virtqueue_is_ready(queue->queue) && (pci_config_get(pci->function, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+    }
+    return queue->kick_address != PCI_BAR_UNMAPPED;
 }
 
 /* The queue's eventfd is where the guest's writes go, if it should be; and somebody looks at it. */
@@ -221,10 +252,9 @@ static void update_kick(PciQueue *queue)
             queue->kick_address = address;
         }
     }
-    bool serve = queue->kick_address != PCI_BAR_UNMAPPED && !queue->external;
-    if (serve && !queue->kick_source) {
-        queue->kick_source = watch(pci, queue->kick, on_kick, queue);
-    } else if (!serve) {
+    if (is_watched(queue) && !queue->kick_source) {
+        queue->kick_source = watch(pci->context, queue->kick, on_kick, queue);
+    } else if (!is_watched(queue)) {
         drop_source(&queue->kick_source);
     }
 }
@@ -235,17 +265,18 @@ static void changed(void *opaque)
 
     for (unsigned i = 0; i < pci->num_queues; i++) {
         update_kick(&pci->queues[i]);
+        if (pci->context) {
+            connect_call(&pci->queues[i]);
+        }
     }
 }
 
 static void notified(VirtioPci *pci, unsigned index)
 {
     PciQueue *queue = &pci->queues[index];
-    uint64_t one = 1;
 
-    if (queue->external) {
-        while (write(queue->kick, &one, sizeof(one)) < 0 && errno == EINTR) {
-        }
+    if (queue->external || pci->context) {
+        signal_event(queue->kick);
     } else if (pci_function_is_master(pci->function)) {
         virtqueue_kicked(queue->queue);
     }
@@ -534,6 +565,9 @@ static void config_written(void *opaque, unsigned offset, unsigned size)
     unsigned bar;
     uint32_t at, length;
 
+    if (pci->context && offset < PCI_COMMAND + 2 && offset + size > PCI_COMMAND) {
+        changed(pci); /* bus mastering */
+    }
     if (touches_window(pci, offset, size) && window_access(pci, &bar, &at, &length)) {
         uint32_t value = pci_config_get(pci->function, pci->cap_pci + CAP_PCI_DATA, 4);
         pci_bar_write(pci->function, bar, at, value & (UINT32_MAX >> (32 - 8 * length)), length);
@@ -571,8 +605,11 @@ static void pci_freed(void *opaque)
         PciQueue *q = &pci->queues[i];
         drop_source(&q->kick_source);
         drop_source(&q->call_source);
-        close_fd(&q->kick);
-        close_fd(&q->call);
+    }
+    context_barrier(pci->context);
+    for (unsigned i = 0; i < pci->num_queues; i++) {
+        close_fd(&pci->queues[i].kick);
+        close_fd(&pci->queues[i].call);
     }
     virtio_free(pci->device);
     g_free(pci->queues);
@@ -625,7 +662,8 @@ static void make_queues(VirtioPci *pci)
     for (unsigned i = 0; i < pci->num_queues; i++) {
         PciQueue *q = &pci->queues[i];
         *q = (PciQueue) {
-            .pci = pci, .queue = virtio_queue(pci->device, i), .vector = PCI_MSIX_NO_VECTOR, .call = -1,
+            .pci = pci, .queue = virtio_queue(pci->device, i), .vector = PCI_MSIX_NO_VECTOR,
+            .call = pci->context ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1,
             .kick_address = PCI_BAR_UNMAPPED,
         };
         q->kick = pci->no_ioeventfd ? -1 : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -643,7 +681,7 @@ PciFunction *virtio_pci_new(VirtioDevice *device, const VirtioPciConfig *config,
 
     pci->device = device;
     pci->root = root;
-    pci->context = config->context;
+    pci->context = virtio_context(device);
     pci->no_ioeventfd = config->no_ioeventfd;
     pci->config_vector = PCI_MSIX_NO_VECTOR;
     pci->function = pci_function_new(&identity, PCIE_CONFIG_SIZE, &function_ops, pci);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The types virtio-scsi-pci and virtio-scsi-pci-non-transitional, and the bus of each. */
+#include "backends/iothread.h"
 #include "hw/virtio/virtio-scsi.h"
 
 typedef struct VirtioScsiPci {
     VirtioPciDevice parent;
     VirtioScsi *scsi;
+    QomLink iothread;
     uint32_t num_queues, queue_size, max_sectors, cmd_per_lun;
 } VirtioScsiPci;
 
@@ -34,16 +36,23 @@ static void placed(PciDevice *pci)
     g_autofree char *name = id ? g_strdup_printf("%s.0", id) : g_strdup_printf("scsi.%d", pci->device.index);
     ScsiBus *bus = (ScsiBus *)bus_new(&scsi_bus_type, name, &pci->device);
 
-    bus->machine_lock = pci_device_ports(pci)->machine_lock;
+    bus->lock = virtio_queues_mutex(virtio_scsi_device(device->scsi));
+    bus->context = virtio_context(virtio_scsi_device(device->scsi));
     virtio_scsi_set_bus(device->scsi, bus);
+}
+
+static GMainContext *context(VirtioPciDevice *parent)
+{
+    return iothread_context(&((const VirtioScsiPci *)parent)->iothread);
 }
 
 static const VirtioPciOps ops = {
     .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Storage", PCI_DEVICE_OPS }, VIRTIO_PCI_OPS, .placed = placed },
-    .class_device = 0x0100, .make = make, .free = free_scsi,
+    .class_device = 0x0100, .make = make, .free = free_scsi, .context = context,
 };
 
 static const QomProperty properties[] = {
+    IOTHREAD_PROPERTY(VirtioScsiPci),
     QOM_PROPERTY_UINT32("num_queues", VirtioScsiPci, num_queues, "4294967295", "number of request queues; 4294967295 = 1"),
     QOM_PROPERTY_UINT32("virtqueue_size", VirtioScsiPci, queue_size, "256", "entries in each queue"),
     QOM_PROPERTY_UINT32("max_sectors", VirtioScsiPci, max_sectors, "65535", "most sectors in one request, as the driver is told"),

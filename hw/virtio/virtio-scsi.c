@@ -75,7 +75,9 @@ static void answer(Request *request, uint8_t response)
     head[RESPONSE_STATUS] = response == OK ? scsi->status : 0;
     head[RESPONSE_RESPONSE] = response;
     uint32_t size = RESPONSE_SENSE + request->sense_size;
-    virtq_write(request->element, 0, head, size);
+    if (virtqueue_is_awaited(request->queue, request->element)) {
+        virtq_write(request->element, 0, head, size);
+    }
     virtqueue_push(request->queue, request->element, size + (scsi->in_size && !scsi->out_size ? (uint32_t)scsi->moved : 0));
     g_free(request);
 }

@@ -8,6 +8,68 @@
 #define COMMON_FEATURES (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM)
 #define MAX_CONFIG_SIZE 4096
 
+static void lock_machine(const VirtioDevice *device)
+{
+    if (device->machine_lock) {
+        g_mutex_lock(device->machine_lock);
+    }
+}
+
+static void unlock_machine(const VirtioDevice *device)
+{
+    if (device->machine_lock) {
+        g_mutex_unlock(device->machine_lock);
+    }
+}
+
+/* ---- What a thread of the device's own leaves to the main loop ---- */
+
+static void fail_now(VirtioDevice *device);
+static void change_config_now(VirtioDevice *device);
+
+static gboolean serve_deferred(gpointer opaque)
+{
+    VirtioDevice *device = opaque;
+
+    lock_machine(device);
+    virtio_queues_lock(device);
+    g_source_set_ready_time(device->deferred, -1);
+    bool failed = device->tell_failed, config = device->tell_config;
+    device->tell_failed = device->tell_config = false;
+    if (failed) {
+        fail_now(device);
+    }
+    if (config) {
+        change_config_now(device);
+    }
+    virtio_queues_unlock(device);
+    unlock_machine(device);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer opaque)
+{
+    return callback(opaque);
+}
+
+static GSourceFuncs deferred_funcs = { .dispatch = dispatch };
+
+static void make_deferred(VirtioDevice *device)
+{
+    device->deferred = g_source_new(&deferred_funcs, sizeof(GSource));
+    g_source_set_callback(device->deferred, serve_deferred, device, NULL);
+    g_source_attach(device->deferred, NULL);
+}
+
+/* The device's lock is held. */
+static void defer(VirtioDevice *device, bool *what)
+{
+    *what = true;
+    g_source_set_ready_time(device->deferred, 0);
+}
+
+/* ---- Life ---- */
+
 VirtioDevice *virtio_new(const VirtioClass *class, void *opaque, const VirtioEnvironment *environment)
 {
     VirtioDevice *device = g_new0(VirtioDevice, 1);
@@ -17,6 +79,11 @@ VirtioDevice *virtio_new(const VirtioClass *class, void *opaque, const VirtioEnv
     device->opaque = opaque;
     device->memory = environment->memory;
     device->machine_lock = environment->machine_lock;
+    device->context = environment->context;
+    g_mutex_init(&device->lock);
+    if (device->context) {
+        make_deferred(device);
+    }
     device->name = g_strdup(environment->name ? environment->name : class->name);
     device->queues = g_ptr_array_new_with_free_func((GDestroyNotify)virtqueue_free);
     device->offered = COMMON_FEATURES | (class->stop_queue ? VIRTIO_F_RING_RESET : 0);
@@ -43,7 +110,17 @@ static void tell_changed(VirtioDevice *device)
 void virtio_free(VirtioDevice *device)
 {
     if (device) {
+        virtio_queues_lock(device);
         stop(device);
+        virtio_queues_unlock(device);
+        if (device->class->gone) {
+            device->class->gone(device->opaque);
+        }
+        if (device->deferred) {
+            g_source_destroy(device->deferred);
+            g_source_unref(device->deferred);
+        }
+        g_mutex_clear(&device->lock);
         g_ptr_array_free(device->queues, TRUE);
         g_free(device->name);
         g_free(device);
@@ -106,17 +183,31 @@ unsigned virtio_num_queues(const VirtioDevice *device)
     return device->queues->len;
 }
 
+GMainContext *virtio_context(const VirtioDevice *device)
+{
+    return device->context;
+}
+
+GMutex *virtio_queues_mutex(VirtioDevice *device)
+{
+    return device->context ? &device->lock : device->machine_lock;
+}
+
 void virtio_lock(VirtioDevice *device)
 {
-    if (device->machine_lock) {
-        g_mutex_lock(device->machine_lock);
+    GMutex *mutex = virtio_queues_mutex(device);
+
+    if (mutex) {
+        g_mutex_lock(mutex);
     }
 }
 
 void virtio_unlock(VirtioDevice *device)
 {
-    if (device->machine_lock) {
-        g_mutex_unlock(device->machine_lock);
+    GMutex *mutex = virtio_queues_mutex(device);
+
+    if (mutex) {
+        g_mutex_unlock(mutex);
     }
 }
 
@@ -127,7 +218,7 @@ static void reset(VirtioDevice *device)
     stop(device);
     device->status = 0;
     device->accepted = 0;
-    device->failed = false;
+    device->failed = device->tell_failed = false;
     for (unsigned i = 0; i < device->queues->len; i++) {
         virtqueue_clear(device->queues->pdata[i]);
     }
@@ -148,7 +239,7 @@ uint8_t virtio_status(const VirtioDevice *device)
     return device->status;
 }
 
-void virtio_set_status(VirtioDevice *device, uint8_t status)
+static void set_status(VirtioDevice *device, uint8_t status)
 {
     if (status == 0) {
         reset(device);
@@ -171,6 +262,13 @@ void virtio_set_status(VirtioDevice *device, uint8_t status)
     }
 }
 
+void virtio_set_status(VirtioDevice *device, uint8_t status)
+{
+    virtio_queues_lock(device);
+    set_status(device, status);
+    virtio_queues_unlock(device);
+}
+
 void virtio_set_driver_features(VirtioDevice *device, unsigned half, uint32_t features)
 {
     if (!(device->status & VIRTIO_STATUS_FEATURES_OK) && half < 2) {
@@ -182,6 +280,16 @@ void virtio_set_driver_features(VirtioDevice *device, unsigned half, uint32_t fe
 uint64_t virtio_driver_features(const VirtioDevice *device)
 {
     return device->accepted;
+}
+
+static void fail_now(VirtioDevice *device)
+{
+    device->status |= VIRTIO_STATUS_NEEDS_RESET;
+    stop(device);
+    tell_changed(device);
+    if ((device->status & VIRTIO_STATUS_DRIVER_OK) && device->transport) {
+        device->transport->interrupt(device->transport_opaque, NULL); /* 2.1.2: only after DRIVER_OK */
+    }
 }
 
 void virtio_fail(VirtioDevice *device, const char *format, ...)
@@ -203,17 +311,16 @@ void virtio_fail(VirtioDevice *device, const char *format, ...)
         return;
     }
     device->failed = true;
-    device->status |= VIRTIO_STATUS_NEEDS_RESET;
-    stop(device);
-    tell_changed(device);
-    if ((device->status & VIRTIO_STATUS_DRIVER_OK) && device->transport) {
-        device->transport->interrupt(device->transport_opaque, NULL); /* 2.1.2: only after DRIVER_OK */
+    if (device->context) {
+        defer(device, &device->tell_failed);
+    } else {
+        fail_now(device);
     }
 }
 
 /* ---- Configuration ---- */
 
-void virtio_config_changed(VirtioDevice *device)
+static void change_config_now(VirtioDevice *device)
 {
     if (device->config_read) { /* a driver that has not looked cannot have seen half of each */
         device->generation++;
@@ -221,6 +328,15 @@ void virtio_config_changed(VirtioDevice *device)
     }
     if ((device->status & VIRTIO_STATUS_DRIVER_OK) && device->transport) {
         device->transport->interrupt(device->transport_opaque, NULL);
+    }
+}
+
+void virtio_config_changed(VirtioDevice *device)
+{
+    if (device->context) {
+        defer(device, &device->tell_config);
+    } else {
+        change_config_now(device);
     }
 }
 
@@ -242,8 +358,10 @@ uint64_t virtio_config_read(VirtioDevice *device, unsigned offset, unsigned size
     uint8_t config[MAX_CONFIG_SIZE];
     uint64_t value = 0;
 
+    virtio_queues_lock(device);
     fill_config(device, config);
     device->config_read = true;
+    virtio_queues_unlock(device);
     for (unsigned i = 0; i < size && offset + i < device->class->config_size; i++) {
         value |= (uint64_t)config[offset + i] << 8 * i;
     }
@@ -258,9 +376,11 @@ void virtio_config_write(VirtioDevice *device, unsigned offset, uint64_t value, 
         size > device->class->config_size - offset) {
         return;
     }
+    virtio_queues_lock(device);
     fill_config(device, config);
     for (unsigned i = 0; i < size; i++) {
         config[offset + i] = value >> 8 * i;
     }
     device->class->set_config(device->opaque, config, offset, size);
+    virtio_queues_unlock(device);
 }

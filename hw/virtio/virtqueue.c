@@ -60,6 +60,12 @@ bool virtqueue_is_ready(const VirtQueue *queue)
     return queue->enabled && queue->device->started;
 }
 
+/* A device that failed is stopped a little later, if its queues have a thread of their own. */
+static bool is_alive(const VirtQueue *queue)
+{
+    return virtqueue_is_ready(queue) && !queue->device->failed;
+}
+
 /* ---- The transport's side ---- */
 
 uint16_t virtqueue_size(const VirtQueue *queue)
@@ -114,14 +120,15 @@ void virtqueue_enable(VirtQueue *queue)
 {
     VirtioDevice *device = queue->device;
 
-    if (queue->enabled || !(device->status & VIRTIO_STATUS_FEATURES_OK) || device->failed) {
-        return;
+    virtio_queues_lock(device);
+    if (!queue->enabled && (device->status & VIRTIO_STATUS_FEATURES_OK) && !device->failed) {
+        queue->enabled = true;
+        if (device->started && device->class->start_queue) {
+            device->class->start_queue(device->opaque, queue);
+        }
+        tell_changed(queue);
     }
-    queue->enabled = true;
-    if (device->started && device->class->start_queue) {
-        device->class->start_queue(device->opaque, queue);
-    }
-    tell_changed(queue);
+    virtio_queues_unlock(device);
 }
 
 void virtqueue_reset(VirtQueue *queue)
@@ -131,16 +138,18 @@ void virtqueue_reset(VirtQueue *queue)
     if (!virtio_has(device, VIRTIO_F_RING_RESET)) {
         return;
     }
+    virtio_queues_lock(device);
     if (virtqueue_is_ready(queue)) {
         device->class->stop_queue(device->opaque, queue);
     }
     virtqueue_clear(queue);
     tell_changed(queue);
+    virtio_queues_unlock(device);
 }
 
 void virtqueue_kicked(VirtQueue *queue)
 {
-    if (virtqueue_is_ready(queue) && !queue->external) {
+    if (is_alive(queue) && !queue->external) {
         queue->device->class->notify(queue->device->opaque, queue);
     }
 }
@@ -199,7 +208,7 @@ static int count_available(VirtQueue *queue, const uint8_t *available)
 
 bool virtqueue_is_empty(VirtQueue *queue)
 {
-    const uint8_t *available = virtqueue_is_ready(queue) ? map_ring(queue, VIRTQ_AVAILABLE) : NULL;
+    const uint8_t *available = is_alive(queue) ? map_ring(queue, VIRTQ_AVAILABLE) : NULL;
 
     return !available || count_available(queue, available) <= 0;
 }
@@ -346,7 +355,7 @@ static void set_available_event(VirtQueue *queue)
 
 VirtqElement *virtqueue_pop(VirtQueue *queue)
 {
-    if (!virtqueue_is_ready(queue) || queue->external) {
+    if (!is_alive(queue) || queue->external) {
         return NULL;
     }
     const uint8_t *available = map_ring(queue, VIRTQ_AVAILABLE);
@@ -378,9 +387,14 @@ void virtq_element_free(VirtqElement *element)
     g_free(element);
 }
 
+bool virtqueue_is_awaited(const VirtQueue *queue, const VirtqElement *element)
+{
+    return is_alive(queue) && element->epoch == queue->epoch;
+}
+
 void virtqueue_unpop(VirtQueue *queue, VirtqElement *element)
 {
-    if (virtqueue_is_ready(queue) && element->epoch == queue->epoch) {
+    if (virtqueue_is_awaited(queue, element)) {
         queue->next_available--;
     }
     virtq_element_free(element);
@@ -388,7 +402,7 @@ void virtqueue_unpop(VirtQueue *queue, VirtqElement *element)
 
 void virtqueue_push(VirtQueue *queue, VirtqElement *element, uint32_t written)
 {
-    uint8_t *used = virtqueue_is_ready(queue) && element->epoch == queue->epoch ? map_ring(queue, VIRTQ_USED) : NULL;
+    uint8_t *used = virtqueue_is_awaited(queue, element) ? map_ring(queue, VIRTQ_USED) : NULL;
 
     if (used) {
         uint8_t *entry = used + RING_ENTRIES + USED_ENTRY_SIZE * (size_t)(queue->next_used % queue->size);
@@ -419,7 +433,7 @@ void virtqueue_notify(VirtQueue *queue)
 {
     VirtioDevice *device = queue->device;
 
-    if (!virtqueue_is_ready(queue) || queue->next_used == queue->told_used) {
+    if (!is_alive(queue) || queue->next_used == queue->told_used) {
         return;
     }
     bool wanted = driver_wants_interrupt(queue);
@@ -443,7 +457,7 @@ void virtqueue_fail(VirtQueue *queue, VirtqElement *element, const char *format,
 
 void virtqueue_want_notify(VirtQueue *queue, bool want)
 {
-    uint8_t *used = virtqueue_is_ready(queue) ? map_ring(queue, VIRTQ_USED) : NULL;
+    uint8_t *used = is_alive(queue) ? map_ring(queue, VIRTQ_USED) : NULL;
 
     queue->quiet = !want;
     if (!used) {

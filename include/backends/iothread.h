@@ -4,6 +4,7 @@
 #define BACKENDS_IOTHREAD_H
 
 #include "qom/object.h"
+#include "qom/property.h"
 
 typedef struct IoThread {
     QomObject object;
@@ -16,6 +17,14 @@ typedef struct IoThread {
 } IoThread;
 
 extern const QomType iothread_type; /* "iothread" */
+
+/* A row of the properties of devices whose queues it may handle; `iothread` is a QomLink. */
+#define IOTHREAD_PROPERTY(type) QOM_PROPERTY_LINK("iothread", type, iothread, &iothread_type, "/objects", "id of the thread that handles the queues")
+/* What the link leads to; NULL: nothing, which is the main loop. */
+static inline GMainContext *iothread_context(const QomLink *link)
+{
+    return link->target ? ((const IoThread *)link->target)->context : NULL;
+}
 
 #define IOTHREAD(object) QOM_CAST(IoThread, &iothread_type, object)
 

@@ -67,8 +67,8 @@ typedef struct BlockClientOps {
 BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool shared, const BlockClientOps *ops,
                           void *opaque, GMainContext *context, GError **errp);
 /*
- * No request may be running (block_drain). Requests that are done and were not delivered are given to `drop` instead. In the context's
- * thread.
+ * Waits for requests that run. Those that are done and were not delivered are given to `drop` instead, and nothing of the client's runs when
+ * this returns. In the context's thread; or in another that holds no lock which done() and resized() take, while somebody runs the context.
  */
 void block_detach(BlockClient *client, void (*drop)(void *opaque, BlockRequest *request));
 /* Any thread. A request outside the node, or a change of a read-only one, is done with an error like any other. */

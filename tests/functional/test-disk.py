@@ -110,10 +110,10 @@ def test_disk():
             "-device", "pcie-root-port,id=port1,chassis=1,addr=1,multifunction=on",
             "-device", "pcie-root-port,id=port2,chassis=2,addr=1.1",
             "-drive", f"file={first},format=raw,if=none,id=disk0",
-            "-device", "virtio-blk-pci,drive=disk0,bus=port1",
+            "-object", "iothread,id=io0", "-device", "virtio-blk-pci,drive=disk0,bus=port1,iothread=io0",
             "-blockdev", f'{{"driver":"file","filename":"{second}","node-name":"disk1"}}',
             "-device", '{"driver":"virtio-blk-pci-non-transitional","drive":"disk1","serial":"DISK-SERIAL","bus":"port2"}',
-            "-device", "virtio-scsi-pci,id=scsi0", "-drive", f"file={third},format=raw,if=none,id=disk2,discard=unmap",
+            "-device", "virtio-scsi-pci,id=scsi0,iothread=io0", "-drive", f"file={third},format=raw,if=none,id=disk2,discard=unmap",
             "-device", "scsi-hd,drive=disk2,bus=scsi0.0,channel=0,scsi-id=3,lun=0,serial=SCSI-SERIAL"]))
         try:
             digest = check_guest(console)
@@ -131,10 +131,15 @@ def check_hotplug(console, socket):
     monitor = qmp.Qmp(socket, 60 * SLOW)
     monitor.command("qmp_capabilities")
     for turn in range(2):
-        monitor.command("device_add", driver="virtio-blk-pci", drive="disk0", bus="port2", id="hot0")
+        own_thread = {"iothread": "io0"} if turn == 0 else {}
+        monitor.command("device_add", driver="virtio-blk-pci", drive="disk0", bus="port2", id="hot0", **own_thread)
         console.expect(r"pciehp: Slot\(0-1\): Card present", 60 * SLOW)
         console.expect(r"virtio_blk virtio\d+: \[vda\]", 60 * SLOW)
         command(console, "dd if=/dev/vda of=/dev/null bs=1M")
+        if own_thread:
+            assert "is in use" in monitor.error("object-del", id="io0")[1]
+            monitor.command("stop")
+            monitor.command("cont")
         size = SIZE + (turn + 1 << 20)
         monitor.command("block_resize", **{"node-name": "disk0", "size": size})
         command(console, f"until grep -qx {size // 512} /sys/block/vda/size; do sleep 0.1; done")
@@ -162,6 +167,7 @@ def test_hotplug():
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(extra=[
             "-no-reboot", "-kernel", cached("path"), "-initrd", initrd, "-append", "console=ttyS0",
             "-qmp", f"unix:{socket},server=on,wait=off", "-drive", f"file={disk},format=raw,if=none,id=disk0,discard=unmap",
+            "-object", "iothread,id=io0",
             "-device", "pcie-root-port,id=port1,chassis=1,addr=1,multifunction=on",
             "-device", "pcie-root-port,id=port2,chassis=2,addr=1.1"]))
         try:

@@ -3,7 +3,7 @@
  * SCSI disks and the bus between them and a host adapter. The adapter fills in a ScsiRequest, scsi_submit() has it carried out, and
  * done() tells status and sense data; buffers are host memory and the request's until then.
  *
- * scsi_submit() and scsi_reset() are called with the machine lock held; done() at once from scsi_submit(), or later from the main loop
+ * scsi_submit() is called with the bus's lock held; done() at once from scsi_submit(), or later from the thread of the bus's context
  * without the lock. Which commands there are: SPC-5 and SBC-4 (T10).
  */
 #ifndef HW_SCSI_SCSI_H
@@ -52,14 +52,15 @@ typedef struct ScsiDiskConfig {
     uint64_t wwn;                   /* 0 = none */
     uint32_t logical_block_size, physical_block_size; /* powers of two, 512 to 32768 */
     bool shared, write_through, removable;
+    GMainContext *context;          /* where requests end; NULL = the default one */
 } ScsiDiskConfig;
 
 /* NULL: *errp. config is copied, but for its strings, which must live as long. */
 ScsiDisk *scsi_disk_new(const ScsiDiskConfig *config, GError **errp);
-/* Requests that are under way end with SCSI_TASK_ABORTED. Main loop thread, machine lock not held. */
+/* Requests that are under way end with SCSI_TASK_ABORTED. Main loop thread; neither the machine lock nor the bus's is held. */
 void scsi_disk_free(ScsiDisk *disk);
 void scsi_submit(ScsiDisk *disk, ScsiRequest *request);
-/* Requests under way end soon. Those that come after hear of the reset (unit attention). */
+/* Requests under way end soon. Those that come after hear of the reset (unit attention). Any thread. */
 void scsi_reset(ScsiDisk *disk);
 /* Returns when no request touches its buffers any more; done() may come after. */
 void scsi_drain(ScsiDisk *disk);
@@ -115,7 +116,8 @@ unsigned scsi_mode_sense(const ScsiIdentity *identity, const ScsiCommand *comman
 
 typedef struct ScsiBus {
     Bus bus;
-    GMutex *machine_lock; /* NULL in tests */
+    GMutex *lock;          /* of requests: the machine lock, or the adapter's own; NULL in tests */
+    GMainContext *context; /* where requests end; NULL = the default one */
 } ScsiBus;
 
 typedef struct ScsiDevice {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The virtio block device: Virtio 1.2, 5.2. Machine lock held. */
+/*
+ * The virtio block device: Virtio 1.2, 5.2.
+ * Machine lock held, or, with a context of its own, as virtio.h says.
+ */
 #ifndef HW_VIRTIO_VIRTIO_BLK_H
 #define HW_VIRTIO_VIRTIO_BLK_H
 
@@ -17,7 +20,6 @@ typedef struct VirtioBlkConfig {
     bool read_only, shared, discard, write_zeroes;
     bool write_through;      /* each write is stable when done, until the driver chooses otherwise */
     bool fixed_cache;        /* the driver may not choose */
-    GMainContext *context;   /* NULL = the default one */
 } VirtioBlkConfig;
 
 #define VIRTIO_BLK_MAX_QUEUES 256
@@ -25,7 +27,7 @@ typedef struct VirtioBlkConfig {
 /* NULL: *errp. virtio_blk_device() is the caller's, or a transport's; it goes before virtio_blk_free(). */
 VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, const VirtioEnvironment *environment, GError **errp);
 VirtioDevice *virtio_blk_device(const VirtioBlk *blk);
-/* In the thread of the context. */
+/* Main loop thread. */
 void virtio_blk_free(VirtioBlk *blk);
 
 extern const QomType virtio_blk_pci_type;    /* "virtio-blk-pci" */

@@ -35,7 +35,7 @@ typedef struct VirtioPciOps {
     VirtioDevice *(*make)(VirtioPciDevice *device, const VirtioEnvironment *environment, GError **errp);
     /* The virtio device was freed, requests are over: the rest goes. Machine lock held. NULL = nothing to do. */
     void (*free)(VirtioPciDevice *device);
-    /* Where the device's queues are handled (iothread=); NULL = the main loop. */
+    /* Whose thread handles the device's queues (iothread=): VirtioEnvironment.context; NULL, or it gives NULL: the main loop. */
     GMainContext *(*context)(VirtioPciDevice *device);
 } VirtioPciOps;
 

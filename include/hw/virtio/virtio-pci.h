@@ -14,8 +14,7 @@
 typedef struct VirtioPciConfig {
     uint16_t class_device;  /* PCI class and sub-class */
     unsigned vectors;       /* of MSI-X; 0 = none, the interrupt pin instead */
-    bool no_ioeventfd;      /* notifications are handled on the vCPU's thread */
-    GMainContext *context;  /* where notifications are handled otherwise; NULL = the default one. Borrowed */
+    bool no_ioeventfd;      /* notifications are handled on the vCPU's thread; not for a device with a context of its own */
 } VirtioPciConfig;
 
 /*

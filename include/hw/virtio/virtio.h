@@ -24,6 +24,10 @@
  * Rules:
  * - Everything here is called with the machine lock held, by any thread; callbacks are called so. A back end that completes on a
  *   thread of its own takes the lock (virtio_lock) first.
+ * - A device with a context of its own (VirtioEnvironment.context) is the exception: a lock of its own guards its queues, which is what
+ *   virtio_lock takes. notify() is called by the thread that runs the context, which never takes the machine lock; all other callbacks
+ *   with both locks held (machine lock first). virtio_fail and virtio_config_changed take effect a little later there: the main loop
+ *   does what needs the machine lock.
  * - Guest memory is reached through elements alone. They hold host addresses of RAM that the guest shares; a descriptor that
  *   points anywhere else breaks the device before the element is made. The guest may change the bytes at any time: copy
  *   what is checked before it is used (virtq_read).
@@ -94,6 +98,11 @@ typedef struct VirtioClass {
     void (*stop_queue)(void *opaque, VirtQueue *queue);
     /* A queue is enabled, after start too (after a queue reset). NULL = nothing to do. */
     void (*start_queue)(void *opaque, VirtQueue *queue);
+    /*
+     * The VirtioDevice is about to be freed: nothing may call it from another thread once this returns. After stop, the device's own lock
+     * not held, main loop thread. NULL: nobody does.
+     */
+    void (*gone)(void *opaque);
 } VirtioClass;
 
 /* What a device stands in. All borrowed. */
@@ -103,6 +112,7 @@ typedef struct VirtioEnvironment {
     const char *name;      /* the device's id or path, for messages; copied */
     const GuestRam *ram;   /* all RAM, for back ends outside the process */
     unsigned num_ram;
+    GMainContext *context; /* its thread handles the queues, without the machine lock; NULL: the main loop does, with it */
 } VirtioEnvironment;
 
 /* ---- Device (virtio.c) ---- */
@@ -132,6 +142,10 @@ bool virtio_is_started(const VirtioDevice *device);
 void virtio_config_changed(VirtioDevice *device);
 /* The guest did what it must not, or the device cannot go on. format: what it did, "request of %u bytes, at least 16 needed". */
 void virtio_fail(VirtioDevice *device, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* NULL: the main loop's. */
+GMainContext *virtio_context(const VirtioDevice *device);
+/* What virtio_lock takes; NULL: nothing. */
+GMutex *virtio_queues_mutex(VirtioDevice *device);
 /* For work that begins outside a callback. */
 void virtio_lock(VirtioDevice *device);
 void virtio_unlock(VirtioDevice *device);
@@ -151,6 +165,11 @@ typedef struct VirtqElement {
 VirtqElement *virtqueue_pop(VirtQueue *queue);
 /* Gives it back with `written` bytes in its in part, and frees it. The driver is told by virtqueue_notify(). */
 void virtqueue_push(VirtQueue *queue, VirtqElement *element, uint32_t written);
+/*
+ * Whether the driver still waits for it: its queue was not reset, the device did not break. If not, the element's buffers are not to be
+ * written any more, as the driver may use them for something else.
+ */
+bool virtqueue_is_awaited(const VirtQueue *queue, const VirtqElement *element);
 /* As if it had not been popped; only the last popped one. Frees it. */
 void virtqueue_unpop(VirtQueue *queue, VirtqElement *element);
 /* Frees an element that the driver will not get back: in stop(). */

@@ -12,6 +12,40 @@
 #define DEVFN PCI_DEVFN(3, 0)
 #define VIRTIO_BAR 4
 
+static void *run_loop(void *opaque)
+{
+    LoopThread *t = opaque;
+
+    g_main_context_push_thread_default(t->context);
+    g_main_loop_run(t->loop);
+    g_main_context_pop_thread_default(t->context);
+    return NULL;
+}
+
+void loop_thread_start(LoopThread *t)
+{
+    t->context = g_main_context_new();
+    t->loop = g_main_loop_new(t->context, FALSE);
+    t->thread = g_thread_new("queues", run_loop, t);
+}
+
+static gboolean quit(gpointer loop)
+{
+    g_main_loop_quit(loop);
+    return G_SOURCE_REMOVE;
+}
+
+void loop_thread_end(LoopThread *t)
+{
+    g_autoptr(GSource) source = g_idle_source_new(); /* by the loop itself, which may not run yet */
+
+    g_source_set_callback(source, quit, t->loop, NULL);
+    g_source_attach(source, t->context);
+    g_thread_join(t->thread);
+    g_main_loop_unref(t->loop);
+    g_main_context_unref(t->context);
+}
+
 static void on_message(void *opaque, uint64_t address, uint32_t data)
 {
     Driver *d = opaque;
@@ -237,7 +271,7 @@ void driver_offer(Driver *d, unsigned queue, uint16_t head)
     uint8_t *ring = d->ram + available(queue);
 
     store_le16(ring + 4 + 2 * (d->available[queue] % d->queue_size), head);
-    store_le16(ring + 2, ++d->available[queue]);
+    __atomic_store_n((uint16_t *)(void *)(ring + 2), GUINT16_TO_LE(++d->available[queue]), __ATOMIC_RELEASE); /* as drivers do */
 }
 
 void driver_kick(Driver *d, unsigned queue)
@@ -249,7 +283,7 @@ bool driver_take_used(Driver *d, unsigned queue, uint32_t *head, uint32_t *lengt
 {
     const uint8_t *ring = d->ram + used(queue);
 
-    if (load_le16(ring + 2) == d->used[queue]) {
+    if (GUINT16_FROM_LE(__atomic_load_n((const uint16_t *)(const void *)(ring + 2), __ATOMIC_ACQUIRE)) == d->used[queue]) {
         return false;
     }
     const uint8_t *entry = ring + 4 + 8 * (d->used[queue]++ % d->queue_size);

@@ -39,6 +39,16 @@ typedef struct Driver {
     hwaddr common, isr, config, notify;
 } Driver;
 
+/* A thread that runs a context, as -object iothread makes. */
+typedef struct LoopThread {
+    GMainContext *context;
+    GMainLoop *loop;
+    GThread *thread;
+} LoopThread;
+
+void loop_thread_start(LoopThread *t);
+void loop_thread_end(LoopThread *t);
+
 void driver_init(Driver *d);
 void driver_free(Driver *d);
 VirtioEnvironment driver_environment(Driver *d, const char *name);

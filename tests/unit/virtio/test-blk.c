@@ -226,6 +226,24 @@ static void test_reset(Fixture *f, gconstpointer data)
     g_assert_cmpuint(driver_status(&f->d), ==, 0);
 }
 
+/* A request that was done and not told of when the driver started over: its buffers are the driver's again. */
+static void test_late_status(Fixture *f, gconstpointer data)
+{
+    for (unsigned round = 0; round < 10; round++) {
+        driver_start(&f->d, FEATURES, 1, 64);
+        store_le32(f->d.ram + HEADER, FLUSH);
+        driver_describe(&f->d, 0, 0, HEADER, 16, NEXT, 1);
+        driver_describe(&f->d, 0, 1, STATUS, 1, WRITE, 0);
+        driver_offer(&f->d, 0, 0);
+        driver_kick(&f->d, 0);
+        driver_set_status(&f->d, 0);
+        f->d.ram[STATUS] = NO_STATUS;
+        while (g_main_context_iteration(NULL, FALSE)) {
+        }
+        g_assert_cmphex(f->d.ram[STATUS], ==, NO_STATUS);
+    }
+}
+
 static void test_short_requests(Fixture *f, gconstpointer data)
 {
     static const struct {
@@ -310,6 +328,7 @@ int main(int argc, char **argv)
     ADD("errors", NULL, test_errors);
     ADD("read-only", "read-only", test_read_only);
     ADD("reset", NULL, test_reset);
+    ADD("late-status", NULL, test_late_status);
     ADD("short-requests", NULL, test_short_requests);
     ADD("attach", NULL, test_attach);
     g_test_add_func("/virtio-rng", test_rng);

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* virtio-blk as a guest and a monitor's client see it together: queues with a thread of their own. */
+#include <string.h>
+
+#include "virtio.h"
+
+#define DISK_SIZE (1u << 20)
+#define SECTOR 512
+#define BATCH 64
+enum { TYPE_IN = 0, TYPE_OUT = 1 };
+
+static const PciAddress card = { 0, 4 << 3 };
+
+typedef struct Disk {
+    Client *c;
+    Driver driver;
+    uint64_t data, headers, tables; /* of BATCH requests */
+} Disk;
+
+static void drive(Disk *disk, PciAddress at, uint64_t base)
+{
+    driver_start(&disk->driver, disk->c, at, base, VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | 1 << 9, 1);
+}
+
+/* A disk whose sector n is full of bytes n, on a machine with these arguments more; not driven yet. */
+static void launch(Disk *disk, const char *const *arguments)
+{
+    g_autofree uint8_t *bytes = g_malloc(DISK_SIZE);
+
+    disk->c = client_new();
+    for (unsigned i = 0; i < DISK_SIZE; i++) {
+        bytes[i] = (uint8_t)(i / SECTOR);
+    }
+    client_make_file(disk->c, "disk", bytes, DISK_SIZE);
+    client_launch(disk->c, client_program(), arguments);
+    disk->data = client_alloc(disk->c, BATCH * SECTOR);
+    disk->headers = client_alloc(disk->c, BATCH * 32);
+    disk->tables = client_alloc(disk->c, BATCH * 64);
+}
+
+/* BATCH requests of a sector each, from the disk's first on. */
+static void offer(Disk *disk, uint32_t type)
+{
+    uint8_t *ram = disk->c->ram;
+
+    for (unsigned i = 0; i < BATCH; i++) {
+        uint64_t header = disk->headers + 32 * i;
+        const DriverBuffer buffers[] = {
+            { header, 16, false }, { disk->data + SECTOR * i, SECTOR, type == TYPE_IN }, { header + 16, 1, true },
+        };
+        memset(ram + header, 0, 16);
+        ram[header] = (uint8_t)type;
+        ram[header + 8] = (uint8_t)i;
+        ram[header + 16] = 0xff;
+        driver_add_indirect(&disk->driver, &disk->driver.queues[0], (uint16_t)i, disk->tables + 64 * i, buffers, 3);
+    }
+    driver_kick(&disk->driver, &disk->driver.queues[0]);
+}
+
+static void check_read(Disk *disk)
+{
+    const uint8_t *ram = disk->c->ram;
+
+    driver_wait(&disk->driver, &disk->driver.queues[0]);
+    while (driver_take_used(&disk->driver, &disk->driver.queues[0], NULL) >= 0) {
+        continue;
+    }
+    for (unsigned i = 0; i < BATCH; i++) {
+        g_assert_cmpuint(ram[disk->headers + 32 * i + 16], ==, 0);
+        g_assert_cmphex(ram[disk->data + SECTOR * i], ==, i);
+    }
+}
+
+static void expect_error(Client *c, const char *command, const char *says)
+{
+    g_autofree char *answer = client_qmp_try(c, "%s", command);
+
+    g_test_message("%s: %s", command, answer);
+    g_assert_nonnull(strstr(answer, "\"error\""));
+    g_assert_nonnull(strstr(answer, says));
+}
+
+/* ---- A thread for the queues ---- */
+
+#define DRIVE "-drive", "file=%D/disk,format=raw,if=none,id=disk0"
+
+static void test_iothread(void)
+{
+    static const char *const arguments[] = {
+        "-object", "iothread,id=io0", DRIVE, "-device", "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0", NULL,
+    };
+    Disk disk;
+
+    launch(&disk, arguments);
+    drive(&disk, card, PCI_MMIO_BASE);
+    for (unsigned round = 0; round < 20; round++) {
+        offer(&disk, TYPE_IN);
+        check_read(&disk);
+        g_assert_cmpuint(driver_wait_message(&disk.driver, 1), ==, 2);
+    }
+    g_autofree char *threads = client_qmp(disk.c, "{\"execute\":\"query-iothreads\"}");
+    g_assert_nonnull(strstr(threads, "\"id\": \"io0\""));
+    expect_error(disk.c, "{\"execute\":\"object-del\",\"arguments\":{\"id\":\"io0\"}}", "io0");
+    /* Stopped and continued, with requests under way */
+    offer(&disk, TYPE_IN);
+    g_free(client_qmp(disk.c, "{\"execute\":\"stop\"}"));
+    g_free(client_qmp(disk.c, "{\"execute\":\"cont\"}"));
+    check_read(&disk);
+    /* Another size */
+    g_free(client_qmp(disk.c, "{\"execute\":\"block_resize\",\"arguments\":{\"node-name\":\"disk0\",\"size\":%u}}", 2 * DISK_SIZE));
+    g_assert_cmpuint(driver_wait_message(&disk.driver, 0), ==, 1);
+    g_assert_cmpuint(driver_config(&disk.driver, 0, 4), ==, 2 * DISK_SIZE / SECTOR);
+    /* The machine is reset with requests under way; the guest begins anew. */
+    offer(&disk, TYPE_IN);
+    g_free(client_qmp(disk.c, "{\"execute\":\"system_reset\"}"));
+    g_free(client_event(disk.c, "RESET"));
+    drive(&disk, card, PCI_MMIO_BASE);
+    offer(&disk, TYPE_IN);
+    check_read(&disk);
+    offer(&disk, TYPE_IN); /* and ends so */
+    client_end(disk.c);
+}
+
+static void test_iothread_refused(void)
+{
+    static const char *const arguments[] = {
+        "-object", "iothread,id=io0", "-object", "rng-builtin,id=rng0", "-device", "pcie-root-port,id=port1,chassis=1,addr=2", DRIVE, NULL,
+    };
+    static const struct {
+        const char *properties, *says;
+    } rows[] = {
+        { "\"iothread\":\"none\"", "Device 'none' not found" },
+        { "\"iothread\":\"rng0\"", "rng0" },
+        { "\"iothread\":\"io0\",\"ioeventfd\":false", "ioeventfd is required for iothread" },
+        { "\"iothread-vq-mapping\":[{\"iothread\":\"io0\"}]", "iothread-vq-mapping" },
+    };
+    Disk disk;
+
+    launch(&disk, arguments);
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *command = g_strdup_printf("{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-blk-pci\",\"drive\":"
+                                                   "\"disk0\",\"bus\":\"port1\",%s}}", rows[i].properties);
+        expect_error(disk.c, command, rows[i].says);
+    }
+    g_free(client_qmp(disk.c, "{\"execute\":\"object-del\",\"arguments\":{\"id\":\"io0\"}}"));
+    client_end(disk.c);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/qtest/blk/iothread", test_iothread);
+    g_test_add_func("/qtest/blk/iothread-refused", test_iothread_refused);
+    return g_test_run();
+}
