@@ -404,13 +404,20 @@ static unsigned write_locked(Chardev *chardev, const uint8_t *data, unsigned n)
         return n;
     }
     unsigned done = chardev->queue->len ? 0 : write_now(chardev, data, n);
-    unsigned queued = MIN(n - done, CHARDEV_QUEUE_SIZE - chardev->queue->len);
-    if (queued) {
-        g_byte_array_append(chardev->queue, data + done, queued);
-        flush_locked(chardev);
+    /* The reader may empty the queue while it is filled. What is left over must not wait then: only a full queue wakes up who waits. */
+    do {
+        unsigned queued = MIN(n - done, CHARDEV_QUEUE_SIZE - chardev->queue->len);
+        if (queued) {
+            g_byte_array_append(chardev->queue, data + done, queued);
+            flush_locked(chardev);
+        }
+        done += queued;
+    } while (done < n && chardev->queue->len < CHARDEV_QUEUE_SIZE && !chardev->output_gone);
+    if (chardev->output_gone) {
+        return n;
     }
-    chardev->starved |= done + queued < n;
-    return done + queued;
+    chardev->starved |= done < n;
+    return done;
 }
 
 unsigned chardev_write(Chardev *chardev, const uint8_t *data, unsigned n)
