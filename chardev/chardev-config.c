@@ -2,32 +2,46 @@
 /* What options say of chardevs: "BACKEND,id=ID,KEY=VALUE…" of -chardev, and the short form of -serial, -monitor and -qmp. Pure. */
 #include <string.h>
 
-#include "chardev/chardev.h"
+#include "chardev-internal.h"
 #include "util/error.h"
 #include "util/keyval.h"
 #include "util/units.h"
 
-#define DEFAULT_RING_SIZE (64 * KiB)
 #define MAX_RING_SIZE (256 * MiB)
+
+#define COMMON_KEYS "id mux logfile logappend"
 
 static const struct {
     const char *name;
     ChardevKind kind;
-    const char *keys; /* what it takes besides id and mux */
+    const char *keys; /* what it takes besides COMMON_KEYS */
 } backends[] = {
-    { "file", CHARDEV_FILE, "path append" },
+    { "file", CHARDEV_FILE, "path append input-path" },
     { "null", CHARDEV_NULL, "" },
-    { "pty", CHARDEV_PTY, "" },
+    { "pipe", CHARDEV_PIPE, "path" },
+    { "pty", CHARDEV_PTY, "path" },
     { "ringbuf", CHARDEV_RINGBUF, "size" },
     { "memory", CHARDEV_RINGBUF, "size" },
     { "socket", CHARDEV_SOCKET,
       "path abstract tight host port to ipv4 ipv6 cid fd server wait telnet nodelay reconnect reconnect-ms" },
     { "stdio", CHARDEV_STDIO, "signal" },
+    { "udp", CHARDEV_UDP, "host port localaddr localport ipv4 ipv6" },
 };
 
 const char *chardev_help(void)
 {
-    return "Available chardev backend types: \n  file\n  null\n  pty\n  ringbuf\n  socket\n  stdio\n";
+    return "Available chardev backend types: \n  file\n  null\n  pipe\n  pty\n  ringbuf\n  socket\n  stdio\n  udp\n";
+}
+
+bool chardev_kind_find(const char *name, ChardevKind *kind)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(backends); i++) {
+        if (!strcmp(backends[i].name, name)) {
+            *kind = backends[i].kind;
+            return true;
+        }
+    }
+    return false;
 }
 
 void chardev_config_free(ChardevConfig *config)
@@ -35,7 +49,10 @@ void chardev_config_free(ChardevConfig *config)
     if (config) {
         g_free(config->id);
         g_free(config->path);
+        g_free(config->input_path);
+        g_free(config->log_path);
         socket_address_free(config->address);
+        socket_address_free(config->local);
         g_free(config);
     }
 }
@@ -135,6 +152,33 @@ static SocketAddress *make_address(const KeyVal *kv, GError **errp)
     return socket_address_from_json(json, NULL, errp);
 }
 
+/* udp: the other side needs a port; this side may have an address, a port, both or neither. */
+static bool fill_udp(ChardevConfig *config, const KeyVal *kv, GError **errp)
+{
+    const char *host = keyval_get(kv, "host"), *port = keyval_get(kv, "port");
+    const char *local = keyval_get(kv, "localaddr"), *local_port = keyval_get(kv, "localport");
+    g_autoptr(JsonValue) theirs = json_object_new_object(), ours = json_object_new_object();
+
+    if (!port || !*port) {
+        return error_set(errp, "Parameter 'port' is missing");
+    }
+    add_text(theirs, "type", "inet");
+    add_text(theirs, "host", host && *host ? host : "localhost");
+    add_text(theirs, "port", port);
+    if (!add_flag(theirs, kv, "ipv4", errp) || !add_flag(theirs, kv, "ipv6", errp)) {
+        return false;
+    }
+    config->address = socket_address_from_json(theirs, NULL, errp);
+    if (!config->address || !((local && *local) || (local_port && *local_port))) {
+        return config->address;
+    }
+    add_text(ours, "type", "inet");
+    add_text(ours, "host", local ? local : "");
+    add_text(ours, "port", local_port && *local_port ? local_port : "0");
+    config->local = socket_address_from_json(ours, NULL, errp);
+    return config->local;
+}
+
 /* As for QEMU, a server waits for its first client unless wait=off says otherwise. */
 static bool fill_socket(ChardevConfig *config, const KeyVal *kv, GError **errp)
 {
@@ -152,9 +196,6 @@ static bool fill_socket(ChardevConfig *config, const KeyVal *kv, GError **errp)
     if (seconds && milliseconds) {
         return error_set(errp, "'reconnect' and 'reconnect-ms' are mutually exclusive");
     }
-    if (config->server && (seconds || milliseconds)) {
-        return error_set(errp, "'reconnect' option is incompatible with socket in server listen mode");
-    }
     if (!config->server && keyval_get(kv, "wait") && config->wait) {
         return error_set(errp, "'wait' option is incompatible with socket in client connect mode");
     }
@@ -164,22 +205,18 @@ static bool fill_socket(ChardevConfig *config, const KeyVal *kv, GError **errp)
 
 static bool fill(ChardevConfig *config, const KeyVal *kv, GError **errp)
 {
-    const char *path = keyval_get(kv, "path"), *size = keyval_get(kv, "size");
+    const char *size = keyval_get(kv, "size");
 
+    config->path = g_strdup(keyval_get(kv, "path"));
     switch (config->kind) {
     case CHARDEV_FILE:
-        if (!path || !*path) {
-            return error_set(errp, "a file needs its path: file,path=PATH or file:PATH");
-        }
-        config->path = g_strdup(path);
+        config->input_path = g_strdup(keyval_get(kv, "input-path"));
         return get_bool(kv, "append", &config->append, errp);
     case CHARDEV_RINGBUF:
-        config->size = DEFAULT_RING_SIZE;
-        if (size && (!parse_size(size, 1, &config->size) || config->size == 0 || config->size > MAX_RING_SIZE ||
-                     config->size & (config->size - 1))) {
-            return error_set(errp, "size of ringbuf chardev must be power of two, at most 256M, not '%s'", size);
-        }
-        return true;
+        config->size = CHARDEV_RING_SIZE;
+        return !size || parse_size(size, 1, &config->size) || error_set(errp, "size of ringbuf chardev is no size: '%s'", size);
+    case CHARDEV_UDP:
+        return fill_udp(config, kv, errp);
     case CHARDEV_SOCKET:
         return fill_socket(config, kv, errp);
     case CHARDEV_STDIO:
@@ -190,36 +227,78 @@ static bool fill(ChardevConfig *config, const KeyVal *kv, GError **errp)
     }
 }
 
+bool chardev_config_check(const ChardevConfig *config, GError **errp)
+{
+    switch (config->kind) {
+    case CHARDEV_FILE:
+        return (config->path && *config->path) || error_set(errp, "a file needs its path: file,path=PATH or file:PATH");
+    case CHARDEV_PIPE:
+        return (config->path && *config->path) || error_set(errp, "chardev: pipe: no filename given");
+    case CHARDEV_RINGBUF:
+        return (config->size && config->size <= MAX_RING_SIZE && !(config->size & (config->size - 1))) ||
+               error_set(errp, "size of ringbuf chardev must be power of two, at most 256M, not %" G_GUINT64_FORMAT, config->size);
+    case CHARDEV_SOCKET:
+        return !(config->server && config->reconnect_ms) ||
+               error_set(errp, "'reconnect' option is incompatible with socket in server listen mode");
+    case CHARDEV_UDP:
+        return (config->address->kind == SOCKET_INET && (!config->local || config->local->kind == SOCKET_INET)) ||
+               error_set(errp, "UDP needs addresses of type inet");
+    default:
+        return true;
+    }
+}
+
+static void report_no_backend(const char *backend, GError **errp)
+{
+    static const char *const names[] = { "file", "null", "pipe", "pty", "ringbuf", "socket", "stdio", "udp", NULL };
+    const char *instead = chardev_instead_of_backend(backend), *near = instead ? NULL : nearest_name(backend, names);
+
+    error_set(errp, "'%s' is not a valid char driver name", backend);
+    if (instead) {
+        error_hint(errp, "%s", instead);
+        return;
+    }
+    if (near) {
+        error_hint(errp, "Did you mean '%s'?", near);
+    }
+    error_hint(errp, "There are file, null, pipe, pty, ringbuf, socket, stdio and udp");
+}
+
+static bool check_keys(const char *backend, const KeyVal *kv, GError **errp)
+{
+    unsigned b = 0;
+
+    while (strcmp(backends[b].name, backend)) {
+        b++;
+    }
+    for (unsigned i = 0; i < kv->pairs->len; i++) {
+        const char *key = g_array_index(kv->pairs, KeyValPair, i).key;
+        if (strcmp(key, "backend") && !takes_key(COMMON_KEYS, key) && !takes_key(backends[b].keys, key)) {
+            const char *instead = chardev_instead_of_key(key);
+            error_set(errp, "Invalid parameter '%s'", key);
+            if (instead) {
+                error_hint(errp, "%s", instead);
+            } else {
+                error_hint(errp, "A chardev of type %s takes: " COMMON_KEYS " %s", backends[b].name, backends[b].keys);
+            }
+            return false;
+        }
+    }
+    return true;
+}
+
 /* kv's keys are those of -chardev but for the back end and the id. */
 static ChardevConfig *new_config(const char *backend, const char *id, const KeyVal *kv, GError **errp)
 {
     g_autoptr(ChardevConfig) config = g_new0(ChardevConfig, 1);
-    unsigned b = 0;
-
-    while (b < G_N_ELEMENTS(backends) && strcmp(backends[b].name, backend)) {
-        b++;
-    }
-    if (b == G_N_ELEMENTS(backends)) {
-        error_set(errp, "'%s' is not a valid char driver name", backend);
-        static const char *const names[] = { "file", "null", "pty", "ringbuf", "socket", "stdio", NULL };
-        const char *near = nearest_name(backend, names);
-        if (near) {
-            error_hint(errp, "Did you mean '%s'?", near);
-        }
-        error_hint(errp, "There are file, null, pty, ringbuf, socket and stdio");
+    if (!chardev_kind_find(backend, &config->kind)) {
+        report_no_backend(backend, errp);
         return NULL;
     }
-    for (unsigned i = 0; i < kv->pairs->len; i++) {
-        const char *key = g_array_index(kv->pairs, KeyValPair, i).key;
-        if (strcmp(key, "backend") && strcmp(key, "id") && strcmp(key, "mux") && !takes_key(backends[b].keys, key)) {
-            error_set(errp, "Invalid parameter '%s'", key);
-            error_hint(errp, "A chardev of type %s takes: id mux %s", backends[b].name, backends[b].keys);
-            return NULL;
-        }
-    }
     config->id = g_strdup(id);
-    config->kind = backends[b].kind;
-    if (!get_bool(kv, "mux", &config->mux, errp) || !fill(config, kv, errp)) {
+    config->log_path = g_strdup(keyval_get(kv, "logfile"));
+    if (!check_keys(backend, kv, errp) || !get_bool(kv, "mux", &config->mux, errp) ||
+        !get_bool(kv, "logappend", &config->log_append, errp) || !fill(config, kv, errp) || !chardev_config_check(config, errp)) {
         return NULL;
     }
     return g_steal_pointer(&config);
@@ -261,11 +340,29 @@ static char *host_and_port(const char *rest)
     return g_strdup_printf("host=%s,port=%s%s", host, colon + 1, options);
 }
 
+/* "[HOST]:PORT[@[ADDRESS]:PORT]" of udp:, as keys. */
+static char *udp_addresses(const char *rest)
+{
+    g_auto(GStrv) sides = g_strsplit(rest, "@", 2);
+    g_autofree char *theirs = sides[0] ? host_and_port(sides[0]) : NULL;
+    g_autofree char *ours = sides[0] && sides[1] ? host_and_port(sides[1]) : NULL;
+
+    if (!theirs || (sides[1] && !ours)) {
+        return NULL;
+    }
+    if (!ours) {
+        return g_steal_pointer(&theirs);
+    }
+    const char *port = strstr(ours, ",port=");
+    return g_strdup_printf("%s,localaddr=%.*s,localport=%s", theirs, (int)(port - ours - 5), ours + 5, port + 6);
+}
+
 /* The short form's prefix, its back end, and what its first element is. */
 static const struct {
     const char *prefix, *backend, *first;
 } devices[] = {
     { "unix:", "socket", "path" }, { "file:", "file", "path" }, { "tcp:", "socket", NULL }, { "telnet:", "socket", NULL },
+    { "pipe:", "pipe", "path" }, { "udp:", "udp", NULL },
 };
 
 /* The keys that a short form comes to; *backend NULL: it is none. */
@@ -275,7 +372,8 @@ static char *device_keys(const char *text, const char **backend, const char **fi
     for (unsigned i = 0; i < G_N_ELEMENTS(devices); i++) {
         if (g_str_has_prefix(text, devices[i].prefix)) {
             const char *rest = text + strlen(devices[i].prefix);
-            char *keys = devices[i].first ? g_strdup(rest) : host_and_port(rest);
+            char *keys = devices[i].first ? g_strdup(rest) :
+                         !strcmp(devices[i].backend, "udp") ? udp_addresses(rest) : host_and_port(rest);
             *backend = keys ? devices[i].backend : NULL;
             *first = devices[i].first;
             return keys;
@@ -298,8 +396,9 @@ ChardevConfig *chardev_config_parse_device(const char *id, const char *text, GEr
 
     if (!backend) {
         error_set(errp, "character device '%s' is not supported", text);
-        error_hint(errp, "Supported: stdio, pty, null, none, file:PATH, unix:PATH,server=on,wait=off, "
-                   "tcp:HOST:PORT,server=on,wait=off, telnet:…, ringbuf, chardev:ID, each also after mon:");
+        const char *instead = chardev_instead_of_device(device);
+        error_hint(errp, "%s", instead ? instead : "Supported: stdio, pty, null, none, file:PATH, pipe:PATH, unix:PATH,server=on,wait=off, "
+                   "tcp:HOST:PORT,server=on,wait=off, telnet:…, udp:HOST:PORT, ringbuf, chardev:ID, each also after mon:");
         return NULL;
     }
     g_autofree char *full = with_long_forms(keys);

@@ -57,6 +57,8 @@ struct Chardev {
     uint8_t *ring;
     uint64_t ring_size, ring_in, ring_out;
 
+    int frontend_closed;     /* atomic: the front end that there is says that nobody uses it */
+
     GMutex lock;             /* what follows */
     int in, out;             /* -1: none */
     bool in_is_socket, out_is_socket, out_may_block;
@@ -64,6 +66,8 @@ struct Chardev {
     GSource *output;         /* watches `out` while something is queued */
     GSource *kick;           /* delivers pending input after the front end made room */
     GByteArray *queue;       /* unsent output */
+    int log;                 /* a copy of the output; -1: none */
+    bool datagrams;          /* a read gives one whole; errors are those of one, not the end */
     bool blocked;            /* pending input waits for room */
     bool ended;              /* end of file on `in` */
     bool output_gone;
@@ -81,6 +85,10 @@ void chardev_tell(Chardev *chardev, ChardevEvent event);
 void chardev_drop_source(GSource **source);
 void chardev_set_filename(Chardev *chardev, char *filename); /* taken over */
 
+/* Can the front end of it, if there is one, get another chardev; it gets it. */
+bool chardev_may_move(const Chardev *chardev);
+void chardev_move(Chardev *from, Chardev *to);
+
 /* chardev-escape.c: the C-a keys. */
 unsigned chardev_escape_filter(Chardev *chardev, uint8_t *data, unsigned n);
 
@@ -89,6 +97,22 @@ bool chardev_stdio_open(Chardev *chardev, const ChardevConfig *config, GError **
 bool chardev_file_open(Chardev *chardev, const ChardevConfig *config, GError **errp);
 bool chardev_socket_open(Chardev *chardev, const ChardevConfig *config, GError **errp);
 bool chardev_pty_open(Chardev *chardev, const ChardevConfig *config, GError **errp);
+bool chardev_pipe_open(Chardev *chardev, const ChardevConfig *config, GError **errp);
+bool chardev_udp_open(Chardev *chardev, const ChardevConfig *config, GError **errp);
 bool chardev_ringbuf_open(Chardev *chardev, const ChardevConfig *config, GError **errp);
+
+/* logfile= (chardev-file.c): everything that was taken of what was written. Lock held. */
+bool chardev_log_open(Chardev *chardev, const ChardevConfig *config, GError **errp);
+void chardev_log(Chardev *chardev, const uint8_t *data, unsigned n);
+
+/* chardev-config.c: a ring buffer's size unless another is asked for; the kind that -chardev means by a name. */
+#define CHARDEV_RING_SIZE (64u << 10)
+bool chardev_kind_find(const char *name, ChardevKind *kind);
+
+/* chardev-absent.c: what to use instead of a back end, or a key of one, that is not there; NULL: it is not known. */
+const char *chardev_instead_of_backend(const char *name);
+const char *chardev_instead_of_key(const char *key);
+/* The same for the short form of -serial: by its beginning. */
+const char *chardev_instead_of_device(const char *text);
 
 #endif

@@ -13,7 +13,6 @@
 /* A master tells by POLLHUP that nobody has the other side open, and by nothing that somebody opens it: it is looked at. */
 #define LOOK_MS 200
 
-
 static gboolean look(gpointer opaque)
 {
     Chardev *chardev = opaque;
@@ -46,6 +45,10 @@ static void pty_close(Chardev *chardev)
 {
     chardev_drop_source(&chardev->poller);
     close(chardev->listener);
+    if (chardev->unlink_path) {
+        unlink(chardev->unlink_path);
+    }
+    g_free(chardev->unlink_path);
 }
 
 static const ChardevBackend pty_backend = { .hang_up = pty_hang_up, .close = pty_close };
@@ -65,6 +68,16 @@ static void make_raw(int master, const char *name)
     }
 }
 
+/* path=: a name that is known before, for the terminal whose name is not. */
+static bool link_to(Chardev *chardev, const char *path, const char *name, GError **errp)
+{
+    if (path && symlink(name, path)) {
+        return error_set(errp, "Failed to create PTY symlink '%s': %s", path, g_strerror(errno));
+    }
+    chardev->unlink_path = path ? g_canonicalize_filename(path, NULL) : NULL;
+    return true;
+}
+
 bool chardev_pty_open(Chardev *chardev, const ChardevConfig *config, GError **errp)
 {
     int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -76,6 +89,10 @@ bool chardev_pty_open(Chardev *chardev, const ChardevConfig *config, GError **er
         if (master >= 0) {
             close(master);
         }
+        return false;
+    }
+    if (!link_to(chardev, config->path, name, errp)) {
+        close(master);
         return false;
     }
     make_raw(master, name);

@@ -2,7 +2,7 @@
 /* All chardevs of a program, by id. */
 #include <string.h>
 
-#include "chardev/chardev.h"
+#include "chardev-internal.h"
 #include "util/error.h"
 
 struct ChardevSet {
@@ -48,6 +48,46 @@ Chardev *chardev_set_add(ChardevSet *set, const ChardevConfig *config, GError **
     Chardev *chardev = chardev_new(config, &set->host, errp);
     if (chardev) {
         g_ptr_array_add(set->chardevs, chardev);
+    }
+    return chardev;
+}
+
+bool chardev_set_remove(ChardevSet *set, const char *id, GError **errp)
+{
+    Chardev *chardev = chardev_set_find(set, id);
+
+    if (!chardev) {
+        return error_set(errp, "Chardev '%s' not found", id);
+    }
+    if (chardev_in_use(chardev)) {
+        return error_set(errp, "Chardev '%s' is busy", id);
+    }
+    g_ptr_array_remove(set->chardevs, chardev);
+    return true;
+}
+
+Chardev *chardev_set_replace(ChardevSet *set, const ChardevConfig *config, GError **errp)
+{
+    Chardev *former = chardev_set_find(set, config->id);
+    guint i;
+
+    if (!former || !g_ptr_array_find(set->chardevs, former, &i)) {
+        error_set(errp, "Chardev '%s' not found", config->id);
+        return NULL;
+    }
+    if (chardev_is_mux(former)) {
+        error_set(errp, "Mux device hotswap not supported yet");
+        return NULL;
+    }
+    if (!chardev_may_move(former)) {
+        error_set(errp, "Chardev user does not support chardev hotswap");
+        return NULL;
+    }
+    Chardev *chardev = chardev_new(config, &set->host, errp);
+    if (chardev) {
+        chardev_move(former, chardev);
+        set->chardevs->pdata[i] = chardev;
+        chardev_close(former);
     }
     return chardev;
 }

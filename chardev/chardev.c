@@ -17,6 +17,8 @@
 
 /* What a pipe or a terminal that says it is ready takes without blocking (POSIX: PIPE_BUF is at least this). */
 #define SAFE_CHUNK 512
+/* What fits into a datagram that is not cut on an Ethernet. */
+#define DATAGRAM_CHUNK 1400
 /* At the end a reader has this long to take what is queued. */
 #define FAREWELL_MS 200
 
@@ -67,6 +69,7 @@ bool chardev_attach(Chardev *chardev, const ChardevFrontend *frontend, void *opa
         tell_one(&chardev->slots[chardev->focus], CHARDEV_FOCUS_OUT);
     }
     chardev->focus = chardev->num_slots++;
+    g_atomic_int_set(&chardev->frontend_closed, false);
     chardev->slots[chardev->focus] = (FrontendSlot) { frontend, opaque };
     if (chardev->open) {
         tell_one(&chardev->slots[chardev->focus], CHARDEV_OPENED);
@@ -85,6 +88,35 @@ void chardev_detach(Chardev *chardev, void *opaque)
             chardev->raw = false;
             return;
         }
+    }
+}
+
+bool chardev_may_move(const Chardev *chardev)
+{
+    return !chardev->raw && (!chardev->num_slots || chardev->slots[0].ops->moved);
+}
+
+void chardev_move(Chardev *from, Chardev *to)
+{
+    if (from->num_slots) {
+        FrontendSlot slot = from->slots[0];
+
+        from->num_slots = 0;
+        g_atomic_int_set(&to->frontend_closed, g_atomic_int_get(&from->frontend_closed));
+        to->slots[to->num_slots++] = slot;
+        slot.ops->moved(slot.opaque, to);
+        tell_one(&slot, to->open ? CHARDEV_OPENED : CHARDEV_CLOSED);
+        if (slot.ops->writable) {
+            slot.ops->writable(slot.opaque); /* what waited for the former one */
+        }
+        chardev_accept_input(to);
+    }
+}
+
+void chardev_send_break(Chardev *chardev)
+{
+    if (focused(chardev)) {
+        tell_one(focused(chardev), CHARDEV_BREAK);
     }
 }
 
@@ -130,6 +162,16 @@ bool chardev_is_mux(const Chardev *chardev)
 bool chardev_in_use(const Chardev *chardev)
 {
     return chardev->num_slots;
+}
+
+bool chardev_frontend_open(const Chardev *chardev)
+{
+    return chardev->num_slots && !g_atomic_int_get(&chardev->frontend_closed);
+}
+
+void chardev_set_frontend_open(Chardev *chardev, bool open)
+{
+    g_atomic_int_set(&chardev->frontend_closed, !open);
 }
 
 const char *chardev_label(const Chardev *chardev)
@@ -283,14 +325,14 @@ static gboolean hang_up(Chardev *chardev)
 static gboolean on_input(int fd, GIOCondition condition, gpointer opaque)
 {
     Chardev *chardev = opaque;
-    uint8_t data[512];
+    uint8_t data[CHARDEV_PENDING_SIZE];
     unsigned room = CHARDEV_PENDING_SIZE - chardev->num_pending;
 
-    if (!room && !chardev->keep_reading) {
+    if ((!room || (chardev->datagrams && chardev->num_pending)) && !chardev->keep_reading) {
         return stop_watching(chardev);
     }
     ssize_t got = read_some(chardev, fd, data, chardev->keep_reading ? sizeof(data) : MIN(sizeof(data), room));
-    if (got < 0 && (errno == EINTR || errno == EAGAIN)) {
+    if ((got < 0 && (errno == EINTR || errno == EAGAIN)) || (got <= 0 && chardev->datagrams)) {
         return G_SOURCE_CONTINUE;
     }
     if (got <= 0) {
@@ -329,7 +371,7 @@ static ssize_t write_some(const Chardev *chardev, const uint8_t *data, size_t n)
     struct pollfd poller = { .fd = chardev->out, .events = POLLOUT };
 
     if (chardev->out_is_socket) {
-        return send(chardev->out, data, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return send(chardev->out, data, chardev->datagrams ? MIN(n, DATAGRAM_CHUNK) : n, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     if (!chardev->out_may_block) {
         return write(chardev->out, data, n);
@@ -354,7 +396,7 @@ static unsigned write_now(Chardev *chardev, const uint8_t *data, unsigned n)
             break;
         } else if (!(now < 0 && errno == EINTR)) {
             /* The reader is gone or the disk is full: the guest goes on, its words are lost. */
-            chardev->output_gone = errno != ENOSPC;
+            chardev->output_gone = errno != ENOSPC && !chardev->datagrams;
             return n;
         }
     }
@@ -425,6 +467,7 @@ unsigned chardev_write(Chardev *chardev, const uint8_t *data, unsigned n)
     if (chardev) {
         g_mutex_lock(&chardev->lock);
         n = write_locked(chardev, data, n);
+        chardev_log(chardev, data, n);
         g_mutex_unlock(&chardev->lock);
     }
     return n;
@@ -507,11 +550,16 @@ static bool (*const openers[])(Chardev *chardev, const ChardevConfig *config, GE
     [CHARDEV_SOCKET] = chardev_socket_open,
     [CHARDEV_PTY] = chardev_pty_open,
     [CHARDEV_RINGBUF] = chardev_ringbuf_open,
+    [CHARDEV_PIPE] = chardev_pipe_open,
+    [CHARDEV_UDP] = chardev_udp_open,
 };
 
 static void free_chardev(Chardev *chardev)
 {
     close_fds(chardev);
+    if (chardev->log >= 0) {
+        close(chardev->log);
+    }
     g_byte_array_unref(chardev->queue);
     g_mutex_clear(&chardev->lock);
     g_free(chardev->label);
@@ -525,7 +573,7 @@ static Chardev *new_chardev(const ChardevConfig *config, const ChardevHost *host
     Chardev *chardev = g_new0(Chardev, 1);
 
     g_mutex_init(&chardev->lock);
-    chardev->in = chardev->out = chardev->listener = -1;
+    chardev->in = chardev->out = chardev->listener = chardev->log = -1;
     chardev->queue = g_byte_array_new();
     chardev->label = g_strdup(config->id);
     chardev->own_host = *host;
@@ -533,7 +581,7 @@ static Chardev *new_chardev(const ChardevConfig *config, const ChardevHost *host
     chardev->mux = config->mux;
     chardev->escape = escape || config->mux;
     ignore_broken_pipes();
-    if (!openers[config->kind](chardev, config, errp)) {
+    if (!chardev_log_open(chardev, config, errp) || !openers[config->kind](chardev, config, errp)) {
         free_chardev(chardev);
         return NULL;
     }

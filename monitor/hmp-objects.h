@@ -10,6 +10,10 @@
 bool monitor_object_add(QapiContext *context, const char *type, const char *id, const QomSettings *settings, GError **errp);
 bool monitor_device_add(QapiContext *context, const QomSettings *settings, GError **errp);
 
+/* What chardev-add and chardev-change do (qmp-cmds-char.c). */
+bool monitor_chardev_add(QapiContext *context, const ChardevConfig *config, JsonValue **result, GError **errp);
+bool monitor_chardev_change(QapiContext *context, const ChardevConfig *config, JsonValue **result, GError **errp);
+
 void hmp_device_add(QapiContext *context, const char *arguments, GString *out);
 void hmp_device_del(QapiContext *context, const char *arguments, GString *out);
 void hmp_object_add(QapiContext *context, const char *arguments, GString *out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* All monitors of a machine, and the events they are sent. */
+#include "event-throttle.h"
 #include "monitor-internal.h"
 #include "util/error.h"
 
@@ -7,6 +8,7 @@ struct Monitors {
     QapiContext *context;
     GPtrArray *qmp; /* of QmpMonitor */
     GPtrArray *hmp; /* of HmpMonitor */
+    EventThrottle *throttle;
 };
 
 void monitor_output_flush(MonitorOutput *output)
@@ -31,11 +33,22 @@ void monitor_config_free(MonitorConfig *config)
     }
 }
 
+static void send_event(void *opaque, JsonValue *message)
+{
+    const Monitors *monitors = opaque;
+    g_autofree char *line = json_format(message);
+
+    for (unsigned i = 0; i < monitors->qmp->len; i++) {
+        qmp_monitor_event(g_ptr_array_index(monitors->qmp, i), line);
+    }
+}
+
 Monitors *monitors_new(QapiContext *context)
 {
     Monitors *monitors = g_new0(Monitors, 1);
 
     monitors->context = context;
+    monitors->throttle = event_throttle_new(EVENT_INTERVAL_MS, send_event, monitors);
     monitors->qmp = g_ptr_array_new_with_free_func((GDestroyNotify)qmp_monitor_free);
     monitors->hmp = g_ptr_array_new_with_free_func((GDestroyNotify)hmp_monitor_free);
     return monitors;
@@ -44,6 +57,7 @@ Monitors *monitors_new(QapiContext *context)
 void monitors_free(Monitors *monitors)
 {
     if (monitors) {
+        event_throttle_free(monitors->throttle);
         g_ptr_array_unref(monitors->qmp);
         g_ptr_array_unref(monitors->hmp);
         g_free(monitors);
@@ -95,8 +109,5 @@ void monitors_event(Monitors *monitors, const QapiEvent *event, JsonValue *data)
     if (data) {
         json_object_object_add(message, "data", data);
     }
-    g_autofree char *line = json_format(message);
-    for (unsigned i = 0; i < monitors->qmp->len; i++) {
-        qmp_monitor_event(g_ptr_array_index(monitors->qmp, i), line);
-    }
+    event_throttle_send(monitors->throttle, event->name, data, message);
 }

@@ -4,7 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "monitor-internal.h"
+#include "chardev/chardev-object.h"
+#include "hmp-objects.h"
 #include "util/error.h"
 
 #define RINGBUF_READ_MAX (1u << 20)
@@ -18,9 +19,121 @@ bool qmp_query_chardev(QapiContext *context, JsonValue *arguments, JsonValue **r
 
         json_object_object_add(entry, "label", json_object_new_string(chardev_label(chardev)));
         json_object_object_add(entry, "filename", json_object_new_string(chardev_filename(chardev)));
-        json_object_object_add(entry, "frontend-open", json_object_new_boolean(chardev_in_use(chardev)));
+        json_object_object_add(entry, "frontend-open", json_object_new_boolean(chardev_frontend_open(chardev)));
         json_object_array_add(*result, entry);
     }
+    return true;
+}
+
+/* Waiting would stop this monitor too. */
+static bool check_wait(const ChardevConfig *config, GError **errp)
+{
+    return !(config->kind == CHARDEV_SOCKET && config->server && config->wait) ||
+           error_set(errp, "chardev '%s': waiting for a client would stop the machine; use wait=off", config->id);
+}
+
+/* The name of a pseudo-terminal, as ChardevReturn. */
+static JsonValue *opened(const Chardev *chardev)
+{
+    JsonValue *result = json_object_new_object();
+    const char *name = chardev_filename(chardev);
+
+    if (g_str_has_prefix(name, "pty:")) {
+        json_object_object_add(result, "pty", json_object_new_string(name + strlen("pty:")));
+    }
+    return result;
+}
+
+bool monitor_chardev_add(QapiContext *context, const ChardevConfig *config, JsonValue **result, GError **errp)
+{
+    if (!qom_check_id(config->id, errp) || !check_wait(config, errp)) {
+        return false;
+    }
+    Chardev *chardev = chardev_set_add(context->chardevs, config, errp);
+    if (!chardev) {
+        return false;
+    }
+    if (!chardev_object_add(context->objects, config->id, chardev, errp)) {
+        chardev_set_remove(context->chardevs, config->id, NULL);
+        return false;
+    }
+    *result = opened(chardev);
+    return true;
+}
+
+static ChardevObject *find_object(QapiContext *context, const char *id)
+{
+    return (ChardevObject *)qom_object_child(qom_container_get(context->objects, CHARDEV_CONTAINER), id);
+}
+
+bool monitor_chardev_change(QapiContext *context, const ChardevConfig *config, JsonValue **result, GError **errp)
+{
+    ChardevObject *object = find_object(context, config->id);
+
+    if (!check_wait(config, errp)) {
+        return false;
+    }
+    /* A link whose front end is not attached (isa-debugcon) could not be told. */
+    if (object && object->object.users && !chardev_in_use(object->chardev)) {
+        return error_set(errp, "Chardev user does not support chardev hotswap");
+    }
+    Chardev *chardev = chardev_set_replace(context->chardevs, config, errp);
+    if (!chardev) {
+        return false;
+    }
+    if (object) {
+        object->chardev = chardev;
+    }
+    *result = opened(chardev);
+    return true;
+}
+
+typedef bool ConfigFn(QapiContext *context, const ChardevConfig *config, JsonValue **result, GError **errp);
+
+static bool with_config(ConfigFn *run, QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    g_autoptr(ChardevConfig) config = chardev_config_from_json(json_member_string(arguments, "id"),
+                                                               json_object_object_get(arguments, "backend"), errp);
+
+    return config && run(context, config, result, errp);
+}
+
+bool qmp_chardev_add(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    return with_config(monitor_chardev_add, context, arguments, result, errp);
+}
+
+bool qmp_chardev_change(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    return with_config(monitor_chardev_change, context, arguments, result, errp);
+}
+
+bool qmp_chardev_remove(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    const char *id = json_member_string(arguments, "id");
+    ChardevObject *object = find_object(context, id);
+
+    if (object && object->object.users) {
+        return error_set(errp, "Chardev '%s' is busy", id);
+    }
+    if (!chardev_set_remove(context->chardevs, id, errp)) {
+        return false;
+    }
+    if (object) {
+        qom_object_unparent(&object->object);
+    }
+    return true;
+}
+
+bool qmp_chardev_send_break(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    const char *id = json_member_string(arguments, "id");
+    Chardev *chardev = chardev_set_find(context->chardevs, id);
+
+    if (!chardev) {
+        return error_set(errp, "Chardev '%s' not found", id);
+    }
+    chardev_send_break(chardev);
     return true;
 }
 

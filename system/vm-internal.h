@@ -16,6 +16,7 @@ struct Vm {
     RunState *runstate;
     QapiContext monitor; /* what monitors see and act on */
     Monitors *monitors;
+    GAsyncQueue *events; /* of Event (vm-monitors.c): for the main loop to send */
     X86CpuPort cpu_port;
     uint32_t *apic_ids; /* [config->topology.cpus] */
     GBytes *firmware;
@@ -35,6 +36,7 @@ bool vm_make_machine(Vm *vm, GError **errp);
 
 /* vm-monitors.c: the parts that chardevs and monitors need; nothing is opened. */
 void vm_init_monitors(Vm *vm);
+void vm_free_monitors(Vm *vm); /* the monitors alone: chardevs go after the devices */
 /* The pid file, descriptors, chardevs and monitors that options name; clients' commands wait for vm_show_to_monitors(). */
 bool vm_open_monitors(Vm *vm, GError **errp);
 void vm_show_to_monitors(Vm *vm);

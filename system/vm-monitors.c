@@ -90,6 +90,41 @@ void vm_tell_monitors(void *opaque, const QapiEvent *event, JsonValue *data)
     monitors_event(vm->monitors, event, data);
 }
 
+/* What a device tells from its own thread, on the way to the main loop, which alone talks to clients. */
+typedef struct Event {
+    const QapiEvent *type;
+    JsonValue *data;
+} Event;
+
+static void event_free(gpointer opaque)
+{
+    Event *event = opaque;
+
+    json_object_put(event->data);
+    g_free(event);
+}
+
+static gboolean send_events(gpointer opaque)
+{
+    Vm *vm = opaque;
+
+    for (Event *event; (event = g_async_queue_try_pop(vm->events));) {
+        vm_tell_monitors(vm, event->type, g_steal_pointer(&event->data));
+        event_free(event);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static void post_event(void *opaque, const QapiEvent *type, JsonValue *data)
+{
+    Vm *vm = opaque;
+    Event *event = g_new0(Event, 1);
+
+    *event = (Event) { type, data };
+    g_async_queue_push(vm->events, event);
+    g_idle_add_full(G_PRIORITY_DEFAULT, send_events, vm, NULL);
+}
+
 static void tell_device_deleted(void *opaque, const char *id, const char *path)
 {
     JsonValue *data = json_object_new_object();
@@ -122,11 +157,21 @@ void vm_init_monitors(Vm *vm)
         .open_fdset = open_fdset, .opaque = vm,
     };
 
-    vm->config->machine_object->port = (MachinePort){ tell_device_deleted, vm };
+    vm->config->machine_object->port = (MachinePort){ tell_device_deleted, post_event, vm };
     vm->fds = vm->monitor.fds = fd_sets_new();
     vm->chardevs = vm->monitor.chardevs = chardev_set_new(&host);
     vm->monitor.blockdev = (BlockdevPort){ add_blockdev, remove_blockdev, vm };
     vm->monitors = monitors_new(&vm->monitor);
+    vm->events = g_async_queue_new_full(event_free);
+}
+
+void vm_free_monitors(Vm *vm)
+{
+    while (g_source_remove_by_user_data(vm)) {
+        continue;
+    }
+    g_async_queue_unref(vm->events);
+    monitors_free(vm->monitors);
 }
 
 bool vm_open_monitors(Vm *vm, GError **errp)

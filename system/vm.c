@@ -233,8 +233,8 @@ void vm_free(Vm *vm)
     if (!vm) {
         return;
     }
-    vm->config->machine_object->port = (MachinePort){ NULL, NULL };
-    monitors_free(vm->monitors);
+    vm->config->machine_object->port = (MachinePort){ 0 };
+    vm_free_monitors(vm);
     qtest_server_free(vm->qtest);
     if (vm->guest) {
         end_guest(vm);

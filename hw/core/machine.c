@@ -30,6 +30,15 @@ const QomType machine_type = {
     .init = machine_init, .finalize = machine_finalize, .fixed_because = "the machine has been made with it",
 };
 
+void machine_event(const Machine *machine, const QapiEvent *event, JsonValue *data)
+{
+    if (machine && machine->port.event) {
+        machine->port.event(machine->port.opaque, event, data);
+    } else {
+        json_object_put(data);
+    }
+}
+
 const QomType *machine_type_find(QomTypes types, const char *name)
 {
     for (; *types; types++) {

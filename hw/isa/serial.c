@@ -346,7 +346,16 @@ static void event(void *opaque, ChardevEvent what)
     }
 }
 
-static const ChardevFrontend serial_frontend = { can_receive, receive, event, writable };
+static void moved(void *opaque, Chardev *chardev)
+{
+    Serial *serial = opaque;
+
+    g_mutex_lock(serial->machine_lock);
+    serial->chardev = chardev;
+    g_mutex_unlock(serial->machine_lock);
+}
+
+static const ChardevFrontend serial_frontend = { can_receive, receive, event, writable, moved };
 
 void serial_reset(Serial *serial)
 {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* virtio-serial-pci, its bus, and virtconsole and virtserialport on it. */
 #include "chardev/chardev-object.h"
+#include "hw/core/machine.h"
 #include "hw/virtio/virtio-serial.h"
+#include "qapi-types.h"
 #include "util/error.h"
 
 #define AUTO UINT32_MAX
@@ -72,6 +74,7 @@ const QomType virtio_serial_pci_nt_type = VIRTIO_NON_TRANSITIONAL("virtio-serial
 typedef struct Port {
     Device device;
     VirtioSerialPort *port;
+    const Machine *machine;
     QomLink chardev;
     char *name;
     uint32_t nr;
@@ -113,6 +116,24 @@ static bool choose_number(Port *port, const VirtioSerialBus *bus, bool is_consol
     return true;
 }
 
+/* Management software learns so that an agent in the guest has come or gone. */
+static void guest_opened(void *opaque, bool open)
+{
+    const Port *port = opaque;
+    Chardev *chardev = chardev_of(&port->chardev);
+
+    if (chardev) {
+        chardev_set_frontend_open(chardev, open);
+    }
+    if (port->device.id) {
+        JsonValue *data = json_object_new_object();
+
+        json_object_object_add(data, "id", json_object_new_string(port->device.id));
+        json_object_object_add(data, "open", json_object_new_boolean(open));
+        machine_event(port->machine, &qapi_event_VSERPORT_CHANGE, data);
+    }
+}
+
 static bool port_realize(Device *device, GError **errp)
 {
     Port *port = (Port *)device;
@@ -127,12 +148,17 @@ static bool port_realize(Device *device, GError **errp)
     if (!choose_number(port, bus, is_console, errp)) {
         return false;
     }
+    port->machine = device_machine(device);
     lock(bus);
     port->port = virtio_serial_port_new(bus->serial, &(VirtioSerialPortConfig) {
         .number = port->nr, .is_console = is_console, .name = port->name, .chardev = chardev,
+        .guest_opened = is_console ? NULL : guest_opened, .opaque = port,
     });
     unlock(bus);
     if (virtio_serial_port_connect(port->port)) {
+        if (chardev && !is_console) {
+            chardev_set_frontend_open(chardev, false); /* until the guest opens it */
+        }
         return true;
     }
     lock(bus);

@@ -96,7 +96,12 @@ static void port_ready(VirtioSerialPort *port)
 
 static void set_guest_open(VirtioSerialPort *port, bool open)
 {
+    bool changed = port->guest_open != open;
+
     port->guest_open = open;
+    if (changed && port->config.guest_opened) {
+        port->config.guest_opened(port->config.opaque, open);
+    }
     if (open) {
         chardev_accept_input(port->config.chardev);
     }
@@ -228,7 +233,16 @@ static void writable(void *opaque)
     virtio_unlock(port->serial->device);
 }
 
-static const ChardevFrontend frontend = { can_receive, receive, chardev_event, writable };
+static void moved(void *opaque, Chardev *chardev)
+{
+    VirtioSerialPort *port = opaque;
+
+    virtio_lock(port->serial->device);
+    port->config.chardev = chardev;
+    virtio_unlock(port->serial->device);
+}
+
+static const ChardevFrontend frontend = { can_receive, receive, chardev_event, writable, moved };
 
 /* ---- The device ---- */
 
@@ -268,7 +282,7 @@ static void stop(void *opaque)
             g_clear_pointer(&port->sending, virtq_element_free);
             g_clear_pointer(&port->receiving, virtq_element_free);
             port->sent = 0;
-            port->guest_open = false;
+            set_guest_open(port, false);
         }
     }
 }

@@ -39,10 +39,12 @@ typedef struct ChardevFrontend {
     void (*event)(void *opaque, ChardevEvent event); /* NULL: of no interest */
     /* There is room again after chardev_write() took less than all. NULL: of no interest. */
     void (*writable)(void *opaque);
+    /* chardev-change: this is its chardev from now on; the former is told nothing any more. NULL: it keeps to one. */
+    void (*moved)(void *opaque, Chardev *chardev);
 } ChardevFrontend;
 
 typedef enum ChardevKind {
-    CHARDEV_NULL, CHARDEV_STDIO, CHARDEV_FILE, CHARDEV_SOCKET, CHARDEV_PTY, CHARDEV_RINGBUF,
+    CHARDEV_NULL, CHARDEV_STDIO, CHARDEV_FILE, CHARDEV_SOCKET, CHARDEV_PTY, CHARDEV_RINGBUF, CHARDEV_PIPE, CHARDEV_UDP,
 } ChardevKind;
 
 /* What the options say of one; a value. */
@@ -52,9 +54,13 @@ typedef struct ChardevConfig {
     bool mux;                /* several front ends; C-a keys */
     bool monitor;            /* "mon:…": a monitor for people shares it */
     bool keep_signals;       /* stdio: C-c and its like act on this program */
-    char *path;              /* file */
+    char *log_path;          /* a copy of the output goes there; NULL: nowhere */
+    bool log_append;
+    char *path;              /* file, pipe; pty: of a link to it, or NULL */
+    char *input_path;        /* file: where input comes from; NULL: there is none */
     bool append;
-    SocketAddress *address;  /* socket */
+    SocketAddress *address;  /* socket; udp: the other side */
+    SocketAddress *local;    /* udp: this side; NULL: the system chooses */
     bool server, wait, telnet;
     unsigned reconnect_ms;   /* 0: a connection that is lost stays so */
     uint64_t size;           /* ring buffer: a power of two */
@@ -64,6 +70,10 @@ typedef struct ChardevConfig {
 ChardevConfig *chardev_config_parse(const char *text, GError **errp);
 /* "stdio", "unix:PATH,server=on", …: the argument of -serial, -monitor and -qmp. Not "none" and "chardev:ID". */
 ChardevConfig *chardev_config_parse_device(const char *id, const char *text, GError **errp);
+/* What chardev-add takes: a ChardevBackend of the schema, checked before. */
+ChardevConfig *chardev_config_from_json(const char *id, JsonValue *backend, GError **errp);
+/* What holds whatever form it came in. */
+bool chardev_config_check(const ChardevConfig *config, GError **errp);
 void chardev_config_free(ChardevConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChardevConfig, chardev_config_free)
 /* The words that name back ends, for help. */
@@ -91,6 +101,10 @@ const char *chardev_label(const Chardev *chardev);
 /* As query-chardev shows it: "pty:/dev/pts/3", "unix:/path,server=on", … */
 const char *chardev_filename(const Chardev *chardev);
 bool chardev_in_use(const Chardev *chardev);
+/* Is there somebody at this end: a front end is, from attach on, unless it said otherwise since. */
+bool chardev_frontend_open(const Chardev *chardev);
+/* Any thread. */
+void chardev_set_frontend_open(Chardev *chardev, bool open);
 /* The focus of C-a c is at the one attached last. False: it has as many as it can. opened is told at once if it is open. */
 bool chardev_attach(Chardev *chardev, const ChardevFrontend *frontend, void *opaque);
 void chardev_detach(Chardev *chardev, void *opaque);
@@ -125,6 +139,13 @@ Chardev *chardev_set_add(ChardevSet *set, const ChardevConfig *config, GError **
 Chardev *chardev_set_find(const ChardevSet *set, const char *id);
 unsigned chardev_set_size(const ChardevSet *set);
 Chardev *chardev_set_at(const ChardevSet *set, unsigned i);
+
+/* Closes one that nobody uses. False: there is none of that id, or it is in use. */
+bool chardev_set_remove(ChardevSet *set, const char *id, GError **errp);
+/* Another back end in place of one: the front end moves to it, and the former is closed. NULL: *errp, and nothing has changed. */
+Chardev *chardev_set_replace(ChardevSet *set, const ChardevConfig *config, GError **errp);
+/* A break condition for whoever has the focus. */
+void chardev_send_break(Chardev *chardev);
 
 /* A ring buffer's contents, oldest first, taken out; the caller frees. False: it is none. */
 bool chardev_ringbuf_read(Chardev *chardev, uint8_t *data, unsigned *n);

@@ -325,6 +325,39 @@ static void test_console(void)
     close(peer);
 }
 
+/* A port's program in the guest comes and goes: monitors are told, the first time at once and then once a second. */
+static void test_port_opened(void)
+{
+    static const char *const arguments[] = { "-device", "virtio-serial-pci,id=serial0,addr=4", NULL };
+    enum { PORT_OPEN = 6 };
+    g_autoptr(Client) c = client_start(client_program(), arguments);
+    Driver driver;
+    uint64_t data = client_alloc(c, 4096);
+    uint8_t *message = c->ram + data;
+
+    g_free(client_qmp(c, "{\"execute\": \"chardev-add\", \"arguments\": {\"id\": \"agent\", \"backend\": {\"type\": \"null\", \"data\": {}}}}"));
+    g_free(client_qmp(c, "{\"execute\": \"device_add\", \"arguments\": {\"driver\": \"virtserialport\", \"id\": \"port0\", "
+                      "\"bus\": \"serial0.0\", \"nr\": 1, \"chardev\": \"agent\", \"name\": \"org.qemu.guest_agent.0\"}}"));
+    driver_start(&driver, c, card, PCI_MMIO_BASE, 1 << 1, 4);
+    for (unsigned i = 0; i < 101; i++) {
+        send_control(&driver, data, PORT_OPEN, i % 2 == 0);
+        message[0] = 1; /* the port, for the next one: send_control() has asked for port 0 */
+        const DriverBuffer out = { data, 8, false };
+        driver_run(&driver, &driver.queues[3], &out, 1);
+    }
+    g_autofree char *first = client_event(c, "VSERPORT_CHANGE"), *last = client_event(c, "VSERPORT_CHANGE");
+    g_assert_nonnull(strstr(first, "\"id\": \"port0\", \"open\": true"));
+    g_assert_nonnull(strstr(last, "\"open\": true")); /* 99 others were between them */
+    g_autofree char *chardevs = client_qmp(c, "{\"execute\": \"query-chardev\"}");
+    g_assert_nonnull(strstr(chardevs, "\"label\": \"agent\", \"filename\": \"null\", \"frontend-open\": true"));
+    char *busy = client_qmp_try(c, "{\"execute\": \"chardev-remove\", \"arguments\": {\"id\": \"agent\"}}");
+    g_assert_nonnull(strstr(busy, "Chardev 'agent' is busy"));
+    g_free(busy);
+    g_free(client_qmp(c, "{\"execute\": \"device_del\", \"arguments\": {\"id\": \"port0\"}}"));
+    g_free(client_event(c, "DEVICE_DELETED"));
+    g_free(client_qmp(c, "{\"execute\": \"chardev-remove\", \"arguments\": {\"id\": \"agent\"}}"));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -338,5 +371,6 @@ int main(int argc, char **argv)
     g_test_add_func("/qtest/virtio-net", test_net);
     g_test_add_func("/qtest/virtio-rng", test_rng);
     g_test_add_func("/qtest/virtio-serial", test_console);
+    g_test_add_func("/qtest/virtio-serial-port", test_port_opened);
     return g_test_run();
 }

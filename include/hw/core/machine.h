@@ -9,6 +9,7 @@
 #define HW_CORE_MACHINE_H
 
 #include "hw/core/device.h"
+#include "qapi/qapi.h"
 
 /* -global: another default for a property of a type and all that derive from it. */
 typedef struct QomGlobal {
@@ -19,6 +20,8 @@ typedef struct QomGlobal {
 typedef struct MachinePort {
     /* A device has gone. id: NULL = it had none. */
     void (*device_deleted)(void *opaque, const char *id, const char *path);
+    /* Any other event. data: taken; NULL = none. Any thread. */
+    void (*event)(void *opaque, const QapiEvent *event, JsonValue *data);
     void *opaque;
 } MachinePort;
 
@@ -70,6 +73,8 @@ bool machine_unplug(Machine *machine, const char *id, GError **errp);
 void machine_remove_device(Device *device);
 /* The machine that a device stands in; NULL = none. */
 Machine *device_machine(const Device *device);
+/* Tells clients of QMP. machine NULL: nobody. data: taken; NULL = none. Any thread. */
+void machine_event(const Machine *machine, const QapiEvent *event, JsonValue *data);
 /* All buses. Machine lock held. */
 void machine_reset_devices(Machine *machine);
 /* Takes all devices out, those that came last first. */

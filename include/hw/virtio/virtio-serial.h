@@ -28,6 +28,9 @@ typedef struct VirtioSerialPortConfig {
     bool is_console;       /* hvc in Linux */
     const char *name;      /* /dev/virtio-ports/NAME in Linux; NULL = none. Copied */
     Chardev *chardev;      /* borrowed; NULL: what the guest writes vanishes */
+    /* A program in the guest opened or closed the port. Machine lock held. NULL: of no interest. */
+    void (*guest_opened)(void *opaque, bool open);
+    void *opaque;
 } VirtioSerialPortConfig;
 
 /* A guest that runs is told. Machine lock held. */

@@ -65,7 +65,7 @@ static void set_up(Fixture *f, gconstpointer data)
     f->globals = g_ptr_array_new_with_free_func((GDestroyNotify)qom_global_free);
     f->deleted = g_string_new(NULL);
     f->machine = machine_new(f->root, machine_type_find(types, "toy"), NULL, NULL);
-    f->machine->port = (MachinePort){ on_deleted, f->deleted };
+    f->machine->port = (MachinePort){ .device_deleted = on_deleted, .opaque = f->deleted };
     Device *rack = machine_create_own(f->machine, &rack_type, NULL);
     g_assert_true(device_realize(rack, f->machine->main_bus, NULL));
     f->slots = bus_new(&slot_bus_type, "slots", rack);
