@@ -15,12 +15,13 @@ typedef struct FwCfgItem {
 } FwCfgItem;
 
 struct FwCfg {
-    AddressSpace *memory;
+    const SharedMemoryPort *memory;
     FwCfgItem numbered[FW_CFG_FIRST_FILE];
     GPtrArray *files;     /* FwCfgItem, sorted by name */
     uint16_t key;
     uint32_t offset;      /* of the next byte of the selected item */
     uint8_t dma_address[8]; /* big-endian, as the guest writes it */
+    bool reported;          /* an error of the guest's */
 };
 
 void fw_cfg_items_init(FwCfg *fw_cfg);

@@ -98,6 +98,22 @@ static bool put_bytes(FwCfg *fw_cfg, const uint8_t *from, uint32_t length)
     return true;
 }
 
+/* What the guest asked cannot be done: told once in the machine's life, the rest is for the log. */
+static void fail(FwCfg *fw_cfg, const char *what, uint32_t length, uint64_t address)
+{
+    g_autofree char *text = g_strdup_printf("fw_cfg: the %s of 0x%" PRIx32 " bytes at 0x%" PRIx64
+                                            " is not in one piece of RAM that the guest shares",
+                                            what, length, address);
+
+    log_item(LOG_GUEST_ERRORS, "%s", text);
+    if (!fw_cfg->reported) {
+        g_autofree char *once = g_strconcat(text, ". Further errors of fw_cfg are logged with -d "
+                                            "guest_errors", NULL);
+        fw_cfg->reported = true;
+        report_warning(once);
+    }
+}
+
 static bool dma_transfer(FwCfg *fw_cfg, uint32_t control, uint32_t length, uint64_t address)
 {
     if (control & DMA_SELECT) {
@@ -112,10 +128,9 @@ static bool dma_transfer(FwCfg *fw_cfg, uint32_t control, uint32_t length, uint6
     if (!length) {
         return true;
     }
-    uint8_t *host = address_space_ram(fw_cfg->memory, address, length);
+    uint8_t *host = shared_memory_map(fw_cfg->memory, address, length);
     if (!host) {
-        log_item(LOG_GUEST_ERRORS, "fw_cfg: DMA of 0x%" PRIx32 " bytes at 0x%" PRIx64 " is not in one piece of RAM",
-                 length, address);
+        fail(fw_cfg, "DMA", length, address);
         return false;
     }
     if (control & DMA_READ) {
@@ -128,10 +143,10 @@ static bool dma_transfer(FwCfg *fw_cfg, uint32_t control, uint32_t length, uint6
 static void dma_run(FwCfg *fw_cfg, uint64_t at)
 {
     uint8_t descriptor[DMA_DESCRIPTOR_SIZE];
-    uint8_t *host = address_space_ram(fw_cfg->memory, at, sizeof(descriptor));
+    uint8_t *host = shared_memory_map(fw_cfg->memory, at, sizeof(descriptor));
 
     if (!host) {
-        log_item(LOG_GUEST_ERRORS, "fw_cfg: DMA descriptor at 0x%" PRIx64 " is not in RAM", at);
+        fail(fw_cfg, "DMA descriptor", sizeof(descriptor), at);
         return; /* there is nowhere to write the error to */
     }
     memcpy(descriptor, host, sizeof(descriptor)); /* once: another vCPU may be changing it */
@@ -176,7 +191,7 @@ void fw_cfg_reset(FwCfg *fw_cfg)
     memset(fw_cfg->dma_address, 0, sizeof(fw_cfg->dma_address));
 }
 
-FwCfg *fw_cfg_new(AddressSpace *memory, AddressSpace *ports)
+FwCfg *fw_cfg_new(const SharedMemoryPort *memory, AddressSpace *ports)
 {
     FwCfg *fw_cfg = g_new0(FwCfg, 1);
 

@@ -194,7 +194,7 @@ static void make_devices(Q35Machine *machine, const Q35Config *config)
     d->pm = pm_new(ports, config->clock, &d->gsi[Q35_SCI_GSI], config->runstate, config->runstate_opaque);
     d->lpc = lpc_new(d->pci, memory, &(LpcPorts) { .acpi_moved = acpi_moved, .opaque = d });
     d->rtc = rtc_new(ports, config->clock, &machine->layout, config->num_cpus);
-    d->fw_cfg = fw_cfg_new(memory, ports);
+    d->fw_cfg = fw_cfg_new(&d->shared_memory, ports);
     make_serial_ports(machine, config);
     if (config->debugcon) {
         debugcon_add(ports, config->debugcon);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "system/core/address-space.h"
+#include "system/core/shared-memory.h"
 
 /* Numbered items */
 enum {
@@ -26,8 +27,11 @@ enum {
 
 typedef struct FwCfg FwCfg;
 
-/* Claims ports 510 to 51B. memory is where DMA descriptors and data lie. */
-FwCfg *fw_cfg_new(AddressSpace *memory, AddressSpace *ports);
+/*
+ * Claims ports 510 to 51B. memory is where DMA descriptors and data may lie; borrowed, and its contents
+ * may change.
+ */
+FwCfg *fw_cfg_new(const SharedMemoryPort *memory, AddressSpace *ports);
 void fw_cfg_free(FwCfg *fw_cfg);
 void fw_cfg_reset(FwCfg *fw_cfg);
 

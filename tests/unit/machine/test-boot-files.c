@@ -95,8 +95,8 @@ static void test_items(void)
 {
     static const char cmdline[] = "console=x";
     uint8_t kernel[KERNEL_SIZE];
-    AddressSpace *memory = address_space_new("memory"), *ports = address_space_new("I/O");
-    FwCfg *fw_cfg = fw_cfg_new(memory, ports);
+    AddressSpace *ports = address_space_new("I/O");
+    FwCfg *fw_cfg = fw_cfg_new(NULL, ports);
     g_autoptr(GError) error = NULL;
 
     make_kernel(kernel);
@@ -123,7 +123,6 @@ static void test_items(void)
     check_item(ports, 0x22, "k", 1);
     check_item(ports, FW_CFG_SETUP_DATA, kernel, SETUP_SIZE);
     fw_cfg_free(fw_cfg);
-    address_space_free(memory);
     address_space_free(ports);
 }
 
@@ -142,8 +141,8 @@ static void test_refused(void)
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         uint8_t kernel[KERNEL_SIZE];
-        AddressSpace *memory = address_space_new("memory"), *ports = address_space_new("I/O");
-        FwCfg *fw_cfg = fw_cfg_new(memory, ports);
+        AddressSpace *ports = address_space_new("I/O");
+        FwCfg *fw_cfg = fw_cfg_new(NULL, ports);
         g_autoptr(GError) error = NULL;
 
         make_kernel(kernel);
@@ -157,7 +156,6 @@ static void test_refused(void)
             g_assert_nonnull(strstr(error->message, rows[i].message));
         }
         fw_cfg_free(fw_cfg);
-        address_space_free(memory);
         address_space_free(ports);
     }
 }

@@ -8,12 +8,22 @@
 #include "util/units.h"
 
 #define RAM_SIZE 0x10000
+#define PRIVATE_PAGE 0x5000 /* in the first piece; the guest does not share it */
 
 typedef struct Fixture {
     AddressSpace *ports, *memory;
     uint8_t *ram, *high; /* at 0 and right behind it, two separate pieces */
+    SharedMemoryPort shared;
     FwCfg *fw_cfg;
 } Fixture;
+
+static uint8_t *map_shared(void *opaque, hwaddr gpa, uint64_t size)
+{
+    const Fixture *f = opaque;
+    bool private = gpa < PRIVATE_PAGE + 0x1000 && size <= RAM_SIZE && gpa + size > PRIVATE_PAGE;
+
+    return private ? NULL : address_space_ram(f->memory, gpa, size);
+}
 
 static void set_up(Fixture *f, gconstpointer data)
 {
@@ -23,7 +33,8 @@ static void set_up(Fixture *f, gconstpointer data)
     f->high = g_malloc0(RAM_SIZE);
     address_space_add_ram(f->memory, "ram", 0, RAM_SIZE, f->ram);
     address_space_add_ram(f->memory, "high", RAM_SIZE, RAM_SIZE, f->high);
-    f->fw_cfg = fw_cfg_new(f->memory, f->ports);
+    f->shared = (SharedMemoryPort) { map_shared, f };
+    f->fw_cfg = fw_cfg_new(&f->shared, f->ports);
 }
 
 static void tear_down(Fixture *f, gconstpointer data)
@@ -196,9 +207,16 @@ static void test_dma(Fixture *f, gconstpointer data)
         { "over two pieces of RAM", READ, 0x100, 0xff80, ERROR, "eeeeeeee" },
         { "wrapping", READ, 0x100, UINT64_MAX - 0x7f, ERROR, "eeeeeeee" },
         { "4 GiB - 1 bytes", READ, UINT32_MAX, 0, ERROR, "eeeeeeee" },
+        { "all of a private page", READ, 0x1000, PRIVATE_PAGE, ERROR, "eeeeeeee" },
+        { "into a private page", READ, 2, PRIVATE_PAGE - 1, ERROR, "eeeeeeee" },
+        { "out of a private page", READ, 2, PRIVATE_PAGE + 0xfff, ERROR, "eeeeeeee" },
+        { "around a private page", READ, 0x3000, PRIVATE_PAGE - 0x1000, ERROR, "eeeeeeee" },
+        { "right below it", SELECT | READ | FILE_KEY, 4, PRIVATE_PAGE - 4, 0, "eeeeeeee" },
+        { "right above it", SELECT | READ | FILE_KEY, 4, PRIVATE_PAGE + 0x1000, 0, "eeeeeeee" },
         { "write", SELECT | WRITE | FILE_KEY, 4, 0x8000, 0, "eeeeeeee" },
         { "write on", WRITE, 4, 0x8000, 0, "eeeeeeee" },
         { "write past the end", WRITE, 1, 0x8000, ERROR, "eeeeeeee" },
+        { "write private bytes", SELECT | WRITE | FILE_KEY, 4, PRIVATE_PAGE, ERROR, "eeeeeeee" },
         { "write from outside RAM", SELECT | WRITE | FILE_KEY, 4, 1 * GiB, ERROR, "eeeeeeee" },
         { "write too much", SELECT | WRITE | FILE_KEY, 9, 0x8000, ERROR, "eeeeeeee" },
         { "write to a read-only file", SELECT | WRITE | RO_KEY, 1, 0x8000, ERROR, "eeeeeeee" },
@@ -221,6 +239,25 @@ static void test_dma(Fixture *f, gconstpointer data)
         g_assert_cmpstr(text, ==, rows[i].at_8000);
     }
     g_assert_cmpstr(log->str, ==, "0+4:ee 4+4:ee ");
+    for (unsigned i = 0; i < 0x1000; i++) {
+        g_assert_cmphex(f->ram[PRIVATE_PAGE + i], ==, 0);
+    }
+}
+
+/* A guest can ask in vain as often as it likes: the user is told once. */
+static void test_reported_once(Fixture *f, gconstpointer data)
+{
+    if (g_test_subprocess()) {
+        g_assert_cmphex(dma(f, 0x1000, SELECT | READ, 4, PRIVATE_PAGE), ==, ERROR);
+        g_assert_cmphex(dma(f, 0x1000, SELECT | READ, 4, PRIVATE_PAGE), ==, ERROR);
+        g_assert_cmphex(dma(f, 0x1000, SELECT | READ, 4, GiB), ==, ERROR);
+        return;
+    }
+    g_test_trap_subprocess(NULL, 0, 0);
+    g_test_trap_assert_passed();
+    g_test_trap_assert_stderr("*fw_cfg: the DMA of 0x4 bytes at 0x5000 is not in one piece of RAM that "
+                              "the guest shares. Further*");
+    g_test_trap_assert_stderr_unmatched("*fw_cfg*fw_cfg: the DMA*");
 }
 
 static void test_bad_descriptors(Fixture *f, gconstpointer data)
@@ -229,6 +266,7 @@ static void test_bad_descriptors(Fixture *f, gconstpointer data)
         const char *label;
         uint32_t high, low;
     } rows[] = {
+        { "private", 0, PRIVATE_PAGE }, { "into a private page", 0, PRIVATE_PAGE - 8 },
         { "outside RAM", 0, 0x40000000 }, { "over the end of RAM", 0, 0x1fff1 }, { "over two pieces", 0, 0xfff8 },
         { "top of the address space", 0xffffffff, 0xfffffff0 }, { "wrapping", 0xffffffff, 0xfffffff8 },
         { "high half set", 1, 0x1000 },
@@ -267,6 +305,7 @@ int main(int argc, char **argv)
     ADD("directory", test_directory);
     ADD("bad-files", test_bad_files);
     ADD("dma", test_dma);
+    ADD("reported-once", test_reported_once);
     ADD("bad-descriptors", test_bad_descriptors);
     return g_test_run();
 }
