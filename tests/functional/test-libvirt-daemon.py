@@ -17,7 +17,6 @@ import time
 
 import vmm
 
-SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
 PRELOAD = vmm.program("tests/functional/libvirt-tdx.so")
 
 DOMAIN = """<domain type='kvm'>
@@ -59,7 +58,7 @@ def as_user():
 
 
 def missing():
-    if SLOW != 1:
+    if vmm.SANITIZED:
         return "with sanitizers, leaks of programs that are killed would be reported"
     if not os.path.exists(vmm.OVMF):
         return f"{vmm.OVMF} is missing: install the package ovmf"

@@ -195,7 +195,7 @@ def check_ovmf():
 def check_qemu():
     if not QEMU or not os.path.exists(MEASURED_OVMF):
         return "SWTDX_QEMU is not set (scripts/get-qemu), or scripts/get-firmware forky was not run"
-    if SLOW != 1:
+    if vmm.SANITIZED:
         return "with sanitizers, QEMU's own leaks at its end would be reported"
     value = measured_ovmf([QEMU, *vmm.td_arguments(firmware=MEASURED_OVMF)[1:]])
     ours = measure("--json", "--until", "launch", firmware=MEASURED_OVMF)

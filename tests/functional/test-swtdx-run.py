@@ -453,7 +453,7 @@ def check_selftest():
 
 def check_selftest_limits():
     """What is missing is named, with the reason; the other checks go on."""
-    if SLOW != 1:
+    if vmm.SANITIZED:
         return "sanitizers need more address space than the limit here"
     for limit, failed, reason in (("ulimit -n 300", "descriptors", "see ulimit -n"), ("ulimit -v 30000000", "memory", "see ulimit -v")):
         done = subprocess.run(["sh", "-c", limit + '; exec "$0" selftest', SWTDX], capture_output=True, text=True, check=False, timeout=60)

@@ -11,6 +11,8 @@ import time
 
 BUILD = os.environ.get("BUILD_ROOT", "build")
 OVMF = "/usr/share/ovmf/OVMF.fd"
+# The programs were built with sanitizers: what these cannot do is skipped, with the reason.
+SANITIZED = os.environ.get("SANITIZED") == "1"
 
 
 def program(name):

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -153,10 +152,9 @@ static void map_ram(Client *client)
 Client *client_new(void)
 {
     Client *client = g_new0(Client, 1);
-    const char *shm = g_access("/dev/shm", W_OK) == 0 ? "/dev/shm" : g_get_tmp_dir(); /* a disk would write RAM back */
 
-    client->directory = g_build_filename(shm, "qtest-XXXXXX", NULL);
-    g_assert_nonnull(g_mkdtemp(client->directory));
+    client->own_directory = directory_new();
+    client->directory = client->own_directory.path;
     client->next_free = FIRST_FREE;
     client->connection = client->qmp = -1;
     client->received = g_string_new(NULL);
@@ -225,18 +223,6 @@ Client *client_start(const char *program, const char *const *arguments)
     return client;
 }
 
-static void remove_directory(const char *path)
-{
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    const char *name;
-
-    while (dir && (name = g_dir_read_name(dir))) {
-        g_autofree char *file = g_build_filename(path, name, NULL);
-        g_unlink(file);
-    }
-    g_rmdir(path);
-}
-
 static void reap(const Client *client)
 {
     int status;
@@ -269,11 +255,10 @@ void client_end(Client *client)
         client_stop(client);
     }
     munmap(client->ram, CLIENT_RAM_SIZE);
-    remove_directory(client->directory);
+    directory_clear(&client->own_directory);
     g_string_free(client->received, TRUE);
     g_string_free(client->qmp_received, TRUE);
     g_ptr_array_unref(client->events);
-    g_free(client->directory);
     g_free(client);
 }
 

@@ -13,11 +13,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "directory.h"
+
 #define CLIENT_RAM_SIZE (UINT64_C(64) << 20)
 
 typedef struct Client {
     pid_t pid;
-    char *directory;     /* for sockets and images; removed with the client */
+    const char *directory; /* for sockets and images; removed with the client, and if the test fails */
+    Directory own_directory;
     uint8_t *ram;        /* [CLIENT_RAM_SIZE], guest physical 0 on */
     uint64_t next_free;  /* client_alloc() */
     int connection, qmp; /* qmp: -1 until it is used */
