@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* virtio-scsi-pci and scsi-hd, as a guest's driver meets them. Virtio 1.2, 5.6; SPC-5; SBC-4. */
+#include <string.h>
+
+#include "virtio.h"
+
+#define DISK_SIZE (1u << 20)
+#define BLOCK 512
+#define BLOCKS (DISK_SIZE / BLOCK)
+#define REQUEST_SIZE 51  /* with a CDB of 32 bytes */
+#define RESPONSE_SIZE 108 /* with sense of 96 bytes */
+#define DATA_SIZE 0x4000
+enum { CONTROL, EVENTS, REQUESTS, NUM_QUEUES };
+enum { OK = 0, OVERRUN = 1, BAD_TARGET = 3, SUCCEEDED = 10, REJECTED = 11, INCORRECT_LUN = 12 };
+enum { GOOD = 0, CHECK = 2 };
+
+static const PciAddress card = { 0, 4 << 3 };
+
+typedef struct Disks {
+    Client *client;
+    Driver driver;
+    uint64_t request, response, data; /* guest physical */
+} Disks;
+
+typedef struct Reply {
+    uint8_t response, status;
+    uint32_t sense; /* key, code, qualifier, two digits each; 0: there is none */
+    uint32_t residual, written;
+} Reply;
+
+static void start(Disks *d, const char *drive, const char *device)
+{
+    const char *const arguments[] = {
+        "-device", "virtio-scsi-pci,id=scsi0,addr=4", "-drive", drive, "-device", device,
+        "-blockdev", "{\"driver\":\"raw\",\"node-name\":\"disk1\",\"read-only\":true,\"file\":"
+        "{\"driver\":\"file\",\"filename\":\"%D/disk1\",\"read-only\":true}}",
+        "-device", "scsi-hd,drive=disk1,bus=scsi0.0,scsi-id=3,lun=300", NULL,
+    };
+    g_autofree uint8_t *bytes = g_malloc(DISK_SIZE);
+
+    d->client = client_new();
+    for (unsigned i = 0; i < DISK_SIZE; i++) {
+        bytes[i] = (uint8_t)(i / BLOCK * 7 + i);
+    }
+    client_make_file(d->client, "disk0", bytes, DISK_SIZE);
+    client_make_file(d->client, "disk1", bytes, DISK_SIZE / 2);
+    client_launch(d->client, client_program(), arguments);
+    driver_start(&d->driver, d->client, card, PCI_MMIO_BASE, VIRTIO_F_INDIRECT_DESC, NUM_QUEUES);
+    d->request = client_alloc(d->client, REQUEST_SIZE);
+    d->response = client_alloc(d->client, RESPONSE_SIZE);
+    d->data = client_alloc(d->client, DATA_SIZE);
+}
+
+static void start_plain(Disks *d)
+{
+    start(d, "file=%D/disk0,format=raw,if=none,id=disk0,discard=unmap",
+          "scsi-hd,drive=disk0,bus=scsi0.0,scsi-id=0,serial=SERIAL,wwn=0x5000c50015ea71ac");
+}
+
+static void put_lun(uint8_t *to, unsigned target, unsigned lun)
+{
+    const uint8_t address[8] = { 1, (uint8_t)target, (uint8_t)(0x40 | lun >> 8), (uint8_t)lun };
+
+    memcpy(to, address, sizeof(address));
+}
+
+/* A CDB in hexadecimal, with out_size bytes of data for the disk, or room for in_size. */
+static Reply run_on(Disks *d, unsigned target, unsigned lun, const char *cdb, uint32_t out_size, uint32_t in_size)
+{
+    uint8_t *ram = d->client->ram, *request = ram + d->request, *response = ram + d->response;
+    DriverBuffer buffers[4] = { { d->request, REQUEST_SIZE, false } };
+    unsigned count = 1;
+    Reply reply = { 0 };
+
+    memset(request, 0, REQUEST_SIZE);
+    memset(response, 0xee, RESPONSE_SIZE);
+    put_lun(request, target, lun);
+    for (unsigned i = 0; cdb[0]; i++, cdb += 2 + (cdb[2] == ' ')) {
+        request[19 + i] = (uint8_t)(g_ascii_xdigit_value(cdb[0]) << 4 | g_ascii_xdigit_value(cdb[1]));
+    }
+    if (out_size) {
+        buffers[count++] = (DriverBuffer) { d->data, out_size, false };
+    }
+    buffers[count++] = (DriverBuffer) { d->response, RESPONSE_SIZE, true };
+    if (in_size) {
+        memset(ram + d->data, 0xcc, in_size);
+        buffers[count++] = (DriverBuffer) { d->data, in_size, true };
+    }
+    reply.written = driver_run(&d->driver, &d->driver.queues[REQUESTS], buffers, count);
+    reply.response = response[11];
+    reply.status = response[10];
+    memcpy(&reply.residual, response + 4, 4);
+    if (response[0]) {
+        reply.sense = (uint32_t)(response[12 + 2] << 16 | response[12 + 12] << 8 | response[12 + 13]);
+    }
+    return reply;
+}
+
+static Reply run(Disks *d, const char *cdb, uint32_t out_size, uint32_t in_size)
+{
+    return run_on(d, 0, 0, cdb, out_size, in_size);
+}
+
+static void good(Disks *d, const char *cdb, uint32_t out_size, uint32_t in_size, uint32_t residual)
+{
+    Reply reply = run(d, cdb, out_size, in_size);
+
+    g_test_message("%s", cdb);
+    g_assert_cmpuint(reply.response, ==, OK);
+    g_assert_cmpuint(reply.status, ==, GOOD);
+    g_assert_cmphex(reply.sense, ==, 0);
+    g_assert_cmpuint(reply.residual, ==, residual);
+    g_assert_cmpuint(reply.written, ==, RESPONSE_SIZE + in_size - (in_size ? residual : 0));
+}
+
+/* The first command after power-on is told of that. SPC-5, 5.13. */
+static void hear_attention(Disks *d)
+{
+    g_assert_cmphex(run(d, "00 00 00 00 00 00", 0, 0).sense, ==, 0x062900);
+    good(d, "00 00 00 00 00 00", 0, 0, 0);
+}
+
+static void finish(Disks *d)
+{
+    g_assert_cmphex(driver_status(&d->driver), ==, 0xf);
+    client_end(d->client);
+}
+
+static void test_identity(void)
+{
+    Disks d;
+
+    start_plain(&d);
+    const uint8_t *data = d.client->ram + d.data;
+    g_assert_cmpuint(driver_config(&d.driver, 0, 4), ==, 1);   /* request queues */
+    g_assert_cmpuint(driver_config(&d.driver, 20, 4), ==, 96); /* sense */
+    g_assert_cmpuint(driver_config(&d.driver, 24, 4), ==, 32); /* CDB */
+    good(&d, "12 00 00 00 24 00", 0, 36, 0); /* INQUIRY comes before the unit attention */
+    g_assert_cmphex(data[0], ==, 0);
+    g_assert_cmpmem(data + 8, 28, "QEMU    QEMU HARDDISK   2.5+", 28);
+    hear_attention(&d);
+    good(&d, "12 00 00 00 05 00", 0, 36, 31); /* less than there is, and no byte behind it */
+    g_assert_cmphex(data[5], ==, 0xcc);
+    good(&d, "12 01 80 00 ff 00", 0, 255, 245);
+    g_assert_cmpmem(data, 10, "\0\200\0\6SERIAL", 10);
+    good(&d, "12 01 83 00 ff 00", 0, 64, 64 - 4 - 10 - 12);
+    g_assert_cmpmem(data + 4, 10, "\2\0\0\6SERIAL", 10);
+    g_assert_cmpmem(data + 14, 12, "\1\3\0\10\x50\0\xc5\0\x15\xea\x71\xac", 12);
+    good(&d, "25 00 00 00 00 00 00 00 00 00", 0, 8, 0);
+    g_assert_cmpmem(data, 8, "\0\0\7\377\0\0\2\0", 8);
+    good(&d, "9e 10 00 00 00 00 00 00 00 00 00 00 00 20 00 00", 0, 32, 0);
+    g_assert_cmpmem(data, 12, "\0\0\0\0\0\0\7\377\0\0\2\0", 12);
+    g_assert_cmphex(data[14] & 0x80, ==, 0x80); /* can be unmapped */
+    good(&d, "1a 00 3f 00 ff 00", 0, 64, 64 - 4 - 8 - 20 - 12);
+    g_assert_cmphex(data[2] & 0x80, ==, 0); /* not write protected */
+    /* All LUNs of a target, and of one that has none. */
+    good(&d, "a0 00 00 00 00 00 00 00 00 40 00 00", 0, 64, 64 - 16);
+    g_assert_cmpmem(data, 16, "\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+    g_assert_cmpuint(run_on(&d, 3, 0, "a0 00 00 00 00 00 00 00 00 40 00 00", 0, 64).status, ==, GOOD);
+    g_assert_cmpmem(data, 10, "\0\0\0\20\0\0\0\0\0\0", 10); /* LUN 0, which answers for the target, and 300 */
+    finish(&d);
+}
+
+static void test_data(void)
+{
+    Disks d;
+
+    start_plain(&d);
+    uint8_t *data = d.client->ram + d.data;
+    hear_attention(&d);
+    good(&d, "28 00 00 00 00 03 00 00 08 00", 0, 4096, 0);
+    for (unsigned i = 0; i < 4096; i++) {
+        g_assert_cmphex(data[i], ==, (uint8_t)((3 + i / BLOCK) * 7 + i));
+    }
+    good(&d, "88 00 00 00 00 00 00 00 07 ff 00 00 00 01 00 00", 0, 1024, 512); /* the last block, and room for more */
+    g_assert_cmphex(data[0], ==, (uint8_t)((BLOCKS - 1) * 7));
+    memset(data, 0xa1, 1024);
+    good(&d, "2a 08 00 00 00 64 00 00 02 00", 1024, 0, 0);
+    memset(data, 0xb2, 512);
+    good(&d, "8a 00 00 00 00 00 00 00 00 66 00 00 00 01 00 00", 512, 0, 0);
+    memset(data, 0xc3, 512);
+    good(&d, "93 00 00 00 00 00 00 00 00 c8 00 00 00 10 00 00", 512, 0, 0); /* WRITE SAME(16) */
+    good(&d, "35 00 00 00 00 00 00 00 00 00", 0, 0, 0);
+    good(&d, "28 00 00 00 00 64 00 00 00 00", 0, 0, 0); /* nothing is nothing */
+    g_autoptr(GByteArray) image = client_file(d.client, "disk0");
+    g_assert_cmphex(image->data[0x64 * BLOCK - 1], !=, 0xa1);
+    for (unsigned i = 0; i < 1536; i++) {
+        g_assert_cmphex(image->data[0x64 * BLOCK + i], ==, i < 1024 ? 0xa1 : 0xb2);
+    }
+    for (unsigned i = 0; i < 16 * BLOCK; i++) {
+        g_assert_cmphex(image->data[0xc8 * BLOCK + i], ==, 0xc3);
+    }
+    g_assert_cmphex(image->data[0xd8 * BLOCK], ==, (uint8_t)(0xd8 * 7));
+    /* UNMAP of blocks 0x64 and 0x65: one descriptor. */
+    static const uint8_t list[24] = { 0, 22, 0, 16, [15] = 0x64, [19] = 2 };
+    memcpy(data, list, sizeof(list));
+    good(&d, "42 00 00 00 00 00 00 00 18 00", 24, 0, 0);
+    good(&d, "28 00 00 00 00 64 00 00 03 00", 0, 1536, 0);
+    for (unsigned i = 0; i < 1536; i++) {
+        g_assert_cmphex(data[i], ==, i < 1024 ? 0 : 0xb2);
+    }
+    finish(&d);
+}
+
+static void test_refused(void)
+{
+    static const struct {
+        const char *label, *cdb;
+        uint32_t out_size, in_size;
+        uint8_t response;
+        uint32_t sense; /* 0: the command is good */
+    } rows[] = {
+        { "unknown command", "ff 00 00 00 00 00", 0, 0, OK, 0x052000 },
+        { "unknown service action", "9e 1f 00 00 00 00 00 00 00 00 00 00 00 20 00 00", 0, 32, OK, 0x052000 },
+        { "behind the end", "28 00 00 00 08 00 00 00 01 00", 0, 512, OK, 0x052100 },
+        { "over the end", "28 00 00 00 07 ff 00 00 02 00", 0, 1024, OK, 0x052100 },
+        { "write over the end", "2a 00 00 00 07 ff 00 00 02 00", 1024, 0, OK, 0x052100 },
+        { "a block that wraps", "88 00 ff ff ff ff ff ff ff ff 00 00 00 01 00 00", 0, 512, OK, 0x052100 },
+        { "as many as can be said", "88 00 00 00 00 00 00 00 00 00 ff ff ff ff 00 00", 0, 512, OK, 0x052100 },
+        { "protection information", "28 20 00 00 00 00 00 00 01 00", 0, 512, OK, 0x052400 },
+        { "no such page", "12 01 55 00 ff 00", 0, 255, OK, 0x052400 },
+        { "page without EVPD", "12 00 80 00 ff 00", 0, 255, OK, 0x052400 },
+        { "saved mode pages", "1a 00 ff 00 ff 00", 0, 255, OK, 0x053900 },
+        { "no such mode page", "1a 00 15 00 ff 00", 0, 255, OK, 0x052400 },
+        { "WRITE SAME with an anchor", "93 10 00 00 00 00 00 00 00 00 00 00 00 01 00 00", 512, 0, OK, 0x052400 },
+        { "WRITE SAME over the end", "93 00 00 00 00 00 00 00 07 ff 00 00 00 02 00 00", 512, 0, OK, 0x052100 },
+        { "UNMAP with a short list", "42 00 00 00 00 00 00 00 18 00", 4, 0, OK, 0x051a00 },
+        { "less room than data", "28 00 00 00 00 00 00 00 08 00", 0, 512, OVERRUN, 0 },
+        { "less data than told", "2a 00 00 00 00 00 00 00 08 00", 512, 0, OVERRUN, 0 },
+        { "WRITE SAME with half a block", "93 00 00 00 00 00 00 00 00 00 00 00 00 01 00 00", 256, 0, OVERRUN, 0 },
+        { "no room at all", "28 00 00 00 00 00 00 00 01 00", 0, 0, OVERRUN, 0 },
+    };
+    Disks d;
+
+    start_plain(&d);
+    hear_attention(&d);
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_test_message("%s", rows[i].label);
+        memset(d.client->ram + d.data, 0, DATA_SIZE);
+        Reply reply = run(&d, rows[i].cdb, rows[i].out_size, rows[i].in_size);
+        g_assert_cmpuint(reply.response, ==, rows[i].response);
+        g_assert_cmpuint(reply.status, ==, rows[i].sense ? CHECK : GOOD);
+        g_assert_cmphex(reply.sense, ==, rows[i].sense);
+    }
+    g_autoptr(GByteArray) image = client_file(d.client, "disk0");
+    for (unsigned i = 0; i < DISK_SIZE; i++) {
+        g_assert_cmphex(image->data[i], ==, (uint8_t)(i / BLOCK * 7 + i));
+    }
+    finish(&d);
+}
+
+static void test_places(void)
+{
+    Disks d;
+
+    start_plain(&d);
+    const uint8_t *data = d.client->ram + d.data;
+    /* The other disk, which is half as large and read-only. */
+    g_assert_cmphex(run_on(&d, 3, 300, "00 00 00 00 00 00", 0, 0).sense, ==, 0x062900);
+    g_assert_cmpuint(run_on(&d, 3, 300, "25 00 00 00 00 00 00 00 00 00", 0, 8).status, ==, GOOD);
+    g_assert_cmpmem(data, 8, "\0\0\3\377\0\0\2\0", 8);
+    g_assert_cmphex(run_on(&d, 3, 300, "2a 00 00 00 00 00 00 00 01 00", 512, 0).sense, ==, 0x072700);
+    g_assert_cmpuint(run_on(&d, 3, 300, "1a 00 3f 00 ff 00", 0, 64).status, ==, GOOD);
+    g_assert_cmphex(data[2] & 0x80, ==, 0x80);
+    /* LUNs and targets that there are not. */
+    g_assert_cmphex(run_on(&d, 3, 1, "00 00 00 00 00 00", 0, 0).sense, ==, 0x052500);
+    g_assert_cmphex(run_on(&d, 0, 16383, "00 00 00 00 00 00", 0, 0).sense, ==, 0x052500);
+    g_assert_cmpuint(run_on(&d, 1, 0, "00 00 00 00 00 00", 0, 0).response, ==, BAD_TARGET);
+    g_assert_cmpuint(run_on(&d, 255, 300, "12 00 00 00 24 00", 0, 36).response, ==, BAD_TARGET);
+    finish(&d);
+}
+
+/* One task management request: its answer. */
+static uint8_t manage(Disks *d, uint32_t type, uint32_t subtype, unsigned target, unsigned lun)
+{
+    uint8_t *request = d->client->ram + d->request;
+    const DriverBuffer buffers[] = { { d->request, 24, false }, { d->response, 1, true } };
+
+    memset(request, 0, 24);
+    request[0] = (uint8_t)type;
+    request[4] = (uint8_t)subtype;
+    put_lun(request + 8, target, lun);
+    g_assert_cmpuint(driver_run(&d->driver, &d->driver.queues[CONTROL], buffers, 2), ==, 1);
+    return d->client->ram[d->response];
+}
+
+static void test_control(void)
+{
+    enum { TASKS = 0, ABORT_TASK = 0, CLEAR_ACA = 2, NEXUS_RESET = 4, LUN_RESET = 5, QUERY_TASK = 6 };
+    Disks d;
+
+    start_plain(&d);
+    hear_attention(&d);
+    g_assert_cmpuint(manage(&d, TASKS, LUN_RESET, 0, 0), ==, OK);
+    hear_attention(&d);
+    g_assert_cmpuint(manage(&d, TASKS, NEXUS_RESET, 0, 0), ==, OK);
+    hear_attention(&d);
+    g_assert_cmpuint(manage(&d, TASKS, LUN_RESET, 0, 7), ==, INCORRECT_LUN);
+    g_assert_cmpuint(manage(&d, TASKS, LUN_RESET, 9, 0), ==, BAD_TARGET);
+    g_assert_cmpuint(manage(&d, TASKS, ABORT_TASK, 0, 0), ==, OK);
+    g_assert_cmpuint(manage(&d, TASKS, QUERY_TASK, 0, 0), ==, OK);
+    g_assert_cmpuint(manage(&d, TASKS, CLEAR_ACA, 0, 0), ==, REJECTED);
+    g_assert_cmpuint(manage(&d, TASKS, 99, 0, 0), ==, REJECTED);
+    g_assert_cmpuint(manage(&d, 77, 0, 0, 0), ==, REJECTED);
+    good(&d, "00 00 00 00 00 00", 0, 0, 0);
+    finish(&d);
+}
+
+/* What no driver sends breaks the device, once, until it is reset. */
+static void test_broken_requests(void)
+{
+    static const struct {
+        const char *label;
+        unsigned queue;
+        uint32_t out_size, in_size;
+    } rows[] = {
+        { "no response", REQUESTS, REQUEST_SIZE, 0 }, { "a short response", REQUESTS, REQUEST_SIZE, RESPONSE_SIZE - 1 },
+        { "a short request", REQUESTS, REQUEST_SIZE - 1, RESPONSE_SIZE }, { "no request", REQUESTS, 0, RESPONSE_SIZE },
+        { "short task management", CONTROL, 23, 1 }, { "task management without an answer", CONTROL, 24, 0 },
+        { "a control request of 3 bytes", CONTROL, 3, 1 },
+    };
+    Disks d;
+
+    start_plain(&d);
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        DriverBuffer buffers[2];
+        unsigned count = 0;
+
+        g_test_message("%s", rows[i].label);
+        memset(d.client->ram + d.request, 0, REQUEST_SIZE);
+        if (rows[i].out_size) {
+            buffers[count++] = (DriverBuffer) { d.request, rows[i].out_size, false };
+        }
+        if (rows[i].in_size) {
+            buffers[count++] = (DriverBuffer) { d.response, rows[i].in_size, true };
+        }
+        driver_add(&d.driver, &d.driver.queues[rows[i].queue], 0, buffers, count);
+        driver_kick(&d.driver, &d.driver.queues[rows[i].queue]);
+        g_assert_cmphex(driver_status(&d.driver) & 0x40, ==, 0x40);
+        driver_start(&d.driver, d.client, card, PCI_MMIO_BASE, 0, NUM_QUEUES);
+        g_assert_cmphex(driver_status(&d.driver), ==, 0xf);
+    }
+    g_assert_cmpuint(run(&d, "12 00 00 00 24 00", 0, 36).status, ==, GOOD);
+    finish(&d);
+}
+
+/* A driver may ask for less sense and for a CDB of 16 bytes; what is impossible it does not get. */
+static void test_sizes(void)
+{
+    Disks d;
+
+    start_plain(&d);
+    client_write(d.client, d.driver.config + 20, 100000, 4);
+    g_assert_cmpuint(driver_config(&d.driver, 20, 4), ==, 96);
+    client_write(d.client, d.driver.config + 24, 15, 4);
+    g_assert_cmpuint(driver_config(&d.driver, 24, 4), ==, 32);
+    client_write(d.client, d.driver.config + 24, 33, 4);
+    g_assert_cmpuint(driver_config(&d.driver, 24, 4), ==, 32);
+    client_write(d.client, d.driver.config + 20, 2, 4);
+    g_assert_cmpuint(driver_config(&d.driver, 20, 4), ==, 2);
+    const DriverBuffer buffers[] = { { d.request, REQUEST_SIZE, false }, { d.response, 14, true } };
+    memset(d.client->ram + d.request, 0, REQUEST_SIZE);
+    memset(d.client->ram + d.response, 0xee, 20);
+    put_lun(d.client->ram + d.request, 0, 0);
+    g_assert_cmpuint(driver_run(&d.driver, &d.driver.queues[REQUESTS], buffers, 2), ==, 14);
+    g_assert_cmpuint(d.client->ram[d.response], ==, 2);
+    g_assert_cmphex(d.client->ram[d.response + 12], ==, 0x70);
+    g_assert_cmphex(d.client->ram[d.response + 14], ==, 0xee);
+    finish(&d);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/qtest/scsi/identity", test_identity);
+    g_test_add_func("/qtest/scsi/data", test_data);
+    g_test_add_func("/qtest/scsi/refused", test_refused);
+    g_test_add_func("/qtest/scsi/places", test_places);
+    g_test_add_func("/qtest/scsi/control", test_control);
+    g_test_add_func("/qtest/scsi/broken-requests", test_broken_requests);
+    g_test_add_func("/qtest/scsi/sizes", test_sizes);
+    return g_test_run();
+}
