@@ -120,7 +120,10 @@ static void reset_filters(VirtioNet *net)
 
 /* Receiving -------------------------------------------------------------------------------------------------------- */
 
-/* Takes buffers for `total` bytes; how many, 0: there are not enough now, and none is taken. -1: the device broke. */
+/*
+ * Takes buffers for `total` bytes; how many, 0: there are not enough now, and none is taken. -1: the device broke, or as
+ * many as a frame may be spread over are too small for it, which waiting would not change.
+ */
 static int take_buffers(VirtioNet *net, VirtQueue *queue, size_t total, VirtqElement **buffers)
 {
     bool merge = virtio_has(net->device, VIRTIO_NET_F_MRG_RXBUF);
@@ -150,10 +153,11 @@ static int take_buffers(VirtioNet *net, VirtQueue *queue, size_t total, VirtqEle
     if (room >= total) {
         return (int)count;
     }
+    bool too_small = count == MAX_BUFFERS;
     while (count) {
         virtqueue_unpop(queue, buffers[--count]);
     }
-    return virtio_is_started(net->device) ? 0 : -1;
+    return virtio_is_started(net->device) && !too_small ? 0 : -1;
 }
 
 static bool receive(void *opaque, const uint8_t *frame, size_t size)
