@@ -71,10 +71,28 @@ static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer opaque)
 
 static GSourceFuncs source_funcs = { .dispatch = dispatch };
 
+/* Data that was checked, which the guest cannot change any more. */
+struct BlockCopy {
+    const struct iovec *old;
+    unsigned old_count;
+    struct iovec iov;
+    uint8_t bytes[];
+};
+
+static void drop_copy(BlockRequest *request)
+{
+    if (request->copy) {
+        request->iov = request->copy->old;
+        request->iov_count = request->copy->old_count;
+        g_clear_pointer(&request->copy, g_free);
+    }
+}
+
 void block_complete(BlockRequest *request, int result)
 {
     BlockClient *client = request->client;
 
+    drop_copy(request);
     request->result = result;
     request->next = NULL;
     g_mutex_lock(&client->lock);
@@ -252,11 +270,37 @@ static void detect_zeroes(const BlockNode *node, BlockRequest *request)
     }
 }
 
+/*
+ * Whoever opens the image next without naming its format would follow what such a header says, to other files of the host too
+ * (a backing file).
+ */
+static int check_header(const BlockNode *node, BlockRequest *request)
+{
+    if (!node->guessed_raw || request->op != BLOCK_WRITE || request->offset >= BLOCK_SECTOR_SIZE) {
+        return 0;
+    }
+    struct BlockCopy *copy = g_try_malloc(sizeof(*copy) + request->size);
+    if (!copy) {
+        return -ENOMEM;
+    }
+    *copy = (struct BlockCopy) { request->iov, request->iov_count, { copy->bytes, request->size } };
+    uint8_t *at = copy->bytes;
+    for (unsigned i = 0; i < request->iov_count; at += request->iov[i++].iov_len) {
+        memcpy(at, request->iov[i].iov_base, request->iov[i].iov_len);
+    }
+    request->copy = copy;
+    request->iov = &copy->iov;
+    request->iov_count = 1;
+    return request->offset || block_probe(copy->bytes, request->size) ? -EPERM : 0;
+}
+
 void block_submit(BlockClient *client, BlockRequest *request)
 {
     BlockNode *node = client->node;
     int error = check_request(client, request);
 
+    request->copy = NULL;
+    error = error ? error : check_header(node, request);
     request->client = client;
     g_mutex_lock(&client->lock);
     client->running++;

@@ -10,11 +10,14 @@
 #include <unistd.h>
 
 #include "net/netdev.h"
+#include "system/core/log.h"
 #include "util/error.h"
 
 typedef struct NetdevTap {
     Netdev netdev;
-    char *ifname, *fd_text, *script, *downscript, *bridge;
+    char *ifname, *fd_text, *fds, *script, *downscript, *bridge, *vhost_fd, *vhost_fds;
+    bool vhost, vhost_force;
+    uint32_t queues; /* 0: not given */
     int fd;          /* -1: none */
     GSource *input;
 } NetdevTap;
@@ -85,11 +88,41 @@ static bool check_scripts(const NetdevTap *tap, GError **errp)
     return !given;
 }
 
+/* One queue: "fds=N" is then what "fd=N" is. */
+static bool check_queues(NetdevTap *tap, GError **errp)
+{
+    if (tap->queues > 1 || (tap->fds && strchr(tap->fds, ':'))) {
+        error_set(errp, "netdev '%s' has one queue", tap->netdev.id);
+        error_hint(errp, "Give one descriptor, or leave queues= out");
+        return false;
+    }
+    if (tap->fds && !tap->fd_text) {
+        tap->fd_text = g_strdup(tap->fds);
+    }
+    return true;
+}
+
+/* That the kernel moves the frames is an optimisation: a guest sees nothing of it. */
+static bool check_vhost(const NetdevTap *tap, GError **errp)
+{
+    if (tap->vhost_force) {
+        error_set(errp, "vhostforce=on: frames are moved by this program, never by the kernel's vhost-net");
+        error_hint(errp, "Leave vhostforce out");
+        return false;
+    }
+    if (tap->vhost) {
+        g_autofree char *text = g_strdup_printf("netdev '%s': vhost=on is without effect: frames are moved by this program",
+                                                tap->netdev.id);
+        report_warning(text);
+    }
+    return true;
+}
+
 static bool tap_open(Netdev *netdev, GError **errp)
 {
     NetdevTap *tap = (NetdevTap *)netdev;
 
-    if (!check_scripts(tap, errp) || !(tap->fd_text ? take_fd(tap, errp) : open_interface(tap, errp))) {
+    if (!check_queues(tap, errp) || !check_vhost(tap, errp) || !check_scripts(tap, errp) || !(tap->fd_text ? take_fd(tap, errp) : open_interface(tap, errp))) {
         return false;
     }
     tap->input = g_unix_fd_source_new(tap->fd, G_IO_IN);
@@ -134,6 +167,12 @@ static const NetdevOps tap_ops = { .open = tap_open, .close = tap_close, .send =
 static const QomProperty tap_properties[] = {
     TAP_STR("ifname", ifname, "the interface's name (a new one)"),
     TAP_STR("fd", fd_text, "the file descriptor of an interface that was opened before"),
+    TAP_STR("fds", fds, "the same; of one queue there is one"),
+    QOM_PROPERTY_BOOL("vhost", NetdevTap, vhost, "off", "without effect: this program moves the frames"),
+    TAP_STR("vhostfd", vhost_fd, "not used"),
+    TAP_STR("vhostfds", vhost_fds, "not used"),
+    QOM_PROPERTY_BOOL("vhostforce", NetdevTap, vhost_force, "off", "only 'off'"),
+    QOM_PROPERTY_UINT32("queues", NetdevTap, queues, "1", "only 1"),
     TAP_STR("script", script, "only 'no'"),
     TAP_STR("downscript", downscript, "only 'no'"),
     TAP_STR("br", bridge, "not supported"),

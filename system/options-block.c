@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "block/block.h"
+#include "system/core/log.h"
 #include "system/options.h"
 #include "util/error.h"
 
@@ -14,6 +15,7 @@ typedef struct DriveOption {
     char *name;     /* node name */
     char *filename; /* NULL: a node over `child` */
     char *format;   /* of an image that is not raw; NULL = raw */
+    bool guess;     /* nobody said which */
     char *child;
     BlockFileOptions file;
     BlockDetectZeroes detect_zeroes;
@@ -127,14 +129,44 @@ static bool set_format(DriveOption *drive, const char *format, GError **errp)
 }
 
 typedef struct DriveKeys {
-    const char *interface;
-    bool write_through;
+    const char *interface; /* NULL: not given */
+    bool write_through, cdrom;
+    unsigned index;
 } DriveKeys;
+
+/* cache.writeback, cache.direct, cache.no-flush: what cache= stands for. */
+static bool set_cache_key(DriveOption *drive, DriveKeys *keys, const char *key, const char *value, GError **errp)
+{
+    bool write_back;
+
+    if (!strcmp(key, "cache.direct")) {
+        return keyval_bool(key, value, &drive->file.direct, errp);
+    }
+    if (!strcmp(key, "cache.no-flush")) {
+        return keyval_bool(key, value, &drive->file.no_flush, errp);
+    }
+    if (strcmp(key, "cache.writeback")) {
+        return error_set(errp, "Invalid parameter '%s': there are cache.writeback, cache.direct and cache.no-flush", key);
+    }
+    if (!keyval_bool(key, value, &write_back, errp)) {
+        return false;
+    }
+    keys->write_through = !write_back;
+    return true;
+}
+
+/* What is a disk or a CD to the guest is a matter of the device: of a CD stays that it is not written. */
+static bool set_media(DriveOption *drive, DriveKeys *keys, const char *value, GError **errp)
+{
+    keys->cdrom = !strcmp(value, "cdrom");
+    drive->file.read_only |= keys->cdrom;
+    return keys->cdrom || !strcmp(value, "disk") || error_set(errp, "'%s' invalid media: disk or cdrom", value);
+}
 
 static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, const char *value, GError **errp)
 {
     static const char *const fixed[][2] = {
-        { "media", "disk" }, { "snapshot", "off" }, { "aio", "threads" }, { "copy-on-read", "off" }, { "werror", "report" },
+        { "snapshot", "off" }, { "aio", "threads" }, { "copy-on-read", "off" }, { "werror", "report" },
         { "rerror", "report" },
     };
 
@@ -166,6 +198,18 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
     if (!strcmp(key, "cache")) {
         return set_cache(drive, value, &keys->write_through, errp);
     }
+    if (g_str_has_prefix(key, "cache.")) {
+        return set_cache_key(drive, keys, key, value, errp);
+    }
+    if (!strcmp(key, "media")) {
+        return set_media(drive, keys, value, errp);
+    }
+    if (!strcmp(key, "index")) {
+        guint64 index;
+        bool valid = g_ascii_string_to_unsigned(value, 10, 0, G_MAXUINT16, &index, NULL);
+        keys->index = valid ? (unsigned)index : 0;
+        return valid || error_set(errp, "Parameter 'index' expects a number, not '%s'", value);
+    }
     if (!strcmp(key, "discard")) {
         return set_discard(drive, value, errp);
     }
@@ -181,7 +225,7 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
                    error_set(errp, "%s=%s is not available: only %s=%s", key, value, key, fixed[i][1]);
         }
     }
-    static const char *const known[] = { "file", "if", "format", "id", "readonly", "cache", "discard", "media", "aio", NULL };
+    static const char *const known[] = { "file", "if", "format", "id", "readonly", "cache", "discard", "media", "aio", "index", NULL };
 
     error_set(errp, "Invalid parameter '%s'", key);
     error_hint_names(errp, key, known);
@@ -200,7 +244,7 @@ static bool add_virtio_device(MachineConfig *config, const DriveOption *drive, c
 bool option_drive(MachineConfig *config, const char *text, GError **errp)
 {
     g_autoptr(KeyVal) keyval = keyval_parse(text, NULL, errp);
-    DriveKeys keys = { .interface = "virtio" };
+    DriveKeys keys = { .index = config->drives->len };
 
     if (!keyval) {
         return false;
@@ -218,15 +262,17 @@ bool option_drive(MachineConfig *config, const char *text, GError **errp)
     if (!drive->filename) {
         return error_set(errp, "a drive without a file: file=PATH is missing");
     }
-    if (!drive->name) {
-        drive->name = g_strdup_printf("%s%u", keys.interface, config->drives->len - 1);
-    }
-    if (!keyval_get(keyval, "format")) {
-        error_set(errp, "format= is missing: the format of an image is never guessed");
-        error_hint(errp, "For a raw image, add format=raw");
+    if (keys.cdrom && !keys.interface) {
+        error_set(errp, "there is no CD drive");
+        error_hint(errp, "Add if=virtio: the guest then has a read-only disk with these contents");
         return false;
     }
-    return strcmp(keys.interface, "virtio") || add_virtio_device(config, drive, &keys, errp);
+    const char *interface = keys.interface ? keys.interface : "virtio";
+    if (!drive->name) {
+        drive->name = g_strdup_printf("%s%u", interface, keys.index);
+    }
+    drive->guess = !keyval_get(keyval, "format");
+    return strcmp(interface, "virtio") || add_virtio_device(config, drive, &keys, errp);
 }
 
 /* A member as text, whichever form the option has; NULL: not given. */
@@ -379,6 +425,18 @@ static const DriveOption *file_below(const MachineConfig *config, const DriveOpt
     return NULL;
 }
 
+/* Where the options name no format, the image's first bytes do. */
+static void guess_format(DriveOption *drive)
+{
+    drive->format = g_strdup(block_probe_file(drive->filename));
+    if (!drive->format && !drive->file.read_only) {
+        g_autofree char *text = g_strdup_printf("Image format was not specified for '%s' and probing guessed raw. The guest may "
+                                                "not write to its first sector what looks like another format; format=raw "
+                                                "lifts that", drive->filename);
+        report_warning(text);
+    }
+}
+
 static BlockNode *open_node(const MachineConfig *config, const DriveOption *drive, QomObject *nodes, GError **errp)
 {
     BlockFileOptions options = drive->file;
@@ -417,8 +475,13 @@ static bool open_from(const MachineConfig *config, guint first, GError **errp)
     for (guint i = first; i < config->drives->len; i++) {
         DriveOption *drive = config->drives->pdata[i];
         g_autoptr(GError) err = NULL;
+
+        if (drive->guess) {
+            guess_format(drive);
+        }
         BlockNode *node = open_node(config, drive, nodes, &err);
         if (node) {
+            node->guessed_raw = drive->guess && !drive->format;
             node->detect_zeroes = drive->detect_zeroes;
         }
         bool ok = node && qom_object_complete(&node->object, &err) &&

@@ -25,7 +25,8 @@ static const OptionParameter action[] = {
     { "reboot", "string" }, { "shutdown", "string" }, { "panic", "string" }, { NULL },
 };
 static const OptionParameter boot[] = {
-    { "order", "string" }, { "once", "string" }, { "strict", "boolean" }, { "menu", "boolean" }, { NULL },
+    { "order", "string" }, { "once", "string" }, { "strict", "boolean" }, { "menu", "boolean" },
+    { "splash-time", "number" }, { "reboot-timeout", "number" }, { NULL },
 };
 static const OptionParameter msg[] = { { "timestamp", "boolean" }, { "guest-name", "boolean" }, { NULL } };
 static const OptionParameter overcommit[] = { { "mem-lock", "string" }, { "cpu-pm", "boolean" }, { NULL } };

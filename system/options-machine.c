@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* -machine, -accel, -smp, -m, and what holds between options. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -248,30 +249,6 @@ bool option_smp(MachineConfig *config, const char *text, GError **errp)
     return true;
 }
 
-bool option_memory(MachineConfig *config, const char *text, GError **errp)
-{
-    g_autoptr(KeyVal) kv = keyval_parse(text, "size", errp);
-
-    if (!kv) {
-        return false;
-    }
-    for (unsigned i = 0; i < kv->pairs->len; i++) {
-        KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
-        if (strcmp(pair->key, "size")) {
-            error_set(errp, "Invalid parameter '%s'", pair->key);
-            error_hint(errp, "-m takes size= only: a TD's memory cannot be grown");
-            return false;
-        }
-        if (!parse_size(pair->value, MiB, &config->ram_size)) {
-            error_set(errp, "Parameter 'size' expects a non-negative number below 2^64");
-            error_hint(errp, "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
-                             "and exabytes, respectively.");
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The same in two places: what one option gave is seen by the other. */
 static bool share_text(QomObject *machine, const char *name, char **field, char **option, GError **errp)
 {
@@ -454,6 +431,10 @@ bool machine_config_complete(MachineConfig *config, GError **errp)
 {
     if (!make_machine(config, errp) || !settle_ram(config, errp)) {
         return false;
+    }
+    if (config->numa_size && config->numa_size != config->ram_size) {
+        return error_set(errp, "total memory for NUMA nodes (0x%" PRIx64 ") should equal RAM size (0x%" PRIx64 ")", config->numa_size,
+                         config->ram_size);
     }
     if (config->ram_size % 4096) {
         return error_set(errp, "RAM size %" G_GUINT64_FORMAT " is not a multiple of 4096 bytes", config->ram_size);

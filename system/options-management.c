@@ -52,10 +52,23 @@ static bool check_boot_order(const char *order, GError **errp)
     return true;
 }
 
+/* Values that the machine leaves to the firmware are 16 bits wide (splash-time) or may be -1, for ever (reboot-timeout). */
+static bool boot_time(const char *key, const char *value, int min, int max, int *result, GError **errp)
+{
+    gint64 number;
+
+    if (!g_ascii_string_to_signed(value, 10, min, max, &number, NULL)) {
+        return error_set(errp, "Parameter '%s' expects milliseconds from %d to %d, not '%s'", key, min, max, value);
+    }
+    *result = (int)number;
+    return true;
+}
+
 bool option_boot(MachineConfig *config, const char *text, GError **errp)
 {
     g_autoptr(KeyVal) kv = keyval_parse(text, "order", errp);
-    bool menu;
+    BootFiles *boot = &config->boot;
+    int time = 0;
 
     for (unsigned i = 0; kv && i < kv->pairs->len; i++) {
         const KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
@@ -65,15 +78,30 @@ bool option_boot(MachineConfig *config, const char *text, GError **errp)
                 return false;
             }
         } else if (!strcmp(pair->key, "strict")) {
-            if (!keyval_bool(pair->key, pair->value, &config->boot.strict, errp)) {
+            if (!keyval_bool(pair->key, pair->value, &boot->strict, errp)) {
                 return false;
             }
-        } else if (strcmp(pair->key, "menu")) {
-            return error_set(errp, "Invalid parameter '%s': -boot takes order, once, strict and menu", pair->key);
-        } else if (!keyval_bool(pair->key, pair->value, &menu, errp)) {
+        } else if (!strcmp(pair->key, "menu")) {
+            if (!keyval_bool(pair->key, pair->value, &boot->menu, errp)) {
+                return false;
+            }
+        } else if (!strcmp(pair->key, "splash-time")) {
+            if (!boot_time(pair->key, pair->value, 0, G_MAXUINT16, &time, errp)) {
+                return false;
+            }
+            boot->menu_ms = (unsigned)time;
+        } else if (!strcmp(pair->key, "reboot-timeout")) {
+            if (!boot_time(pair->key, pair->value, -1, G_MAXUINT16, &boot->fail_ms, errp)) {
+                return false;
+            }
+            boot->fail_given = true;
+        } else if (!strcmp(pair->key, "splash")) {
+            error_set(errp, "splash=%s is not available", pair->value);
+            error_hint(errp, "There is no graphics card that could show a picture: leave it out");
             return false;
-        } else if (menu) {
-            return error_set(errp, "menu=on is not available: UEFI firmware shows its menu when a key is pressed; use menu=off");
+        } else {
+            return error_set(errp, "Invalid parameter '%s': -boot takes order, once, strict, menu, splash-time and reboot-timeout",
+                             pair->key);
         }
     }
     return kv;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -netdev and -nic. */
+/* -netdev, -nic, -net. */
 #include <string.h>
 
 #include "net/netdev.h"
@@ -103,20 +103,75 @@ bool option_nic(MachineConfig *config, const char *text, GError **errp)
     return option_netdev(config, netdev->str, errp) && option_device(config, card->str, errp);
 }
 
-/* The former option for both: -net nic and -net user. */
+/* The card of a -net nic, on the netdev of that id. */
+static bool add_net_card(MachineConfig *config, const KeyVal *kv, const char *netdev, GError **errp)
+{
+    g_autoptr(GString) card = g_string_new(card_type(keyval_get(kv, "model")));
+
+    append_pair(card, "netdev", netdev);
+    for (unsigned i = 0; i < kv->pairs->len; i++) {
+        const KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
+        const char *key = !strcmp(pair->key, "macaddr") ? "mac" : !strcmp(pair->key, "name") ? "id" : pair->key;
+
+        if (strcmp(key, "type") && strcmp(key, "model") && strcmp(key, "netdev")) {
+            append_pair(card, key, pair->value);
+        }
+    }
+    return option_device(config, card->str, errp);
+}
+
+/* The former option for both: -net nic, and -net user or another netdev; or -net nic,netdev=ID. */
 bool option_net(MachineConfig *config, const char *text, GError **errp)
 {
+    g_autoptr(KeyVal) kv = keyval_parse(text, "type", errp);
+    const char *type = kv ? keyval_get(kv, "type") : NULL;
+
     config->nic_given = true;
-    if (!strcmp(text, "none")) {
+    if (!type) {
+        return !kv ? false : error_set(errp, "Parameter 'type' is missing");
+    }
+    if (!strcmp(type, "none")) {
         return true;
     }
-    error_set(errp, "-net has given way to -nic and -netdev");
-    error_hint(errp, "In place of -net nic -net user, use -nic user");
-    return false;
+    bool nic = !strcmp(type, "nic");
+    if (nic && keyval_get(kv, "netdev")) {
+        return add_net_card(config, kv, keyval_get(kv, "netdev"), errp);
+    }
+    char **half = nic ? &config->net_nic : &config->net_backend;
+    if (*half) {
+        error_set(errp, "a second -net %s: there are no hubs", nic ? "nic" : "of that kind");
+        error_hint(errp, "Use a -nic %s for each card", nic ? "user" : type);
+        return false;
+    }
+    *half = g_strdup(text);
+    return true;
+}
+
+/* -net nic and -net user belong together, in whatever order they came. */
+static bool join_net(MachineConfig *config, GError **errp)
+{
+    if (!config->net_nic && !config->net_backend) {
+        return true;
+    }
+    if (!config->net_nic || !config->net_backend) {
+        error_set(errp, "-net %s: has no other end", config->net_nic ? config->net_nic : config->net_backend);
+        error_hint(errp, "Use -nic user, or add %s", config->net_nic ? "-net user" : "-net nic,model=virtio");
+        return false;
+    }
+    g_autoptr(KeyVal) nic = keyval_parse(config->net_nic, "type", errp), backend = keyval_parse(config->net_backend, "type", errp);
+    g_autofree char *id = g_strdup(keyval_get(backend, "id") ? keyval_get(backend, "id") : "net0");
+    g_autoptr(GString) netdev = g_string_new(config->net_backend);
+    if (!keyval_get(backend, "id")) {
+        append_pair(netdev, "id", id);
+    }
+    return option_netdev(config, netdev->str, errp) && add_net_card(config, nic, id, errp);
 }
 
 bool net_options_defaults(MachineConfig *config, GError **errp)
 {
+    if (!join_net(config, errp)) {
+        return false;
+    }
     bool wanted = !config->nic_given && !config->nodefaults && !machine_is_none(config) && config->accelerator != ACCELERATOR_QTEST;
 
     return !wanted || option_nic(config, "user", errp);
@@ -130,6 +185,8 @@ void net_options_init(MachineConfig *config)
 void net_options_clear(MachineConfig *config)
 {
     g_ptr_array_unref(config->netdevs);
+    g_free(config->net_nic);
+    g_free(config->net_backend);
 }
 
 bool net_options_open(const MachineConfig *config, GError **errp)

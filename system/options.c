@@ -3,6 +3,7 @@
 #include "system/options.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config-host.h"
@@ -84,6 +85,19 @@ static bool option_no_user_config(MachineConfig *config, const char *text, GErro
     return true; /* no configuration file is ever read */
 }
 
+/* The key that begins commands on a terminal is C-a, and nothing else. */
+static bool option_echr(MachineConfig *config, const char *text, GError **errp)
+{
+    char *end;
+
+    if (strtoul(text, &end, 0) == 1 && !*end) {
+        return true;
+    }
+    error_set(errp, "'%s' is not available: the escape character is C-a, 0x01", text);
+    error_hint(errp, "Leave it out, or use -echr 0x01");
+    return false;
+}
+
 static bool option_qtest(MachineConfig *config, const char *text, GError **errp)
 {
     return set_string(&config->qtest, text);
@@ -108,9 +122,9 @@ static const Option options[] = {
     { "object", "TYPE[,PROP=VALUE,...]", option_object, "create an object (-object help); tdx-guest makes the machine a TD" },
     { "netdev", "TYPE,id=ID[,PROP=VALUE,...]", option_netdev, "the host's end of a network: user, stream, tap (-netdev help)" },
     { "nic", "TYPE[,model=CARD][,mac=ADDRESS][,...]|none", option_nic, "a network card and its netdev in one" },
-    { "net", "none", option_net, "no network card; other uses have given way to -nic" },
+    { "net", "none|nic|user|...", option_net, "no network card; or a card and its other end in two options" },
     { "device", "DRIVER[,PROP=VALUE,...]", option_device, "add a device (-device help)" },
-    { "drive", "file=FILE,format=raw[,if=none|virtio][,id=ID][,...]", option_drive, "add a disk" },
+    { "drive", "file=FILE[,format=raw][,if=none|virtio][,id=ID][,...]", option_drive, "add a disk" },
     { "blockdev", "[driver=]file|raw,node-name=NAME[,...]", option_blockdev, "add a disk without a device" },
     { "global", "DRIVER.PROP=VALUE", option_global, "another default for a property of devices" },
     { "machine", "[type=]NAME[,PROP=VALUE,...]", option_machine, "select the machine (q35) and its properties" },
@@ -120,6 +134,7 @@ static const Option options[] = {
     { "cpu", "MODEL[,+FEATURE,-FEATURE,...]", option_cpu, "select the CPU (host)" },
     { "smp", "[cpus=]N[,sockets=N,cores=N,threads=N,...]", option_smp, "set the number of vCPUs and their topology" },
     { "m", "[size=]MEGS", option_memory, "set the size of RAM (default 128 MiB)" },
+    { "numa", "node[,memdev=ID]", option_numa, "the one NUMA node there is" },
     { "bios", "FILE", option_bios, "firmware; for a TD a TDVF image" },
     { "kernel", "FILE", option_kernel, "boot this Linux kernel (a bzImage with EFI stub) by the firmware" },
     { "initrd", "FILE", option_initrd, "its initial RAM disk" },
@@ -129,6 +144,7 @@ static const Option options[] = {
     { "smbios", "type=N[,FIELD=VALUE,...]", option_smbios, "tell the guest maker, model and serial numbers of the machine" },
     { "serial", "DEV", option_serial, "serial port: stdio, mon:stdio, pty, file:PATH, unix:PATH, tcp:HOST:PORT, null, none" },
     { "monitor", "DEV", option_monitor, "a monitor for people, as -serial; none" },
+    { "echr", "0x01", option_echr, "the key that begins commands on a terminal: C-a" },
     { "display", "TYPE", option_display, "display: none" },
     { "audio", "none", option_none_only, "sound: none" },
     { "parallel", "none", option_none_only, "parallel port: none" },
@@ -145,7 +161,7 @@ static const Option options[] = {
     { "chardev", "BACKEND,id=ID[,PROP=VALUE,...]", option_chardev, "a character device (-chardev help)" },
     { "mon", "[chardev=]ID[,mode=readline|control][,pretty=on|off]", option_mon, "a monitor on a chardev" },
     { "add-fd", "fd=FD,set=SET[,opaque=TEXT]", option_add_fd, "put an open file descriptor into a set: /dev/fdset/SET" },
-    { "boot", "[order=LETTERS][,strict=on|off][,menu=off]", option_boot, "what the firmware may boot from" },
+    { "boot", "[strict=on|off][,menu=on|off][,splash-time=MS][,...]", option_boot, "what the firmware may boot from" },
     { "rtc", "[base=utc][,clock=host][,driftfix=none|slew]", option_rtc, "the real-time clock" },
     { "watchdog-action", "ACTION", option_watchdog_action, "accepted: there is no watchdog" },
     { "audiodev", "[driver=]none,id=ID", option_audiodev, "accepted: there is no sound" },

@@ -67,13 +67,22 @@ static bool add_cpus(Vm *vm, GError **errp)
     return x86_cpus_add(config->machine_object, config->cpu, &config->topology, &vm->cpu_port, errp);
 }
 
+/* -boot reboot-timeout= */
+static bool add_retry(FwCfg *fw_cfg, const BootFiles *boot, GError **errp)
+{
+    uint8_t bytes[4];
+
+    store_le32(bytes, (uint32_t)boot->fail_ms);
+    return !boot->fail_given || fw_cfg_add_file(fw_cfg, "etc/boot-fail-wait", bytes, sizeof(bytes), errp);
+}
+
 static bool tell_firmware(Vm *vm, GError **errp)
 {
     const MachineConfig *config = vm->config;
     FwCfg *fw_cfg = vm->machine->devices->fw_cfg;
 
     return boot_order_add(fw_cfg, &config->machine_object->object, config->boot.strict, errp) && add_acpi(vm, errp) &&
-           add_smbios(vm, errp) && boot_add(fw_cfg, &config->boot, errp);
+           add_smbios(vm, errp) && add_retry(fw_cfg, &config->boot, errp) && boot_add(fw_cfg, &config->boot, errp);
 }
 
 bool vm_make_machine(Vm *vm, GError **errp)
@@ -96,6 +105,8 @@ bool vm_make_machine(Vm *vm, GError **errp)
         .firmware_rom = !vm->config->guest,
         .kernel_irqchip = !vm->config->guest && vm->config->accelerator == ACCELERATOR_KVM,
         .num_cpus = vm->config->topology.cpus,
+        .boot_menu = vm->config->boot.menu,
+        .boot_menu_ms = vm->config->boot.menu_ms,
         .clock = vm->config->accelerator == ACCELERATOR_QTEST ? qtest_clock(&vm->qtest_clock) : (Clock) { NULL, NULL },
         .runstate = runstate_port(),
         .runstate_opaque = vm->runstate,

@@ -17,6 +17,8 @@ static bool is_pluggable(const QomType *type)
 /* Devices that command lines often have, and what to do without them. */
 static const char vcpus_are_fixed[] = "vCPUs of a TD are made before it is measured; give all of them with -smp";
 
+static const char no_bridges[] = "Every device may have a PCI Express slot of its own: put it on pcie.0, or behind pcie-root-port";
+
 static const char *instead_of(const char *driver)
 {
     static const struct {
@@ -40,6 +42,22 @@ static const char *instead_of(const char *driver)
         { "pvscsi", "The SCSI controller of this machine is virtio-scsi-pci" },
         { "nvme", "There is no NVMe controller: use virtio-blk-pci" },
         { "vfio-", "There is no device assignment: a TD's private memory is out of reach of devices" },
+        { "pci-bridge", no_bridges },
+        { "pcie-pci-bridge", no_bridges },
+        { "i82801b11-bridge", no_bridges },
+        { "ioh3420", no_bridges },
+        { "x3130-upstream", no_bridges },
+        { "xio3130-downstream", no_bridges },
+        { "pxb", "The guest sees one PCI root and one NUMA node: put devices on pcie.0 or behind pcie-root-port" },
+        { "vmcoreinfo", "Nobody can read a TD's memory, so there are no dumps that this would help: leave it out" },
+        { "pvpanic", "A TD tells of its end by the TDVMCALL for fatal errors: leave it out" },
+        { "ipmi-", "There is no management controller: leave it out" },
+        { "sd-card", "There is no SD controller: use virtio-blk-pci" },
+        { "floppy", "There is no floppy drive: use virtio-blk-pci" },
+        { "scsi-cd", "There is no CD drive: use scsi-hd on a drive with readonly=on" },
+        { "scsi-", "The SCSI disk of this machine is scsi-hd" },
+        { "isa-", "The ISA devices of this machine are isa-serial and isa-debugcon" },
+        { "guest-loader", "A TD's first memory is its firmware's: use -bios, -kernel or -fw_cfg" },
         { "intel-iommu", "There is no IOMMU: devices reach the memory that the guest shares, and nothing else" },
         { "virtio-iommu", "There is no IOMMU: devices reach the memory that the guest shares, and nothing else" },
         { "tpm-", "There is no TPM: a TD is measured into RTMRs by the TDX module, and proves it by a quote" },
@@ -73,9 +91,25 @@ static const char *instead_of(const char *driver)
     return NULL;
 }
 
+/* The short names that QEMU has on PCI machines for the devices of this one (its qdev_alias_table). */
+static const char *long_name(const char *driver)
+{
+    static const char *const aliases[][2] = {
+        { "virtio-blk", "virtio-blk-pci" }, { "virtio-net", "virtio-net-pci" }, { "virtio-rng", "virtio-rng-pci" },
+        { "virtio-scsi", "virtio-scsi-pci" }, { "virtio-serial", "virtio-serial-pci" },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(aliases); i++) {
+        if (!strcmp(driver, aliases[i][0])) {
+            return aliases[i][1];
+        }
+    }
+    return driver;
+}
+
 const QomType *device_type_find(QomTypes types, const char *driver, GError **errp)
 {
-    const QomType *type = qom_type_find(types, driver);
+    const QomType *type = qom_type_find(types, long_name(driver));
     g_autoptr(GPtrArray) names = g_ptr_array_new();
 
     if (type && is_pluggable(type)) {

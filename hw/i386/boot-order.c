@@ -2,6 +2,7 @@
 /* See boot-order.h. One OpenFirmware path a line, NUL at the end; "HALT" after the last means no other; as OVMF reads them (QemuBootOrderLib). */
 #include "hw/i386/boot-order.h"
 
+#include "hw/scsi/scsi.h"
 #include "hw/virtio/virtio-pci-device.h"
 #include "util/error.h"
 
@@ -15,12 +16,28 @@ static void entry_clear(gpointer data)
     g_free(((Entry *)data)->path);
 }
 
+/* A disk on a SCSI controller; NULL: it has no bootindex, or is none. */
+static char *scsi_boot_path(QomObject *object)
+{
+    const ScsiDevice *disk = (const ScsiDevice *)object;
+
+    if (!qom_is(object, &scsi_device_type) || !disk->disk || disk->bootindex < 0) {
+        return NULL;
+    }
+    g_autofree char *controller = virtio_pci_firmware_path((const VirtioPciDevice *)disk->device.bus->owner, "scsi");
+    return g_strdup_printf("%s/channel@%x/disk@%x,%x", controller, disk->channel, disk->target, disk->lun);
+}
+
 static void add_entry(QomObject *object, void *opaque)
 {
     char *path = virtio_pci_boot_path(object);
+    int32_t index = path ? ((const VirtioPciDevice *)object)->bootindex : -1;
 
+    if (!path && (path = scsi_boot_path(object))) {
+        index = ((const ScsiDevice *)object)->bootindex;
+    }
     if (path) {
-        Entry entry = { ((const VirtioPciDevice *)object)->bootindex, path };
+        Entry entry = { index, path };
         g_array_append_val((GArray *)opaque, entry);
     }
 }

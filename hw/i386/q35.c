@@ -116,9 +116,10 @@ static bool fill_fw_cfg(Q35Machine *machine, const Q35Config *config, GError **e
 
     fw_cfg_add_u16(fw_cfg, FW_CFG_CPU_COUNT, MIN(config->num_cpus, UINT16_MAX));
     fw_cfg_add_u16(fw_cfg, FW_CFG_MAX_CPUS, MIN(config->num_cpus, UINT16_MAX));
-    fw_cfg_add_u16(fw_cfg, FW_CFG_BOOT_MENU, 0);
+    fw_cfg_add_u16(fw_cfg, FW_CFG_BOOT_MENU, config->boot_menu);
     return add_e820_file(fw_cfg, &machine->layout, errp) &&
-           fw_cfg_add_file_u16(fw_cfg, "etc/boot-menu-wait", 0, errp);
+           ((config->boot_menu && !config->boot_menu_ms) ||
+            fw_cfg_add_file_u16(fw_cfg, "etc/boot-menu-wait", config->boot_menu_ms, errp));
 }
 
 static void acpi_moved(void *opaque, bool enabled, uint16_t base)

@@ -114,6 +114,7 @@ const QomType scsi_bus_type = { .name = "SCSI", .parent = &bus_type, .size = siz
 static const QomProperty device_properties[] = {
     QOM_PROPERTY_UINT32("channel", ScsiDevice, channel, "0", "0: there is one"),
     QOM_PROPERTY_UINT32("scsi-id", ScsiDevice, target, "4294967295", "target, 0 to 255; 4294967295 = the first free one"),
+    QOM_PROPERTY_INT32("bootindex", ScsiDevice, bootindex, "-1", "place in the firmware's order of boot; -1 = none"),
     QOM_PROPERTY_UINT32("lun", ScsiDevice, lun, "4294967295", "logical unit, 0 to 16383; 4294967295 = the first free one"),
     { NULL },
 };

@@ -13,7 +13,7 @@ typedef struct VirtioNetPci {
     QomLink netdev;
     uint8_t mac[6];
     uint16_t host_mtu, rx_queue_size, tx_queue_size;
-    bool mrg_rxbuf, ctrl_vq;
+    bool mrg_rxbuf, ctrl_vq, mq;
 } VirtioNetPci;
 
 /* 52:54:00:12:34:56 and the ones after it, as in QEMU: by the card's number among those that were given none. */
@@ -86,6 +86,7 @@ static const QomProperty properties[] = {
     QOM_PROPERTY_UINT16("host_mtu", VirtioNetPci, host_mtu, "0", "MTU that the driver is told; 0 = none"),
     QOM_PROPERTY_UINT16("rx_queue_size", VirtioNetPci, rx_queue_size, "256", "entries of the queues"),
     QOM_PROPERTY_UINT16("tx_queue_size", VirtioNetPci, tx_queue_size, "256", "entries of the queues"),
+    QOM_PROPERTY_BOOL("mq", VirtioNetPci, mq, "off", "without effect: a netdev has one pair of queues"),
     QOM_PROPERTY_BOOL("mrg_rxbuf", VirtioNetPci, mrg_rxbuf, "on", "a frame may lie in several buffers"),
     VIRTIO_BOOTINDEX_PROPERTY,
     QOM_PROPERTY_BOOL("ctrl_vq", VirtioNetPci, ctrl_vq, "on", "control queue: address filters"),

@@ -85,6 +85,18 @@ static void append_step(GString *path, const char *name, unsigned devfn)
     }
 }
 
+char *virtio_pci_firmware_path(const VirtioPciDevice *device, const char *name)
+{
+    const PciFunction *bridge = pci_bus_bridge(pci_device_bus(&device->pci));
+    GString *path = g_string_new("/pci@i0cf8");
+
+    if (bridge) {
+        append_step(path, "pci-bridge", pci_function_devfn(bridge));
+    }
+    append_step(path, name, device->pci.addr);
+    return g_string_free(path, FALSE);
+}
+
 char *virtio_pci_boot_path(QomObject *object)
 {
     const VirtioPciDevice *device = (const VirtioPciDevice *)object;
@@ -93,17 +105,11 @@ char *virtio_pci_boot_path(QomObject *object)
         return NULL;
     }
     const VirtioPciOps *ops = (const VirtioPciOps *)device_ops(&device->pci.device);
-    const PciFunction *bridge = pci_bus_bridge(pci_device_bus(&device->pci));
     if (!ops->boot_name) {
         return NULL;
     }
-    GString *path = g_string_new("/pci@i0cf8");
-    if (bridge) {
-        append_step(path, "pci-bridge", pci_function_devfn(bridge));
-    }
-    append_step(path, ops->boot_name, device->pci.addr);
-    g_string_append_printf(path, "/%s", ops->boot_unit);
-    return g_string_free(path, FALSE);
+    g_autofree char *function = virtio_pci_firmware_path(device, ops->boot_name);
+    return g_strdup_printf("%s/%s", function, ops->boot_unit);
 }
 
 static const QomProperty virtio_pci_properties[] = {

@@ -49,6 +49,7 @@ struct BlockRequest {
     int result;               /* 0 or -errno, when done */
     BlockClient *client;      /* block.c's from here on */
     BlockRequest *next;
+    struct BlockCopy *copy;
 };
 
 /* ---- Clients (block.c) ---- */
@@ -119,6 +120,7 @@ struct BlockNode {
     void *data;                 /* the driver's */
     uint64_t size;
     bool read_only;
+    bool guessed_raw;           /* nobody said that it is raw: a guest may not make it look like another format */
     BlockDetectZeroes detect_zeroes;
     uint32_t discard_granularity;
     char *filename; /* of the file that it lies in, for queries; NULL = unknown. The node's */
@@ -158,6 +160,13 @@ BlockNode *block_file_open(const BlockFileOptions *options, GError **errp);
 bool block_format_is_known(const char *format); /* "qcow2" … */
 /* As block_file_open(). The thread that calls it must live as long as the node: the daemon ends with it. */
 BlockNode *block_image_open(const char *format, const BlockFileOptions *options, GError **errp);
+
+/* ---- Formats that nobody named (probe.c) ---- */
+
+/* The format that an image with these first bytes has; NULL: none that is known, so raw. */
+const char *block_probe(const uint8_t *start, size_t size);
+/* The same of a file; NULL also where it cannot be read, which opening it will tell. */
+const char *block_probe_file(const char *filename);
 
 /* ---- The raw format (raw.c) ---- */
 

@@ -29,6 +29,10 @@ typedef struct BootFiles {
     char *kernel, *initrd, *append, *shim; /* NULL = not given */
     GPtrArray *fw_cfg;                     /* of FwCfgFile, or NULL */
     bool strict;                           /* boot from devices with a bootindex alone */
+    bool menu;                             /* the firmware shows its menu for menu_ms */
+    unsigned menu_ms;                      /* 0 = the firmware's own time */
+    bool fail_given;
+    int fail_ms;                           /* from where nothing boots to the next try; -1 = never */
 } BootFiles;
 
 /* -add-fd: a descriptor that the parent process left open, for a set. */
@@ -75,7 +79,10 @@ typedef struct MachineConfig {
     ProcessOptions process;
     char *log_items, *log_file;
     GPtrArray *netdevs;             /* of what options-net.c keeps of each -netdev */
-    bool nic_given;                 /* -netdev, -nic: no default card */
+    bool nic_given;                 /* -netdev, -nic, -net: no default card */
+    char *net_nic, *net_backend;    /* the two halves of a network that -net gives, as typed; NULL = not given */
+    bool numa_given;                /* the one NUMA node there is */
+    uint64_t numa_size;             /* what -numa says of its memory; 0 = nothing */
     const TdxGuestConfig *guest;    /* the one the machine uses, or NULL */
 } MachineConfig;
 
@@ -97,6 +104,7 @@ bool option_machine(MachineConfig *config, const char *text, GError **errp);
 bool option_accel(MachineConfig *config, const char *text, GError **errp);
 bool option_smp(MachineConfig *config, const char *text, GError **errp);
 bool option_memory(MachineConfig *config, const char *text, GError **errp);
+bool option_numa(MachineConfig *config, const char *text, GError **errp);
 /* Objects and devices (options-object.c). */
 bool option_object(MachineConfig *config, const char *text, GError **errp);
 char *accel_help(void);

@@ -3,8 +3,10 @@
 """Bad command lines: each gives one clear error on stderr and exit status 1; help and version give 0."""
 
 import os
+import subprocess
 import tempfile
 
+import qmp
 import vmm
 
 VMM = vmm.program("qemu-system-x86_64")
@@ -30,12 +32,22 @@ BAD = [
     (["-pflash", "x"], "invalid option\nThere is no flash memory: a TD has no read-only memory"),
     (["-drive", "if=pflash,file=x"], "unsupported bus type 'pflash': none or virtio\nThere is no flash memory"),
     (["-drive", "if=ide,file=x"], "unsupported bus type 'ide': none or virtio\nThere is no IDE"),
+    (["-drive", "file=x,format=raw,media=cdrom"], "there is no CD drive\nAdd if=virtio"),
+    (["-drive", "file=x,media=tape"], "'tape' invalid media: disk or cdrom"),
+    (["-drive", "file=x,cache.direct=2"], "Parameter 'cache.direct' expects 'on' or 'off'"),
+    (["-drive", "file=x,cache.size=2"], "Invalid parameter 'cache.size'"),
+    (["-drive", "file=x,index=y"], "Parameter 'index' expects a number, not 'y'"),
     (["-drive", "fil=x"], "Invalid parameter 'fil'\nDid you mean 'file'?"),
     (["-hda", "x"], "invalid option\nUse -drive file=FILE"),
     (["-cdrom", "x"], "invalid option\nThere is no CD drive"),
     (["-mem-path", "/x"], "invalid option\nUse -object memory-backend-file"),
     (["-mem-prealloc"], "invalid option\nA TD's private memory comes from KVM"),
-    (["-numa", "node"], "invalid option\nThe guest sees one NUMA node"),
+    (["-numa", "node", "-numa", "node"], "there is one NUMA node, node 0\nGive the whole memory in one memory backend"),
+    (["-numa", "node,nodeid=1"], "there is one NUMA node, node 0"),
+    (["-numa", "node,nod=1"], "Invalid parameter 'nod'"),
+    (["-numa", "node,mem=1G", "-m", "2G"], "total memory for NUMA nodes (0x40000000) should equal RAM size (0x80000000)"),
+    (["-numa", "dist,src=0,dst=1,val=20"], "Parameter 'type' does not accept value 'dist': only node"),
+    (["-numa", "node,memdev=nope"], "Device 'nope' not found"),
     (["-tpmdev", "passthrough,id=a"], "invalid option\nThere is no TPM"),
     (["-virtfs", "local"], "invalid option\nUse virtiofsd and -device vhost-user-fs-pci"),
     (["-vnc", ":0"], "invalid option\nThere is no graphics card"),
@@ -108,7 +120,9 @@ BAD = [
     (["-m", "1x"], "Parameter 'size' expects a non-negative number below 2^64"),
     (["-m", "-1"], "Parameter 'size' expects a non-negative number below 2^64"),
     (["-m", "99999999999999999999"], "Parameter 'size' expects a non-negative number below 2^64"),
-    (["-m", "1G,maxmem=2G"], "Invalid parameter 'maxmem'"),
+    (["-m", "2G,maxmem=1G"], "maximum memory size (0x40000000) must be at least the initial memory size (0x80000000)"),
+    (["-m", "1G,slots=2"], "missing 'maxmem'"),
+    (["-m", "1G,sluts=2"], "Invalid parameter 'sluts'"),
     (["-smp", "4,socketss=2"], "Invalid parameter 'socketss': -smp takes cpus, maxcpus, sockets, dies, modules, cores, threads\nDid you mean 'sockets'?"),
     (["-smp", "6,sockets=2,cores=4"], "Invalid CPU topology: product of the hierarchy must match maxcpus"),
     (["-cpu", "hosst"], "CPU model 'hosst' is not available: host, max, base\nDid you mean 'host'?"),
@@ -203,10 +217,12 @@ BAD = [
     (["-rtc", "base=localtime"], "base=localtime is not available"),
     (["-rtc", "base=utc,clock=vm"], "clock=vm is not available"),
     (["-rtc", "driftfix=fast"], "Parameter 'driftfix' does not accept value 'fast'"),
-    (["-boot", "menu=on"], "menu=on is not available"),
+    (["-boot", "menu=perhaps"], "Parameter 'menu' expects 'on' or 'off'"),
+    (["-boot", "menu=on,splash=x.jpg"], "splash=x.jpg is not available\nThere is no graphics card"),
+    (["-boot", "splash-time=65536"], "Parameter 'splash-time' expects milliseconds from 0 to 65535, not '65536'"),
+    (["-boot", "reboot-timeout=-2"], "Parameter 'reboot-timeout' expects milliseconds from -1 to 65535, not '-2'"),
     (["-boot", "z"], "Invalid boot device 'z'"),
     (["-boot", "order=cc"], "Boot device 'c' was given twice"),
-    (["-boot", "splash=x"], "Invalid parameter 'splash'"),
     (["-watchdog-action", "bark"], "'bark' is no action of a watchdog"),
     (["-audiodev", "alsa,id=a"], "Parameter 'driver' does not accept value 'alsa'"),
     (["-audiodev", '{"driver": "none"}'], "Parameter 'id' is missing"),
@@ -276,12 +292,28 @@ BAD = [
     (["-device", "pc-dimm,memdev=x"], "is not a valid device model name\nA TD's memory cannot be grown"),
     (["-device", "virtio-mem-pci"], "is not a valid device model name\nA TD's memory cannot be grown"),
     (["-device", "host-x86_64-cpu"], "is the machine's own: vCPUs of a TD are made before it is measured"),
+    (["-device", "virtio-balloon"], "'virtio-balloon' is not a valid device model name\nA TD's memory cannot be taken back"),
+    (["-device", "pci-bridge,chassis_nr=1"], "is not a valid device model name\nEvery device may have a PCI Express slot"),
+    (["-device", "pxb-pcie,bus_nr=64"], "is not a valid device model name\nThe guest sees one PCI root"),
+    (["-device", "vmcoreinfo"], "is not a valid device model name\nNobody can read a TD's memory"),
+    (["-device", "scsi-cd,drive=x"], "is not a valid device model name\nThere is no CD drive: use scsi-hd"),
+    (["-id", "100"], "invalid option\nThat is an option of Proxmox's QEMU"),
     (["-device", "vfio-pci,host=0"], "is not a valid device model name\nThere is no device assignment"),
     (["-device", "lsi53c895a"], "is not a valid device model name\nThe SCSI controller of this machine is virtio-scsi-pci"),
     (["-device", "tpm-tis"], "is not a valid device model name\nThere is no TPM"),
     (["-object", "sev-snp-guest,id=a"], "does not accept value 'sev-snp-guest'\nThis machine's confidential guests are TDs"),
     (["-object", "igvm-cfg,id=a"], "does not accept value 'igvm-cfg'\nTDs start from a TDVF image"),
     (["-object", "tdx-gest,id=a"], "does not accept value 'tdx-gest'\nDid you mean 'tdx-guest'?"),
+    (["-net", "nic"], "-net nic: has no other end\nUse -nic user, or add -net user"),
+    (["-net", "user"], "-net user: has no other end\nUse -nic user, or add -net nic"),
+    (["-net", "nic", "-net", "nic"], "a second -net nic: there are no hubs"),
+    (["-net", "nic", "-net", "usr"], "Parameter 'type' does not accept value 'usr'\nDid you mean 'user'?"),
+    (["-net", "nic,model=e1000", "-net", "user"], "'e1000' is not a valid device model name"),
+    (["-net", "nic,netdev=n,model=rtl8139"], "'rtl8139' is not a valid device model name"),
+    (["-echr", "2"], "'2' is not available: the escape character is C-a"),
+    (QTEST + ["-netdev", "tap,id=n,fds=3:4"], "netdev 'n' has one queue"),
+    (QTEST + ["-netdev", "tap,id=n,queues=2"], "netdev 'n' has one queue"),
+    (QTEST + ["-netdev", "tap,id=n,vhostforce=on"], "vhostforce=on: frames are moved by this program"),
     (["-netdev", "usr,id=a"], "Parameter 'type' does not accept value 'usr'\nDid you mean 'user'?"),
     (["-drive", "file=x,format=raw,detect-zeroes=maybe"], "Invalid parameter 'maybe': detect-zeroes is off, on or unmap"),
     (["-drive", "file=x,format=raw,detect-zeroes=unmap"],
@@ -381,6 +413,34 @@ def good(arguments, expected):
     return check
 
 
+def whole(text, expected):
+    """Starts up, answers QMP, and ends when it is told to."""
+    def check():
+        if not os.path.exists(vmm.OVMF):
+            return f"{vmm.OVMF} is missing: install the package ovmf"
+        with tempfile.TemporaryDirectory() as directory:
+            for name in ("image.raw", "image.iso"):
+                with open(os.path.join(directory, name), "wb") as f:
+                    f.truncate(1 << 20)
+            arguments = text.format(dir=directory).split() + ["-bios", vmm.OVMF, "-S"]
+            arguments += [] if "tdx-guest" in text else TD
+            socket = os.path.join(directory, "qmp")
+            with subprocess.Popen([*vmm.tdx_host(), VMM, *arguments, "-qmp", f"unix:{socket},server=on,wait=off"],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+                try:
+                    client = qmp.Qmp(socket, 20)
+                    client.command("qmp_capabilities")
+                    assert client.command("query-status")["status"] == "prelaunch"
+                    client.command("quit")
+                    status = process.wait(20)
+                finally:
+                    process.kill()
+                    err = [line for line in process.stderr.read().decode().splitlines() if not line.startswith("swtdx: ")]
+            assert status == 0, (status, err)
+            assert expected in "".join(err) if expected else not err, err
+    return check
+
+
 def bad_firmware(content, expected):
     def check():
         with tempfile.NamedTemporaryFile(suffix=".fd") as f:
@@ -393,6 +453,32 @@ def bad_firmware(content, expected):
                 assert expected in err, f"{name}: {expected!r} is not in {err!r}"
     return check
 
+
+# Whole command lines as scripts and programs write them: {dir} has image.raw, image.iso and no other file. Each runs as it stands, and
+# says what is in the second column, or nothing.
+BARE = "-accel kvm -nographic -nodefaults"
+GUESSED = "Image format was not specified for"
+WHOLE = [
+    ("-accel kvm -m 1G -smp 4 -name td,process=td,debug-threads=on -cpu host "
+     "-object {{\"qom-type\":\"tdx-guest\",\"id\":\"tdx\"}} -object memory-backend-ram,id=mem0,size=1G "
+     "-machine q35,kernel_irqchip=split,confidential-guest-support=tdx,memory-backend=mem0 -nographic -nodefaults -vga none "
+     "-device virtio-net-pci,netdev=nic0 -netdev user,id=nic0 -drive file={dir}/image.raw,if=none,id=virtio-disk0 "
+     "-device virtio-blk-pci,drive=virtio-disk0 -pidfile {dir}/pid -serial stdio", GUESSED),
+    ("-accel kvm -object {{'qom-type':'tdx-guest','id':'tdx'}} -machine q35,confidential-guest-support=tdx -no-user-config -nodefaults "
+     "-nographic -m 1G -smp 16,sockets=1 -drive file={dir}/image.iso,if=virtio,media=cdrom -drive file={dir}/image.raw,format=raw,if=virtio "
+     "-monitor unix:{dir}/monitor,server,nowait", None),
+    (BARE + " -m 1024 -device virtio-rng-pci -net nic,netdev=user.0,model=virtio -netdev user,id=user.0 -drive "
+     "cache=writeback,file={dir}/image.raw,format=raw,id=drive1,if=none,index=1,werror=report "
+     "-device virtio-blk-pci,bootindex=1,drive=drive1,serial=root", None),
+    (BARE + " -net user,hostfwd=tcp::0-:22 -net nic,model=virtio,macaddr=52:54:00:12:34:57", None),
+    (BARE + " -m 1G,slots=10,maxmem=8G -smp 1,cores=1,threads=1,sockets=16,maxcpus=16", "cannot be grown"),
+    (BARE + " -m 1G -object memory-backend-memfd,id=mem,size=1G,share=on -numa node,memdev=mem -echr 1", None),
+    (BARE + " -m 1G -smp 2 -numa node,nodeid=0,cpus=0-1,memdev=m -object memory-backend-ram,id=m,size=1G", None),
+    (BARE + " -chardev stdio,id=mux,mux=on,signal=off -device virtio-serial,romfile= -device virtconsole,chardev=mux "
+     "-serial chardev:mux -monitor chardev:mux -device virtio-net,netdev=n,romfile=,mq=on,vectors=4 -netdev user,id=n", None),
+    (BARE + " -drive if=none,id=d,file={dir}/image.raw,format=raw,discard=on,cache.writeback=on,cache.direct=off,cache.no-flush=yes "
+     "-device virtio-scsi,id=scsi -device scsi-hd,drive=d,bootindex=1 -boot menu=on,strict=on,reboot-timeout=1000,splash-time=5", None),
+]
 
 FIRMWARE = [
     ("empty", b"", "multiple of 64 KiB"),
@@ -410,4 +496,5 @@ if __name__ == "__main__":
     vmm.tap([("/command-line/bad/" + label(a), bad(a, e)) for a, e in BAD] +
             [("/command-line/bad-boot/" + label(a), bad_boot(a, e)) for a, e in BAD_BOOT] +
             [("/command-line/good/" + label(a), good(a, e)) for a, e in GOOD] +
+            [(f"/command-line/whole/{i}", whole(t, e)) for i, (t, e) in enumerate(WHOLE)] +
             [("/command-line/firmware/" + n, bad_firmware(c, e)) for n, c, e in FIRMWARE])

@@ -158,7 +158,9 @@ def test_boot_order():
                 (["-device", "virtio-blk-pci,drive=a,bus=p1,bootindex=2", "-device", "virtio-blk-pci,drive=b,addr=3,bootindex=1"],
                  b"/pci@i0cf8/scsi@3/disk@0,0\n/pci@i0cf8/pci-bridge@1,2/scsi@0/disk@0,0\0"),
                 (["-boot", "strict=on", "-device", '{"driver":"virtio-blk-pci","drive":"a","addr":"0x4","bootindex":0}'],
-                 b"/pci@i0cf8/scsi@4/disk@0,0\nHALT\0")):
+                 b"/pci@i0cf8/scsi@4/disk@0,0\nHALT\0"),
+                (["-device", "virtio-scsi,id=s,addr=5", "-device", "scsi-hd,drive=a,scsi-id=2,lun=3,bootindex=1"],
+                 b"/pci@i0cf8/scsi@5/channel@0/disk@2,3\0")):
             machine = Qtest(disks + ports + arguments)
             try:
                 assert machine.fw_cfg_file("bootorder") == order, arguments

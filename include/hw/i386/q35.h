@@ -22,6 +22,8 @@ typedef struct Q35Config {
     bool kernel_irqchip;       /* the accelerator has the I/O APIC: the machine has none, and the accelerator takes the gsi lines */
     Clock clock;               /* of timers and of the time of day */
     unsigned num_cpus;
+    bool boot_menu;             /* the firmware shows its menu, for so long: milliseconds, 0 = as long as it thinks right */
+    uint16_t boot_menu_ms;
     Chardev *serial[4];        /* NULL = no such port */
     Chardev *debugcon;         /* port 402, the log of firmware built for debugging; NULL = no such port */
     const RunStatePort *runstate;

@@ -123,6 +123,7 @@ typedef struct ScsiBus {
 typedef struct ScsiDevice {
     Device device;
     uint32_t channel, target, lun;
+    int32_t bootindex;   /* the firmware's order of boot; -1 = not in it */
     ScsiDisk *disk; /* while realized */
 } ScsiDevice;
 

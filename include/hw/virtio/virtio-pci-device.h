@@ -51,6 +51,8 @@ void virtio_pci_device_gone(PciDevice *device);
     QOM_PROPERTY_INT32("bootindex", VirtioPciDevice, bootindex, "-1", "place in the firmware's order of boot; -1 = none")
 /* "/pci@i0cf8/pci-bridge@1/scsi@0/disk@0,0"; NULL: the object is no such device, or is not in the order of boot. Caller frees. */
 char *virtio_pci_boot_path(QomObject *object);
+/* The function's part of it, which what sits on the device goes on from; realized. Caller frees. */
+char *virtio_pci_firmware_path(const VirtioPciDevice *device, const char *name);
 
 /* The name that management software uses for the same device. */
 #define VIRTIO_NON_TRANSITIONAL(name_, type_) { .name = name_ "-non-transitional", .parent = &(type_) }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Block nodes over files: who may have an image, what is done at once, zeroes that take no space. */
+#include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -226,6 +227,61 @@ static void test_detect_zeroes(Fixture *f, gconstpointer data)
     block_detach(client, drop);
 }
 
+static void test_probe(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        const char *bytes;
+        size_t size, offset;
+        const char *format;
+    } rows[] = {
+        { "QFI\xfb\0\0\0\3", 8, 0, "qcow2" }, { "QFI\xfb\0\0\0\2", 8, 0, "qcow2" }, { "QFI\xfb\0\0\0\1", 8, 0, "qcow" },
+        { "QED\0", 4, 0, "qed" }, { "KDMV", 4, 0, "vmdk" }, { "COWD", 4, 0, "vmdk" }, { "vhdxfile", 8, 0, "vhdx" },
+        { "conectix", 8, 0, "vpc" }, { "\x7f\x10\xda\xbe", 4, 64, "vdi" }, { "# Disk DescriptorFile\n", 22, 0, "vmdk" },
+        { "QFI\xfb", 4, 1, NULL }, { "QFI", 4, 0, NULL }, { "\x55\xaa", 2, 510, NULL }, { "", 0, 0, NULL },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        uint8_t sector[BLOCK_SECTOR_SIZE] = { 0 };
+        memcpy(sector + rows[i].offset, rows[i].bytes, rows[i].size);
+        g_assert_cmpstr(block_probe(sector, sizeof(sector)), ==, rows[i].format);
+        g_assert_null(block_probe(sector, 3));
+        g_assert_true(g_file_set_contents(f->path, (char *)sector, sizeof(sector), NULL));
+        g_assert_cmpstr(block_probe_file(f->path), ==, rows[i].format);
+    }
+    g_assert_null(block_probe_file("/nonexistent"));
+    g_assert_null(block_probe_file("/"));
+}
+
+/* What the guest writes, in pieces, to an image whose format was guessed. */
+static void test_guessed(Fixture *f, gconstpointer data)
+{
+    BlockNode *node = open_node(f, false, false);
+    BlockClient *client = block_attach(node, "a", true, false, &ops, f, NULL, NULL);
+    g_autofree uint8_t *bytes = g_malloc0(1024);
+    const struct iovec iov[] = { { bytes, 2 }, { bytes + 2, 1022 } };
+    const struct {
+        uint64_t offset, size;
+        const char *start;
+        bool guessed;
+        int result;
+    } rows[] = {
+        { 0, 1024, "QFI\xfb", false, 0 }, { 0, 1024, "QFI\xfb", true, -EPERM }, { 0, 1024, "data", true, 0 },
+        { 512, 1024, "QFI\xfb", true, 0 }, { 256, 1024, "data", true, -EPERM }, { 1024, 1024, "KDMV", true, 0 },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        BlockRequest request = { .op = BLOCK_WRITE, .offset = rows[i].offset, .size = rows[i].size, .iov = iov, .iov_count = 2 };
+        memcpy(bytes, rows[i].start, 4);
+        node->guessed_raw = rows[i].guessed;
+        g_assert_cmpint(run_request(f, client, &request), ==, rows[i].result);
+        g_assert_true(request.iov == iov && request.iov_count == 2);
+    }
+    BlockRequest request = { .op = BLOCK_READ, .size = 1024, .iov = iov, .iov_count = 2 };
+    g_assert_cmpint(run_request(f, client, &request), ==, 0);
+    g_assert_cmpint(memcmp(bytes, "data", 4), ==, 0);
+    block_detach(client, drop);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -234,6 +290,7 @@ int main(int argc, char **argv)
     } tests[] = {
         { "/block/sharing", test_sharing }, { "/block/lock-bytes", test_lock_bytes }, { "/block/unlocked", test_unlocked },
         { "/block/raw", test_raw }, { "/block/requests", test_requests }, { "/block/detect-zeroes", test_detect_zeroes },
+        { "/block/probe", test_probe }, { "/block/guessed", test_guessed },
     };
 
     g_test_init(&argc, &argv, NULL);
