@@ -2,8 +2,10 @@
 /*
  * Each instruction form on the host processor and in the executing core: registers, memory and defined flags agree.
  *
- * SWTDX_TEST_CASES: encodings per form (default 12); SWTDX_TEST_SEED: another seed. Both processors see the same linear
- * addresses: the data window is mapped at GUEST_DATA in this process too.
+ * SWTDX_TEST_CASES: encodings per shape and size of a form (default 12); SWTDX_TEST_FORM_CASES: at
+ * least so many states in all per form (default: six per encoding); SWTDX_TEST_SEED: another seed.
+ * Both processors see the same linear addresses: the data window is mapped at GUEST_DATA in this
+ * process too.
  */
 #include <glib.h>
 #include <inttypes.h>
@@ -17,7 +19,8 @@
 #include "swtdx/host/cpu/block.h"
 #include "trap.h"
 
-#define STATES 6 /* random states per encoding */
+#define STATES 6         /* random states per encoding */
+#define DATA_COMPARED 64 /* after so many states the data are compared: it is what costs most */
 
 typedef struct State {
     uint64_t regs[16], flags;
@@ -394,7 +397,8 @@ static char *describe(const Case *c)
     return g_string_free(s, FALSE);
 }
 
-static bool run_state(Guest *g, const Case *c)
+/* with_data: the memory is compared too; what differs there stays different until it is. */
+static bool run_state(Guest *g, const Case *c, bool with_data)
 {
     random_regs(c, &cell->in);
     State in = cell->in;
@@ -413,10 +417,9 @@ static bool run_state(Guest *g, const Case *c)
     }
     uint64_t mask = (FLAG_ARITH | FLAG_DF) & ~(uint64_t)undefined_flags(c, &in);
     uint64_t flags = cpu_rflags(g->cpu);
-    bool same = ((flags ^ cell->out.flags) & mask) == 0 && memcmp(g->data, native_data, GUEST_DATA_SIZE) == 0;
-    for (unsigned i = 0; i < 16; i++) {
-        same &= g->cpu->regs[i] == cell->out.regs[i];
-    }
+    bool same = ((flags ^ cell->out.flags) & mask) == 0 &&
+                memcmp(g->cpu->regs, cell->out.regs, sizeof(cell->out.regs)) == 0 &&
+                (!with_data || memcmp(g->data, native_data, GUEST_DATA_SIZE) == 0);
     if (!same) {
         g_autofree char *what = describe(c);
         g_test_message("%s: flags in %03" PRIx64 " host %03" PRIx64 " core %03" PRIx64 " mask %03" PRIx64, what,
@@ -440,21 +443,33 @@ static void load_snippet(Guest *g, const uint8_t *bytes, size_t n)
     build_thunk(bytes, n);
 }
 
-static bool run_case(Guest *g, const Case *c)
+static bool run_case(Guest *g, const Case *c, unsigned states)
 {
     load_snippet(g, c->bytes, c->n);
-    for (unsigned i = 0; i < STATES; i++) {
-        if (!run_state(g, c)) {
+    for (unsigned i = 0; i < states; i++) {
+        if (!run_state(g, c, states == STATES || i % DATA_COMPARED == 0 || i + 1 == states)) {
             return false;
         }
     }
     return true;
 }
 
+static unsigned number_from(const char *variable, unsigned otherwise)
+{
+    const char *text = g_getenv(variable);
+    return text != NULL ? (unsigned)strtoul(text, NULL, 0) : otherwise;
+}
+
 static unsigned cases_wanted(void)
 {
-    const char *text = g_getenv("SWTDX_TEST_CASES");
-    return text != NULL ? (unsigned)strtoul(text, NULL, 0) : 12;
+    return number_from("SWTDX_TEST_CASES", 12);
+}
+
+/* States per encoding, so that a form of so many shapes has SWTDX_TEST_FORM_CASES at least. */
+static unsigned states_wanted(const Form *f, unsigned num_shapes)
+{
+    unsigned encodings = num_shapes * (unsigned)__builtin_popcount(f->sizes & 15) * cases_wanted();
+    return MAX(STATES, number_from("SWTDX_TEST_FORM_CASES", 0) / MAX(encodings, 1) + 1);
 }
 
 static void test_form(gconstpointer data)
@@ -464,19 +479,20 @@ static void test_form(gconstpointer data)
     guest_init(&g);
     memcpy(g.data, native_data, GUEST_DATA_SIZE);
     g_auto(GStrv) shapes = g_strsplit(f->shapes, " ", -1);
-    unsigned bad = 0, made = 0;
+    unsigned bad = 0, made = 0, states = states_wanted(f, g_strv_length(shapes));
     for (unsigned k = 0; shapes[k] != NULL; k++) {
         for (unsigned bytes = 1; bytes <= 8; bytes *= 2) {
             for (unsigned i = 0; (f->sizes & bytes) && i < cases_wanted() && bad < 3; i++) {
                 Case c;
                 if (make_case(f, shapes[k], strlen(shapes[k]), bytes, &c)) {
                     made++;
-                    bad += !run_case(&g, &c);
+                    bad += !run_case(&g, &c, states);
                 }
             }
         }
     }
     guest_fini(&g);
+    g_test_message("%u encodings, %u states of each", made, states);
     g_assert_cmpuint(bad, ==, 0);
     g_assert_cmpuint(made, >, 0);
 }
@@ -510,7 +526,7 @@ static void test_jumps(gconstpointer data)
                 c.bytes[c.n++] = sizeof(lea);
                 memcpy(c.bytes + c.n, lea, sizeof(lea));
                 c.n += sizeof(lea);
-                bad += !run_case(&g, &c);
+                bad += !run_case(&g, &c, STATES);
             }
         }
     }

@@ -2,9 +2,13 @@
 /*
  * Every opcode of the vector maps, with random operands, against the host executing the same bytes: once as the
  * host would run it (C handlers and thunks), once with everything above SSE2 in plain C.
+ *
+ * SWTDX_TEST_FORM_CASES: at least so many states in all for each opcode that there is; SWTDX_TEST_SEED: another seed.
  */
 #include "guest.h"
 
+#include <inttypes.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #define SEED 0x7d5eed01u
@@ -17,6 +21,7 @@ typedef struct Native {
 } Native;
 
 static uint64_t rng_state = SEED;
+static uint64_t seed = SEED;
 
 static uint64_t rnd(void)
 {
@@ -76,6 +81,33 @@ static void randomize(Guest *g)
     cpu->regs[GPR_RSI] = GUEST_MEMORY + 512;
     cpu->rflags = 2 | (rnd() & FLAG_ARITH);
     fill(g->memory + 448, 256);
+}
+
+/* Another state of the same instruction: some of each kind of register, and memory. */
+static void perturb(Guest *g)
+{
+    Cpu *cpu = g->cpu;
+
+    for (unsigned i = 0; i < 8; i++) {
+        fill(cpu->xstate + XSTATE_XMM + (rnd() & 0xf0), 16);
+        fill(cpu->xstate + XSTATE_YMMH + (rnd() & 0xf0), 16);
+    }
+    if (cpu->vec->host_avx512) {
+        fill(cpu->xstate + XSTATE_OPMASK, 64);
+        for (unsigned i = 0; i < 4; i++) {
+            fill(cpu->xstate + XSTATE_ZMMH + (rnd() & 0x1e0), 32);
+            fill(cpu->xstate + XSTATE_HI16_ZMM + (rnd() & 0x3c0), 64);
+        }
+    }
+    uint16_t fcw = (uint16_t)(0x7f | (rnd() & 0xf00)), exponent = (uint16_t)(0x3fff + rnd() % 64 - 32);
+    memcpy(cpu->xstate + XSTATE_FCW, &fcw, 2);
+    uint8_t *st = cpu->xstate + XSTATE_ST + (rnd() & 0x70);
+    fill(st, 8);
+    st[7] |= 0x80; /* a number, not an unnormal */
+    memcpy(st + 8, &exponent, 2);
+    cpu->regs[rnd() % 3] = rnd() << 20 ^ rnd();
+    cpu->rflags = 2 | (rnd() & FLAG_ARITH);
+    fill(g->memory + 512, 64);
 }
 
 static bool uses_foreign_gpr(const Decoded *d)
@@ -196,12 +228,25 @@ static void report(const Guest *g, const uint8_t *bytes, const char *what, unsig
     g_string_free(s, TRUE);
 }
 
+/* All but pointers, padding and what is reserved. */
+static bool same_xstate(const uint8_t *a, const uint8_t *b)
+{
+    bool same = !memcmp(a, b, XSTATE_FOP) && !memcmp(a + XSTATE_XMM, b + XSTATE_XMM, 256) &&
+                !memcmp(a + XSTATE_YMMH, b + XSTATE_YMMH, XSTATE_PKRU - XSTATE_YMMH);
+
+    for (unsigned at = XSTATE_ST; at < XSTATE_XMM; at += 16) {
+        same &= !memcmp(a + at, b + at, 10);
+    }
+    return same;
+}
+
 static bool same_state(const Guest *g, const Native *n, const uint8_t *bytes)
 {
     const Cpu *cpu = g->cpu;
     uint32_t mxcsr = vec_mxcsr(cpu);
+    bool same = same_xstate(cpu->xstate, n->xstate);
 
-    for (unsigned i = 0; i < XSTATE_PKRU; i++) {
+    for (unsigned i = 0; !same && i < XSTATE_PKRU; i++) {
         bool pointers = i >= XSTATE_FOP && i < XSTATE_ST;
         bool padding = i >= XSTATE_ST && i < XSTATE_XMM && (i & 15) >= 10;
         bool reserved = i >= 416 && i < XSTATE_YMMH;
@@ -291,11 +336,28 @@ static unsigned build(uint8_t *out, bool narrow, unsigned encoding, unsigned map
     return n + 4;
 }
 
+#define MAX_WRONG 20 /* then a sweep ends */
+
 typedef struct Totals {
-    unsigned compared, not_done, wrong;
+    uint64_t compared;
+    unsigned not_done, wrong;
 } Totals;
 
-static void one_case(Guest *g, Native *n, unsigned encoding, unsigned map, unsigned pp, unsigned opcode, Totals *t)
+static void one_state(Guest *g, Native *n, const uint8_t *bytes, Totals *t)
+{
+    run_native(n, g, bytes);
+    int r = guest_run(g);
+    t->compared++;
+    if (r != STEP_OK) {
+        report(g, bytes, "raised", (unsigned)r);
+        t->wrong++;
+    } else if (!same_state(g, n, bytes)) {
+        t->wrong++;
+    }
+}
+
+static void one_case(Guest *g, Native *n, unsigned encoding, unsigned map, unsigned pp, unsigned opcode, unsigned states,
+                     Totals *t)
 {
     uint8_t bytes[16];
     bool narrow = !(g->cpu->mode & CPU_MODE_CS64);
@@ -322,14 +384,10 @@ static void one_case(Guest *g, Native *n, unsigned encoding, unsigned map, unsig
         }
         return;
     }
-    run_native(n, g, bytes);
-    r = guest_run(g);
-    t->compared++;
-    if (r != STEP_OK) {
-        report(g, bytes, "raised", (unsigned)r);
-        t->wrong++;
-    } else if (!same_state(g, n, bytes)) {
-        t->wrong++;
+    one_state(g, n, bytes, t);
+    for (unsigned i = 1; i < states && t->wrong < MAX_WRONG; i++) {
+        perturb(g);
+        one_state(g, n, bytes, t);
     }
 }
 
@@ -383,12 +441,12 @@ static void test_vsib(void)
         one_vsib(g, &n, store == 0xa0 || (i & 8), store | (i & 3), &t);
     }
     munmap(n.code, 4096);
-    g_test_message("seed %#x: %u compared, %u wrong", SEED, t.compared, t.wrong);
+    g_test_message("seed %#" PRIx64 ": %" PRIu64 " compared, %u wrong", seed, t.compared, t.wrong);
     g_assert_cmpuint(t.wrong, ==, 0);
     guest_free(g);
 }
 
-static void sweep(Guest *g, unsigned encoding, unsigned rounds, Totals *t)
+static void sweep(Guest *g, unsigned encoding, unsigned rounds, unsigned states, Totals *t)
 {
     static Native n;
 
@@ -397,14 +455,14 @@ static void sweep(Guest *g, unsigned encoding, unsigned rounds, Totals *t)
     for (unsigned map = encoding ? 1 : 0; map <= 3; map++) {
         for (unsigned pp = 0; pp < (map ? 4 : 1); pp++) {
             for (unsigned opcode = 0; opcode < 256; opcode++) {
-                for (unsigned i = 0; i < rounds; i++) {
-                    one_case(g, &n, encoding, map, pp, opcode, t);
+                for (unsigned i = 0; i < rounds && t->wrong < MAX_WRONG; i++) {
+                    one_case(g, &n, encoding, map, pp, opcode, states, t);
                 }
             }
         }
     }
     munmap(n.code, 4096);
-    g_test_message("seed %#x: %u compared, %u not done, %u wrong", SEED, t->compared, t->not_done, t->wrong);
+    g_test_message("seed %#" PRIx64 ": %" PRIu64 " compared, %u not done, %u wrong", seed, t->compared, t->not_done, t->wrong);
 }
 
 static void test_sweep(gconstpointer data)
@@ -419,7 +477,9 @@ static void test_sweep(gconstpointer data)
     if (GPOINTER_TO_UINT(data) & 8) {
         g->cpu->mode = CPU_MODE_CS32 | CPU_MODE_FLAT | CPU_MODE_LONG;
     }
-    sweep(g, encoding, g_test_thorough() ? 400 : portable ? 16 : 10, &t);
+    const char *wanted = g_getenv("SWTDX_TEST_FORM_CASES");
+    unsigned rounds = g_test_thorough() ? 400 : portable ? 16 : 10;
+    sweep(g, encoding, rounds, wanted ? MAX((unsigned)strtoul(wanted, NULL, 0) / rounds, 1) : 1, &t);
     g_assert_cmpuint(t.wrong, ==, 0);
     g_assert_cmpuint(t.not_done, ==, 0);
     guest_free(g);
@@ -428,6 +488,8 @@ static void test_sweep(gconstpointer data)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    const char *text = g_getenv("SWTDX_TEST_SEED");
+    rng_state = seed = text ? strtoull(text, NULL, 0) | 1 : SEED;
     g_test_add_data_func("/cpu-vector/native/legacy", GUINT_TO_POINTER(0), test_sweep);
     g_test_add_data_func("/cpu-vector/native/vex", GUINT_TO_POINTER(1), test_sweep);
     g_test_add_data_func("/cpu-vector/native/evex", GUINT_TO_POINTER(2), test_sweep);
