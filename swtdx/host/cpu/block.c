@@ -68,6 +68,7 @@ static void forget_blocks(struct BlockCache *c)
 
 void block_forget_linear(Cpu *cpu)
 {
+    cpu->linear_epoch++;
     if (cpu->blocks == NULL) {
         return;
     }

@@ -5,31 +5,9 @@
  * Conditional jumps do not end a block: not taken, they go on to the next Op.
  */
 #include "block-exit.h"
+#include "branch.h"
+#include "cet.h"
 #include "stack.h"
-
-/* Outside 64-bit code RIP is cut to 32 bits, or to 16 with 16-bit operands. */
-static inline uint64_t cut(const Op *op, uint64_t rip)
-{
-    return op->size == 8 ? rip : op->size == 4 ? (uint32_t)rip : (uint16_t)rip;
-}
-
-static inline uint64_t direct_target(const Cpu *cpu, const Op *op)
-{
-    return cpu->regs[GPR_PAGE] + op->imm;
-}
-
-/* A target that is not canonical, or beyond CS, faults on the jump itself (SDM vol. 2, JMP, CALL, RET). */
-static inline void check_target(Cpu *cpu, const Op *op, uint64_t rip)
-{
-    if (likely(cpu->mode & CPU_MODE_CS64)) {
-        unsigned shift = cpu->cr4 & (1u << 12) ? 7 : 16; /* CR4.LA57 */
-        if (unlikely((uint64_t)((int64_t)(rip << shift) >> shift) != rip)) {
-            op_raise(cpu, op, VEC_GP, 0);
-        }
-    } else if (unlikely(rip > cpu->seg[SEG_CS].limit)) {
-        op_raise(cpu, op, VEC_GP, 0);
-    }
-}
 
 /* ---- conditional ---- */
 
@@ -37,7 +15,7 @@ static inline void check_target(Cpu *cpu, const Op *op, uint64_t rip)
     HANDLER(op_j##cond)                                                     \
     {                                                                       \
         if (flags_condition(cpu, cond)) {                                   \
-            EXIT_DIRECT(cpu, op, direct_target(cpu, op));                   \
+            EXIT_DIRECT(cpu, op, branch_direct(cpu, op));                   \
         }                                                                   \
         NEXT(cpu, op);                                                      \
     }
@@ -60,8 +38,8 @@ int control_jump_condition(const Op *jump)
 HANDLER(op_jcc_legacy)
 {
     if (flags_condition(cpu, op->src)) {
-        uint64_t rip = cut(op, direct_target(cpu, op));
-        check_target(cpu, op, rip);
+        uint64_t rip = branch_cut(op, branch_direct(cpu, op));
+        branch_check(cpu, op, rip);
         EXIT_DIRECT(cpu, op, rip);
     }
     NEXT(cpu, op);
@@ -79,9 +57,9 @@ HANDLER(op_loop)
         count = (count - 1) & mask;
         taken = count != 0 && (op->src == 1 || flags_zf(cpu) == (op->src == 2));
     }
-    uint64_t rip = cut(op, direct_target(cpu, op));
+    uint64_t rip = branch_cut(op, branch_direct(cpu, op));
     if (taken) {
-        check_target(cpu, op, rip);
+        branch_check(cpu, op, rip);
     }
     if (op->src != 0) {
         uint64_t keep = op->addr_size == 2 ? cpu->regs[GPR_RCX] & ~mask : 0;
@@ -97,20 +75,20 @@ HANDLER(op_loop)
 
 HANDLER(op_jmp_direct)
 {
-    EXIT_DIRECT(cpu, op, direct_target(cpu, op));
+    EXIT_DIRECT(cpu, op, branch_direct(cpu, op));
 }
 
 HANDLER(op_jmp_r)
 {
     uint64_t rip = CPU_REG(cpu, uint64_t, op->dst);
-    check_target(cpu, op, rip);
+    branch_check(cpu, op, rip);
     EXIT_INDIRECT(cpu, op, rip);
 }
 
 HANDLER(op_jmp_m)
 {
     uint64_t rip = mmu_load64(cpu, op, LINEAR(64, false));
-    check_target(cpu, op, rip);
+    branch_check(cpu, op, rip);
     EXIT_INDIRECT(cpu, op, rip);
 }
 
@@ -124,13 +102,13 @@ static inline void push_return(Cpu *cpu, const Op *op)
 HANDLER(op_call_direct)
 {
     push_return(cpu, op);
-    EXIT_DIRECT(cpu, op, direct_target(cpu, op));
+    EXIT_DIRECT(cpu, op, branch_direct(cpu, op));
 }
 
 HANDLER(op_call_r)
 {
     uint64_t rip = CPU_REG(cpu, uint64_t, op->dst);
-    check_target(cpu, op, rip);
+    branch_check(cpu, op, rip);
     push_return(cpu, op);
     EXIT_INDIRECT(cpu, op, rip);
 }
@@ -138,7 +116,7 @@ HANDLER(op_call_r)
 HANDLER(op_call_m)
 {
     uint64_t rip = mmu_load64(cpu, op, LINEAR(64, false));
-    check_target(cpu, op, rip);
+    branch_check(cpu, op, rip);
     push_return(cpu, op);
     EXIT_INDIRECT(cpu, op, rip);
 }
@@ -147,7 +125,7 @@ HANDLER(op_call_m)
 HANDLER(op_ret)
 {
     uint64_t rip = mmu_load64(cpu, op, cpu->regs[GPR_RSP]);
-    check_target(cpu, op, rip);
+    branch_check(cpu, op, rip);
     cpu->regs[GPR_RSP] += 8 + op->imm;
     EXIT_INDIRECT(cpu, op, rip);
 }
@@ -156,15 +134,15 @@ HANDLER(op_ret)
 
 HANDLER(op_jmp_direct_legacy)
 {
-    uint64_t rip = cut(op, direct_target(cpu, op));
-    check_target(cpu, op, rip);
+    uint64_t rip = branch_cut(op, branch_direct(cpu, op));
+    branch_check(cpu, op, rip);
     EXIT_DIRECT(cpu, op, rip);
 }
 
 HANDLER(op_call_direct_legacy)
 {
-    uint64_t rip = cut(op, direct_target(cpu, op));
-    check_target(cpu, op, rip);
+    uint64_t rip = branch_cut(op, branch_direct(cpu, op));
+    branch_check(cpu, op, rip);
     stack_push(cpu, op, cpu_op_next_rip(cpu, op), op->size);
     EXIT_DIRECT(cpu, op, rip);
 }
@@ -172,8 +150,8 @@ HANDLER(op_call_direct_legacy)
 static uint64_t indirect_target(Cpu *cpu, const Op *op)
 {
     uint64_t rip = op->src != 0 ? mmu_load_sized(cpu, op, op_linear(cpu, op, op->size, false), op->size)
-                                : cut(op, CPU_REG(cpu, uint64_t, op->dst));
-    check_target(cpu, op, rip);
+                                : branch_cut(op, CPU_REG(cpu, uint64_t, op->dst));
+    branch_check(cpu, op, rip);
     return rip;
 }
 
@@ -193,7 +171,7 @@ HANDLER(op_call_indirect_legacy)
 HANDLER(op_ret_legacy)
 {
     uint64_t rip = stack_peek(cpu, op, 0, op->size);
-    check_target(cpu, op, rip);
+    branch_check(cpu, op, rip);
     stack_set(cpu, cpu->regs[GPR_RSP] + op->size + op->imm);
     EXIT_INDIRECT(cpu, op, rip);
 }
@@ -247,6 +225,18 @@ static int loop_kind(ZydisMnemonic mnemonic)
     }
 }
 
+static bool choose_conditional(const Decoded *d, Op *op)
+{
+    if (d->insn.meta.category != ZYDIS_CATEGORY_COND_BR
+        || d->insn.meta.isa_set != ZYDIS_ISA_SET_I86) {
+        return false;
+    }
+    set_direct(d, op);
+    op->src = (uint8_t)int_condition(d);
+    op->fn = d->mode & CPU_MODE_CS64 ? jcc[op->src] : op_jcc_legacy;
+    return true;
+}
+
 bool family_control(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
 {
     (void)cpu;
@@ -268,26 +258,20 @@ bool family_control(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
     }
     switch (d->insn.mnemonic) {
     case ZYDIS_MNEMONIC_JMP:
-        choose_jump(d, op, false);
-        *ends = true;
-        return true;
     case ZYDIS_MNEMONIC_CALL:
-        choose_jump(d, op, true);
+        choose_jump(d, op, d->insn.mnemonic == ZYDIS_MNEMONIC_CALL);
         *ends = true;
-        return true;
+        break;
     case ZYDIS_MNEMONIC_RET:
         op->imm &= 0xffff;
         op->fn = long64 ? op_ret : op_ret_legacy;
         *ends = true;
-        return true;
-    default:
         break;
+    default:
+        return choose_conditional(d, op);
     }
-    if (d->insn.meta.category != ZYDIS_CATEGORY_COND_BR || d->insn.meta.isa_set != ZYDIS_ISA_SET_I86) {
-        return false;
+    if (unlikely(d->mode & (CPU_MODE_SHSTK | CPU_MODE_IBT))) {
+        cet_choose_branch(d, op);
     }
-    set_direct(d, op);
-    op->src = (uint8_t)int_condition(d);
-    op->fn = long64 ? jcc[op->src] : op_jcc_legacy;
     return true;
 }

@@ -114,6 +114,18 @@ typedef struct TlbEntry {
     uint64_t gpa;     /* guest physical page, shared bit included */
 } TlbEntry;
 
+/*
+ * Where shadow-stack accesses went: a soft TLB of their own. An entry is valid while Cpu.linear_epoch
+ * is its (shadow-stack.c).
+ */
+#define SHADOW_PAGES 16u
+typedef struct ShadowPage {
+    uint64_t page;  /* linear */
+    uint8_t *host;
+    uint64_t epoch;
+    bool user, writable;
+} ShadowPage;
+
 /* Bits of Cpu.pending: looked at at each block exit. */
 enum {
     CPU_PENDING_EXIT = 1u << 0,      /* leave cpu_run() with CPU_EXIT_KICKED */
@@ -204,6 +216,7 @@ struct Cpu {
     bool turn_given_up;       /* with CPU_PENDING_TURN: the guest waits for others; whoever reads it clears it */
     struct BlockCache *blocks;/* block.c */
     uint64_t jump_salt;       /* block-exit.h */
+    uint64_t linear_epoch;    /* another one whenever linear addresses may mean other pages */
 
     Segment seg[SEG_COUNT];
     Segment ldtr, tr;
@@ -216,6 +229,10 @@ struct Cpu {
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, pkrs, spec_ctrl;
     uint64_t debugctl;        /* IA32_DEBUGCTL: the world checks what is written */
+    uint64_t u_cet, s_cet;    /* IA32_U_CET, IA32_S_CET: cet.h */
+    uint64_t ssp;             /* shadow-stack pointer */
+    uint64_t pl_ssp[4];       /* IA32_PL0_SSP .. IA32_PL3_SSP */
+    uint64_t ssp_table;       /* IA32_INTERRUPT_SSP_TABLE_ADDR */
     uint32_t pkru;            /* the live value; XSAVE code reads and writes this */
     uint8_t cpl;
     bool nmi_blocked;         /* between NMI delivery and IRET */
@@ -243,6 +260,7 @@ struct Cpu {
     jmp_buf escape;
     _Alignas(64) uint8_t xstate[CPU_XSTATE_SIZE];
     TlbEntry tlbs[TLB_KINDS][TLB_ENTRIES];
+    ShadowPage shadow_pages[SHADOW_PAGES];
     struct CoreState *core;   /* core.h: run.c, exc.c, group.c, system family */
     struct MmuState *mmu;     /* mmu.c: paging mode, fetch TLB */
     struct JitState *jit;     /* jit.h: NULL where guests are interpreted only */
@@ -257,6 +275,11 @@ enum {
     CPU_MODE_LONG = 1u << 3,  /* EFER.LMA */
     CPU_MODE_FLAT = 1u << 4,  /* ES SS DS (and CS) have base 0 and limit 4 GiB: no segment arithmetic (implied by CS64 for ES CS SS DS) */
     CPU_MODE_SS32 = 1u << 5,  /* stack pointer size is 32 bits, when not CS64 (64 in CS64) */
+    /* Control-flow enforcement at the present privilege (cet.h) */
+    CPU_MODE_SHSTK = 1u << 6,      /* shadow stack */
+    CPU_MODE_IBT = 1u << 7,        /* indirect branches are tracked */
+    CPU_MODE_SUPPRESSED = 1u << 8, /* they would be, until the next ENDBRANCH */
+    CPU_MODE_WAIT = 1u << 9,       /* the next instruction must be ENDBRANCH */
 };
 
 /* Life cycle. cpu_new() gives power-on zeroes; the TDX start state is the module's to write, followed by cpu_update_mode(). */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cet.h"
 #include "decode.h"
 #include "flags.h"
 #include "int.h"
@@ -231,6 +232,9 @@ bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t 
                 break;
             }
             op->fn = status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA ? op_too_long : op_ud;
+            if (block->mode & CPU_MODE_WAIT) {
+                cet_expect_endbranch(NULL, op);
+            }
             block->count++;
             at++;
             break;
@@ -242,6 +246,10 @@ bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t 
         d.bytes = bytes + at;
         fill_op(&d, op);
         choose(cpu, &d, op, &ends, block->count + 1u);
+        if (block->mode & CPU_MODE_WAIT) {
+            cet_expect_endbranch(&d, op);
+            ends = true;
+        }
         jit_classify(&d, op);
         block->spins = block->spins || spin_step(&scan, &d, op, block->offset);
         if (block->count != 0) {

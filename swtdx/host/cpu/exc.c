@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "block-exit.h"
+#include "cet.h"
 #include "core.h"
 #include "debug.h"
 #include "mmu.h"
@@ -204,6 +205,7 @@ static void deliver_long(Cpu *cpu, Entry *e)
     unsigned first = e->event.has_error ? 0 : 1;
     uint64_t rsp = cpu->regs[GPR_RSP];
     bool inner = e->cpl < cpu->cpl;
+    CetEntry cet = { .cpl = e->cpl, .token = inner || e->ist, .wide = true, .rip = cpu->rip };
 
     if (!cpu_canonical(cpu, e->offset)) {
         cpu_raise(cpu, VEC_GP, e->ext);
@@ -213,6 +215,7 @@ static void deliver_long(Cpu *cpu, Entry *e)
     } else if (inner) {
         rsp = segment_task_rsp(cpu, 4 + e->cpl * 8, e->ext);
     }
+    cet.ssp = cet_entry_ssp(cpu, e->cpl, e->ist);
     rsp = (rsp & ~UINT64_C(15)) - (6 - first) * 8;
     if (!cpu_canonical(cpu, rsp) || !cpu_canonical(cpu, rsp + 47 - first * 8)) {
         cpu_raise(cpu, VEC_SS, e->ext);
@@ -224,6 +227,7 @@ static void deliver_long(Cpu *cpu, Entry *e)
     frame[4] = cpu->regs[GPR_RSP];
     frame[5] = cpu->seg[SEG_SS].selector;
     push_frame(cpu, e->cpl, rsp, &frame[first], (6 - first) * 8, 8);
+    cet_enter(cpu, NULL, &cet);
 
     cpu->regs[GPR_RSP] = rsp;
     if (inner) {
@@ -238,6 +242,7 @@ static void deliver_long(Cpu *cpu, Entry *e)
 static void deliver_protected(Cpu *cpu, Entry *e)
 {
     bool inner = e->cpl < cpu->cpl;
+    CetEntry cet = { .cpl = e->cpl, .token = inner, .rip = cpu->rip };
     unsigned word = e->type >= GATE_INTERRUPT ? 4 : 2;
     Descriptor ss = { .segment = cpu->seg[SEG_SS] };
     uint32_t esp = (uint32_t)cpu->regs[GPR_RSP];
@@ -272,7 +277,9 @@ static void deliver_protected(Cpu *cpu, Entry *e)
     mask = ss.segment.access & SEG_ACCESS_DB ? 0xffffffff : 0xffff;
     top = (esp - n * word) & mask;
     linear = segment_stack_linear(cpu, &ss.segment, top, n * word, inner ? (ss.segment.selector & 0xfffcu) | e->ext : e->ext);
+    cet.ssp = cet_entry_ssp(cpu, e->cpl, 0);
     push_frame(cpu, e->cpl, linear, frame, n * word, word);
+    cet_enter(cpu, NULL, &cet);
 
     cpu->regs[GPR_RSP] = (esp & ~mask) | top;
     cpu->seg[SEG_SS] = ss.segment;

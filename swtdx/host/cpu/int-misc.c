@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Flag instructions, LAHF SAHF, NOP and ENDBR, BOUND, the decimal instructions of 32-bit code, SERIALIZE.
+ * Flag instructions, LAHF SAHF, NOP, BOUND, the decimal instructions of 32-bit code, SERIALIZE.
  */
 #include "block.h"
 #include "int.h"
@@ -193,8 +193,6 @@ static OpFn flag_handler(ZydisMnemonic mnemonic)
     case ZYDIS_MNEMONIC_BOUND:
         return op_bound;
     case ZYDIS_MNEMONIC_NOP:
-    case ZYDIS_MNEMONIC_ENDBR32:
-    case ZYDIS_MNEMONIC_ENDBR64:
         return op_nop;
     default:
         return NULL;

@@ -242,7 +242,8 @@ void jit_watch(Cpu *cpu, Block *block)
 {
     block->first = block->ops[0].fn;
     block->body = jit_no_body(cpu);
-    if (cpu->jit != NULL && (block->mode & CPU_MODE_CS64) && !(block->mode & BLOCK_SINGLE) && !block->crossing) {
+    uint32_t one_op = BLOCK_SINGLE | CPU_MODE_WAIT;
+    if (cpu->jit != NULL && (block->mode & CPU_MODE_CS64) && !(block->mode & one_op) && !block->crossing) {
         block->ops[0].fn = op_count;
     }
 }

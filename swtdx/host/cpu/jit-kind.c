@@ -69,8 +69,11 @@ static unsigned stack(const Decoded *d, Op *op, unsigned reg, unsigned imm)
 /* Jumps: op->size is 8 in 64-bit code. */
 static unsigned branch(const Decoded *d, unsigned direct, unsigned reg, unsigned memory)
 {
-    if (d->insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) {
-        return JIT_NONE;
+    bool jump = d->insn.mnemonic == ZYDIS_MNEMONIC_JMP, ret = d->insn.mnemonic == ZYDIS_MNEMONIC_RET;
+    bool shadowed = (d->mode & CPU_MODE_SHSTK) && !jump;
+    bool tracked = (d->mode & CPU_MODE_IBT) && !is_immediate(d, 0) && !ret;
+    if (shadowed || tracked || d->insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) {
+        return JIT_NONE; /* cet-branch.c does what is enforced */
     }
     return is_immediate(d, 0) ? direct : is_memory(d, 0) ? memory : reg;
 }
@@ -156,8 +159,8 @@ static unsigned by_mnemonic(const Decoded *d, Op *op)
     case ZYDIS_MNEMONIC_CDQE: return JIT_CDQE;
     case ZYDIS_MNEMONIC_CDQ: return JIT_CDQ;
     case ZYDIS_MNEMONIC_CQO: return JIT_CQO;
-    case ZYDIS_MNEMONIC_NOP:
-    case ZYDIS_MNEMONIC_ENDBR64: return JIT_NOP;
+    case ZYDIS_MNEMONIC_NOP: return JIT_NOP;
+    case ZYDIS_MNEMONIC_ENDBR64: return d->mode & CPU_MODE_SUPPRESSED ? JIT_NONE : JIT_NOP;
     case ZYDIS_MNEMONIC_PUSH: return stack(d, op, JIT_PUSH_R, JIT_PUSH_I);
     case ZYDIS_MNEMONIC_POP: return stack(d, op, JIT_POP_R, JIT_NONE);
     case ZYDIS_MNEMONIC_LEAVE: op->form = FORM_RM; return op->size == 8 ? JIT_LEAVE : JIT_NONE;
@@ -171,7 +174,9 @@ static unsigned by_mnemonic(const Decoded *d, Op *op)
 void jit_classify(const Decoded *d, Op *op)
 {
     bool memory = d->memory != ZYDIS_MAX_OPERAND_COUNT;
-    if (!(d->mode & CPU_MODE_CS64) || is_locked(d) || op->fn == op_ud || (memory && (!fits32(op->disp) || op->addr_size < 4))) {
+    bool usual = (d->mode & (CPU_MODE_CS64 | CPU_MODE_WAIT)) == CPU_MODE_CS64;
+    if (!usual || is_locked(d) || op->fn == op_ud
+        || (memory && (!fits32(op->disp) || op->addr_size < 4))) {
         return;
     }
     op->jit = (uint8_t)by_mnemonic(d, op);

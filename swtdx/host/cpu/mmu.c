@@ -131,7 +131,7 @@ static TlbEntry *fill(Cpu *cpu, unsigned kind, uint64_t linear, CpuAccess access
 {
     unsigned index = (linear >> 12) & (TLB_ENTRIES - 1);
     TlbEntry *e = &cpu->tlbs[kind][index];
-    WalkQuery query = { linear, access, kind == TLB_USER_AC ? TLB_USER : kind };
+    WalkQuery query = { linear, access, kind == TLB_USER_AC ? TLB_USER : kind, false };
     WalkResult walk;
     uint32_t error;
     uint64_t page = linear & GUEST_PAGE_MASK;
@@ -363,7 +363,7 @@ static FetchEntry *fetch_entry(Cpu *cpu, uint64_t linear)
     uint64_t page = linear & GUEST_PAGE_MASK;
     FetchEntry *e = &cpu->mmu->fetch[user][(linear >> 12) & (FETCH_ENTRIES - 1)];
     if (unlikely(e->page != page)) {
-        WalkQuery query = { linear, CPU_FETCH, user ? TLB_USER : TLB_SUPERVISOR };
+        WalkQuery query = { linear, CPU_FETCH, user ? TLB_USER : TLB_SUPERVISOR, false };
         WalkResult walk;
         CpuHostPage host;
         uint32_t error;

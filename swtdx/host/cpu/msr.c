@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* RDMSR and WRMSR: the registers that the core keeps itself; all others are the world's. */
+#include "cet.h"
 #include "core.h"
 #include "mmu.h"
 #include "system-ops.h"
@@ -15,6 +16,13 @@ enum {
     MSR_XFD = 0x1c4,
     MSR_XFD_ERR = 0x1c5,
     MSR_PAT = 0x277,
+    MSR_U_CET = 0x6a0,
+    MSR_S_CET = 0x6a2,
+    MSR_PL0_SSP = 0x6a4,
+    MSR_PL1_SSP = 0x6a5,
+    MSR_PL2_SSP = 0x6a6,
+    MSR_PL3_SSP = 0x6a7,
+    MSR_INTERRUPT_SSP_TABLE = 0x6a8,
     MSR_PKRS = 0x6e1,
     MSR_XSS = 0xda0,
     MSR_STAR = 0xc0000081,
@@ -30,7 +38,7 @@ enum {
 #define XCR0_TILEDATA (UINT64_C(1) << 18)
 
 /* The plain ones: where they live, and what a value may be. */
-typedef enum MsrRule { RULE_ANY, RULE_CANONICAL, RULE_32 } MsrRule;
+typedef enum MsrRule { RULE_ANY, RULE_CANONICAL, RULE_32, RULE_CET, RULE_SSP } MsrRule;
 
 typedef struct CoreMsr {
     uint32_t index;
@@ -50,6 +58,13 @@ static const CoreMsr core_msrs[] = {
     { MSR_GS_BASE, RULE_CANONICAL, offsetof(Cpu, seg[SEG_GS].base) },
     { MSR_KERNEL_GS_BASE, RULE_CANONICAL, offsetof(Cpu, kernel_gs_base) },
     { MSR_TSC_AUX, RULE_32, offsetof(Cpu, tsc_aux) },
+    { MSR_U_CET, RULE_CET, offsetof(Cpu, u_cet) },
+    { MSR_S_CET, RULE_CET, offsetof(Cpu, s_cet) },
+    { MSR_PL0_SSP, RULE_SSP, offsetof(Cpu, pl_ssp[0]) },
+    { MSR_PL1_SSP, RULE_SSP, offsetof(Cpu, pl_ssp[1]) },
+    { MSR_PL2_SSP, RULE_SSP, offsetof(Cpu, pl_ssp[2]) },
+    { MSR_PL3_SSP, RULE_SSP, offsetof(Cpu, pl_ssp[3]) },
+    { MSR_INTERRUPT_SSP_TABLE, RULE_CANONICAL, offsetof(Cpu, ssp_table) },
     { MSR_PKRS, RULE_32, offsetof(Cpu, pkrs) },
     { MSR_PAT, RULE_ANY, offsetof(Cpu, pat) },
     { MSR_SPEC_CTRL, RULE_ANY, offsetof(Cpu, spec_ctrl) },
@@ -91,6 +106,12 @@ static void check_value(Cpu *cpu, const CoreMsr *msr, uint64_t value)
         break;
     case RULE_32:
         good = value >> 32 == 0;
+        break;
+    case RULE_CET:
+        good = cet_control_valid(cpu, value);
+        break;
+    case RULE_SSP:
+        good = cet_ssp_valid(cpu, value);
         break;
     case RULE_ANY:
         break;
@@ -152,6 +173,8 @@ void msr_write(Cpu *cpu, uint32_t index, uint64_t value)
         *msr_slot(cpu, msr) = value;
         if (index == MSR_PKRS) {
             mmu_flush_all(cpu); /* rights are part of TLB entries here */
+        } else if (msr->rule == RULE_CET) {
+            cpu_update_mode(cpu);
         }
         return;
     }

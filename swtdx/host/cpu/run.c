@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "block.h"
+#include "cet.h"
 #include "core.h"
 #include "debug.h"
 #include "exc.h"
@@ -129,7 +130,7 @@ void cpu_update_mode(Cpu *cpu)
     } else {
         cpu->tlb = cpu->tlbs[TLB_SUPERVISOR];
     }
-    cpu->mode = mode;
+    cpu->mode = mode | (unlikely(cpu->cr4 & CR4_CET) ? cet_mode(cpu) : 0);
 }
 
 /* ---- between blocks ---- */

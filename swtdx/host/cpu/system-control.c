@@ -88,6 +88,7 @@ static uint64_t valid_cr4(Cpu *cpu)
         { CR4_SMAP, FEATURE(7u, 0, 1, 20) },
         { CR4_PKE, FEATURE(7u, 0, 2, 3) },
         { CR4_CET, FEATURE(7u, 0, 2, 7) },
+        { CR4_CET, FEATURE(7u, 0, 3, 20) },
         { CR4_PKS, FEATURE(7u, 0, 2, 31) },
         { CR4_UINTR, FEATURE(7u, 0, 3, 5) },
         { CR4_LASS, FEATURE(7u, 1, 0, 6) },
@@ -118,8 +119,8 @@ static void check_cr4(Cpu *cpu, uint64_t value)
     if (bad) {
         cpu_raise(cpu, VEC_GP, 0);
     }
-    if (set & (CR4_CET | CR4_UINTR | CR4_LASS | CR4_LAM_SUP)) {
-        cpu_unsupported(cpu, "CR4: CET, UINTR, LASS or LAM");
+    if (set & (CR4_UINTR | CR4_LASS | CR4_LAM_SUP)) {
+        cpu_unsupported(cpu, "CR4: UINTR, LASS or LAM");
     }
 }
 

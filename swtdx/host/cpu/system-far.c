@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Far transfers: JMP, CALL, RET and IRET between segments, INT, SYSCALL, SYSENTER and their returns. */
+#include "cet.h"
 #include "far-stack.h"
 #include "system-gate.h"
 #include "system-ops.h"
@@ -154,6 +155,7 @@ const Op *op_jmp_far(Cpu *cpu, const Op *op)
     if (!direct_target(cpu, op, selector, offset, false, &d)) {
         return NULL;
     }
+    cet_jump(cpu, &d.segment);
     block_leave(cpu, op);
     set_code(cpu, &d.segment, offset);
     return NULL;
@@ -170,6 +172,9 @@ const Op *op_call_far(Cpu *cpu, const Op *op)
     }
     far_push(&stack, cpu->seg[SEG_CS].selector, op->size);
     far_push(&stack, cpu_op_next_rip(cpu, op), op->size);
+    cet_enter(cpu, op, &(CetEntry){ .cpl = cpu->cpl, .ssp = cpu->ssp,
+                                    .wide = is_code64(cpu, &d.segment),
+                                    .rip = cpu_op_next_rip(cpu, op) });
     far_commit(&stack);
     block_leave(cpu, op);
     set_code(cpu, &d.segment, offset);
@@ -181,20 +186,24 @@ const Op *op_ret_far(Cpu *cpu, const Op *op)
     FarStack stack = far_begin(cpu, op);
     uint64_t rip = far_pop(&stack, op->size);
     uint16_t selector = (uint16_t)far_pop(&stack, op->size);
+    CetReturn cet;
     Descriptor d;
     return_target(cpu, op, selector, rip, &d);
     stack.pointer += op->imm;
     if ((selector & 3u) == cpu->cpl) {
+        cet = cet_return(cpu, op, &d.segment, rip, false);
         far_commit(&stack);
         block_leave(cpu, op);
     } else {
         uint64_t pointer = far_pop(&stack, op->size);
         Segment ss = return_stack(cpu, op, (uint16_t)far_pop(&stack, op->size), &d.segment);
+        cet = cet_return(cpu, op, &d.segment, rip, false);
         block_leave(cpu, op);
         set_stack(cpu, &ss, pointer + op->imm, is_code64(cpu, &d.segment));
         cpu->cpl = selector & 3u;
         segment_drop_privileged(cpu);
     }
+    cet_return_done(cpu, cet);
     set_code(cpu, &d.segment, rip);
     return NULL;
 }
@@ -247,6 +256,7 @@ const Op *op_iret(Cpu *cpu, const Op *op)
     Descriptor d;
     Segment ss = cpu->seg[SEG_SS];
     uint64_t flags;
+    CetReturn cet;
     Frame f;
 
     cpu->nmi_blocked = false; /* SDM vol. 3, 6.7.1: also by an IRET that faults */
@@ -265,6 +275,7 @@ const Op *op_iret(Cpu *cpu, const Op *op)
         ss = return_stack(cpu, op, f.ss, &d.segment);
     }
     flags = iret_flags(cpu, op, f.flags);
+    cet = cet_return(cpu, op, &d.segment, f.rip, true);
 
     block_leave(cpu, op);
     if (f.has_stack) {
@@ -278,6 +289,7 @@ const Op *op_iret(Cpu *cpu, const Op *op)
         cpu->cpl = f.cs & 3u;
         segment_drop_privileged(cpu);
     }
+    cet_return_done(cpu, cet);
     set_code(cpu, &d.segment, f.rip);
     return NULL;
 }
@@ -338,6 +350,7 @@ const Op *op_syscall(Cpu *cpu, const Op *op)
     block_leave(cpu, op);
     cpu_set_rflags(cpu, (flags & ~cpu->fmask) | 2);
     cpu->core->skip_trap = !(cpu->rflags & FLAG_TF);
+    cet_system_call(cpu);
     load_flat(cpu, cs, (uint16_t)(cs + 8), 0, true, cpu->lstar);
     return NULL;
 }
@@ -353,6 +366,7 @@ const Op *op_sysret(Cpu *cpu, const Op *op)
     }
     block_leave(cpu, op);
     cpu_set_rflags(cpu, (cpu->regs[GPR_R11] & RFLAGS_SYSRET & ~(uint64_t)FLAG_RF) | 2);
+    cet_system_return(cpu);
     load_flat(cpu, (uint16_t)((selector + (wide ? 16 : 0)) | 3), (uint16_t)((selector + 8) | 3), 3, wide, rip);
     return NULL;
 }
@@ -368,6 +382,7 @@ const Op *op_sysenter(Cpu *cpu, const Op *op)
     block_leave(cpu, op);
     cpu_set_rflags(cpu, cpu_rflags(cpu) & ~(uint64_t)(FLAG_VM | FLAG_IF | FLAG_RF));
     cpu->core->skip_trap = true;
+    cet_system_call(cpu);
     cpu->regs[GPR_RSP] = wide ? cpu->sysenter_esp : (uint32_t)cpu->sysenter_esp;
     load_flat(cpu, cs, (uint16_t)(cs + 8), 0, wide, wide ? cpu->sysenter_eip : (uint32_t)cpu->sysenter_eip);
     return NULL;
@@ -384,6 +399,7 @@ const Op *op_sysexit(Cpu *cpu, const Op *op)
         cpu_raise(cpu, VEC_GP, 0);
     }
     block_leave(cpu, op);
+    cet_system_return(cpu);
     cpu->regs[GPR_RSP] = rsp;
     load_flat(cpu, (uint16_t)((base + (wide ? 32 : 16)) | 3), (uint16_t)((base + (wide ? 40 : 24)) | 3), 3, wide, rip);
     return NULL;

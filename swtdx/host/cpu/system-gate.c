@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Far transfers through call gates, and those that mean a task switch (Intel SDM vol. 3, 5.8 and ch. 8). */
+#include "cet.h"
 #include "far-stack.h"
 #include "system-gate.h"
 #include "system-ops.h"
@@ -106,6 +107,8 @@ static void call_inner(Cpu *cpu, const Op *op, const Gate *g, unsigned cpl)
 {
     uint64_t words[36], pointer, linear;
     uint8_t frame[36 * 8];
+    CetEntry cet = { .cpl = cpl, .token = true, .wide = cpu_long(cpu),
+                     .rip = cpu_op_next_rip(cpu, op) };
     Descriptor ss;
     unsigned n;
     if (cpu_long(cpu)) {
@@ -130,7 +133,9 @@ static void call_inner(Cpu *cpu, const Op *op, const Gate *g, unsigned cpl)
         pointer = (cpu->regs[GPR_RSP] & ~(uint64_t)mask & 0xffffffff) | (pointer & mask);
     }
     check_offset(cpu, g);
+    cet.ssp = cet_entry_ssp(cpu, cpl, 0);
     mmu_write_system(cpu, op, linear, frame, n * g->word);
+    cet_enter(cpu, op, &cet);
     block_leave(cpu, op);
     cpu->regs[GPR_RSP] = pointer;
     cpu->seg[SEG_SS] = ss.segment;
@@ -143,6 +148,8 @@ static void call_same(Cpu *cpu, const Op *op, const Gate *g)
     check_offset(cpu, g);
     far_push(&stack, cpu->seg[SEG_CS].selector, g->word);
     far_push(&stack, cpu_op_next_rip(cpu, op), g->word);
+    cet_enter(cpu, op, &(CetEntry){ .cpl = cpu->cpl, .ssp = cpu->ssp, .wide = cpu_long(cpu),
+                                    .rip = cpu_op_next_rip(cpu, op) });
     far_commit(&stack);
     block_leave(cpu, op);
 }
@@ -157,6 +164,7 @@ static void through_gate(Cpu *cpu, const Op *op, uint16_t selector, const Descri
     segment_mark_accessed(cpu, op, &g.code);
     if (!call) {
         check_offset(cpu, &g);
+        cet_jump(cpu, &g.code.segment);
         block_leave(cpu, op);
     } else if (cpl < cpu->cpl) {
         call_inner(cpu, op, &g, cpl);

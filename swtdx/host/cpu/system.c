@@ -2,6 +2,7 @@
 /* Chooses the handlers of the system family. */
 #include "system.h"
 
+#include "cet.h"
 #include "decode.h"
 #include "features.h"
 #include "system-misc.h"
@@ -136,12 +137,19 @@ static const Choice choices[] = {
     HINT(PREFETCHT2),
     HINT(PREFETCHW),
     HINT(PREFETCHWT1),
-    HINT(ENDBR32),
-    HINT(ENDBR64),
-    HINT(RDSSPD),
-    HINT(RDSSPQ),
     HINT(NOP),
     { ZYDIS_MNEMONIC_PAUSE, op_pause, .gate = GATE_NONE },
+
+    PLAIN(INCSSPD, op_incssp),
+    PLAIN(INCSSPQ, op_incssp),
+    PLAIN(SAVEPREVSSP, op_saveprevssp),
+    PLAIN(RSTORSSP, op_rstorssp),
+    PLAIN(WRSSD, op_wrss),
+    PLAIN(WRSSQ, op_wrss),
+    PLAIN(WRUSSD, op_wruss),
+    PLAIN(WRUSSQ, op_wruss),
+    PLAIN(SETSSBSY, op_setssbsy),
+    PLAIN(CLRSSBSY, op_clrssbsy),
 
     REFUSED(UD0),
     REFUSED(UD1),
@@ -335,6 +343,12 @@ bool family_system(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
     case ZYDIS_MNEMONIC_OUTSW:
     case ZYDIS_MNEMONIC_OUTSD:
         return choose_io(d, op, ends);
+    case ZYDIS_MNEMONIC_ENDBR32:
+    case ZYDIS_MNEMONIC_ENDBR64:
+    case ZYDIS_MNEMONIC_RDSSPD:
+    case ZYDIS_MNEMONIC_RDSSPQ:
+        cet_choose_hint(d, op, ends);
+        return true;
     default:
         return choose_plain(cpu, d, op, ends);
     }

@@ -176,6 +176,31 @@ static unsigned key_rights(const Cpu *cpu, const Walk *walk)
     return (walk->user ? cpu->pkru : (uint32_t)cpu->pkrs) >> (2 * key) & 3;
 }
 
+/*
+ * SDM vol. 3, 4.6: the entry that maps a shadow-stack page is read-only and dirty, those above it
+ * allow writes.
+ */
+static bool is_shadow_page(const Walk *walk)
+{
+    unsigned last = walk->steps - 1;
+    for (unsigned i = 0; i < last; i++) {
+        if (!(walk->step[i].entry & PTE_W)) {
+            return false;
+        }
+    }
+    return (walk->step[last].entry & (PTE_W | PTE_D)) == PTE_D;
+}
+
+/* They are to shadow-stack pages of their own level's kind (4.6.1). CR0.WP is set then. */
+static uint32_t refuse_shadow(const Cpu *cpu, const Walk *walk, CpuAccess access, unsigned kind)
+{
+    unsigned key = key_rights(cpu, walk);
+    if ((kind == TLB_USER) != walk->user || !is_shadow_page(walk)) {
+        return PF_P;
+    }
+    return (key & 1) || ((key & 2) && access == CPU_WRITE) ? PF_P | PF_PK : 0;
+}
+
 /* SDM vol. 3, 4.6.1. 0 = allowed, else the error bits beside W, U, I. */
 static uint32_t refuse(const Cpu *cpu, const Walk *walk, CpuAccess access, unsigned kind)
 {
@@ -237,7 +262,7 @@ static bool mark_walk(Cpu *cpu, Walk *walk, const WalkQuery *query)
 
 static uint32_t access_error(const Cpu *cpu, const WalkQuery *query)
 {
-    uint32_t error = query->kind == TLB_USER ? PF_U : 0;
+    uint32_t error = (query->kind == TLB_USER ? PF_U : 0) | (query->shadow ? PF_SS : 0);
     if (query->access == CPU_WRITE) {
         error |= PF_W;
     }
@@ -282,7 +307,8 @@ bool walk_translate(Cpu *cpu, const WalkQuery *query, WalkResult *result, uint32
             *error |= access_error(cpu, query);
             return false;
         }
-        *error = refuse(cpu, &walk, query->access, query->kind);
+        *error = query->shadow ? refuse_shadow(cpu, &walk, query->access, query->kind)
+                               : refuse(cpu, &walk, query->access, query->kind);
         if (*error) {
             *error |= access_error(cpu, query);
             return false;

@@ -8,13 +8,17 @@
 #include "cpu.h"
 
 /* Bits of a page-fault error code. */
-enum { PF_P = 1u << 0, PF_W = 1u << 1, PF_U = 1u << 2, PF_RSVD = 1u << 3, PF_I = 1u << 4, PF_PK = 1u << 5 };
+enum {
+    PF_P = 1u << 0, PF_W = 1u << 1, PF_U = 1u << 2, PF_RSVD = 1u << 3, PF_I = 1u << 4,
+    PF_PK = 1u << 5, PF_SS = 1u << 6,
+};
 
 /* Who asks, and for what. */
 typedef struct WalkQuery {
     uint64_t linear;
     CpuAccess access;
     unsigned kind; /* TLB_SUPERVISOR, TLB_SUPERVISOR_AC, TLB_USER */
+    bool shadow;   /* a shadow-stack access */
 } WalkQuery;
 
 typedef struct WalkResult {

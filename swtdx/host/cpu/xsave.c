@@ -8,6 +8,7 @@
  */
 #include "system-ops.h"
 #include "vector.h"
+#include "xsave-register.h"
 
 typedef struct Component {
     uint16_t offset, size;         /* standard format, CPUID leaf Dh */
@@ -22,8 +23,8 @@ typedef struct Component {
 #define MXCSR_MASK_OFFSET 28
 /* Components that Cpu holds. PKRU lives in Cpu.pkru. */
 #define HELD \
-    (XFEATURE_X87 | XFEATURE_SSE | XFEATURE_AVX | XFEATURE_AVX512 | XFEATURE_PKRU | XFEATURE_AMX)
-#define COMPONENT_PKRU 9
+    (XFEATURE_X87 | XFEATURE_SSE | XFEATURE_AVX | XFEATURE_AVX512 | XFEATURE_PKRU | XFEATURE_CET \
+     | XFEATURE_AMX)
 #define COMPONENT_TILECFG 17
 #define COMPONENT_TILEDATA 18
 #define COMPONENT_LAST 18
@@ -36,6 +37,8 @@ static const Component components[COMPONENT_LAST + 1] = {
     [6] = {XSTATE_ZMMH, 512, XSTATE_ZMMH + 256, 256, false},
     [7] = {XSTATE_HI16_ZMM, 1024, XSTATE_HI16_ZMM, 1024, false},
     [COMPONENT_PKRU] = {XSTATE_PKRU, 8, 0, 0, false},
+    [COMPONENT_CET_U] = {0, 16, 0, 0, false}, /* supervisor state: in compacted format only */
+    [COMPONENT_CET_S] = {0, 24, 0, 0, false},
     [COMPONENT_TILECFG] = {XSTATE_TILECFG, 64, 0, 0, true},
     [COMPONENT_TILEDATA] = {XSTATE_TILEDATA, CPU_XSTATE_SIZE - XSTATE_TILEDATA, 0, 0, true},
 };
@@ -66,11 +69,17 @@ uint64_t xsave_in_use(const Cpu *cpu)
         if (i == COMPONENT_TILEDATA && !cpu->tiles_written) {
             continue;
         }
-        if (i != COMPONENT_PKRU && components[i].size && !is_zero(x + components[i].offset, components[i].size)) {
+        const uint8_t *bytes = x + components[i].offset;
+        uint64_t image[3];
+        if (xsave_is_register(i)) {
+            xsave_read_register(cpu, i, image);
+            bytes = (const uint8_t *)image;
+        }
+        if (components[i].size && !is_zero(bytes, components[i].size)) {
             use |= UINT64_C(1) << i;
         }
     }
-    return use | (cpu->pkru ? XFEATURE_PKRU : 0);
+    return use;
 }
 
 static bool is_long(const Cpu *cpu)
@@ -289,10 +298,11 @@ static void save_component(Cpu *cpu, const Op *op, uint64_t linear, unsigned i)
 {
     static const uint8_t initial[CPU_XSTATE_SIZE - XSTATE_TILEDATA];
     const uint8_t *from = cpu->xfd >> i & 1 ? initial : cpu->xstate + components[i].offset;
-    uint64_t pkru = cpu->pkru;
+    uint64_t image[3];
 
-    if (i == COMPONENT_PKRU) {
-        mmu_write(cpu, op, linear, &pkru, sizeof(pkru));
+    if (xsave_is_register(i)) {
+        xsave_read_register(cpu, i, image);
+        mmu_write(cpu, op, linear, image, components[i].size);
     } else if (accessed_size(cpu, i)) {
         write_area(cpu, op, linear, from, accessed_size(cpu, i));
     }
@@ -348,17 +358,14 @@ static bool header_valid(const Cpu *cpu, const Op *op, const uint64_t header[8])
 }
 
 /* NULL: the initial value */
-static void restore_pkru(Cpu *cpu, const uint8_t *from)
+static void restore_register(Cpu *cpu, unsigned i, const uint8_t *from)
 {
-    uint32_t pkru = 0;
+    uint64_t image[3] = {0};
 
     if (from) {
-        memcpy(&pkru, from, sizeof(pkru));
+        memcpy(image, from, components[i].size);
     }
-    if (pkru != cpu->pkru) {
-        cpu->pkru = pkru;
-        mmu_flush_all(cpu); /* the TLB holds rights that PKRU took part in */
-    }
+    xsave_write_register(cpu, i, image);
 }
 
 static void restore_extended(Cpu *cpu, const uint8_t *area, uint64_t rfbm, uint64_t load, bool compact, uint64_t xcomp)
@@ -371,8 +378,8 @@ static void restore_extended(Cpu *cpu, const uint8_t *area, uint64_t rfbm, uint6
         if (!(rfbm >> i & 1)) {
             continue;
         }
-        if (i == COMPONENT_PKRU) {
-            restore_pkru(cpu, load >> i & 1 ? from : NULL);
+        if (xsave_is_register(i)) {
+            restore_register(cpu, i, load >> i & 1 ? from : NULL);
         } else if (load >> i & 1 && !(i == COMPONENT_TILECFG && !tile_config_valid(from))) {
             memcpy(to, from, size);
         } else {
@@ -390,6 +397,17 @@ static void read_area(Cpu *cpu, const Op *op, uint64_t linear, uint8_t *to, unsi
     for (unsigned at = 0; at < size; at += GUEST_PAGE_SIZE) {
         mmu_read(cpu, op, linear + at, to + at,
                  size - at < GUEST_PAGE_SIZE ? size - at : GUEST_PAGE_SIZE);
+    }
+}
+
+static void check_register(Cpu *cpu, const Op *op, unsigned i, const uint8_t *from)
+{
+    uint64_t image[3];
+    if (xsave_is_register(i)) {
+        memcpy(image, from, components[i].size);
+        if (!xsave_register_valid(cpu, i, image)) {
+            vec_raise(cpu, op, VEC_GP);
+        }
     }
 }
 
@@ -417,6 +435,7 @@ static __attribute__((noinline)) void do_xrstor(Cpu *cpu, const Op *op)
         unsigned offset = component_offset(i, compact, header[1]);
         if (load >> i & 1 && accessed_size(cpu, i)) {
             read_area(cpu, op, linear + offset, area + offset, accessed_size(cpu, i));
+            check_register(cpu, op, i, area + offset);
         }
     }
     bool set_mxcsr = compact ? rfbm & XFEATURE_SSE : rfbm & (XFEATURE_SSE | XFEATURE_AVX);

@@ -96,6 +96,8 @@ static void start_state(TdVcpu *vcpu, uint64_t rcx)
     cpu->efer = EFER_SCE | EFER_LME | EFER_NXE;
     cpu->xcr0 = 1;
     cpu->xss = 0;
+    cpu->u_cet = cpu->s_cet = cpu->ssp = cpu->ssp_table = 0;
+    memset(cpu->pl_ssp, 0, sizeof(cpu->pl_ssp));
     cpu->pat = UINT64_C(0x0007040600070406);
     cpu->fmask = 0x20200;
     memset(cpu->xstate, 0, sizeof(cpu->xstate));
