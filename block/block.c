@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Block nodes and their clients: checks, the pool that blocking drivers run on, delivery in the client's context. */
-#include "block/block.h"
+#include "block-internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,21 +13,6 @@
 /* Enough to keep a disk busy; more would only wait in the kernel instead of here. */
 #define POOL_THREADS 64
 #define BATCH 64
-
-struct BlockClient {
-    BlockNode *node; /* a reference */
-    char *name;
-    bool writable, shared;
-    const BlockClientOps *ops;
-    void *opaque;
-    GMainContext *context; /* a reference; NULL = the default one */
-    GSource *source;      /* ready while there is something to deliver */
-    GMutex lock;          /* all below */
-    GCond idle;
-    unsigned running;     /* submitted, not completed */
-    BlockRequest *done, **done_end;
-    bool resized;
-};
 
 /* ---- Delivery ---- */
 
@@ -88,24 +73,70 @@ static void drop_copy(BlockRequest *request)
     }
 }
 
-void block_complete(BlockRequest *request, int result)
+void block_client_append_done(BlockClient *client, BlockRequest *request)
 {
-    BlockClient *client = request->client;
-
     drop_copy(request);
-    request->result = result;
     request->next = NULL;
-    g_mutex_lock(&client->lock);
     bool first = !client->done; /* of a batch that is delivered together */
     *client->done_end = request;
     client->done_end = &request->next;
     if (first) {
         g_source_set_ready_time(client->source, 0);
     }
+}
+
+/* ---- Completion ---- */
+
+/* With the client's lock held: one request less is running. */
+static void end_running(BlockClient *client)
+{
     if (--client->running == 0) {
         g_cond_broadcast(&client->idle);
     }
+}
+
+/* The request was taken, and this came of it. */
+static void end_request(BlockRequest *request, int result)
+{
+    BlockClient *client = request->client;
+
+    request->result = result;
+    g_mutex_lock(&client->lock);
+    block_client_append_done(client, request);
+    end_running(client);
     g_mutex_unlock(&client->lock);
+}
+
+/* It counts as running until somebody was told: who goes on because of that finds it among those that wait. */
+static void hold_request(BlockRequest *request, const BlockIoError *what)
+{
+    BlockClient *client = request->client;
+
+    request->result = -what->error;
+    g_mutex_lock(&client->lock);
+    block_client_hold(client, request, what->error);
+    g_mutex_unlock(&client->lock);
+    block_client_tell(client, what);
+    g_mutex_lock(&client->lock);
+    end_running(client);
+    g_mutex_unlock(&client->lock);
+}
+
+void block_complete(BlockRequest *request, int result)
+{
+    BlockClient *client = request->client;
+
+    if (!result || !client->has_policy) {
+        end_request(request, result);
+        return;
+    }
+    const BlockIoError what = block_client_judge(client, request, -result);
+    if (what.action == BLOCK_ACTION_STOP) {
+        hold_request(request, &what);
+    } else {
+        block_client_tell(client, &what);
+        end_request(request, what.action == BLOCK_ACTION_IGNORE ? 0 : result);
+    }
 }
 
 static void run_request(gpointer data, gpointer opaque)
@@ -173,6 +204,7 @@ BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool
     g_mutex_init(&client->lock);
     g_cond_init(&client->idle);
     client->done_end = &client->done;
+    client->held_end = &client->held;
     client->source = g_source_new(&source_funcs, sizeof(GSource));
     g_source_set_priority(client->source, G_PRIORITY_DEFAULT);
     g_source_set_callback(client->source, deliver, client, NULL);
@@ -190,6 +222,7 @@ void block_drain(BlockClient *client)
     while (client->running) {
         g_cond_wait(&client->idle, &client->lock);
     }
+    block_client_end_held(client);
     g_mutex_unlock(&client->lock);
 }
 
@@ -214,6 +247,7 @@ void block_detach(BlockClient *client, void (*drop)(void *opaque, BlockRequest *
     qom_object_unref(&client->node->object);
     g_mutex_clear(&client->lock);
     g_cond_clear(&client->idle);
+    g_free(client->path);
     g_free(client->name);
     g_free(client);
 }
@@ -306,7 +340,7 @@ void block_submit(BlockClient *client, BlockRequest *request)
     client->running++;
     g_mutex_unlock(&client->lock);
     if (error) {
-        block_complete(request, error);
+        end_request(request, error);
     } else {
         detect_zeroes(node, request);
         block_forward(node, request);

@@ -115,6 +115,12 @@ static void visit_disk(QomObject *object, void *opaque)
         add_bool(entry, "removable", false);
         add_bool(entry, "locked", false);
         json_object_object_add(entry, "inserted", node_info(node));
+        if (block_io_status(node) != BLOCK_IO_STATUS_NONE) {
+            static const char *const names[] = {
+                [BLOCK_IO_STATUS_OK] = "ok", [BLOCK_IO_STATUS_FAILED] = "failed", [BLOCK_IO_STATUS_NOSPACE] = "nospace",
+            };
+            add_string(entry, "io-status", names[block_io_status(node)]);
+        }
         json_object_array_add(visit->list, entry);
     }
 }

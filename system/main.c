@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* qemu-system-x86_64: from argv to a running TD. */
+#include <signal.h>
+
 #include "system/core/log.h"
 #include "system/options.h"
 #include "system/process.h"
@@ -30,6 +32,8 @@ int main(int argc, char **argv)
     g_autoptr(GError) err = NULL;
     int ready = -1;
 
+    /* A file that a guest makes larger than ulimit -f allows is a failed write (EFBIG), not the end of the program. */
+    signal(SIGXFSZ, SIG_IGN);
     report_program(argv[0]);
     switch (options_parse(argc, argv, program_types, &config)) {
     case OPTIONS_DONE:

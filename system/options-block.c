@@ -19,6 +19,7 @@ typedef struct DriveOption {
     char *child;
     BlockFileOptions file;
     BlockDetectZeroes detect_zeroes;
+    BlockOnError on_read_error, on_write_error;
     bool auto_read_only;
     bool opened;    /* its node is in the tree */
     bool own_child; /* the child was described in place, without a name of its own: it goes with this one */
@@ -39,11 +40,13 @@ static void drive_free(gpointer data)
 void block_options_init(MachineConfig *config)
 {
     config->drives = g_ptr_array_new_with_free_func(drive_free);
+    config->disk_errors = g_new0(BlockErrorPort, 1);
 }
 
 void block_options_clear(MachineConfig *config)
 {
     g_ptr_array_unref(config->drives);
+    g_free(config->disk_errors);
 }
 
 static DriveOption *add_drive(MachineConfig *config, const char *option, const char *text)
@@ -103,6 +106,19 @@ static bool set_locking(DriveOption *drive, const char *mode, GError **errp)
     drive->file.unlocked = !strcmp(mode, "off");
     return drive->file.unlocked || !strcmp(mode, "on") || !strcmp(mode, "auto") ||
            error_set(errp, "Invalid parameter '%s': locking is on, off or auto", mode);
+}
+
+static bool set_on_error(BlockOnError *on_error, bool is_write, const char *action, GError **errp)
+{
+    for (unsigned i = BLOCK_ON_ERROR_REPORT; block_on_error_names[i]; i++) {
+        if (!strcmp(action, block_on_error_names[i]) && (is_write || i != BLOCK_ON_ERROR_ENOSPC)) {
+            *on_error = (BlockOnError)i;
+            return true;
+        }
+    }
+    error_set(errp, "'%s' invalid %s error action", action, is_write ? "write" : "read");
+    error_hint(errp, "One of report, ignore, stop%s", is_write ? ", enospc" : "");
+    return false;
 }
 
 /* Options that depend on each other. discard: of this node or the one below it. */
@@ -166,8 +182,7 @@ static bool set_media(DriveOption *drive, DriveKeys *keys, const char *value, GE
 static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, const char *value, GError **errp)
 {
     static const char *const fixed[][2] = {
-        { "snapshot", "off" }, { "aio", "threads" }, { "copy-on-read", "off" }, { "werror", "report" },
-        { "rerror", "report" },
+        { "snapshot", "off" }, { "aio", "threads" }, { "copy-on-read", "off" },
     };
 
     if (!strcmp(key, "file")) {
@@ -216,6 +231,12 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
     if (!strcmp(key, "detect-zeroes")) {
         return set_detect_zeroes(drive, value, errp);
     }
+    if (!strcmp(key, "werror")) {
+        return set_on_error(&drive->on_write_error, true, value, errp);
+    }
+    if (!strcmp(key, "rerror")) {
+        return set_on_error(&drive->on_read_error, false, value, errp);
+    }
     if (!strcmp(key, "locking") || !strcmp(key, "file.locking")) {
         return set_locking(drive, value, errp);
     }
@@ -225,7 +246,9 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
                    error_set(errp, "%s=%s is not available: only %s=%s", key, value, key, fixed[i][1]);
         }
     }
-    static const char *const known[] = { "file", "if", "format", "id", "readonly", "cache", "discard", "media", "aio", "index", NULL };
+    static const char *const known[] = {
+        "file", "if", "format", "id", "readonly", "cache", "discard", "media", "aio", "index", "werror", "rerror", NULL,
+    };
 
     error_set(errp, "Invalid parameter '%s'", key);
     error_hint_names(errp, key, known);
@@ -483,6 +506,9 @@ static bool open_from(const MachineConfig *config, guint first, GError **errp)
         if (node) {
             node->guessed_raw = drive->guess && !drive->format;
             node->detect_zeroes = drive->detect_zeroes;
+            node->on_read_error = drive->on_read_error;
+            node->on_write_error = drive->on_write_error;
+            node->errors = config->disk_errors;
         }
         bool ok = node && qom_object_complete(&node->object, &err) &&
                   qom_object_add_child(nodes, drive->name, &node->object, &err);

@@ -111,8 +111,8 @@ void object_options_clear(MachineConfig *config)
     g_ptr_array_unref(config->objects);
     g_ptr_array_unref(config->devices);
     g_ptr_array_unref(config->globals);
-    block_options_clear(config);
     qom_object_unref(config->root);
+    block_options_clear(config);
 }
 
 /* An error of one option, with the option as it was typed before it. */

@@ -271,6 +271,13 @@ void runstate_stop(RunState *state)
     }
 }
 
+void runstate_stop_for_io_error(RunState *state)
+{
+    if (state->now == QAPI_RUN_STATE_RUNNING) {
+        stop_in(state, QAPI_RUN_STATE_IO_ERROR);
+    }
+}
+
 void runstate_power_button(RunState *state)
 {
     state->handlers.power_button(state->handlers.opaque);

@@ -6,6 +6,7 @@
 #include "accel/qtest/qtest-server.h"
 #include "hw/i386/q35-devices.h"
 #include "system/guest.h"
+#include "system/io-errors.h"
 #include "system/pidfile.h"
 #include "system/vm.h"
 #include "target/i386/cpu-object.h"
@@ -14,6 +15,7 @@ struct Vm {
     const MachineConfig *config;
     PidFile *pidfile;
     RunState *runstate;
+    IoErrors *io_errors;
     QapiContext monitor; /* what monitors see and act on */
     Monitors *monitors;
     GAsyncQueue *events; /* of Event (vm-monitors.c): for the main loop to send */

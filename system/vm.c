@@ -80,10 +80,18 @@ static bool rebuild(void *opaque)
     return true;
 }
 
+static void retry_disk(QomObject *object, void *opaque)
+{
+    if (qom_is(object, &block_node_type)) {
+        block_retry((BlockNode *)object);
+    }
+}
+
 static void resume_vcpus(void *opaque)
 {
     Vm *vm = opaque;
 
+    qom_visit(qom_container_get(vm->config->root, BLOCK_CONTAINER), retry_disk, NULL);
     if (vm->guest) {
         vm->guest->ops->resume(vm->guest);
     }
@@ -211,6 +219,8 @@ Vm *vm_new(const MachineConfig *config, GError **errp)
 
     vm->config = config;
     vm->runstate = runstate_new(&handlers, &config->life.actions);
+    vm->io_errors = io_errors_new(vm->runstate, &handlers);
+    *config->disk_errors = io_errors_port(vm->io_errors);
     runstate_catch_signals(vm->runstate);
     vm_init_monitors(vm);
     if (!start(vm, errp)) {
@@ -250,6 +260,8 @@ void vm_free(Vm *vm)
     g_clear_pointer(&vm->firmware, g_bytes_unref);
     g_free(vm->firmware_path);
     g_free(vm->apic_ids);
+    *vm->config->disk_errors = (BlockErrorPort){ NULL, NULL };
+    io_errors_free(vm->io_errors);
     runstate_free(vm->runstate);
     pidfile_free(vm->pidfile);
     g_free(vm);

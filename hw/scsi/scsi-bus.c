@@ -132,6 +132,7 @@ typedef struct ScsiHd {
     uint64_t wwn;
     uint32_t logical_block_size, physical_block_size;
     QomOnOffAuto write_cache;
+    int on_read_error, on_write_error;
     bool share_rw, removable;
 } ScsiHd;
 
@@ -139,12 +140,13 @@ static bool hd_realize(Device *device, GError **errp)
 {
     ScsiHd *hd = (ScsiHd *)device;
     ScsiBus *bus = (ScsiBus *)device->bus;
-    g_autofree char *name = device_name(device);
+    g_autofree char *name = device_name(device), *path = qom_object_path(&device->object);
     const ScsiDiskConfig config = {
         .node = (BlockNode *)hd->drive.target, .name = name, .vendor = hd->vendor, .product = hd->product, .version = hd->version,
         .serial = hd->serial, .device_id = hd->device_id ? hd->device_id : hd->serial ? hd->serial : hd->drive.name, .wwn = hd->wwn,
         .logical_block_size = hd->logical_block_size, .physical_block_size = MAX(hd->physical_block_size, hd->logical_block_size),
         .shared = hd->share_rw, .write_through = hd->write_cache == QOM_OFF, .removable = hd->removable, .context = bus->context,
+        .path = path, .on_read_error = (BlockOnError)hd->on_read_error, .on_write_error = (BlockOnError)hd->on_write_error,
     };
     ScsiDisk *disk = scsi_disk_new(&config, errp);
 
@@ -190,6 +192,7 @@ static const QomProperty hd_properties[] = {
     QOM_PROPERTY_UINT32("physical_block_size", ScsiHd, physical_block_size, "512", "bytes"),
     QOM_PROPERTY_ON_OFF_AUTO("write-cache", ScsiHd, write_cache, "auto", "off: a write is stable when it is done"),
     QOM_PROPERTY_BOOL("share-rw", ScsiHd, share_rw, "false", "other devices may write to the same disk"),
+    BLOCK_ON_ERROR_PROPERTIES(ScsiHd),
     QOM_PROPERTY_BOOL("removable", ScsiHd, removable, "false", "the guest is told that the medium could be changed"),
     { NULL },
 };

@@ -545,12 +545,15 @@ ScsiDisk *scsi_disk_new(const ScsiDiskConfig *config, GError **errp)
     }
     ScsiDisk *disk = g_new0(ScsiDisk, 1);
     disk->config = *config;
-    disk->config.name = NULL;
+    disk->config.name = disk->config.path = NULL;
     disk->attention = true;
     disk->client = block_attach(config->node, config->name, !block_is_read_only(config->node), config->shared, &client_ops, disk, config->context, errp);
     if (!disk->client) {
         g_free(disk);
         return NULL;
+    }
+    if (config->path) {
+        block_set_on_error(disk->client, config->on_read_error, config->on_write_error, config->path);
     }
     return disk;
 }

@@ -11,6 +11,7 @@ typedef struct VirtioBlkPci {
     uint16_t num_queues, queue_size;
     uint32_t logical_block_size, physical_block_size;
     QomOnOffAuto write_cache;
+    int on_read_error, on_write_error;
     bool share_rw, discard, write_zeroes, config_wce;
 } VirtioBlkPci;
 
@@ -18,12 +19,15 @@ static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *envi
 {
     VirtioBlkPci *device = (VirtioBlkPci *)parent;
     BlockNode *node = (BlockNode *)device->drive.target;
+    g_autofree char *object = qom_object_path(&parent->pci.device.object);
+    g_autofree char *path = g_strdup_printf("%s/virtio-backend", object); /* as query-block has it */
     VirtioBlkConfig config = {
         .node = node, .serial = device->serial, .num_queues = device->num_queues, .queue_size = device->queue_size,
         .logical_block_size = device->logical_block_size, .physical_block_size = device->physical_block_size,
         .shared = device->share_rw, .discard = device->discard && block_discard_granularity(node),
         .write_zeroes = device->write_zeroes, .write_through = device->write_cache == QOM_OFF,
-        .fixed_cache = !device->config_wce,
+        .fixed_cache = !device->config_wce, .path = path, .on_read_error = (BlockOnError)device->on_read_error,
+        .on_write_error = (BlockOnError)device->on_write_error,
     };
 
     device->blk = virtio_blk_new(&config, environment, errp);
@@ -59,6 +63,7 @@ static const QomProperty properties[] = {
     QOM_PROPERTY_UINT32("logical_block_size", VirtioBlkPci, logical_block_size, "512", "bytes"),
     QOM_PROPERTY_UINT32("physical_block_size", VirtioBlkPci, physical_block_size, "512", "bytes"),
     QOM_PROPERTY_ON_OFF_AUTO("write-cache", VirtioBlkPci, write_cache, "auto", "off: a write is stable when it is done"),
+    BLOCK_ON_ERROR_PROPERTIES(VirtioBlkPci),
     QOM_PROPERTY_BOOL("config-wce", VirtioBlkPci, config_wce, "true", "the driver may switch the write cache"),
     QOM_PROPERTY_BOOL("share-rw", VirtioBlkPci, share_rw, "false", "other devices may write to the same disk"),
     QOM_PROPERTY_BOOL("discard", VirtioBlkPci, discard, "true", "offer discards, if the disk takes them"),

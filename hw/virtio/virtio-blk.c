@@ -366,6 +366,9 @@ VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, const VirtioEnvironment
         g_free(blk);
         return NULL;
     }
+    if (config->path) {
+        block_set_on_error(blk->client, config->on_read_error, config->on_write_error, config->path);
+    }
     if (config->serial) {
         memcpy(blk->serial, config->serial, MIN(strlen(config->serial), ID_SIZE));
     }

@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 
 #include "qom/object.h"
+#include "qom/property.h"
 
 #define BLOCK_CONTAINER "/block-nodes"
 #define BLOCK_SECTOR_SIZE 512
@@ -36,6 +37,41 @@ enum {
 
 /* Ways of using a node, as bits. */
 enum { BLOCK_PERM_READ = 1, BLOCK_PERM_WRITE = 2 };
+
+/* werror= and rerror=: AUTO is what the node says, and then ENOSPC for what writes, REPORT for reads. */
+typedef enum BlockOnError {
+    BLOCK_ON_ERROR_AUTO, BLOCK_ON_ERROR_REPORT, BLOCK_ON_ERROR_IGNORE, BLOCK_ON_ERROR_ENOSPC, BLOCK_ON_ERROR_STOP,
+} BlockOnError;
+extern const char *const block_on_error_names[]; /* by value; NULL terminated */
+/* Rows of the properties of devices with a disk; on_read_error, on_write_error: int. */
+#define BLOCK_ON_ERROR_PROPERTIES(type) \
+    QOM_PROPERTY_ENUM("rerror", type, on_read_error, block_on_error_names, "auto", "what follows from an error of a read", \
+                      .type_name = "BlockdevOnError"), \
+    QOM_PROPERTY_ENUM("werror", type, on_write_error, block_on_error_names, "auto", "what follows from an error of a write or flush", \
+                      .type_name = "BlockdevOnError")
+
+/* What becomes of a request that failed: its client hears of it, hears of success, or hears nothing until it was tried again. */
+typedef enum BlockErrorAction { BLOCK_ACTION_REPORT, BLOCK_ACTION_IGNORE, BLOCK_ACTION_STOP } BlockErrorAction;
+
+/* The state of a disk whose errors may stop the machine: of the first one since it ran. */
+typedef enum BlockIoStatus { BLOCK_IO_STATUS_NONE, BLOCK_IO_STATUS_OK, BLOCK_IO_STATUS_FAILED, BLOCK_IO_STATUS_NOSPACE } BlockIoStatus;
+
+typedef struct BlockIoError {
+    const char *path;      /* of the device's object, as clients of monitors know it */
+    const char *node_name; /* "" = it has none */
+    bool is_write;
+    BlockErrorAction action;
+    int error;             /* errno */
+} BlockIoError;
+
+/*
+ * A port: who hears of errors, and stops the machine for them. Any thread, which may hold a node's lock. What stopped requests wait for is
+ * block_retry().
+ */
+typedef struct BlockErrorPort {
+    void (*failed)(void *opaque, const BlockIoError *error); /* NULL: nobody; no request waits then */
+    void *opaque;
+} BlockErrorPort;
 
 typedef enum BlockDetectZeroes { BLOCK_DETECT_OFF, BLOCK_DETECT_ON, BLOCK_DETECT_UNMAP } BlockDetectZeroes;
 
@@ -72,9 +108,17 @@ BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool
  * this returns. In the context's thread; or in another that holds no lock which done() and resized() take, while somebody runs the context.
  */
 void block_detach(BlockClient *client, void (*drop)(void *opaque, BlockRequest *request));
+/*
+ * What follows from errors of the client's requests; before the first one. Without it each is given to done(), as are those of requests
+ * that could not have been carried out. path: copied; see BlockIoError.
+ */
+void block_set_on_error(BlockClient *client, BlockOnError on_read, BlockOnError on_write, const char *path);
 /* Any thread. A request outside the node, or a change of a read-only one, is done with an error like any other. */
 void block_submit(BlockClient *client, BlockRequest *request);
-/* Returns when no submitted request touches its buffers any more; they are delivered as ever. Any thread. */
+/*
+ * Returns when no submitted request touches its buffers any more; they are delivered as ever. Those that wait to be tried again end with the
+ * error that they had. Any thread.
+ */
 void block_drain(BlockClient *client);
 
 /* ---- Nodes (block.c) ---- */
@@ -88,6 +132,9 @@ typedef struct BlockCounters {
     uint64_t operations, bytes;
 } BlockCounters;
 BlockCounters block_counters(const BlockNode *node, BlockOp op);
+/* The machine goes on: what waits is tried again, and io-status is ok. Main loop thread. */
+void block_retry(BlockNode *node);
+BlockIoStatus block_io_status(const BlockNode *node);
 /* New size, where the driver can; clients are told. Main loop thread. False: *errp. */
 bool block_resize(BlockNode *node, uint64_t size, GError **errp);
 
@@ -123,6 +170,8 @@ struct BlockNode {
     bool guessed_raw;           /* nobody said that it is raw: a guest may not make it look like another format */
     BlockDetectZeroes detect_zeroes;
     uint32_t discard_granularity;
+    BlockOnError on_read_error, on_write_error; /* of clients that leave it to the node */
+    const BlockErrorPort *errors;               /* borrowed; NULL: nobody */
     char *filename; /* of the file that it lies in, for queries; NULL = unknown. The node's */
     /* block.c's */
     GMutex lock;

@@ -6,6 +6,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "block/block.h"
 #include "hw/i386/machine-type.h"
 #include "hw/i386/smbios.h"
 #include "monitor/monitor.h"
@@ -63,6 +64,7 @@ typedef struct MachineConfig {
     GPtrArray *objects, *devices;   /* -object and -device (options-object.c) */
     GPtrArray *globals;             /* of QomGlobal */
     GPtrArray *drives;              /* -drive and -blockdev (options-block.c) */
+    BlockErrorPort *disk_errors;    /* of all disks; the program fills it in before they are opened */
     char *kernel_irqchip;           /* "on", "off", "split", or NULL = auto */
     Accelerator accelerator;
     bool accelerator_optional;      /* one of several that were named: that it is not there is no error for -machine none */

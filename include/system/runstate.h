@@ -46,6 +46,8 @@ RunStateActions *runstate_actions(RunState *state);
 bool runstate_cont(RunState *state, GError **errp);
 /* Stops the vCPUs; nothing happens if they do not run. */
 void runstate_stop(RunState *state);
+/* The same, in state io-error: what failed is tried again when the machine goes on. */
+void runstate_stop_for_io_error(RunState *state);
 void runstate_power_button(RunState *state);
 
 /* From now on SIGINT, SIGTERM and SIGHUP are requests to end, served by whoever runs the main context. */

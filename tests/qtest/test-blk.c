@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* virtio-blk as a guest and a monitor's client see it together: queues with a thread of their own. */
+/* virtio-blk as a guest and a monitor's client see it together: queues with a thread of their own, errors. */
 #include <string.h>
+#include <sys/resource.h>
 
 #include "virtio.h"
 
@@ -146,10 +147,125 @@ static void test_iothread_refused(void)
     client_end(disk.c);
 }
 
+/* ---- Errors ---- */
+
+/* No file may be written from 4 KiB on: so the host refuses what a guest may. */
+static void limit_files(const Disk *disk, bool limited)
+{
+    const struct rlimit limit = { limited ? 8 * SECTOR : RLIM_INFINITY, RLIM_INFINITY };
+
+    g_assert_cmpint(prlimit(disk->c->pid, RLIMIT_FSIZE, &limit, NULL), ==, 0);
+}
+
+static void expect_status(const Disk *disk, const char *status, const char *io_status)
+{
+    g_autofree char *now = client_qmp(disk->c, "{\"execute\":\"query-status\"}");
+    g_autofree char *block = client_qmp(disk->c, "{\"execute\":\"query-block\"}");
+    g_autofree char *text = g_strdup_printf("\"status\": \"%s\"", status);
+    g_autofree char *io_text = g_strdup_printf("\"io-status\": \"%s\"", io_status);
+
+    g_assert_nonnull(strstr(now, text));
+    g_assert_nonnull(strstr(block, io_text));
+}
+
+static void check_written(Disk *disk)
+{
+    g_autoptr(GByteArray) file = NULL;
+
+    driver_wait(&disk->driver, &disk->driver.queues[0]);
+    while (driver_take_used(&disk->driver, &disk->driver.queues[0], NULL) >= 0) {
+        continue;
+    }
+    file = client_file(disk->c, "disk");
+    for (unsigned i = 0; i < BATCH; i++) {
+        g_assert_cmpuint(disk->c->ram[disk->headers + 32 * i + 16], ==, 0);
+        g_assert_cmphex(file->data[i * SECTOR], ==, 0xa0 + i);
+    }
+}
+
+/* The machine stops, and goes on when there is room again; in between the guest sees nothing. */
+static void test_stop_on_error(gconstpointer data)
+{
+    const char *const arguments[] = {
+        "-object", "iothread,id=io0", "-drive", "file=%D/disk,format=raw,if=none,id=disk0,werror=stop", "-device", data, NULL,
+    };
+    Disk disk;
+
+    launch(&disk, arguments);
+    drive(&disk, card, PCI_MMIO_BASE);
+    for (unsigned i = 0; i < BATCH; i++) {
+        memset(disk.c->ram + disk.data + SECTOR * i, (int)(0xa0 + i), SECTOR);
+    }
+    expect_status(&disk, "running", "ok");
+    limit_files(&disk, true);
+    offer(&disk, TYPE_OUT);
+    for (unsigned round = 0; round < 2; round++) {
+        g_autofree char *event = client_event(disk.c, "BLOCK_IO_ERROR");
+        g_test_message("%s", event);
+        g_assert_nonnull(strstr(event, "\"qom-path\": \"/machine/peripheral/blk0/virtio-backend\""));
+        g_assert_nonnull(strstr(event, "\"action\": \"stop\""));
+        g_assert_nonnull(strstr(event, "\"operation\": \"write\""));
+        g_assert_nonnull(strstr(event, "\"node-name\": \"disk0\""));
+        g_assert_nonnull(strstr(event, "\"nospace\": false"));
+        g_free(client_event(disk.c, "STOP"));
+        expect_status(&disk, "io-error", "failed");
+        g_assert_false(driver_is_idle(&disk.driver, &disk.driver.queues[0]));
+        limit_files(&disk, round == 0); /* at first it fails again */
+        g_free(client_qmp(disk.c, "{\"execute\":\"cont\"}"));
+    }
+    check_written(&disk);
+    expect_status(&disk, "running", "ok");
+    /* A reset does not wait: the guest that asked is gone. */
+    limit_files(&disk, true);
+    offer(&disk, TYPE_OUT);
+    g_free(client_event(disk.c, "BLOCK_IO_ERROR"));
+    g_free(client_qmp(disk.c, "{\"execute\":\"system_reset\"}"));
+    g_free(client_event(disk.c, "RESET"));
+    limit_files(&disk, false);
+    g_free(client_qmp(disk.c, "{\"execute\":\"cont\"}"));
+    drive(&disk, card, PCI_MMIO_BASE);
+    offer(&disk, TYPE_OUT);
+    check_written(&disk);
+    client_end(disk.c);
+}
+
+/* What the guest hears, and what monitors do. */
+static void test_report_and_ignore(void)
+{
+    static const struct {
+        const char *properties, *action;
+        uint8_t status;
+    } rows[] = {
+        { "", "report", 1 }, { ",werror=report", "report", 1 }, { ",werror=ignore", "ignore", 0 }, { ",werror=auto", "report", 1 },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *device = g_strdup_printf("virtio-blk-pci,drive=disk0,addr=4,id=blk0%s", rows[i].properties);
+        const char *const arguments[] = { DRIVE, "-device", device, NULL };
+        g_autofree char *action = g_strdup_printf("\"action\": \"%s\"", rows[i].action);
+        Disk disk;
+
+        g_test_message("%s", device);
+        launch(&disk, arguments);
+        drive(&disk, card, PCI_MMIO_BASE);
+        limit_files(&disk, true);
+        g_free(client_qmp(disk.c, "{\"execute\":\"query-status\"}"));
+        offer(&disk, TYPE_OUT);
+        g_autofree char *event = client_event(disk.c, "BLOCK_IO_ERROR");
+        g_assert_nonnull(strstr(event, action));
+        driver_wait(&disk.driver, &disk.driver.queues[0]);
+        g_assert_cmpuint(disk.c->ram[disk.headers + 32 * (BATCH - 1) + 16], ==, rows[i].status);
+        client_end(disk.c);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/qtest/blk/iothread", test_iothread);
     g_test_add_func("/qtest/blk/iothread-refused", test_iothread_refused);
+    g_test_add_data_func("/qtest/blk/stop-on-error", "virtio-blk-pci,drive=disk0,addr=4,id=blk0", test_stop_on_error);
+    g_test_add_data_func("/qtest/blk/stop-on-error-thread", "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0", test_stop_on_error);
+    g_test_add_func("/qtest/blk/report-and-ignore", test_report_and_ignore);
     return g_test_run();
 }

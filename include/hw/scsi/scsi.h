@@ -52,6 +52,8 @@ typedef struct ScsiDiskConfig {
     uint64_t wwn;                   /* 0 = none */
     uint32_t logical_block_size, physical_block_size; /* powers of two, 512 to 32768 */
     bool shared, write_through, removable;
+    BlockOnError on_read_error, on_write_error;
+    const char *path;               /* of the device's object, for what is told of errors; NULL: none is. Copied */
     GMainContext *context;          /* where requests end; NULL = the default one */
 } ScsiDiskConfig;
 

@@ -20,6 +20,8 @@ typedef struct VirtioBlkConfig {
     bool read_only, shared, discard, write_zeroes;
     bool write_through;      /* each write is stable when done, until the driver chooses otherwise */
     bool fixed_cache;        /* the driver may not choose */
+    BlockOnError on_read_error, on_write_error;
+    const char *path;        /* of the device's object, for what is told of errors; NULL: none is */
 } VirtioBlkConfig;
 
 #define VIRTIO_BLK_MAX_QUEUES 256
