@@ -7,7 +7,7 @@
 #include "backends/memory-backend.h"
 #include "config-host.h"
 #include "hw/core/machine.h"
-#include "monitor-internal.h"
+#include "hmp-info.h"
 
 static void info_status(QapiContext *context, const char *arguments, GString *out)
 {
@@ -119,16 +119,6 @@ static void info_qtree(QapiContext *context, const char *arguments, GString *out
     g_string_append(out, text ? text : "");
 }
 
-static void info_registers(QapiContext *context, const char *arguments, GString *out)
-{
-    if (context->plan) {
-        g_string_append(out, "Error: a TD's registers are private: what KVM could show of them would not be theirs\n"
-                        "Under swtdx, SIGQUIT to this process shows them\n");
-    } else {
-        g_string_append(out, "Error: this program shows no registers\n");
-    }
-}
-
 static void info_migrate(QapiContext *context, const char *arguments, GString *out)
 {
     g_autoptr(GError) err = NULL;
@@ -152,6 +142,49 @@ static void info_memory_size(QapiContext *context, const char *arguments, GStrin
 /* Of what there is none the answer is no line, as a machine without such devices gives. */
 static void info_nothing(QapiContext *context, const char *arguments, GString *out)
 {
+}
+
+static void info_accelerators(QapiContext *context, const char *arguments, GString *out)
+{
+    QapiAccelerator now = context->accelerator;
+
+    g_string_append_printf(out, "%s %s\n", now == QAPI_ACCELERATOR_KVM ? "[kvm]" : "kvm",
+                           now == QAPI_ACCELERATOR_QTEST ? "[qtest]" : "qtest");
+}
+
+static void info_block_jobs(QapiContext *context, const char *arguments, GString *out)
+{
+    g_string_append(out, "No active jobs\n");
+}
+
+static void info_mice(QapiContext *context, const char *arguments, GString *out)
+{
+    g_string_append(out, "No mouse devices connected\n");
+}
+
+static void info_migrate_capabilities(QapiContext *context, const char *arguments, GString *out)
+{
+    g_string_append_printf(out, "events: %s\n", context->migration_events ? "on" : "off");
+}
+
+static void info_sev(QapiContext *context, const char *arguments, GString *out)
+{
+    g_string_append(out, "SEV is not enabled\n");
+}
+
+static void info_sgx(QapiContext *context, const char *arguments, GString *out)
+{
+    g_string_append(out, "SGX is not enabled\n");
+}
+
+static void info_snapshots(QapiContext *context, const char *arguments, GString *out)
+{
+    g_string_append(out, "There is no snapshot available.\n");
+}
+
+static void info_vnc(QapiContext *context, const char *arguments, GString *out)
+{
+    g_string_append(out, "None\n");
 }
 
 static void info_tdx(QapiContext *context, const char *arguments, GString *out)
@@ -187,26 +220,46 @@ static void info_tdx(QapiContext *context, const char *arguments, GString *out)
 }
 
 const HmpCommand hmp_infos[] = {
+    { "accelerators", "", "show the accelerators", info_accelerators },
     { "balloon", "", "show balloon information", info_balloon },
     { "block", "", "show info of the block devices", hmp_info_block },
+    { "block-jobs", "", "show block jobs", info_block_jobs },
     { "blockstats", "", "show block device statistics", hmp_info_blockstats },
     { "chardev", "", "show the character devices", info_chardev },
     { "cpus", "", "show infos for each CPU", info_cpus },
+    { "cryptodev", "", "show crypto devices", info_nothing },
+    { "hotpluggable-cpus", "", "show vCPUs that can be plugged: none", info_nothing },
     { "iothreads", "", "show iothreads", info_iothreads },
+    { "irq", "", "show how often lines have interrupted", hmp_info_irq },
     { "jobs", "", "show background jobs", info_nothing },
     { "kvm", "", "show KVM information", info_kvm },
     { "memdev", "", "show memory backends", info_memdev },
+    { "memory-devices", "", "show memory devices", info_nothing },
     { "memory_size_summary", "", "show the amount of memory", info_memory_size },
+    { "mice", "", "show pointing devices", info_mice },
     { "migrate", "", "show why there is no migration", info_migrate },
+    { "migrate_capabilities", "", "show migration capabilities", info_migrate_capabilities },
     { "mtree", "", "show memory tree", info_mtree },
     { "name", "", "show the current VM name", info_name },
     { "network", "", "show the network state", hmp_info_network },
+    { "numa", "", "show the node", hmp_info_numa },
+    { "pci", "", "show PCI functions", hmp_info_pci },
+    { "pic", "", "show the I/O APIC", hmp_info_pic },
+    { "qdm", "", "show device types", hmp_info_qdm },
     { "qom-tree", "[path]", "show the tree of objects below a path", info_qom_tree },
     { "qtree", "", "show device tree", info_qtree },
-    { "registers", "", "refused: a TD's registers are private", info_registers },
+    { "ramblock", "", "show RAM and firmware", hmp_info_ramblock },
+    { "roms", "", "show firmware and its files", hmp_info_roms },
+    { "sev", "", "show SEV", info_sev },
+    { "sgx", "", "show SGX", info_sgx },
+    { "snapshots", "", "show saved states", info_snapshots },
     { "status", "", "show the current VM status", info_status },
     { "tdx", "", "show the TD", info_tdx },
+    { "tpm", "", "show TPMs", info_nothing },
+    { "usernet", "", "show connections of -netdev user", hmp_info_usernet },
     { "uuid", "", "show the current VM UUID", info_uuid },
     { "version", "", "show the version", info_version },
+    { "virtio", "", "show virtio devices", hmp_info_virtio },
+    { "vnc", "", "show VNC servers", info_vnc },
     { NULL },
 };

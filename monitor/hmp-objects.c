@@ -5,6 +5,7 @@
 #include "hmp-objects.h"
 #include "util/error.h"
 #include "util/keyval.h"
+#include "util/units.h"
 
 static void show_error(const GError *err, GString *out)
 {
@@ -146,29 +147,41 @@ void hmp_qom_set(QapiContext *context, const char *arguments, GString *out)
     }
 }
 
-/* What is not there --------------------------------------------------------------------------------------------- */
-
-void hmp_no_display(QapiContext *context, const char *arguments, GString *out)
+JsonValue *hmp_run_words(QapiContext *context, QapiCommandFn *command, const HmpArgument *wanted,
+                         const char *arguments, GString *out)
 {
-    g_string_append(out, "Error: there is no display and no keyboard; use the guest's serial console\n");
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    g_autoptr(JsonValue) given = json_object_new_object();
+    g_autoptr(GError) err = NULL;
+    JsonValue *result = NULL;
+
+    for (const HmpArgument *argument = wanted; argument->name; argument++) {
+        g_ptr_array_add(names, (void *)argument->name);
+    }
+    g_ptr_array_add(names, NULL);
+    g_auto(GStrv) values = words(arguments, (const char *const *)names->pdata, out);
+    for (unsigned i = 0; values && wanted[i].name; i++) {
+        uint64_t number;
+
+        if (!wanted[i].number) {
+            json_object_object_add(given, wanted[i].name, json_object_new_string(values[i]));
+        } else if (parse_size(values[i], 1, &number) && number <= INT64_MAX) {
+            json_object_object_add(given, wanted[i].name, json_object_new_int64((int64_t)number));
+        } else {
+            g_string_append_printf(out, "Error: '%s' expects a number, not '%s'\n", wanted[i].name,
+                                   values[i]);
+            return NULL;
+        }
+    }
+    if (values && !command(context, given, &result, &err)) {
+        show_error(err, out);
+    }
+    return result;
 }
 
-void hmp_no_media(QapiContext *context, const char *arguments, GString *out)
+void hmp_block_resize(QapiContext *context, const char *arguments, GString *out)
 {
-    g_string_append(out, "Error: there are no removable media; unplug the disk (device_del) and plug another (device_add)\n");
-}
+    static const HmpArgument wanted[] = { { "node-name" }, { "size", true }, { NULL } };
 
-void hmp_no_log(QapiContext *context, const char *arguments, GString *out)
-{
-    g_string_append(out, "Error: what is logged is chosen at the start: -d tdx,tdvmcall -D FILE\n");
-}
-
-void hmp_no_forward(QapiContext *context, const char *arguments, GString *out)
-{
-    g_string_append(out, "Error: ports are forwarded from the start on: -nic user,hostfwd=tcp:127.0.0.1:2222-:22\n");
-}
-
-void hmp_no_balloon(QapiContext *context, const char *arguments, GString *out)
-{
-    g_string_append(out, "Error: there is no balloon: a TD's memory cannot be taken back\n");
+    json_object_put(hmp_run_words(context, qmp_block_resize, wanted, arguments, out));
 }

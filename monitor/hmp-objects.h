@@ -23,11 +23,28 @@ void hmp_set_link(QapiContext *context, const char *arguments, GString *out);
 void hmp_qom_list(QapiContext *context, const char *arguments, GString *out);
 void hmp_qom_get(QapiContext *context, const char *arguments, GString *out);
 void hmp_qom_set(QapiContext *context, const char *arguments, GString *out);
-/* Refusals that tell what there is instead. */
-void hmp_no_display(QapiContext *context, const char *arguments, GString *out);
-void hmp_no_media(QapiContext *context, const char *arguments, GString *out);
-void hmp_no_log(QapiContext *context, const char *arguments, GString *out);
-void hmp_no_forward(QapiContext *context, const char *arguments, GString *out);
-void hmp_no_balloon(QapiContext *context, const char *arguments, GString *out);
+/* hmp-char.c */
+void hmp_chardev_add(QapiContext *context, const char *arguments, GString *out);
+void hmp_chardev_change(QapiContext *context, const char *arguments, GString *out);
+void hmp_chardev_remove(QapiContext *context, const char *arguments, GString *out);
+void hmp_chardev_send_break(QapiContext *context, const char *arguments, GString *out);
+void hmp_closefd(QapiContext *context, const char *arguments, GString *out);
+void hmp_ringbuf_read(QapiContext *context, const char *arguments, GString *out);
+void hmp_ringbuf_write(QapiContext *context, const char *arguments, GString *out);
+/* hmp-net.c */
+void hmp_netdev_add(QapiContext *context, const char *arguments, GString *out);
+void hmp_hostfwd_add(QapiContext *context, const char *arguments, GString *out);
+void hmp_hostfwd_remove(QapiContext *context, const char *arguments, GString *out);
+void hmp_announce_self(QapiContext *context, const char *arguments, GString *out);
+
+/* An argument of a QMP command that words of a line give. */
+typedef struct HmpArgument {
+    const char *name; /* NULL ends a list */
+    bool number;      /* else a text; a size with suffix is one too */
+} HmpArgument;
+/* Runs a QMP command with as many words as there are arguments. The result, or NULL: told why. */
+JsonValue *hmp_run_words(QapiContext *context, QapiCommandFn *command, const HmpArgument *wanted,
+                         const char *arguments, GString *out);
+void hmp_block_resize(QapiContext *context, const char *arguments, GString *out);
 
 #endif

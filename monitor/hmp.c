@@ -40,25 +40,15 @@ static void do_powerdown(QapiContext *context, const char *arguments, GString *o
     run_qmp(context, qmp_system_powerdown, out);
 }
 
-static void do_migrate(QapiContext *context, const char *arguments, GString *out)
-{
-    run_qmp(context, qmp_migrate, out);
-}
-
 static void do_nmi(QapiContext *context, const char *arguments, GString *out)
 {
     run_qmp(context, qmp_inject_nmi, out);
 }
 
-static void do_memory(QapiContext *context, const char *arguments, GString *out)
+/* ECMA-48: CUP to the upper left corner, ED of the whole screen. */
+static void do_clear(QapiContext *context, const char *arguments, GString *out)
 {
-    run_qmp(context, qmp_pmemsave, out);
-}
-
-static void do_gdb(QapiContext *context, const char *arguments, GString *out)
-{
-    g_string_append(out, "Error: a TD's registers and memory cannot be read from outside; use kgdb over a serial port of the guest, "
-                    "or develop under swtdx with --trace\n");
+    g_string_append(out, "\x1b[H\x1b[2J");
 }
 
 static void do_help(QapiContext *context, const char *arguments, GString *out);
@@ -66,42 +56,37 @@ static void do_info(QapiContext *context, const char *arguments, GString *out);
 
 /* Sorted; a second name stands after a bar. */
 static const HmpCommand commands[] = {
-    { "balloon", "", "refused: a TD has no balloon", hmp_no_balloon },
-    { "change", "", "refused: there are no removable media", hmp_no_media },
+    { "announce_self", "[interfaces] [id]", "have switches learn where the guest is", hmp_announce_self },
+    { "block_resize", "device size", "give a disk another size", hmp_block_resize },
+    { "chardev-add", "backend,id=str[,...]", "add a chardev, as -chardev", hmp_chardev_add },
+    { "chardev-change", "id backend[,...]", "give a chardev another back end", hmp_chardev_change },
+    { "chardev-remove", "id", "remove a chardev", hmp_chardev_remove },
+    { "chardev-send-break", "id", "send a break", hmp_chardev_send_break },
+    { "clear", "", "clear the screen", do_clear },
+    { "closefd", "fdname", "close a descriptor that getfd named", hmp_closefd },
     { "cont|c", "", "resume emulation", do_cont },
     { "device_add", "driver[,prop=value][,...]", "add a device, as -device", hmp_device_add },
     { "device_del", "device", "take a device away", hmp_device_del },
-    { "dump-guest-memory", "", "refused: a TD's memory is private", do_memory },
-    { "eject", "", "refused: there are no removable media", hmp_no_media },
-    { "gdbserver", "", "refused: a TD cannot be debugged from outside", do_gdb },
     { "help|?", "[cmd]", "show the help", do_help },
-    { "hostfwd_add", "", "refused: use hostfwd= of -nic user", hmp_no_forward },
-    { "hostfwd_remove", "", "refused: use hostfwd= of -nic user", hmp_no_forward },
+    { "hostfwd_add", "[netdev] [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport",
+      "forward a port of the host to the guest", hmp_hostfwd_add },
+    { "hostfwd_remove", "[netdev] [tcp|udp]:[hostaddr]:hostport", "end that", hmp_hostfwd_remove },
     { "info", "[subcommand]", "show various information about the system state", do_info },
-    { "loadvm", "", "refused: a TD cannot be restored", do_migrate },
-    { "log", "", "refused: use -d", hmp_no_log },
-    { "logfile", "", "refused: use -D", hmp_no_log },
-    { "memsave", "", "refused: a TD's memory is private", do_memory },
-    { "migrate", "", "refused: a TD cannot be migrated", do_migrate },
+    { "netdev_add", "type,id=str[,prop=value][,...]", "add a netdev, as -netdev", hmp_netdev_add },
     { "netdev_del", "id", "take a netdev away", hmp_netdev_del },
     { "nmi", "", "refused: a TD takes no NMI", do_nmi },
     { "object_add", "qom-type,id=str[,prop=value][,...]", "create an object, as -object", hmp_object_add },
     { "object_del", "id", "destroy an object", hmp_object_del },
-    { "pmemsave", "", "refused: a TD's memory is private", do_memory },
     { "qom-get", "path property", "show a property", hmp_qom_get },
     { "qom-list", "[path]", "list an object's properties", hmp_qom_list },
     { "qom-set", "path property value", "set a property", hmp_qom_set },
     { "quit|q", "", "quit the emulator", do_quit },
-    { "savevm", "", "refused: a TD cannot be saved", do_migrate },
-    { "screendump", "", "refused: there is no display", hmp_no_display },
-    { "sendkey", "", "refused: there is no keyboard", hmp_no_display },
+    { "ringbuf_read", "device size", "take bytes out of a ring buffer", hmp_ringbuf_read },
+    { "ringbuf_write", "device data", "put bytes into a ring buffer", hmp_ringbuf_write },
     { "set_link", "name on|off", "plug a network card's cable in or out", hmp_set_link },
     { "stop|s", "", "stop emulation", do_stop },
     { "system_powerdown", "", "send system power down event", do_powerdown },
     { "system_reset", "", "reset the system", do_reset },
-    { "trace-event", "", "refused: use -d", hmp_no_log },
-    { "x", "", "refused: a TD's memory is private", do_memory },
-    { "xp", "", "refused: a TD's memory is private", do_memory },
     { NULL },
 };
 
@@ -135,12 +120,26 @@ static char *first_word(const char *line, const char **rest)
     return g_strndup(line, length);
 }
 
+static bool is_named(const HmpCommand *command, const char *name)
+{
+    g_auto(GStrv) names = g_strsplit(command->name, "|", -1);
+
+    return g_strv_contains((const char *const *)names, name);
+}
+
+static const char *why_not(const HmpCommand *table, const char *name)
+{
+    return table == commands ? hmp_why_not(name) : hmp_why_no_info(name);
+}
+
 static void show_help(const HmpCommand *table, const char *prefix, const char *name, GString *out)
 {
     unsigned count;
     const HmpCommand *only = *name ? find(table, name, &count) : NULL;
 
-    if (*name && !only) {
+    if (*name && !only && why_not(table, name)) {
+        g_string_append_printf(out, "%s%s -- refused: %s\n", prefix, name, why_not(table, name));
+    } else if (*name && !only) {
         g_string_append_printf(out, "unknown command: '%s%s'\n", prefix, name);
     }
     for (const HmpCommand *command = table; command->name; command++) {
@@ -171,8 +170,10 @@ static void run(const HmpCommand *table, QapiContext *context, const char *text,
     g_autofree char *name = first_word(text, &rest);
     const HmpCommand *command = find(table, name, &count);
 
-    if (command) {
+    if (command && (is_named(command, name) || !why_not(table, name))) {
         command->run(context, rest, out);
+    } else if (why_not(table, name)) {
+        g_string_append_printf(out, "Error: %s\n", why_not(table, name));
     } else if (count > 1) {
         g_string_append_printf(out, "ambiguous command: '%s'\n", line);
     } else {

@@ -46,6 +46,10 @@ typedef struct HmpCommand {
 } HmpCommand;
 extern const HmpCommand hmp_infos[];
 
+/* Why a command, or one below "info", that QEMU has is not there (hmp-absent.c); NULL: QEMU has none of that name either. */
+const char *hmp_why_not(const char *name);
+const char *hmp_why_no_info(const char *name);
+
 /* Editing a line in a terminal (readline.c). */
 typedef struct Readline Readline;
 typedef struct ReadlineClient {
@@ -62,7 +66,7 @@ void readline_feed(Readline *readline, const uint8_t *data, size_t n);
 /* info block, info blockstats (qmp-cmds-block.c) */
 void hmp_info_block(QapiContext *context, const char *arguments, GString *out);
 void hmp_info_blockstats(QapiContext *context, const char *arguments, GString *out);
-/* info network (qmp-cmds-net.c) */
+/* info network (hmp-net.c) */
 void hmp_info_network(QapiContext *context, const char *arguments, GString *out);
 
 #endif

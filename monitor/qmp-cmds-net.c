@@ -48,22 +48,3 @@ bool qmp_set_link(QapiContext *context, JsonValue *arguments, JsonValue **result
     netdev_unlock(netdev);
     return true;
 }
-
-static void describe(QomObject *object, void *opaque)
-{
-    GString *out = opaque;
-
-    if (!qom_is(object, &netdev_type)) {
-        return;
-    }
-    Netdev *netdev = NETDEV(object);
-    const NetdevOps *ops = qom_type_ops(object->type);
-    g_autofree char *details = ops->describe ? ops->describe(netdev) : NULL;
-    g_string_append_printf(out, "%s: type=%s%s%s%s%s\n", netdev->id, object->type->name + strlen("netdev-"), details ? "," : "",
-                           details ? details : "", netdev->card ? "" : " (no network card)", netdev->link_down ? " (link down)" : "");
-}
-
-void hmp_info_network(QapiContext *context, const char *arguments, GString *out)
-{
-    qom_visit(qom_container_get(context->objects, "/netdevs"), describe, out);
-}

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "hostfwd.h"
-#include "net/netdev.h"
+#include "net/netdev-user.h"
 #include "util/error.h"
 
 typedef struct NetdevUser {
@@ -277,20 +277,65 @@ static bool configure(NetdevUser *user, SlirpConfig *config, GError **errp)
            parse_host(user, "dns", user->dns, 3, &config->vnameserver, errp);
 }
 
+static bool add_forward(NetdevUser *user, const HostForward *f, GError **errp)
+{
+    struct in_addr guest = f->guest.s_addr ? f->guest : user->first_guest;
+
+    if (slirp_add_hostfwd(user->slirp, f->udp, f->host, f->host_port, guest, f->guest_port) < 0) {
+        g_autofree char *why = g_strdup(g_strerror(errno));
+        error_set(errp, "Could not set up host forwarding rule for %s port %u: %s",
+                  f->udp ? "udp" : "tcp", f->host_port, why);
+        error_hint(errp, "Another program may listen on that port: choose another one");
+        return false;
+    }
+    return true;
+}
+
 static bool add_forwards(NetdevUser *user, GError **errp)
 {
     for (unsigned i = 0; i < user->forwards->len; i++) {
-        const HostForward *f = &g_array_index(user->forwards, HostForward, i);
-        struct in_addr guest = f->guest.s_addr ? f->guest : user->first_guest;
-
-        if (slirp_add_hostfwd(user->slirp, f->udp, f->host, f->host_port, guest, f->guest_port) < 0) {
-            g_autofree char *why = g_strdup(g_strerror(errno));
-            error_set(errp, "Could not set up host forwarding rule for %s port %u: %s", f->udp ? "udp" : "tcp", f->host_port, why);
-            error_hint(errp, "Another program may listen on that port: choose another one");
+        if (!add_forward(user, &g_array_index(user->forwards, HostForward, i), errp)) {
             return false;
         }
     }
     return true;
+}
+
+bool netdev_user_add_forward(Netdev *netdev, const char *text, GError **errp)
+{
+    HostForward forward;
+
+    if (!host_forward_parse(text, &forward, errp)) {
+        return false;
+    }
+    netdev_lock(netdev);
+    bool ok = add_forward((NetdevUser *)netdev, &forward, errp);
+    netdev_unlock(netdev);
+    return ok;
+}
+
+bool netdev_user_remove_forward(Netdev *netdev, const char *text, GError **errp)
+{
+    NetdevUser *user = (NetdevUser *)netdev;
+    /* The guest's part tells nothing here, and is left out. */
+    g_autofree char *whole = strchr(text, '-') ? g_strdup(text) : g_strconcat(text, "-:1", NULL);
+    HostForward forward;
+
+    if (!host_forward_parse(whole, &forward, errp)) {
+        return false;
+    }
+    netdev_lock(netdev);
+    int status = slirp_remove_hostfwd(user->slirp, forward.udp, forward.host, forward.host_port);
+    netdev_unlock(netdev);
+    return status == 0 || error_set(errp, "host forwarding rule for %s not found", text);
+}
+
+char *netdev_user_connections(Netdev *netdev)
+{
+    netdev_lock(netdev);
+    char *text = slirp_connection_info(((NetdevUser *)netdev)->slirp);
+    netdev_unlock(netdev);
+    return text;
 }
 
 static bool user_open(Netdev *netdev, GError **errp)

@@ -216,6 +216,7 @@ void vm_show_to_monitors(Vm *vm)
         vm->monitor.plan = guest_tdx_plan(vm->guest);
         vm->monitor.caps = guest_tdx_capabilities(vm->guest);
     }
+    vm->monitor.board = vm->machine;
     vm->monitor.memory = vm->machine ? vm->machine->memory : NULL;
     vm->monitor.ports = vm->machine ? vm->machine->ports : NULL;
     vm->monitor.td = &vm->td;

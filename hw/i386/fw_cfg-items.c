@@ -227,3 +227,13 @@ bool fw_cfg_set_file(FwCfg *fw_cfg, const char *name, const void *data, size_t s
     rebuild_directory(fw_cfg);
     return true;
 }
+
+void fw_cfg_foreach_file(const FwCfg *fw_cfg,
+                         void (*visit)(const char *name, uint32_t size, void *opaque), void *opaque)
+{
+    for (guint i = 0; i < fw_cfg->files->len; i++) {
+        const FwCfgItem *file = fw_cfg->files->pdata[i];
+
+        visit(file->name, file->size, opaque);
+    }
+}

@@ -5,6 +5,8 @@
  */
 #include "hw/intc/ioapic.h"
 
+#include <inttypes.h>
+
 #include "util/units.h"
 
 #define WINDOW_SIZE 0x1000
@@ -34,6 +36,7 @@ typedef struct Pin {
     Ioapic *ioapic;
     bool up;            /* the line, as its device drives it */
     uint32_t low, high; /* the redirection entry */
+    uint64_t count;     /* of messages sent */
 } Pin;
 
 struct Ioapic {
@@ -43,13 +46,14 @@ struct Ioapic {
     Pin pins[IOAPIC_PINS];
 };
 
-static void send(const Pin *pin)
+static void send(Pin *pin)
 {
     uint32_t mode = pin->low >> ENTRY_MODE_SHIFT & ENTRY_MODE_BITS;
 
     if (mode == MODE_EXTINT) {
         return; /* there is no controller of the old kind behind it that would give the vector */
     }
+    pin->count++;
     uint32_t address = MSI_BASE | pin->high >> 24 << MSI_DESTINATION_SHIFT |
                        (pin->high >> 17 & 0x7f) << MSI_EXTENSION_SHIFT | (pin->low & ENTRY_LOGICAL ? MSI_LOGICAL : 0);
     msi_send(pin->ioapic->msi, address, mode << 8 | (pin->low & ENTRY_VECTOR));
@@ -209,4 +213,29 @@ Ioapic *ioapic_new(AddressSpace *memory, const MsiPort *msi)
 void ioapic_free(Ioapic *ioapic)
 {
     g_free(ioapic);
+}
+
+void ioapic_describe(const Ioapic *ioapic, GString *out)
+{
+    static const char *const modes[] = { "fixed", "lowest", "SMI", "mode3", "NMI", "INIT", "mode6", "ExtINT" };
+
+    g_string_append_printf(out, "ioapic0: ver=0x%x id=0x%02x sel=0x%02x\n", VERSION, ioapic->id >> 24, ioapic->index);
+    for (unsigned i = 0; i < IOAPIC_PINS; i++) {
+        const Pin *pin = &ioapic->pins[i];
+
+        g_string_append_printf(out, "  pin %-2u 0x%08x%08x dest=%u vec=%-3u %s %-6s %-6s %s%s%s\n", i, pin->high, pin->low, pin->high >> 24,
+                               pin->low & ENTRY_VECTOR, pin->low & ENTRY_LEVEL ? "level" : "edge ", pin->low & ENTRY_MASKED ? "masked" : "",
+                               modes[pin->low >> ENTRY_MODE_SHIFT & ENTRY_MODE_BITS], pin->low & ENTRY_LOGICAL ? "logical" : "physical",
+                               pin->low & ENTRY_REMOTE_IRR ? " remote-IRR" : "", pin->up ? " up" : "");
+    }
+}
+
+void ioapic_describe_counts(const Ioapic *ioapic, GString *out)
+{
+    g_string_append(out, "IRQ statistics for ioapic:\n");
+    for (unsigned i = 0; i < IOAPIC_PINS; i++) {
+        if (ioapic->pins[i].count) {
+            g_string_append_printf(out, "%2u: %" PRIu64 "\n", i, ioapic->pins[i].count);
+        }
+    }
 }

@@ -45,6 +45,7 @@ struct QapiContext {
     FdSets *fds;
     AddressSpace *memory, *ports;        /* NULL: none */
     QmpSession *session;                 /* whose request is being served */
+    struct Q35Machine *board;            /* NULL: there is none */
     const char *machine;                 /* "pc-q35-11.1", or "none": then there is no guest, plan, TD, cpu or topology */
     const MachineInfo *machines;
     QomObject *objects;                  /* the root of the tree */

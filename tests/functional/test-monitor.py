@@ -57,13 +57,76 @@ PEOPLE = [
     ("sendkey a", "Error: there is no display and no keyboard; use the guest's serial console\n"),
     ("eject x", "Error: there are no removable media; unplug the disk (device_del) and plug another (device_add)\n"),
     ("log tdx", "Error: what is logged is chosen at the start: -d tdx,tdvmcall -D FILE\n"),
-    ("hostfwd_add tcp::1-:2", "Error: ports are forwarded from the start on: -nic user,hostfwd=tcp:127.0.0.1:2222-:22\n"),
+    ("hostfwd_add tcp::1-:2", "Error: there is no -netdev user\n"),
+    ("hostfwd_add net9 tcp::1-:2", "Error: there is no -netdev user with the id 'net9'\n"),
+    ("netdev_add user,id=net0", ""),
+    ("netdev_add user,id=net0", "Error: Duplicate ID 'net0' for netdev\n"),
+    ("netdev_add", "Error: Parameter 'type' is missing\n"),
+    ("netdev_add usr,id=a", "Error: Parameter 'type' does not accept value 'usr'\nDid you mean 'user'?\n"),
+    ("info network", "net0: index=0,type=user,net=10.0.2.0,restrict=off\n"),
+    ("hostfwd_remove tcp:127.0.0.1:1", "Error: host forwarding rule for tcp:127.0.0.1:1 not found\n"),
+    ("netdev_del net0", ""),
+    ("chardev-add null,id=c0", ""),
+    ("chardev-add null,id=c0", "Error: Duplicate ID 'c0' for chardev\n"),
+    ("chardev-add null", "Error: Parameter 'id' is missing\n"),
+    ("chardev-add vc,id=c1", "Error: 'vc' is not a valid char driver name\nThere is no display to show it on: "
+     "use stdio, pty, or socket and a terminal program\n"),
+    ("chardev-add socket,id=c1,path=/nonexistent/x,server=on", "Error: chardev 'c1': waiting for a client would stop the machine; "
+     "use wait=off\n"),
+    ("chardev-change c0 ringbuf,size=16", ""),
+    ("ringbuf_write c0 hello", ""),
+    ("ringbuf_read c0 3", "hel\n"),
+    ("ringbuf_read c0 x", "Error: 'size' expects a number, not 'x'\n"),
+    ("ringbuf_read c0", "Error: 'size' is missing\n"),
+    ("chardev-change c0", "Error: 'backend' is missing\n"),
+    ("chardev-send-break c0", ""),
+    ("chardev-remove c0", ""),
+    ("chardev-remove c0", "Error: Chardev 'c0' not found\n"),
+    ("announce_self", ""),
+    ("closefd x", "Error: File descriptor named 'x' not found\n"),
+    ("getfd x", "Error: No file descriptor supplied via SCM_RIGHTS\n"),
+    ("block_resize x 1", "Error: Cannot find device='' nor node-name='x'\n"),
+    ("info pci", "PCI not supported\n"),
+    ("info irq", "Error: this machine has no interrupt controller\n"),
+    ("info numa", "0 nodes\n"),
+    ("info usb", "Error: USB support not enabled\n"),
+    ("info mice", "No mouse devices connected\n"),
+    ("info block-jobs", "No active jobs\n"),
     ("balloon 1", "Error: there is no balloon: a TD's memory cannot be taken back\n"),
     ("c", ""),
     ("info status", "VM status: running\n"),
     ("s", ""),
     ("info status", "VM status: paused\n"),
 ]
+
+# The commands of QEMU 11.1's monitor: each does something here or says why not.
+QEMU_COMMANDS = """
+? announce_self balloon block_job_cancel block_job_complete block_job_pause block_job_resume
+block_job_set_speed block_resize block_set_io_throttle block_stream boot_set c calc_dirty_rate
+cancel_vcpu_dirty_limit change chardev-add chardev-change chardev-remove chardev-send-break
+clear client_migrate_info closefd commit cont cpu delvm device_add device_del drive_backup
+drive_del drive_mirror dump-guest-memory dumpdtb eject exit_preconfig expire_password gdbserver
+getfd gpa2hpa gpa2hva gva2gpa help hostfwd_add hostfwd_remove i loadvm log logfile mce memsave
+migrate migrate_cancel migrate_continue migrate_incoming migrate_pause migrate_recover
+migrate_set_capability migrate_set_parameter migrate_start_postcopy mouse_button mouse_move
+mouse_set nbd_server_add nbd_server_remove nbd_server_start nbd_server_stop netdev_add
+netdev_del nmi o object_add object_del one-insn-per-tb p pcie_aer_inject_error pmemsave print q
+qemu-io qom-get qom-list qom-set quit replay_break replay_delete_break replay_seek ringbuf_read
+ringbuf_write s savevm screendump sendkey set_link set_password set_vcpu_dirty_limit
+snapshot_blkdev snapshot_blkdev_internal snapshot_delete_blkdev_internal stop stopcapture sum
+sync-profile system_powerdown system_reset system_wakeup trace-event watchdog_action wavcapture
+x x_colo_lost_heartbeat xen-event-inject xen-event-list xp
+""".split()
+QEMU_INFOS = """
+accel accelerators balloon block block-jobs blockstats capture chardev cpus cryptodev dirty_rate
+dump firmware-log history hotpluggable-cpus iothreads irq jit kvm lapic mem memdev
+memory-devices memory_size_summary mice migrate migrate_capabilities migrate_parameters mtree
+name network numa pci pic qdm qom-tree qtree ramblock registers replay rocker
+rocker-of-dpa-flows rocker-of-dpa-groups rocker-ports roms sev sgx snapshots spice stats status
+sync-profile tlb tpm trace-events usb usbhost usernet uuid vcpu_dirty_limit version via virtio
+virtio-queue-element virtio-queue-status virtio-status virtio-vhost-queue-status
+vm-generation-id vnc
+""".split()
 
 
 def test_people():
@@ -73,9 +136,52 @@ def test_people():
         for line, expected in PEOPLE:
             assert hmp.ask(line) == expected, (line, expected)
         for line, expected in (("info chardev", "compat_monitor0: filename=unix:"), ("info registers", "Error: "),
-                               ("migrate tcp:x", "Error: "), ("x/4 0", "unknown command"), ("gdbserver", "Error: "),
-                               ("help", "system_reset -- "), ("info", "info mtree -- ")):
+                               ("migrate tcp:x", "Error: "), ("x/4 0", "Error: a TD's memory"), ("gdbserver", "Error: "),
+                               ("help", "system_reset -- "), ("info", "info mtree -- "), ("info accelerators", "kvm"), ("info qdm", 'name "virtio-net-pci"'),
+                               ("help x", "x -- refused: "), ("help info lapic", "info lapic -- refused: ")):
             assert expected in hmp.ask(line), line
+        for name in QEMU_COMMANDS + [f"info {n}" for n in QEMU_INFOS]:
+            if name not in ("q", "quit"):
+                assert " command: '" not in hmp.ask(name), name
+        hmp.socket.sendall(b"q\n")
+        p.wait()
+
+
+def test_board():
+    """What people see of a board under qtest."""
+    with program(*QTEST, *HMP, "-serial", "null", "-netdev", "user,id=n0", "-netdev", "user,id=n1", "-device", "pcie-root-port,id=p0,addr=2",
+                 "-device", "virtio-net-pci,netdev=n0,bus=p0,id=card", "-device", "virtio-net-pci,netdev=n1,addr=3",
+                 "-netdev", "user,id=n2,restrict=on", "-device", "virtio-rng-pci,id=rng") as (p, directory):
+        hmp = Lines(connect(os.path.join(directory, "hmp")))
+        pci = hmp.ask("info pci")
+        assert "  Bus  0, device   0, function 0:\n    Host bridge: PCI device 8086:29c0\n" in pci, pci
+        assert "    Ethernet controller: PCI device 1af4:1041\n" in pci and '      id "card"\n' in pci, pci
+        assert "      BUS 0.\n      secondary bus 0.\n      subordinate bus 0.\n      IO range [0x0000, 0x0fff]\n" in pci, pci
+        assert "memory (not mapped)\n" in pci and '      id ""\n' in pci, pci
+        assert hmp.ask("info network") == (
+            "card: index=0,type=nic,model=virtio-net-pci,macaddr=52:54:00:12:34:56\n"
+            " \\ n0: index=0,type=user,net=10.0.2.0,restrict=off\n"
+            "virtio-net-pci.1: index=0,type=nic,model=virtio-net-pci,macaddr=52:54:00:12:34:57\n"
+            " \\ n1: index=0,type=user,net=10.0.2.0,restrict=off\nn2: index=0,type=user,net=10.0.2.0,restrict=on\n"), \
+            hmp.ask("info network")
+        assert "ioapic0: ver=0x20 id=0x00 sel=0x00\n  pin 0  0x0000000000010000 dest=0 vec=0   edge  masked" in hmp.ask("info pic")
+        assert hmp.ask("info irq") == "IRQ statistics for ioapic:\n"
+        qtest = Qtest(os.path.join(directory, "qtest"))
+        qtest.ask("writel 0xfec00000 0x18", "writel 0xfec00010 0x21", "outb 0x3fc 8", "outb 0x3f9 2")
+        assert hmp.ask("info irq") == "IRQ statistics for ioapic:\n 4: 1\n", "the serial port's transmitter is empty"
+        assert 'fw=etc/acpi/tables size=0x' in hmp.ask("info roms")
+        assert "/machine/peripheral/card/virtio-backend [virtio-net-pci]\n" in hmp.ask("info virtio")
+        assert hmp.ask("info numa") == "1 nodes\nnode 0 cpus: 0\nnode 0 size: 128 MB\nnode 0 plugged: 0 MB\n"
+        assert "  rw\n" in hmp.ask("info ramblock")
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        assert hmp.ask(f"hostfwd_add n1 tcp:127.0.0.1:{port}-:22") == ""
+        assert "  TCP[HOST_FORWARD]" in hmp.ask("info usernet") and str(port) in hmp.ask("info usernet")
+        socket.create_connection(("127.0.0.1", port), 10).close()
+        assert "Could not set up" in hmp.ask(f"hostfwd_add tcp:127.0.0.1:{port}-:22")
+        assert hmp.ask(f"hostfwd_remove n1 tcp:127.0.0.1:{port}") == ""
+        assert hmp.ask("announce_self card,other") == ""
         hmp.socket.sendall(b"q\n")
         p.wait()
 
@@ -392,7 +498,7 @@ def test_shared_terminal():
 
 
 if __name__ == "__main__":
-    vmm.tap([("/monitor/people", test_people), ("/monitor/line-editing", test_line_editing), ("/monitor/several", test_several),
+    vmm.tap([("/monitor/people", test_people), ("/monitor/board", test_board), ("/monitor/line-editing", test_line_editing), ("/monitor/several", test_several),
              ("/monitor/network", test_network), ("/monitor/out-of-band", test_out_of_band),
              ("/monitor/descriptors", test_descriptors), ("/monitor/fd-set", test_fd_set), ("/monitor/wait", test_wait),
              ("/monitor/no-descriptors", test_no_descriptors), ("/monitor/floods", test_floods),

@@ -68,6 +68,9 @@ typedef struct FwCfgFileOps {
 /* ops is borrowed. */
 bool fw_cfg_add_live_file(FwCfg *fw_cfg, const char *name, const void *data, size_t size, const FwCfgFileOps *ops,
                           void *opaque, GError **errp);
+/* Each file by its name, in the directory's order. */
+void fw_cfg_foreach_file(const FwCfg *fw_cfg,
+                         void (*visit)(const char *name, uint32_t size, void *opaque), void *opaque);
 /* New contents, also of another size; the directory follows. False: no such file. */
 bool fw_cfg_set_file(FwCfg *fw_cfg, const char *name, const void *data, size_t size);
 

@@ -15,6 +15,8 @@
 #ifndef HW_INTC_IOAPIC_H
 #define HW_INTC_IOAPIC_H
 
+#include <glib.h>
+
 #include "system/core/address-space.h"
 #include "system/core/irq.h"
 #include "system/core/msi.h"
@@ -29,6 +31,9 @@ Ioapic *ioapic_new(AddressSpace *memory, const MsiPort *msi);
 void ioapic_free(Ioapic *ioapic);
 /* All pins masked; the levels of the lines stay as their devices have them. */
 void ioapic_reset(Ioapic *ioapic);
+/* For people: the redirection entries, one a line; how often each line has interrupted. */
+void ioapic_describe(const Ioapic *ioapic, GString *out);
+void ioapic_describe_counts(const Ioapic *ioapic, GString *out);
 /* What drives a pin. */
 IrqLine ioapic_pin(Ioapic *ioapic, unsigned pin);
 
