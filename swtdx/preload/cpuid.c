@@ -166,27 +166,39 @@ bool preload_cpuid_trapped(void)
     return handled;
 }
 
-/* Words of instruction-set features: an instruction that this machine lacks must not be offered to a program that runs on it. */
-static uint32_t feature_words(uint32_t leaf, uint32_t subleaf)
+/*
+ * Which bits of EAX, EBX, ECX and EDX offer instructions to a program: those that this machine lacks it must not see. Features of the
+ * operating system's (VMX and SMX, paging, interrupt controllers, MSRs) are as the profile has them: a program asks about them to
+ * know what a VMM can do here.
+ */
+static void instruction_bits(uint32_t leaf, uint32_t subleaf, uint32_t bits[4])
 {
-    enum { EBX = 2, ECX = 4, EDX = 8 };
-    if (leaf == 1) {
-        return ECX | EDX;
+    static const struct {
+        uint32_t leaf, subleaf, bits[4];
+    } words[] = {
+        /* but DTES64, MONITOR, DS-CPL, VMX, SMX, EIST, TM2, SDBG, xTPR, PDCM, PCID, DCA, x2APIC, TSC deadline; and but what EDX has of these */
+        { 1, 0, { 0, 0, 0xfed93603, 0x47988d31 } },
+        /* but TSC_ADJUST, SMEP, INVPCID, PQM, FPU CS and DS, PQE, SMAP; MD_CLEAR, IBRS and all above */
+        { 7, 0, { 0, 0xffef4b7d, 0xffffffff, 0x03fffbff } },
+        { 7, 1, { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff } },
+        { 0x80000001, 0, { 0, 0, 0xffffffff, 0xffffffff } },
+    };
+    memset(bits, 0, 4 * sizeof(*bits));
+    for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++) {
+        if (words[i].leaf == leaf && (leaf != 7 || words[i].subleaf == subleaf)) {
+            memcpy(bits, words[i].bits, sizeof(words[i].bits));
+        }
     }
-    if (leaf == 7) {
-        return subleaf == 0 ? EBX | ECX | EDX : subleaf == 1 ? 1 | EBX | ECX | EDX : 0;
-    }
-    return leaf == 0x80000001 ? ECX | EDX : 0;
 }
 
 void preload_cpuid(const Profile *profile, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 {
-    uint32_t native[4];
+    uint32_t native[4], offered[4];
     profile_cpuid(profile, leaf, subleaf, regs);
     __cpuid_count(leaf, subleaf, native[0], native[1], native[2], native[3]);
-    uint32_t words = feature_words(leaf, subleaf);
+    instruction_bits(leaf, subleaf, offered);
     for (int i = 0; i < 4; i++) {
-        regs[i] &= words & (1u << i) ? native[i] : UINT32_MAX;
+        regs[i] &= native[i] | ~offered[i];
     }
     if (leaf == 1) {
         regs[2] |= native[2] & bit_OSXSAVE; /* of the operating system's doing, which is this machine's */

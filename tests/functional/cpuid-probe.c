@@ -22,7 +22,7 @@ static void *print(void *what)
     memcpy(vendor + 4, &d, 4);
     memcpy(vendor + 8, &c, 4);
     __cpuid_count(1, 0, a, b, c, d);
-    printf("%s %s 0x%x\n", (const char *)what, vendor, a);
+    printf("%s %s 0x%x%s\n", (const char *)what, vendor, a, c & 1u << 5 ? " vmx" : "");
     return NULL;
 }
 

@@ -25,9 +25,33 @@ def test_cpuid():
     # spr-1.5: Sapphire Rapids, family 6 model 0x8f.
     lines = [line.split() for line in out.splitlines()]
     assert [line[0] for line in lines] == ["plain", "ignored", "handled", "blocked", "thread"], out
-    for _, vendor, signature in lines:
+    for _, vendor, signature, *features in lines:
         assert vendor == "GenuineIntel", out
         assert int(signature, 16) & 0x0fff0ff0 == 0x000806f0, out
+        assert features == ["vmx"], out  # whatever this machine has: VMMs ask for it before they open /dev/kvm
+
+
+# What kvmtool and the like do first, for which a TDX host has an answer and this one has none.
+ORDINARY = """
+import fcntl, os
+kvm = os.open("/dev/kvm", os.O_RDWR)
+vm = fcntl.ioctl(kvm, 0xae01, 0)
+for name, request, argument in (("pit", 0x4040ae77, bytes(64)), ("vcpu", 0xae41, 0)):
+    try:
+        fcntl.ioctl(vm, request, argument)
+        print(name, "ok")
+    except OSError as e:
+        print(name, e.strerror)
+"""
+
+
+def test_ordinary():
+    """A VMM that makes an ordinary VM is told by swtdx that it cannot be had here, at the first call that would matter."""
+    status, out, err = vmm.run(swtdx([sys.executable, "-c", ORDINARY]))
+    assert status == 0, (status, out, err)
+    assert out == "pit No such file or directory\nvcpu Operation not supported\n", out
+    for name in ("KVM_CREATE_PIT2", "KVM_CREATE_VCPU"):
+        assert f"swtdx: {name}: this host executes TDX guests only (VM type 5), not ordinary VMs" in err, err
 
 
 def test_cpuid_in_libraries():
@@ -76,4 +100,5 @@ def test_qemu():
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(__file__))
     vmm.tap([("/other-vmm/cpuid", test_cpuid), ("/other-vmm/cpuid-libraries", test_cpuid_in_libraries),
-              ("/other-vmm/search-path", test_search_path), ("/other-vmm/qemu", test_qemu)])
+              ("/other-vmm/search-path", test_search_path), ("/other-vmm/ordinary", test_ordinary),
+              ("/other-vmm/qemu", test_qemu)])

@@ -328,6 +328,9 @@ int vm_ioctl(KvmHost *host, Vm *vm, unsigned long request, uintptr_t arg)
         return -ENXIO;
     case (uint32_t)KVM_CREATE_PIT2:
     case (uint32_t)KVM_CREATE_PIT:
+        if (vm->type != ABI_VM_TDX) {
+            host_message(vm->host, "KVM_CREATE_PIT2: this host executes TDX guests only (VM type 5), not ordinary VMs");
+        }
         return -ENOENT;
     case (uint32_t)KVM_IRQ_LINE:
     case (uint32_t)KVM_IRQ_LINE_STATUS:
