@@ -7,6 +7,7 @@ SWTDX_QEMU names QEMU 10.1 or newer, as scripts/get-qemu prints it.
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -76,6 +77,21 @@ def test_search_path():
     return None
 
 
+# A new user is every thread's, swtdx's own too: the C library asks each of them, and waits.
+NEW_USER = """
+import fcntl, os
+vm = fcntl.ioctl(os.open("/dev/kvm", os.O_RDWR), 0xae01, 5)
+os.setgid(os.getgid())
+os.setuid(os.getuid())
+print(fcntl.ioctl(vm, 0xae03, 0x0f))
+"""
+
+
+def test_new_user():
+    status, out, err = vmm.run(swtdx([sys.executable, "-c", NEW_USER]), timeout=30)
+    assert status == 0 and int(out) > 0, (status, out, err)
+
+
 def test_qemu():
     if not QEMU:
         return "SWTDX_QEMU is not set: scripts/get-qemu fetches a QEMU and prints its path"
@@ -97,8 +113,20 @@ def test_qemu():
     return None
 
 
+def test_qemu_new_user():
+    """QEMU of a newer C library, which leaves it to each thread whether it can be asked; without root it ends at the question."""
+    if not QEMU or not os.path.exists(vmm.OVMF):
+        return "SWTDX_QEMU is not set, or there is no firmware"
+    arguments = [*vmm.td_arguments()[1:-2], "-S", "-serial", "none", "-qmp", "stdio", "-run-with", "user=nobody"]
+    done = subprocess.run(swtdx([QEMU, *arguments]), input=b'{"execute": "qmp_capabilities"} {"execute": "quit"}', timeout=60,
+                          capture_output=True, check=False)
+    assert done.returncode == (0 if os.getuid() == 0 else 1), done
+    return None
+
+
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(__file__))
     vmm.tap([("/other-vmm/cpuid", test_cpuid), ("/other-vmm/cpuid-libraries", test_cpuid_in_libraries),
               ("/other-vmm/search-path", test_search_path), ("/other-vmm/ordinary", test_ordinary),
-              ("/other-vmm/qemu", test_qemu)])
+              ("/other-vmm/new-user", test_new_user), ("/other-vmm/qemu", test_qemu),
+              ("/other-vmm/qemu-new-user", test_qemu_new_user)])

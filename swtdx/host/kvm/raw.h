@@ -77,6 +77,10 @@ static inline void raw_futex_wake(_Atomic uint32_t *word)
 }
 
 #define RAW_SIG_SETMASK 2 /* <signal.h> clashes with the register names of cpu.h */
+/*
+ * All but 32 and 33, by which glibc ends threads and has every thread change its user (nptl(7)): setuid() waits for all of them.
+ */
+#define RAW_SIG_ALL (~(UINT64_C(3) << 31))
 #define RAW_SIGQUIT 3
 #define RAW_SIGKILL 9
 #define RAW_SIGSTOP 19

@@ -169,7 +169,7 @@ int service_start(KvmHost *host)
         }
         host->wake_fd = fd;
         atomic_store(&host->stop, false);
-        uint64_t all = UINT64_MAX, old = 0;
+        uint64_t all = RAW_SIG_ALL, old = 0;
         raw_sigprocmask(RAW_SIG_SETMASK, &all, &old); /* signals are the program's threads' business */
         host->thread_runs = pthread_create(&host->thread, NULL, service_main, host) == 0;
         raw_sigprocmask(RAW_SIG_SETMASK, &old, NULL);
