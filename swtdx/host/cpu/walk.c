@@ -191,40 +191,48 @@ static bool is_shadow_page(const Walk *walk)
     return (walk->step[last].entry & (PTE_W | PTE_D)) == PTE_D;
 }
 
+/* SDM vol. 3, 4.6.1, without protection keys. */
+static bool refused_by_mode(const Cpu *cpu, const Walk *walk, CpuAccess access, unsigned kind)
+{
+    bool user = kind == TLB_USER;
+    if (user && !walk->user) {
+        return true;
+    }
+    if (access == CPU_FETCH) {
+        return walk->nx || (!user && walk->user && (cpu->cr4 & CR4_SMEP));
+    }
+    if (!user && walk->user && kind != TLB_SUPERVISOR_AC && (cpu->cr4 & CR4_SMAP)) {
+        return true;
+    }
+    return access == CPU_WRITE && !walk->writable && (user || (cpu->cr0 & CR0_WP));
+}
+
+static bool refused_by_key(const Cpu *cpu, const Walk *walk, CpuAccess access, unsigned kind)
+{
+    unsigned key;
+    if (access == CPU_FETCH || (kind == TLB_USER && !walk->user)) {
+        return false;
+    }
+    key = key_rights(cpu, walk);
+    return (key & 1) || ((key & 2) && access == CPU_WRITE && (kind == TLB_USER || (cpu->cr0 & CR0_WP)));
+}
+
+/* 0 = allowed, else the error bits beside W, U, I. What a key forbids is told also when more is forbidden (SDM vol. 3, 4.7). */
+static uint32_t refuse(const Cpu *cpu, const Walk *walk, CpuAccess access, unsigned kind)
+{
+    if (refused_by_key(cpu, walk, access, kind)) {
+        return PF_P | PF_PK;
+    }
+    return refused_by_mode(cpu, walk, access, kind) ? PF_P : 0;
+}
+
 /* They are to shadow-stack pages of their own level's kind (4.6.1). CR0.WP is set then. */
 static uint32_t refuse_shadow(const Cpu *cpu, const Walk *walk, CpuAccess access, unsigned kind)
 {
-    unsigned key = key_rights(cpu, walk);
-    if ((kind == TLB_USER) != walk->user || !is_shadow_page(walk)) {
-        return PF_P;
-    }
-    return (key & 1) || ((key & 2) && access == CPU_WRITE) ? PF_P | PF_PK : 0;
-}
-
-/* SDM vol. 3, 4.6.1. 0 = allowed, else the error bits beside W, U, I. */
-static uint32_t refuse(const Cpu *cpu, const Walk *walk, CpuAccess access, unsigned kind)
-{
-    bool user = kind == TLB_USER;
-    bool wp = cpu->cr0 & CR0_WP;
-    unsigned key;
-
-    if (user && !walk->user) {
-        return PF_P;
-    }
-    if (access == CPU_FETCH) {
-        return walk->nx || (!user && walk->user && (cpu->cr4 & CR4_SMEP)) ? PF_P : 0;
-    }
-    if (!user && walk->user && kind != TLB_SUPERVISOR_AC && (cpu->cr4 & CR4_SMAP)) {
-        return PF_P;
-    }
-    if (access == CPU_WRITE && !walk->writable && (user || wp)) {
-        return PF_P;
-    }
-    key = key_rights(cpu, walk);
-    if ((key & 1) || ((key & 2) && access == CPU_WRITE && (user || wp))) {
+    if (refused_by_key(cpu, walk, access, kind)) {
         return PF_P | PF_PK;
     }
-    return 0;
+    return (kind == TLB_USER) != walk->user || !is_shadow_page(walk) ? PF_P : 0;
 }
 
 /* Sets bits in an entry that must still be what was read. */

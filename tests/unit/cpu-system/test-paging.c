@@ -115,6 +115,9 @@ static const struct {
     { "key 1 on a supervisor page", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKE, CPU_READ, OK },
     { "key 2 write", AT_DATA | 7 | UINT64_C(2) << 59, 0, PKE | USER, CPU_WRITE, PF_P | PF_U | PF_PK | PF_W },
     { "key 2 read", AT_DATA | 7 | UINT64_C(2) << 59, 0, PKE | USER, CPU_READ, OK },
+    { "key 2 write, read-only page", AT_DATA | 5 | UINT64_C(2) << 59, 0, PKE | USER, CPU_WRITE, PF_P | PF_U | PF_PK | PF_W },
+    { "key 2 write, read-only page, WP off", AT_DATA | 5 | UINT64_C(2) << 59, 0, PKE | NO_WP, CPU_WRITE, OK },
+    { "key 1 fetch, NX", AT_DATA | 7 | NX | UINT64_C(1) << 59, 0, PKE | USER, CPU_FETCH, PF_P | PF_U | PF_I },
     { "PKS: key 1 read, supervisor page", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKS, CPU_READ, PF_P | PF_PK },
     { "PKS: key 1 read, user page", AT_DATA | 7 | UINT64_C(1) << 59, 0, PKS, CPU_READ, OK },
     { "PKS: key 1 read by user, supervisor page", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKS | USER, CPU_READ, PF_P | PF_U },
@@ -124,7 +127,7 @@ static const struct {
     { "PKS: key 2 write, WP off", AT_DATA | 3 | UINT64_C(2) << 59, 0, PKS | NO_WP, CPU_WRITE, OK },
     { "PKS: key 1 write, WP off", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKS | NO_WP, CPU_WRITE, PF_P | PF_PK | PF_W },
     { "PKS and PKE: key 3", AT_DATA | 3 | UINT64_C(3) << 59, 0, PKS | PKE, CPU_WRITE, OK },
-    { "PKS: SMAP comes first", AT_DATA | 7 | UINT64_C(1) << 59, 0, PKS | PKE | SMAP, CPU_READ, PF_P },
+    { "key 1 read, SMAP, PKS", AT_DATA | 7 | UINT64_C(1) << 59, 0, PKS | PKE | SMAP, CPU_READ, PF_P | PF_PK },
     { "key 2 write, supervisor, WP off", AT_DATA | 7 | UINT64_C(2) << 59, 0, PKE | NO_WP, CPU_WRITE, OK },
 };
 
