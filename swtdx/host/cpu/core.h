@@ -79,11 +79,24 @@ static inline bool cpu_64(const Cpu *cpu)
     return cpu->mode & CPU_MODE_CS64;
 }
 
+static inline bool cpu_sign_extended(uint64_t address, unsigned shift)
+{
+    return (uint64_t)((int64_t)(address << shift) >> shift) == address;
+}
+
 /* SDM vol. 1, 3.3.7.1: 48 bits, or 57 with CR4.LA57. */
 static inline bool cpu_canonical(const Cpu *cpu, uint64_t address)
 {
-    unsigned shift = cpu->cr4 & CR4_LA57 ? 7 : 16;
-    return (uint64_t)((int64_t)(address << shift) >> shift) == address;
+    return cpu_sign_extended(address, cpu->cr4 & CR4_LA57 ? 7 : 16);
+}
+
+/*
+ * For registers that hold linear addresses: MSRs, bases of segments and descriptor tables, and INVPCID's operand. They take
+ * what the processor has bits for, whether CR4.LA57 is set or not (Intel's white paper "5-Level Paging and 5-Level EPT").
+ */
+static inline bool cpu_canonical_widest(const Cpu *cpu, uint64_t address)
+{
+    return cpu_sign_extended(address, cpu->la57 ? 7 : 16);
 }
 
 #endif

@@ -247,7 +247,8 @@ struct Cpu {
     unsigned index;           /* 0..n-1 in its group */
     uint8_t phys_bits;        /* reserved-bit check of paging structures; the shared bit is never reserved */
     uint64_t shared_bit;      /* 1 << 47, 1 << 51, or 0 for an ordinary VM */
-    bool gb_pages, la57;
+    bool gb_pages;
+    bool la57;                /* the processor has it, whatever the guest is told */
     uint64_t xcr0_mask, xss_mask; /* settable bits */
 
     /* Exception in progress (exc.c) */

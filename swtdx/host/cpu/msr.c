@@ -102,7 +102,7 @@ static void check_value(Cpu *cpu, const CoreMsr *msr, uint64_t value)
     bool good = true;
     switch (msr->rule) {
     case RULE_CANONICAL:
-        good = cpu_canonical(cpu, value);
+        good = cpu_canonical_widest(cpu, value);
         break;
     case RULE_32:
         good = value >> 32 == 0;

@@ -132,6 +132,9 @@ void segment_descriptor_high(Cpu *cpu, const Op *op, Descriptor *d)
         cpu_raise(cpu, VEC_GP, selector & 0xfffcu);
     }
     d->segment.base |= (uint64_t)high[0] << 32;
+    if (!cpu_canonical_widest(cpu, d->segment.base)) {
+        cpu_raise(cpu, VEC_GP, selector & 0xfffcu);
+    }
 }
 
 void segment_mark_accessed(Cpu *cpu, const Op *op, Descriptor *d)

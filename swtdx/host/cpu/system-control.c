@@ -324,7 +324,7 @@ const Op *op_invpcid(Cpu *cpu, const Op *op)
     type = cpu_64(cpu) ? CPU_REG(cpu, uint64_t, op->dst) : CPU_REG(cpu, uint32_t, op->dst);
     mmu_read(cpu, op, op_linear(cpu, op, 16, false), descriptor, sizeof(descriptor));
     if (type > 3 || descriptor[0] >> 12 || (type < 2 && descriptor[0] && !(cpu->cr4 & CR4_PCIDE))
-        || (type == 0 && !cpu_canonical(cpu, descriptor[1]))) {
+        || (type == 0 && !cpu_canonical_widest(cpu, descriptor[1]))) {
         cpu_raise(cpu, VEC_GP, 0);
     }
     if (type == 0) {

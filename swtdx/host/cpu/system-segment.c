@@ -104,7 +104,7 @@ const Op *op_wrbase(Cpu *cpu, const Op *op)
     if (op->size == 4) {
         base = (uint32_t)base;
     }
-    if (!cpu_canonical(cpu, base)) {
+    if (!cpu_canonical_widest(cpu, base)) {
         cpu_raise(cpu, VEC_GP, 0);
     }
     cpu->seg[op->imm].base = base;

@@ -18,7 +18,7 @@ static void load_table(Cpu *cpu, const Op *op, DescriptorTable *table)
     if (size == 4 && op->size == 2) {
         base &= 0xffffff; /* SDM vol. 2, LGDT: 16-bit operand size */
     }
-    if (size == 8 && !cpu_canonical(cpu, base)) {
+    if (size == 8 && !cpu_canonical_widest(cpu, base)) {
         cpu_raise(cpu, VEC_GP, 0);
     }
     table->base = base;

@@ -207,7 +207,7 @@ static void write_native(Cpu *cpu, uint32_t index, uint64_t value)
         vcpu->tsx_ctrl = value;
         return;
     case MSR_DS_AREA:
-        if (!cpu_canonical(cpu, value)) {
+        if (!cpu_canonical_widest(cpu, value)) {
             cpu_raise(cpu, VEC_GP, 0);
         }
         vcpu->ds_area = value;

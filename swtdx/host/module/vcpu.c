@@ -75,10 +75,11 @@ static void start_state(TdVcpu *vcpu, uint64_t rcx)
 {
     Cpu *cpu = vcpu->cpu;
     const Td *td = vcpu->td;
-    uint32_t signature[4];
+    uint32_t signature[4], native7[4];
     uint16_t fcw = 0x37f;
     uint32_t mxcsr = 0x1f80;
     profile_cpuid(td->profile, 1, 0, signature);
+    profile_cpuid(td->profile, 7, 0, native7);
     memset(cpu->regs, 0, sizeof(cpu->regs));
     cpu->regs[GPR_RBX] = td->gpaw;
     cpu->regs[GPR_RCX] = cpu->regs[GPR_R8] = rcx;
@@ -106,7 +107,7 @@ static void start_state(TdVcpu *vcpu, uint64_t rcx)
     cpu->phys_bits = (uint8_t)td->profile->phys_bits;
     cpu->shared_bit = td->shared_bit;
     cpu->gb_pages = true; /* PDPE1GB is 1 on any TDX processor */
-    cpu->la57 = td->cpuid[module_cpuid_find(td->table, 7, 0)][2] & 1u << 16;
+    cpu->la57 = native7[2] & 1u << 16;
     cpu->xcr0_mask = td->params.xfam & XFAM_USER;
     cpu->xss_mask = td->params.xfam & XFAM_SUPERVISOR;
     cpu_update_mode(cpu);
