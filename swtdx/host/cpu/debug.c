@@ -84,6 +84,9 @@ void debug_fetch(Cpu *cpu)
 
 void debug_trap(Cpu *cpu)
 {
+    uint32_t hits = cpu->core->debug_hits;
+    cpu->core->debug_hits = 0;
     cpu->op = NULL;
+    cpu->dr[6] |= hits;
     cpu_raise_trap(cpu, VEC_DB, false);
 }

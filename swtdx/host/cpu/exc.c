@@ -372,10 +372,6 @@ bool exception_deliver(Cpu *cpu)
     };
     if (event.kind == EVENT_FAULT) {
         core->debug_hits = 0; /* the instruction did not complete */
-    } else if (event.kind == EVENT_TRAP && event.vector == VEC_DB) {
-        /* One #DB for all that is due: what a load of SS hit before an INT1 would else find INT1's handler at its beginning. */
-        cpu->dr[6] |= core->debug_hits;
-        core->debug_hits = 0;
     }
     if (core->event.kind != EVENT_NONE) {
         if (!combine(&core->event, &event)) {

@@ -174,27 +174,6 @@ static void test_stack_shadow(void)
     g_assert_cmphex(m->cpu->dr[6], ==, 0xffff0ff1 | DR6_BS);
 }
 
-PROGRAM(stack_load_int1, "mov (%rbx), %ss\n int1\n hlt");
-PROGRAM(stack_load_int3, "mov (%rbx), %ss\n int3\n hlt");
-
-/* INT1 behind the load: one #DB, which tells of both. Behind INT3 it comes before the first instruction of #BP's handler. */
-static void test_stack_shadow_of_traps(void)
-{
-    g_autoptr(Machine) m = machine_new();
-    g_autoptr(Machine) other = machine_new();
-    start(m, CODE(stack_load_int1));
-    machine_set_word(m, AT_DATA + 0x100, SEL_DATA);
-    arm(m, AT_DATA + 0x100, BREAK(0, ACCESS, LEN1));
-    g_assert_cmpuint(stopped(m), ==, 3);
-    g_assert_cmphex(m->cpu->dr[6], ==, 0xffff0ff1);
-
-    start(other, CODE(stack_load_int3));
-    machine_set_word(other, AT_DATA + 0x100, SEL_DATA);
-    arm(other, AT_DATA + 0x100, BREAK(0, ACCESS, LEN1));
-    g_assert_cmphex(AT_CODE + stopped(other), ==, machine_handler(VEC_BP));
-    g_assert_cmphex(other->cpu->dr[6], ==, 0xffff0ff1);
-}
-
 PROGRAM(branches, "nop\n jmp 1f\n nop\n 1: nop\n hlt");
 
 static void test_branch_step(void)
@@ -244,7 +223,6 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/debug/instruction", test_instruction);
     g_test_add_func("/cpu/debug/resume-flag", test_resume);
     g_test_add_func("/cpu/debug/stack-shadow", test_stack_shadow);
-    g_test_add_func("/cpu/debug/stack-shadow/traps", test_stack_shadow_of_traps);
     g_test_add_func("/cpu/debug/branch-step", test_branch_step);
     g_test_add_func("/cpu/debug/step-over-exit", test_step_over_exit);
     g_test_add_func("/cpu/debug/general-detect", test_general_detect);
