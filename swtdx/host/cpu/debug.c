@@ -77,7 +77,7 @@ void debug_fetch(Cpu *cpu)
     }
     if (hits) {
         cpu->op = NULL;
-        cpu->dr[6] |= hits;
+        debug_tell(cpu, hits);
         cpu_raise(cpu, VEC_DB, 0);
     }
 }
@@ -87,6 +87,6 @@ void debug_trap(Cpu *cpu)
     uint32_t hits = cpu->core->debug_hits;
     cpu->core->debug_hits = 0;
     cpu->op = NULL;
-    cpu->dr[6] |= hits;
+    debug_tell(cpu, hits);
     cpu_raise_trap(cpu, VEC_DB, false);
 }

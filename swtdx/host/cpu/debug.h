@@ -24,6 +24,12 @@ void debug_update(Cpu *cpu);
 bool debug_watches(const Cpu *cpu, uint64_t page);
 /* An access was allowed. */
 void debug_access(Cpu *cpu, uint64_t linear, size_t n, CpuAccess access);
+/* What a #DB tells in DR6: matches (bits 3:0) are those of this one, all else stays until software clears it (SDM vol. 3, 18.2.3). */
+static inline void debug_tell(Cpu *cpu, uint32_t bits)
+{
+    cpu->dr[6] = (cpu->dr[6] & ~UINT64_C(0xf)) | bits;
+}
+
 /* Before the instruction at cpu->rip: raises #DB, a fault, for an instruction breakpoint. */
 void debug_fetch(Cpu *cpu);
 /* Between instructions: raises #DB, a trap, for what was hit. */

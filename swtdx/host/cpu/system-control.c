@@ -265,7 +265,7 @@ static unsigned debug_register(Cpu *cpu, const Op *op)
     require_cpl0(cpu, op);
     if (cpu->dr[7] & DR7_GD) {
         cpu->dr[7] &= ~(uint64_t)DR7_GD;
-        cpu->dr[6] |= DR6_BD;
+        debug_tell(cpu, DR6_BD);
         cpu_raise(cpu, VEC_DB, 0);
     }
     return n;

@@ -305,6 +305,7 @@ const Op *op_int_n(Cpu *cpu, const Op *op)
 const Op *op_int1(Cpu *cpu, const Op *op)
 {
     begin(cpu, op);
+    cpu->core->debug_hits = 0; /* what a load of SS held back: one #DB, which tells of nothing, is all that comes */
     cpu_raise_trap(cpu, VEC_DB, false);
 }
 

@@ -120,6 +120,7 @@ static void test_fault_drops_hits(void)
     g_assert_cmphex(m->cpu->dr[6], ==, 0xffff0ff0);
 }
 
+PROGRAM(general_detect, "mov %dr0, %rax\n hlt");
 PROGRAM(three, "nop\n inc %eax\n hlt");
 
 static void test_instruction(void)
@@ -174,6 +175,49 @@ static void test_stack_shadow(void)
     g_assert_cmphex(m->cpu->dr[6], ==, 0xffff0ff1 | DR6_BS);
 }
 
+PROGRAM(stack_load_int1, "mov (%rbx), %ss\n .byte 0xf1\n nop\n hlt");
+
+/* INT1 brings its own #DB, and nothing of what the load of SS before it held back. */
+static void test_stack_shadow_int1(void)
+{
+    for (unsigned step = 0; step < 2; step++) {
+        g_autoptr(Machine) m = machine_new();
+        start(m, CODE(stack_load_int1));
+        machine_code(m, machine_handler(VEC_DB), "\x90\xf4", 2); /* something that came after would come before the HLT */
+        machine_set_word(m, AT_DATA + 0x100, SEL_DATA);
+        arm(m, AT_DATA + 0x100, BREAK(0, ACCESS, LEN1));
+        m->cpu->rflags |= step ? FLAG_TF : 0;
+        g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_WORLD);
+        g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_DB) + 1);
+        g_assert_cmphex(machine_word(m, m->cpu->regs[GPR_RSP]), ==, AT_CODE + 3);
+        g_assert_cmphex(m->cpu->regs[GPR_RSP], ==, AT_KERNEL_STACK - 40);
+        g_assert_cmphex(m->cpu->dr[6], ==, 0xffff0ff0);
+    }
+}
+
+/* Matches of earlier #DBs go, what else software left in DR6 stays. */
+static void test_status(void)
+{
+    static const struct {
+        uint32_t dr7, before, after;
+    } rows[] = {
+        { BREAK(0, FETCH, LEN1), DR6_BS | 0xe, DR6_BS | 1 },
+        { BREAK(0, FETCH, LEN1), DR6_BD, DR6_BD | 1 },
+        { BREAK(1, FETCH, LEN1), 5, 2 },
+        { DR7_GD, 0xf, DR6_BD },
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Machine) m = machine_new();
+        start(m, CODE(general_detect));
+        m->cpu->dr[1] = AT_CODE;
+        arm(m, AT_CODE, rows[i].dr7);
+        m->cpu->dr[6] |= rows[i].before;
+        g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_WORLD);
+        g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_DB));
+        g_assert_cmphex(m->cpu->dr[6], ==, 0xffff0ff0 | rows[i].after);
+    }
+}
+
 PROGRAM(branches, "nop\n jmp 1f\n nop\n 1: nop\n hlt");
 
 static void test_branch_step(void)
@@ -200,8 +244,6 @@ static void test_step_over_exit(void)
     g_assert_cmpuint(stopped(m), ==, 4);
 }
 
-PROGRAM(general_detect, "mov %dr0, %rax\n hlt");
-
 static void test_general_detect(void)
 {
     g_autoptr(Machine) m = machine_new();
@@ -223,6 +265,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/debug/instruction", test_instruction);
     g_test_add_func("/cpu/debug/resume-flag", test_resume);
     g_test_add_func("/cpu/debug/stack-shadow", test_stack_shadow);
+    g_test_add_func("/cpu/debug/stack-shadow-int1", test_stack_shadow_int1);
+    g_test_add_func("/cpu/debug/status", test_status);
     g_test_add_func("/cpu/debug/branch-step", test_branch_step);
     g_test_add_func("/cpu/debug/step-over-exit", test_step_over_exit);
     g_test_add_func("/cpu/debug/general-detect", test_general_detect);
