@@ -195,6 +195,19 @@ static void test_stack_shadow_int1(void)
     }
 }
 
+PROGRAM(stack_load_int3, "mov (%rbx), %ss\n int3\n hlt");
+
+/* Behind INT3 it comes before the first instruction of #BP's handler. */
+static void test_stack_shadow_int3(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    start(m, CODE(stack_load_int3));
+    machine_set_word(m, AT_DATA + 0x100, SEL_DATA);
+    arm(m, AT_DATA + 0x100, BREAK(0, ACCESS, LEN1));
+    g_assert_cmphex(AT_CODE + stopped(m), ==, machine_handler(VEC_BP));
+    g_assert_cmphex(m->cpu->dr[6], ==, 0xffff0ff1);
+}
+
 /* Matches of earlier #DBs go, what else software left in DR6 stays. */
 static void test_status(void)
 {
@@ -266,6 +279,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/debug/resume-flag", test_resume);
     g_test_add_func("/cpu/debug/stack-shadow", test_stack_shadow);
     g_test_add_func("/cpu/debug/stack-shadow-int1", test_stack_shadow_int1);
+    g_test_add_func("/cpu/debug/stack-shadow-int3", test_stack_shadow_int3);
     g_test_add_func("/cpu/debug/status", test_status);
     g_test_add_func("/cpu/debug/branch-step", test_branch_step);
     g_test_add_func("/cpu/debug/step-over-exit", test_step_over_exit);
