@@ -131,23 +131,36 @@ static bool execute_unlisted(const TdVcpu *vcpu, uint32_t leaf, uint32_t subleaf
     return true;
 }
 
+/* Leaves that can be configured come first, as in TD_PARAMS; that the others follow in their order
+ * is assumed. */
+unsigned module_cpuid_control(const CpuidTable *table, unsigned row)
+{
+    unsigned others = 0;
+    if (table->rows[row].config >= 0) {
+        return (unsigned)table->rows[row].config;
+    }
+    for (unsigned i = 0; i < row; i++) {
+        others += table->rows[i].config < 0;
+    }
+    return (table->num_config + others) % TD_CPUID_CONTROLS;
+}
+
 bool module_cpuid_execute(const TdVcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     const Td *td = vcpu->td;
     if (leaf >= 0x40000000 && leaf <= 0x4fffffff) {
         return false;
     }
-    if (vcpu->cpuid_ve & (vcpu->cpu->cpl == 3 ? 2 : 1)) {
-        return false;
-    }
     if (leaf > MAX_EXTENDED_LEAF || (leaf > MAX_BASE_LEAF && leaf < 0x80000000)) {
         leaf = MAX_BASE_LEAF;
     }
     int row = module_cpuid_find(td->table, leaf, subleaf);
+    uint8_t asked = vcpu->cpuid_ve, level = vcpu->cpu->cpl ? 2 : 1;
     if (row < 0) {
-        return execute_unlisted(vcpu, leaf, subleaf, out);
+        return !(asked & level) && execute_unlisted(vcpu, leaf, subleaf, out);
     }
-    if (leaf_raises(td, leaf)) {
+    asked |= vcpu->cpuid_control[module_cpuid_control(td->table, (unsigned)row)];
+    if (leaf_raises(td, leaf) || (asked & level)) {
         return false;
     }
     memcpy(out, td->cpuid[row], sizeof(td->cpuid[row]));

@@ -11,10 +11,13 @@
 static const MetadataField fields[] = {
     {UINT64_C(0x0800000200000000), 1}, /* VENDOR_ID */
     {UINT64_C(0x0800000100000003), 2}, /* MINOR_VERSION, MAJOR_VERSION */
-    {UINT64_C(0x0a00000200000000), 2}, /* SYS_ATTRIBUTES, NUM_TDX_FEATURES */
+    {UINT64_C(0x0a00000200000000), 1}, /* SYS_ATTRIBUTES */
+    {UINT64_C(0x0a00000000000001), 1}, /* NUM_TDX_FEATURES */
     {UINT64_C(0x0a00000300000008), 1}, /* TDX_FEATURES0 */
-    {UINT64_C(0x2000000300000000), 5}, /* MIG_ATTRIBUTES, versions for export and import */
-    {UINT64_C(0x2200000100000000), 1}, /* GUEST_L2_GPA_ATTR_MASK */
+    {UINT64_C(0xa000000300000000), 1}, /* MIG_ATTRIBUTES */
+    {UINT64_C(0x2000000100000001),
+     4}, /* versions for export and import, the least and the greatest */
+    {UINT64_C(0xa200000100000000), 1}, /* GUEST_L2_GPA_ATTR_MASK */
 };
 
 static const MetadataField host_fields[] = {
@@ -69,4 +72,26 @@ TdxStatus metadata_sys_read(const Profile *profile, uint64_t id, uint64_t *value
 uint64_t metadata_sys_next(uint64_t id)
 {
     return metadata_next(fields, COUNT(fields), id);
+}
+
+#define LAST_FIELD_SHIFT 38 /* LAST_FIELD_IN_SEQUENCE: 46:38 */
+
+TdxStatus metadata_sys_list(const Profile *profile, uint64_t id, uint64_t list[METADATA_SYS_LIST])
+{
+    uint64_t value, sequences = 0, n = 1;
+    id = id == METADATA_FIRST ? metadata_sys_next(id) : id;
+    TdxStatus status = metadata_sys_read(profile, id, &value);
+    if (status) {
+        return TDX_METADATA_FIELD_ID_INCORRECT;
+    }
+    for (; id != METADATA_END; sequences++) {
+        const MetadataField *run = metadata_find(fields, COUNT(fields), FIELD_KEY(id));
+        uint64_t left = run->count - (FIELD_KEY(id) - FIELD_KEY(run->id));
+        list[n++] = id | (left - 1) << LAST_FIELD_SHIFT;
+        for (; left; left--, id = metadata_sys_next(id)) {
+            metadata_sys_read(profile, id, &list[n++]);
+        }
+    }
+    list[0] = n * 8 | sequences << 16;
+    return TDX_SUCCESS;
 }

@@ -43,4 +43,18 @@ uint64_t metadata_td_next(const Td *td, uint64_t id);
 /* Writes value under mask by the rule of TDG.VM.WR; *old is what stood there. 0 or a METADATA_* status. Td.lock is held. */
 TdxStatus metadata_td_write(Td *td, uint64_t id, uint64_t value, uint64_t mask, uint64_t *old);
 
+/* Fields of a vCPU, on its own thread; with the rules of the TD's. */
+TdxStatus metadata_vp_read(const TdVcpu *vcpu, uint64_t id, uint64_t *value);
+uint64_t metadata_vp_next(uint64_t id);
+TdxStatus metadata_vp_write(TdVcpu *vcpu, uint64_t id, uint64_t value, uint64_t mask,
+                            uint64_t *old);
+
+/*
+ * The list of TDG.SYS.RDALL, from field `id` on (METADATA_FIRST: all): a header (bytes in 15:0,
+ * sequences in 31:16), then for each run of fields the id of the first, with how many follow in
+ * 46:38, and their values. 0 or FIELD_ID_INCORRECT.
+ */
+#define METADATA_SYS_LIST 64 /* words: room for all */
+TdxStatus metadata_sys_list(const Profile *profile, uint64_t id, uint64_t list[METADATA_SYS_LIST]);
+
 #endif

@@ -62,6 +62,8 @@ typedef enum TdOpState { TD_OP_UNINITIALIZED = 0, TD_OP_INITIALIZED = 1, TD_OP_R
 
 #define TD_MAX_CPUID_ROWS 128
 #define TD_RECENT_CALLS 16
+#define TD_VMS 4 /* the TD itself and three L2 VMs */
+#define TD_CPUID_CONTROLS 128
 
 typedef struct TdRecentCall {
     uint64_t leaf, rip, status, r11;
@@ -88,6 +90,9 @@ struct TdVcpu {
     uint8_t accept_level;  /* of the ACCEPT that is leaving; 0 for every other access */
 
     uint8_t cpuid_ve;      /* TDG.VP.CPUIDVE.SET: bit 0 supervisor, bit 1 user */
+    uint8_t
+        cpuid_control[TD_CPUID_CONTROLS]; /* the same of single leaves: module_cpuid_control() */
+    uint64_t l2_ctls[TD_VMS], l2_deadline[TD_VMS]; /* kept for the guest: there are no L2 VMs */
     uint64_t ds_area, uarch_misc_ctl, umwait_control, tsx_ctrl;
     uint64_t misc_enable, msr_34; /* copies that a module which reduces #VE keeps */
     bool running;          /* own thread, for td_vcpu_describe() */
@@ -164,6 +169,8 @@ TdxStatus module_cpuid_configure(const Profile *profile, const TdParams *params,
 /* What the instruction gives; false: #VE. Inputs besides the Td are the vCPU's. */
 bool module_cpuid_execute(const TdVcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 bool module_cpuid_feature(const Td *td, unsigned feature);
+/* Index into TdVcpu.cpuid_control of a row of the table. */
+unsigned module_cpuid_control(const CpuidTable *table, unsigned row);
 uint32_t module_cpuid_xsave_size(const Profile *profile, uint64_t components, bool compacted);
 
 /* measure.c: callers hold Td.lock */
@@ -223,6 +230,10 @@ uint64_t tdcall_veinfo_get(TdVcpu *vcpu);
 uint64_t tdcall_cpuidve_set(TdVcpu *vcpu);
 uint64_t tdcall_page_accept(TdVcpu *vcpu);
 uint64_t tdcall_page_attr_rd(TdVcpu *vcpu);
+uint64_t tdcall_page_attr_wr(TdVcpu *vcpu);
+uint64_t tdcall_vp_enter(TdVcpu *vcpu);
+uint64_t tdcall_vp_invept(TdVcpu *vcpu);
+uint64_t tdcall_servtd(TdVcpu *vcpu, bool write);
 uint64_t tdcall_rtmr_extend(TdVcpu *vcpu);
 uint64_t tdcall_report(TdVcpu *vcpu);
 uint64_t tdcall_verify_report(TdVcpu *vcpu);

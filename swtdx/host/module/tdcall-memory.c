@@ -66,22 +66,64 @@ uint64_t tdcall_page_accept(TdVcpu *vcpu)
     }
 }
 
-/* Where the pending flag stands in RCX is assumed. */
 #define MAPPING_PENDING (UINT64_C(1) << 62)
-#define ATTR_VALID_RWX UINT64_C(0x800f)
+
+/* What both answer: the mapping that holds the page, and attributes, of which a TD has none for
+ * itself. */
+static uint64_t answer_attributes(TdVcpu *vcpu, uint64_t gpa, SeptState state)
+{
+    uint64_t *regs = vcpu->cpu->regs;
+    regs[GPR_RCX] = gpa | (state == SEPT_PENDING ? MAPPING_PENDING : 0);
+    regs[GPR_RDX] = 0;
+    return TDX_SUCCESS;
+}
+
+static uint64_t refuse_attributes(TdVcpu *vcpu, uint64_t operand)
+{
+    uint64_t *regs = vcpu->cpu->regs;
+    regs[GPR_RCX] = regs[GPR_RDX] = 0;
+    return TDX_OPERAND_INVALID | operand;
+}
 
 uint64_t tdcall_page_attr_rd(TdVcpu *vcpu)
 {
-    uint64_t *regs = vcpu->cpu->regs;
-    uint64_t gpa = regs[GPR_RCX] & GPA_BITS;
-    if (!mapping_valid(vcpu->td, regs[GPR_RCX])) {
-        return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
+    uint64_t operand = vcpu->cpu->regs[GPR_RCX], gpa = operand & GPA_BITS;
+    if (operand >= vcpu->td->shared_bit) { /* any address in a private page */
+        return refuse_attributes(vcpu, TDX_OPERAND_RCX);
     }
     SeptState state = sept_state(&vcpu->td->sept, gpa);
     if (state != SEPT_MAPPED && state != SEPT_PENDING) {
         world_ept_violation(vcpu, gpa, CPU_READ, TD_EXIT_EPT_VIOLATION);
     }
-    regs[GPR_RCX] = gpa | (state == SEPT_PENDING ? MAPPING_PENDING : 0);
-    regs[GPR_RDX] = ATTR_VALID_RWX; /* the TD itself; there are no L2 VMs */
-    return TDX_SUCCESS;
+    return answer_attributes(vcpu, gpa, state);
+}
+
+/* RDX: attributes by VM, R8: which of them to change; VM 0 is the TD itself, and there are no
+ * others. */
+uint64_t tdcall_page_attr_wr(TdVcpu *vcpu)
+{
+    const uint64_t *regs = vcpu->cpu->regs;
+    uint64_t operand = regs[GPR_RCX], gpa = operand & GPA_BITS, level = operand & LEVEL_MASK;
+    for (unsigned vm = 0; vm < TD_VMS; vm++) {
+        if (regs[GPR_RDX] >> 16 * vm & 0xffff) {
+            return refuse_attributes(vcpu, TDX_OPERAND_RDX);
+        }
+        if (regs[GPR_R8] >> 16 * vm & 0xffff) {
+            return refuse_attributes(vcpu, TDX_OPERAND_R8);
+        }
+    }
+    if (!mapping_valid(vcpu->td, operand) || level > 2 ||
+        (gpa & ((UINT64_C(0x1000) << 9 * level) - 1))) {
+        return refuse_attributes(vcpu, TDX_OPERAND_RCX);
+    }
+    SeptState state = sept_state(&vcpu->td->sept, gpa);
+    if (level && sept_has_table(&vcpu->td->sept, gpa)) {
+        uint64_t *out = vcpu->cpu->regs;
+        out[GPR_RCX] = out[GPR_RDX] = 0;
+        return TDX_PAGE_SIZE_MISMATCH | level;
+    }
+    if (level || (state != SEPT_MAPPED && state != SEPT_PENDING)) {
+        world_ept_violation(vcpu, gpa, CPU_WRITE, TD_EXIT_EPT_VIOLATION);
+    }
+    return answer_attributes(vcpu, gpa, state);
 }

@@ -92,32 +92,21 @@ uint64_t tdcall_verify_report(TdVcpu *vcpu)
     return report_verify(vcpu->td->profile, mac_struct);
 }
 
-/*
- * TDG.SYS.RDALL: a metadata list in one page, each field a sequence of its own: header (size 15:0, sequences 31:16),
- * then field id and value. All of them fit, so there is no next id.
- */
+/* All fields fit into the page, so there is no next id. */
 uint64_t tdcall_sys_rdall(TdVcpu *vcpu)
 {
     uint64_t *regs = vcpu->cpu->regs;
-    uint64_t gpa = regs[GPR_RDX], list[512] = {0}, count = 0, id = regs[GPR_R8], value;
-    if (!operand_gpa_valid(vcpu->td, gpa, 4096, true)) {
+    uint64_t gpa = regs[GPR_RDX], list[METADATA_SYS_LIST] = {0};
+    if (!operand_gpa_valid(vcpu->td, gpa, 4096, false)) {
+        regs[GPR_R8] = METADATA_END;
         return TDX_OPERAND_INVALID | TDX_OPERAND_RDX;
     }
-    if (id == METADATA_FIRST) {
-        id = metadata_sys_next(id);
-    } else if (metadata_sys_read(vcpu->td->profile, id, &value)) {
-        return TDX_METADATA_FIELD_ID_INCORRECT;
-    }
-    for (; id != METADATA_END && count < 255; id = metadata_sys_next(id)) {
-        metadata_sys_read(vcpu->td->profile, id, &value);
-        list[1 + 2 * count] = id;
-        list[2 + 2 * count] = value;
-        count++;
-    }
-    list[0] = (8 + 16 * count) | count << 16;
     uint8_t *host = operand_page(vcpu, gpa, CPU_WRITE);
-    operand_written(vcpu, gpa);
-    memcpy(host, list, sizeof(list));
-    regs[GPR_R8] = id;
-    return TDX_SUCCESS;
+    TdxStatus status = metadata_sys_list(vcpu->td->profile, regs[GPR_R8], list);
+    regs[GPR_R8] = METADATA_END;
+    if (!status) {
+        operand_written(vcpu, gpa);
+        memcpy(host, list, list[0] & 0xffff);
+    }
+    return status;
 }

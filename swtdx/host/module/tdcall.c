@@ -97,10 +97,18 @@ static _Noreturn void vmcall(TdVcpu *vcpu, const uint64_t in[16], uint64_t mask)
     cpu_leave(vcpu->cpu, CPU_EXIT_WORLD, true);
 }
 
-/* A service TD's or a partitioned TD's call in a TD that is neither. */
-static uint64_t no_such_vm(uint64_t operand)
+/* RDX: 256 bytes of L2 state. RCX: the L2 VM; there is none. */
+uint64_t tdcall_vp_enter(TdVcpu *vcpu)
 {
-    return TDX_OPERAND_INVALID | operand;
+    uint64_t gpa = vcpu->cpu->regs[GPR_RDX];
+    bool valid = !(gpa & 0xff) && gpa < vcpu->td->shared_bit;
+    return TDX_OPERAND_INVALID | (valid ? TDX_OPERAND_RCX : TDX_OPERAND_RDX);
+}
+
+/* RCX: a bit for each L2 VM. No bit, nothing to do. */
+uint64_t tdcall_vp_invept(TdVcpu *vcpu)
+{
+    return vcpu->cpu->regs[GPR_RCX] ? TDX_OPERAND_INVALID | TDX_OPERAND_RCX : TDX_SUCCESS;
 }
 
 static uint64_t dispatch(TdVcpu *vcpu, uint64_t leaf, unsigned version)
@@ -137,14 +145,17 @@ static uint64_t dispatch(TdVcpu *vcpu, uint64_t leaf, unsigned version)
         return tdcall_verify_report(vcpu);
     case TDG_MEM_PAGE_ATTR_RD:
         return tdcall_page_attr_rd(vcpu);
+    case TDG_MEM_PAGE_ATTR_WR:
+        return tdcall_page_attr_wr(vcpu);
     case TDG_SERVTD_RD:
-    case TDG_SERVTD_WR: /* RCX: binding handle */
+    case TDG_SERVTD_WR:
+        return tdcall_servtd(vcpu, leaf == TDG_SERVTD_WR);
     case TDG_VP_ENTER:
+        return tdcall_vp_enter(vcpu);
     case TDG_VP_INVEPT:
+        return tdcall_vp_invept(vcpu);
     case TDG_VP_INVVPID: /* RCX: number of an L2 VM */
-        return no_such_vm(TDX_OPERAND_RCX);
-    case TDG_MEM_PAGE_ATTR_WR: /* RDX: attributes for L2 VMs */
-        return no_such_vm(TDX_OPERAND_RDX);
+        return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
     default:
         return TDX_OPERAND_INVALID | TDX_OPERAND_RAX;
     }

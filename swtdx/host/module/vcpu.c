@@ -88,6 +88,7 @@ static void start_state(TdVcpu *vcpu, uint64_t rcx)
     cpu->rip = 0xfffffff0;
     cpu_set_rflags(cpu, 2);
     start_segments(cpu);
+    memset(vcpu->l2_deadline, 0xff, sizeof(vcpu->l2_deadline)); /* none */
     cpu->cr0 = CR0_PE | CR0_NE;
     cpu->cr4 = CR4_MCE; /* VMXE is set too, and hidden: the guest reads 0x40 */
     vcpu->misc_enable = MSR_MISC_ENABLE_START;

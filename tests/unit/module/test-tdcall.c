@@ -63,36 +63,104 @@ static const struct {
     {"VM.RD unknown", 7, 0, 0x7777, 0, 0, TDX_METADATA_FIELD_ID_INCORRECT},
     {"VM.RD EPTP", 7, 0, UINT64_C(0x1110000300000004), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
     {"VM.RD OP_STATE", 7, 0, UINT64_C(0x9010000200000004), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
-    {"VM.RD CPUID_VALUES", 7, 0, UINT64_C(0x9410000300000000), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
-    {"VM.RD a sequence", 7, 0, UINT64_C(0x1310000300000000) | UINT64_C(5) << 34, 0, 0, TDX_METADATA_FIELD_ID_INCORRECT},
+    {"VM.RD CPUID_VALUES", 7, 0, UINT64_C(0x9410000300000000), 0, 0,
+     TDX_METADATA_FIELD_NOT_READABLE},
+    {"VM.RD a sequence", 7, 0, UINT64_C(0x1310000300000000) | UINT64_C(5) << 34, 0, 0,
+     TDX_METADATA_FIELD_ID_INCORRECT},
     {"VM.RD TD_UUID", 7, 0, UINT64_C(0x8010000300000023), 0, 0, 0},
-    {"VM.RD past TD_UUID", 7, 0, UINT64_C(0x8010000300000024), 0, 0, TDX_METADATA_FIELD_ID_INCORRECT},
+    {"VM.RD past TD_UUID", 7, 0, UINT64_C(0x8010000300000024), 0, 0,
+     TDX_METADATA_FIELD_ID_INCORRECT},
     {"VM.RD SERVTD_HASH", 7, 0, UINT64_C(0x9910000300000005), 0, 0, 0},
-    {"VM.RD first, version 1", 0x10007, 0, UINT64_MAX, 0, 0, TDX_METADATA_FIRST_FIELD_ID_IN_CONTEXT},
-    {"VM.WR EPTP", 8, 0, UINT64_C(0x1110000300000004), 0, UINT64_MAX, TDX_METADATA_FIELD_NOT_WRITABLE},
+    {"VM.RD first, version 1", 0x10007, 0, UINT64_MAX, 0, 0,
+     TDX_METADATA_FIRST_FIELD_ID_IN_CONTEXT},
+    {"VM.WR EPTP", 8, 0, UINT64_C(0x1110000300000004), 0, UINT64_MAX,
+     TDX_METADATA_FIELD_NOT_WRITABLE},
     {"VM.WR of another VM", 8, 1, 0, 0, 0, TDX_OPERAND_INVALID | 1},
-    {"VM.WR of ATTRIBUTES", 8, 0, UINT64_C(0x1110000300000000), 0, UINT64_MAX, TDX_METADATA_FIELD_NOT_WRITABLE},
-    {"VM.WR nothing selected", 8, 0, UINT64_C(0x9110000300000017), 0, 0, TDX_METADATA_FIELD_NOT_WRITABLE},
+    {"VM.WR of ATTRIBUTES", 8, 0, UINT64_C(0x1110000300000000), 0, UINT64_MAX,
+     TDX_METADATA_FIELD_NOT_WRITABLE},
+    {"VM.WR nothing selected", 8, 0, UINT64_C(0x9110000300000017), 0, 0,
+     TDX_METADATA_FIELD_NOT_WRITABLE},
     {"VM.WR REDUCE_VE", 8, 0, UINT64_C(0x9110000300000017), 8, 8, TDX_METADATA_FIELD_NOT_WRITABLE},
     {"VM.WR LOCK besides", 8, 0, UINT64_C(0x9110000300000017), UINT64_C(1) << 63, UINT64_MAX,
      TDX_METADATA_FIELD_VALUE_NOT_VALID},
-    {"VM.WR pending #VE", 8, 0, UINT64_C(0x9110000300000017), 0, 1, TDX_METADATA_FIELD_VALUE_NOT_VALID},
+    {"VM.WR pending #VE", 8, 0, UINT64_C(0x9110000300000017), 0, 1,
+     TDX_METADATA_FIELD_VALUE_NOT_VALID},
     {"VM.WR ENUM_TOPOLOGY", 8, 0, UINT64_C(0x9110000300000017), 2, 2, 0},
     {"VM.WR NOTIFY_ENABLES as Linux names it", 8, 0, UINT64_C(0x9100000000000010), 1, 1, 0},
-    {"VP.RD", 9, 0, 0, 0, 0, TDX_METADATA_FIELD_ID_INCORRECT},
+    {"VP.RD VCPU_STATE", 9, 0, UINT64_C(0xa020000000000000), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
+    {"VP.RD RIP, which is of the VMCS", 9, 0, 0x681e, 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
+    {"VP.RD the upper half of EPTP", 9, 0, 0x201b, 0, 0, TDX_METADATA_FIELD_ID_INCORRECT},
+    {"VP.RD RAX", 9, 0, UINT64_C(0x1020000300000000), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
+    {"VP.RD IA32_XFD", 9, 0, UINT64_C(0x13200003000001c4), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
+    {"VP.RD L2_VMCS_1", 9, 0, UINT64_C(0x2420000000000000), 0, 0, TDX_METADATA_FIELD_ID_INCORRECT},
+    {"VP.RD VCPU_INDEX", 9, 0, UINT64_C(0xa020000200000002), 0, 0, 0},
+    {"VP.RD VCPU_INDEX of another VM", 9, 1, UINT64_C(0xa020000200000002), 0, 0,
+     TDX_OPERAND_INVALID | 1},
+    {"VP.RD past CPUID_CONTROL", 9, 0, UINT64_C(0xa120000000000080), 0, 0,
+     TDX_METADATA_FIELD_ID_INCORRECT},
+    {"VP.RD a sequence", 9, 0, UINT64_C(0xa120000000000000) | UINT64_C(1) << 38, 0, 0,
+     TDX_METADATA_FIELD_ID_INCORRECT},
+    {"VP.RD first", 9, 0, UINT64_MAX, 0, 0, TDX_METADATA_FIRST_FIELD_ID_IN_CONTEXT},
+    {"VP.WR VCPU_INDEX", 10, 0, UINT64_C(0xa020000200000002), 0, UINT64_MAX,
+     TDX_METADATA_FIELD_NOT_WRITABLE},
+    {"VP.WR RAX", 10, 0, UINT64_C(0x1020000300000000), 0, UINT64_MAX,
+     TDX_METADATA_FIELD_NOT_WRITABLE},
+    {"VP.WR of another VM", 10, 2, UINT64_C(0xa120000000000000), 0, 3, TDX_OPERAND_INVALID | 1},
+    {"VP.WR CPUID_CONTROL bit 2", 10, 0, UINT64_C(0xa120000000000000), 4, 7,
+     TDX_METADATA_FIELD_VALUE_NOT_VALID},
+    {"VP.WR CPUID_CONTROL nothing selected", 10, 0, UINT64_C(0xa120000000000000), 3, 4,
+     TDX_METADATA_FIELD_NOT_WRITABLE},
+    {"VP.WR CPUID_CONTROL", 10, 0, UINT64_C(0xa12000000000007f), 3, 3, 0},
+    {"VP.WR L2_CTLS", 10, 0, UINT64_C(0xa020000300000053), 1, 7, 0},
+    {"VP.WR L2_CTLS bit 3", 10, 0, UINT64_C(0xa020000300000050), 8, 8,
+     TDX_METADATA_FIELD_NOT_WRITABLE},
     {"SYS.RD unknown", 11, 0, 0x7777, 0, 0, TDX_METADATA_FIELD_ID_INCORRECT},
-    {"SYS.RD ATTRIBUTES_FIXED0", 11, 0, UINT64_C(0x1900000300000000), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
-    {"SYS.RD CPUID_CONFIG_VALUES", 11, 0, UINT64_C(0x9900000300000500), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
-    {"SYS.RD UPDATE_VERSION", 11, 0, UINT64_C(0x0800000100000005), 0, 0, TDX_METADATA_FIELD_NOT_READABLE},
+    {"SYS.RD ATTRIBUTES_FIXED0", 11, 0, UINT64_C(0x1900000300000000), 0, 0,
+     TDX_METADATA_FIELD_NOT_READABLE},
+    {"SYS.RD CPUID_CONFIG_VALUES", 11, 0, UINT64_C(0x9900000300000500), 0, 0,
+     TDX_METADATA_FIELD_NOT_READABLE},
+    {"SYS.RD UPDATE_VERSION", 11, 0, UINT64_C(0x0800000100000005), 0, 0,
+     TDX_METADATA_FIELD_NOT_READABLE},
     {"SYS.RD first", 11, 0, UINT64_MAX, 0, 0, TDX_METADATA_FIRST_FIELD_ID_IN_CONTEXT},
     {"SYS.RD features", 11, 0, UINT64_C(0x0a00000300000008), 0, 0, 0},
     {"SYS.RDALL unaligned", 12, 0, 0x1010, UINT64_MAX, 0, TDX_OPERAND_INVALID | 2},
+    {"SYS.RDALL shared", 12, 0, PAGE | SHARED, UINT64_MAX, 0, TDX_OPERAND_INVALID | 2},
+    {"SYS.RDALL from a field that there is not", 12, 0, PAGE, 0x7777, 0,
+     TDX_METADATA_FIELD_ID_INCORRECT},
+    {"leaf 17", 17, 0, 0, 0, 0, TDX_OPERAND_INVALID},
     {"SERVTD.RD", 18, 0, 0, 0, 0, TDX_OPERAND_INVALID | 1},
+    {"leaf 19", 19, 0, 0, 0, 0, TDX_OPERAND_INVALID},
+    {"SERVTD.WR", 20, 0, 0, 0, 0, TDX_OPERAND_INVALID | 1},
+    {"leaf 21", 21, 0, 0, 0, 0, TDX_OPERAND_INVALID},
     {"VERIFYREPORT unaligned", 22, PAGE + 64, 0, 0, 0, TDX_OPERAND_INVALID | 1},
     {"VERIFYREPORT shared", 22, PAGE | SHARED, 0, 0, 0, TDX_OPERAND_INVALID | 1},
     {"VERIFYREPORT of nonsense", 22, PAGE + 0x800, 0, 0, 0, TDX_INVALID_CPUSVN},
     {"ATTR.RD", 23, PAGE, 0, 0, 0, 0},
+    {"ATTR.RD of an address inside", 23, PAGE | 0x7ff, 0, 0, 0, 0},
+    {"ATTR.RD shared", 23, PAGE | SHARED, 0, 0, 0, TDX_OPERAND_INVALID | 1},
+    {"ATTR.RD beyond GPAW", 23, UINT64_C(1) << 50, 0, 0, 0, TDX_OPERAND_INVALID | 1},
+    {"ATTR.WR of nothing", 24, PAGE, 0, 0, 0, 0},
+    {"ATTR.WR for the TD itself", 24, PAGE, 0x8000, 0, 0, TDX_OPERAND_INVALID | 2},
+    {"ATTR.WR for VM 1", 24, PAGE, UINT64_C(0x80070000), 0, 0, TDX_OPERAND_INVALID | 2},
+    {"ATTR.WR mask for VM 1", 24, PAGE, 0, UINT64_C(0x70000), 0, TDX_OPERAND_INVALID | 8},
+    {"ATTR.WR mask of VM 0 before attributes of VM 1", 24, PAGE, 0x10000, 1, 0,
+     TDX_OPERAND_INVALID | 8},
+    {"ATTR.WR mask for VM 3", 24, PAGE, 0, UINT64_C(1) << 63, 0, TDX_OPERAND_INVALID | 8},
+    {"ATTR.WR shared", 24, PAGE | SHARED, 0, 0, 0, TDX_OPERAND_INVALID | 1},
+    {"ATTR.WR reserved bit", 24, PAGE | 8, 0, 0, 0, TDX_OPERAND_INVALID | 1},
+    {"ATTR.WR 2 MiB unaligned", 24, PAGE | 1, 0, 0, 0, TDX_OPERAND_INVALID | 1},
+    {"ATTR.WR 512 GiB", 24, 3, 0, 0, 0, TDX_OPERAND_INVALID | 1},
+    {"ATTR.WR 2 MiB over a table", 24, 1, 0, 0, 0, TDX_PAGE_SIZE_MISMATCH | 1},
     {"VP.ENTER without L2", 25, 0, 0, 0, 0, TDX_OPERAND_INVALID | 1},
+    {"VP.ENTER of VM 1", 25, UINT64_C(1) << 52, PAGE, 0, 0, TDX_OPERAND_INVALID | 1},
+    {"VP.ENTER state unaligned", 25, UINT64_C(1) << 52, PAGE + 128, 0, 0, TDX_OPERAND_INVALID | 2},
+    {"VP.ENTER state shared", 25, 0, PAGE | SHARED, 0, 0, TDX_OPERAND_INVALID | 2},
+    {"INVEPT of nothing", 26, 0, 0, 0, 0, 0},
+    {"INVEPT of the TD itself", 26, 1, 0, 0, 0, TDX_OPERAND_INVALID | 1},
+    {"INVEPT of VM 1", 26, 2, 0, 0, 0, TDX_OPERAND_INVALID | 1},
+    {"INVVPID of VM 0", 27, 0, 0, 0, 0, TDX_OPERAND_INVALID | 1},
+    {"INVVPID of VM 1", 27, UINT64_C(1) << 52, 0, 0, 0, TDX_OPERAND_INVALID | 1},
+    {"leaf 33, of later modules", 33, 0, 0, 0, 0, TDX_OPERAND_INVALID},
 };
 
 static void test_status(void)
@@ -284,6 +352,151 @@ static void test_walks(void)
     fixture_close(&f);
 }
 
+/* What stands in RCX, RDX and R8 after calls, most of which fail. KEPT: as it was. */
+#define KEPT UINT64_C(0x1122334455667788)
+static const struct {
+    const char *name;
+    uint64_t rax, rcx, rdx, r8, r9;
+    uint64_t out_rcx, out_rdx, out_r8;
+} outputs[] = {
+    {"VM.RD of another VM", 7, 1, KEPT, 5, 0, 1, KEPT, 0},
+    {"VM.RD of another VM, version 1", 0x10007, 1, KEPT, 5, 0, 1, UINT64_MAX, 0},
+    {"VM.RD unknown, version 1", 0x10007, 0, 0x7777, 5, 0, 0, UINT64_MAX, 0},
+    {"VM.WR of another VM", 8, 1, KEPT, 5, 0, 1, KEPT, 0},
+    {"VP.RD of another VM", 9, 1, KEPT, 5, 0, 1, UINT64_MAX, 0},
+    {"VP.RD first", 9, 0, UINT64_MAX, 5, 0, 0, UINT64_C(0xa020000200000002), 0},
+    {"VP.RD VCPU_INDEX", 9, 0, UINT64_C(0xa020000200000002), 5, 0, 0, UINT64_C(0xa020000000000007),
+     0},
+    {"VP.RD the last", 9, 0, UINT64_C(0xa12000000000007f), 5, 0, 0, UINT64_MAX, 0},
+    {"VP.RD TSC_DEADLINE", 9, 0, UINT64_C(0xa020000300000058), 5, 0, 0,
+     UINT64_C(0xa020000300000059), UINT64_MAX},
+    {"VP.WR refused", 10, 0, UINT64_C(0xa020000200000002), 5, 5, 0, UINT64_C(0xa020000200000002),
+     0},
+    {"SYS.RDALL unaligned", 12, KEPT, 0x1010, 5, 0, KEPT, 0x1010, UINT64_MAX},
+    {"SERVTD.RD", 18, KEPT, KEPT, 5, 0, KEPT, UINT64_MAX, 0},
+    {"SERVTD.WR", 20, KEPT, KEPT, 5, 0, KEPT, KEPT, 0},
+    {"ATTR.RD", 23, PAGE + 5, KEPT, 5, 0, PAGE, 0, 5},
+    {"ATTR.RD pending", 23, PENDING, KEPT, 5, 0, PENDING | UINT64_C(1) << 62, 0, 5},
+    {"ATTR.RD shared", 23, PAGE | SHARED, KEPT, 5, 0, 0, 0, 5},
+    {"ATTR.WR", 24, PAGE, 0, 0, 0, PAGE, 0, 0},
+    {"ATTR.WR refused", 24, PAGE, 0x10000, 0, 0, 0, 0, 0},
+    {"INVEPT", 26, 0, KEPT, 5, 0, 0, KEPT, 5},
+};
+
+static void test_outputs(void)
+{
+    Fixture f;
+    open_with_pages(&f);
+    uint64_t *r = f.cpu->regs;
+    for (size_t i = 0; i < G_N_ELEMENTS(outputs); i++) {
+        g_test_message("%s", outputs[i].name);
+        r[GPR_RCX] = outputs[i].rcx;
+        r[GPR_RDX] = outputs[i].rdx;
+        r[GPR_R8] = outputs[i].r8;
+        r[GPR_R9] = outputs[i].r9;
+        g_assert_cmpint(fixture_tdcall(&f, outputs[i].rax), ==, RETURNED);
+        g_assert_cmphex(r[GPR_RCX], ==, outputs[i].out_rcx);
+        g_assert_cmphex(r[GPR_RDX], ==, outputs[i].out_rdx);
+        g_assert_cmphex(r[GPR_R8], ==, outputs[i].out_r8);
+    }
+    r[GPR_RCX] = 0x8000; /* a hole: the host's turn */
+    g_assert_cmpint(fixture_tdcall(&f, 23), ==, LEFT);
+    r[GPR_RCX] = 0x8000;
+    r[GPR_RDX] = r[GPR_R8] = 0;
+    g_assert_cmpint(fixture_tdcall(&f, 24), ==, LEFT);
+    g_assert_true(f.vcpu->exit.write);
+    fixture_close(&f);
+}
+
+static uint64_t vp_write(Fixture *f, uint64_t id, uint64_t value, uint64_t mask)
+{
+    uint64_t *r = f->cpu->regs;
+    r[GPR_RCX] = 0;
+    r[GPR_RDX] = id;
+    r[GPR_R8] = value;
+    r[GPR_R9] = mask;
+    g_assert_cmpint(fixture_tdcall(f, 10), ==, RETURNED);
+    g_assert_cmphex(r[GPR_RAX], ==, 0);
+    return r[GPR_R8]; /* what stood there */
+}
+
+/* CPUID can be made to raise #VE for all leaves or single ones, by privilege: TDG.VP.CPUIDVE.SET
+ * and TDG.VP.WR see one another. */
+static void test_cpuid_control(void)
+{
+    const uint64_t user = UINT64_C(0xa020000000000008), control = UINT64_C(0xa120000000000000);
+    Fixture f;
+    uint32_t out[4];
+    open_with_pages(&f);
+    uint64_t *r = f.cpu->regs;
+    r[GPR_RCX] = 2;
+    g_assert_cmpint(fixture_tdcall(&f, 5), ==, RETURNED);
+    g_assert_cmphex(vp_write(&f, user, 0, 0xff), ==, 1);
+    g_assert_cmphex(f.vcpu->cpuid_ve, ==, 0);
+    g_assert_cmphex(vp_write(&f, user - 1, 1, 1), ==, 0);
+    g_assert_false(module_cpuid_execute(f.vcpu, 1, 0, out));
+    f.cpu->cpl = 3;
+    g_assert_true(module_cpuid_execute(f.vcpu, 1, 0, out));
+    f.cpu->cpl = 0;
+    g_assert_cmphex(vp_write(&f, user - 1, 0, 1), ==, 1);
+    /* the first is leaf 1, as in TD_PARAMS */
+    g_assert_cmphex(vp_write(&f, control, 1, 3), ==, 0);
+    g_assert_false(module_cpuid_execute(f.vcpu, 1, 0, out));
+    g_assert_true(module_cpuid_execute(f.vcpu, 0, 0, out));
+    f.cpu->cpl = 3;
+    g_assert_true(module_cpuid_execute(f.vcpu, 1, 0, out));
+    f.cpu->cpl = 0;
+    g_assert_cmphex(vp_write(&f, control, 2, 3), ==, 1);
+    g_assert_true(module_cpuid_execute(f.vcpu, 1, 0, out));
+    f.cpu->cpl = 1; /* what is not 0 is a user here */
+    g_assert_false(module_cpuid_execute(f.vcpu, 1, 0, out));
+    f.cpu->cpl = 0;
+    /* the first that cannot be configured is leaf 0 */
+    vp_write(&f, control + f.td->table->num_config, 1, 1);
+    g_assert_false(module_cpuid_execute(f.vcpu, 0, 0, out));
+    for (unsigned i = 0; i < f.td->table->num_rows; i++) { /* each row has one of its own */
+        for (unsigned k = 0; k < i; k++) {
+            g_assert_cmpuint(module_cpuid_control(f.td->table, i), !=,
+                             module_cpuid_control(f.td->table, k));
+        }
+    }
+    fixture_close(&f);
+}
+
+/* The list of TDG.SYS.RDALL: runs of fields of one size. */
+static void test_sys_list(void)
+{
+    Fixture f;
+    uint8_t *page = NULL;
+    _Atomic uint8_t *state;
+    uint64_t w[32];
+    open_with_pages(&f);
+    g_assert_true(sept_lookup(&f.td->sept, PAGE, &state, &page));
+    f.cpu->regs[GPR_RDX] = PAGE;
+    f.cpu->regs[GPR_R8] = UINT64_MAX;
+    g_assert_cmpint(fixture_tdcall(&f, 12), ==, RETURNED);
+    memcpy(w, page, sizeof(w));
+    g_assert_cmphex(w[0], ==, (1 + 8 + 12) * 8 | 8 << 16);
+    g_assert_cmphex(w[1], ==, UINT64_C(0x0800000200000000)); /* VENDOR_ID */
+    g_assert_cmphex(w[2], ==, 0x8086);
+    g_assert_cmphex(w[3], ==,
+                    UINT64_C(0x0800000100000003) | UINT64_C(1)
+                                                       << 38); /* MINOR_VERSION and MAJOR_VERSION */
+    g_assert_cmphex(w[4], ==, f.profile.module_minor);
+    g_assert_cmphex(w[5], ==, f.profile.module_major);
+    g_assert_cmphex(w[14], ==, UINT64_C(0x2000000100000001) | UINT64_C(3) << 38);
+    g_assert_cmphex(page[(1 + 8 + 12) * 8], ==, 0x41); /* nothing behind it */
+    /* from the middle of a run */
+    f.cpu->regs[GPR_RDX] = PAGE;
+    f.cpu->regs[GPR_R8] = UINT64_C(0x2000000100000003);
+    g_assert_cmpint(fixture_tdcall(&f, 12), ==, RETURNED);
+    memcpy(w, page, sizeof(w));
+    g_assert_cmphex(w[0], ==, (1 + 2 + 3) * 8 | 2 << 16);
+    g_assert_cmphex(w[1], ==, UINT64_C(0x2000000100000003) | UINT64_C(1) << 38);
+    g_assert_cmphex(w[4], ==, UINT64_C(0xa200000100000000));
+    fixture_close(&f);
+}
+
 static void do_hlt(Cpu *cpu, void *arg)
 {
     cpu->world->hlt(cpu);
@@ -372,6 +585,9 @@ int main(int argc, char **argv)
     g_test_add_func("/tdcall/info", test_info);
     g_test_add_func("/tdcall/report", test_report);
     g_test_add_func("/tdcall/walks", test_walks);
+    g_test_add_func("/tdcall/outputs", test_outputs);
+    g_test_add_func("/tdcall/cpuid-control", test_cpuid_control);
+    g_test_add_func("/tdcall/sys-list", test_sys_list);
     g_test_add_func("/tdcall/veinfo", test_veinfo);
     g_test_add_func("/tdcall/events", test_events);
     return g_test_run();
