@@ -154,6 +154,7 @@ static void open_td(Guest *g)
     TdxSysInfo info;
     g->profile = *profile_builtin();
     g->profile.vmcall_rbp_refused = 1; /* as real modules */
+    g->profile.kvm_xss |= g->cet ? XFAM_CET : 0;
     profile_narrow(&g->profile, NULL, 0);
     table = module_cpuid_table(&g->profile);
     tdx_sys_info(&g->profile, &info);
@@ -221,6 +222,7 @@ static void run_case(gconstpointer data)
     build_tables(g);
     build_handlers(g);
     memcpy(g->memory + AT_CODE, c->code, (size_t)(c->end - c->code));
+    g->cet = g_str_has_prefix(c->label, "with CET");
     g->pending_ve = strstr(c->label, "#VE of an unaccepted page") != NULL;
     open_td(g);
     set_state(g, c->mode);

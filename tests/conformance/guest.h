@@ -55,6 +55,7 @@ struct Guest {
     Lapic lapic;
     TdExit exit;
     bool pending_ve;               /* SEPT_VE_DISABLE = 0: for cases whose label says "#VE of an unaccepted page" */
+    bool cet;                      /* XFAM has CET: for cases whose label begins with "with CET" */
     uint64_t shared_bit;           /* bit 51 for cases whose label begins with "GPAW 52", else bit 47 */
     uint8_t memory[AT_END];        /* what the pages start with */
     uint8_t shared[4096];

@@ -119,6 +119,20 @@ static void add_xstate(Builder *b)
     }
 }
 
+#define XSS_CET UINT64_C(0x1800)
+
+/* KVM has shadow stacks and indirect branch tracking where it has their state (Linux 6.18 on). */
+static void add_cet(Builder *b, AbiCpuidEntry *leaf7)
+{
+    const Profile *p = b->profile;
+    uint32_t native[4];
+    if ((p->kvm_xss & profile_executable_xfam(p) & XSS_CET) == XSS_CET) {
+        profile_cpuid(p, 7, 0, native);
+        leaf7->ecx |= native[2] & B(7);
+        leaf7->edx |= native[3] & B(20);
+    }
+}
+
 static void add_leaf(Builder *b, uint32_t leaf)
 {
     uint32_t r[4];
@@ -137,6 +151,9 @@ static void add_leaf(Builder *b, uint32_t leaf)
         for (uint32_t i = 0, max = r[0] < 2 ? r[0] : 2; i <= max; i++) {
             add_masked(b, 7, i);
             b->entries[b->n - 1].eax |= i ? 0 : max;
+            if (i == 0) {
+                add_cet(b, &b->entries[b->n - 1]);
+            }
         }
         return;
     case 0xa: /* version 2 at most, no more than 8 general and 3 fixed counters */

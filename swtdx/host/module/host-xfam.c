@@ -6,10 +6,10 @@
 #include "module.h"
 
 /*
- * The core does x87 and SSE state on any host, PKRU and AMX by itself; AVX and AVX-512 instructions need the host's.
- * PT, CET, UINTR and LBR are not executed at all.
+ * The core does x87 and SSE state on any host, PKRU, CET and AMX by itself; AVX and AVX-512
+ * instructions need the host's. PT, UINTR and LBR are not executed at all.
  */
-#define XFAM_SOFTWARE UINT64_C(0x60203)
+#define XFAM_SOFTWARE UINT64_C(0x61a03)
 #define XFAM_AVX UINT64_C(0x4)
 #define XFAM_AVX512 UINT64_C(0xe0)
 
@@ -109,7 +109,7 @@ static size_t missing_xfam(const Profile *profile, char *buf, size_t size)
         uint64_t bits;
         const char *name;
     } states[] = {
-        {XFAM_AVX, "AVX"}, {XFAM_AVX512, "AVX-512"}, {1u << 8, "PT"}, {0x1800, "CET"}, {1u << 14, "UINTR"},
+        {XFAM_AVX, "AVX"}, {XFAM_AVX512, "AVX-512"}, {1u << 8, "PT"}, {1u << 14, "UINTR"},
         {1u << 15, "LBR"},
     };
     uint64_t missing = wanted_xfam(profile) & ~host_xfam();

@@ -127,6 +127,8 @@ static const Row rows[] = {
     {L7(ECX, 3), "PKU: rdpkru", NOTHING, false, I(0x31, 0xc9, 0x0f, 0x01, 0xee)},
     {L7(ECX, 5), "WAITPKG: tpause", NOTHING, false, I(0x31, 0xdb, 0x66, 0x0f, 0xae, 0xf3)},
     {L7(ECX, 6), "AVX512_VBMI2: vpshldd", NOTHING, false, I(0x62, 0xf3, 0x75, 0x48, 0x71, 0xc2, 0x03)},
+    {L7(ECX, 7), "CET_SS: wrussq to an ordinary page", VEC_PF, false,
+     I(0x66, 0x48, 0x0f, 0x38, 0xf5, 0x06)},
     {L7(ECX, 8), "GFNI: gf2p8mulb", NOTHING, false, I(0x66, 0x0f, 0x38, 0xcf, 0xc1)},
     {L7(ECX, 9), "VAES: vaesenc ymm", NOTHING, false, I(0xc4, 0xe2, 0x75, 0xdc, 0xc2)},
     {L7(ECX, 10), "VPCLMULQDQ ymm", NOTHING, false, I(0xc4, 0xe3, 0x75, 0x44, 0xc2, 0x11)},
@@ -147,6 +149,8 @@ static const Row rows[] = {
     {L7(EDX, 14), "SERIALIZE", NOTHING, false, I(0x0f, 0x01, 0xe8)},
     {L7(EDX, 16), "TSXLDTRK: xsusldtrk", NOTHING, false, I(0xf2, 0x0f, 0x01, 0xe8)},
     {L7(EDX, 18), "PCONFIG", VEC_VE, false, I(0x0f, 0x01, 0xc5)},
+    {L7(EDX, 20), "CET_IBT: ENDBR_EN of U_CET", NOTHING, true,
+     I(0xb9, 0xa0, 0x06, 0, 0, 0x6a, 0x04, 0x58, 0x99, 0x0f, 0x30)},
     {L7(EDX, 22), "AMX_BF16: tdpbf16ps", NOTHING, false, TILES(0x6a, 0x5c, 0xc1)},
     {L7(EDX, 23), "AVX512_FP16: vaddph", NOTHING, false, I(0x62, 0xf5, 0x74, 0x48, 0x58, 0xc2)},
     {L7(EDX, 24), "AMX_TILE: tilerelease", NOTHING, false, I(0xc4, 0xe2, 0x78, 0x49, 0xc0)},
@@ -320,7 +324,7 @@ static void start(Guest *g)
     cpu->cr0 = CR0_PE | CR0_MP | CR0_NE | CR0_WP | CR0_PG;
     cpu->cr3 = AT_PML4;
     cpu->cr4 = CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE
-               | (g->params.xfam & XFAM_PKRU ? CR4_PKE : 0);
+               | (g->params.xfam & XFAM_PKRU ? CR4_PKE : 0) | (g->params.xfam & XFAM_CET ? CR4_CET : 0);
     cpu->efer |= EFER_LMA;
     cpu->xcr0 = g->params.xfam & XFAM_USER;
     cpu->gdtr = (DescriptorTable){AT_GDT, 0xf};

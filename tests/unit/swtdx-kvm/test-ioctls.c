@@ -3,6 +3,7 @@
 #include <linux/falloc.h>
 #include <sys/eventfd.h>
 
+#include "../../../swtdx/host/kvm/host.h"
 #include "fixture.h"
 
 static void test_extensions(void)
@@ -306,6 +307,28 @@ static void test_run(void)
     fixture_free(f);
 }
 
+/* Shadow stacks and indirect branch tracking are offered where KVM has their state. */
+static void test_supported_cet(void)
+{
+    for (unsigned cet = 0; cet < 2; cet++) {
+        Fixture *f = fixture_new(16, AT_HOST, NULL);
+        CpuidBuffer *c = g_new0(CpuidBuffer, 1);
+        const AbiCpuidEntry *leaf;
+        f->profile.kvm_xss = cet ? 0x1800 : 0;
+        c->header.nent = 256;
+        g_assert_cmpint(sys(f, KVM_GET_SUPPORTED_CPUID, (uintptr_t)c), ==, 0);
+        leaf = cpuid_find(c->entries, c->header.nent, 7, 0);
+        g_assert_nonnull(leaf);
+        g_assert_cmphex(leaf->ecx & 1u << 7, ==, cet ? 1u << 7 : 0);
+        g_assert_cmphex(leaf->edx & 1u << 20, ==, cet ? 1u << 20 : 0);
+        leaf = cpuid_find(c->entries, c->header.nent, 0xd, 1);
+        g_assert_nonnull(leaf);
+        g_assert_cmphex(leaf->ecx, ==, cet ? 0x1800 : 0);
+        g_free(c);
+        fixture_free(f);
+    }
+}
+
 static void test_system(void)
 {
     Fixture *f = fixture_new(16, AT_HOST, NULL);
@@ -337,6 +360,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/swtdx-kvm/system", test_system);
+    g_test_add_func("/swtdx-kvm/system-cet", test_supported_cet);
     g_test_add_func("/swtdx-kvm/extensions", test_extensions);
     g_test_add_func("/swtdx-kvm/enable-cap", test_enable_cap);
     g_test_add_func("/swtdx-kvm/slots", test_slots);
