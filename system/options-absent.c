@@ -25,24 +25,23 @@ static const char memory_objects[] = "Use -object memory-backend-file,id=ram0,si
 static const char use_log[] = "Use -d tdx,tdvmcall (-d help lists what can be logged)";
 static const char no_files[] = "Use virtiofsd and -device vhost-user-fs-pci: the guest sees the directory through it";
 static const char no_tables[] = "The guest's ACPI tables are the machine's own: leave it out";
-static const char no_config[] = "No configuration files are read or written: give the options on the command line";
+static const char no_config[] = "No configuration file is written: -readconfig reads one written by hand";
 static const char no_tpm[] = "There is no TPM: a TD is measured into RTMRs by the TDX module, and proves it by a quote";
 static const char no_xen[] = "There is no Xen here: leave it out";
 
 static const Absent options[] = {
-    { "L", "Firmware is found by its path: use -bios /PATH/FILE" },
     { "acpitable", no_tables },
     { "alt-grab", no_pictures },
     { "balloon", "A TD's memory cannot be taken back: leave the balloon out" },
     { "bt", "There is no Bluetooth: leave it out" },
     { "cdrom", "There is no CD drive: use -drive file=FILE,format=raw,if=virtio,readonly=on" },
     { "chroot", "Use -run-with chroot=DIR" },
-    { "compat", "No policy of deprecated interfaces can be set: leave it out" },
     { "ctrl-grab", no_pictures },
-    { "debugcon", "Use -chardev file,id=debug,path=FILE -device isa-debugcon,iobase=0x402,chardev=debug" },
+    { "curses", no_pictures },
     { "dfilter", use_log },
     { "dtb", "x86 machines have no device tree: leave it out" },
     { "dump-vmstate", no_migration },
+    { "enable-hax", kvm_only },
     { "enable-sync-profile", use_log },
     { "fda", no_floppy },
     { "fdb", no_floppy },
@@ -83,13 +82,13 @@ static const Absent options[] = {
     { "pflash", no_flash },
     { "plugin", kvm_only },
     { "preconfig", "Give the options on the command line; what can be added later is added with QMP, after -S" },
-    { "readconfig", no_config },
     { "realtime", "Use -overcommit mem-lock=on" },
     { "redir", "Use -nic user,hostfwd=..." },
     { "rtc-td-hack", "Use -rtc driftfix=slew" },
     { "runas", "Use -run-with user=NAME" },
     { "s", no_debugger },
     { "sd", use_drive },
+    { "sdl", no_pictures },
     { "seed", kvm_only },
     { "set", "Write the property where its object is made" },
     { "show-cursor", no_pictures },

@@ -22,7 +22,7 @@ static const OptionParameter name[] = {
     { "guest", "string" }, { "process", "string" }, { "debug-threads", "boolean" }, { NULL },
 };
 static const OptionParameter action[] = {
-    { "reboot", "string" }, { "shutdown", "string" }, { "panic", "string" }, { NULL },
+    { "reboot", "string" }, { "shutdown", "string" }, { "panic", "string" }, { "watchdog", "string" }, { NULL },
 };
 static const OptionParameter boot[] = {
     { "order", "string" }, { "once", "string" }, { "strict", "boolean" }, { "menu", "boolean" },

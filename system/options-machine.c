@@ -246,6 +246,12 @@ bool option_smp(MachineConfig *config, const char *text, GError **errp)
         }
     }
     config->topology = topology;
+    if (topology.max_cpus > topology.cpus && topology.cpus) {
+        g_autofree char *warning = g_strdup_printf(
+            "maxcpus=%u: vCPUs cannot be plugged into a running machine: it has %u, the topology has room "
+            "for %u", topology.max_cpus, topology.cpus, topology.max_cpus);
+        report_warning(warning);
+    }
     return true;
 }
 

@@ -115,6 +115,30 @@ bool option_watchdog_action(MachineConfig *config, const char *text, GError **er
     return g_strv_contains(actions, text) || error_set(errp, "'%s' is no action of a watchdog", text);
 }
 
+/* All interfaces are accepted and shown: the policy that QEMU has unless it is told another. */
+bool option_compat(MachineConfig *config, const char *text, GError **errp)
+{
+    static const char *const keys[] = {
+        "deprecated-input", "deprecated-output", "unstable-input", "unstable-output", NULL,
+    };
+    g_autoptr(KeyVal) kv = keyval_parse(text, NULL, errp);
+
+    for (unsigned i = 0; kv && i < kv->pairs->len; i++) {
+        const KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
+
+        if (!g_strv_contains(keys, pair->key)) {
+            error_set(errp, "Invalid parameter '%s'", pair->key);
+            error_hint_names(errp, pair->key, keys);
+            return false;
+        }
+        if (strcmp(pair->value, "accept")) {
+            return error_set(errp, "%s=%s is not available: every interface that there is stays in "
+                             "use; use %s=accept", pair->key, pair->value, pair->key);
+        }
+    }
+    return kv;
+}
+
 bool option_audiodev(MachineConfig *config, const char *text, GError **errp)
 {
     g_autoptr(JsonValue) json = NULL;

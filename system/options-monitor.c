@@ -104,6 +104,23 @@ bool option_chardev(MachineConfig *config, const char *text, GError **errp)
     return add_chardev(config, chardev_config_parse(text, errp), errp);
 }
 
+/* The port that firmware built for debugging writes to: 0xe9 unless -global isa-debugcon.iobase= says otherwise. */
+bool option_debugcon(MachineConfig *config, const char *text, GError **errp)
+{
+    static const char label[] = "debugcon";
+    bool named = g_str_has_prefix(text, "chardev:");
+
+    if (!strcmp(text, "none")) {
+        return true;
+    }
+    if (!named && !add_chardev(config, chardev_config_parse_device(label, text, errp), errp)) {
+        return false;
+    }
+    g_autofree char *device = g_strdup_printf("isa-debugcon,chardev=%s",
+                                              named ? text + strlen("chardev:") : label);
+    return option_device(config, device, errp);
+}
+
 bool option_add_fd(MachineConfig *config, const char *text, GError **errp)
 {
     g_autoptr(KeyVal) kv = keyval_parse(text, NULL, errp);
@@ -198,20 +215,22 @@ static bool set_action(const KeyValPair *pair, RunStateActions *actions, GError 
 {
     const char *const *names = !strcmp(pair->key, "reboot") ? qapi_RebootAction_names :
                                !strcmp(pair->key, "shutdown") ? qapi_ShutdownAction_names :
-                               !strcmp(pair->key, "panic") ? qapi_PanicAction_names : NULL;
+                               !strcmp(pair->key, "panic") ? qapi_PanicAction_names :
+                               !strcmp(pair->key, "watchdog") ? qapi_WatchdogAction_names : NULL;
 
     for (unsigned i = 0; names && names[i]; i++) {
         if (!strcmp(names[i], pair->value)) {
             switch (*pair->key) {
             case 'r': actions->reboot = i; break;
             case 's': actions->shutdown = i; break;
-            default: actions->panic = i; break;
+            case 'p': actions->panic = i; break;
+            default: break; /* no watchdog, no action of it */
             }
             return true;
         }
     }
     if (!names) {
-        return error_set(errp, "Invalid parameter '%s': -action takes reboot, shutdown and panic", pair->key);
+        return error_set(errp, "Invalid parameter '%s': -action takes reboot, shutdown, panic and watchdog", pair->key);
     }
     g_autofree char *all = g_strjoinv(", ", (char **)names);
     error_set(errp, "Parameter '%s' does not accept value '%s'", pair->key, pair->value);

@@ -44,6 +44,30 @@ static bool option_bios(MachineConfig *config, const char *text, GError **errp)
     return set_string(&config->bios, text);
 }
 
+static bool option_data_dir(MachineConfig *config, const char *text, GError **errp)
+{
+    if (!config->data_dirs) {
+        config->data_dirs = g_ptr_array_new_with_free_func(g_free);
+    }
+    g_ptr_array_add(config->data_dirs, g_strdup(text));
+    return true;
+}
+
+/* A name without directories that is not there is looked for where -L says, in that order. */
+static void find_firmware(MachineConfig *config)
+{
+    if (!config->bios || strchr(config->bios, '/') || g_file_test(config->bios, G_FILE_TEST_EXISTS)) {
+        return;
+    }
+    for (unsigned i = 0; config->data_dirs && i < config->data_dirs->len; i++) {
+        g_autofree char *path = g_build_filename(g_ptr_array_index(config->data_dirs, i), config->bios, NULL);
+        if (g_file_test(path, G_FILE_TEST_EXISTS)) {
+            set_string(&config->bios, path);
+            return;
+        }
+    }
+}
+
 static bool option_smbios(MachineConfig *config, const char *text, GError **errp)
 {
     return smbios_options_set(config->smbios, text, errp);
@@ -136,6 +160,7 @@ static const Option options[] = {
     { "m", "[size=]MEGS", option_memory, "set the size of RAM (default 128 MiB)" },
     { "numa", "node[,memdev=ID]", option_numa, "the one NUMA node there is" },
     { "bios", "FILE", option_bios, "firmware; for a TD a TDVF image" },
+    { "L", "DIR", option_data_dir, "look for -bios's file in DIR too" },
     { "kernel", "FILE", option_kernel, "boot this Linux kernel (a bzImage with EFI stub) by the firmware" },
     { "initrd", "FILE", option_initrd, "its initial RAM disk" },
     { "append", "TEXT", option_append, "its command line" },
@@ -154,17 +179,20 @@ static const Option options[] = {
     { "no-user-config", NULL, option_no_user_config, "read no configuration files (none are read)" },
     { "no-reboot", NULL, option_no_reboot, "exit instead of rebooting" },
     { "no-shutdown", NULL, option_no_shutdown, "stop instead of exiting at a power-off" },
-    { "action", "reboot=...,shutdown=...,panic=...", option_action, "what a reset, a power-off and a panic do" },
+    { "action", "reboot=...,shutdown=...,panic=...,watchdog=...", option_action, "what a reset, a power-off and a panic do" },
     { "S", NULL, option_paused, "do not start the vCPUs: wait for 'cont'" },
     { "qmp", "DEV", option_qmp, "QMP, as -serial: unix:PATH,server=on,wait=off, stdio" },
     { "qmp-pretty", "DEV", option_qmp_pretty, "the same, spread over lines" },
     { "chardev", "BACKEND,id=ID[,PROP=VALUE,...]", option_chardev, "a character device (-chardev help)" },
+    { "debugcon", "DEV", option_debugcon, "what firmware writes to its debug port, as -serial" },
     { "mon", "[chardev=]ID[,mode=readline|control][,pretty=on|off]", option_mon, "a monitor on a chardev" },
     { "add-fd", "fd=FD,set=SET[,opaque=TEXT]", option_add_fd, "put an open file descriptor into a set: /dev/fdset/SET" },
     { "boot", "[strict=on|off][,menu=on|off][,splash-time=MS][,...]", option_boot, "what the firmware may boot from" },
     { "rtc", "[base=utc][,clock=host][,driftfix=none|slew]", option_rtc, "the real-time clock" },
     { "watchdog-action", "ACTION", option_watchdog_action, "accepted: there is no watchdog" },
     { "audiodev", "[driver=]none,id=ID", option_audiodev, "accepted: there is no sound" },
+    { "compat", "deprecated-input=accept,...", option_compat, "accepted: all interfaces are" },
+    { "readconfig", "FILE", option_readconfig, "read options from a configuration file" },
     { "name", "[guest=]NAME[,process=NAME][,debug-threads=on|off]", option_name, "the machine's name" },
     { "uuid", "UUID", option_uuid, "the machine's UUID" },
     { "daemonize", NULL, option_daemonize, "go to the background once the machine is made" },
@@ -247,6 +275,13 @@ static const Option *find_option(const char *name)
     return NULL;
 }
 
+bool option_apply(MachineConfig *config, const char *name, const char *argument, GError **errp)
+{
+    const Option *option = find_option(name);
+
+    return option ? option->set(config, argument, errp) : error_set(errp, "there is no option -%s", name);
+}
+
 const char **option_names(void)
 {
     const char **names = g_new0(const char *, G_N_ELEMENTS(options) + 1);
@@ -262,7 +297,7 @@ static void report_unknown(const char *typed, const char *name)
     const char *instead = option_instead(name);
 
     if (instead) {
-        g_autofree char *both = g_strdup_printf("invalid option\n%s", instead);
+        g_autofree char *both = g_strdup_printf("not available here\n%s", instead);
         report_error(typed, both);
         return;
     }
@@ -332,6 +367,7 @@ OptionsResult options_parse(int argc, char **argv, QomTypes types, MachineConfig
             return r;
         }
     }
+    find_firmware(config);
     if (!machine_config_complete(config, &err)) {
         report_error(NULL, err->message);
         return OPTIONS_ERROR;
@@ -354,6 +390,7 @@ void machine_config_free(MachineConfig *config)
     g_free(config->qtest_log);
     cpu_model_free(config->cpu);
     g_free(config->bios);
+    g_clear_pointer(&config->data_dirs, g_ptr_array_unref);
     boot_files_clear(&config->boot);
     life_options_clear(&config->life);
     process_options_clear(&config->process);

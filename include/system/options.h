@@ -73,6 +73,7 @@ typedef struct MachineConfig {
     CpuTopology topology;
     uint64_t ram_size;
     char *bios;
+    GPtrArray *data_dirs;           /* -L: of char *; NULL = none */
     BootFiles boot;
     char *serial[MAX_SERIAL_PORTS]; /* ids of chardevs; "none" = no port, NULL = not given */
     SmbiosOptions *smbios;
@@ -158,6 +159,7 @@ bool option_add_fd(MachineConfig *config, const char *text, GError **errp);
 bool option_qmp_pretty(MachineConfig *config, const char *text, GError **errp);
 bool option_qmp(MachineConfig *config, const char *text, GError **errp);
 bool option_chardev(MachineConfig *config, const char *text, GError **errp);
+bool option_debugcon(MachineConfig *config, const char *text, GError **errp);
 bool option_mon(MachineConfig *config, const char *text, GError **errp);
 bool option_paused(MachineConfig *config, const char *text, GError **errp);
 bool option_no_reboot(MachineConfig *config, const char *text, GError **errp);
@@ -168,11 +170,16 @@ void life_options_init(LifeOptions *life);
 void life_options_clear(LifeOptions *life);
 bool life_options_defaults(MachineConfig *config, GError **errp); /* default devices */
 bool life_options_complete(MachineConfig *config, GError **errp);
+/* -readconfig (options-config.c). */
+bool option_readconfig(MachineConfig *config, const char *path, GError **errp);
+/* An option by its name, without its '-' (options.c). False: *errp. */
+bool option_apply(MachineConfig *config, const char *name, const char *argument, GError **errp);
 /* What management software gives with every machine (options-management.c). */
 bool option_rtc(MachineConfig *config, const char *text, GError **errp);
 bool option_boot(MachineConfig *config, const char *text, GError **errp);
 bool option_watchdog_action(MachineConfig *config, const char *text, GError **errp);
 bool option_audiodev(MachineConfig *config, const char *text, GError **errp);
+bool option_compat(MachineConfig *config, const char *text, GError **errp);
 /* The process on the host (options-process.c). */
 bool option_daemonize(MachineConfig *config, const char *text, GError **errp);
 bool option_msg(MachineConfig *config, const char *text, GError **errp);
