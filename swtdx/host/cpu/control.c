@@ -225,24 +225,20 @@ static int loop_kind(ZydisMnemonic mnemonic)
     }
 }
 
-static bool choose_conditional(const Decoded *d, Op *op)
+static bool is_near_branch(const Decoded *d)
 {
-    if (d->insn.meta.category != ZYDIS_CATEGORY_COND_BR
-        || d->insn.meta.isa_set != ZYDIS_ISA_SET_I86) {
-        return false;
-    }
-    set_direct(d, op);
-    op->src = (uint8_t)int_condition(d);
-    op->fn = d->mode & CPU_MODE_CS64 ? jcc[op->src] : op_jcc_legacy;
-    return true;
+    ZydisMnemonic m = d->insn.mnemonic;
+    bool conditional = d->insn.meta.category == ZYDIS_CATEGORY_COND_BR && d->insn.meta.isa_set == ZYDIS_ISA_SET_I86;
+    bool always = m == ZYDIS_MNEMONIC_JMP || m == ZYDIS_MNEMONIC_CALL || m == ZYDIS_MNEMONIC_RET;
+    return (always && !is_far(d)) || conditional || loop_kind(m) >= 0;
 }
 
 bool family_control(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
 {
     (void)cpu;
     bool long64 = d->mode & CPU_MODE_CS64;
-    if (is_far(d)) {
-        return false;
+    if (!is_near_branch(d)) {
+        return false; /* and op is as it was, for the other families */
     }
     /* The operand size of branches is 64 bits in 64-bit code whatever the prefixes (Intel: SDM vol. 2, JMP). */
     op->size = long64 ? 8 : op->size;
@@ -268,7 +264,10 @@ bool family_control(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
         *ends = true;
         break;
     default:
-        return choose_conditional(d, op);
+        set_direct(d, op);
+        op->src = (uint8_t)int_condition(d);
+        op->fn = long64 ? jcc[op->src] : op_jcc_legacy;
+        return true;
     }
     if (unlikely(d->mode & (CPU_MODE_SHSTK | CPU_MODE_IBT))) {
         cet_choose_branch(d, op);

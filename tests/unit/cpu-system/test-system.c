@@ -281,6 +281,8 @@ static void test_delivery_resumes(void)
 
 PROGRAM(to_user, 64,
         "push $0x2b\n push $0x38000\n push $0x3202\n push $0x33\n push $0x24000\n iretq");
+PROGRAM(to_user32, 64,
+        "push $0x2b\n push $0x38000\n push $0x3202\n push $0x23\n push $0x24000\n iretq");
 PROGRAM(user_int, 64, "int $0x80");
 PROGRAM(user_hlt, 64, "hlt");
 PROGRAM(user_cli, 64, "cli\n int $0x80");
@@ -359,6 +361,84 @@ static void test_syscall(void)
     g_assert_cmphex(m->cpu->regs[GPR_R9], ==, AT_USER_CODE + 2);
     g_assert_cmphex(stack_word(m, 1), ==, SEL_USER64 | 3);
     g_assert_cmphex(stack_word(m, 2), ==, 0x3202);
+}
+
+PROGRAM(sysenter32, 32, "mov $0x88888888, %eax\n sysenter\n hlt\n int $0x80");
+PROGRAM(kernel_entry32, 64,
+        "mov %cs, %r8d\n mov %rsp, %r9\n"
+        "mov $0x24000 + 8, %ecx\n mov $0x3202, %r11d\n mov $0x37000, %esp\n sysretl");
+
+/* How Linux serves 32-bit programs: in by SYSENTER, which saves nothing, out by SYSRET without REX.W. */
+static void test_compatible_syscall(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    machine_long(m);
+    machine_gate64(m, 0x80, 3, 0, 14);
+    LOAD(m, AT_CODE, to_user32);
+    LOAD(m, AT_USER_CODE, sysenter32);
+    LOAD(m, 0x28000, kernel_entry32);
+    m->cpu->star = (uint64_t)(SEL_USER32 | 3) << 48 | (uint64_t)SEL_CODE64 << 32;
+    m->cpu->sysenter_cs = SEL_CODE64;
+    m->cpu->sysenter_esp = AT_RSP0 - 64;
+    m->cpu->sysenter_eip = 0x28000;
+    run(m);
+    g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x80));
+    g_assert_cmphex(m->cpu->regs[GPR_R8], ==, SEL_CODE64);
+    g_assert_cmphex(m->cpu->regs[GPR_R9], ==, AT_RSP0 - 64);
+    g_assert_cmphex(stack_word(m, 0), ==, AT_USER_CODE + 10);
+    g_assert_cmphex(stack_word(m, 1), ==, SEL_USER32 | 3);
+    g_assert_cmphex(stack_word(m, 3), ==, 0x37000);
+    g_assert_cmphex(stack_word(m, 4), ==, SEL_USER_DATA | 3);
+}
+
+PROGRAM(rdrand16, 64, "rdrand %bx\n hlt");
+PROGRAM(rdrand32, 64, "rdrand %ebx\n hlt");
+PROGRAM(rdfsbase32, 64, "rdfsbase %ebx\n hlt");
+PROGRAM(wrfsbase32, 64, "wrfsbase %ebx\n rdfsbase %rbx\n hlt");
+PROGRAM(smsw16, 64, "smsw %bx\n hlt");
+PROGRAM(str16, 64, "str %bx\n hlt");
+PROGRAM(str32, 64, "str %ebx\n hlt");
+PROGRAM(from_ss16, 64, "mov %ss, %bx\n hlt");
+PROGRAM(from_ss32, 64, "mov %ss, %ebx\n hlt");
+PROGRAM(lar16, 64, "mov $0x10, %ecx\n lar %cx, %bx\n hlt");
+PROGRAM(lsl16, 64, "mov $0x10, %ecx\n lsl %cx, %bx\n hlt");
+PROGRAM(lsl32, 64, "mov $0x10, %ecx\n lsl %ecx, %ebx\n hlt");
+
+/* 16-bit results keep the rest of the register, 32-bit ones clear its upper half. */
+static void test_operand_size(void)
+{
+    static const struct {
+        const char *label;
+        const uint8_t *code, *end;
+        uint64_t kept;
+    } rows[] = {
+        { "RDRAND, 16 bits", rdrand16, rdrand16_end, ~UINT64_C(0xffff) },
+        { "RDRAND, 32 bits", rdrand32, rdrand32_end, 0 },
+        { "RDFSBASE, 32 bits", rdfsbase32, rdfsbase32_end, 0 },
+        { "WRFSBASE, 32 bits", wrfsbase32, wrfsbase32_end, 0 },
+        { "SMSW, 16 bits", smsw16, smsw16_end, ~UINT64_C(0xffff) },
+        { "STR, 16 bits", str16, str16_end, ~UINT64_C(0xffff) },
+        { "STR, 32 bits", str32, str32_end, 0 },
+        { "MOV from SS, 16 bits", from_ss16, from_ss16_end, ~UINT64_C(0xffff) },
+        { "MOV from SS, 32 bits", from_ss32, from_ss32_end, 0 },
+        { "LAR, 16 bits", lar16, lar16_end, ~UINT64_C(0xffff) },
+        { "LSL, 16 bits", lsl16, lsl16_end, ~UINT64_C(0xffff) },
+        { "LSL, 32 bits", lsl32, lsl32_end, 0 },
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Machine) m = machine_new();
+        uint64_t start = 0x8123456789abcdef;
+        g_test_message("%s", rows[i].label);
+        machine_long(m);
+        m->cpu->cr4 |= CR4_FSGSBASE;
+        m->cpu->seg[SEG_FS].base = 0x7fffffffffff;
+        m->cpu->regs[GPR_RBX] = start;
+        machine_code(m, AT_CODE, rows[i].code, (size_t)(rows[i].end - rows[i].code));
+        run(m);
+        g_assert_cmphex(m->cpu->regs[GPR_RBX], !=, start);
+        m->cpu->regs[GPR_RBX] &= rows[i].kept | UINT64_C(0xffffffff00000000);
+        g_assert_cmphex(m->cpu->regs[GPR_RBX], ==, start & rows[i].kept);
+    }
 }
 
 static void test_port_map(void)
@@ -626,6 +706,8 @@ int main(int argc, char **argv)
     g_test_add_func("/system/user", test_user);
     g_test_add_func("/system/int-privilege", test_int_privilege);
     g_test_add_func("/system/syscall", test_syscall);
+    g_test_add_func("/system/syscall/compatible", test_compatible_syscall);
+    g_test_add_func("/system/operand-size", test_operand_size);
     g_test_add_func("/system/port-map", test_port_map);
     g_test_add_func("/system/interrupt", test_interrupt);
     g_test_add_func("/system/nmi", test_nmi);
