@@ -222,7 +222,7 @@ static uint64_t period_ns(const Lapic *lapic)
 static uint32_t current_count(const Lapic *lapic)
 {
     uint64_t elapsed;
-    if (!lapic->initial_count || timer_mode(lapic) == TIMER_DEADLINE) {
+    if (!lapic->initial_count || lapic->run_out || timer_mode(lapic) == TIMER_DEADLINE) {
         return 0;
     }
     elapsed = (lapic->port->now_ns(lapic->opaque) - lapic->count_start_ns) / count_ns(lapic);
@@ -241,6 +241,7 @@ static void start_count(Lapic *lapic, uint32_t count)
 {
     pthread_mutex_lock(&lapic->timer_lock);
     lapic->initial_count = count;
+    lapic->run_out = false;
     lapic->count_start_ns = lapic->port->now_ns(lapic->opaque);
     if (count) {
         lapic->port->arm(lapic->opaque, lapic->count_start_ns + period_ns(lapic));
@@ -265,6 +266,37 @@ static void set_divide(Lapic *lapic, uint32_t value)
     pthread_mutex_unlock(&lapic->timer_lock);
 }
 
+static void timer_interrupt(Lapic *lapic)
+{
+    uint32_t lvt = lapic->lvt[LVT_TIMER];
+    if (!(lvt & LVT_MASKED) && (lvt & 0xff) >= 16) {
+        lapic_post(lapic, (uint8_t)lvt, false);
+    }
+}
+
+/* Under timer_lock. An expiry that was overtaken by a new setting finds its time not come, and is armed again. */
+static bool count_due(Lapic *lapic, uint64_t now)
+{
+    uint64_t end = lapic->count_start_ns + period_ns(lapic);
+    if (!lapic->initial_count || lapic->run_out) {
+        return false;
+    }
+    if (now < end) {
+        lapic->port->arm(lapic->opaque, end);
+        return false;
+    }
+    return true;
+}
+
+/* Under timer_lock. The initial count stays readable; only a write to it starts another. */
+static void run_out_if_due(Lapic *lapic, uint64_t now)
+{
+    if (count_due(lapic, now)) {
+        lapic->run_out = true;
+        timer_interrupt(lapic);
+    }
+}
+
 static void write_deadline(Lapic *lapic, uint64_t value)
 {
     if (timer_mode(lapic) != TIMER_DEADLINE) {
@@ -286,6 +318,9 @@ static void set_timer_lvt(Lapic *lapic, uint32_t value)
     unsigned old;
     pthread_mutex_lock(&lapic->timer_lock);
     old = timer_mode(lapic);
+    if (old == TIMER_ONE_SHOT && mode == TIMER_PERIODIC) {
+        run_out_if_due(lapic, lapic->port->now_ns(lapic->opaque)); /* else the count would be seen to start again */
+    }
     lapic->lvt[LVT_TIMER] = value;
     /* Going to or from deadline mode disarms (SDM vol. 3, 12.5.4.1). */
     if ((old == TIMER_DEADLINE) != (mode == TIMER_DEADLINE)) {
@@ -294,28 +329,6 @@ static void set_timer_lvt(Lapic *lapic, uint32_t value)
         disarm(lapic);
     }
     pthread_mutex_unlock(&lapic->timer_lock);
-}
-
-static void timer_interrupt(Lapic *lapic)
-{
-    uint32_t lvt = lapic->lvt[LVT_TIMER];
-    if (!(lvt & LVT_MASKED) && (lvt & 0xff) >= 16) {
-        lapic_post(lapic, (uint8_t)lvt, false);
-    }
-}
-
-/* Under timer_lock. An expiry that was overtaken by a new setting finds its time not come, and is armed again. */
-static bool count_due(Lapic *lapic, uint64_t now)
-{
-    uint64_t end = lapic->count_start_ns + period_ns(lapic);
-    if (!lapic->initial_count) {
-        return false;
-    }
-    if (now < end) {
-        lapic->port->arm(lapic->opaque, end);
-        return false;
-    }
-    return true;
 }
 
 void lapic_timer_expired(Lapic *lapic)
@@ -341,11 +354,7 @@ void lapic_timer_expired(Lapic *lapic)
         }
         break;
     default:
-        if (count_due(lapic, now)) {
-            /* The count stays readable as initial; it has run out for good. */
-            lapic->count_start_ns = now - period_ns(lapic);
-            timer_interrupt(lapic);
-        }
+        run_out_if_due(lapic, now);
     }
     pthread_mutex_unlock(&lapic->timer_lock);
 }

@@ -33,6 +33,7 @@ typedef struct Lapic {
     _Atomic uint32_t nmi_pending;
     uint32_t tpr, svr, lvt[7], icr_low, icr_high, esr, divide, initial_count;
     uint64_t count_start_ns, tsc_deadline;
+    bool run_out;                 /* a one-shot count that has come to its end: 0 in any mode until it is started again */
     pthread_mutex_t timer_lock; /* of the timer's registers: an expiry and a new setting meet on two threads */
     const LapicPort *port;
     void *opaque;

@@ -250,6 +250,34 @@ static void test_one_shot(void)
     g_assert_cmpint(lapic_pending(&b->lapic), ==, -1);
 }
 
+/* What has run out stays at 0 when the timer becomes periodic, whether its expiry was told in time or not. */
+static void test_run_out(void)
+{
+    for (unsigned late = 0; late < 2; late++) {
+        g_autofree Bench *b = bench_new();
+        set(b, 0x832, 0x31);
+        set(b, 0x83e, 11);
+        set(b, 0x838, 1000);
+        b->now += 1000 * 40 + 7;
+        if (!late) {
+            lapic_timer_expired(&b->lapic);
+        }
+        set(b, 0x832, 0x20031);
+        g_assert_cmpuint(reg(b, 0x839), ==, 0);
+        b->now += 500 * 40;
+        g_assert_cmpuint(reg(b, 0x839), ==, 0);
+        lapic_timer_expired(&b->lapic);
+        g_assert_cmpint(lapic_accept(&b->lapic), ==, 0x31);
+        set(b, 0x80b, 0);
+        g_assert_cmpint(lapic_accept(&b->lapic), ==, -1);
+        set(b, 0x83e, 0);
+        g_assert_cmpuint(reg(b, 0x839), ==, 0);
+        set(b, 0x838, 100);
+        b->now += 230 * 40;
+        g_assert_cmpuint(reg(b, 0x839), ==, 85);
+    }
+}
+
 static void test_divide(void)
 {
     static const struct { uint32_t code, by; } rows[] = {
@@ -405,6 +433,7 @@ int main(int argc, char **argv)
     g_test_add_func("/lapic/disabled", test_disabled);
     g_test_add_func("/lapic/registers", test_registers);
     g_test_add_func("/lapic/one-shot", test_one_shot);
+    g_test_add_func("/lapic/run-out", test_run_out);
     g_test_add_func("/lapic/divide", test_divide);
     g_test_add_func("/lapic/periodic", test_periodic);
     g_test_add_func("/lapic/deadline", test_deadline);
