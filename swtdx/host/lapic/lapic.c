@@ -304,7 +304,11 @@ static void write_deadline(Lapic *lapic, uint64_t value)
     }
     pthread_mutex_lock(&lapic->timer_lock);
     lapic->tsc_deadline = value;
-    if (value) {
+    if (value && lapic->port->rdtsc(lapic->opaque) >= value) {
+        disarm(lapic);
+        lapic->tsc_deadline = 0;
+        timer_interrupt(lapic); /* at once: what the guest does next may count on it */
+    } else if (value) {
         lapic->port->arm(lapic->opaque, lapic->port->tsc_to_ns(lapic->opaque, value));
     } else {
         disarm(lapic);

@@ -340,6 +340,11 @@ static void test_deadline(void)
     g_assert_cmpuint(reg(b, 0x6e0), ==, 0);
     lapic_timer_expired(&b->lapic);
     g_assert_cmpint(lapic_pending(&b->lapic), ==, -1);
+    set(b, 0x80b, 0);
+    set(b, 0x6e0, b->now * 2); /* come already: the interrupt is there before anybody is asked for the time */
+    g_assert_cmpuint(b->deadline, ==, UINT64_MAX);
+    g_assert_cmpuint(reg(b, 0x6e0), ==, 0);
+    g_assert_cmpint(lapic_accept(&b->lapic), ==, 0x51);
     set(b, 0x6e0, 9000000);
     set(b, 0x832, 0x51); /* leaving the mode disarms */
     g_assert_cmpuint(b->deadline, ==, UINT64_MAX);
