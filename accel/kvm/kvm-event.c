@@ -32,8 +32,9 @@ static bool assign_write(void *opaque, hwaddr addr, unsigned size, int fd)
     int ret = ioeventfd(opaque, addr, size, fd, 0);
 
     if (ret < 0) {
-        log_item(LOG_TDX, "KVM_IOEVENTFD at 0x%" PRIx64 ": %s; the guest's notifications there stop its vCPU", addr,
-                 g_strerror(-ret));
+        g_autofree char *call = g_strdup_printf("KVM_IOEVENTFD at 0x%" PRIx64, addr);
+        kvm_vm_tell_failure(opaque, KVM_TOLD_WRITES, call, -ret,
+                            "the guest's notifications of devices stop its vCPUs, which is slower");
     }
     return ret >= 0;
 }
@@ -120,6 +121,15 @@ static void forget_route(KvmVm *vm, const MsiRoute *route)
     g_array_remove_index_fast(vm->msi_routes, route - &g_array_index(vm->msi_routes, MsiRoute, 0));
 }
 
+static bool tell_routes(KvmVm *vm, const char *call, int ret)
+{
+    if (ret < 0) {
+        kvm_vm_tell_failure(vm, KVM_TOLD_INTERRUPTS, call, -ret,
+                            "interrupts of devices that other programs serve go through this one, which is slower");
+    }
+    return ret >= 0;
+}
+
 static bool assign_interrupt(void *opaque, int fd, uint64_t address, uint32_t data)
 {
     KvmVm *vm = opaque;
@@ -129,19 +139,15 @@ static bool assign_interrupt(void *opaque, int fd, uint64_t address, uint32_t da
         bool same = route->address == address && route->data == data;
         route->address = address;
         route->data = data;
-        return same || set_routes(vm) >= 0;
+        return same || tell_routes(vm, "KVM_SET_GSI_ROUTING", set_routes(vm));
     }
     MsiRoute new = { .fd = fd, .gsi = free_gsi(vm), .address = address, .data = data };
     g_array_append_val(vm->msi_routes, new);
-    int ret = set_routes(vm);
-    if (ret >= 0) {
-        ret = irqfd(vm, fd, new.gsi, 0);
-    }
-    if (ret < 0) {
-        log_item(LOG_TDX, "an interrupt cannot go past the program (KVM_SET_GSI_ROUTING, KVM_IRQFD): %s", g_strerror(-ret));
+    bool ok = tell_routes(vm, "KVM_SET_GSI_ROUTING", set_routes(vm)) && tell_routes(vm, "KVM_IRQFD", irqfd(vm, fd, new.gsi, 0));
+    if (!ok) {
         forget_route(vm, find_route(vm, fd));
     }
-    return ret >= 0;
+    return ok;
 }
 
 static void release_interrupt(void *opaque, int fd)

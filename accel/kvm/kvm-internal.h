@@ -34,6 +34,7 @@ struct KvmVm {
     KvmMemoryStats memory_stats;
     GArray *msi_routes; /* kvm-event.c: of irqfds; machine lock */
     bool kernel_irqchip;
+    unsigned told;      /* KVM_TOLD_*: of what the user has been warned */
     GPtrArray *vcpus;   /* of KvmVcpu */
 };
 

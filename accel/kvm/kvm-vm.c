@@ -5,6 +5,7 @@
 
 #include "kvm-internal.h"
 #include "kvm-sys.h"
+#include "system/core/log.h"
 #include "util/error.h"
 
 KvmVm *kvm_vm_new(Kvm *kvm, unsigned type, GError **errp)
@@ -84,6 +85,25 @@ bool kvm_vm_signal_msi(KvmVm *vm, uint64_t address, uint32_t data)
 {
     struct kvm_msi msi = { .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .data = data };
 
+    int ret = kvm_vm_ioctl(vm, KVM_SIGNAL_MSI, &msi);
+
+    if (ret == -EPERM || ret == -EINVAL) { /* no such destination, no such message: the guest's to say (Linux irq_comm.c) */
+        log_item(LOG_GUEST_ERRORS, "KVM_SIGNAL_MSI: the message 0x%" PRIx32 " to 0x%" PRIx64 " reaches no vCPU: %s", data, address,
+                 g_strerror(-ret));
+    } else if (ret < 0) {
+        kvm_vm_tell_failure(vm, KVM_TOLD_MSI, "KVM_SIGNAL_MSI", -ret, "the guest has lost an interrupt");
+    }
     /* 0: the guest's interrupt controller blocked it; that is no failure of the host */
-    return kvm_vm_ioctl(vm, KVM_SIGNAL_MSI, &msi) >= 0;
+    return ret >= 0;
+}
+
+void kvm_vm_tell_failure(KvmVm *vm, unsigned kind, const char *call, int error, const char *consequence)
+{
+    g_autofree char *text = g_strdup_printf("%s failed: %s; %s", call, g_strerror(error), consequence);
+
+    log_item(LOG_TDX, "%s", text);
+    if (!(__atomic_fetch_or(&vm->told, kind, __ATOMIC_RELAXED) & kind)) {
+        g_autofree char *once = g_strconcat(text, ". Further failures of this kind are logged with -d tdx", NULL);
+        report_warning(once);
+    }
 }

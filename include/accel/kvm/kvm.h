@@ -57,7 +57,14 @@ void kvm_vm_memory_stats(KvmVm *vm, KvmMemoryStats *stats); /* any thread */
 SharedMemoryPort kvm_vm_shared_memory(KvmVm *vm);
 /* Valid for the VM's life, machine lock held. kernel_irqchip: the kernel has PIC and I/O APIC. */
 EventPort kvm_vm_event_port(KvmVm *vm, bool kernel_irqchip);
+/* False: the interrupt is lost, which has been logged. Any thread. */
 bool kvm_vm_signal_msi(KvmVm *vm, uint64_t address, uint32_t data);
+/*
+ * A call that failed while the guest runs, and what that means. The user is warned once in a VM's life of each kind, as a guest or a
+ * host short of memory can make it happen again and again; all of it goes to the log item tdx. Any thread.
+ */
+enum { KVM_TOLD_WRITES = 1, KVM_TOLD_INTERRUPTS = 2, KVM_TOLD_MSI = 4, KVM_TOLD_ATTRIBUTES = 8 };
+void kvm_vm_tell_failure(KvmVm *vm, unsigned kind, const char *call, int error, const char *consequence);
 
 KvmVcpu *kvm_vcpu_new(KvmVm *vm, unsigned id, GError **errp);
 unsigned kvm_vcpu_id(const KvmVcpu *vcpu);

@@ -48,6 +48,11 @@ static bool map_gpa(TdxTd *td, hwaddr gpa, uint64_t pages, uint64_t attributes)
         log_item(LOG_TDVMCALL, "MapGPA: 0x%" PRIx64 ", size 0x%" PRIx64 " to %s: %s", gpa, size, to_private ? "private" : "shared",
                  ret ? g_strerror(-ret) : "done");
     }
+    if (ret) {
+        g_autofree char *call = g_strdup_printf("MapGPA of 0x%" PRIx64 ", size 0x%" PRIx64 ": KVM_SET_MEMORY_ATTRIBUTES to %s",
+                                                gpa, size, to_private ? "private" : "shared");
+        kvm_vm_tell_failure(td->vm, KVM_TOLD_ATTRIBUTES, call, -ret, "the guest is told that nothing was converted");
+    }
     return ret == 0;
 }
 
