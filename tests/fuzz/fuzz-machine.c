@@ -30,12 +30,26 @@ static void on_event(void *opaque, ShutdownCause cause)
     (*events)++;
 }
 
+/* In front of a pin of the I/O APIC. */
+typedef struct Line {
+    bool level;
+    IrqLine pin;
+} Line;
+
 static void on_level(void *opaque, bool level)
 {
-    bool *line = opaque;
+    Line *line = opaque;
 
-    g_assert_true(*line != level); /* devices tell changes only */
-    *line = level;
+    g_assert_true(line->level != level); /* devices tell changes only */
+    line->level = level;
+    irq_set(&line->pin, level);
+}
+
+/* Only what an APIC would take: Intel SDM vol. 3, 11.11. */
+static void on_message(void *opaque, uint64_t address, uint32_t data)
+{
+    g_assert_cmphex(address >> 20, ==, 0xfee);
+    g_assert_cmphex(data & ~0x7ffu, ==, 0);
 }
 
 /* Takes n bytes off the input, little-endian; missing ones are 0. */
@@ -76,18 +90,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const uint8_t firmware[FIRMWARE_SIZE];
     static const RunStatePort runstate = { .shutdown = on_event, .reset = on_event };
     unsigned events = 0;
-    bool levels[Q35_NUM_GSI] = { false };
+    Line lines[Q35_NUM_GSI] = { 0 };
     Chardev *chardev = chardev_open("null", false, NULL, NULL, NULL);
     Q35Machine *machine = q35_new(&(Q35Config) {
         .ram_size = RAM_SIZE, .firmware = { firmware, sizeof(firmware) }, .num_cpus = 1,
-        .serial = { chardev }, .debugcon = chardev, .runstate = &runstate, .runstate_opaque = &events,
+        .serial = { chardev, chardev }, .debugcon = chardev, .runstate = &runstate, .runstate_opaque = &events,
     }, NULL);
     Bytes input = { data, size };
 
     g_assert_nonnull(machine);
     for (unsigned i = 0; i < Q35_NUM_GSI; i++) {
-        machine->devices->gsi[i] = (IrqLine) { on_level, &levels[i] };
+        lines[i].pin = machine->devices->gsi[i];
+        machine->devices->gsi[i] = (IrqLine) { on_level, &lines[i] };
     }
+    machine->devices->msi = (MsiPort) { on_message, NULL };
     while (input.size) {
         uint8_t op = take(&input, 1);
         if (op == 0xff) {

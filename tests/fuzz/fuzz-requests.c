@@ -312,10 +312,10 @@ static void await(Fuzz *f, unsigned queue)
 /* Contents of a buffer that the device reads. */
 static void fill(uint8_t *to, uint32_t size, Bytes *input)
 {
-    uint32_t given = MIN((uint32_t)take(input, 1), size);
+    uint32_t given = (uint32_t)take(input, 1);
 
     memset(to, 0, size);
-    for (uint32_t i = 0; i < given; i++) {
+    for (uint32_t i = 0; i < MIN(given, size); i++) {
         to[i] = (uint8_t)take(input, 1);
     }
 }
