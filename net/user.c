@@ -23,13 +23,16 @@ typedef struct NetdevUser {
 
     Slirp *slirp;
     GSource *source;
-    GArray *polls;       /* of SlirpPoll, as libslirp wants them now */
+    GArray *polls;       /* of SlirpPoll */
     struct in_addr network, mask, first_guest;
 } NetdevUser;
 
 typedef struct SlirpPoll {
     gpointer tag;
-    int got; /* SLIRP_POLL_* */
+    int fd;
+    GIOCondition condition;
+    bool wanted; /* by libslirp, this time */
+    int got;     /* SLIRP_POLL_* */
 } SlirpPoll;
 
 typedef struct SlirpTimer {
@@ -140,32 +143,62 @@ static const struct {
     { SLIRP_POLL_ERR, G_IO_ERR }, { SLIRP_POLL_HUP, G_IO_HUP },
 };
 
+static SlirpPoll *find_poll(NetdevUser *user, int fd)
+{
+    for (unsigned i = 0; i < user->polls->len; i++) {
+        SlirpPoll *poll = &g_array_index(user->polls, SlirpPoll, i);
+        if (poll->fd == fd) {
+            return poll;
+        }
+    }
+    return NULL;
+}
+
+/*
+ * Descriptors stay in the source from one wait to the next: GLib takes each one that is added or changed for a reason to
+ * wake the loop, which would then never sleep. What is returned names the descriptor to get_revents().
+ */
 static int add_poll(int fd, int events, void *opaque)
 {
     NetdevUser *user = opaque;
+    SlirpPoll *known = find_poll(user, fd);
     GIOCondition condition = 0;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(poll_bits); i++) {
         condition |= events & poll_bits[i].slirp ? poll_bits[i].condition : 0;
     }
-    SlirpPoll poll = { .tag = g_source_add_unix_fd(user->source, fd, condition) };
-    g_array_append_val(user->polls, poll);
-    return (int)user->polls->len - 1;
-}
-
-static int get_revents(int index, void *opaque)
-{
-    NetdevUser *user = opaque;
-
-    return g_array_index(user->polls, SlirpPoll, index).got;
-}
-
-static void forget_polls(NetdevUser *user)
-{
-    for (unsigned i = 0; i < user->polls->len; i++) {
-        g_source_remove_unix_fd(user->source, g_array_index(user->polls, SlirpPoll, i).tag);
+    if (!known) {
+        SlirpPoll poll = { g_source_add_unix_fd(user->source, fd, condition), fd, condition, true, 0 };
+        g_array_append_val(user->polls, poll);
+        return fd;
     }
-    g_array_set_size(user->polls, 0);
+    if (known->condition != condition) {
+        g_source_modify_unix_fd(user->source, known->tag, condition);
+        known->condition = condition;
+    }
+    known->wanted = true;
+    return fd;
+}
+
+static int get_revents(int fd, void *opaque)
+{
+    SlirpPoll *poll = find_poll(opaque, fd);
+
+    return poll ? poll->got : 0;
+}
+
+/* Those that libslirp did not name since the last call. */
+static void forget_unwanted(NetdevUser *user)
+{
+    for (unsigned i = user->polls->len; i-- > 0;) {
+        SlirpPoll *poll = &g_array_index(user->polls, SlirpPoll, i);
+        if (!poll->wanted) {
+            g_source_remove_unix_fd(user->source, poll->tag);
+            g_array_remove_index_fast(user->polls, i);
+        } else {
+            poll->wanted = false;
+        }
+    }
 }
 
 static gboolean source_prepare(GSource *source, gint *timeout)
@@ -174,8 +207,8 @@ static gboolean source_prepare(GSource *source, gint *timeout)
     uint32_t wait = 1000; /* ms: libslirp shortens it to what its own timers need */
 
     netdev_lock(&s->user->netdev);
-    forget_polls(s->user);
     slirp_pollfds_fill(s->user->slirp, &wait, add_poll, s->user);
+    forget_unwanted(s->user);
     netdev_unlock(&s->user->netdev);
     s->deadline = g_source_get_time(source) + wait * INT64_C(1000);
     *timeout = (gint)wait;
@@ -365,8 +398,8 @@ static void user_close(Netdev *netdev)
     NetdevUser *user = (NetdevUser *)netdev;
 
     if (user->source) {
-        forget_polls(user);
-        g_source_destroy(user->source);
+        g_source_destroy(user->source); /* with what it polls */
+        g_array_set_size(user->polls, 0);
         g_clear_pointer(&user->source, g_source_unref);
     }
     g_clear_pointer(&user->slirp, slirp_cleanup);

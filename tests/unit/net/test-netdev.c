@@ -144,6 +144,29 @@ static void test_dhcp(void)
     g_mutex_clear(&lock);
 }
 
+static gboolean set_flag(gpointer flag)
+{
+    *(bool *)flag = true;
+    return G_SOURCE_REMOVE;
+}
+
+/* With a socket that is watched, and nothing to do, the main loop sleeps. */
+static void test_idle(void)
+{
+    g_autoptr(QomObject) root = qom_root_new(types, NULL);
+    unsigned turns = 0;
+    bool over = false;
+
+    g_assert_nonnull(create(root, "user,id=n0,hostfwd=tcp:127.0.0.1:0-:22", NULL));
+    g_timeout_add(300, set_flag, &over);
+    while (!over) {
+        g_main_context_iteration(NULL, TRUE);
+        turns++;
+    }
+    g_assert_cmpuint(turns, <, 30);
+    g_assert_true(netdev_delete(root, "n0", NULL));
+}
+
 static void wait_for_frames(Card *card, unsigned count)
 {
     gint64 end = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
@@ -201,6 +224,7 @@ int main(int argc, char **argv)
     g_test_add_func("/netdev/refused", test_refused);
     g_test_add_func("/netdev/life", test_life);
     g_test_add_func("/netdev/dhcp", test_dhcp);
+    g_test_add_func("/netdev/idle", test_idle);
     g_test_add_func("/netdev/stream", test_stream);
     return g_test_run();
 }
