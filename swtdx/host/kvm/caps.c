@@ -133,7 +133,7 @@ static int enable_x2apic(Vm *vm, uint64_t flags)
 
 static int enable_max_vcpu_id(Vm *vm, uint64_t id)
 {
-    if (id > ABI_MAX_VCPU_IDS || (vm->max_vcpu_id && vm->max_vcpu_id != id)) {
+    if (id > ABI_MAX_VCPU_IDS || id < vm->boot_cpu_id || (vm->max_vcpu_id && vm->max_vcpu_id != id)) {
         return -EINVAL;
     }
     vm->max_vcpu_id = (uint32_t)id;

@@ -15,9 +15,6 @@ int gmem_create(Vm *vm, uintptr_t arg)
     if (user_read(&create, arg, sizeof(create)) < 0) {
         return -EFAULT;
     }
-    if (vm->type != ABI_VM_TDX && !host_kernel_at_least(vm->host, 6, 18)) {
-        return -EINVAL;
-    }
     /* 6.18 knows GUEST_MEMFD_FLAG_MMAP; a TD gains nothing from it, and mapping is not done here. */
     if ((create.flags & 1) && host_kernel_at_least(vm->host, 6, 18)) {
         host_message(vm->host, "guest_memfd with GUEST_MEMFD_FLAG_MMAP is not built in this version: refused");

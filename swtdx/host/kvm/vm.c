@@ -266,7 +266,8 @@ static int dirty_log(Vm *vm, uintptr_t arg)
 static int boot_cpu(Vm *vm, unsigned long id)
 {
     pthread_mutex_lock(&vm->lock);
-    int r = atomic_load(&vm->num_vcpus) ? -EBUSY : 0;
+    uint32_t max = vm->max_vcpu_id;
+    int r = atomic_load(&vm->num_vcpus) ? -EBUSY : id > ABI_MAX_VCPU_IDS || (max && id > max) ? -EINVAL : 0;
     if (!r) {
         vm->boot_cpu_id = (uint32_t)id;
     }

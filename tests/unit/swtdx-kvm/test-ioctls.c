@@ -53,7 +53,14 @@ static void test_enable_cap(void)
         g_assert_cmpint(vm(f, KVM_ENABLE_CAP, (uintptr_t)&e), ==, -EINVAL);
         fixture_free(f);
     }
-    Fixture *f = fixture_new(16, AT_VM, NULL);
+    Fixture *f = fixture_new(16, AT_VM, NULL); /* the boot CPU is one of those that there may be */
+    g_assert_cmpint(vm(f, KVM_SET_BOOT_CPU_ID, 4097), ==, -EINVAL);
+    g_assert_cmpint(vm(f, KVM_SET_BOOT_CPU_ID, 7), ==, 0);
+    g_assert_cmpint(enable(f, KVM_CAP_MAX_VCPU_ID, 6), ==, -EINVAL);
+    g_assert_cmpint(enable(f, KVM_CAP_MAX_VCPU_ID, 8), ==, 0);
+    g_assert_cmpint(vm(f, KVM_SET_BOOT_CPU_ID, 9), ==, -EINVAL);
+    fixture_free(f);
+    f = fixture_new(16, AT_VM, NULL);
     g_assert_cmpint(vm(f, KVM_CREATE_IRQCHIP, 0), ==, 0); /* and then no vCPU can be made */
     fixture_free(f);
     f = fixture_new(18, AT_VM, NULL);

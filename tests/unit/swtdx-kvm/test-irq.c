@@ -238,6 +238,8 @@ static void test_ordinary(void)
     g_assert_cmpint(f->vm, >=, 0);
     g_assert_cmpint(vm(f, KVM_CREATE_VCPU, 0), ==, -EOPNOTSUPP);
     g_assert_cmpint(vm(f, KVM_CREATE_VCPU, 1u << 20), ==, -EINVAL);
+    AbiCreateGuestMemfd gmem = { .size = 4096 }; /* only slots of it are for VMs with private memory alone */
+    g_assert_cmpint(vm(f, ABI_CREATE_GUEST_MEMFD, (uintptr_t)&gmem), >=, 0);
     fixture_free(f);
 }
 
