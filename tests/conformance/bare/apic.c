@@ -148,6 +148,7 @@ void bare_apic_reset(BareCpu *c)
     arm(c, UINT64_MAX);
     pthread_mutex_destroy(&c->lapic.timer_lock);
     lapic_init(&c->lapic, c->index, &bare_lapic_port, c);
+    c->lapic.bus_ns = 40; /* as TDs' */
     c->xapic_ldr = 0;
     c->xapic_dfr = UINT32_MAX;
 }

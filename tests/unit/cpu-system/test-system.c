@@ -135,59 +135,6 @@ static void test_faults(void)
     }
 }
 
-PROGRAM(widest_wrmsr, 64, "mov %ebx, %eax\n mov %rbx, %rdx\n shr $32, %rdx\n mov $0xc0000082, %ecx\n wrmsr\n hlt");
-PROGRAM(widest_wrfsbase, 64, "wrfsbase %rbx\n hlt");
-PROGRAM(widest_lgdt, 64, "mov %rbx, 0x40102\n lgdt 0x40100\n hlt");
-PROGRAM(widest_lidt, 64, "mov %rbx, 0x40102\n lidt 0x40100\n hlt");
-PROGRAM(widest_lldt, 64, "shr $32, %rbx\n mov %ebx, 0x1048\n mov $0x40, %eax\n lldt %ax\n hlt");
-PROGRAM(widest_ltr, 64, "shr $32, %rbx\n mov %ebx, 0x1048\n mov $0x40, %eax\n ltr %ax\n hlt");
-PROGRAM(widest_invpcid, 64, "mov %rbx, 0x40108\n xor %eax, %eax\n invpcid 0x40100, %rax\n hlt");
-
-/* Registers that hold linear addresses take 57 bits of any processor that has 5 levels, also while it uses 4. */
-static void test_widest_address(void)
-{
-    static const struct {
-        const char *label;
-        const uint8_t *code, *end;
-        uint8_t type; /* of the descriptor at 40h */
-        uint64_t error;
-    } rows[] = {
-        { "LSTAR", widest_wrmsr, widest_wrmsr_end, 0, 0 },
-        { "WRFSBASE", widest_wrfsbase, widest_wrfsbase_end, 0, 0 },
-        { "LGDT", widest_lgdt, widest_lgdt_end, 0, 0 },
-        { "LIDT", widest_lidt, widest_lidt_end, 0, 0 },
-        { "LLDT", widest_lldt, widest_lldt_end, 0x82, 0x40 },
-        { "LTR", widest_ltr, widest_ltr_end, 0x89, 0x40 },
-        { "INVPCID", widest_invpcid, widest_invpcid_end, 0, 0 },
-    };
-    static const struct {
-        uint64_t address;
-        bool la57, taken;
-    } addresses[] = {
-        { UINT64_C(0xffff800000000000), false, true }, { UINT64_C(0xff80000000000000), true, true },
-        { UINT64_C(0xff80000000000000), false, false }, { UINT64_C(0x00ff800000000000), true, true },
-        { UINT64_C(0x0180000000000000), true, false }, { UINT64_C(0xaaaaaaaa00000000), true, false },
-    };
-    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-        for (unsigned k = 0; k < G_N_ELEMENTS(addresses); k++) {
-            g_autoptr(Machine) m = machine_new();
-            g_test_message("%s, %" G_GINT64_MODIFIER "x", rows[i].label, addresses[k].address);
-            machine_long(m);
-            machine_code(m, AT_CODE, rows[i].code, (size_t)(rows[i].end - rows[i].code));
-            machine_set_word(m, AT_GDT + 0x40, UINT64_C(0x67) | (uint64_t)rows[i].type << 40);
-            m->cpu->gdtr.limit = 0x4f;
-            m->cpu->cr4 |= CR4_FSGSBASE;
-            m->cpu->la57 = addresses[k].la57;
-            m->cpu->regs[GPR_RBX] = addresses[k].address;
-            run(m);
-            g_assert_cmpint(m->cpu->rip == machine_handler(VEC_GP), ==, !addresses[k].taken);
-            if (!addresses[k].taken) {
-                g_assert_cmphex(stack_word(m, 0), ==, rows[i].error);
-            }
-        }
-    }
-}
-
 static void test_stack_fault(void)
 {
     g_autoptr(Machine) m = machine_new();
@@ -698,7 +645,6 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/system/enter-long", test_enter_long);
     g_test_add_func("/system/faults", test_faults);
-    g_test_add_func("/system/widest-address", test_widest_address);
     g_test_add_func("/system/stack-fault", test_stack_fault);
     g_test_add_func("/system/double-fault", test_double_fault);
     g_test_add_func("/system/no-stack", test_no_stack);
