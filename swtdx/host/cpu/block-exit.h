@@ -6,7 +6,8 @@
  * A direct jump keeps its target block in op->ptr and the RIP for which that holds in op->disp (as a key: below; the same physical page
  * may be executed at several linear addresses). An indirect jump asks the jump cache. Both are forgotten when linear
  * addresses change their meaning (block_forget_linear) and before a block's memory is freed: they hold RIPs exclusive-or
- * Cpu.jump_salt, which then changes in bits 63:57, where canonical addresses are all alike. A dropped block whose
+ * Cpu.jump_salt, which then changes in bits 63:57, where canonical addresses are all alike. Supervisor code and
+ * user code have salts of their own, so that a switch between user spaces does not make the former forget. A dropped block whose
  * memory still lives has all its ops replaced by op_stale, which leaves to the slow path with RIP on itself: so a
  * store into the running block takes effect at the next instruction.
  */

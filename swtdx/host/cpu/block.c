@@ -66,19 +66,28 @@ static void forget_blocks(struct BlockCache *c)
     c->n_links = 0;
 }
 
-void block_forget_linear(Cpu *cpu)
+static void change_salt(Cpu *cpu, bool user)
 {
-    cpu->linear_epoch++;
-    if (cpu->blocks == NULL) {
-        return;
-    }
-    uint64_t salt = (cpu->jump_salt >> JUMP_SALT_SHIFT) + 1;
+    uint64_t salt = (cpu->salts[user] >> JUMP_SALT_SHIFT) + 1;
     salt += salt == JUMP_SALT_SKIPPED;
     if (salt >> (64 - JUMP_SALT_SHIFT) != 0) {
         salt = 0;
         forget_blocks(cpu->blocks); /* the old keys would hold again */
     }
-    cpu->jump_salt = salt << JUMP_SALT_SHIFT;
+    cpu->salts[user] = salt << JUMP_SALT_SHIFT;
+}
+
+void block_forget_linear(Cpu *cpu, bool supervisor)
+{
+    cpu->linear_epoch++;
+    if (cpu->blocks == NULL) {
+        return;
+    }
+    change_salt(cpu, true);
+    if (supervisor) {
+        change_salt(cpu, false);
+    }
+    cpu->jump_salt = cpu->salts[cpu->cpl == 3];
 }
 
 void block_init(Cpu *cpu)

@@ -34,8 +34,11 @@ void code_map_free(CodeMap *map);
  * CPU_PENDING_STEP the block holds one instruction.
  */
 const Op *block_lookup(Cpu *cpu);
-/* Linear addresses may mean other pages now: forgets RIP -> block, keeps the blocks. For mmu_flush_*. */
-void block_forget_linear(Cpu *cpu);
+/*
+ * Linear addresses may mean other pages now, those of supervisor code only if so said: forgets RIP
+ * -> block, keeps the blocks. For mmu_flush_*.
+ */
+void block_forget_linear(Cpu *cpu, bool supervisor);
 
 /* Drops every block of this Cpu / runs requests that others queued (CPU_PENDING_CODE). */
 void block_flush(Cpu *cpu);

@@ -215,7 +215,8 @@ struct Cpu {
     uint64_t turn_end;        /* with CPU_PENDING_TURN: leave with CPU_EXIT_KICKED at the first block end with so many instructions */
     bool turn_given_up;       /* with CPU_PENDING_TURN: the guest waits for others; whoever reads it clears it */
     struct BlockCache *blocks;/* block.c */
-    uint64_t jump_salt;       /* block-exit.h */
+    uint64_t jump_salt;       /* block-exit.h: the one of these that the privilege has */
+    uint64_t salts[2];        /* of supervisor and of user code: blocks tell them apart by their mode */
     uint64_t linear_epoch;    /* another one whenever linear addresses may mean other pages */
 
     Segment seg[SEG_COUNT];

@@ -88,14 +88,16 @@ void mmu_flush_all(Cpu *cpu)
     flush_data(cpu, false);
     flush_fetch(cpu, false);
     cpu->mmu->large = false;
-    block_forget_linear(cpu);
+    cpu->mmu->local_code = false;
+    block_forget_linear(cpu, true);
 }
 
 void mmu_flush_nonglobal(Cpu *cpu)
 {
     flush_data(cpu, true);
     flush_fetch(cpu, true);
-    block_forget_linear(cpu);
+    block_forget_linear(cpu, cpu->mmu->local_code);
+    cpu->mmu->local_code = false;
 }
 
 void mmu_forget_writable(Cpu *cpu)
@@ -125,7 +127,7 @@ void mmu_flush_page(Cpu *cpu, uint64_t linear)
             e->page = TLB_INVALID;
         }
     }
-    block_forget_linear(cpu);
+    block_forget_linear(cpu, true);
 }
 
 static void invalidate_code(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size)
@@ -173,5 +175,5 @@ void mmu_flush_physical(Cpu *cpu, uint64_t gpa, uint64_t size)
             e->page = TLB_INVALID;
         }
     }
-    block_forget_linear(cpu);
+    block_forget_linear(cpu, true);
 }

@@ -38,6 +38,7 @@ struct MmuState {
     uint64_t phys_generation;
     bool global[TLB_KINDS][TLB_ENTRIES];
     bool large;                         /* some entry came from a mapping larger than 4 KiB */
+    bool local_code;                    /* supervisor code was fetched from a page that is not global */
     Filled filled[2];                   /* not global, global */
     uint16_t fetched[FETCH_ENTRIES];    /* the same for `fetch`; never more than that, or it is any */
     unsigned n_fetched;

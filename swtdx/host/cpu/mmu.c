@@ -377,6 +377,7 @@ static FetchEntry *fetch_entry(Cpu *cpu, uint64_t linear)
             cpu->mmu->fetched[cpu->mmu->n_fetched++] = (uint16_t)(e - cpu->mmu->fetch[0]);
         }
         *e = (FetchEntry){ page, walk.gpa, host.host, walk.global };
+        cpu->mmu->local_code = cpu->mmu->local_code || (!user && !walk.global);
         cpu->mmu->large = cpu->mmu->large || walk.large;
     }
     return e;

@@ -130,6 +130,7 @@ void cpu_update_mode(Cpu *cpu)
     } else {
         cpu->tlb = cpu->tlbs[TLB_SUPERVISOR];
     }
+    cpu->jump_salt = cpu->salts[cpu->cpl == 3];
     cpu->mode = mode | (unlikely(cpu->cr4 & CR4_CET) ? cet_mode(cpu) : 0);
 }
 

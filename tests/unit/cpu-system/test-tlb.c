@@ -274,20 +274,36 @@ PROGRAM64(calls, "more:\n mov %r12, %cr3\n call *%rbx\n mov %r13, %cr3\n call *%
 PROGRAM64(add_1, "add $1, %r8\n ret");
 PROGRAM64(add_1000, "add $1000, %r8\n ret");
 
-static void test_code_in_spaces(void)
+static void run_calls(uint64_t cr4, bool caller_global)
 {
     g_autoptr(Machine) m = machine_new();
+    uint64_t caller = AT_PT + (AT_CODE >> 12) * 8;
     start(m, P(calls));
+    if (caller_global) {
+        machine_set_word(m, caller, machine_word(m, caller) | 1u << 8);
+    }
     second_tree(m);
     LOAD(m, AT_DATA, add_1);
     LOAD(m, AT_OTHER, add_1000);
-    m->cpu->cr4 |= PCIDE;
+    m->cpu->cr4 |= cr4;
     cpu_update_mode(m->cpu);
-    m->cpu->regs[GPR_R12] = AT_PML4 | 1 | KEEP;
-    m->cpu->regs[GPR_R13] = AT_PML4_2 | 2 | KEEP;
+    m->cpu->regs[GPR_R12] = AT_PML4 | (cr4 & PCIDE ? 1 | KEEP : 0);
+    m->cpu->regs[GPR_R13] = AT_PML4_2 | (cr4 & PCIDE ? 2 | KEEP : 0);
     m->cpu->regs[GPR_RCX] = 100;
     g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_WORLD);
     g_assert_cmpuint(m->cpu->regs[GPR_R8], ==, 100 * 1001);
+}
+
+/* With global pages on, what supervisor code knows of its jumps stays, unless its pages are not
+ * global either. */
+static void test_code_in_spaces(void)
+{
+    run_calls(0, false);
+    run_calls(PCIDE, false);
+    run_calls(PGE, false);
+    run_calls(PGE, true);
+    run_calls(PGE | PCIDE, false);
+    run_calls(PGE | PCIDE, true);
 }
 
 int main(int argc, char **argv)
