@@ -203,10 +203,28 @@ def check_qemu():
     return None
 
 
+def check_deterministic():
+    """What firmware measures of time, chance and reciprocals is the same twice."""
+    slot = 7
+    sample = (b"\x0f\x31\x89\x03"                  # rdtsc; mov [rbx], eax
+              + b"\x66\x0f\x6e\xc8\x0f\x53\xc1"     # movd xmm1, eax; rcpps xmm0, xmm1
+              + b"\x0f\x11\x43\x10"                # movups [rbx + 16], xmm0
+              + b"\x48\x0f\xc7\xf0\x48\x89\x43\x08"  # rdrand rax; mov [rbx + 8], rax
+              + tiny64.extend(2, slot))
+    code = (b"\x0f\x20\xe0\x0d\x00\x02\x00\x00\x0f\x22\xe0"  # mov rax, cr4; or eax, OSFXSR; mov cr4, rax
+            + tiny64.load(tiny64.RBX, tiny64.address(tiny64.DIGESTS + 64 * slot)) + 4 * sample + tiny64.SPIN)
+    options = ["--until", "extend=4"]
+    one, two = (measure_json("--deterministic", *options, code=code, events=()) for _ in range(2))
+    assert one == two, (one, two)
+    real = measure_json(*options, code=code, events=())
+    assert real["rtmr"][2] != one["rtmr"][2], "time and chance are virtual only with --deterministic"
+    assert real["rtmr"][3] == one["rtmr"][3] == bytes(48).hex(), real
+
+
 if __name__ == "__main__":
     vmm.tap([("/measure/until/" + row[0].replace(" ", "-"), until(*row[1:])) for row in UNTIL] +
             [("/measure/log", check_log), ("/measure/log-without-table", check_log_without_table), ("/measure/no-log", check_no_log),
              ("/measure/log-differs", check_log_differs), ("/measure/no-measurement", check_no_measurement), ("/measure/no-td", check_no_td),
-             ("/measure/ended", check_ended)] +
+             ("/measure/ended", check_ended), ("/measure/deterministic", check_deterministic)] +
             [("/measure/refused/" + ("_".join(row[0])[:20] or "nothing"), refused(*row)) for row in REFUSED] +
             [("/measure/ovmf", check_ovmf), ("/measure/qemu", check_qemu)])

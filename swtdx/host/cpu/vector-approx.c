@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reciprocals and reciprocal square roots of deterministic guests. Processors approximate these each in their own way, within what
- * SDM vol. 2 allows: RCPPS, RSQRTPS a relative error of 1.5 * 2^-12, VRCP14, VRSQRT14 one of 2^-14. Here the exact value is cut off
- * after 12 or 15 bits of the mantissa. The host executes the instruction first, which does the faults, masks and upper halves.
+ * Reciprocals and reciprocal square roots of deterministic guests. Processors approximate these
+ * each in their own way, within what SDM vol. 2 allows: RCPPS, RSQRTPS a relative error of 1.5 *
+ * 2^-12, VRCP14, VRSQRT14 one of 2^-14. Here the exact value is cut off after 12 or 15 bits of the
+ * mantissa; VRCPPH, VRSQRTPH and their kin are rounded (vector-approx.h). The host executes the
+ * instruction first, which does the faults, masks and upper halves.
  */
 #include <float.h>
 #include <math.h>
 
 #include "group.h"
 #include "vector.h"
+#include "vector-approx.h"
 
 #define MXCSR_DAZ (1u << 6)
 
@@ -20,12 +23,16 @@ typedef struct Form {
 
 #define M(x) ZYDIS_MNEMONIC_##x
 static const Form forms[] = {
-    {M(RCPPS), 4, false, false, false},     {M(VRCPPS), 4, false, false, false},   {M(RCPSS), 4, false, true, false},
-    {M(VRCPSS), 4, false, true, false},     {M(RSQRTPS), 4, true, false, false},   {M(VRSQRTPS), 4, true, false, false},
-    {M(RSQRTSS), 4, true, true, false},     {M(VRSQRTSS), 4, true, true, false},   {M(VRCP14PS), 4, false, false, true},
-    {M(VRCP14SS), 4, false, true, true},    {M(VRCP14PD), 8, false, false, true},  {M(VRCP14SD), 8, false, true, true},
-    {M(VRSQRT14PS), 4, true, false, true},  {M(VRSQRT14SS), 4, true, true, true},  {M(VRSQRT14PD), 8, true, false, true},
-    {M(VRSQRT14SD), 8, true, true, true},
+    {M(RCPPS), 4, false, false, false},    {M(VRCPPS), 4, false, false, false},
+    {M(RCPSS), 4, false, true, false},     {M(VRCPSS), 4, false, true, false},
+    {M(RSQRTPS), 4, true, false, false},   {M(VRSQRTPS), 4, true, false, false},
+    {M(RSQRTSS), 4, true, true, false},    {M(VRSQRTSS), 4, true, true, false},
+    {M(VRCP14PS), 4, false, false, true},  {M(VRCP14SS), 4, false, true, true},
+    {M(VRCP14PD), 8, false, false, true},  {M(VRCP14SD), 8, false, true, true},
+    {M(VRSQRT14PS), 4, true, false, true}, {M(VRSQRT14SS), 4, true, true, true},
+    {M(VRSQRT14PD), 8, true, false, true}, {M(VRSQRT14SD), 8, true, true, true},
+    {M(VRCPPH), 2, false, false, false},   {M(VRCPSH), 2, false, true, false},
+    {M(VRSQRTPH), 2, true, false, false},  {M(VRSQRTSH), 2, true, true, false},
 };
 
 static const Form *form_of(unsigned mnemonic)
@@ -92,6 +99,60 @@ static uint64_t approximate_double(uint64_t bits, const Form *form, uint32_t mxc
     return bits;
 }
 
+#define HALF_INFINITY 0x7c00u
+#define HALF_QUIET 0x200u
+#define HALF_DEFAULT_NAN 0xfe00u
+
+/* v >= 0, not above 2^24 */
+static uint16_t round_half(double v)
+{
+    int exponent = -14;
+    unsigned fraction;
+    if (v >= 0x1p-14) {
+        (void)frexp(v, &exponent);
+        exponent--;
+    }
+    /* 1024 to 2048, less for a denormal; adding 2^52 rounds to a whole number, as the processor
+     * rounds: to nearest even */
+    fraction = (unsigned)(ldexp(v, 10 - exponent) + 0x1p52 - 0x1p52);
+    fraction += (unsigned)(exponent + 14) << 10;
+    return (uint16_t)(fraction < HALF_INFINITY ? fraction : HALF_INFINITY);
+}
+
+uint16_t vec_approximate_half(uint16_t v, bool root)
+{
+    unsigned sign = v & 0x8000u, magnitude = v & 0x7fffu;
+    double x;
+    if (magnitude > HALF_INFINITY) {
+        return (uint16_t)(v | HALF_QUIET);
+    }
+    if (magnitude == 0) {
+        return (uint16_t)(sign | HALF_INFINITY);
+    }
+    if (root && sign) {
+        return HALF_DEFAULT_NAN;
+    }
+    if (magnitude == HALF_INFINITY) {
+        return (uint16_t)sign;
+    }
+    x = magnitude < 0x400 ? ldexp(magnitude, -24)
+                          : ldexp((magnitude & 0x3ff) | 0x400, (int)(magnitude >> 10) - 25);
+    x = root ? _mm_cvtsd_f64(_mm_sqrt_sd(_mm_set_sd(x), _mm_set_sd(x))) : x;
+    return (uint16_t)(sign | round_half(1.0 / x));
+}
+
+static uint64_t approximate_element(uint64_t bits, const Form *form, uint32_t mxcsr)
+{
+    switch (form->size) {
+    case 2:
+        return vec_approximate_half((uint16_t)bits, form->root);
+    case 4:
+        return approximate_single((uint32_t)bits, form, mxcsr);
+    default:
+        return approximate_double(bits, form, mxcsr);
+    }
+}
+
 /* A byte of a vector register, where XSAVE's standard format has it. */
 static uint8_t *vector_byte(Cpu *cpu, unsigned reg, unsigned byte)
 {
@@ -142,7 +203,7 @@ static __attribute__((noinline)) void execute(Cpu *cpu, const Op *op)
         uint64_t value = 0;
         if (mask >> i & 1) {
             memcpy(&value, source + (same ? 0 : i * form->size), form->size);
-            value = form->size == 4 ? approximate_single((uint32_t)value, form, vec_mxcsr(cpu)) : approximate_double(value, form, vec_mxcsr(cpu));
+            value = approximate_element(value, form, vec_mxcsr(cpu));
             memcpy(vector_byte(cpu, vec_reg(&operand[0]), i * form->size), &value, form->size);
         }
     }

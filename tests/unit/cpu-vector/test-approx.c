@@ -4,6 +4,7 @@
 
 #include "guest.h"
 #include "swtdx/host/cpu/group.h"
+#include "swtdx/host/cpu/vector-approx.h"
 
 typedef struct FormRow {
     const char *label;
@@ -97,6 +98,8 @@ typedef struct ValueRow {
 #define RSQRTSS {0xf3, 0x0f, 0x52, 0xc1}, 4
 #define RCP14PS {0x62, 0xf2, 0x7d, 0x48, 0x4c, 0xc1}, 6
 #define RSQRT14PD {0x62, 0xf2, 0xfd, 0x48, 0x4e, 0xc1}, 6
+#define RCPPH {0x62, 0xf6, 0x7d, 0x48, 0x4c, 0xc1}, 6
+#define RSQRTPH {0x62, 0xf6, 0x7d, 0x48, 0x4e, 0xc1}, 6
 #define RCP14PS_MASKED {0x62, 0xf2, 0x7d, 0x49, 0x4c, 0xc1}, 6
 
 static const ValueRow value_rows[] = {
@@ -115,6 +118,8 @@ static const ValueRow value_rows[] = {
     {"RCP14PS-of-3", RCP14PS, 0x40400000, 0x3eaaaa00},
     {"RCP14PS-denormal-result", RCP14PS, 0x7f000000, 0x00400000},
     {"RSQRT14PD-of-2", RSQRT14PD, UINT64_C(0x4000000000000000), UINT64_C(0x3fe6a08000000000)},
+    {"RCPPH-of-3-and-minus-2", RCPPH, 0xc0004200, 0xb8003555},
+    {"RSQRTPH-of-4-and-minus-4", RSQRTPH, 0xc4004400, 0xfe003800},
     {"RCP14PS-masked-off", RCP14PS_MASKED, 0x40400000, 0x12345678},
 };
 
@@ -137,9 +142,75 @@ static void test_value(gconstpointer data)
     guest_free(g);
 }
 
+static double half_value(unsigned v)
+{
+    unsigned exponent = v >> 10 & 31, fraction = v & 0x3ff;
+    double x = exponent == 31 ? INFINITY
+               : exponent     ? ldexp(fraction | 0x400, (int)exponent - 25)
+                              : ldexp(fraction, -24);
+    return v & 0x8000 ? -x : x;
+}
+
+/* Every half: the neighbours of the answer are no nearer. */
+static void test_halves(void)
+{
+    static const struct {
+        uint16_t in;
+        bool root;
+        uint16_t out;
+    } special[] = {
+        {0, false, 0x7c00},
+        {0x8000, false, 0xfc00},
+        {0, true, 0x7c00},
+        {0x8000, true, 0xfc00},
+        {0x7c00, false, 0},
+        {0xfc00, false, 0x8000},
+        {0x7c00, true, 0},
+        {0xfc00, true, 0xfe00},
+        {0x7c01, false, 0x7e01},
+        {0xfd23, true, 0xff23},
+        {0x7e00, true, 0x7e00},
+        {0xbc00, true, 0xfe00},
+        {0x3c00, false, 0x3c00},
+        {0xc000, false, 0xb800},
+        {0x4400, true, 0x3800},
+        {0x4200, false, 0x3555},
+        {0x0001, false, 0x7c00} /* 2^24 */,
+        {0x0100, false, 0x7c00} /* 2^16 */,
+        {0x0101, false, 0x7bf8},
+        {0x8080, false, 0xfc00},
+        {0x0001, true, 0x6c00} /* 2^12 */,
+        {0x7bff, false, 0x0100},
+        {0x7400, false, 0x0400},
+        {0x7800, false, 0x0200},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(special); i++) {
+        g_assert_cmphex(vec_approximate_half(special[i].in, special[i].root), ==, special[i].out);
+    }
+    for (unsigned v = 1; v < 0x7c00; v++) {
+        for (unsigned root = 0; root < 2; root++) {
+            double exact = root ? 1 / sqrt(half_value(v)) : 1 / half_value(v);
+            uint16_t got = vec_approximate_half((uint16_t)v, root);
+            double error = fabs(half_value(got) - exact);
+            if (got == 0x7c00) {
+                g_assert_cmpfloat(exact, >=, 65520);
+                continue;
+            }
+            g_assert_cmpfloat(error, <=, fabs(half_value(got + 1u) - exact));
+            g_assert_cmpfloat(error, <=, got ? fabs(half_value(got - 1u) - exact) : INFINITY);
+            if (got >= 0x400) {
+                g_assert_cmpfloat(error / exact, <=, 0x1p-11 + 0x1p-14);
+            }
+        }
+        g_assert_cmphex(vec_approximate_half((uint16_t)(v | 0x8000), false), ==,
+                        vec_approximate_half((uint16_t)v, false) | 0x8000);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cpu-vector/approx/halves", test_halves);
     for (size_t i = 0; i < G_N_ELEMENTS(form_rows); i++) {
         g_autofree char *name = g_strdup_printf("/cpu/vector/approximations/within/%s", form_rows[i].label);
         g_test_add_data_func(name, &form_rows[i], test_bounds);
