@@ -209,7 +209,10 @@ static AcpiConfig config_of(const char *name)
     AcpiConfig config = { .num_cpus = 1, .ram = e820_layout(512 * MiB), .ecam_base = 0xb0000000, .ecam_size = 256 * MiB };
 
     config.serial[0] = true;
-    if (!strcmp(name, "large")) {
+    if (g_ascii_isdigit(name[0])) { /* so many vCPUs, and two serial ports */
+        config.num_cpus = (unsigned)g_ascii_strtoull(name, NULL, 10);
+        config.serial[1] = true;
+    } else if (!strcmp(name, "large")) {
         config.num_cpus = G_N_ELEMENTS(wide_ids);
         config.apic_ids = wide_ids;
         config.ram = e820_layout(64 * GiB + 4 * KiB);
@@ -275,7 +278,7 @@ static void check_placed(const AcpiFiles *files, const Placed *placed)
 
 static void test_tables(void)
 {
-    static const char *const names[] = { "small", "large" };
+    static const char *const names[] = { "small", "large", "4", "255", "256" };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
         AcpiConfig config = config_of(names[i]);
