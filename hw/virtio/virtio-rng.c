@@ -6,6 +6,8 @@
 
 #define QUEUE_SIZE 8
 #define CHUNK 1024
+/* Of one request, whose buffers may be all of RAM several times over: less than was asked for is allowed (5.4.6.2). */
+#define MAX_REQUEST 65536
 /* When to ask again a source that had nothing. */
 #define RETRY_MS 20
 
@@ -42,7 +44,7 @@ static void wait(VirtioRng *rng, unsigned ms)
 static size_t fill(VirtioRng *rng, const VirtqElement *element)
 {
     uint8_t bytes[CHUNK];
-    uint64_t size = MIN(element->in_size, rng->left);
+    uint64_t size = MIN(MIN(element->in_size, rng->left), MAX_REQUEST);
     size_t done = 0;
 
     while (done < size) {

@@ -277,6 +277,33 @@ static void test_rng(void)
     g_assert_cmphex(c->ram[data + 256], ==, 0);
 }
 
+/* So many bytes in a period, and no more in one request than is answered at once. */
+static void test_rng_limits(void)
+{
+    static const char *const arguments[] = { "-device", "virtio-rng-pci,addr=4,max-bytes=48,period=300", "-device", "virtio-rng-pci,addr=5", NULL };
+    static const PciAddress other = { 0, 5 << 3 };
+    g_autoptr(Client) c = client_start(client_program(), arguments);
+    uint64_t data = client_alloc(c, 4096), large = client_alloc(c, 8 << 20);
+    const DriverBuffer in = { data, 64, true }, huge = { large, 8 << 20, true }, none = { data, 64, false };
+    Driver driver;
+
+    driver_start(&driver, c, card, PCI_MMIO_BASE, 0, 1);
+    gint64 start = g_get_monotonic_time();
+    g_assert_cmpuint(driver_run(&driver, &driver.queues[0], &in, 1), ==, 48);
+    g_assert_cmphex(c->ram[data + 48], ==, 0);
+    driver_add_again(&driver, &driver.queues[0], 0);
+    driver_kick(&driver, &driver.queues[0]);
+    driver_wait(&driver, &driver.queues[0]); /* nothing was left of this period */
+    g_assert_cmpint(g_get_monotonic_time() - start, >=, 299000);
+    driver_start(&driver, c, other, PCI_MMIO_BASE + 0x100000, 0, 1);
+    uint32_t written = driver_run(&driver, &driver.queues[0], &huge, 1);
+    g_assert_cmpuint(written, >, 0);
+    g_assert_cmpuint(written, <=, 65536);
+    driver_add(&driver, &driver.queues[0], 0, &none, 1);
+    driver_kick(&driver, &driver.queues[0]);
+    g_assert_cmphex(driver_status(&driver) & 0x40, ==, 0x40);
+}
+
 /* ---- Console ---- */
 
 static void send_control(Driver *driver, uint64_t at, uint16_t event, uint16_t value)
@@ -370,6 +397,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qtest/virtio-blk-broken-request", test_disk_broken_request);
     g_test_add_func("/qtest/virtio-net", test_net);
     g_test_add_func("/qtest/virtio-rng", test_rng);
+    g_test_add_func("/qtest/virtio-rng-limits", test_rng_limits);
     g_test_add_func("/qtest/virtio-serial", test_console);
     g_test_add_func("/qtest/virtio-serial-port", test_port_opened);
     return g_test_run();
