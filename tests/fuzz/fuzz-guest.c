@@ -19,10 +19,12 @@
 enum {
     AT_PML5 = 0x1000, AT_PML4 = 0x2000, AT_PDPT = 0x3000, AT_PD = 0x4000, AT_PT = 0x5000, AT_GDT = 0x6000, AT_IDT = 0x7000,
     AT_IDT32 = 0x8000, AT_STUBS = 0x9000, AT_TSS = 0xa000, AT_STACK = 0xb000, AT_CODE = 0xc000, AT_CODE2 = 0xd000,
-    AT_DATA = 0xe000, AT_END = 0x10000,
+    AT_DATA = 0xe000, AT_SHADOW = 0xf000, AT_END = 0x10000,
+    AT_SHADOW_SUPERVISOR = 0x10000, /* the same page, as shadow stack of the other levels */
 };
 enum { MODE_64, MODE_64_USER, MODE_32, MODE_32_PAGED, MODE_COMPAT, MODE_TDCALL, MODE_5_LEVEL, MODE_64_DEBUG, MODES };
-enum { OPTION_PENDING_VE = 1, OPTION_GPAW_52 = 2, OPTION_SMAP = 4, OPTION_TRACE = 8, OPTION_PKU = 16, OPTION_INTERRUPTS = 32 };
+enum { OPTION_PENDING_VE = 1, OPTION_GPAW_52 = 2, OPTION_SMAP = 4, OPTION_TRACE = 8, OPTION_PKU = 16, OPTION_INTERRUPTS = 32,
+       OPTION_CET = 64 };
 
 #define MAX_ENTRIES 24u
 #define TICK_US 1000
@@ -139,6 +141,27 @@ static void build_handlers(uint8_t *memory)
     memset(memory + AT_STUBS + 0x100, 0xf4, 16); /* TDCALL is for 64-bit mode: HLT, whose #VE comes here again */
 }
 
+static void build_shadow(uint8_t *memory)
+{
+    put64(memory, AT_PT + (AT_SHADOW >> 12) * 8, AT_SHADOW | 0x45);
+    put64(memory, AT_PT + (AT_SHADOW_SUPERVISOR >> 12) * 8, AT_SHADOW | 0x41);
+    put64(memory, AT_SHADOW + 0xff8, AT_SHADOW_SUPERVISOR + 0xff8);
+    put64(memory, AT_SHADOW + 0x3f8, (AT_SHADOW + 0x400) | 1);
+}
+
+static void set_shadow(Guest *g, Cpu *cpu)
+{
+    uint64_t control[2] = {next(g) & 0x3f, next(g) & 0x3f};
+    cpu->cr4 |= CR4_CET;
+    cpu->u_cet = control[0] | AT_DATA;
+    cpu->s_cet = control[1] | AT_DATA;
+    cpu->ssp = (cpu->cpl == 3 ? AT_SHADOW : AT_SHADOW_SUPERVISOR) + 0x800;
+    cpu->pl_ssp[0] = AT_SHADOW_SUPERVISOR + 0xff8;
+    cpu->pl_ssp[3] = AT_SHADOW + 0xc00;
+    cpu->ssp_table = AT_DATA;
+    cpu->xss = cpu->xss_mask;
+}
+
 static void patch_tables(uint8_t *memory, Input *in)
 {
     for (unsigned n = take(in) & 15; n; n--) {
@@ -199,6 +222,9 @@ static void set_state(Guest *g, Cpu *cpu, unsigned mode, unsigned options)
         cpu->dr[1] = AT_CODE + 3;
     }
     set_registers(g, cpu);
+    if ((options & OPTION_CET) && mode != MODE_32) {
+        set_shadow(g, cpu);
+    }
     cpu->rip = AT_CODE;
     cpu_update_mode(cpu);
 }
@@ -210,6 +236,7 @@ static bool make_td(Guest *g, unsigned options)
     static Profile narrowed;
     const Profile *profile = &narrowed;
     narrowed = *profile_builtin();
+    narrowed.kvm_xss |= options & OPTION_CET ? XFAM_CET : 0;
     profile_narrow(&narrowed, NULL, 0);
     TdParams params = {.xfam = profile_executable_xfam(profile), .eptp_controls = options & OPTION_GPAW_52 ? 0x26 : 0x1e,
                        .config_flags = TD_FLAG_NO_RBP_MOD | (options & OPTION_GPAW_52 ? TD_FLAG_GPAW : 0), .max_vcpus = 1,
@@ -299,6 +326,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g->seed = take64(&in);
     build_tables(memory);
     build_handlers(memory);
+    if (options & OPTION_CET) {
+        build_shadow(memory);
+    }
     patch_tables(memory, &in);
     if (mode == MODE_TDCALL) {
         for (unsigned i = 0; i + 4 <= 64; i += 4) {
