@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "../cpu/core.h"
 #include "../cpu/mmu.h"
 #include "module.h"
 
@@ -48,6 +49,10 @@ static void add_registers(Text *t, Cpu *cpu)
     add(t, "  RIP %016" PRIx64 "  RFLAGS %08" PRIx64 "  CPL %u  %s\n", cpu->rip, cpu_rflags(cpu), cpu->cpl, mode_name(cpu));
     add(t, "  CR0 %08" PRIx64 "  CR2 %016" PRIx64 "  CR3 %016" PRIx64 "  CR4 %08" PRIx64 "  EFER %" PRIx64 "\n", cpu->cr0,
         cpu->cr2, cpu->cr3, cpu->cr4, cpu->efer);
+    if (cpu->cr4 & CR4_CET) {
+        add(t, "  SSP %016" PRIx64 "  U_CET %" PRIx64 "  S_CET %" PRIx64 "  PL0_SSP %016" PRIx64
+            "  PL3_SSP %016" PRIx64 "\n", cpu->ssp, cpu->u_cet, cpu->s_cet, cpu->pl_ssp[0], cpu->pl_ssp[3]);
+    }
     add(t, "  CS %04x %016" PRIx64 " %05x  SS %04x %016" PRIx64 " %05x  GDT %016" PRIx64 " %04x  IDT %016" PRIx64 " %04x\n",
         cpu->seg[SEG_CS].selector, cpu->seg[SEG_CS].base, cpu->seg[SEG_CS].access, cpu->seg[SEG_SS].selector,
         cpu->seg[SEG_SS].base, cpu->seg[SEG_SS].access, cpu->gdtr.base, cpu->gdtr.limit, cpu->idtr.base, cpu->idtr.limit);

@@ -2,6 +2,7 @@
 /* TDCALL: statuses of wrong calls, results of right ones. */
 #include <string.h>
 
+#include "../../../swtdx/host/cpu/core.h"
 #include "fixture.h"
 
 #define SHARED (UINT64_C(1) << 47)
@@ -180,6 +181,12 @@ static void test_status(void)
     char text[4096];
     g_assert_cmpuint(td_vcpu_describe(f.vcpu, text, sizeof(text)), <, sizeof(text));
     g_assert_nonnull(strstr(text, "OPERAND_INVALID RCX"));
+    g_assert_null(strstr(text, "U_CET"));
+    f.cpu->cr4 |= CR4_CET;
+    f.cpu->ssp = 0x12340;
+    f.cpu->u_cet = 5;
+    td_vcpu_describe(f.vcpu, text, sizeof(text));
+    g_assert_nonnull(strstr(text, "SSP 0000000000012340  U_CET 5  S_CET 0"));
     g_assert_cmpuint(td_vcpu_describe(f.vcpu, text, 10), >, 10);
     g_assert_cmpuint(strlen(text), ==, 9);
     fixture_close(&f);
