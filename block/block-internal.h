@@ -15,11 +15,15 @@ struct BlockClient {
     GSource *source;      /* ready while there is something to deliver */
     GMutex lock;          /* all below */
     GCond idle;
+    int idle_fd;          /* an eventfd that says the same to who waits for results too; -1: nobody does */
     unsigned running;     /* submitted, not completed */
+    unsigned draining;    /* who wait by idle_fd */
     BlockRequest *done, **done_end;
     BlockRequest *held, **held_end; /* failed, to be tried again */
     bool resized;
+    bool delivering;      /* what is completed now is delivered without another turn of the loop */
     BlockIoStatus status;
+    bool batching;        /* the submitter's */
     /* Set before the first request */
     bool has_policy;
     BlockOnError on_error[2]; /* of reads, of all else */

@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "util/bytes.h"
 #include "util/context.h"
@@ -13,6 +16,7 @@
 /* Enough to keep a disk busy; more would only wait in the kernel instead of here. */
 #define POOL_THREADS 64
 #define BATCH 64
+#define WAIT_MS 1000 /* nothing happens for so long only if a disk is slow */
 
 /* ---- Delivery ---- */
 
@@ -30,8 +34,17 @@ static gboolean deliver(gpointer opaque)
     BlockClient *client = opaque;
     BlockRequest *batch[BATCH];
 
+    if (client->idle_fd >= 0) {
+        g_mutex_lock(&client->lock);
+        client->delivering = true;
+        g_mutex_unlock(&client->lock);
+        block_reap(client->node);
+    }
     g_mutex_lock(&client->lock);
-    g_source_set_ready_time(client->source, -1);
+    client->delivering = false;
+    if (g_source_get_ready_time(client->source) >= 0) {
+        g_source_set_ready_time(client->source, -1);
+    }
     BlockRequest *list = take_done(client);
     bool resized = client->resized;
     client->resized = false;
@@ -80,7 +93,7 @@ void block_client_append_done(BlockClient *client, BlockRequest *request)
     bool first = !client->done; /* of a batch that is delivered together */
     *client->done_end = request;
     client->done_end = &request->next;
-    if (first) {
+    if (first && !client->delivering) {
         g_source_set_ready_time(client->source, 0);
     }
 }
@@ -90,8 +103,13 @@ void block_client_append_done(BlockClient *client, BlockRequest *request)
 /* With the client's lock held: one request less is running. */
 static void end_running(BlockClient *client)
 {
+    const uint64_t one = 1;
+
     if (--client->running == 0) {
         g_cond_broadcast(&client->idle);
+        if (client->draining && write(client->idle_fd, &one, sizeof(one)) < 0) {
+            /* it says so already */
+        }
     }
 }
 
@@ -192,11 +210,18 @@ BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool
     }
     client = g_new0(BlockClient, 1);
     *client = (BlockClient) {
-        .name = g_strdup(name), .writable = writable, .shared = shared, .ops = ops, .opaque = opaque,
+        .name = g_strdup(name), .writable = writable, .shared = shared, .ops = ops, .opaque = opaque, .idle_fd = -1,
     };
     if (!check_sharing(node, client, errp) || !claim(node, client, errp)) {
         g_free(client->name);
         g_free(client);
+        return NULL;
+    }
+    if (block_completion_fd(node) >= 0 && (client->idle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
+        error_set(errp, "Could not make an eventfd for %s: %s", name, g_strerror(errno));
+        g_free(client->name);
+        g_free(client);
+        claim(node, NULL, NULL);
         return NULL;
     }
     client->node = node;
@@ -209,6 +234,9 @@ BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool
     g_source_set_priority(client->source, G_PRIORITY_DEFAULT);
     g_source_set_callback(client->source, deliver, client, NULL);
     client->context = context ? g_main_context_ref(context) : NULL;
+    if (client->idle_fd >= 0) {
+        g_source_add_unix_fd(client->source, block_completion_fd(node), G_IO_IN);
+    }
     g_source_attach(client->source, context);
     g_mutex_lock(&node->lock);
     g_ptr_array_add(node->clients, client);
@@ -216,9 +244,40 @@ BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool
     return client;
 }
 
+/* Until there are results to fetch, or others fetched the last, or the last requests ended in another way. */
+static void wait_for_results(const BlockClient *client)
+{
+    BlockNode *node = client->node;
+    struct pollfd ready[] = { { block_completion_fd(node), POLLIN, 0 }, { client->idle_fd, POLLIN, 0 } };
+
+    block_kick(node);
+    poll(ready, G_N_ELEMENTS(ready), WAIT_MS);
+    block_reap(node);
+}
+
+/* With the client's lock held. */
+static void fetch_all(BlockClient *client)
+{
+    uint64_t count;
+
+    if (client->running && read(client->idle_fd, &count, sizeof(count)) < 0) {
+        /* nobody has said so since the last time */
+    }
+    client->draining++;
+    while (client->running) {
+        g_mutex_unlock(&client->lock);
+        wait_for_results(client);
+        g_mutex_lock(&client->lock);
+    }
+    client->draining--;
+}
+
 void block_drain(BlockClient *client)
 {
     g_mutex_lock(&client->lock);
+    if (client->idle_fd >= 0) {
+        fetch_all(client);
+    }
     while (client->running) {
         g_cond_wait(&client->idle, &client->lock);
     }
@@ -247,6 +306,9 @@ void block_detach(BlockClient *client, void (*drop)(void *opaque, BlockRequest *
     qom_object_unref(&client->node->object);
     g_mutex_clear(&client->lock);
     g_cond_clear(&client->idle);
+    if (client->idle_fd >= 0) {
+        close(client->idle_fd);
+    }
     g_free(client->path);
     g_free(client->name);
     g_free(client);
@@ -280,9 +342,44 @@ void block_forward(BlockNode *below, BlockRequest *request)
         below->driver->submit(below, request);
     } else if (below->driver->try_now && below->driver->try_now(below, request, &result)) {
         block_complete(request, result);
-    } else {
-        g_thread_pool_push(below->pool, request, NULL);
+    } else if (!below->driver->take || !below->driver->take(below, request)) {
+        block_run(below, request);
     }
+}
+
+void block_run(BlockNode *node, BlockRequest *request)
+{
+    g_thread_pool_push(node->pool, request, NULL);
+}
+
+void block_kick(BlockNode *below)
+{
+    if (below->driver->kick) {
+        below->driver->kick(below);
+    }
+}
+
+int block_completion_fd(const BlockNode *below)
+{
+    return below->driver->completion_fd ? below->driver->completion_fd(below) : -1;
+}
+
+void block_reap(BlockNode *below)
+{
+    if (below->driver->reap) {
+        below->driver->reap(below);
+    }
+}
+
+void block_batch_begin(BlockClient *client)
+{
+    client->batching = true;
+}
+
+void block_batch_end(BlockClient *client)
+{
+    client->batching = false;
+    block_kick(client->node);
 }
 
 static bool is_zero(const struct iovec *iov, unsigned count)
@@ -344,6 +441,9 @@ void block_submit(BlockClient *client, BlockRequest *request)
     } else {
         detect_zeroes(node, request);
         block_forward(node, request);
+        if (!client->batching) {
+            block_kick(node);
+        }
     }
 }
 
@@ -440,7 +540,8 @@ BlockNode *block_node_new(const BlockDriver *driver, void *data, uint64_t size, 
     node->data = data;
     node->size = size;
     node->read_only = read_only;
-    if (!driver->submit) {
+    if (driver->run) {
+        g_thread_pool_set_max_unused_threads(POOL_THREADS); /* of all pools: by default bursts of requests make and end threads */
         node->pool = g_thread_pool_new(run_request, node, POOL_THREADS, FALSE, NULL);
     }
     return node;

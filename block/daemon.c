@@ -56,6 +56,9 @@ static char *describe_image(const char *format, const BlockFileOptions *options)
     add_string(file, "filename", options->filename);
     add_string(file, "discard", discard);
     json_object_object_add(file, "cache", cache);
+    if (options->aio != BLOCK_AIO_AUTO) {
+        add_string(file, "aio", block_aio_names[options->aio]);
+    }
     json_object_object_add(file, "read-only", json_object_new_boolean(options->read_only));
     add_string(image, "driver", format);
     add_string(image, "node-name", "image");

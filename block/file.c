@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "file-lock.h"
+#include "uring.h"
 #include "util/error.h"
 
 #define DISCARD_GRANULARITY 4096
@@ -25,6 +26,7 @@ typedef struct BlockFile {
     int fd;
     bool is_device, direct, no_flush, discard, unlocked, in_memory;
     FileLock lock;
+    BlockUring *uring; /* NULL: threads do everything */
 } BlockFile;
 
 /* One system call; less than all may be done. */
@@ -233,6 +235,60 @@ static bool try_now(BlockNode *node, const BlockRequest *request, int *result)
     return preadv2(file->fd, request->iov, (int)request->iov_count, (off_t)request->offset, flags) == (ssize_t)request->size;
 }
 
+/* ---- io_uring ---- */
+
+static bool take(BlockNode *node, BlockRequest *request)
+{
+    const BlockFile *file = node->data;
+
+    if (!file->uring || (request->op == BLOCK_FLUSH && file->no_flush) || (file->direct && !is_aligned(request))) {
+        return false;
+    }
+    if (file->no_flush) {
+        request->flags &= ~(unsigned)BLOCK_FUA;
+    }
+    return block_uring_add(file->uring, request);
+}
+
+/* A part of it, at the file's end say, or what the kernel cannot do so: a thread does it all again. */
+static void on_result(void *opaque, BlockRequest *request, int result)
+{
+    bool moves = request->op != BLOCK_FLUSH;
+
+    if (moves ? result >= 0 && (uint64_t)result == request->size : result == 0) {
+        block_complete(request, 0);
+    } else if (result >= 0 || result == -EAGAIN || result == -EINTR || result == -ECANCELED || is_unsupported(-result)) {
+        block_run(opaque, request);
+    } else {
+        block_complete(request, result);
+    }
+}
+
+static void kick(BlockNode *node)
+{
+    const BlockFile *file = node->data;
+
+    if (file->uring) {
+        block_uring_kick(file->uring);
+    }
+}
+
+static int completion_fd(const BlockNode *node)
+{
+    const BlockFile *file = node->data;
+
+    return file->uring ? block_uring_fd(file->uring) : -1;
+}
+
+static void reap(BlockNode *node)
+{
+    const BlockFile *file = node->data;
+
+    if (file->uring) {
+        block_uring_reap(file->uring, on_result, node);
+    }
+}
+
 static bool claim(BlockNode *node, unsigned used, unsigned unshared, GError **errp)
 {
     BlockFile *file = node->data;
@@ -257,11 +313,15 @@ static void close_file(BlockNode *node)
 {
     BlockFile *file = node->data;
 
+    block_uring_free(file->uring);
     close(file->fd);
     g_free(file);
 }
 
-static const BlockDriver file_driver = { .name = "file", .run = run, .try_now = try_now, .claim = claim, .resize = resize, .close = close_file };
+static const BlockDriver file_driver = {
+    .name = "file", .run = run, .try_now = try_now, .take = take, .kick = kick, .completion_fd = completion_fd, .reap = reap, .claim = claim,
+    .resize = resize, .close = close_file,
+};
 
 static bool find_size(const char *name, int fd, bool *is_device, uint64_t *size, GError **errp)
 {
@@ -283,13 +343,39 @@ static bool find_size(const char *name, int fd, bool *is_device, uint64_t *size,
     return true;
 }
 
+const char *const block_aio_names[] = { NULL, "threads", "native", "io_uring", NULL };
+
+static bool check_aio(const BlockFileOptions *options, GError **errp)
+{
+    if (options->aio == BLOCK_AIO_NATIVE && !options->direct) {
+        error_set(errp, "aio=native was specified, but it requires cache.direct=on, which was not specified.");
+        error_hint(errp, "Add cache=none (-drive) or cache.direct=on (-blockdev), or leave aio=native out");
+        return false;
+    }
+    return true;
+}
+
+/* False: *errp; only if io_uring and nothing else was asked for. */
+static bool open_uring(BlockFile *file, const BlockFileOptions *options, GError **errp)
+{
+    bool wanted = options->aio == BLOCK_AIO_IO_URING;
+
+    if (wanted || options->aio == BLOCK_AIO_NATIVE || (options->aio == BLOCK_AIO_AUTO && options->direct)) {
+        file->uring = block_uring_new(file->fd, wanted ? errp : NULL);
+    }
+    return file->uring || !wanted;
+}
+
 BlockNode *block_file_open(const BlockFileOptions *options, GError **errp)
 {
     int flags = (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | (options->direct ? O_DIRECT : 0);
-    int fd = open(options->filename, flags);
     bool is_device;
     uint64_t size;
 
+    if (!check_aio(options, errp)) {
+        return NULL;
+    }
+    int fd = open(options->filename, flags);
     if (fd < 0) {
         error_set(errp, "Could not open '%s': %s", options->filename, g_strerror(errno));
         return NULL;
@@ -303,6 +389,12 @@ BlockNode *block_file_open(const BlockFileOptions *options, GError **errp)
         .fd = fd, .is_device = is_device, .direct = options->direct, .no_flush = options->no_flush,
         .discard = options->discard, .unlocked = options->unlocked,
     };
+    fcntl(fd, F_SETFL, flags & (O_DIRECT | O_APPEND)); /* O_NONBLOCK was for what is no file; io_uring would not wait with it */
+    if (!open_uring(file, options, errp)) {
+        close(fd);
+        g_free(file);
+        return NULL;
+    }
     struct statfs fs;
     file->in_memory = fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
     BlockNode *node = block_node_new(&file_driver, file, size, options->read_only);

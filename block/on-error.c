@@ -102,6 +102,7 @@ static void retry_client(BlockClient *client)
         next = list->next;
         block_forward(client->node, list);
     }
+    block_kick(client->node);
 }
 
 void block_retry(BlockNode *node)

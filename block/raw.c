@@ -7,6 +7,21 @@ static void submit(BlockNode *node, BlockRequest *request)
     block_forward(node->data, request);
 }
 
+static void kick(BlockNode *node)
+{
+    block_kick(node->data);
+}
+
+static int completion_fd(const BlockNode *node)
+{
+    return block_completion_fd(node->data);
+}
+
+static void reap(BlockNode *node)
+{
+    block_reap(node->data);
+}
+
 static bool resize(BlockNode *node, uint64_t size, GError **errp)
 {
     return block_resize(node->data, size, errp);
@@ -25,7 +40,10 @@ static bool claim(BlockNode *node, unsigned used, unsigned unshared, GError **er
     return block_forward_claim(node->data, used, unshared, errp);
 }
 
-static const BlockDriver raw_driver = { .name = "raw", .submit = submit, .claim = claim, .resize = resize, .close = close_raw };
+static const BlockDriver raw_driver = {
+    .name = "raw", .submit = submit, .kick = kick, .completion_fd = completion_fd, .reap = reap, .claim = claim, .resize = resize,
+    .close = close_raw,
+};
 
 BlockNode *block_raw_new(BlockNode *below, bool read_only)
 {

@@ -108,6 +108,17 @@ static bool set_locking(DriveOption *drive, const char *mode, GError **errp)
            error_set(errp, "Invalid parameter '%s': locking is on, off or auto", mode);
 }
 
+static bool set_aio(DriveOption *drive, const char *mode, GError **errp)
+{
+    for (unsigned i = BLOCK_AIO_THREADS; block_aio_names[i]; i++) {
+        if (!strcmp(mode, block_aio_names[i])) {
+            drive->file.aio = (BlockAio)i;
+            return true;
+        }
+    }
+    return error_set(errp, "invalid aio option '%s': threads, native or io_uring", mode);
+}
+
 static bool set_on_error(BlockOnError *on_error, bool is_write, const char *action, GError **errp)
 {
     for (unsigned i = BLOCK_ON_ERROR_REPORT; block_on_error_names[i]; i++) {
@@ -182,7 +193,7 @@ static bool set_media(DriveOption *drive, DriveKeys *keys, const char *value, GE
 static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, const char *value, GError **errp)
 {
     static const char *const fixed[][2] = {
-        { "snapshot", "off" }, { "aio", "threads" }, { "copy-on-read", "off" },
+        { "snapshot", "off" }, { "copy-on-read", "off" },
     };
 
     if (!strcmp(key, "file")) {
@@ -230,6 +241,9 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
     }
     if (!strcmp(key, "detect-zeroes")) {
         return set_detect_zeroes(drive, value, errp);
+    }
+    if (!strcmp(key, "aio")) {
+        return set_aio(drive, value, errp);
     }
     if (!strcmp(key, "werror")) {
         return set_on_error(&drive->on_write_error, true, value, errp);
@@ -356,11 +370,8 @@ static bool set_file_node(DriveOption *drive, JsonValue *object, GError **errp)
     if (!*filename) {
         return error_set(errp, "Parameter 'filename' expects a path");
     }
-    if (aio && strcmp(aio, "threads")) {
-        return error_set(errp, "aio=%s is not available: only aio=threads", aio);
-    }
     drive->filename = g_strdup(filename);
-    return check_members(object, known, errp) && (!discard || set_discard(drive, discard, errp)) &&
+    return check_members(object, known, errp) && (!discard || set_discard(drive, discard, errp)) && (!aio || set_aio(drive, aio, errp)) &&
            (!locking || set_locking(drive, locking, errp)) && (!detect || set_detect_zeroes(drive, detect, errp)) &&
            check_drive(drive, drive->file.discard, errp) && bool_member(object, "read-only", &drive->file.read_only, errp) &&
            bool_member(object, "auto-read-only", &drive->auto_read_only, errp) &&
@@ -471,6 +482,7 @@ static BlockNode *open_node(const MachineConfig *config, const DriveOption *driv
         options.read_only |= below->file.read_only;
         options.direct |= below->file.direct;
         options.no_flush |= below->file.no_flush;
+        options.aio = below->file.aio;
     } else if (!drive->filename) {
         if (drive->format) {
             error_set(errp, "node '%s' of format %s needs a node of driver file, and '%s' is none", drive->name, drive->format, drive->child);

@@ -220,20 +220,33 @@ static bool handle_request(VirtioBlk *blk, VirtQueue *queue, VirtqElement *eleme
     return true;
 }
 
-static void notify(void *opaque, VirtQueue *queue)
+/* False: the device broke. */
+static bool handle_queue(VirtioBlk *blk, VirtQueue *queue)
 {
     VirtqElement *element;
 
     do {
         virtqueue_want_notify(queue, false);
         while ((element = virtqueue_pop(queue))) {
-            if (!handle_request(opaque, queue, element)) {
-                return;
+            if (!handle_request(blk, queue, element)) {
+                return false;
             }
         }
         virtqueue_want_notify(queue, true);
     } while (!virtqueue_is_empty(queue));
-    virtqueue_notify(queue);
+    return true;
+}
+
+static void notify(void *opaque, VirtQueue *queue)
+{
+    VirtioBlk *blk = opaque;
+
+    block_batch_begin(blk->client);
+    bool ok = handle_queue(blk, queue);
+    block_batch_end(blk->client);
+    if (ok) {
+        virtqueue_notify(queue);
+    }
 }
 
 static void stop(void *opaque)

@@ -5,7 +5,7 @@
  *
  * A device attaches to a node as its client and submits requests; buffers are host memory and the request's until it is done. What is
  * behind a node is its driver's business: a driver either runs a request on a thread of the node's pool (run) or takes it
- * and completes it later itself (submit). It completes without the main loop and without the machine lock: block_drain() is called with
+ * and completes it later itself (submit, take). It completes without the main loop and without the machine lock: block_drain() is called with
  * that lock held, which the main loop may be waiting for.
  */
 #ifndef BLOCK_BLOCK_H
@@ -116,6 +116,12 @@ void block_set_on_error(BlockClient *client, BlockOnError on_read, BlockOnError 
 /* Any thread. A request outside the node, or a change of a read-only one, is done with an error like any other. */
 void block_submit(BlockClient *client, BlockRequest *request);
 /*
+ * Requests that are submitted between these two may be carried out together, from the second on. Not nested; the caller sees to it that
+ * no other thread submits meanwhile.
+ */
+void block_batch_begin(BlockClient *client);
+void block_batch_end(BlockClient *client);
+/*
  * Returns when no submitted request touches its buffers any more; they are delivered as ever. Those that wait to be tried again end with the
  * error that they had. Any thread.
  */
@@ -146,6 +152,15 @@ typedef struct BlockDriver {
     int (*run)(BlockNode *node, const BlockRequest *request);
     /* Takes a request, and calls block_complete() from any thread, at once or later. NULL: see run. */
     void (*submit)(BlockNode *node, BlockRequest *request);
+    /* Before `run`, after try_now: as submit; false: run it. NULL = never. */
+    bool (*take)(BlockNode *node, BlockRequest *request);
+    /*
+     * Of drivers that gather what they take: kick gives it to whoever carries it out; what was carried out is completed by reap, which is
+     * to be called when completion_fd (-1: there is none) is readable. Any thread. All NULL: nothing is gathered.
+     */
+    void (*kick)(BlockNode *node);
+    int (*completion_fd)(const BlockNode *node);
+    void (*reap)(BlockNode *node);
     /*
      * Before `run`, on the thread that submits, which must not wait: true = done, with *result; false = run it. NULL = never.
      */
@@ -186,11 +201,20 @@ extern const QomType block_node_type; /* "block-node" */
 BlockNode *block_node_new(const BlockDriver *driver, void *data, uint64_t size, bool read_only);
 /* For drivers over another node: hands a request down as it is; the client hears of it from there. */
 void block_forward(BlockNode *below, BlockRequest *request);
+void block_kick(BlockNode *below);
+int block_completion_fd(const BlockNode *below);
+void block_reap(BlockNode *below);
+/* A driver's: a request that it took is carried out by `run` after all. Any thread. */
+void block_run(BlockNode *node, BlockRequest *request);
 bool block_forward_claim(BlockNode *below, unsigned used, unsigned unshared, GError **errp);
 /* A driver's answer to submit. Any thread. */
 void block_complete(BlockRequest *request, int result);
 
 /* ---- Raw files and block devices (file.c) ---- */
+
+/* Who carries out what cannot be done at once. AUTO: io_uring for direct access where the host permits it, else threads. */
+typedef enum BlockAio { BLOCK_AIO_AUTO, BLOCK_AIO_THREADS, BLOCK_AIO_NATIVE, BLOCK_AIO_IO_URING } BlockAio;
+extern const char *const block_aio_names[]; /* by value from THREADS on; NULL terminated */
 
 typedef struct BlockFileOptions {
     const char *filename;
@@ -199,6 +223,7 @@ typedef struct BlockFileOptions {
     bool no_flush;  /* flushes do nothing: what the host has not written is lost if it crashes */
     bool discard;   /* guests' discards give space back */
     bool unlocked;  /* other programs are neither told nor looked for */
+    BlockAio aio;
 } BlockFileOptions;
 
 /* NULL: *errp ("Could not open 'F': …"). One reference. */

@@ -259,6 +259,56 @@ static void test_report_and_ignore(void)
     }
 }
 
+/* ---- Who carries requests out ---- */
+
+/* False: the host forbids io_uring, or its file system direct access; the program says so. */
+static bool can_be_opened(const char *drive)
+{
+    g_autoptr(Client) c = client_new();
+    g_autofree char *path = g_build_filename(c->directory, "disk", NULL), *output = NULL;
+    char **parts = g_strsplit(drive, "%D/disk", 2);
+    g_autofree char *real = g_strdup_printf("%s%s%s", parts[0], path, parts[1]);
+    const char *const argv[] = {
+        client_program(), "-display", "none", "-accel", "qtest", "-qtest", "stdio", "-drive", real, NULL,
+    };
+    int status;
+
+    g_strfreev(parts);
+    client_make_file(c, "disk", "", 0);
+    g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL, &output, &status, NULL));
+    if (status && (strstr(output, "io_uring") || strstr(output, "Invalid argument"))) {
+        g_test_skip(g_strdelimit(output, "\n", ' '));
+        return false;
+    }
+    return true;
+}
+
+/* Each way, with as many system calls denied as management software denies. */
+static void test_aio(gconstpointer data)
+{
+    const char *const arguments[] = {
+        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", "-object", "iothread,id=io0",
+        "-drive", data, "-device", "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0", NULL,
+    };
+    Disk disk;
+
+    if (!can_be_opened(data)) {
+        return;
+    }
+    launch(&disk, arguments);
+    drive(&disk, card, PCI_MMIO_BASE);
+    for (unsigned round = 0; round < 5; round++) {
+        offer(&disk, TYPE_IN);
+        check_read(&disk);
+    }
+    for (unsigned i = 0; i < BATCH; i++) {
+        memset(disk.c->ram + disk.data + SECTOR * i, (int)(0xa0 + i), SECTOR);
+    }
+    offer(&disk, TYPE_OUT);
+    check_written(&disk);
+    client_end(disk.c);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -267,5 +317,14 @@ int main(int argc, char **argv)
     g_test_add_data_func("/qtest/blk/stop-on-error", "virtio-blk-pci,drive=disk0,addr=4,id=blk0", test_stop_on_error);
     g_test_add_data_func("/qtest/blk/stop-on-error-thread", "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0", test_stop_on_error);
     g_test_add_func("/qtest/blk/report-and-ignore", test_report_and_ignore);
+    static const char *const drives[] = {
+        "file=%D/disk,format=raw,if=none,id=disk0,aio=threads", "file=%D/disk,format=raw,if=none,id=disk0,aio=io_uring",
+        "file=%D/disk,format=raw,if=none,id=disk0,cache=none", "file=%D/disk,format=raw,if=none,id=disk0,cache=none,aio=native",
+        "file=%D/disk,format=raw,if=none,id=disk0,cache=none,aio=io_uring,werror=stop",
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(drives); i++) {
+        g_autofree char *path = g_strdup_printf("/qtest/blk/aio/%u", i);
+        g_test_add_data_func(path, drives[i], test_aio);
+    }
     return g_test_run();
 }
