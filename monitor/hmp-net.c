@@ -20,6 +20,9 @@ void hmp_netdev_add(QapiContext *context, const char *arguments, GString *out)
     g_autoptr(KeyVal) kv = keyval_parse(arguments, "type", &err);
     Netdev *netdev = kv ? netdev_create(context->objects, &(QomSettings){ .keyval = kv }, &err) : NULL;
 
+    if (netdev) {
+        netdev->port = &context->netdevs;
+    }
     if (!netdev || !netdev_open(netdev, &err)) {
         show_error(err, out);
     }

@@ -12,6 +12,9 @@ bool qmp_netdev_add(QapiContext *context, JsonValue *arguments, JsonValue **resu
     const QomSettings settings = { .json = arguments };
     Netdev *netdev = netdev_create(context->objects, &settings, errp);
 
+    if (netdev) {
+        netdev->port = &context->netdevs;
+    }
     return netdev && netdev_open(netdev, errp);
 }
 

@@ -184,6 +184,18 @@ Netdev *netdev_create(QomObject *root, const QomSettings *settings, GError **err
     return netdev;
 }
 
+static void set_port(QomObject *object, void *opaque)
+{
+    if (qom_is(object, &netdev_type)) {
+        NETDEV(object)->port = opaque;
+    }
+}
+
+void netdevs_set_port(QomObject *root, const NetdevPort *port)
+{
+    qom_visit(qom_container_get(root, NETDEVS), set_port, (void *)port);
+}
+
 bool netdev_open(Netdev *netdev, GError **errp)
 {
     if (!qom_object_complete(&netdev->object, errp)) {

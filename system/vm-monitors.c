@@ -161,6 +161,8 @@ void vm_init_monitors(Vm *vm)
     vm->fds = vm->monitor.fds = fd_sets_new();
     vm->chardevs = vm->monitor.chardevs = chardev_set_new(&host);
     vm->monitor.blockdev = (BlockdevPort){ add_blockdev, remove_blockdev, vm };
+    vm->monitor.netdevs = (NetdevPort){ vm_tell_monitors, named_fd, vm };
+    netdevs_set_port(vm->config->root, &vm->monitor.netdevs);
     vm->monitors = monitors_new(&vm->monitor);
     vm->events = g_async_queue_new_full(event_free);
 }

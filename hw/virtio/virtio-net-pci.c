@@ -2,13 +2,16 @@
 /* The types virtio-net-pci and virtio-net-pci-non-transitional. */
 #include <string.h>
 
+#include "hw/virtio/vhost-net.h"
 #include "hw/virtio/vhost-user-device.h"
 #include "hw/virtio/virtio-net.h"
+#include "net/netdev-tap.h"
 #include "util/error.h"
 
 typedef struct VirtioNetPci {
     VirtioPciDevice parent;
     VirtioNet *net;
+    VhostNet *kernel;   /* in its place with a netdev whose frames the kernel moves */
     VhostUserNet *user; /* in its place with a netdev whose frames another process moves */
     QomLink netdev;
     uint8_t mac[6];
@@ -42,6 +45,20 @@ static bool check(const VirtioNetPci *device, GError **errp)
     return true;
 }
 
+static VirtioDevice *make_in_kernel(VirtioNetPci *device, const VirtioNetConfig *config,
+                                    const VirtioEnvironment *environment, GError **errp)
+{
+    VhostNetConfig kernel = {
+        .netdev = config->netdev, .tap = netdev_tap_fd(config->netdev),
+        .vhost = netdev_tap_open_vhost(config->netdev, errp), .mtu = config->mtu,
+        .queue_size = config->queue_size,
+    };
+
+    memcpy(kernel.mac, config->mac, sizeof(kernel.mac));
+    device->kernel = kernel.vhost >= 0 ? vhost_net_new(&kernel, environment, errp) : NULL;
+    return device->kernel ? vhost_net_device(device->kernel) : NULL;
+}
+
 static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment, GError **errp)
 {
     static const uint8_t none[6];
@@ -62,6 +79,9 @@ static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *envi
         device->user = vhost_user_net_new(config.netdev, config.mac, config.mtu, config.queue_size, environment, errp);
         return device->user ? vhost_user_net_device(device->user) : NULL;
     }
+    if (config.netdev && netdev_tap_wants_vhost(config.netdev)) {
+        return make_in_kernel(device, &config, environment, errp);
+    }
     device->net = virtio_net_new(&config, environment, errp);
     return device->net ? virtio_net_device(device->net) : NULL;
 }
@@ -71,6 +91,7 @@ static void free_net(VirtioPciDevice *parent)
     VirtioNetPci *device = (VirtioNetPci *)parent;
 
     g_clear_pointer(&device->net, virtio_net_free);
+    g_clear_pointer(&device->kernel, vhost_net_free);
     g_clear_pointer(&device->user, vhost_user_net_free);
 }
 

@@ -4,6 +4,7 @@
 #define MONITOR_MONITOR_H
 
 #include "chardev/chardev.h"
+#include "net/netdev.h"
 #include "qapi/qapi.h"
 #include "qom/object.h"
 #include "system/core/guest.h"
@@ -50,6 +51,7 @@ struct QapiContext {
     const MachineInfo *machines;
     QomObject *objects;                  /* the root of the tree */
     BlockdevPort blockdev;
+    NetdevPort netdevs;                  /* for netdevs that are added */
     const TdxGuestConfig *guest;
     const CpuModelRequest *cpu;
     const CpuTopology *topology;

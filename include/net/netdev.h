@@ -11,6 +11,7 @@
 
 #include <sys/uio.h>
 
+#include "qapi/qapi.h"
 #include "qom/object.h"
 
 /* The largest frame either side sends: an IP packet of 64 KiB that has not been cut yet, with its header. */
@@ -28,9 +29,19 @@ typedef struct NetCard {
     GMutex *machine_lock; /* NULL: there is one thread (tests) */
 } NetCard;
 
+/* What netdevs need of the program; members may be NULL. It outlives them. */
+typedef struct NetdevPort {
+    /* For clients of QMP. data: taken; NULL = none. Main loop thread. */
+    void (*event)(void *opaque, const QapiEvent *event, JsonValue *data);
+    /* The descriptor that a monitor's getfd gave this name, the caller's; -1: there is none. */
+    int (*named_fd)(void *opaque, const char *name);
+    void *opaque;
+} NetdevPort;
+
 struct Netdev {
     QomObject object;
     char *id;
+    const NetdevPort *port; /* NULL: none. Before it is opened */
     const NetCard *card;  /* NULL: no card has it */
     bool link_down;       /* by set_link: nothing passes */
     GQueue waiting;       /* of GBytes: frames for a card that had no room */
@@ -65,6 +76,8 @@ extern const QomType netdev_tap_type;    /* "netdev-tap" */
 Netdev *netdev_create(QomObject *root, const QomSettings *settings, GError **errp);
 /* False: *errp, and the netdev is gone. Machine lock not held. */
 bool netdev_open(Netdev *netdev, GError **errp);
+/* For all netdevs that there are. */
+void netdevs_set_port(QomObject *root, const NetdevPort *port);
 /* netdev_del. False: there is none of that id, or a card has it. Machine lock not held. */
 bool netdev_delete(QomObject *root, const char *id, GError **errp);
 /* -netdev help, -netdev TYPE,help. Callers free; NULL: there is no such type. */
