@@ -16,7 +16,11 @@ static int open_file(Chardev *chardev, const char *path, int flags, GError **err
     }
     int fd = open(path, flags, 0666);
     if (fd < 0) {
+        bool unread = errno == ENXIO;
         error_set(errp, "cannot open '%s' for a character device: %s", path, g_strerror(errno));
+        if (unread) {
+            error_hint(errp, "It is a FIFO that nobody reads: start its reader first");
+        }
     }
     return fd;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,6 +48,12 @@ static GBytes *read_file(const char *what, const char *path, GError **errp)
         close(fd);
         return NULL;
     }
+    if (status.st_size > UINT32_MAX) { /* fw_cfg tells sizes in 32 bits */
+        error_set(errp, "%s '%s': %lld bytes, and the firmware can be handed at most 4 GiB - 1", what, path,
+                  (long long)status.st_size);
+        close(fd);
+        return NULL;
+    }
     char *data = read_all(fd, status.st_size);
     int error = errno;
     close(fd);
@@ -57,7 +64,20 @@ static GBytes *read_file(const char *what, const char *path, GError **errp)
     return g_bytes_new_take(data, status.st_size);
 }
 
-static bool add_kernel(FwCfg *fw_cfg, const BootFiles *boot, GError **errp)
+/* Firmware would run out of memory, and say so in words of its own. */
+static bool check_room(GBytes *kernel, GBytes *initrd, uint64_t ram_size, GError **errp)
+{
+    uint64_t needed = g_bytes_get_size(kernel) + (initrd ? g_bytes_get_size(initrd) : 0);
+
+    if (needed < ram_size) {
+        return true;
+    }
+    error_set(errp, "kernel and initrd have %" PRIu64 " bytes, and the guest's RAM %" PRIu64, needed, ram_size);
+    error_hint(errp, "Give it more memory with -m");
+    return false;
+}
+
+static bool add_kernel(FwCfg *fw_cfg, const BootFiles *boot, uint64_t ram_size, GError **errp)
 {
     g_autoptr(GBytes) kernel = NULL, initrd = NULL, shim = NULL;
 
@@ -71,7 +91,8 @@ static bool add_kernel(FwCfg *fw_cfg, const BootFiles *boot, GError **errp)
     if (boot->shim && !(shim = read_file("could not open shim file", boot->shim, errp))) {
         return false;
     }
-    return boot_files_add_kernel(fw_cfg, boot->kernel, kernel, initrd, shim, boot->append, errp);
+    return check_room(kernel, initrd, ram_size, errp) &&
+           boot_files_add_kernel(fw_cfg, boot->kernel, kernel, initrd, shim, boot->append, errp);
 }
 
 /* A string without its NUL, as QEMU does. */
@@ -84,12 +105,12 @@ static bool add_file(FwCfg *fw_cfg, const FwCfgFile *file, GError **errp)
     return bytes && fw_cfg_add_file_bytes(fw_cfg, file->name, bytes, errp);
 }
 
-bool boot_add(FwCfg *fw_cfg, const BootFiles *boot, GError **errp)
+bool boot_add(FwCfg *fw_cfg, const BootFiles *boot, uint64_t ram_size, GError **errp)
 {
     for (unsigned i = 0; boot->fw_cfg && i < boot->fw_cfg->len; i++) {
         if (!add_file(fw_cfg, boot->fw_cfg->pdata[i], errp)) {
             return false;
         }
     }
-    return !boot->kernel || add_kernel(fw_cfg, boot, errp);
+    return !boot->kernel || add_kernel(fw_cfg, boot, ram_size, errp);
 }

@@ -88,6 +88,10 @@ static GBytes *read_file(int fd, const char *name, const char *path, GError **er
         error_set(errp, "could not load PC BIOS '%s': %s", name, g_strerror(errno));
         return NULL;
     }
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        error_set(errp, "could not load PC BIOS '%s': not a regular file", path);
+        return NULL;
+    }
     if (st.st_size <= 0 || st.st_size % FIRMWARE_PAGE || (uint64_t)st.st_size > FIRMWARE_MAX) {
         error_set(errp, "could not load PC BIOS '%s': its size is %lld bytes, which must be a multiple of 64 KiB up to 16 MiB",
                   path, (long long)st.st_size);
@@ -103,7 +107,7 @@ static GBytes *read_file(int fd, const char *name, const char *path, GError **er
 GBytes *firmware_read(const char *name, char **found, GError **errp)
 {
     g_autofree char *path = find(name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO has no size: it is refused, and not waited for */
 
     if (fd < 0) {
         error_set(errp, "could not load PC BIOS '%s': %s", name, g_strerror(errno));

@@ -35,6 +35,7 @@ int main(int argc, char **argv)
     /* A file that a guest makes larger than ulimit -f allows is a failed write (EFBIG), not the end of the program. */
     signal(SIGXFSZ, SIG_IGN);
     report_program(argv[0]);
+    signal(SIGXFSZ, SIG_IGN); /* a guest that writes past ulimit -f has an error of its disk, and this program goes on */
     switch (options_parse(argc, argv, program_types, &config)) {
     case OPTIONS_DONE:
         return 0;

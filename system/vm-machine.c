@@ -82,7 +82,7 @@ static bool tell_firmware(Vm *vm, GError **errp)
     FwCfg *fw_cfg = vm->machine->devices->fw_cfg;
 
     return boot_order_add(fw_cfg, &config->machine_object->object, config->boot.strict, errp) && add_acpi(vm, errp) &&
-           add_smbios(vm, errp) && add_retry(fw_cfg, &config->boot, errp) && boot_add(fw_cfg, &config->boot, errp);
+           add_smbios(vm, errp) && add_retry(fw_cfg, &config->boot, errp) && boot_add(fw_cfg, &config->boot, config->ram_size, errp);
 }
 
 bool vm_make_machine(Vm *vm, GError **errp)

@@ -7,6 +7,6 @@
 #include "system/options.h"
 
 /* Before the machine runs. False: a file cannot be read, is no kernel, or its name is taken. */
-bool boot_add(FwCfg *fw_cfg, const BootFiles *boot, GError **errp);
+bool boot_add(FwCfg *fw_cfg, const BootFiles *boot, uint64_t ram_size, GError **errp);
 
 #endif

@@ -224,3 +224,12 @@ HOOK int fcntl64(int fd, int cmd, ...)
     }
     return r;
 }
+
+/*
+ * The tables of TDs are reserved for the largest there can be, terabytes of addresses: locking them in advance would make every
+ * page of them. What is used is locked as it comes.
+ */
+HOOK int mlockall(int flags)
+{
+    return REAL(mlockall)(flags | ((flags & (MCL_CURRENT | MCL_FUTURE)) ? MCL_ONFAULT : 0));
+}

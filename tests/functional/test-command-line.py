@@ -354,6 +354,11 @@ BAD = [
 # With firmware that is there, what is wrong with a file for the guest.
 BAD_BOOT = [
     (["-device", "virtio-balloon-pci"], "virtio-balloon-pci"),
+    (["-bios", "/dev/null"], "could not load PC BIOS '/dev/null': not a regular file"),
+    (["-bios", "@FIFO@"], "not a regular file"),
+    (["-kernel", "@FIFO@"], "not a regular file"),
+    (["-serial", "file:@FIFO@"], "No such device or address\nIt is a FIFO that nobody reads"),
+    (["-drive", "format=raw,file=@FIFO@"], "is neither a regular file nor a block device"),
     (["-kernel", "/nonexistent/vmlinuz"], "could not open kernel file '/nonexistent/vmlinuz': No such file or directory"),
     (["-kernel", "/dev/zero"], "could not open kernel file '/dev/zero': not a regular file"),
     (["-kernel", "/usr"], "could not open kernel file '/usr': not a regular file"),
@@ -402,7 +407,11 @@ def bad_boot(arguments, expected):
     def check():
         if not os.path.exists(vmm.OVMF):
             return f"{vmm.OVMF} is missing: install the package ovmf"
-        return bad([*TD, "-bios", vmm.OVMF, "-nodefaults", "-display", "none", *arguments], expected)()
+        with tempfile.TemporaryDirectory() as directory:
+            fifo = os.path.join(directory, "fifo")
+            os.mkfifo(fifo)
+            given = [a.replace("@FIFO@", fifo) for a in arguments]
+            return bad([*TD, "-bios", vmm.OVMF, "-nodefaults", "-display", "none", *given], expected)()
     return check
 
 
@@ -440,6 +449,41 @@ def whole(text, expected):
             assert status == 0, (status, err)
             assert expected in "".join(err) if expected else not err, err
     return check
+
+
+def large_files():
+    """Sparse files that are larger than what the firmware can be told of, or than the guest's RAM, are not read to find that out."""
+    kernel = bytearray(0x8000)  # as much of a bzImage as is looked at: Documentation/arch/x86/boot.rst
+    kernel[0:2], kernel[0x1f1], kernel[0x202:0x206], kernel[0x206:0x208] = b"MZ", 4, b"HdrS", b"\x0f\x02"
+    kernel[0x3c:0x40], kernel[0x80:0x84] = b"\x80\0\0\0", b"PE\0\0"
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "kernel")
+        for size, expected in ((1 << 32, "4294967296 bytes, and the firmware can be handed at most 4 GiB - 1"),
+                               (256 << 20, "kernel and initrd have 268435456 bytes, and the guest's RAM 134217728\nGive it more memory")):
+            with open(path, "wb") as f:
+                f.write(kernel)
+                f.truncate(size)
+            bad_boot(["-kernel", path], expected)()
+        with open(path, "wb") as f:
+            f.truncate(1 << 32)
+        bad_boot(["-fw_cfg", f"opt/a,file={path}"], "4294967296 bytes, and the firmware can be handed at most 4 GiB - 1")()
+
+
+def locked_memory():
+    """All memory locked: what swtdx reserves for TDs is not made because of it. Without the right to do so, that is said."""
+    done = subprocess.run([*vmm.tdx_host(), VMM, *TD, "-bios", vmm.OVMF, "-nodefaults", "-nographic", "-S", "-overcommit", "mem-lock=on",
+                           "-qmp", "stdio"], input=b'{"execute": "qmp_capabilities"} {"execute": "quit"}', timeout=60,
+                          capture_output=True, check=False)
+    assert done.returncode == 0 or b"Raise the limit on locked memory (ulimit -l)" in done.stderr, done
+
+
+def file_size_limit():
+    """What may not grow is an error of the file, and does not end the program."""
+    with tempfile.TemporaryDirectory() as directory:
+        pidfile = os.path.join(directory, "pid")
+        done = subprocess.run(["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", VMM, "-machine", "none", "-display", "none", "-pidfile", pidfile],
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+        assert done.returncode == 1 and b"cannot create PID file: Failed to write it: File too large" in done.stderr, done
 
 
 def bad_firmware(content, expected):
@@ -498,4 +542,6 @@ if __name__ == "__main__":
             [("/command-line/bad-boot/" + label(a), bad_boot(a, e)) for a, e in BAD_BOOT] +
             [("/command-line/good/" + label(a), good(a, e)) for a, e in GOOD] +
             [(f"/command-line/whole/{i}", whole(t, e)) for i, (t, e) in enumerate(WHOLE)] +
+            [("/command-line/large-files", large_files), ("/command-line/locked-memory", locked_memory),
+             ("/command-line/file-size-limit", file_size_limit)] +
             [("/command-line/firmware/" + n, bad_firmware(c, e)) for n, c, e in FIRMWARE])
