@@ -37,8 +37,6 @@ enum { LVT_CMCI, LVT_TIMER, LVT_THERMAL, LVT_PERFMON, LVT_LINT0, LVT_LINT1, LVT_
 enum { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE };
 
 #define SIVR_ENABLED (1u << 8)
-#define ESR_SEND_ILLEGAL (1u << 5)
-#define ESR_RECEIVE_ILLEGAL (1u << 6)
 
 /* Version 14h, 7 LVT entries: maximum entry number 6; no EOI-broadcast suppression. */
 #define VERSION_VALUE (0x14u | 6u << 16)
@@ -105,23 +103,12 @@ static void notify_if_pending(Lapic *lapic)
     }
 }
 
-/* ---- errors ---- */
-
-static void error(Lapic *lapic, uint32_t bit)
-{
-    uint32_t lvt = lapic->lvt[LVT_ERROR];
-    lapic->esr |= bit;
-    if (!(lvt & LVT_MASKED) && (lvt & 0xff) >= 16) {
-        lapic_post(lapic, (uint8_t)lvt, false);
-    }
-}
-
 /* ---- delivery ---- */
 
 void lapic_post(Lapic *lapic, uint8_t vector, bool level)
 {
     if (vector < 16) {
-        return; /* SDM vol. 3, 12.5.2: illegal; the ESR belongs to the vCPU's thread */
+        return; /* SDM vol. 3, 12.5.2: illegal */
     }
     if (level) {
         set_bit(lapic->tmr, vector);
@@ -171,7 +158,6 @@ static void send_ipi(Lapic *lapic)
         return; /* SMI, INIT and start-up do not exist for TDs */
     }
     if (!nmi && vector < 16) {
-        error(lapic, ESR_SEND_ILLEGAL);
         return;
     }
     if (shorthand == SHORTHAND_SELF) {
@@ -433,7 +419,7 @@ bool lapic_read(Lapic *lapic, uint32_t index, uint64_t *value)
         *value = lapic->svr;
         return true;
     case X2APIC_ESR:
-        *value = lapic->esr;
+        *value = 0; /* KVM's tells of no errors, illegal vectors among them (arch/x86/kvm/lapic.c) */
         return true;
     case X2APIC_ICR:
         *value = (uint64_t)lapic->icr_high << 32 | lapic->icr_low;
@@ -472,10 +458,6 @@ static bool write_lvt(Lapic *lapic, unsigned lvt, uint64_t value)
         set_timer_lvt(lapic, (uint32_t)value);
     } else {
         lapic->lvt[lvt] = (uint32_t)value;
-    }
-    if (lvt != LVT_LINT0 && lvt != LVT_LINT1 && !(value & LVT_MASKED) && (value & 0xff) < 16
-        && (value >> 8 & 7) == DELIVERY_FIXED) {
-        error(lapic, ESR_RECEIVE_ILLEGAL);
     }
     return true;
 }
@@ -534,11 +516,7 @@ bool lapic_write(Lapic *lapic, uint32_t index, uint64_t value)
     case X2APIC_SIVR:
         return write_sivr(lapic, value);
     case X2APIC_ESR:
-        if (value) {
-            return false;
-        }
-        lapic->esr = 0;
-        return true;
+        return value == 0;
     case X2APIC_ICR:
         return write_icr(lapic, value);
     case X2APIC_INITIAL_COUNT:
@@ -559,9 +537,7 @@ bool lapic_write(Lapic *lapic, uint32_t index, uint64_t value)
         if (value > 0xff) {
             return false;
         }
-        if (value < 16) {
-            error(lapic, ESR_SEND_ILLEGAL);
-        } else {
+        if (value >= 16) {
             lapic_post(lapic, (uint8_t)value, false);
         }
         return true;

@@ -31,7 +31,7 @@ typedef struct Lapic {
     uint32_t bus_ns;              /* ns of a bus cycle: 40 for TDs, 1 by default (KVM_CAP_X86_APIC_BUS_CYCLES_NS) */
     _Atomic uint64_t irr[4], isr[4], tmr[4];
     _Atomic uint32_t nmi_pending;
-    uint32_t tpr, svr, lvt[7], icr_low, icr_high, esr, divide, initial_count;
+    uint32_t tpr, svr, lvt[7], icr_low, icr_high, divide, initial_count;
     uint64_t count_start_ns, tsc_deadline;
     bool run_out;                 /* a one-shot count that has come to its end: 0 in any mode until it is started again */
     pthread_mutex_t timer_lock; /* of the timer's registers: an expiry and a new setting meet on two threads */
