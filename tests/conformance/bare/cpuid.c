@@ -118,6 +118,7 @@ void bare_cpuid(Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
         break;
     case 7:
         out[ECX] |= subleaf == 0 && (cpu->cr4 & CR4_PKE) ? 1u << 4 : 0;
+        out[EBX] &= subleaf == 0 && (c->tsx_ctrl & 2) ? ~(1u << 4 | 1u << 11) : UINT32_MAX; /* TSX_CPUID_CLEAR */
         break;
     case 0xa:
     case 0x12:

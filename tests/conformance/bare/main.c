@@ -160,6 +160,8 @@ static void make_machine(Bare *m, unsigned phys_bits, bool jit)
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&m->lock, NULL);
     m->profile = *profile_builtin();
+    m->profile.kvm_xcr0 = m->profile.xcr0; /* all that the core has, whichever kernel passes it on */
+    m->profile.kvm_xss = m->profile.xss;
     profile_narrow(&m->profile, NULL, 0);
     m->xfam = profile_executable_xfam(&m->profile) | 3;
     m->start_ns = bare_now_ns(m);
@@ -212,7 +214,7 @@ int main(int argc, char **argv)
     g_autofree char *arguments = NULL;
     g_auto(GStrv) without = NULL;
     g_autoptr(GError) error = NULL;
-    int cpus = 1, memory = 256, phys_bits = 46, status;
+    int cpus = 1, memory = 512, phys_bits = 46, status;
     gboolean no_jit = FALSE;
     const GOptionEntry entries[] = {
         { "cpus", 0, 0, G_OPTION_ARG_INT, &cpus, NULL, NULL },
