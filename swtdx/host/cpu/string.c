@@ -174,12 +174,14 @@ static uint64_t movs_many(Cpu *cpu, const Op *op, uint64_t count)
         return 0;
     }
     uint64_t source = source_linear(cpu, op), target = target_linear(cpu, op, true);
-    /* A target just above its source repeats a pattern: that is not a memmove. By page offset too: pages may be aliases. */
-    if (target - source < n || ((target - source) & 0xfff) < n) {
-        if (((target - source) & 0xfff) != 0 || target != source) {
-            size_t gap = (target - source) & 0xfff;
-            n = gap < n ? gap : n;
-        }
+    /*
+     * A target just above its source repeats a pattern: that is not a memmove. By page offset,
+     * since pages may be aliases; at the same offset, as when a page is copied, nothing is
+     * repeated.
+     */
+    size_t gap = (target - source) & (GUEST_PAGE_SIZE - 1);
+    if (gap != 0 && gap < n) {
+        n = gap;
     }
     if (n < 2u * op->size) {
         return 0;
