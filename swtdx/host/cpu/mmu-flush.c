@@ -4,6 +4,8 @@
 #include "mmu-state.h"
 #include "walk.h"
 
+#define LARGEST_PAGE (UINT64_C(1) << 30)
+
 static TlbEntry *data_entry(Cpu *cpu, unsigned which)
 {
     return &cpu->tlbs[0][0] + which;
@@ -87,8 +89,8 @@ void mmu_flush_all(Cpu *cpu)
 {
     flush_data(cpu, false);
     flush_fetch(cpu, false);
-    cpu->mmu->large = false;
-    cpu->mmu->local_code = false;
+    cpu->mmu->large[0] = cpu->mmu->large[1] = false;
+    cpu->mmu->local_code = cpu->mmu->lower_code = false;
     block_forget_linear(cpu, true);
 }
 
@@ -106,14 +108,33 @@ void mmu_forget_writable(Cpu *cpu)
     each_filled(cpu, &cpu->mmu->filled[1], invalidate_writable, 0, 0);
 }
 
-void mmu_flush_page(Cpu *cpu, uint64_t linear)
+static void invalidate_linear(Cpu *cpu, unsigned which, uint64_t linear, uint64_t size)
+{
+    if (data_entry(cpu, which)->read - linear < size) {
+        invalidate(cpu, which, 0, 0);
+    }
+}
+
+/* INVLPG takes a large mapping away as a whole, which lies in many entries here: all that is in its
+ * GiB goes. */
+static void flush_large(Cpu *cpu, uint64_t linear)
+{
+    struct MmuState *mmu = cpu->mmu;
+    uint64_t first = linear & ~(LARGEST_PAGE - 1);
+    bool any = mmu->n_fetched == FETCH_ENTRIES;
+    each_filled(cpu, &mmu->filled[0], invalidate_linear, first, LARGEST_PAGE);
+    each_filled(cpu, &mmu->filled[1], invalidate_linear, first, LARGEST_PAGE);
+    for (unsigned i = 0; i < (any ? 2 * FETCH_ENTRIES : mmu->n_fetched); i++) {
+        FetchEntry *e = instruction_entry(cpu, any ? i : mmu->fetched[i]);
+        if (e->page - first < LARGEST_PAGE) {
+            e->page = TLB_INVALID;
+        }
+    }
+}
+
+static void flush_small(Cpu *cpu, uint64_t linear)
 {
     uint64_t page = linear & GUEST_PAGE_MASK;
-    if (cpu->mmu->large) {
-        /* INVLPG of any address takes the whole large mapping away, which lies in many entries here. */
-        mmu_flush_all(cpu);
-        return;
-    }
     for (unsigned kind = 0; kind < TLB_CACHED; kind++) {
         TlbEntry *e = &cpu->tlbs[kind][(linear >> 12) & (TLB_ENTRIES - 1)];
         if (e->read == page || e->write == page) {
@@ -127,7 +148,16 @@ void mmu_flush_page(Cpu *cpu, uint64_t linear)
             e->page = TLB_INVALID;
         }
     }
-    block_forget_linear(cpu, true);
+}
+
+void mmu_flush_page(Cpu *cpu, uint64_t linear)
+{
+    if (cpu->mmu->large[mmu_upper(linear)]) {
+        flush_large(cpu, linear);
+    } else {
+        flush_small(cpu, linear);
+    }
+    block_forget_linear(cpu, mmu_upper(linear) || cpu->mmu->lower_code);
 }
 
 static void invalidate_code(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size)

@@ -37,13 +37,21 @@ struct MmuState {
     PhysEntry phys[PHYS_ENTRIES];       /* pages the world told us of: spares asking for each paging structure */
     uint64_t phys_generation;
     bool global[TLB_KINDS][TLB_ENTRIES];
-    bool large;                         /* some entry came from a mapping larger than 4 KiB */
+    bool large[2]; /* some entry came from a mapping larger than 4 KiB; by mmu_upper() */
     bool local_code;                    /* supervisor code was fetched from a page that is not global */
+    bool lower_code;                    /* supervisor code was fetched from the lower half */
     Filled filled[2];                   /* not global, global */
     uint16_t fetched[FETCH_ENTRIES];    /* the same for `fetch`; never more than that, or it is any */
     unsigned n_fetched;
 };
 _Static_assert(TLB_KINDS * TLB_ENTRIES <= UINT16_MAX, "MmuState.filled");
+
+/* Which half of the canonical addresses: operating systems keep users and themselves apart by it.
+ */
+static inline bool mmu_upper(uint64_t linear)
+{
+    return linear >> 63;
+}
 
 static inline PhysEntry *mmu_phys_entry(Cpu *cpu, uint64_t gpa)
 {

@@ -126,6 +126,12 @@ static void note_filled(Cpu *cpu, unsigned kind, unsigned index, bool global)
     }
 }
 
+static void note_large(Cpu *cpu, uint64_t linear, const WalkResult *walk)
+{
+    bool *large = &cpu->mmu->large[mmu_upper(linear)];
+    *large = *large || walk->large;
+}
+
 /* Fills the entry of `linear`, or raises. The entry's other half survives only if it means the same page. */
 static TlbEntry *fill(Cpu *cpu, unsigned kind, uint64_t linear, CpuAccess access)
 {
@@ -151,7 +157,7 @@ static TlbEntry *fill(Cpu *cpu, unsigned kind, uint64_t linear, CpuAccess access
         e->read = e->write = TLB_INVALID; /* good for this access only */
     }
     cpu->mmu->global[kind][index] = walk.global;
-    cpu->mmu->large = cpu->mmu->large || walk.large;
+    note_large(cpu, linear, &walk);
     return e;
 }
 
@@ -377,8 +383,11 @@ static FetchEntry *fetch_entry(Cpu *cpu, uint64_t linear)
             cpu->mmu->fetched[cpu->mmu->n_fetched++] = (uint16_t)(e - cpu->mmu->fetch[0]);
         }
         *e = (FetchEntry){ page, walk.gpa, host.host, walk.global };
-        cpu->mmu->local_code = cpu->mmu->local_code || (!user && !walk.global);
-        cpu->mmu->large = cpu->mmu->large || walk.large;
+        note_large(cpu, linear, &walk);
+        if (!user) {
+            cpu->mmu->local_code = cpu->mmu->local_code || !walk.global;
+            cpu->mmu->lower_code = cpu->mmu->lower_code || !mmu_upper(linear);
+        }
     }
     return e;
 }

@@ -306,6 +306,98 @@ static void test_code_in_spaces(void)
     run_calls(PGE | PCIDE, true);
 }
 
+/* INVLPG between two calls of one address, whose page is another one each time, global or not. */
+PROGRAM64(
+    replaced,
+    "again_:\n call *%rbx\n mov %rdi, (%rsi)\n invlpg (%rbx)\n call *%rbx\n mov %r14, (%rsi)\n"
+    "invlpg (%rbx)\n dec %ecx\n jnz again_\n hlt");
+
+static void test_code_replaced(void)
+{
+    for (unsigned global = 0; global < 2; global++) {
+        g_autoptr(Machine) m = machine_new();
+        start(m, P(replaced));
+        LOAD(m, AT_DATA, add_1);
+        LOAD(m, AT_OTHER, add_1000);
+        m->cpu->cr4 |= PGE;
+        cpu_update_mode(m->cpu);
+        *machine_pte(m, AT_DATA) |= global ? GLOBAL : 0;
+        *machine_pte(m, AT_CODE) |= GLOBAL;
+        m->cpu->regs[GPR_RSI] = AT_PT + (AT_DATA >> 12) * 8;
+        m->cpu->regs[GPR_RDI] = AT_OTHER | 7 | (global ? GLOBAL : 0);
+        m->cpu->regs[GPR_R14] = AT_DATA | 7 | (global ? GLOBAL : 0);
+        m->cpu->regs[GPR_RCX] = 100;
+        g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_WORLD);
+        g_assert_cmpuint(m->cpu->regs[GPR_R8], ==, 100 * 1001);
+    }
+}
+
+/* REP MOVSB between pages that are one and the same, or not: byte by byte in effect, whatever is
+ * copied at once. */
+PROGRAM64(copies, "rep movsb\n hlt");
+
+static void test_aliases(void)
+{
+    enum { ALIAS = AT_DATA + 0x5000, LENGTH = 0x400 };
+    static const struct {
+        const char *label;
+        uint64_t from, to;
+        unsigned period; /* of what stands at `to` then; 0: as at `from` */
+    } rows[] = {
+        {"another page, same offset", AT_DATA, AT_OTHER, 0},
+        {"another page, one byte on", AT_DATA, AT_OTHER + 1, 0},
+        {"another page, one byte back", AT_DATA + 1, AT_OTHER, 0},
+        {"alias, same offset", AT_DATA, ALIAS, 0},
+        {"alias, one byte on", AT_DATA, ALIAS + 1, 1},
+        {"alias, 100 bytes on", AT_DATA, ALIAS + 100, 100},
+        {"alias, one byte back", AT_DATA + 1, ALIAS, 0},
+        {"seven bytes on", AT_DATA, AT_DATA + 7, 7},
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Machine) m = machine_new();
+        uint8_t before[LENGTH];
+        g_test_message("%s", rows[i].label);
+        start(m, P(copies));
+        *machine_pte(m, ALIAS) = AT_DATA | 7;
+        for (unsigned k = 0; k < 0x1000; k++) {
+            m->ram[AT_DATA + k] = (uint8_t)(k * 7 + k / 256);
+        }
+        memcpy(before, m->ram + rows[i].from, LENGTH);
+        m->cpu->regs[GPR_RSI] = rows[i].from;
+        m->cpu->regs[GPR_RDI] = rows[i].to;
+        m->cpu->regs[GPR_RCX] = LENGTH;
+        g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_WORLD);
+        const uint8_t *after = m->ram +
+                               (rows[i].to >= ALIAS ? rows[i].to - ALIAS + AT_DATA : rows[i].to);
+        for (unsigned k = 0; k < LENGTH; k++) {
+            g_assert_cmphex(after[k], ==, before[rows[i].period ? k % rows[i].period : k]);
+        }
+    }
+}
+
+/* INVLPG of one address in a page of 2 MiB takes what is known of the others, too. */
+static void test_large(void)
+{
+    enum { LARGE = 0x200000, AT_PT_2 = 0x58000 };
+    for (unsigned global = 0; global < 2; global++) {
+        g_autoptr(Machine) m = machine_new();
+        uint64_t entry = AT_PD + (LARGE >> 21) * 8;
+        start(m, P(invlpg_other));
+        m->cpu->cr4 |= PGE;
+        cpu_update_mode(m->cpu);
+        memcpy(m->ram + AT_PT_2, m->ram + AT_PT, 4096);
+        machine_set_word(m, AT_PT_2 + (AT_DATA >> 12) * 8, AT_OTHER | 7);
+        machine_set_word(m, entry, 0x87 | (global ? GLOBAL : 0)); /* the first 2 MiB once more */
+        m->cpu->regs[GPR_RBX] = LARGE + AT_DATA;
+        m->cpu->regs[GPR_RDX] = LARGE + 0x1000;
+        m->cpu->regs[GPR_RSI] = entry;
+        m->cpu->regs[GPR_RDI] = AT_PT_2 | 7;
+        g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_WORLD);
+        g_assert_cmpuint(m->cpu->regs[GPR_R8], ==, 1);
+        g_assert_cmpuint(m->cpu->regs[GPR_R9], ==, 2);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -314,5 +406,8 @@ int main(int argc, char **argv)
     g_test_add_func("/tlb/rights", test_rights);
     g_test_add_func("/tlb/spaces", test_spaces);
     g_test_add_func("/tlb/code-in-spaces", test_code_in_spaces);
+    g_test_add_func("/tlb/code-replaced", test_code_replaced);
+    g_test_add_func("/tlb/large", test_large);
+    g_test_add_func("/tlb/aliases", test_aliases);
     return g_test_run();
 }
