@@ -16,6 +16,9 @@ struct VirtQueue {
     uint16_t told_used;         /* next_used when the driver was last told */
     bool told;                  /* told_used counts */
     bool quiet;                 /* the driver need not notify */
+    unsigned in_flight;         /* requests that were popped, of this epoch */
+    bool has_turn;              /* within virtqueue_kicked(): that many requests are taken, and the rest at the next turn */
+    unsigned turn;
     uint32_t epoch;
     void *transport_data;
 };

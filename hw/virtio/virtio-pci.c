@@ -52,6 +52,7 @@ typedef struct PciQueue {
     int kick;               /* what the guest's notifications signal; -1 without ioeventfd */
     hwaddr kick_address;    /* where it is assigned, or PCI_BAR_UNMAPPED */
     GSource *kick_source;   /* while this process serves the queue */
+    GSource *again_source;  /* while requests wait for the queue's next turn */
     bool external;          /* a back end outside serves the queue */
     /* Such a back end, or a thread without the machine lock */
     int call;               /* what it signals; -1: none */
@@ -204,6 +205,36 @@ static void vector_changed(void *opaque, unsigned vector, bool usable, uint64_t 
 
 /* ---- Notifications ---- */
 
+static void serve(PciQueue *queue);
+
+static gboolean on_again(gpointer opaque)
+{
+    PciQueue *queue = opaque;
+    VirtioPci *pci = queue->pci;
+
+    virtio_lock(pci->device);
+    if (!g_source_is_destroyed(g_main_current_source())) {
+        drop_source(&queue->again_source);
+        serve(queue);
+    }
+    virtio_unlock(pci->device);
+    return G_SOURCE_REMOVE;
+}
+
+/* One turn of the queue's; if that is not all, another when the loop has been round. */
+static void serve(PciQueue *queue)
+{
+    VirtioPci *pci = queue->pci;
+    bool may = pci->context || pci_function_is_master(pci->function);
+
+    if (may && virtqueue_kicked(queue->queue) && !queue->again_source) {
+        queue->again_source = g_idle_source_new();
+        g_source_set_priority(queue->again_source, G_PRIORITY_DEFAULT);
+        g_source_set_callback(queue->again_source, on_again, queue, NULL);
+        g_source_attach(queue->again_source, pci->context);
+    }
+}
+
 static gboolean on_kick(int fd, GIOCondition condition, gpointer opaque)
 {
     PciQueue *queue = opaque;
@@ -212,9 +243,7 @@ static gboolean on_kick(int fd, GIOCondition condition, gpointer opaque)
     virtio_lock(pci->device);
     if (!g_source_is_destroyed(g_main_current_source())) {
         drain(fd);
-        if (pci->context || pci_function_is_master(pci->function)) { /* see update_kick() */
-            virtqueue_kicked(queue->queue);
-        }
+        serve(queue); /* with a context it is always a bus master: see update_kick() */
     }
     virtio_unlock(pci->device);
     return G_SOURCE_CONTINUE;
@@ -277,8 +306,8 @@ static void notified(VirtioPci *pci, unsigned index)
 
     if (queue->external || pci->context) {
         signal_event(queue->kick);
-    } else if (pci_function_is_master(pci->function)) {
-        virtqueue_kicked(queue->queue);
+    } else {
+        serve(queue);
     }
 }
 
@@ -604,6 +633,7 @@ static void pci_freed(void *opaque)
     for (unsigned i = 0; i < pci->num_queues; i++) {
         PciQueue *q = &pci->queues[i];
         drop_source(&q->kick_source);
+        drop_source(&q->again_source);
         drop_source(&q->call_source);
     }
     context_barrier(pci->context);

@@ -387,8 +387,12 @@ void virtio_serial_port_free(VirtioSerialPort *port)
     if (port) {
         send_control(port->serial, port->config.number, PORT_REMOVE, 1, NULL);
         port->serial->ports[port->config.number] = NULL;
-        virtq_element_free(port->sending);
-        virtq_element_free(port->receiving);
+        if (port->sending) {
+            virtqueue_unpop(port->out, port->sending); /* the guest takes back what was not used, and counts on the next port's */
+        }
+        if (port->receiving) {
+            virtqueue_unpop(port->in, port->receiving);
+        }
         g_free(port->name);
         g_free(port);
     }

@@ -42,6 +42,7 @@ void virtqueue_clear(VirtQueue *queue)
     queue->enabled = queue->external = queue->quiet = queue->told = false;
     memset(queue->address, 0, sizeof(queue->address));
     queue->next_available = queue->next_used = queue->told_used = 0;
+    queue->in_flight = 0;
     queue->epoch++;
 }
 
@@ -147,11 +148,16 @@ void virtqueue_reset(VirtQueue *queue)
     virtio_queues_unlock(device);
 }
 
-void virtqueue_kicked(VirtQueue *queue)
+bool virtqueue_kicked(VirtQueue *queue)
 {
-    if (is_alive(queue) && !queue->external) {
-        queue->device->class->notify(queue->device->opaque, queue);
+    if (!is_alive(queue) || queue->external) {
+        return false;
     }
+    queue->has_turn = true;
+    queue->turn = queue->size;
+    queue->device->class->notify(queue->device->opaque, queue);
+    queue->has_turn = false;
+    return !queue->turn && !virtqueue_is_empty(queue);
 }
 
 /* ---- Rings ---- */
@@ -206,8 +212,16 @@ static int count_available(VirtQueue *queue, const uint8_t *available)
     return count;
 }
 
+static bool turn_is_over(const VirtQueue *queue)
+{
+    return queue->has_turn && !queue->turn;
+}
+
 bool virtqueue_is_empty(VirtQueue *queue)
 {
+    if (turn_is_over(queue)) {
+        return true;
+    }
     const uint8_t *available = is_alive(queue) ? map_ring(queue, VIRTQ_AVAILABLE) : NULL;
 
     return !available || count_available(queue, available) <= 0;
@@ -355,12 +369,16 @@ static void set_available_event(VirtQueue *queue)
 
 VirtqElement *virtqueue_pop(VirtQueue *queue)
 {
-    if (!is_alive(queue) || queue->external) {
+    if (!is_alive(queue) || queue->external || turn_is_over(queue)) {
         return NULL;
     }
     const uint8_t *available = map_ring(queue, VIRTQ_AVAILABLE);
     const uint8_t *table = available ? map_ring(queue, VIRTQ_DESCRIPTORS) : NULL;
     if (!table || count_available(queue, available) <= 0) {
+        return NULL;
+    }
+    if (queue->in_flight >= queue->size) { /* each has a descriptor at least; and what is in flight takes memory here */
+        virtio_fail(queue->device, "queue %u: more requests at a time than its %u entries", queue->index, queue->size);
         return NULL;
     }
     uint16_t head = load16(available + RING_ENTRIES + 2 * (queue->next_available % queue->size));
@@ -376,6 +394,8 @@ VirtqElement *virtqueue_pop(VirtQueue *queue)
         return NULL;
     }
     queue->next_available++;
+    queue->in_flight++;
+    queue->turn -= queue->has_turn;
     if (has_event_index(queue) && !queue->quiet) {
         set_available_event(queue);
     }
@@ -396,6 +416,7 @@ void virtqueue_unpop(VirtQueue *queue, VirtqElement *element)
 {
     if (virtqueue_is_awaited(queue, element)) {
         queue->next_available--;
+        queue->in_flight--;
     }
     virtq_element_free(element);
 }
@@ -408,6 +429,7 @@ void virtqueue_push(VirtQueue *queue, VirtqElement *element, uint32_t written)
         uint8_t *entry = used + RING_ENTRIES + USED_ENTRY_SIZE * (size_t)(queue->next_used % queue->size);
         store_le32(entry, element->head);
         store_le32(entry + 4, written);
+        queue->in_flight--;
         store16(used + RING_INDEX, ++queue->next_used);
     }
     virtq_element_free(element);

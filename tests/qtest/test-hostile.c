@@ -192,6 +192,50 @@ static void test_rings(void)
     check_alive(c);
 }
 
+typedef struct Refill {
+    Driver *driver;
+    bool stop;
+} Refill;
+
+/* Another processor of the guest's: requests are there again as fast as they are done. */
+static gpointer refill(gpointer opaque)
+{
+    Refill *r = opaque;
+    const DriverQueue *queue = &r->driver->queues[0];
+    uint8_t *ram = r->driver->client->ram;
+    uint16_t *available = (uint16_t *)(void *)(ram + queue->available + 2), *used = (uint16_t *)(void *)(ram + queue->used + 2);
+
+    while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
+        uint16_t done = GUINT16_FROM_LE(__atomic_load_n(used, __ATOMIC_ACQUIRE));
+        __atomic_store_n(available, GUINT16_TO_LE((uint16_t)(done + queue->size - 1)), __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+/* Such a guest keeps its device busy, and neither the monitor nor other registers waiting. */
+static void test_endless_ring(void)
+{
+    static const char *const arguments[] = { "-device", "virtio-rng-pci,addr=4", NULL };
+    g_autoptr(Client) c = client_start(client_program(), arguments);
+    Driver driver;
+    Refill r = { &driver, false };
+
+    driver_start(&driver, c, card, PCI_MMIO_BASE, 0, 1);
+    const DriverBuffer in = { client_alloc(c, 65536), 65536, true };
+    driver_add(&driver, &driver.queues[0], 0, &in, 1); /* the ring's other entries are 0 too */
+    GThread *thread = g_thread_new("refill", refill, &r);
+    g_usleep(1000);
+    client_write(c, driver.queues[0].doorbell, 0, 2);
+    for (unsigned i = 0; i < 50; i++) {
+        g_autofree char *status = client_qmp(c, "{\"execute\":\"query-status\"}");
+        g_assert_cmphex(driver_status(&driver), ==, 0xf);
+    }
+    g_free(client_qmp(c, "{\"execute\":\"system_reset\"}"));
+    g_free(client_event(c, "RESET"));
+    __atomic_store_n(&r.stop, true, __ATOMIC_RELEASE);
+    g_thread_join(thread);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -199,5 +243,6 @@ int main(int argc, char **argv)
     g_test_add_func("/qtest/hostile/config", test_config);
     g_test_add_func("/qtest/hostile/ports", test_ports);
     g_test_add_func("/qtest/hostile/rings", test_rings);
+    g_test_add_func("/qtest/hostile/endless-ring", test_endless_ring);
     return g_test_run();
 }

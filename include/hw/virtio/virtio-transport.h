@@ -38,8 +38,11 @@ void virtqueue_set_address(VirtQueue *queue, VirtQueuePart part, hwaddr address)
 bool virtqueue_is_enabled(const VirtQueue *queue);
 void virtqueue_enable(VirtQueue *queue);
 void virtqueue_reset(VirtQueue *queue);
-/* The driver's notification, however it came. */
-void virtqueue_kicked(VirtQueue *queue);
+/*
+ * The driver's notification, however it came. True: there is more to do after as many requests as the queue has entries. The transport
+ * calls again soon, but not at once: a guest that adds requests as fast as they are done holds up nobody else.
+ */
+bool virtqueue_kicked(VirtQueue *queue);
 void *virtqueue_transport_data(const VirtQueue *queue);
 void virtqueue_set_transport_data(VirtQueue *queue, void *data);
 

@@ -161,7 +161,7 @@ typedef struct VirtqElement {
     uint32_t epoch;             /* of the queue's enabling: an element of an older one is not pushed */
 } VirtqElement;
 
-/* The next request, NULL: there is none, or the device broke. */
+/* The next request, NULL: there is none, the device broke, or in notify() it has had its turn: the transport calls again. */
 VirtqElement *virtqueue_pop(VirtQueue *queue);
 /* Gives it back with `written` bytes in its in part, and frees it. The driver is told by virtqueue_notify(). */
 void virtqueue_push(VirtQueue *queue, VirtqElement *element, uint32_t written);
@@ -178,6 +178,7 @@ void virtq_element_free(VirtqElement *element);
 void virtqueue_notify(VirtQueue *queue);
 /* virtio_fail, and frees the element (which may be NULL). */
 void virtqueue_fail(VirtQueue *queue, VirtqElement *element, const char *format, ...) G_GNUC_PRINTF(3, 4);
+/* True, too, when notify() has had its turn. */
 bool virtqueue_is_empty(VirtQueue *queue);
 /* Whether the driver need notify when it adds requests (a hint; on after enabling). After turning it on, look into the queue again. */
 void virtqueue_want_notify(VirtQueue *queue, bool want);

@@ -17,6 +17,7 @@ typedef struct Fixture {
     unsigned starts, stops, requests, queue_stops;
     uint8_t config[12];
     bool hold;              /* keeps the last request */
+    bool endless;           /* the driver offers each request again as soon as it is done */
     VirtqElement *held;
 } Fixture;
 
@@ -34,6 +35,9 @@ static void notify(void *opaque, VirtQueue *queue)
         }
         size_t n = virtq_read(element, 0, buffer, sizeof(buffer));
         virtqueue_push(queue, element, virtq_write(element, 0, buffer, n));
+        if (f->endless) {
+            driver_offer(&f->d, virtqueue_index(queue), 0);
+        }
     }
     virtqueue_notify(queue);
 }
@@ -538,6 +542,65 @@ static void test_window(Fixture *f, gconstpointer data)
     g_assert_cmphex(pci_bus_read(root, 0, devfn, window + 12, 4), ==, 4);
 }
 
+/* A driver that adds requests as fast as they are done holds up nobody: each turn has an end. */
+static void test_turns(Fixture *f, gconstpointer data)
+{
+    driver_start(&f->d, GOOD, 1, 16);
+    driver_describe(&f->d, 0, 0, DATA_BASE, 16, 0, 0);
+    driver_offer(&f->d, 0, 0);
+    f->endless = true;
+    driver_kick(&f->d, 0);
+    g_assert_cmpuint(f->requests, ==, 16);
+    for (unsigned turn = 2; turn < 5; turn++) {
+        g_assert_true(g_main_context_iteration(NULL, FALSE));
+        g_assert_cmpuint(f->requests, ==, 16 * turn);
+    }
+    f->endless = false;
+    while (g_main_context_iteration(NULL, FALSE)) {
+    }
+    g_assert_cmpuint(f->requests, ==, 16 * 4 + 1);
+    /* The reset takes the next turn away. */
+    f->endless = true;
+    driver_offer(&f->d, 0, 0);
+    driver_kick(&f->d, 0);
+    driver_set_status(&f->d, 0);
+    g_main_context_iteration(NULL, FALSE);
+    g_assert_cmpuint(f->requests, ==, 16 * 5 + 1);
+}
+
+/* What the device has not given back counts: a driver cannot make it keep more than the queue has entries. */
+static void test_in_flight(Fixture *f, gconstpointer data)
+{
+    VirtqElement *elements[16];
+    VirtQueue *queue = virtio_queue(f->device, 0);
+
+    driver_start(&f->d, GOOD, 1, 16);
+    driver_describe(&f->d, 0, 0, DATA_BASE, 16, 0, 0);
+    for (unsigned i = 0; i < 16; i++) {
+        driver_offer(&f->d, 0, 0);
+        elements[i] = virtqueue_pop(queue);
+        g_assert_nonnull(elements[i]);
+    }
+    virtqueue_unpop(queue, elements[15]);
+    elements[15] = virtqueue_pop(queue);
+    virtqueue_push(queue, elements[15], 0);
+    driver_offer(&f->d, 0, 0);
+    elements[15] = virtqueue_pop(queue);
+    g_assert_nonnull(elements[15]);
+    g_assert_cmphex(driver_status(&f->d) & VIRTIO_STATUS_NEEDS_RESET, ==, 0);
+    driver_offer(&f->d, 0, 0);
+    g_assert_null(virtqueue_pop(queue));
+    g_assert_cmphex(driver_status(&f->d) & VIRTIO_STATUS_NEEDS_RESET, !=, 0);
+    for (unsigned i = 0; i < 16; i++) {
+        virtq_element_free(elements[i]);
+    }
+    driver_start(&f->d, GOOD, 1, 16); /* none of them counts any more */
+    driver_describe(&f->d, 0, 0, DATA_BASE, 16, 0, 0);
+    driver_offer(&f->d, 0, 0);
+    driver_kick(&f->d, 0);
+    g_assert_cmpuint(f->requests, ==, 1);
+}
+
 #define ADD(name, vectors, function) \
     g_test_add("/virtio/" name, Fixture, GUINT_TO_POINTER(vectors), set_up, function, tear_down)
 
@@ -566,6 +629,8 @@ int main(int argc, char **argv)
     ADD("queue-registers", 3, test_queue_registers);
     ADD("queue-reset", 3, test_queue_reset);
     ADD("unpop", 3, test_unpop);
+    ADD("turns", 3, test_turns);
+    ADD("in-flight", 3, test_in_flight);
     ADD("pin", 0, test_pin);
     ADD("bus-master", 3, test_bus_master);
     ADD("window", 3, test_window);
