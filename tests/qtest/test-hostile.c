@@ -227,7 +227,7 @@ static void test_endless_ring(void)
     g_usleep(1000);
     client_write(c, driver.queues[0].doorbell, 0, 2);
     for (unsigned i = 0; i < 50; i++) {
-        g_autofree char *status = client_qmp(c, "{\"execute\":\"query-status\"}");
+        g_free(client_qmp(c, "{\"execute\":\"query-status\"}"));
         g_assert_cmphex(driver_status(&driver), ==, 0xf);
     }
     g_free(client_qmp(c, "{\"execute\":\"system_reset\"}"));

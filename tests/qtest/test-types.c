@@ -86,12 +86,12 @@ static void plug(Client *c, unsigned express, const char *name, const Row *row)
         pci_config_write(c, port, express + SLOT_CONTROL, INDICATOR_ON, 2);
         g_assert_cmphex(pci_config_read(c, behind, 0, 4), ==, (uint32_t)row->device << 16 | 0x1af4);
     }
-    g_autofree char *there = client_qmp(c, "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral/new\"}}");
+    g_free(client_qmp(c, "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral/new\"}}"));
     g_free(client_qmp(c, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"new\"}}"));
     if (in_slot) {
         pci_config_write(c, port, express + SLOT_CONTROL, POWER_OFF | INDICATOR_OFF, 2);
     }
-    g_autofree char *gone = client_event(c, "DEVICE_DELETED");
+    g_free(client_event(c, "DEVICE_DELETED"));
 }
 
 static void start(const char *name, const Row *row)
