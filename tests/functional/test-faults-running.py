@@ -218,8 +218,38 @@ def device(fault, back_end, says):
     return check
 
 
+# The guest resets itself, and its second launch fails: fault, step (none: before there are steps), what the message says
+RESETS = [
+    ("KVM_CREATE_VM:3=ENOMEM", None, "KVM_CREATE_VM for VM type 5 failed: Cannot allocate memory"),
+    ("KVM_TDX_CAPABILITIES:2=EIO", None, "KVM_TDX_CAPABILITIES failed"),
+    ("KVM_SET_TSC_KHZ:2=EINVAL", "set the TSC frequency", "Unable to set TSC frequency"),
+    ("KVM_TDX_INIT_VM:2=ENOSPC", "initialise the TD", "No free TDX private KeyID"),
+    ("KVM_CREATE_VCPU:2=EIO", "create vCPUs", "KVM_CREATE_VCPU for vCPU id 0 failed"),
+    ("mmap:2=ENOMEM", "create vCPUs", "Mapping the run page of vCPU id 0 failed"),
+    ("KVM_CREATE_GUEST_MEMFD:3=EMFILE", "make memory slots", "Error creating KVM guest_memfd"),
+    ("KVM_SET_USER_MEMORY_REGION2:3=EINVAL", "make memory slots", "KVM_SET_USER_MEMORY_REGION2 for memory 'ram-below-4g'"),
+    ("KVM_SET_MEMORY_ATTRIBUTES:3=ENOMEM", "set private attributes", "KVM_SET_MEMORY_ATTRIBUTES private for ram-below-4g"),
+    (f"TDH_MEM_PAGE_ADD:{tiny.PAGES + 2}=ENOMEM", "add measured and initial memory", "KVM_TDX_INIT_MEM_REGION failed"),
+    ("KVM_TDX_FINALIZE_VM:2=EIO", "finalise the TD", "KVM_TDX_FINALIZE_VM failed"),
+]
+
+
+def reset(fault, step, says):
+    def check():
+        code = tiny64.out(0xcf9, 2) + tiny64.out(0xcf9, 6) + tiny64.SPIN
+        with tiny64.Firmware(code, has_log=False) as path:
+            arguments = tiny.td(path)
+            arguments.remove("-no-reboot")
+            status, _, err = vmm.run([vmm.program("swtdx"), "run", "--fault", fault, "--", *arguments])
+        assert status == 1, (status, err)
+        assert len(warnings(err)) == 1 and "unable to rebuild guest: " in warnings(err)[0] and says in err, err
+        assert step is None or f"The launch of the TD stopped at the step: {step}\n" in err, err
+    return check
+
+
 if __name__ == "__main__":
     vmm.tap([("/faults-running/map-gpa", conversion("ENOMEM", "Cannot allocate memory")),
              ("/faults-running/map-gpa-busy", conversion("EBUSY", "Device or resource busy")),
              ("/faults-running/fault-conversion", check_fault_conversion)] +
-            [("/faults-running/" + row[0], device(*row[1:])) for row in DEVICES])
+            [("/faults-running/" + row[0], device(*row[1:])) for row in DEVICES] +
+            [("/faults-running/reset/" + row[0], reset(*row)) for row in RESETS])
