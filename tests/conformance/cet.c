@@ -9,7 +9,8 @@
 
 #define SSP (AT_DATA2 + 0x800)
 
-PROGRAM(set_cr4, 64, "mov %cr4, %rax\n bts $23, %rax\n mov %rax, %cr4\n mov %cr4, %rbx\n int $0x80");
+PROGRAM(set_cr4, 64, "mov %cr4, %rax\n bts $23, %rax\n mov %rax, %cr4\n"
+                     "mov %cr4, %rbx\n int $0x80");
 PROGRAM(clear_wp, 64, "mov %cr0, %rax\n btr $16, %rax\n mov %rax, %cr0");
 PROGRAM(rdmsr, 64, "mov $0x6a8, %ecx\n rdmsr\n int $0x80");
 PROGRAM(rdmsr_gap, 64, "mov $0x6a1, %ecx\n rdmsr");
@@ -107,23 +108,29 @@ static const Case cases[] = {
     {CET("smashed return"), CODE(smashed), LONG, VEC_CP, CP_NEAR_RET, 7, supervisor, NULL},
     {CET("smashed return, user"), CODE(smashed), USER, VEC_CP, CP_NEAR_RET, 7, user, ssp_kept},
     {CET("32-bit call and return"), CODE(code32), PROTECTED, DONE, NO_ERROR, ANY, legacy, NULL},
-    {CET("32-bit smashed return"), CODE(smashed32), PROTECTED, VEC_CP, CP_NEAR_RET, 9, legacy, NULL},
-    {CET("far return from a near call"), CODE(return_far), LONG, VEC_CP, CP_FAR_RET, 7, supervisor, NULL},
+    {CET("32-bit smashed return"), CODE(smashed32), PROTECTED, VEC_CP, CP_NEAR_RET, 9, legacy,
+     NULL},
+    {CET("far return from a near call"), CODE(return_far), LONG, VEC_CP, CP_FAR_RET, 7,
+     supervisor, NULL},
     {CET("indirect jump"), CODE(jump), USER, VEC_CP, CP_ENDBRANCH, 9, user_tracked, waiting},
-    {CET("indirect jump to ENDBR64"), CODE(jump_endbr), USER, DONE, NO_ERROR, ANY, user_tracked, NULL},
+    {CET("indirect jump to ENDBR64"), CODE(jump_endbr), USER, DONE, NO_ERROR, ANY, user_tracked,
+     NULL},
     {CET("indirect jump, off"), CODE(jump), USER, DONE, NO_ERROR, ANY, off, NULL},
     {CET("store to a shadow stack"), CODE(store), LONG, VEC_PF, 3, 0, supervisor, NULL},
     {CET("store to a shadow stack, user"), CODE(store), USER, VEC_PF, 7, 0, user, ssp_kept},
     {CET("wrussq to data"), CODE(wruss), LONG, VEC_PF, 0x47, 0, only_cr4, NULL},
     {CET("wrussq, user"), CODE(wruss), USER, VEC_GP, 0, 0, user, NULL},
     {CET("wrussq without CR4.CET"), CODE(wruss), LONG, VEC_UD, NO_ERROR, 0, NULL, NULL},
-    {CET("rstorssp without a token"), CODE(rstorssp), LONG, VEC_CP, CP_RSTORSSP, 0, supervisor, NULL},
+    {CET("rstorssp without a token"), CODE(rstorssp), LONG, VEC_CP, CP_RSTORSSP, 0, supervisor,
+     NULL},
     {CET("setssbsy without a token"), CODE(setssbsy), LONG, VEC_PF, 0x43, 0, supervisor, NULL},
     {CET("incsspq, off"), CODE(incssp), USER, VEC_UD, NO_ERROR, 5, off, NULL},
-    {CET("TDG.VP.VMCALL within a call"), CODE(vmcall), LONG, DONE, NO_ERROR, ANY, supervisor, frame},
+    {CET("TDG.VP.VMCALL within a call"), CODE(vmcall), LONG, DONE, NO_ERROR, ANY, supervisor,
+     frame},
     {CET("#VE"), CODE(ve), LONG, VEC_VE, NO_ERROR, 5, supervisor, frame},
     {CET("#VE, user"), CODE(ve), USER, VEC_VE, NO_ERROR, 5, user, ssp_kept},
-    {CET("no shadow stack to deliver to"), CODE(undefined), LONG, SHUTDOWN, NO_ERROR, ANY, no_stack, NULL},
+    {CET("no shadow stack to deliver to"), CODE(undefined), LONG, SHUTDOWN, NO_ERROR, ANY,
+     no_stack, NULL},
 };
 
 int main(int argc, char **argv)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * In a TD's Linux: switches its own shadow stack on, then calls, forks, takes signals and changes
- * stacks under it, and has children do what must not work. Statically linked; nothing here returns
- * from where the shadow stack was empty.
+ * In a TD's Linux: switches its own shadow stack on, then calls, forks, runs threads, takes signals
+ * and changes stacks under it, and has children do what must not work. Statically linked; nothing
+ * here returns from where the shadow stack was empty.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -133,6 +134,29 @@ static void call_on(void)
     check("calls of a child", depth(100) == 100);
 }
 
+/* A thread has a shadow stack of its own. */
+static void *thread(void *others)
+{
+    unsigned long wrong = shadow_pointer() == 0 || shadow_pointer() == *(uint64_t *)others;
+    for (unsigned i = 0; i < 2000; i++) {
+        wrong += depth(100) != 100;
+    }
+    return (void *)wrong;
+}
+
+static void run_threads(void)
+{
+    uint64_t own = shadow_pointer();
+    pthread_t threads[3];
+    void *wrong;
+    for (unsigned i = 0; i < 3; i++) {
+        check("start of a thread", pthread_create(&threads[i], NULL, thread, &own) == 0);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        check("end of a thread", pthread_join(threads[i], &wrong) == 0 && wrong == NULL);
+    }
+}
+
 static void run(void)
 {
     uint64_t ssp = shadow_pointer();
@@ -145,6 +169,7 @@ static void run(void)
     }
     check("signals", signals == 20);
     check("change of stacks", change_stacks());
+    run_threads();
     check("pointer at the end", shadow_pointer() == ssp);
     code = child_end(return_elsewhere, SIGSEGV);
     printf("cet: smashed return: SIGSEGV with si_code %d\n", code - 100);

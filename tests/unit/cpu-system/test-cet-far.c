@@ -181,24 +181,27 @@ static void test_handler_without_endbranch(void)
 
 /* ---- far transfers ---- */
 
-PROGRAM64(far_calls, "movl $0x18, 0x40008\n lea 2f(%rip), %rax\n mov %rax, 0x40000\n"
+PROGRAM64(far_calls, "mov %ebx, 0x40008\n lea 2f(%rip), %rax\n mov %rax, 0x40000\n"
                      ".byte 0x48, 0xff, 0x1c, 0x25, 0, 0, 4, 0\n ud2\n 2: endbr64\n lretq");
-PROGRAM64(far_smashed, "movl $0x18, 0x40008\n lea 2f(%rip), %rax\n mov %rax, 0x40000\n"
+PROGRAM64(far_smashed, "mov %ebx, 0x40008\n lea 2f(%rip), %rax\n mov %rax, 0x40000\n"
                        ".byte 0x48, 0xff, 0x1c, 0x25, 0, 0, 4, 0\n ud2\n 2: endbr64\n"
                        "incq (%rsp)\n lretq");
-PROGRAM64(far_to_nop, "movl $0x18, 0x40008\n lea 2f(%rip), %rax\n mov %rax, 0x40000\n"
+PROGRAM64(far_to_nop, "mov %ebx, 0x40008\n lea 2f(%rip), %rax\n mov %rax, 0x40000\n"
                       ".byte 0x48, 0xff, 0x2c, 0x25, 0, 0, 4, 0\n 2: nop");
-PROGRAM64(near_then_far, "push $0x18\n call 1f\n 1: lretq");
+PROGRAM64(near_then_far, "push %rbx\n call 1f\n 1: lretq");
 
+typedef struct FarRow {
+    const char *label;
+    const uint8_t *code, *end;
+    uint64_t control;
+    unsigned vector;
+    uint32_t error;
+} FarRow;
+
+/* RBX: the level's code segment. */
 static void test_far(void)
 {
-    static const struct {
-        const char *label;
-        const uint8_t *code, *end;
-        uint64_t control;
-        unsigned vector;
-        uint32_t error;
-    } rows[] = {
+    static const FarRow rows[] = {
         { "far call and return", ROW(far_calls), SS | IBT, VEC_UD, 0 },
         { "smashed", ROW(far_smashed), SS | IBT, VEC_CP, CP_FAR_RET },
         { "far jump to another than ENDBR64", ROW(far_to_nop), IBT, VEC_CP, CP_ENDBRANCH },
@@ -206,14 +209,19 @@ static void test_far(void)
           CP_ENDBRANCH },
         { "far return from a near call", ROW(near_then_far), SS, VEC_CP, CP_FAR_RET },
     };
-    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+    for (unsigned i = 0; i < 2 * G_N_ELEMENTS(rows); i++) {
+        const FarRow *row = &rows[i / 2];
+        bool user = i & 1;
         g_autoptr(Machine) m = machine_new();
-        cet_start(m, false, 0, rows[i].control);
-        machine_code(m, AT_CODE, rows[i].code, (size_t)(rows[i].end - rows[i].code));
-        g_test_message("%s", rows[i].label);
-        g_assert_cmpuint(cet_run(m), ==, rows[i].vector);
-        if (rows[i].vector == VEC_CP) {
-            g_assert_cmphex(cet_error(m), ==, rows[i].error);
+        cet_start(m, user, user ? row->control : 0, user ? 0 : row->control);
+        m->cpu->regs[GPR_RBX] = user ? SEL_USER64 | 3 : SEL_CODE64;
+        machine_code(m, AT_CODE, row->code, (size_t)(row->end - row->code));
+        g_test_message("%s%s", row->label, user ? ", user" : "");
+        g_assert_cmpuint(cet_run(m), ==, row->vector);
+        if (row->vector == VEC_CP) {
+            g_assert_cmphex(cet_error(m), ==, row->error);
+        } else if (user) {
+            g_assert_cmphex(m->cpu->pl_ssp[3], ==, USER_SSP);
         } else {
             check_frame(m, KERNEL_SSP - 24, SEL_CODE64, machine_word(m, m->cpu->regs[GPR_RSP]),
                         KERNEL_SSP);
