@@ -29,6 +29,7 @@ struct Block {
     uint16_t count;    /* ops, without the last one that goes on */
     uint16_t length;   /* bytes decoded */
     bool crossing;     /* one instruction over the page's end: `bytes` are compared at each lookup, nothing links here */
+    bool endbranch;    /* begins with ENDBRANCH: indirect branches may come here (cet.h) */
     bool spins;        /* some jump back to its start waits for memory to change (spin.h): it stays unlinked */
     uint8_t bytes[BLOCK_MAX_INSN];
     Block *next;       /* of the same slot, or of the dropped ones */

@@ -48,10 +48,20 @@ static uint64_t indirect_target(Cpu *cpu, const Op *op)
     return rip;
 }
 
+static bool lands_on_endbranch(const Cpu *cpu, uint64_t rip)
+{
+    const JumpEntry *e = jump_entry(cpu, rip);
+    return e->key == (rip ^ cpu->jump_salt) && e->block->mode == cpu->mode && e->block->endbranch
+           && !block_pending(cpu);
+}
+
 /* aux: the branch has a NOTRACK prefix */
-static void track(Cpu *cpu, const Op *op)
+static void track(Cpu *cpu, const Op *op, uint64_t rip)
 {
     uint64_t *control = cet_control(cpu, cpu->cpl);
+    if (lands_on_endbranch(cpu, rip)) {
+        return;
+    }
     if ((cpu->mode & CPU_MODE_IBT) && !(op->aux && (*control & CET_NO_TRACK_EN))) {
         *control |= CET_TRACKER;
         cpu->mode |= CPU_MODE_WAIT;
@@ -61,7 +71,7 @@ static void track(Cpu *cpu, const Op *op)
 HANDLER(op_jmp_indirect)
 {
     uint64_t rip = indirect_target(cpu, op);
-    track(cpu, op);
+    track(cpu, op, rip);
     EXIT_INDIRECT(cpu, op, rip);
 }
 
@@ -69,7 +79,7 @@ HANDLER(op_call_indirect)
 {
     uint64_t rip = indirect_target(cpu, op);
     push_return(cpu, op, true);
-    track(cpu, op);
+    track(cpu, op, rip);
     EXIT_INDIRECT(cpu, op, rip);
 }
 

@@ -34,10 +34,17 @@ static void tracker_idle(Cpu *cpu)
     cpu->mode = (cpu->mode & ~(uint32_t)(CPU_MODE_WAIT | CPU_MODE_SUPPRESSED)) | CPU_MODE_IBT;
 }
 
-/* What is waited for: the only instruction of its block. */
+/*
+ * What is waited for: the only instruction of its block. It is done as the first one of the block
+ * that other branches come to, which the jump cache then knows; but a single step must be one.
+ */
 static const Op *op_endbranch_awaited(Cpu *cpu, const Op *op)
 {
     tracker_idle(cpu);
+    if (likely(!(cpu->block->mode & BLOCK_SINGLE))) {
+        cpu->rip = cpu_op_rip(cpu, op);
+        return NULL;
+    }
     EXIT_DIRECT(cpu, op, cpu_op_next_rip(cpu, op));
 }
 
@@ -77,7 +84,7 @@ static const Op *op_endbranch_missing(Cpu *cpu, const Op *op)
     return NULL;
 }
 
-static bool is_endbranch(const Decoded *d)
+bool cet_is_endbranch(const Decoded *d)
 {
     bool wide = d->mode & CPU_MODE_CS64;
     return d->insn.mnemonic == (wide ? ZYDIS_MNEMONIC_ENDBR64 : ZYDIS_MNEMONIC_ENDBR32);
@@ -91,7 +98,7 @@ void cet_expect_endbranch(const Decoded *d, Op *op)
      * waiting.
      */
     bool one_byte = mnemonic == ZYDIS_MNEMONIC_INT3 || mnemonic == ZYDIS_MNEMONIC_INT1;
-    if (!one_byte && !(d && is_endbranch(d))) {
+    if (!one_byte && !(d && cet_is_endbranch(d))) {
         op->fn = op_endbranch_missing;
     }
 }
@@ -114,7 +121,7 @@ void cet_choose_hint(const Decoded *d, Op *op, bool *ends)
         op->fn = d->mode & CPU_MODE_SHSTK ? op_rdssp : op_nothing;
         break;
     default: /* ENDBR32, ENDBR64 */
-        if (!is_endbranch(d) || !(d->mode & (CPU_MODE_WAIT | CPU_MODE_SUPPRESSED))) {
+        if (!cet_is_endbranch(d) || !(d->mode & (CPU_MODE_WAIT | CPU_MODE_SUPPRESSED))) {
             break;
         }
         op->fn = d->mode & CPU_MODE_WAIT ? op_endbranch_awaited : op_endbranch_suppressed;

@@ -5,7 +5,8 @@
  *
  * Cpu.mode says what is on at the present privilege, so blocks are decoded for it: with CET off
  * nothing is asked at run time. In CPU_MODE_WAIT a block holds one instruction, which must be the
- * ENDBRANCH of the mode.
+ * ENDBRANCH of the mode. A branch to a block that is known to begin with it does not wait first:
+ * nobody could see it.
  */
 #ifndef SWTDX_CET_H
 #define SWTDX_CET_H
@@ -91,6 +92,8 @@ void cet_system_return(Cpu *cpu);
 
 /* ENDBR32, ENDBR64, RDSSP: NOPs where the mode says so. (cet-ops.c) */
 void cet_choose_hint(const Decoded *d, Op *op, bool *ends);
+/* Whether an instruction is the ENDBRANCH of the mode it is decoded for. */
+bool cet_is_endbranch(const Decoded *d);
 /*
  * The first instruction after an indirect branch, d NULL if it is none: leaves `op` what ENDBRANCH,
  * INT3 and INT1 are.

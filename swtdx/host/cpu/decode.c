@@ -214,6 +214,7 @@ bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t 
     bool ends = false;
     block->count = 0;
     block->spins = false;
+    block->endbranch = false;
     while (!ends && block->count < max_ops) {
         size_t left = n - at < BLOCK_MAX_INSN ? n - at : BLOCK_MAX_INSN;
         ZyanStatus status = ZydisDecoderDecodeFull(zydis, bytes + at, left, &d.insn, d.operand);
@@ -246,6 +247,7 @@ bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t 
         d.bytes = bytes + at;
         fill_op(&d, op);
         choose(cpu, &d, op, &ends, block->count + 1u);
+        block->endbranch = block->endbranch || (block->count == 0 && cet_is_endbranch(&d));
         if (block->mode & CPU_MODE_WAIT) {
             cet_expect_endbranch(&d, op);
             ends = true;

@@ -153,10 +153,23 @@ static void load_target(JitCode *c, bool in_memory)
     }
 }
 
+/*
+ * RDX: Block. Where indirect branches are tracked, others than to ENDBRANCH are the handler's
+ * (cet.h).
+ */
+static void require_endbranch(JitCode *c)
+{
+    if (c->block->mode & CPU_MODE_IBT) {
+        emit_alu_imm(&c->b, 1, 7, rm_mem(H_RDX, offsetof(Block, endbranch)), 0);
+        side_of(c, c->op, SIDE_HANDLER, CC_E);
+    }
+}
+
 static void jump_indirect(JitCode *c, bool in_memory)
 {
     load_target(c, in_memory);
     find_target(c, SIDE_HANDLER);
+    require_endbranch(c);
     count(c, c->op);
     jump_target(c);
 }
@@ -181,6 +194,24 @@ static void call_indirect(JitCode *c, bool in_memory)
     count(c, c->op);
     emit_rm(b, 8, 0x8b, H_RAX, saved);
     find_target(c, SIDE_INDIRECT_SLOW);
+    jump_target(c);
+}
+
+/* Where branches are tracked: what only the handler can do is sorted out before the push. */
+static void call_tracked(JitCode *c, bool in_memory)
+{
+    JitBuffer *b = &c->b;
+    JitRm target = rm_mem(H_RSP, -8), block = rm_mem(H_RSP, -16);
+    load_target(c, in_memory);
+    find_target(c, SIDE_HANDLER);
+    require_endbranch(c);
+    emit_rm(b, 8, 0x89, H_RAX, target);
+    emit_rm(b, 8, 0x89, H_RDX, block);
+    push_return(c);
+    move_stack(c, -8);
+    count(c, c->op);
+    emit_rm(b, 8, 0x8b, H_RAX, target);
+    emit_rm(b, 8, 0x8b, H_RDX, block);
     jump_target(c);
 }
 
@@ -215,7 +246,11 @@ bool jit_template_control(JitCode *c)
         return true;
     case JIT_CALL_R:
     case JIT_CALL_M:
-        call_indirect(c, c->op->jit == JIT_CALL_M);
+        if (c->block->mode & CPU_MODE_IBT) {
+            call_tracked(c, c->op->jit == JIT_CALL_M);
+        } else {
+            call_indirect(c, c->op->jit == JIT_CALL_M);
+        }
         return true;
     case JIT_RET:
         ret(c);

@@ -33,6 +33,14 @@ PROGRAM64(to_int3, "lea 1f(%rip), %rax\n jmp *%rax\n 1: int3");
 PROGRAM64(to_int1, "lea 1f(%rip), %rax\n jmp *%rax\n 1: .byte 0xf1");
 PROGRAM64(unsuppress, "lea 1f(%rip), %rax\n jmp *%rax\n 1: nop\n endbr64\n"
                       "lea 2f(%rip), %rax\n jmp *%rax\n 2: nop");
+/* In a loop, so that host code does it: to ENDBR64 thirty times, then to what stands behind it. */
+PROGRAM64(then_other, "mov $30, %ecx\n lea 1f(%rip), %rax\n 0: call *%rax\n dec %ecx\n jnz 0b\n"
+                      "mov $2, %ecx\n lea 2f(%rip), %rax\n jmp 0b\n 1: endbr64\n 2: ret");
+PROGRAM64(then_other_jump, "mov $30, %ecx\n lea 1f(%rip), %rax\n 0: push %rax\n jmp *(%rsp)\n"
+                           "1: endbr64\n pop %rdx\n dec %ecx\n jnz 0b\n mov $2, %ecx\n"
+                           "add $4, %rax\n jmp 0b");
+PROGRAM64(notrack_loop, "mov $30, %ecx\n lea 1f(%rip), %rax\n 0: notrack call *%rax\n dec %ecx\n"
+                        "jnz 0b\n ud2\n 1: ret");
 PROGRAM64(tracked_ret, "call 1f\n ud2\n 1: ret");
 PROGRAM64(direct, "jmp 1f\n ud2\n 1: call 2f\n 2: ud2");
 
@@ -74,6 +82,10 @@ static const Row rows[] = {
     { "INT1 for ENDBR64", ROW(to_int1), IBT, VEC_DB, 0, 0 },
     { "suppressed", ROW(to_other), IBT | CET_SUPPRESS, VEC_UD, 0, 0 },
     { "ENDBR64 ends suppression", ROW(unsuppress), IBT | CET_SUPPRESS, VEC_CP, CP_ENDBRANCH, 0 },
+    { "others after many good ones", ROW(then_other), IBT, VEC_CP, CP_ENDBRANCH, 0 },
+    { "others after many good ones, both", ROW(then_other), IBT | SS, VEC_CP, CP_ENDBRANCH, -8 },
+    { "jumps to others after good ones", ROW(then_other_jump), IBT, VEC_CP, CP_ENDBRANCH, 0 },
+    { "many NOTRACK", ROW(notrack_loop), IBT | CET_NO_TRACK_EN, VEC_UD, 0, 0 },
     { "returns are not tracked", ROW(tracked_ret), IBT, VEC_UD, 0, 0 },
     { "direct branches are not tracked", ROW(direct), IBT, VEC_UD, 0, 0 },
     { "waits from the start", ROW(direct), IBT | CET_TRACKER, VEC_CP, CP_ENDBRANCH, 0 },
