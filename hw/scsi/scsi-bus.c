@@ -24,10 +24,12 @@ static void unlock(const ScsiBus *bus)
 
 /* ---- The bus ---- */
 
-static ScsiDevice *find(const ScsiBus *bus, uint32_t target, uint32_t lun, const ScsiDevice *except)
+/* Of all devices, or of those that requests can go to. */
+static ScsiDevice *find(const GPtrArray *devices, uint32_t target, uint32_t lun,
+                        const ScsiDevice *except)
 {
-    for (unsigned i = 0; i < bus->bus.devices->len; i++) {
-        ScsiDevice *device = bus->bus.devices->pdata[i];
+    for (unsigned i = 0; i < devices->len; i++) {
+        ScsiDevice *device = devices->pdata[i];
 
         if (device != except && device->target == target && (lun == AUTO || device->lun == lun)) {
             return device;
@@ -38,10 +40,9 @@ static ScsiDevice *find(const ScsiBus *bus, uint32_t target, uint32_t lun, const
 
 ScsiDisk *scsi_bus_find(const ScsiBus *bus, unsigned target, unsigned lun, bool *target_exists)
 {
-    const ScsiDevice *device = find(bus, target, lun, NULL);
-    const ScsiDevice *any = find(bus, target, AUTO, NULL);
+    const ScsiDevice *device = find(bus->disks, target, lun, NULL);
 
-    *target_exists = any && any->disk;
+    *target_exists = find(bus->disks, target, AUTO, NULL);
     return device ? device->disk : NULL;
 }
 
@@ -53,10 +54,10 @@ GByteArray *scsi_bus_luns(const ScsiBus *bus, unsigned target)
 
     g_byte_array_append(data, entry, sizeof(entry)); /* the header */
     g_byte_array_append(data, entry, sizeof(entry));
-    for (unsigned i = 0; i < bus->bus.devices->len; i++) {
-        const ScsiDevice *device = bus->bus.devices->pdata[i];
+    for (unsigned i = 0; i < bus->disks->len; i++) {
+        const ScsiDevice *device = bus->disks->pdata[i];
 
-        if (device->target == target && device->lun && device->disk) {
+        if (device->target == target && device->lun) {
             entry[0] = device->lun < 256 ? 0 : (uint8_t)(0x40 | device->lun >> 8);
             entry[1] = (uint8_t)device->lun;
             g_byte_array_append(data, entry, sizeof(entry));
@@ -68,7 +69,7 @@ GByteArray *scsi_bus_luns(const ScsiBus *bus, unsigned target)
 
 static bool plug(Bus *parent, Device *newcomer, GError **errp)
 {
-    ScsiBus *bus = (ScsiBus *)parent;
+    const GPtrArray *all = parent->devices;
     ScsiDevice *device = (ScsiDevice *)newcomer;
 
     if (device->channel) {
@@ -82,7 +83,7 @@ static bool plug(Bus *parent, Device *newcomer, GError **errp)
     }
     if (device->target == AUTO) {
         for (device->target = 0; device->target <= SCSI_MAX_TARGET; device->target++) {
-            if (device->lun == AUTO ? !find(bus, device->target, AUTO, device) : !find(bus, device->target, device->lun, device)) {
+            if (!find(all, device->target, device->lun, device)) {
                 break;
             }
         }
@@ -91,10 +92,10 @@ static bool plug(Bus *parent, Device *newcomer, GError **errp)
         }
     }
     if (device->lun == AUTO) {
-        for (device->lun = 0; find(bus, device->target, device->lun, device); device->lun++) {
+        for (device->lun = 0; find(all, device->target, device->lun, device); device->lun++) {
         }
     }
-    if (find(bus, device->target, device->lun, device)) {
+    if (find(all, device->target, device->lun, device)) {
         return error_set(errp, "lun already used by another device: bus '%s', scsi-id %u, lun %u", parent->name, device->target, device->lun);
     }
     return true;
@@ -109,7 +110,28 @@ static char *describe(const Bus *bus, const Device *device)
 
 static const BusOps bus_ops_ = { .plug = plug, .describe = describe };
 
-const QomType scsi_bus_type = { .name = "SCSI", .parent = &bus_type, .size = sizeof(ScsiBus), .ops = &bus_ops_ };
+static void bus_init(QomObject *object)
+{
+    ((ScsiBus *)object)->disks = g_ptr_array_new();
+}
+
+static void bus_finalize(QomObject *object)
+{
+    g_ptr_array_unref(((ScsiBus *)object)->disks);
+}
+
+const QomType scsi_bus_type = {
+    .name = "SCSI", .parent = &bus_type, .size = sizeof(ScsiBus), .ops = &bus_ops_, .init = bus_init,
+    .finalize = bus_finalize,
+};
+
+/* With the lock held. */
+static void tell(const ScsiBus *bus, const ScsiDevice *device, ScsiChange change)
+{
+    if (bus->changed) {
+        bus->changed(bus->opaque, device, change);
+    }
+}
 
 static const QomProperty device_properties[] = {
     QOM_PROPERTY_UINT32("channel", ScsiDevice, channel, "0", "0: there is one"),
@@ -136,6 +158,18 @@ typedef struct ScsiHd {
     bool share_rw, removable;
 } ScsiHd;
 
+static void hd_resized(void *opaque)
+{
+    const ScsiHd *hd = opaque;
+    const ScsiBus *bus = (const ScsiBus *)hd->parent.device.bus;
+
+    lock(bus);
+    if (hd->parent.disk) {
+        tell(bus, &hd->parent, SCSI_RESIZED);
+    }
+    unlock(bus);
+}
+
 static bool hd_realize(Device *device, GError **errp)
 {
     ScsiHd *hd = (ScsiHd *)device;
@@ -146,14 +180,22 @@ static bool hd_realize(Device *device, GError **errp)
         .serial = hd->serial, .device_id = hd->device_id ? hd->device_id : hd->serial ? hd->serial : hd->drive.name, .wwn = hd->wwn,
         .logical_block_size = hd->logical_block_size, .physical_block_size = MAX(hd->physical_block_size, hd->logical_block_size),
         .shared = hd->share_rw, .write_through = hd->write_cache == QOM_OFF, .removable = hd->removable, .context = bus->context,
+        .resized = hd_resized, .opaque = hd,
         .path = path, .on_read_error = (BlockOnError)hd->on_read_error, .on_write_error = (BlockOnError)hd->on_write_error,
     };
     ScsiDisk *disk = scsi_disk_new(&config, errp);
 
+    if (!disk) {
+        return false;
+    }
     lock(bus);
     hd->parent.disk = disk;
+    g_ptr_array_add(bus->disks, hd);
+    if (device->hotplugged) {
+        tell(bus, &hd->parent, SCSI_ADDED);
+    }
     unlock(bus);
-    return disk;
+    return true;
 }
 
 static void hd_unrealize(Device *device)
@@ -162,8 +204,9 @@ static void hd_unrealize(Device *device)
     ScsiBus *bus = (ScsiBus *)device->bus;
 
     lock(bus);
-    ScsiDisk *disk = hd->parent.disk;
-    hd->parent.disk = NULL;
+    ScsiDisk *disk = g_steal_pointer(&hd->parent.disk);
+    g_ptr_array_remove(bus->disks, hd);
+    tell(bus, &hd->parent, SCSI_REMOVED);
     unlock(bus);
     scsi_disk_free(disk);
 }
@@ -176,7 +219,7 @@ static void hd_reset(Device *device)
 }
 
 static const DeviceOps hd_ops = {
-    .bus_type = &scsi_bus_type, .category = "Storage", .no_hotplug = true, .realize = hd_realize, .unrealize = hd_unrealize, .reset = hd_reset,
+    .bus_type = &scsi_bus_type, .category = "Storage", .realize = hd_realize, .unrealize = hd_unrealize, .reset = hd_reset,
 };
 
 static const QomProperty hd_properties[] = {

@@ -19,10 +19,13 @@ enum {
 #define MAX_WRITE_SAME (64u << 20)
 #define FILL_SIZE (1u << 20)
 
+/* SPC-5, annex F: power on, reset, or bus device reset occurred; capacity data has changed */
+enum { ATTENTION_RESET = 0x2900, ATTENTION_CAPACITY = 0x2a09 };
+
 struct ScsiDisk {
     ScsiDiskConfig config;
     BlockClient *client;
-    bool attention; /* atomic: a reset that the initiator has not heard of */
+    unsigned attention; /* atomic: what the initiator has not heard of, code and qualifier; 0: nothing */
 };
 
 /* What one command does in several block requests, one after another. */
@@ -193,9 +196,17 @@ static void on_drop(void *opaque, BlockRequest *block)
     finish(r, false);
 }
 
-/* What READ CAPACITY would tell is another now. */
+/* What READ CAPACITY would tell is another now. A reset that was not told yet says more. */
 static void on_resized(void *opaque)
 {
+    ScsiDisk *disk = opaque;
+    unsigned nothing = 0;
+
+    __atomic_compare_exchange_n(&disk->attention, &nothing, ATTENTION_CAPACITY, false, __ATOMIC_RELAXED,
+                                __ATOMIC_RELAXED);
+    if (disk->config.resized) {
+        disk->config.resized(disk->config.opaque);
+    }
 }
 
 static const BlockClientOps client_ops = { on_done, on_resized };
@@ -426,18 +437,18 @@ static void read_capacity(const ScsiDisk *disk, ScsiRequest *r, const ScsiComman
     scsi_answer(r, data, c->is_long ? 32 : 8, c->allocated);
 }
 
-static bool take_attention(ScsiDisk *disk)
+static unsigned take_attention(ScsiDisk *disk)
 {
-    return __atomic_exchange_n(&disk->attention, false, __ATOMIC_RELAXED);
+    return __atomic_exchange_n(&disk->attention, 0, __ATOMIC_RELAXED);
 }
 
 static void request_sense(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
 {
     uint8_t sense[SCSI_SENSE_SIZE];
 
-    bool attention = take_attention(disk);
+    unsigned attention = take_attention(disk);
 
-    set_sense(r, attention ? UNIT_ATTENTION : NO_SENSE, attention ? 0x29 : 0, 0);
+    set_sense(r, attention ? UNIT_ATTENTION : NO_SENSE, (uint8_t)(attention >> 8), (uint8_t)attention);
     memcpy(sense, r->sense, sizeof(sense));
     scsi_answer(r, sense, sizeof(sense), c->allocated);
 }
@@ -490,14 +501,15 @@ static void run(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
 void scsi_submit(ScsiDisk *disk, ScsiRequest *r)
 {
     const ScsiCommand c = scsi_parse(r->cdb);
+    unsigned attention;
 
     r->disk = disk;
     if (c.kind == SCSI_UNKNOWN) {
         bad_command(r);
     } else if (c.bad_field) {
         bad_field(r);
-    } else if (!is_exempt(c.kind) && take_attention(disk)) {
-        scsi_check_condition(r, UNIT_ATTENTION, 0x29, 0); /* power on, reset, or bus device reset occurred */
+    } else if (!is_exempt(c.kind) && (attention = take_attention(disk))) {
+        scsi_check_condition(r, UNIT_ATTENTION, (uint8_t)(attention >> 8), (uint8_t)attention);
     } else {
         run(disk, r, &c);
     }
@@ -519,7 +531,7 @@ void scsi_submit_absent(ScsiRequest *r)
 
 void scsi_reset(ScsiDisk *disk)
 {
-    __atomic_store_n(&disk->attention, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&disk->attention, ATTENTION_RESET, __ATOMIC_RELAXED);
 }
 
 void scsi_drain(ScsiDisk *disk)
@@ -546,7 +558,7 @@ ScsiDisk *scsi_disk_new(const ScsiDiskConfig *config, GError **errp)
     ScsiDisk *disk = g_new0(ScsiDisk, 1);
     disk->config = *config;
     disk->config.name = disk->config.path = NULL;
-    disk->attention = true;
+    disk->attention = ATTENTION_RESET;
     disk->client = block_attach(config->node, config->name, !block_is_read_only(config->node), config->shared, &client_ops, disk, config->context, errp);
     if (!disk->client) {
         g_free(disk);

@@ -36,6 +36,7 @@ static void placed(PciDevice *pci)
     g_autofree char *name = id ? g_strdup_printf("%s.0", id) : g_strdup_printf("scsi.%d", pci->device.index);
     ScsiBus *bus = (ScsiBus *)bus_new(&scsi_bus_type, name, &pci->device);
 
+    bus->bus.hotpluggable = true;
     bus->lock = virtio_queues_mutex(virtio_scsi_device(device->scsi));
     bus->context = virtio_context(virtio_scsi_device(device->scsi));
     virtio_scsi_set_bus(device->scsi, bus);

@@ -14,6 +14,8 @@ enum {
     CONFIG_NUM_QUEUES = 0, CONFIG_SEG_MAX = 4, CONFIG_MAX_SECTORS = 8, CONFIG_CMD_PER_LUN = 12, CONFIG_EVENT_SIZE = 16,
     CONFIG_SENSE_SIZE = 20, CONFIG_CDB_SIZE = 24, CONFIG_MAX_CHANNEL = 28, CONFIG_MAX_TARGET = 30, CONFIG_MAX_LUN = 32, CONFIG_SIZE = 36,
 };
+#define VIRTIO_SCSI_F_HOTPLUG (UINT64_C(1) << 1)
+#define VIRTIO_SCSI_F_CHANGE (UINT64_C(1) << 2)
 #define EVENT_SIZE 16
 #define SENSE_SIZE 96
 #define MAX_SENSE_SIZE 252
@@ -33,12 +35,18 @@ enum {
 #define MANAGEMENT_SIZE 24
 #define EVENT_REQUEST_SIZE 16
 
+/* Events: 5.6.6.3 */
+enum { EVENT_NONE = 0, EVENT_TRANSPORT_RESET = 1, EVENT_PARAM_CHANGE = 3 };
+#define EVENTS_MISSED (UINT32_C(1) << 31)
+enum { REASON_RESCAN = 1, REASON_REMOVED = 2, REASON_CAPACITY = 0x2a | 0x09 << 8 };
+
 struct VirtioScsi {
     VirtioDevice *device;
     VirtioScsiConfig config;
     ScsiBus *bus;
     uint32_t sense_size, cdb_size;
     unsigned running;     /* requests under way */
+    bool events_missed;   /* there was no buffer for one */
     GQueue waiting;       /* of Waiting: task management that answers when none is */
 };
 
@@ -193,10 +201,10 @@ static bool handle_request(VirtioScsi *scsi, VirtQueue *queue, VirtqElement *ele
 
 static void reset_target(const VirtioScsi *scsi, unsigned target, ScsiDisk *only)
 {
-    for (unsigned i = 0; i < scsi->bus->bus.devices->len; i++) {
-        const ScsiDevice *device = scsi->bus->bus.devices->pdata[i];
+    for (unsigned i = 0; i < scsi->bus->disks->len; i++) {
+        const ScsiDevice *device = scsi->bus->disks->pdata[i];
 
-        if (device->disk && device->target == target && (!only || only == device->disk)) {
+        if (device->target == target && (!only || only == device->disk)) {
             scsi_reset(device->disk);
         }
     }
@@ -263,6 +271,51 @@ static bool handle_control(VirtioScsi *scsi, VirtQueue *queue, VirtqElement *ele
     return true;
 }
 
+/* ---- Events ---- */
+
+/* device NULL: of none. */
+static void send_event(VirtioScsi *scsi, uint32_t event, const ScsiDevice *device, uint32_t reason)
+{
+    VirtQueue *queue = virtio_queue(scsi->device, QUEUE_EVENT);
+    VirtqElement *element = virtqueue_pop(queue);
+    uint8_t data[EVENT_SIZE] = { 0 };
+
+    if (!element) {
+        scsi->events_missed = virtio_is_started(scsi->device);
+        return;
+    }
+    if (element->in_size < EVENT_SIZE) {
+        virtqueue_fail(queue, element, "a buffer of %" PRIu64 " bytes for an event, at least %u needed",
+                       element->in_size, EVENT_SIZE);
+        return;
+    }
+    store_le32(data, event | (scsi->events_missed ? EVENTS_MISSED : 0));
+    if (device) {
+        data[4] = 1;
+        data[5] = (uint8_t)device->target;
+        /* As REPORT LUNS has it, and not as requests do: drivers/scsi/virtio_scsi.c takes it for the number. */
+        data[6] = device->lun < 256 ? 0 : (uint8_t)(0x40 | device->lun >> 8);
+        data[7] = (uint8_t)device->lun;
+    }
+    store_le32(data + 12, reason);
+    scsi->events_missed = false;
+    virtq_write(element, 0, data, sizeof(data));
+    virtqueue_push(queue, element, sizeof(data));
+    virtqueue_notify(queue);
+}
+
+static void bus_changed(void *opaque, const ScsiDevice *device, ScsiChange change)
+{
+    VirtioScsi *scsi = opaque;
+
+    if (change == SCSI_RESIZED && virtio_has(scsi->device, VIRTIO_SCSI_F_CHANGE)) {
+        send_event(scsi, EVENT_PARAM_CHANGE, device, REASON_CAPACITY);
+    } else if (change != SCSI_RESIZED && virtio_has(scsi->device, VIRTIO_SCSI_F_HOTPLUG)) {
+        send_event(scsi, EVENT_TRANSPORT_RESET, device,
+                   change == SCSI_ADDED ? REASON_RESCAN : REASON_REMOVED);
+    }
+}
+
 /* ---- The device ---- */
 
 static void notify(void *opaque, VirtQueue *queue)
@@ -271,7 +324,10 @@ static void notify(void *opaque, VirtQueue *queue)
     VirtqElement *element;
 
     if (virtqueue_index(queue) == QUEUE_EVENT) {
-        return; /* its buffers are for events, and there are none */
+        if (scsi->events_missed) { /* its buffers wait for events */
+            send_event(scsi, EVENT_NONE, NULL, 0);
+        }
+        return;
     }
     do {
         virtqueue_want_notify(queue, false);
@@ -287,12 +343,8 @@ static void notify(void *opaque, VirtQueue *queue)
 
 static void drain(const VirtioScsi *scsi)
 {
-    for (unsigned i = 0; scsi->bus && i < scsi->bus->bus.devices->len; i++) {
-        const ScsiDevice *device = scsi->bus->bus.devices->pdata[i];
-
-        if (device->disk) {
-            scsi_drain(device->disk);
-        }
+    for (unsigned i = 0; scsi->bus && i < scsi->bus->disks->len; i++) {
+        scsi_drain(((const ScsiDevice *)scsi->bus->disks->pdata[i])->disk);
     }
 }
 
@@ -316,6 +368,7 @@ static void stop(void *opaque)
 
     drain(scsi);
     drop_waiting(scsi, NULL);
+    scsi->events_missed = false;
     scsi->sense_size = SENSE_SIZE; /* 5.6.4.2 */
     scsi->cdb_size = SCSI_CDB_SIZE;
 }
@@ -376,6 +429,7 @@ VirtioScsi *virtio_scsi_new(const VirtioScsiConfig *config, const VirtioEnvironm
     scsi->cdb_size = SCSI_CDB_SIZE;
     g_queue_init(&scsi->waiting);
     scsi->device = virtio_new(&scsi_class, scsi, environment);
+    virtio_offer(scsi->device, VIRTIO_SCSI_F_HOTPLUG | VIRTIO_SCSI_F_CHANGE);
     for (unsigned i = 0; i < QUEUE_REQUEST + config->num_queues; i++) {
         virtio_add_queue(scsi->device, config->queue_size);
     }
@@ -390,6 +444,8 @@ VirtioDevice *virtio_scsi_device(const VirtioScsi *scsi)
 void virtio_scsi_set_bus(VirtioScsi *scsi, ScsiBus *bus)
 {
     scsi->bus = bus;
+    bus->changed = bus_changed;
+    bus->opaque = scsi;
 }
 
 void virtio_scsi_free(VirtioScsi *scsi)

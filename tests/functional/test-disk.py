@@ -149,6 +149,13 @@ def check_hotplug(console, socket):
         assert "unplug" in monitor.error("device_del", id="hot0")[1]
         assert monitor.event("DEVICE_DELETED")["device"] == "hot0"
         assert "vda" not in command(console, "echo; cat /proc/partitions").split("partitions")[-1]
+    monitor.command("device_add", driver="scsi-hd", drive="disk1", bus="scsi0.0", id="hot1", **{"scsi-id": 2, "lun": 1})
+    console.expect(r"sd 0:0:2:1: \[sda\] Attached SCSI disk", 60 * SLOW)
+    monitor.command("block_resize", **{"node-name": "disk1", "size": 3 << 20})
+    command(console, f"until grep -qx {(3 << 20) // 512} /sys/block/sda/size; do sleep 0.1; done")
+    monitor.command("device_del", id="hot1")
+    assert monitor.event("DEVICE_DELETED")["device"] == "hot1"
+    command(console, "while grep -q sda /proc/partitions; do sleep 0.1; done")
     error = monitor.error("device_add", driver="virtio-blk-pci", drive="disk0", bus="pcie.0")[1]
     assert error == "Bus 'pcie.0' does not support hotplugging", error
     monitor.close()
@@ -159,15 +166,18 @@ def test_hotplug():
     if why:
         return why
     with tempfile.TemporaryDirectory() as directory:
-        initrd, disk, socket = (os.path.join(directory, name) for name in ("initrd", "disk.img", "qmp"))
-        subprocess.run(["scripts/make-initramfs", initrd, "virtio_blk"], check=True,
+        initrd, disk, small, socket = (os.path.join(directory, name) for name in ("initrd", "disk.img", "small.img", "qmp"))
+        subprocess.run(["scripts/make-initramfs", initrd, "virtio_blk", "virtio_scsi", "sd_mod"], check=True,
                        env={**os.environ, "MODULES": cached("modules-path")})
         with open(disk, "wb") as f:
             f.write(b"x" * SIZE)
+        with open(small, "wb") as f:
+            f.truncate(1 << 20)
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(extra=[
             "-no-reboot", "-kernel", cached("path"), "-initrd", initrd, "-append", "console=ttyS0",
             "-qmp", f"unix:{socket},server=on,wait=off", "-drive", f"file={disk},format=raw,if=none,id=disk0,discard=unmap",
-            "-object", "iothread,id=io0",
+            "-object", "iothread,id=io0", "-device", "virtio-scsi-pci,id=scsi0",
+            "-drive", f"file={small},format=raw,if=none,id=disk1",
             "-device", "pcie-root-port,id=port1,chassis=1,addr=1,multifunction=on",
             "-device", "pcie-root-port,id=port2,chassis=2,addr=1.1"]))
         try:

@@ -55,6 +55,8 @@ typedef struct ScsiDiskConfig {
     BlockOnError on_read_error, on_write_error;
     const char *path;               /* of the device's object, for what is told of errors; NULL: none is. Copied */
     GMainContext *context;          /* where requests end; NULL = the default one */
+    void (*resized)(void *opaque);  /* in that context, no lock held. NULL: nobody wants to know */
+    void *opaque;
 } ScsiDiskConfig;
 
 /* NULL: *errp. config is copied, but for its strings, which must live as long. */
@@ -116,24 +118,34 @@ unsigned scsi_mode_sense(const ScsiIdentity *identity, const ScsiCommand *comman
 
 /* ---- Bus and types (scsi-bus.c) ---- */
 
+typedef struct ScsiDevice ScsiDevice;
+typedef enum ScsiChange { SCSI_ADDED, SCSI_REMOVED, SCSI_RESIZED } ScsiChange;
+
 typedef struct ScsiBus {
     Bus bus;
+    GPtrArray *disks;      /* of ScsiDevice, those that requests can go to; guarded by the lock */
+    /* The adapter's: what the guest may be told. Lock held, any thread. NULL: it does not care. */
+    void (*changed)(void *opaque, const ScsiDevice *device, ScsiChange change);
+    void *opaque;
     GMutex *lock;          /* of requests: the machine lock, or the adapter's own; NULL in tests */
     GMainContext *context; /* where requests end; NULL = the default one */
 } ScsiBus;
 
-typedef struct ScsiDevice {
+struct ScsiDevice {
     Device device;
     uint32_t channel, target, lun;
     int32_t bootindex;   /* the firmware's order of boot; -1 = not in it */
     ScsiDisk *disk; /* while realized */
-} ScsiDevice;
+};
 
 extern const QomType scsi_bus_type;    /* "SCSI" */
 extern const QomType scsi_device_type; /* "scsi-device", abstract */
 extern const QomType scsi_hd_type;     /* "scsi-hd" */
 
-/* The disk at an address; NULL: there is none. *target_exists: some LUN of that target does. */
+/*
+ * The disk at an address; NULL: there is none. *target_exists: some LUN of that target does. With the
+ * bus's lock held, as the next.
+ */
 ScsiDisk *scsi_bus_find(const ScsiBus *bus, unsigned target, unsigned lun, bool *target_exists);
 /* The data of REPORT LUNS for a target; caller frees. */
 GByteArray *scsi_bus_luns(const ScsiBus *bus, unsigned target);

@@ -40,9 +40,14 @@ static int ram_disk_run(BlockNode *node, const BlockRequest *request)
     return 0;
 }
 
+static bool ram_disk_resize(BlockNode *node, uint64_t size, GError **errp)
+{
+    return size <= DISK_SIZE;
+}
+
 static inline BlockNode *ram_disk_new(RamDisk *disk, bool read_only)
 {
-    static const BlockDriver driver = { .name = "ram", .run = ram_disk_run };
+    static const BlockDriver driver = { .name = "ram", .run = ram_disk_run, .resize = ram_disk_resize };
     BlockNode *node = block_node_new(&driver, disk, DISK_SIZE, read_only);
 
     node->discard_granularity = 512;

@@ -280,6 +280,126 @@ static void test_reset_under_way(Fixture *f, gconstpointer data)
     g_assert_cmphex(sense(f), ==, 0);
 }
 
+/* ---- Events ---- */
+
+#define EVENT 1
+#define EVENTS_AT (DATA_BASE + 0x4000)
+#define HOTPLUG 2
+#define CHANGE 4
+enum { TRANSPORT_RESET = 1, PARAM_CHANGE = 3 };
+#define MISSED 0x80000000u
+
+static void give_event_buffer(Fixture *f, unsigned i)
+{
+    memset(f->d.ram + EVENTS_AT + 16 * i, 0xee, 16);
+    driver_describe(&f->d, EVENT, i, EVENTS_AT + 16 * i, 16, WRITE, 0);
+    driver_offer(&f->d, EVENT, (uint16_t)i);
+}
+
+static void expect_event(Fixture *f, uint32_t event, const char *lun, uint32_t reason)
+{
+    uint32_t head, length;
+
+    driver_wait_used(&f->d, EVENT, &head, &length);
+    const uint8_t *data = f->d.ram + EVENTS_AT + 16 * head;
+    g_assert_cmpuint(length, ==, 16);
+    g_assert_cmphex(load_le32(data), ==, event);
+    g_assert_cmpmem(data + 4, 8, lun, 8);
+    g_assert_cmphex(load_le32(data + 12), ==, reason);
+}
+
+static Device *plug_disk(Fixture *f, const char *name, const char *target, const char *lun)
+{
+    QomObject *object = qom_object_new(&scsi_hd_type);
+
+    g_assert_true(qom_property_set_text(object, "drive", "disk0", NULL));
+    g_assert_true(qom_property_set_text(object, "share-rw", "on", NULL));
+    g_assert_true(qom_property_set_text(object, "scsi-id", target, NULL));
+    g_assert_true(qom_property_set_text(object, "lun", lun, NULL));
+    g_assert_true(qom_object_add_child(qom_container_get(f->root, "/machine/peripheral"), name, object, NULL));
+    DEVICE(object)->hotplugged = true;
+    g_assert_true(device_realize(DEVICE(object), &f->bus->bus, NULL));
+    qom_object_unref(object);
+    return DEVICE(object);
+}
+
+/* Disks come, change and go while the guest runs. */
+static void test_events(Fixture *f, gconstpointer data)
+{
+    uint32_t head, length;
+
+    driver_start(&f->d, GOOD | HOTPLUG | CHANGE, 3, 16);
+    for (unsigned i = 0; i < 4; i++) {
+        give_event_buffer(f, i);
+    }
+    driver_kick(&f->d, EVENT);
+    g_assert_cmpuint(run(f, "0103410200000000", "000000000000", 0, 0), ==, 3);
+    Device *device = plug_disk(f, "hot", "3", "258");
+    expect_event(f, TRANSPORT_RESET, "\1\3\101\2\0\0\0\0", 1);
+    g_assert_cmpuint(run(f, "0103410200000000", "000000000000", 0, 0), ==, 0);
+    g_assert_cmphex(sense(f), ==, 0x062900);
+    run(f, "0100400000000000", "000000000000", 0, 0);
+    g_assert_true(block_resize((BlockNode *)qom_resolve(f->root, "/block-nodes/disk0", NULL), DISK_SIZE / 2, NULL));
+    expect_event(f, PARAM_CHANGE, "\1\0\0\0\0\0\0\0", 0x92a);
+    expect_event(f, PARAM_CHANGE, "\1\3\101\2\0\0\0\0", 0x92a);
+    run(f, "0103410200000000", "000000000000", 0, 0);
+    g_assert_cmphex(sense(f), ==, 0x062a09);
+    run(f, "0103410200000000", "25000000000000000000", 0, 8);
+    g_assert_cmpuint(load_be32(f->d.ram + DATA), ==, DISK_SIZE / 2 / 512 - 1);
+    device_remove(device);
+    expect_event(f, TRANSPORT_RESET, "\1\3\101\2\0\0\0\0", 2);
+    g_assert_cmpuint(run(f, "0103410200000000", "000000000000", 0, 0), ==, 3);
+    /* Without a buffer: the next one that comes tells that something was lost. */
+    device = plug_disk(f, "hot", "3", "0");
+    g_assert_false(driver_take_used(&f->d, EVENT, &head, &length));
+    give_event_buffer(f, 0);
+    driver_kick(&f->d, EVENT);
+    expect_event(f, MISSED, "\0\0\0\0\0\0\0\0", 0);
+    give_event_buffer(f, 1);
+    driver_kick(&f->d, EVENT);
+    device_remove(device);
+    expect_event(f, TRANSPORT_RESET, "\1\3\0\0\0\0\0\0", 2);
+    /* A driver that does not know events gets none. */
+    driver_start(&f->d, GOOD, 3, 16);
+    give_event_buffer(f, 0);
+    driver_kick(&f->d, EVENT);
+    device = plug_disk(f, "hot", "3", "0");
+    device_remove(device);
+    run(f, "0100400000000000", "000000000000", 0, 0);
+    g_assert_false(driver_take_used(&f->d, EVENT, &head, &length));
+    /* And a buffer that is too small breaks the device. */
+    driver_start(&f->d, GOOD | HOTPLUG, 3, 16);
+    driver_describe(&f->d, EVENT, 0, EVENTS_AT, 15, WRITE, 0);
+    driver_offer(&f->d, EVENT, 0);
+    device_remove(plug_disk(f, "hot", "3", "0"));
+    while (!(driver_status(&f->d) & VIRTIO_STATUS_NEEDS_RESET)) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+}
+
+/* Disks come and go with requests under way. */
+static void test_plug_under_way(Fixture *f, gconstpointer data)
+{
+    driver_start(&f->d, GOOD | HOTPLUG, 3, 16);
+    run(f, "0100400000000000", "000000000000", 0, 0);
+    for (unsigned round = 0; round < 50; round++) {
+        Device *device = plug_disk(f, "hot", "3", "0");
+        uint32_t head, length;
+
+        run(f, "0103400000000000", "000000000000", 0, 0);
+        run(f, "0103400000000000", "35000000000000000000", 0, 0);
+        for (unsigned i = 0; i < 4; i++) { /* the same again */
+            driver_offer(&f->d, REQUEST, 0);
+        }
+        driver_kick(&f->d, REQUEST);
+        device_remove(device);
+        for (unsigned i = 0; i < 4; i++) {
+            driver_wait_used(&f->d, REQUEST, &head, &length);
+        }
+        g_assert_cmpuint(run(f, "0103400000000000", "000000000000", 0, 0), ==, 3);
+    }
+}
+
 /* Each with the queues handled by the main loop, and by a thread of their own. */
 #define ADD(name, function) \
     g_test_add("/virtio-scsi/" name, Fixture, NULL, set_up, function, tear_down); \
@@ -294,5 +414,7 @@ int main(int argc, char **argv)
     ADD("broken-requests", test_broken_requests);
     ADD("control", test_control);
     ADD("reset-under-way", test_reset_under_way);
+    ADD("events", test_events);
+    ADD("plug-under-way", test_plug_under_way);
     return g_test_run();
 }
