@@ -366,6 +366,33 @@ static bool open_uring(BlockFile *file, const BlockFileOptions *options, GError 
     return file->uring || !wanted;
 }
 
+static int open_file(const BlockFileOptions *options, int flags, GError **errp)
+{
+    const BlockFilePort *port = options->port;
+
+    if (port && port->open && g_str_has_prefix(options->filename, BLOCK_FDSET)) {
+        g_autoptr(GError) err = NULL;
+        int fd = port->open(port->opaque, options->filename, flags, &err);
+
+        if (fd < 0) {
+            error_set(errp, "Could not open '%s': %s", options->filename, err->message);
+        }
+        return fd;
+    }
+    int fd = open(options->filename, flags);
+    if (fd < 0) {
+        error_set(errp, "Could not open '%s': %s", options->filename, g_strerror(errno));
+    }
+    return fd;
+}
+
+/* O_NONBLOCK was for what is no file: io_uring would not wait with it. What another process opened may lack O_DIRECT. */
+static bool set_flags(const BlockFileOptions *options, int fd, int flags, GError **errp)
+{
+    return fcntl(fd, F_SETFL, flags & O_DIRECT) == 0 ||
+           error_set(errp, "Could not open '%s' for direct access: %s", options->filename, g_strerror(errno));
+}
+
 BlockNode *block_file_open(const BlockFileOptions *options, GError **errp)
 {
     int flags = (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | (options->direct ? O_DIRECT : 0);
@@ -375,12 +402,11 @@ BlockNode *block_file_open(const BlockFileOptions *options, GError **errp)
     if (!check_aio(options, errp)) {
         return NULL;
     }
-    int fd = open(options->filename, flags);
+    int fd = open_file(options, flags, errp);
     if (fd < 0) {
-        error_set(errp, "Could not open '%s': %s", options->filename, g_strerror(errno));
         return NULL;
     }
-    if (!find_size(options->filename, fd, &is_device, &size, errp)) {
+    if (!find_size(options->filename, fd, &is_device, &size, errp) || !set_flags(options, fd, flags, errp)) {
         close(fd);
         return NULL;
     }
@@ -389,7 +415,6 @@ BlockNode *block_file_open(const BlockFileOptions *options, GError **errp)
         .fd = fd, .is_device = is_device, .direct = options->direct, .no_flush = options->no_flush,
         .discard = options->discard, .unlocked = options->unlocked,
     };
-    fcntl(fd, F_SETFL, flags & (O_DIRECT | O_APPEND)); /* O_NONBLOCK was for what is no file; io_uring would not wait with it */
     if (!open_uring(file, options, errp)) {
         close(fd);
         g_free(file);

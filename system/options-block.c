@@ -41,12 +41,14 @@ void block_options_init(MachineConfig *config)
 {
     config->drives = g_ptr_array_new_with_free_func(drive_free);
     config->disk_errors = g_new0(BlockErrorPort, 1);
+    config->disk_files = g_new0(BlockFilePort, 1);
 }
 
 void block_options_clear(MachineConfig *config)
 {
     g_ptr_array_unref(config->drives);
     g_free(config->disk_errors);
+    g_free(config->disk_files);
 }
 
 static DriveOption *add_drive(MachineConfig *config, const char *option, const char *text)
@@ -477,6 +479,7 @@ static BlockNode *open_node(const MachineConfig *config, const DriveOption *driv
     const DriveOption *below = drive->format ? file_below(config, drive) : NULL;
 
     options.filename = drive->filename;
+    options.port = config->disk_files;
     if (below) {
         options.filename = below->filename;
         options.read_only |= below->file.read_only;

@@ -160,6 +160,7 @@ void vm_init_monitors(Vm *vm)
     vm->config->machine_object->port = (MachinePort){ tell_device_deleted, post_event, vm };
     vm->fds = vm->monitor.fds = fd_sets_new();
     vm->chardevs = vm->monitor.chardevs = chardev_set_new(&host);
+    *vm->config->disk_files = (BlockFilePort){ open_fdset, vm };
     vm->monitor.blockdev = (BlockdevPort){ add_blockdev, remove_blockdev, vm };
     vm->monitor.netdevs = (NetdevPort){ vm_tell_monitors, named_fd, vm };
     netdevs_set_port(vm->config->root, &vm->monitor.netdevs);

@@ -261,6 +261,7 @@ void vm_free(Vm *vm)
     g_free(vm->firmware_path);
     g_free(vm->apic_ids);
     *vm->config->disk_errors = (BlockErrorPort){ NULL, NULL };
+    *vm->config->disk_files = (BlockFilePort){ NULL, NULL };
     io_errors_free(vm->io_errors);
     runstate_free(vm->runstate);
     pidfile_free(vm->pidfile);

@@ -132,13 +132,21 @@ static unsigned write_flags(const VirtioBlk *blk)
     return blk->write_back ? 0 : BLOCK_FUA;
 }
 
-/* The data between header and status. 5.2.6: whole sectors, inside the disk; block_submit() refuses what is outside. */
+/* 5.2.6.1: of whole blocks. Where the disk ends is block_submit()'s to know. */
+static bool is_in_blocks(const VirtioBlk *blk, uint64_t sector, uint64_t size)
+{
+    uint32_t block = blk->config.logical_block_size;
+
+    return sector <= UINT64_MAX / BLOCK_SECTOR_SIZE && sector * BLOCK_SECTOR_SIZE % block == 0 && size % block == 0;
+}
+
+/* The data between header and status. */
 static void transfer(VirtioBlk *blk, VirtQueue *queue, VirtqElement *element, bool is_write, uint64_t sector)
 {
     uint64_t size = is_write ? element->out_size - HEADER_SIZE : element->in_size - 1;
     uint64_t offset = sector * BLOCK_SECTOR_SIZE;
 
-    if (size % BLOCK_SECTOR_SIZE || sector > UINT64_MAX / BLOCK_SECTOR_SIZE) {
+    if (!is_in_blocks(blk, sector, size)) {
         finish(queue, element, STATUS_IOERR, 0);
         return;
     }
@@ -176,7 +184,8 @@ static void discard(VirtioBlk *blk, VirtQueue *queue, VirtqElement *element, boo
         finish(queue, element, STATUS_UNSUPPORTED, 0);
         return;
     }
-    if (sector > UINT64_MAX / BLOCK_SECTOR_SIZE || sectors > (zeroes ? MAX_ZEROES_SECTORS : MAX_DISCARD_SECTORS)) {
+    if (!is_in_blocks(blk, sector, (uint64_t)sectors * BLOCK_SECTOR_SIZE) ||
+        sectors > (zeroes ? MAX_ZEROES_SECTORS : MAX_DISCARD_SECTORS)) {
         finish(queue, element, STATUS_IOERR, 0);
         return;
     }

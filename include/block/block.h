@@ -216,6 +216,13 @@ void block_complete(BlockRequest *request, int result);
 typedef enum BlockAio { BLOCK_AIO_AUTO, BLOCK_AIO_THREADS, BLOCK_AIO_NATIVE, BLOCK_AIO_IO_URING } BlockAio;
 extern const char *const block_aio_names[]; /* by value from THREADS on; NULL terminated */
 
+/* A port: names of files that other processes opened (/dev/fdset/N). */
+#define BLOCK_FDSET "/dev/fdset/"
+typedef struct BlockFilePort {
+    int (*open)(void *opaque, const char *path, int flags, GError **errp); /* -1: *errp. NULL: none are known */
+    void *opaque;
+} BlockFilePort;
+
 typedef struct BlockFileOptions {
     const char *filename;
     bool read_only;
@@ -224,6 +231,7 @@ typedef struct BlockFileOptions {
     bool discard;   /* guests' discards give space back */
     bool unlocked;  /* other programs are neither told nor looked for */
     BlockAio aio;
+    const BlockFilePort *port; /* NULL: no names but the host's */
 } BlockFileOptions;
 
 /* NULL: *errp ("Could not open 'F': …"). One reference. */

@@ -64,7 +64,8 @@ typedef struct MachineConfig {
     GPtrArray *objects, *devices;   /* -object and -device (options-object.c) */
     GPtrArray *globals;             /* of QomGlobal */
     GPtrArray *drives;              /* -drive and -blockdev (options-block.c) */
-    BlockErrorPort *disk_errors;    /* of all disks; the program fills it in before they are opened */
+    BlockErrorPort *disk_errors;    /* of all disks; the program fills in this and the next before they are opened */
+    BlockFilePort *disk_files;
     char *kernel_irqchip;           /* "on", "off", "split", or NULL = auto */
     Accelerator accelerator;
     bool accelerator_optional;      /* one of several that were named: that it is not there is no error for -machine none */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* virtio-blk as a guest and a monitor's client see it together: queues with a thread of their own, errors. */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "virtio.h"
 
@@ -309,6 +311,50 @@ static void test_aio(gconstpointer data)
     client_end(disk.c);
 }
 
+/* A disk that another process opened: its name is gone, and the program could not open it. */
+static void test_fdset(void)
+{
+    static const struct {
+        const char *label, *properties;
+        int flags;
+        const char *error; /* NULL: it works */
+    } rows[] = {
+        { "as it is", "", O_RDWR, NULL }, { "past the cache", ",cache=none", O_RDWR, NULL },
+        { "read-only", ",readonly=on", O_RDONLY, NULL }, { "not open for writing", "", O_RDONLY, "open for reading and writing" },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *path = g_strdup("/var/tmp/test-fdset-XXXXXX");
+        g_autofree uint8_t *bytes = g_malloc0(DISK_SIZE);
+        int made = g_mkstemp(path), fd = open(path, rows[i].flags); /* to be inherited */
+        g_autofree char *add = g_strdup_printf("fd=%d,set=3", fd);
+        g_autofree char *drive_ = g_strdup_printf("file=/dev/fdset/3,format=raw,if=none,id=disk0%s", rows[i].properties);
+        const char *const arguments[] = { "-add-fd", add, "-drive", drive_, "-device", "virtio-blk-pci,drive=disk0,addr=4", NULL };
+        Disk disk;
+
+        g_test_message("%s", rows[i].label);
+        for (unsigned n = 0; n < DISK_SIZE; n++) {
+            bytes[n] = (uint8_t)(n / SECTOR);
+        }
+        g_assert_cmpint(write(made, bytes, DISK_SIZE), ==, DISK_SIZE);
+        unlink(path);
+        if (rows[i].error) {
+            const char *const argv[] = { client_program(), "-display", "none", "-accel", "qtest", "-add-fd", add, "-drive", drive_, NULL };
+            g_autofree char *output = NULL;
+            g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_LEAVE_DESCRIPTORS_OPEN, NULL, NULL, NULL, &output, NULL, NULL));
+            g_assert_nonnull(strstr(output, rows[i].error));
+        } else {
+            launch(&disk, arguments);
+            drive(&disk, card, PCI_MMIO_BASE);
+            offer(&disk, TYPE_IN);
+            check_read(&disk);
+            client_end(disk.c);
+        }
+        close(made);
+        close(fd);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -317,6 +363,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/qtest/blk/stop-on-error", "virtio-blk-pci,drive=disk0,addr=4,id=blk0", test_stop_on_error);
     g_test_add_data_func("/qtest/blk/stop-on-error-thread", "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0", test_stop_on_error);
     g_test_add_func("/qtest/blk/report-and-ignore", test_report_and_ignore);
+    g_test_add_func("/qtest/blk/fdset", test_fdset);
     static const char *const drives[] = {
         "file=%D/disk,format=raw,if=none,id=disk0,aio=threads", "file=%D/disk,format=raw,if=none,id=disk0,aio=io_uring",
         "file=%D/disk,format=raw,if=none,id=disk0,cache=none", "file=%D/disk,format=raw,if=none,id=disk0,cache=none,aio=native",

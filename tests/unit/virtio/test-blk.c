@@ -37,7 +37,8 @@ static void set_up_with(Fixture *f, VirtioBlkConfig config, bool read_only)
     VirtioEnvironment environment = driver_environment(&f->d, "disk0");
     config.node = f->node;
     config.queue_size = 128;
-    config.logical_block_size = config.physical_block_size = 512;
+    config.logical_block_size = config.logical_block_size ? config.logical_block_size : 512;
+    config.physical_block_size = config.logical_block_size;
     f->blk = virtio_blk_new(&config, &environment, &error);
     g_assert_no_error(error);
     driver_plug(&f->d, virtio_blk_device(f->blk), 3);
@@ -227,6 +228,40 @@ static void test_reset(Fixture *f, gconstpointer data)
 }
 
 /* A request that was done and not told of when the driver started over: its buffers are the driver's again. */
+static void set_up_blocks(Fixture *f, gconstpointer data)
+{
+    set_up_with(f, (VirtioBlkConfig) { .num_queues = 1, .logical_block_size = 4096, .discard = true, .write_zeroes = true },
+                false);
+}
+
+/* A disk of 4 KiB blocks takes whole ones alone. */
+static void test_blocks(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        const char *label;
+        uint32_t type;
+        uint64_t sector;
+        uint32_t size; /* of the data, or of the range */
+        uint8_t status;
+    } rows[] = {
+        { "a block", IN, 8, 4096, 0 }, { "two", OUT, 16, 8192, 0 }, { "half of one", IN, 8, 2048, 1 },
+        { "across two", OUT, 4, 4096, 1 }, { "a sector", OUT, 9, 512, 1 }, { "zeroes", ZEROES, 8, 4096, 0 },
+        { "zeroes, across two", ZEROES, 12, 4096, 1 }, { "half discarded", DISCARD, 8, 2048, 1 }, { "discarded", DISCARD, 8, 4096, 0 },
+    };
+    uint8_t status;
+
+    g_assert_cmpuint(driver_read(&f->d, f->d.config + 20, 4), ==, 4096);
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        bool range = rows[i].type == ZEROES || rows[i].type == DISCARD;
+        g_test_message("%s", rows[i].label);
+        store_le64(f->d.ram + DATA, rows[i].sector);
+        store_le32(f->d.ram + DATA + 8, rows[i].size / 512);
+        store_le32(f->d.ram + DATA + 12, 0);
+        request(f, 0, rows[i].type, range ? 0 : rows[i].sector, range ? 16 : rows[i].size, &status);
+        g_assert_cmpuint(status, ==, rows[i].status);
+    }
+}
+
 static void test_late_status(Fixture *f, gconstpointer data)
 {
     for (unsigned round = 0; round < 10; round++) {
@@ -328,6 +363,7 @@ int main(int argc, char **argv)
     ADD("errors", NULL, test_errors);
     ADD("read-only", "read-only", test_read_only);
     ADD("reset", NULL, test_reset);
+    g_test_add("/virtio-blk/blocks", Fixture, NULL, set_up_blocks, test_blocks, tear_down);
     ADD("late-status", NULL, test_late_status);
     ADD("short-requests", NULL, test_short_requests);
     ADD("attach", NULL, test_attach);
