@@ -9,29 +9,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/netdev.h"
 #include "qapi-types.h"
+#include "stream-internal.h"
 #include "util/error.h"
-#include "util/socket.h"
 
 #define HEADER_SIZE 4
 #define CONNECT_SECONDS 10
 
-typedef struct NetdevStream {
-    Netdev netdev;
-    JsonValue *addr;     /* SocketAddress */
-    bool server;
-    uint32_t reconnect_ms;
+/* An attempt to connect again, which may outlive the netdev. */
+typedef struct StreamJob {
+    NetdevStream *stream; /* NULL: it has gone */
+    GCancellable *cancellable;
+} StreamJob;
 
-    SocketAddress *address;
-    int listener, fd;    /* -1: none */
-    GSource *input, *output, *listening;
-    guint timer;
-    GByteArray *received; /* a frame that is not whole yet */
-    GByteArray *unsent;   /* the rest of one that the socket did not take */
-} NetdevStream;
-
-static bool connect_now(NetdevStream *stream, GError **errp);
+static void connect_later(NetdevStream *stream);
 
 static void drop_source(GSource **source)
 {
@@ -41,32 +32,51 @@ static void drop_source(GSource **source)
     }
 }
 
-static gboolean on_reconnect(gpointer opaque)
+static void tell(const NetdevStream *stream, const QapiEvent *event, bool with_address)
 {
-    NetdevStream *stream = opaque;
+    const NetdevPort *port = stream->netdev.port;
 
-    stream->timer = 0;
-    if (!connect_now(stream, NULL)) {
-        stream->timer = g_timeout_add(stream->reconnect_ms, on_reconnect, stream);
+    if (port && port->event) {
+        JsonValue *data = json_object_new_object();
+
+        json_object_object_add(data, "netdev-id", json_object_new_string(stream->netdev.id));
+        if (with_address) {
+            json_object_object_add(data, "addr", socket_address_to_json(stream->address));
+        }
+        port->event(port->opaque, event, data);
     }
-    return G_SOURCE_REMOVE;
 }
 
 /* Main loop thread, which alone opens and closes the connection; the lock keeps senders out. */
-static void hang_up(NetdevStream *stream)
+void netdev_stream_hang_up(NetdevStream *stream)
 {
+    if (stream->fd < 0) {
+        return;
+    }
     netdev_lock(&stream->netdev);
     drop_source(&stream->input);
     drop_source(&stream->output);
-    if (stream->fd >= 0) {
-        close(stream->fd);
-        stream->fd = -1;
-    }
+    close(stream->fd);
+    stream->fd = -1;
     g_byte_array_set_size(stream->received, 0);
     g_byte_array_set_size(stream->unsent, 0);
     netdev_unlock(&stream->netdev);
-    if (!stream->server && stream->reconnect_ms && !stream->timer) {
-        stream->timer = g_timeout_add(stream->reconnect_ms, on_reconnect, stream);
+}
+
+/* The other side has gone. */
+static void lose(NetdevStream *stream)
+{
+    netdev_stream_hang_up(stream);
+    if (stream->lost) {
+        stream->lost(stream);
+    }
+    tell(stream, &qapi_event_NETDEV_STREAM_DISCONNECTED, false);
+}
+
+static void connect_again(NetdevStream *stream)
+{
+    if (!stream->server && stream->reconnect_ms) {
+        connect_later(stream);
     }
 }
 
@@ -111,7 +121,7 @@ static gboolean on_input(int fd, GIOCondition condition, gpointer opaque)
             return G_SOURCE_CONTINUE;
         }
     }
-    hang_up(stream);
+    lose(stream);
     return G_SOURCE_REMOVE;
 }
 
@@ -139,12 +149,18 @@ static gboolean on_room(int fd, GIOCondition condition, gpointer opaque)
     return done ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE; /* an error shows on the input too, which hangs up */
 }
 
-static void take_connection(NetdevStream *stream, int fd)
+void netdev_stream_take_connection(NetdevStream *stream, int fd)
 {
     netdev_lock(&stream->netdev);
     stream->fd = fd;
     netdev_unlock(&stream->netdev);
     watch(stream, &stream->input, fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_input);
+}
+
+static void meet(NetdevStream *stream, int fd)
+{
+    netdev_stream_take_connection(stream, fd);
+    tell(stream, &qapi_event_NETDEV_STREAM_CONNECTED, true);
 }
 
 static gboolean on_connection(int fd, GIOCondition condition, gpointer opaque)
@@ -153,39 +169,93 @@ static gboolean on_connection(int fd, GIOCondition condition, gpointer opaque)
     int connection = socket_accept(fd, stream->address, NULL);
 
     if (connection >= 0) {
-        hang_up(stream); /* the one who comes last is heard */
-        take_connection(stream, connection);
+        netdev_stream_hang_up(stream); /* the one who comes last is heard */
+        meet(stream, connection);
     }
     return G_SOURCE_CONTINUE;
 }
 
-static bool connect_now(NetdevStream *stream, GError **errp)
+static void on_connected(GObject *source, GAsyncResult *result, gpointer opaque)
 {
-    const SocketContext context = { .deadline = g_get_monotonic_time() + CONNECT_SECONDS * G_USEC_PER_SEC };
-    int fd = socket_connect(stream->address, &context, errp);
+    StreamJob *job = opaque;
+    NetdevStream *stream = job->stream;
+    int fd = socket_connect_finish(result, NULL);
 
-    if (fd < 0) {
-        return false;
+    g_object_unref(job->cancellable);
+    g_free(job);
+    if (!stream) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return;
     }
-    take_connection(stream, fd);
-    return true;
+    stream->connecting = NULL;
+    if (fd >= 0) {
+        meet(stream, fd);
+    } else {
+        connect_later(stream);
+    }
+}
+
+static SocketContext context_of(const NetdevStream *stream)
+{
+    const NetdevPort *port = stream->netdev.port;
+
+    return (SocketContext) {
+        .deadline = g_get_monotonic_time() + CONNECT_SECONDS * G_USEC_PER_SEC,
+        .named_fd = port ? port->named_fd : NULL, .opaque = port ? port->opaque : NULL,
+    };
+}
+
+/* The main loop goes on meanwhile, however long the other side takes to answer. */
+static gboolean on_reconnect(gpointer opaque)
+{
+    NetdevStream *stream = opaque;
+    SocketContext context = context_of(stream);
+
+    stream->timer = 0;
+    stream->connecting = g_new0(StreamJob, 1);
+    *stream->connecting = (StreamJob) { stream, g_cancellable_new() };
+    context.cancellable = stream->connecting->cancellable;
+    socket_connect_async(stream->address, &context, on_connected, stream->connecting);
+    return G_SOURCE_REMOVE;
+}
+
+static void connect_later(NetdevStream *stream)
+{
+    if (!stream->timer && !stream->connecting) {
+        stream->timer = g_timeout_add(stream->reconnect_ms, on_reconnect, stream);
+    }
+}
+
+/* With reconnect-ms the other side may as well come later. */
+static bool connect_first(NetdevStream *stream, GError **errp)
+{
+    const SocketContext context = context_of(stream);
+
+    if (stream->reconnect_ms) {
+        on_reconnect(stream);
+        return true;
+    }
+    int fd = socket_connect(stream->address, &context, errp);
+    if (fd >= 0) {
+        meet(stream, fd);
+    }
+    return fd >= 0;
 }
 
 static bool stream_open(Netdev *netdev, GError **errp)
 {
     NetdevStream *stream = (NetdevStream *)netdev;
-    const SocketContext context = { 0 };
+    const SocketContext context = context_of(stream);
 
+    stream->lost = connect_again;
     stream->address = socket_address_from_json(stream->addr, "addr", errp);
     if (!stream->address) {
         return false;
     }
     if (!stream->server) {
-        if (stream->reconnect_ms && !connect_now(stream, NULL)) { /* the other side may come later */
-            stream->timer = g_timeout_add(stream->reconnect_ms, on_reconnect, stream);
-            return true;
-        }
-        return stream->fd >= 0 || connect_now(stream, errp);
+        return connect_first(stream, errp);
     }
     if (stream->reconnect_ms) {
         return error_set(errp, "'reconnect-ms' is for the side that connects: leave it out with server=on");
@@ -202,12 +272,16 @@ static void stream_close(Netdev *netdev)
 {
     NetdevStream *stream = (NetdevStream *)netdev;
 
-    stream->reconnect_ms = 0;
-    hang_up(stream);
+    netdev_stream_hang_up(stream);
     drop_source(&stream->listening);
     if (stream->timer) {
         g_source_remove(stream->timer);
         stream->timer = 0;
+    }
+    if (stream->connecting) {
+        stream->connecting->stream = NULL;
+        g_cancellable_cancel(stream->connecting->cancellable);
+        stream->connecting = NULL;
     }
     if (stream->listener >= 0) {
         close(stream->listener);
@@ -227,7 +301,7 @@ static void keep_rest(NetdevStream *stream, const struct iovec *parts, unsigned 
     watch(stream, &stream->output, stream->fd, G_IO_OUT, on_room);
 }
 
-static void stream_send(Netdev *netdev, const struct iovec *pieces, unsigned count, size_t size)
+void netdev_stream_send(Netdev *netdev, const struct iovec *pieces, unsigned count, size_t size)
 {
     NetdevStream *stream = (NetdevStream *)netdev;
     uint8_t header[HEADER_SIZE] = { (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size };
@@ -253,7 +327,7 @@ static char *stream_describe(Netdev *netdev)
     return g_strdup_printf("%s%s%s", stream->server ? "server=on," : "", address, stream->fd < 0 ? " (not connected)" : "");
 }
 
-static const NetdevOps stream_ops = { .open = stream_open, .close = stream_close, .send = stream_send, .describe = stream_describe };
+static const NetdevOps stream_ops = { .open = stream_open, .close = stream_close, .send = netdev_stream_send, .describe = stream_describe };
 
 static const QomProperty stream_properties[] = {
     QOM_PROPERTY_QAPI("addr", NetdevStream, addr, &qapi_SocketAddress, "SocketAddress", "where the other side is, or where to listen",
@@ -263,13 +337,22 @@ static const QomProperty stream_properties[] = {
     { NULL },
 };
 
-static void stream_init(QomObject *object)
+void netdev_stream_init(NetdevStream *stream)
 {
-    NetdevStream *stream = (NetdevStream *)object;
-
     stream->listener = stream->fd = -1;
     stream->received = g_byte_array_new();
     stream->unsent = g_byte_array_new();
+}
+
+void netdev_stream_clear(NetdevStream *stream)
+{
+    g_byte_array_unref(stream->received);
+    g_byte_array_unref(stream->unsent);
+}
+
+static void stream_init(QomObject *object)
+{
+    netdev_stream_init((NetdevStream *)object);
 }
 
 static void stream_finalize(QomObject *object)
@@ -277,8 +360,7 @@ static void stream_finalize(QomObject *object)
     NetdevStream *stream = (NetdevStream *)object;
 
     stream_close(&stream->netdev);
-    g_byte_array_unref(stream->received);
-    g_byte_array_unref(stream->unsent);
+    netdev_stream_clear(stream);
 }
 
 const QomType netdev_stream_type = {

@@ -45,6 +45,8 @@ const QomType *const program_types[] = {
     /* -netdev */
     &netdev_type,
     &netdev_user_type,
+    &netdev_dgram_type,
+    &netdev_passt_type,
     &netdev_stream_type,
     &netdev_tap_type,
     &netdev_vhost_user_type,

@@ -66,6 +66,8 @@ extern const QomType netdev_type;        /* "netdev", abstract */
 extern const QomType netdev_user_type;   /* "netdev-user": a network of its own behind this process (libslirp) */
 extern const QomType netdev_stream_type; /* "netdev-stream": a stream socket, as passt and other VMMs speak it */
 extern const QomType netdev_tap_type;    /* "netdev-tap" */
+extern const QomType netdev_dgram_type;  /* "netdev-dgram": datagrams, one a frame */
+extern const QomType netdev_passt_type;  /* "netdev-passt": a stream to passt, which it starts */
 
 #define NETDEV(object) QOM_CAST(Netdev, &netdev_type, object)
 
