@@ -2,6 +2,7 @@
 /* Devices that users plug and unplug: names, buses, globals, and the messages that QEMU has for them. */
 #include <string.h>
 
+#include "hw/core/device-absent.h"
 #include "hw/core/machine.h"
 #include "util/error.h"
 
@@ -12,83 +13,6 @@ static bool is_pluggable(const QomType *type)
     const DeviceOps *ops = qom_type_is(type, &device_type) ? qom_type_ops(type) : NULL;
 
     return ops && !type->abstract && !ops->internal;
-}
-
-/* Devices that command lines often have, and what to do without them. */
-static const char vcpus_are_fixed[] = "vCPUs of a TD are made before it is measured; give all of them with -smp";
-
-static const char no_bridges[] = "Every device may have a PCI Express slot of its own: put it on pcie.0, or behind pcie-root-port";
-
-static const char *instead_of(const char *driver)
-{
-    static const struct {
-        const char *prefix, *hint;
-    } absent[] = {
-        { "virtio-balloon", "A TD's memory cannot be taken back: leave the balloon out (libvirt: <memballoon model='none'/>)" },
-        { "e1000", "The network card of this machine is virtio-net-pci" },
-        { "rtl8139", "The network card of this machine is virtio-net-pci" },
-        { "VGA", "There is no graphics card: use a serial console (-nographic)" },
-        { "qxl", "There is no graphics card: use a serial console (-nographic)" },
-        { "virtio-vga", "There is no graphics card: use a serial console (-nographic)" },
-        { "virtio-gpu", "There is no graphics card: use a serial console (-nographic)" },
-        { "pc-dimm", "A TD's memory cannot be grown: give all of it with -m" },
-        { "nvdimm", "A TD's memory cannot be grown: give all of it with -m" },
-        { "virtio-mem", "A TD's memory cannot be grown: give all of it with -m" },
-        { "virtio-pmem", "A TD's memory cannot be grown: give all of it with -m" },
-        { "virtio-9p", "Use virtiofsd and vhost-user-fs-pci: the guest sees the directory through it" },
-        { "vhost-scsi", "The SCSI controller of this machine is virtio-scsi-pci" },
-        { "lsi", "The SCSI controller of this machine is virtio-scsi-pci" },
-        { "megasas", "The SCSI controller of this machine is virtio-scsi-pci" },
-        { "pvscsi", "The SCSI controller of this machine is virtio-scsi-pci" },
-        { "nvme", "There is no NVMe controller: use virtio-blk-pci" },
-        { "vfio-", "There is no device assignment: a TD's private memory is out of reach of devices" },
-        { "pci-bridge", no_bridges },
-        { "pcie-pci-bridge", no_bridges },
-        { "i82801b11-bridge", no_bridges },
-        { "ioh3420", no_bridges },
-        { "x3130-upstream", no_bridges },
-        { "xio3130-downstream", no_bridges },
-        { "pxb", "The guest sees one PCI root and one NUMA node: put devices on pcie.0 or behind pcie-root-port" },
-        { "vmcoreinfo", "Nobody can read a TD's memory, so there are no dumps that this would help: leave it out" },
-        { "pvpanic", "A TD tells of its end by the TDVMCALL for fatal errors: leave it out" },
-        { "ipmi-", "There is no management controller: leave it out" },
-        { "sd-card", "There is no SD controller: use virtio-blk-pci" },
-        { "floppy", "There is no floppy drive: use virtio-blk-pci" },
-        { "scsi-cd", "There is no CD drive: use scsi-hd on a drive with readonly=on" },
-        { "scsi-", "The SCSI disk of this machine is scsi-hd" },
-        { "isa-", "The ISA devices of this machine are isa-serial and isa-debugcon" },
-        { "guest-loader", "A TD's first memory is its firmware's: use -bios, -kernel or -fw_cfg" },
-        { "intel-iommu", "There is no IOMMU: devices reach the memory that the guest shares, and nothing else" },
-        { "virtio-iommu", "There is no IOMMU: devices reach the memory that the guest shares, and nothing else" },
-        { "tpm-", "There is no TPM: a TD is measured into RTMRs by the TDX module, and proves it by a quote" },
-        { "i6300esb", "There is no watchdog" },
-        { "ivshmem", "There is no shared memory device: use virtio-net-pci, or a memory backend with share=on" },
-        { "i8042", "There is no keyboard controller: use a serial console" },
-        { "virtio-input", "There are no input devices: use a serial console" },
-        { "virtio-keyboard", "There are no input devices: use a serial console" },
-        { "virtio-mouse", "There are no input devices: use a serial console" },
-        { "virtio-tablet", "There are no input devices: use a serial console" },
-        { "vmgenid", "There is no such device: a TD is never a copy of another" },
-        { "intel-hda", "There is no sound" },
-        { "AC97", "There is no sound" },
-        { "vmxnet3", "The network card of this machine is virtio-net-pci" },
-        { "igb", "The network card of this machine is virtio-net-pci" },
-        { "pcnet", "The network card of this machine is virtio-net-pci" },
-        { "loader", "A TD's first memory is its firmware's: use -bios, -kernel or -fw_cfg" },
-        { "host-x86_64-cpu", vcpus_are_fixed },
-        { "max-x86_64-cpu", vcpus_are_fixed },
-        { "usb-", "There is no USB controller" },
-        { "qemu-xhci", "There is no USB controller" },
-        { "ide-", "There is no IDE or SATA controller: use virtio-blk-pci" },
-        { "ahci", "There is no IDE or SATA controller: use virtio-blk-pci" },
-    };
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(absent); i++) {
-        if (g_str_has_prefix(driver, absent[i].prefix)) {
-            return absent[i].hint;
-        }
-    }
-    return NULL;
 }
 
 /* The short names that QEMU has on PCI machines for the devices of this one (its qdev_alias_table). */
@@ -116,7 +40,7 @@ const QomType *device_type_find(QomTypes types, const char *driver, GError **err
         return type;
     }
     if (type && qom_type_is(type, &device_type)) {
-        const char *instead = instead_of(driver);
+        const char *instead = device_instead_of(driver);
 
         error_set(errp, "Parameter 'driver' expects a %s device type, and '%s' is %s%s%s", type->abstract ? "non-abstract" : "pluggable",
                   driver, type->abstract ? "abstract" : "the machine's own", instead ? ": " : "", instead ? instead : "");
@@ -130,8 +54,8 @@ const QomType *device_type_find(QomTypes types, const char *driver, GError **err
     g_ptr_array_add(names, NULL);
     const char *near = nearest_name(driver, (const char *const *)names->pdata);
     error_set(errp, "'%s' is not a valid device model name", driver);
-    if (instead_of(driver)) {
-        error_hint(errp, "%s", instead_of(driver));
+    if (device_instead_of(driver)) {
+        error_hint(errp, "%s", device_instead_of(driver));
     } else if (near) {
         error_hint(errp, "Did you mean '%s'?", near);
     } else {
