@@ -9,7 +9,7 @@
 
 #define MAX_RING_SIZE (256 * MiB)
 
-#define COMMON_KEYS "id mux logfile logappend"
+#define COMMON_KEYS "id mux logfile logappend signal"
 
 static const struct {
     const char *name;
@@ -24,7 +24,7 @@ static const struct {
     { "memory", CHARDEV_RINGBUF, "size" },
     { "socket", CHARDEV_SOCKET,
       "path abstract tight host port to ipv4 ipv6 cid fd server wait telnet nodelay reconnect reconnect-ms" },
-    { "stdio", CHARDEV_STDIO, "signal" },
+    { "stdio", CHARDEV_STDIO, "" },
     { "udp", CHARDEV_UDP, "host port localaddr localport ipv4 ipv6" },
 };
 

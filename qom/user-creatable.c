@@ -28,7 +28,7 @@ static const char *instead_of(const char *name)
         { "memory-backend-memfd-private", "A TD's private memory needs no object of its own: leave this one out" },
         { "sev-", "This machine's confidential guests are TDs: use tdx-guest" },
         { "igvm-cfg", "TDs start from a TDVF image: use -bios" },
-        { "iommufd", "There is no device assignment" },
+        { "iommufd", "There is no device assignment (vfio-pci): a TD's private memory is out of reach of devices" },
         { "memory-backend-epc", "There is no SGX in a TD" },
         { "memory-backend-shm", "Use memory-backend-memfd with share=on" },
         { "rng-egd", "Use rng-random or rng-builtin" },

@@ -65,6 +65,7 @@ const QomType *const program_types[] = {
     &isa_debugcon_type,
     &pci_device_type,
     &pcie_root_port_type,
+    &pci_bridge_device_type,
     &virtio_pci_type,
     &virtio_blk_pci_type,
     &virtio_blk_pci_nt_type,

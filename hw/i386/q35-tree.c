@@ -25,6 +25,23 @@ static bool set_always(QomObject *object, const QomProperty *property, JsonValue
     return true;
 }
 
+/* Devices are plugged into pcie-root-port by PCI Express's own means; ACPI has no part in it. */
+static bool set_never(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+{
+    if (json_object_get_boolean(value)) {
+        error_set(errp, "Parameter '%s' expects 'off': devices are plugged into pcie-root-port, without ACPI", property->name);
+        error_hint(errp, "Leave it out, or set it to off");
+        return false;
+    }
+    return true;
+}
+
+static bool get_never(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+{
+    *result = json_object_new_boolean(false);
+    return true;
+}
+
 static bool get_always(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
 {
     *result = json_object_new_int(1);
@@ -38,6 +55,8 @@ static const QomProperty lpc_properties[] = {
       .description = "no suspend to RAM: always so" },
     { .name = "disable_s4", .kind = QOM_UINT8, .set = set_always, .get = get_always, .default_help = "1",
       .description = "no suspend to disk: always so" },
+    { .name = "acpi-pci-hotplug-with-bridge-support", .kind = QOM_BOOL, .set = set_never, .get = get_never, .default_help = "off",
+      .description = "no hotplug by ACPI: always so" },
     { NULL },
 };
 

@@ -4,6 +4,7 @@
 
 #include "hw/core/machine.h"
 #include "hw/pci/pcie-port.h"
+#include "system/core/log.h"
 #include "util/error.h"
 
 static void lock(const PciRootPorts *ports)
@@ -219,6 +220,28 @@ void q35_pcihost_set_bus(Device *device, PciBus *root)
     QOM_CAST(Q35Pcihost, &q35_pcihost_type, device)->root = root;
 }
 
+/* How large the 64-bit window is follows from where firmware puts things. */
+static bool set_hole(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+{
+    if (json_object_get_uint64(value)) {
+        report_warning("q35-pcihost.pci-hole64-size is without effect: the window is where the firmware puts devices. "
+                       "-fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=MEGABYTES tells OVMF how much to set apart");
+    }
+    return true;
+}
+
+static bool get_hole(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+{
+    *result = json_object_new_uint64(0);
+    return true;
+}
+
+static const QomProperty pcihost_properties[] = {
+    { .name = "pci-hole64-size", .kind = QOM_SIZE, .set = set_hole, .get = get_hole, .default_help = "0",
+      .description = "without effect: the window is where the firmware puts devices" },
+    { NULL },
+};
+
 static bool pcihost_realize(Device *device, GError **errp)
 {
     pcie_bus_new(QOM_CAST(Q35Pcihost, &q35_pcihost_type, device)->root, "pcie.0", device);
@@ -229,6 +252,7 @@ static const DeviceOps pcihost_ops = { .internal = true, .no_hotplug = true, .re
 
 const QomType q35_pcihost_type = {
     .name = "q35-pcihost", .parent = &device_type, .size = sizeof(Q35Pcihost), .ops = &pcihost_ops,
+    .properties = pcihost_properties,
 };
 
 /* ---- Root ports ---- */

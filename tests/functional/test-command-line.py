@@ -292,7 +292,8 @@ BAD = [
     (["-device", "virtio-mem-pci"], "is not a valid device model name\nA TD's memory cannot be grown"),
     (["-device", "host-x86_64-cpu"], "is the machine's own: vCPUs of a TD are made before it is measured"),
     (["-device", "virtio-balloon"], "'virtio-balloon' is not a valid device model name\nA TD's memory cannot be taken back"),
-    (["-device", "pci-bridge,chassis_nr=1"], "is not a valid device model name\nEvery device may have a PCI Express slot"),
+    (["-device", "pcie-pci-bridge"], "is not a valid device model name\nEvery device may have a PCI Express slot"),
+    (QTEST + ["-device", "pci-bridge,shpc=on"], "pci-bridge: shpc=on is not available\nUse shpc=off"),
     (["-device", "pxb-pcie,bus_nr=64"], "is not a valid device model name\nThe guest sees one PCI root"),
     (["-device", "vmcoreinfo"], "is not a valid device model name\nNobody can read a TD's memory"),
     (["-device", "scsi-cd,drive=x"], "is not a valid device model name\nThere is no CD drive: use scsi-hd"),
@@ -335,6 +336,7 @@ BAD = [
     (QTEST + ["-device", "isa-serial"], "Parameter 'chardev' is missing"),
     (QTEST + ["-device", "isa-serial,chardev=x"], "Property 'isa-serial.chardev' can't find value 'x'"),
     (QTEST + ["-global", "ICH9-LPC.disable_s3=0"], "can't apply global ICH9-LPC.disable_s3=0: Parameter 'disable_s3' expects 1"),
+    (QTEST + ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=on"], "expects 'off': devices are plugged into pcie-root-port"),
     (QTEST + ["-global", "pcie-root-port.prt=0"], "can't apply global pcie-root-port.prt=0: Property 'pcie-root-port.prt' not found"),
     (["-global", "x"], "Expected '=' after parameter 'x'"),
     (["-global", "a=b"], "options 'driver', 'property', and 'value' are required"),
@@ -516,6 +518,18 @@ WHOLE = [
      "cache=writeback,file={dir}/image.raw,format=raw,id=drive1,if=none,index=1,werror=report "
      "-device virtio-blk-pci,bootindex=1,drive=drive1,serial=root", None),
     (BARE + " -net user,hostfwd=tcp::0-:22 -net nic,model=virtio,macaddr=52:54:00:12:34:57", None),
+    ("-name sandbox,debug-threads=on -machine q35,accel=kvm,confidential-guest-support=tdx,kernel_irqchip=split -cpu host,pmu=off "
+     "-m 1024M -device pci-bridge,bus=pcie.0,id=pci-bridge-0,chassis_nr=1,shpc=off,addr=2,io-reserve=4k,mem-reserve=1m,"
+     "pref64-reserve=1m -device virtio-serial-pci,disable-modern=false,id=serial0 -device virtconsole,chardev=c0,id=console0 "
+     "-chardev socket,id=c0,path={dir}/console,server=on,wait=off -device virtio-blk-pci,disable-modern=false,drive=i,"
+     "config-wce=off,share-rw=on,serial=i -drive id=i,file={dir}/image.raw,aio=threads,format=raw,if=none,readonly=on "
+     "-device virtio-scsi-pci,id=scsi0,disable-modern=false -object {{\"qom-type\":\"tdx-guest\",\"id\":\"tdx\"}} "
+     "-object rng-random,id=rng0,filename=/dev/urandom -device virtio-rng-pci,rng=rng0 -global kvm-pit.lost_tick_policy=discard "
+     "-rtc base=utc,driftfix=slew,clock=host -vga none -no-user-config -nodefaults -nographic --no-reboot "
+     "-object memory-backend-ram,id=dimm1,size=1024M -numa node,memdev=dimm1 -smp 1,cores=1,threads=1,sockets=1,maxcpus=1", None),
+    (BARE + " -m 512 -chardev file,id=c1,path={dir}/log,signal=off -device isa-serial,chardev=c1 "
+     "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off", None),
+    (BARE + " -m 512 -global q35-pcihost.pci-hole64-size=0x8000000000", "the window is where the firmware puts devices"),
     (BARE + " -m 1G,slots=10,maxmem=8G -smp 1,cores=1,threads=1,sockets=16,maxcpus=16", "cannot be grown"),
     (BARE + " -m 1G -object memory-backend-memfd,id=mem,size=1G,share=on -numa node,memdev=mem -echr 1", None),
     (BARE + " -m 1G -smp 2 -numa node,nodeid=0,cpus=0-1,memdev=m -object memory-backend-ram,id=m,size=1G", None),

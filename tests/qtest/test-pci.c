@@ -55,6 +55,32 @@ static void test_root_port(void)
     g_assert_cmphex(driver_status(&driver), ==, 0xf);
 }
 
+/* A conventional bridge, as container runtimes ask for it: 32 slots, no hotplug. */
+static void test_bridge(void)
+{
+    static const char *const arguments[] = {
+        "-device", "pci-bridge,id=br,chassis_nr=1,shpc=off,addr=2,io-reserve=4k,mem-reserve=1m,pref64-reserve=1m", "-device",
+        "virtio-rng-pci,bus=br", "-device", "virtio-rng-pci,bus=br,addr=1f", NULL,
+    };
+    g_autoptr(Client) c = client_start(client_program(), arguments);
+    const PciAddress last = { 1, 0x1f << 3 };
+    Driver driver;
+
+    g_assert_cmphex(pci_config_read(c, port, 0, 4), ==, 0x00011b36);
+    g_assert_cmphex(pci_config_read(c, port, 10, 2), ==, 0x0604);
+    g_assert_cmphex(pci_find_capability(c, port, CAP_EXPRESS, 0), ==, 0);
+    pci_set_up_bridge(c, port, 1, WINDOW);
+    g_assert_cmphex(pci_config_read(c, behind, 0, 4), ==, 0x10441af4);
+    g_assert_cmphex(pci_config_read(c, (PciAddress) { 1, 1 << 3 }, 0, 4), ==, 0xffffffff);
+    g_assert_cmphex(pci_config_read(c, last, 0, 4), ==, 0x10441af4);
+    driver_start(&driver, c, last, WINDOW, 0, 1);
+    g_assert_cmphex(driver_status(&driver), ==, 0xf);
+    g_autofree char *answer = client_qmp_try(c, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-rng-pci\",\"bus\":\"br\"}}");
+    g_assert_nonnull(strstr(answer, "Bus 'br' does not support hotplugging"));
+    g_free(client_qmp(c, "{\"execute\":\"system_reset\"}"));
+    g_assert_cmphex(pci_config_read(c, last, 0, 4), ==, 0xffffffff); /* the bus numbers are gone */
+}
+
 static void test_hotplug(void)
 {
     static const char *const arguments[] = { "-device", "pcie-root-port,id=port1,chassis=1,addr=2", NULL };
@@ -106,6 +132,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/qtest/pci-host", test_host);
     g_test_add_func("/qtest/root-port", test_root_port);
+    g_test_add_func("/qtest/bridge", test_bridge);
     g_test_add_func("/qtest/hotplug", test_hotplug);
     g_test_add_func("/qtest/unplug-by-reset", test_unplug_by_reset);
     return g_test_run();

@@ -22,6 +22,7 @@ typedef struct Row {
 static const Row rows[] = {
     { "isa-debugcon", STARTS, "chardev=null,iobase=0x402", 0 },
     { "isa-serial", STARTS, "chardev=null", 0 },
+    { "pci-bridge", STARTS, "chassis_nr=1,addr=9", 0 },
     { "pcie-root-port", STARTS, "chassis=9,addr=9", 0 },
     { "scsi-hd", STARTS, "drive=disk1,bus=scsi0.0", 0 },
     { "vhost-user-blk-pci", REFUSED, "Parameter 'chardev' is missing", 0 },
