@@ -157,7 +157,7 @@ static bool restore_token_valid(const Cpu *cpu, uint64_t token, uint64_t at)
            && (((token & ~UINT64_C(1)) - 8) & ~UINT64_C(7)) == at;
 }
 
-const Op *op_rstorssp(Cpu *cpu, const Op *op)
+static CPU_APART void restore_ssp(Cpu *cpu, const Op *op)
 {
     uint64_t linear, token = 0, previous, value;
     require(cpu, op, cpu->mode & CPU_MODE_SHSTK);
@@ -172,6 +172,11 @@ const Op *op_rstorssp(Cpu *cpu, const Op *op)
     }
     cpu->ssp = linear;
     set_carry(cpu, token & 4);
+}
+
+const Op *op_rstorssp(Cpu *cpu, const Op *op)
+{
+    restore_ssp(cpu, op);
     NEXT(cpu, op);
 }
 

@@ -359,6 +359,12 @@ enum {
     VEC_XM = 19, VEC_VE = 20, VEC_CP = 21,
 };
 
+/*
+ * A local whose address goes to another function keeps NEXT from being a tail call, so that loops of the guest would
+ * nest on the host's stack: handlers leave such locals to a function of this kind.
+ */
+#define CPU_APART __attribute__((noinline))
+
 /* Handlers chain by tail calls where the compiler makes them, else through the loop in run.c. */
 #if defined(__has_feature) /* clang's way of telling of a sanitizer */
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)

@@ -7,15 +7,20 @@
 
 /* ---- CPUID and time ---- */
 
-const Op *op_cpuid(Cpu *cpu, const Op *op)
+static CPU_APART void execute_cpuid(Cpu *cpu)
 {
     uint32_t out[4] = { 0 };
-    begin(cpu, op);
     cpu->world->cpuid(cpu, (uint32_t)cpu->regs[GPR_RAX], (uint32_t)cpu->regs[GPR_RCX], out);
     cpu->regs[GPR_RAX] = out[0];
     cpu->regs[GPR_RBX] = out[1];
     cpu->regs[GPR_RCX] = out[2];
     cpu->regs[GPR_RDX] = out[3];
+}
+
+const Op *op_cpuid(Cpu *cpu, const Op *op)
+{
+    begin(cpu, op);
+    execute_cpuid(cpu);
     NEXT(cpu, op);
 }
 

@@ -98,7 +98,7 @@ static void system_descriptor(Cpu *cpu, const Op *op, uint16_t selector, unsigne
     }
 }
 
-const Op *op_lldt(Cpu *cpu, const Op *op)
+static CPU_APART void load_ldtr(Cpu *cpu, const Op *op)
 {
     Descriptor d;
     uint16_t selector;
@@ -110,10 +110,15 @@ const Op *op_lldt(Cpu *cpu, const Op *op)
         system_descriptor(cpu, op, selector, TYPE_LDT, &d);
         cpu->ldtr = d.segment;
     }
+}
+
+const Op *op_lldt(Cpu *cpu, const Op *op)
+{
+    load_ldtr(cpu, op);
     NEXT(cpu, op);
 }
 
-const Op *op_ltr(Cpu *cpu, const Op *op)
+static CPU_APART void load_tr(Cpu *cpu, const Op *op)
 {
     Descriptor d;
     uint16_t selector;
@@ -128,6 +133,11 @@ const Op *op_ltr(Cpu *cpu, const Op *op)
     byte = (uint8_t)d.segment.access;
     mmu_write_system(cpu, op, d.linear + 5, &byte, 1);
     cpu->tr = d.segment;
+}
+
+const Op *op_ltr(Cpu *cpu, const Op *op)
+{
+    load_tr(cpu, op);
     NEXT(cpu, op);
 }
 
