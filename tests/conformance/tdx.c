@@ -101,7 +101,7 @@ static void ve_wbinvd(Guest *g) { ve(g, VMX_EXIT_WBINVD, 0, 2); }
 static void ve_invd(Guest *g) { ve(g, VMX_EXIT_INVD, 0, 2); }
 static void ve_rdmsr(Guest *g) { ve(g, VMX_EXIT_RDMSR, 0, 2); }
 static void ve_wrmsr(Guest *g) { ve(g, VMX_EXIT_WRMSR, 0, 2); }
-static void ve_apic(Guest *g) { ve(g, VMX_EXIT_APIC_WRITE, 0, 2); }
+static void ve_apic(Guest *g) { ve(g, VMX_EXIT_APIC_WRITE, 0x3f0, 0); }
 static void ve_cr0(Guest *g) { ve(g, VMX_EXIT_CR_ACCESS, 0, 3); }
 static void ve_cr4(Guest *g) { ve(g, VMX_EXIT_CR_ACCESS, 4, 3); }
 static void ve_mmio_at(Guest *g, uint64_t access)
@@ -206,7 +206,7 @@ static const Case cases[] = {
     {"wrmsr XSS beyond XFAM", CODE(v_wrmsr_xss), LONG, VEC_GP, 0, 12, NULL, NULL},
     {"wrmsr EFER.SCE", CODE(v_efer_same), LONG, DONE, NO_ERROR, ANY, NULL, NULL},
     {"wrmsr EFER.NXE", CODE(v_efer_nxe), LONG, VEC_VE, NO_ERROR, ANY, NULL, ve_wrmsr},
-    {"wrmsr SELF_IPI of a reserved vector", CODE(v_self_ipi), LONG, VEC_VE, NO_ERROR, 12, NULL, ve_apic},
+    {"wrmsr SELF_IPI of a reserved vector", CODE(v_self_ipi), LONG, VEC_VE, NO_ERROR, 14, NULL, ve_apic},
     {"CR0: NE off", CODE(v_cr0_ne), LONG, VEC_GP, 0, 6, NULL, NULL},
     {"CR0: CD on", CODE(v_cr0_cd), LONG, VEC_VE, NO_ERROR, 8, NULL, ve_cr0},
     {"CR0: PE off under PG", CODE(v_cr0_pe), LONG, VEC_GP, 0, 6, NULL, NULL},

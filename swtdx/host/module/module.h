@@ -200,6 +200,11 @@ uint64_t td_guest_tsc(const Td *td);
 /* ve.c */
 _Noreturn void ve_inject(TdVcpu *vcpu, uint32_t reason, uint64_t qualification, uint64_t gla, uint64_t gpa);
 _Noreturn void ve_instruction(Cpu *cpu, uint32_t reason); /* qualification 0 */
+/*
+ * After a write to a register of the APIC, told by its offset in the APIC's page: such exits are like traps, RIP stands
+ * behind the instruction (SDM vol. 3, 30.4.3.3).
+ */
+_Noreturn void ve_apic_write(TdVcpu *vcpu, uint32_t offset);
 void ve_release(TdVcpu *vcpu);
 
 /* msr-table.c */

@@ -175,7 +175,7 @@ static void x2apic_write(Cpu *cpu, uint32_t index, uint64_t value)
 {
     /* A SELF_IPI with a reserved vector ends in an APIC-write exit instead of an interrupt. */
     if (index == MSR_X2APIC_SELF_IPI && !(value >> 8) && value < 16) {
-        ve_instruction(cpu, VMX_EXIT_APIC_WRITE);
+        ve_apic_write(vcpu_of(cpu), (index - MSR_X2APIC_FIRST) << 4);
     }
     if (index == MSR_X2APIC_PPR || (index >= MSR_X2APIC_ISR0 && index <= MSR_X2APIC_IRR7) ||
         !lapic_write(vcpu_of(cpu)->lapic, index, value)) {

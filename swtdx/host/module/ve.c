@@ -3,7 +3,7 @@
 #include "../cpu/core.h"
 #include "module.h"
 
-_Noreturn void ve_inject(TdVcpu *vcpu, uint32_t reason, uint64_t qualification, uint64_t gla, uint64_t gpa)
+static void record(TdVcpu *vcpu, uint32_t reason, uint64_t qualification, uint64_t gla, uint64_t gpa)
 {
     Cpu *cpu = vcpu->cpu;
     const TdObserver *observer = vcpu->td->observer;
@@ -26,7 +26,19 @@ _Noreturn void ve_inject(TdVcpu *vcpu, uint32_t reason, uint64_t qualification, 
         cpu->nmi_blocked = true;
         vcpu->ve_blocks_nmi = true;
     }
-    cpu_raise(cpu, VEC_VE, 0);
+}
+
+_Noreturn void ve_inject(TdVcpu *vcpu, uint32_t reason, uint64_t qualification, uint64_t gla, uint64_t gpa)
+{
+    record(vcpu, reason, qualification, gla, gpa);
+    cpu_raise(vcpu->cpu, VEC_VE, 0);
+}
+
+_Noreturn void ve_apic_write(TdVcpu *vcpu, uint32_t offset)
+{
+    record(vcpu, VMX_EXIT_APIC_WRITE, offset, 0, 0);
+    vcpu->ve_length = 0; /* nothing is left to be skipped */
+    cpu_raise_trap(vcpu->cpu, VEC_VE, false);
 }
 
 _Noreturn void ve_instruction(Cpu *cpu, uint32_t reason)

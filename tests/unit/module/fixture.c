@@ -106,6 +106,12 @@ _Noreturn void cpu_raise(Cpu *cpu, uint8_t vector, uint32_t error)
     longjmp(cpu->escape, 1 + RAISED);
 }
 
+_Noreturn void cpu_raise_trap(Cpu *cpu, uint8_t vector, bool software)
+{
+    cpu->raise_soft = software;
+    cpu_raise(cpu, vector, 0);
+}
+
 _Noreturn void cpu_leave(Cpu *cpu, CpuExit exit, bool retire)
 {
     cpu->exit = exit;
