@@ -80,6 +80,7 @@ static void change_salt(Cpu *cpu, bool user)
 void block_forget_linear(Cpu *cpu, bool supervisor)
 {
     cpu->linear_epoch++;
+    cpu->shadow_page = TLB_INVALID;
     if (cpu->blocks == NULL) {
         return;
     }

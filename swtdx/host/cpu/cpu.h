@@ -217,6 +217,8 @@ struct Cpu {
     struct BlockCache *blocks;/* block.c */
     uint64_t jump_salt;       /* block-exit.h: the one of these that the privilege has */
     uint64_t salts[2];        /* of supervisor and of user code: blocks tell them apart by their mode */
+    uint64_t shadow_page;     /* host code's page of this level's shadow stack, or TLB_INVALID */
+    uintptr_t shadow_addend;  /* host address = linear + addend, there */
     uint64_t linear_epoch;    /* another one whenever linear addresses may mean other pages */
 
     Segment seg[SEG_COUNT];

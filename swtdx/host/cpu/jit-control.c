@@ -134,8 +134,50 @@ static void move_stack(JitCode *c, int by)
     emit_rm(&c->b, 8, 0x8d, rsp, rm_mem(rsp, by));
 }
 
+/*
+ * RAX: SSP plus `offset`, to the host address there; to the handler unless the processor knows the
+ * page for this level. Aligned accesses do not leave the page. Uses RDX.
+ */
+static void shadow_address(JitCode *c, int offset)
+{
+    JitBuffer *b = &c->b;
+    emit_rm(b, 8, 0x8b, H_RAX, JIT_FIELD(ssp));
+    emit_rm(b, 8, 0x8d, H_RAX, rm_mem(H_RAX, offset));
+    emit_rm_imm(b, 1, 0xf6, 0, rm_reg(H_RAX), 7, 1);
+    side_of(c, c->op, SIDE_HANDLER, CC_NE);
+    emit_rm(b, 8, 0x89, H_RAX, rm_reg(H_RDX));
+    emit_alu_imm(b, 8, 4, rm_reg(H_RDX), -4096);
+    emit_rm(b, 8, 0x3b, H_RDX, JIT_FIELD(shadow_page));
+    side_of(c, c->op, SIDE_HANDLER, CC_NE);
+    emit_rm(b, 8, 0x03, H_RAX, JIT_FIELD(shadow_addend));
+}
+
+static bool is_shadowed(const JitCode *c)
+{
+    return c->block->mode & CPU_MODE_SHSTK;
+}
+
+/* The return address on both stacks; all that only the handler can do is found out before. */
+static void push_both(JitCode *c)
+{
+    JitRm saved = rm_mem(H_RSP, -24);
+    shadow_address(c, -8);
+    emit_rm(&c->b, 8, 0x89, H_RAX, saved);
+    push_return(c);
+    emit_rm(&c->b, 8, 0x8b, H_RAX, saved);
+    emit_rm(&c->b, 8, 0x89, H_RDX, rm_mem(H_RAX, 0));
+    emit_alu_imm(&c->b, 8, 5, JIT_FIELD(ssp), 8);
+}
+
+/* A call of the next instruction leaves the shadow stack alone. */
 static void call(JitCode *c)
 {
+    if (is_shadowed(c) && c->op->imm != (uint64_t)c->op->off + c->op->len) {
+        push_both(c);
+        move_stack(c, -8);
+        jit_exit_direct(c, c->op);
+        return;
+    }
     push_return(c);
     move_stack(c, -8);
     jit_exit_direct(c, c->op);
@@ -197,8 +239,8 @@ static void call_indirect(JitCode *c, bool in_memory)
     jump_target(c);
 }
 
-/* Where branches are tracked: what only the handler can do is sorted out before the push. */
-static void call_tracked(JitCode *c, bool in_memory)
+/* Where anything is enforced: what only the handler can do is sorted out before the push. */
+static void call_enforced(JitCode *c, bool in_memory)
 {
     JitBuffer *b = &c->b;
     JitRm target = rm_mem(H_RSP, -8), block = rm_mem(H_RSP, -16);
@@ -207,7 +249,11 @@ static void call_tracked(JitCode *c, bool in_memory)
     require_endbranch(c);
     emit_rm(b, 8, 0x89, H_RAX, target);
     emit_rm(b, 8, 0x89, H_RDX, block);
-    push_return(c);
+    if (is_shadowed(c)) {
+        push_both(c);
+    } else {
+        push_return(c);
+    }
     move_stack(c, -8);
     count(c, c->op);
     emit_rm(b, 8, 0x8b, H_RAX, target);
@@ -217,10 +263,21 @@ static void call_tracked(JitCode *c, bool in_memory)
 
 static void ret(JitCode *c)
 {
+    JitRm target = rm_mem(H_RSP, -8);
     emit_rm(&c->b, 8, 0x89, jit_pinned(GPR_RSP * 8), rm_reg(H_RAX));
     jit_lookup(c, 8, false);
     emit_rm(&c->b, 8, 0x8b, H_RAX, rm_mem(H_RAX, 0));
+    if (is_shadowed(c)) {
+        emit_rm(&c->b, 8, 0x89, H_RAX, target);
+        shadow_address(c, 0);
+        emit_rm(&c->b, 8, 0x8b, H_RAX, rm_mem(H_RAX, 0));
+        emit_rm(&c->b, 8, 0x3b, H_RAX, target);
+        side_of(c, c->op, SIDE_HANDLER, CC_NE);
+    }
     find_target(c, SIDE_HANDLER);
+    if (is_shadowed(c)) {
+        emit_alu_imm(&c->b, 8, 0, JIT_FIELD(ssp), 8);
+    }
     move_stack(c, 8 + (int)c->op->imm);
     count(c, c->op);
     jump_target(c);
@@ -246,8 +303,8 @@ bool jit_template_control(JitCode *c)
         return true;
     case JIT_CALL_R:
     case JIT_CALL_M:
-        if (c->block->mode & CPU_MODE_IBT) {
-            call_tracked(c, c->op->jit == JIT_CALL_M);
+        if (c->block->mode & (CPU_MODE_IBT | CPU_MODE_SHSTK)) {
+            call_enforced(c, c->op->jit == JIT_CALL_M);
         } else {
             call_indirect(c, c->op->jit == JIT_CALL_M);
         }

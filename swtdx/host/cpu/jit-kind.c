@@ -69,9 +69,8 @@ static unsigned stack(const Decoded *d, Op *op, unsigned reg, unsigned imm)
 /* Jumps: op->size is 8 in 64-bit code. */
 static unsigned branch(const Decoded *d, unsigned direct, unsigned reg, unsigned memory)
 {
-    bool shadowed = (d->mode & CPU_MODE_SHSTK) && d->insn.mnemonic != ZYDIS_MNEMONIC_JMP;
-    if (shadowed || d->insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) {
-        return JIT_NONE; /* cet-branch.c does those that use the shadow stack */
+    if (d->insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) {
+        return JIT_NONE;
     }
     return is_immediate(d, 0) ? direct : is_memory(d, 0) ? memory : reg;
 }

@@ -172,6 +172,7 @@ static void invalidate_code(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t siz
 void mmu_protect_code(Cpu *cpu, uint64_t gpa)
 {
     cpu->linear_epoch++; /* for shadow stacks */
+    cpu->shadow_page = TLB_INVALID;
     each_filled(cpu, &cpu->mmu->filled[0], invalidate_code, gpa, 0);
     each_filled(cpu, &cpu->mmu->filled[1], invalidate_code, gpa, 0);
 }

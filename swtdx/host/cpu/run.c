@@ -131,7 +131,11 @@ void cpu_update_mode(Cpu *cpu)
         cpu->tlb = cpu->tlbs[TLB_SUPERVISOR];
     }
     cpu->jump_salt = cpu->salts[cpu->cpl == 3];
-    cpu->mode = mode | (unlikely(cpu->cr4 & CR4_CET) ? cet_mode(cpu) : 0);
+    if (unlikely(cpu->cr4 & CR4_CET)) {
+        mode |= cet_mode(cpu);
+        cpu->shadow_page = TLB_INVALID; /* perhaps another level's */
+    }
+    cpu->mode = mode;
 }
 
 /* ---- between blocks ---- */

@@ -31,12 +31,22 @@ static uint8_t *look_up(Cpu *cpu, ShadowPage *e, uint64_t linear, CpuAccess acce
     return host;
 }
 
+/* For host code, which does aligned accesses of the present level to this page from now on. */
+static void note_page(Cpu *cpu, const ShadowPage *e)
+{
+    if (e->writable && e->user == (cpu->cpl == 3) && !cpu->debug_armed) {
+        cpu->shadow_page = e->page;
+        cpu->shadow_addend = (uintptr_t)e->host - e->page;
+    }
+}
+
 static uint8_t *host_of(Cpu *cpu, uint64_t linear, CpuAccess access, bool user)
 {
     uint64_t page = linear & GUEST_PAGE_MASK;
     ShadowPage *e = &cpu->shadow_pages[(linear >> 12) % SHADOW_PAGES];
     if (likely(e->page == page && e->epoch == cpu->linear_epoch && e->user == user
                && (access == CPU_READ || e->writable))) {
+        note_page(cpu, e);
         return e->host + (linear & 0xfff);
     }
     return look_up(cpu, e, linear, access, user);

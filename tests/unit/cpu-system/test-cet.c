@@ -41,6 +41,13 @@ PROGRAM64(then_other_jump, "mov $30, %ecx\n lea 1f(%rip), %rax\n 0: push %rax\n 
                            "add $4, %rax\n jmp 0b");
 PROGRAM64(notrack_loop, "mov $30, %ecx\n lea 1f(%rip), %rax\n 0: notrack call *%rax\n dec %ecx\n"
                         "jnz 0b\n ud2\n 1: ret");
+/* The same for returns: one of many goes elsewhere; and calls beyond the page of the shadow stack. */
+PROGRAM64(then_smashed, "mov $40, %ecx\n 0: call 1f\n dec %ecx\n jnz 0b\n ud2\n"
+                        "1: cmp $2, %ecx\n jne 2f\n incq (%rsp)\n 2: ret");
+PROGRAM64(deep, "mov $30, %edx\n 0: mov $200, %ecx\n call 1f\n dec %edx\n jnz 0b\n ud2\n"
+                "1: dec %ecx\n jz 2f\n lea 1b(%rip), %rax\n call *%rax\n 2: ret");
+PROGRAM64(too_deep, "mov $30, %edx\n 0: mov $255, %ecx\n call 1f\n dec %edx\n jnz 0b\n"
+                    "mov $300, %ecx\n call 1f\n ud2\n 1: dec %ecx\n jz 2f\n call 1b\n 2: ret");
 PROGRAM64(tracked_ret, "call 1f\n ud2\n 1: ret");
 PROGRAM64(direct, "jmp 1f\n ud2\n 1: call 2f\n 2: ud2");
 
@@ -86,10 +93,14 @@ static const Row rows[] = {
     { "others after many good ones, both", ROW(then_other), IBT | SS, VEC_CP, CP_ENDBRANCH, -8 },
     { "jumps to others after good ones", ROW(then_other_jump), IBT, VEC_CP, CP_ENDBRANCH, 0 },
     { "many NOTRACK", ROW(notrack_loop), IBT | CET_NO_TRACK_EN, VEC_UD, 0, 0 },
+    { "smashed after many good ones", ROW(then_smashed), SS, VEC_CP, CP_NEAR_RET, -8 },
+    { "deep", ROW(deep), SS, VEC_UD, 0, 0 },
     { "returns are not tracked", ROW(tracked_ret), IBT, VEC_UD, 0, 0 },
     { "direct branches are not tracked", ROW(direct), IBT, VEC_UD, 0, 0 },
     { "waits from the start", ROW(direct), IBT | CET_TRACKER, VEC_CP, CP_ENDBRANCH, 0 },
 };
+
+static const Row off_the_stack = { "off the shadow stack", ROW(too_deep), SS, VEC_PF, 0, -0x800 };
 
 /* Handlers at the kernel's level push a frame of their own on its shadow stack. */
 static uint64_t ssp_before(const Machine *m, bool user)
@@ -122,6 +133,7 @@ static void test_branches(void)
         run_row(&rows[i], false);
         run_row(&rows[i], true);
     }
+    run_row(&off_the_stack, true); /* at the kernel's level no handler could be reached */
 }
 
 static void test_ssp_seen(void)
