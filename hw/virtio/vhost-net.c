@@ -181,6 +181,7 @@ static void notify(void *opaque, VirtQueue *queue)
 }
 
 static const VirtioClass net_class = {
+    .outside = true,
     .name = "vhost-net", .id = VIRTIO_ID_NET, .config_size = CONFIG_SIZE, .get_config = get_config,
     .start = start, .stop = stop, .notify = notify, .start_queue = start_queue,
 };

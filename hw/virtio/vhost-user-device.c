@@ -274,6 +274,7 @@ static void make_device(VhostUserDevice *d, const VirtioEnvironment *environment
     uint64_t theirs = vhost_user_features(d->user);
 
     d->class = (VirtioClass) {
+        .outside = true,
         .name = d->config.name, .id = d->config.id, .config_size = d->config.config_size, .get_config = fill_config,
         .set_config = set_config, .start = start, .stop = stop, .notify = notify, .start_queue = start_queue,
     };

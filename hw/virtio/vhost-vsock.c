@@ -58,6 +58,7 @@ static void notify(void *opaque, VirtQueue *queue)
 }
 
 static const VirtioClass vsock_class = {
+    .outside = true,
     .name = "vhost-vsock", .id = VIRTIO_ID_VSOCK, .config_size = CONFIG_SIZE, .get_config = get_config, .start = start, .stop = stop,
     .notify = notify, .start_queue = start_queue,
 };

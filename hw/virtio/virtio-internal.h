@@ -19,6 +19,9 @@ struct VirtQueue {
     unsigned in_flight;         /* requests that were popped, of this epoch */
     bool has_turn;              /* within virtqueue_kicked(): that many requests are taken, and the rest at the next turn */
     unsigned turn;
+    /* Of packed queues: next_available and next_used are slots, each with the counter of its round */
+    bool available_wrap, used_wrap;
+    uint64_t used_slots, told_slots; /* since it was enabled */
     uint32_t epoch;
     void *transport_data;
 };
@@ -59,6 +62,43 @@ static inline void virtio_queues_unlock(VirtioDevice *device)
         g_mutex_unlock(&device->lock);
     }
 }
+
+/* ---- Rings of either kind (virtqueue.c) ---- */
+
+enum { VIRTQ_DESC_NEXT = 1, VIRTQ_DESC_WRITE = 2, VIRTQ_DESC_INDIRECT = 4 };
+
+/* A request as it is put together. */
+typedef struct VirtqChain {
+    VirtQueue *queue;
+    unsigned num_out, num_in;
+    uint64_t out_size, in_size;
+    struct iovec iov[VIRTIO_MAX_CHAIN]; /* out, then in */
+} VirtqChain;
+
+void virtq_chain_init(VirtqChain *chain, VirtQueue *queue);
+/* A buffer more; false: the device broke. */
+bool virtq_chain_add(VirtqChain *chain, hwaddr address, uint32_t length, bool in);
+VirtqElement *virtq_chain_element(const VirtqChain *chain, uint16_t head);
+/* NULL: the device broke. */
+uint8_t *virtqueue_map_ring(VirtQueue *queue, VirtQueuePart part);
+const uint8_t *virtq_indirect_table(VirtQueue *queue, hwaddr address, uint32_t size);
+uint16_t virtq_load16(const uint8_t *at);
+void virtq_store16(uint8_t *at, uint16_t value);
+
+/* ---- Packed rings (virtqueue-packed.c); the queue is enabled, the device started and well ---- */
+
+static inline bool virtqueue_is_packed(const VirtQueue *queue)
+{
+    return queue->device->accepted & VIRTIO_F_RING_PACKED;
+}
+
+bool virtqueue_packed_is_empty(VirtQueue *queue);
+VirtqElement *virtqueue_packed_pop(VirtQueue *queue);
+void virtqueue_packed_unpop(VirtQueue *queue, const VirtqElement *element);
+void virtqueue_packed_push(VirtQueue *queue, const VirtqElement *element, uint32_t written);
+/* Of what was pushed since the last call. */
+bool virtqueue_packed_wants_interrupt(VirtQueue *queue);
+void virtqueue_packed_want_notify(VirtQueue *queue, bool want);
 
 void virtqueue_free(VirtQueue *queue);
 /* Back to no rings; max_size entries again. */

@@ -14,9 +14,6 @@ static bool check(const VirtioPciDevice *device, const char *name, GError **errp
         error_hint(errp, "Leave both options out; a TD's drivers accept no other devices");
         return false;
     }
-    if (device->packed) {
-        return error_set(errp, "%s: packed=on: packed virtqueues are not available", name);
-    }
     if (device->ats || device->page_per_vq) {
         return error_set(errp, "%s: %s=on is not available; leave it out", name, device->ats ? "ats" : "page-per-vq");
     }
@@ -33,6 +30,15 @@ static void apply_options(const VirtioPciDevice *device, VirtioDevice *virtio)
                         (device->queue_reset ? 0 : VIRTIO_F_RING_RESET);
 
     virtio_withhold(virtio, withheld);
+    if (device->packed) {
+        virtio_offer(virtio, VIRTIO_F_RING_PACKED);
+    }
+}
+
+static bool check_packed(const VirtioPciDevice *device, const VirtioDevice *virtio, const char *name, GError **errp)
+{
+    return !device->packed || !virtio_class(virtio)->outside ||
+           error_set(errp, "%s: packed=on: back ends outside this program are given split virtqueues alone; leave it out", name);
 }
 
 PciFunction *virtio_pci_device_make(PciDevice *pci, GError **errp)
@@ -56,6 +62,13 @@ PciFunction *virtio_pci_device_make(PciDevice *pci, GError **errp)
     }
     device->virtio = ops->make(device, &environment, errp);
     if (!device->virtio) {
+        return NULL;
+    }
+    if (!check_packed(device, device->virtio, name, errp)) {
+        virtio_free(g_steal_pointer(&device->virtio));
+        if (ops->free) {
+            ops->free(device);
+        }
         return NULL;
     }
     apply_options(device, device->virtio);
@@ -122,7 +135,7 @@ static const QomProperty virtio_pci_properties[] = {
     QOM_PROPERTY_BOOL("indirect_desc", VirtioPciDevice, indirect_desc, "true", "offer VIRTIO_F_INDIRECT_DESC"),
     QOM_PROPERTY_BOOL("iommu_platform", VirtioPciDevice, iommu_platform, "true",
                       "offer VIRTIO_F_ACCESS_PLATFORM, which a TD's drivers insist on"),
-    QOM_PROPERTY_BOOL("packed", VirtioPciDevice, packed, "false", "not available"),
+    QOM_PROPERTY_BOOL("packed", VirtioPciDevice, packed, "false", "offer VIRTIO_F_RING_PACKED"),
     QOM_PROPERTY_BOOL("ats", VirtioPciDevice, ats, "false", "not available"),
     QOM_PROPERTY_BOOL("page-per-vq", VirtioPciDevice, page_per_vq, "false", "not available"),
     QOM_PROPERTY_BOOL("queue_reset", VirtioPciDevice, queue_reset, "true", "offer VIRTIO_F_RING_RESET where the device can"),

@@ -225,7 +225,8 @@ static gboolean on_again(gpointer opaque)
 static void serve(PciQueue *queue)
 {
     VirtioPci *pci = queue->pci;
-    bool may = pci->context || pci_function_is_master(pci->function);
+    /* A thread without the machine lock may as long as it is given the eventfd to look at: see is_watched(). */
+    bool may = pci->context ? queue->kick_source != NULL : pci_function_is_master(pci->function);
 
     if (may && virtqueue_kicked(queue->queue) && !queue->again_source) {
         queue->again_source = g_idle_source_new();
@@ -243,7 +244,7 @@ static gboolean on_kick(int fd, GIOCondition condition, gpointer opaque)
     virtio_lock(pci->device);
     if (!g_source_is_destroyed(g_main_current_source())) {
         drain(fd);
-        serve(queue); /* with a context it is always a bus master: see update_kick() */
+        serve(queue);
     }
     virtio_unlock(pci->device);
     return G_SOURCE_CONTINUE;
@@ -283,6 +284,9 @@ static void update_kick(PciQueue *queue)
     }
     if (is_watched(queue) && !queue->kick_source) {
         queue->kick_source = watch(pci->context, queue->kick, on_kick, queue);
+        if (pci->context) {
+            signal_event(queue->kick); /* there may be requests that it left when it had to stop */
+        }
     } else if (!is_watched(queue)) {
         drop_source(&queue->kick_source);
     }
@@ -298,6 +302,29 @@ static void changed(void *opaque)
             connect_call(&pci->queues[i]);
         }
     }
+}
+
+/* The device's lock, of sources too, if it has one: the machine lock is held. */
+static void lock_queues(VirtioPci *pci)
+{
+    if (pci->context) {
+        virtio_lock(pci->device);
+    }
+}
+
+static void unlock_queues(VirtioPci *pci)
+{
+    if (pci->context) {
+        virtio_unlock(pci->device);
+    }
+}
+
+/* Registers other than the device's own have changed. */
+static void changed_alone(VirtioPci *pci)
+{
+    lock_queues(pci);
+    changed(pci);
+    unlock_queues(pci);
 }
 
 static void notified(VirtioPci *pci, unsigned index)
@@ -595,7 +622,7 @@ static void config_written(void *opaque, unsigned offset, unsigned size)
     uint32_t at, length;
 
     if (pci->context && offset < PCI_COMMAND + 2 && offset + size > PCI_COMMAND) {
-        changed(pci); /* bus mastering */
+        changed_alone(pci); /* bus mastering */
     }
     if (touches_window(pci, offset, size) && window_access(pci, &bar, &at, &length)) {
         uint32_t value = pci_config_get(pci->function, pci->cap_pci + CAP_PCI_DATA, 4);
@@ -606,7 +633,7 @@ static void config_written(void *opaque, unsigned offset, unsigned size)
 static void bar_moved(void *opaque, unsigned bar, hwaddr base)
 {
     if (bar == VIRTIO_BAR) {
-        changed(opaque);
+        changed_alone(opaque);
     }
 }
 
@@ -630,12 +657,14 @@ static void pci_freed(void *opaque)
     virtio_set_status(pci->device, 0);
     virtio_connect(pci->device, NULL, NULL);
     pci_msix_set_notifier(pci->function, NULL, NULL);
+    lock_queues(pci);
     for (unsigned i = 0; i < pci->num_queues; i++) {
         PciQueue *q = &pci->queues[i];
         drop_source(&q->kick_source);
         drop_source(&q->again_source);
         drop_source(&q->call_source);
     }
+    unlock_queues(pci);
     context_barrier(pci->context);
     for (unsigned i = 0; i < pci->num_queues; i++) {
         close_fd(&pci->queues[i].kick);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Split virtqueues: Virtio 1.2, 2.7. Each look at a ring goes through the map of what the guest shares: a page that it
+ * Virtqueues, split ones (Virtio 1.2, 2.7) and what packed ones have in common with them. Each look at a ring goes through the map of what the guest shares: a page that it
  * makes private between two requests is seen at the second.
  */
 #include <string.h>
@@ -8,7 +8,6 @@
 #include "util/bytes.h"
 #include "virtio-internal.h"
 
-enum { DESC_NEXT = 1, DESC_WRITE = 2, DESC_INDIRECT = 4 };
 #define DESC_SIZE 16
 #define RING_FLAGS 0
 #define RING_INDEX 2
@@ -16,6 +15,7 @@ enum { DESC_NEXT = 1, DESC_WRITE = 2, DESC_INDIRECT = 4 };
 #define USED_ENTRY_SIZE 8
 #define AVAILABLE_NO_INTERRUPT 1
 #define USED_NO_NOTIFY 1
+#define EVENT_AREA_SIZE 4 /* of packed rings */
 #define MAX_REQUEST_SIZE UINT32_MAX /* what a used entry can say was written */
 
 VirtQueue *virtio_add_queue(VirtioDevice *device, unsigned size)
@@ -27,6 +27,7 @@ VirtQueue *virtio_add_queue(VirtioDevice *device, unsigned size)
     queue->device = device;
     queue->index = device->queues->len;
     queue->max_size = queue->size = size;
+    queue->available_wrap = queue->used_wrap = true;
     g_ptr_array_add(device->queues, queue);
     return queue;
 }
@@ -43,6 +44,8 @@ void virtqueue_clear(VirtQueue *queue)
     memset(queue->address, 0, sizeof(queue->address));
     queue->next_available = queue->next_used = queue->told_used = 0;
     queue->in_flight = 0;
+    queue->available_wrap = queue->used_wrap = true; /* 2.8.1 */
+    queue->used_slots = queue->told_slots = 0;
     queue->epoch++;
 }
 
@@ -76,7 +79,9 @@ uint16_t virtqueue_size(const VirtQueue *queue)
 
 void virtqueue_set_size(VirtQueue *queue, uint16_t size)
 {
-    if (!queue->enabled && size && size <= queue->max_size && !(size & (size - 1))) {
+    bool fits = !(size & (size - 1)) || virtqueue_is_packed(queue); /* 2.7, 2.8.10.1 */
+
+    if (!queue->enabled && size && size <= queue->max_size && fits) {
         queue->size = size;
     }
 }
@@ -164,6 +169,9 @@ bool virtqueue_kicked(VirtQueue *queue)
 
 static uint64_t ring_size(const VirtQueue *queue, VirtQueuePart part)
 {
+    if (virtqueue_is_packed(queue) && part != VIRTQ_DESCRIPTORS) {
+        return EVENT_AREA_SIZE;
+    }
     static const unsigned entry[] = { [VIRTQ_AVAILABLE] = 2, [VIRTQ_USED] = USED_ENTRY_SIZE };
 
     /* The event index behind the entries is there whether used or not (2.7.6, 2.7.8). */
@@ -172,29 +180,32 @@ static uint64_t ring_size(const VirtQueue *queue, VirtQueuePart part)
 }
 
 /* The ring in host memory; NULL: the device broke. */
-static uint8_t *map_ring(VirtQueue *queue, VirtQueuePart part)
+uint8_t *virtqueue_map_ring(VirtQueue *queue, VirtQueuePart part)
 {
-    static const char *const names[] = {
-        [VIRTQ_DESCRIPTORS] = "descriptor table", [VIRTQ_AVAILABLE] = "available ring", [VIRTQ_USED] = "used ring",
+    static const char *const names[][2] = {
+        [VIRTQ_DESCRIPTORS] = { "descriptor table", "descriptor ring" },
+        [VIRTQ_AVAILABLE] = { "available ring", "driver's event area" },
+        [VIRTQ_USED] = { "used ring", "device's event area" },
     };
     hwaddr address = queue->address[part];
-    unsigned alignment = part == VIRTQ_DESCRIPTORS ? 16 : part == VIRTQ_AVAILABLE ? 2 : 4;
+    bool packed = virtqueue_is_packed(queue);
+    unsigned alignment = part == VIRTQ_DESCRIPTORS ? 16 : part == VIRTQ_AVAILABLE && !packed ? 2 : 4;
     uint8_t *ring = address % alignment ? NULL
                                         : shared_memory_map(queue->device->memory, address, ring_size(queue, part));
 
     if (!ring) {
         virtio_fail(queue->device, "queue %u: the %s at 0x%" PRIx64 " is not in memory that the guest shares",
-                    queue->index, names[part], address);
+                    queue->index, names[part][packed], address);
     }
     return ring;
 }
 
-static uint16_t load16(const uint8_t *at)
+uint16_t virtq_load16(const uint8_t *at)
 {
     return GUINT16_FROM_LE(__atomic_load_n((const uint16_t *)(const void *)at, __ATOMIC_ACQUIRE));
 }
 
-static void store16(uint8_t *at, uint16_t value)
+void virtq_store16(uint8_t *at, uint16_t value)
 {
     __atomic_store_n((uint16_t *)(void *)at, GUINT16_TO_LE(value), __ATOMIC_RELEASE);
 }
@@ -202,7 +213,7 @@ static void store16(uint8_t *at, uint16_t value)
 /* How many requests wait; -1: the device broke. */
 static int count_available(VirtQueue *queue, const uint8_t *available)
 {
-    uint16_t count = load16(available + RING_INDEX) - queue->next_available;
+    uint16_t count = virtq_load16(available + RING_INDEX) - queue->next_available;
 
     if (count > queue->size) {
         virtio_fail(queue->device, "queue %u: the available index moved by %u, more than the queue's %u entries",
@@ -222,7 +233,10 @@ bool virtqueue_is_empty(VirtQueue *queue)
     if (turn_is_over(queue)) {
         return true;
     }
-    const uint8_t *available = is_alive(queue) ? map_ring(queue, VIRTQ_AVAILABLE) : NULL;
+    if (virtqueue_is_packed(queue)) {
+        return !is_alive(queue) || virtqueue_packed_is_empty(queue);
+    }
+    const uint8_t *available = is_alive(queue) ? virtqueue_map_ring(queue, VIRTQ_AVAILABLE) : NULL;
 
     return !available || count_available(queue, available) <= 0;
 }
@@ -242,18 +256,17 @@ static Descriptor load_descriptor(const uint8_t *table, unsigned index)
     return (Descriptor) { load_le64(at), load_le32(at + 8), load_le16(at + 12), load_le16(at + 14) };
 }
 
-typedef struct Chain {
-    VirtQueue *queue;
-    unsigned num_out, num_in;
-    uint64_t out_size, in_size;
-    struct iovec iov[VIRTIO_MAX_CHAIN]; /* out, then in */
-} Chain;
+void virtq_chain_init(VirtqChain *chain, VirtQueue *queue)
+{
+    chain->queue = queue;
+    chain->num_out = chain->num_in = 0;
+    chain->out_size = chain->in_size = 0;
+}
 
-static bool add_buffer(Chain *chain, const Descriptor *d)
+bool virtq_chain_add(VirtqChain *chain, hwaddr address, uint32_t length, bool in)
 {
     VirtioDevice *device = chain->queue->device;
     unsigned index = chain->queue->index, count = chain->num_out + chain->num_in;
-    bool in = d->flags & DESC_WRITE;
 
     if (count == VIRTIO_MAX_CHAIN) {
         virtio_fail(device, "queue %u: a request of more than %u descriptors", index, VIRTIO_MAX_CHAIN);
@@ -263,69 +276,76 @@ static bool add_buffer(Chain *chain, const Descriptor *d)
         virtio_fail(device, "queue %u: a buffer to read behind one to write", index);
         return false;
     }
-    if (d->length == 0) {
+    if (length == 0) {
         virtio_fail(device, "queue %u: a buffer of no bytes", index);
         return false;
     }
-    if (chain->out_size + chain->in_size + d->length > MAX_REQUEST_SIZE) {
+    if (chain->out_size + chain->in_size + length > MAX_REQUEST_SIZE) {
         virtio_fail(device, "queue %u: a request of more than 4 GiB", index);
         return false;
     }
-    uint8_t *host = shared_memory_map(device->memory, d->address, d->length);
+    uint8_t *host = shared_memory_map(device->memory, address, length);
     if (!host) {
         virtio_fail(device, "queue %u: a buffer at 0x%" PRIx64 ", size 0x%" PRIx32 ", is not in memory that the guest shares",
-                    index, d->address, d->length);
+                    index, address, length);
         return false;
     }
-    chain->iov[count] = (struct iovec) { host, d->length };
+    chain->iov[count] = (struct iovec) { host, length };
     *(in ? &chain->num_in : &chain->num_out) += 1;
-    *(in ? &chain->in_size : &chain->out_size) += d->length;
+    *(in ? &chain->in_size : &chain->out_size) += length;
     return true;
 }
 
 /* Follows a chain in a table; limit: how many descriptors it may have, which ends loops. */
-static bool follow(Chain *chain, const uint8_t *table, unsigned size, unsigned start, bool indirect);
+static bool follow(VirtqChain *chain, const uint8_t *table, unsigned size, unsigned start, bool indirect);
 
-static bool follow_indirect(Chain *chain, const Descriptor *d)
+const uint8_t *virtq_indirect_table(VirtQueue *queue, hwaddr address, uint32_t size)
+{
+    VirtioDevice *device = queue->device;
+
+    if (size == 0 || size % DESC_SIZE || size / DESC_SIZE > VIRTIO_MAX_CHAIN) {
+        virtio_fail(device, "queue %u: an indirect table of %" PRIu32 " bytes", queue->index, size);
+        return NULL;
+    }
+    const uint8_t *table = shared_memory_map(device->memory, address, size);
+    if (!table) {
+        virtio_fail(device, "queue %u: the indirect table at 0x%" PRIx64 " is not in memory that the guest shares",
+                    queue->index, address);
+    }
+    return table;
+}
+
+static bool follow_indirect(VirtqChain *chain, const Descriptor *d)
 {
     VirtioDevice *device = chain->queue->device;
     unsigned index = chain->queue->index;
 
-    if (!virtio_has(device, VIRTIO_F_INDIRECT_DESC) || (d->flags & DESC_NEXT)) {
+    if (!virtio_has(device, VIRTIO_F_INDIRECT_DESC) || (d->flags & VIRTQ_DESC_NEXT)) {
         virtio_fail(device, "queue %u: an indirect descriptor with flags 0x%x is not allowed here", index, d->flags);
         return false;
     }
-    if (d->length == 0 || d->length % DESC_SIZE || d->length / DESC_SIZE > VIRTIO_MAX_CHAIN) {
-        virtio_fail(device, "queue %u: an indirect table of %" PRIu32 " bytes", index, d->length);
-        return false;
-    }
-    const uint8_t *table = shared_memory_map(device->memory, d->address, d->length);
-    if (!table) {
-        virtio_fail(device, "queue %u: the indirect table at 0x%" PRIx64 " is not in memory that the guest shares", index,
-                    d->address);
-        return false;
-    }
-    return follow(chain, table, d->length / DESC_SIZE, 0, true);
+    const uint8_t *table = virtq_indirect_table(chain->queue, d->address, d->length);
+    return table && follow(chain, table, d->length / DESC_SIZE, 0, true);
 }
 
-static bool follow(Chain *chain, const uint8_t *table, unsigned size, unsigned start, bool indirect)
+static bool follow(VirtqChain *chain, const uint8_t *table, unsigned size, unsigned start, bool indirect)
 {
     VirtioDevice *device = chain->queue->device;
     unsigned at = start;
 
     for (unsigned hops = 0; hops < size; hops++) {
         Descriptor d = load_descriptor(table, at);
-        if (d.flags & DESC_INDIRECT) {
+        if (d.flags & VIRTQ_DESC_INDIRECT) {
             if (indirect) {
                 virtio_fail(device, "queue %u: an indirect table inside an indirect table", chain->queue->index);
                 return false;
             }
             return follow_indirect(chain, &d);
         }
-        if (!add_buffer(chain, &d)) {
+        if (!virtq_chain_add(chain, d.address, d.length, d.flags & VIRTQ_DESC_WRITE)) {
             return false;
         }
-        if (!(d.flags & DESC_NEXT)) {
+        if (!(d.flags & VIRTQ_DESC_NEXT)) {
             return true;
         }
         if (d.next >= size) {
@@ -338,7 +358,7 @@ static bool follow(Chain *chain, const uint8_t *table, unsigned size, unsigned s
     return false;
 }
 
-static VirtqElement *make_element(const Chain *chain, uint16_t head)
+VirtqElement *virtq_chain_element(const VirtqChain *chain, uint16_t head)
 {
     unsigned count = chain->num_out + chain->num_in;
     VirtqElement *element = g_malloc(sizeof(*element) + count * sizeof(struct iovec));
@@ -360,46 +380,57 @@ static bool has_event_index(const VirtQueue *queue)
 /* The driver notifies when its index passes this one (2.7.10). */
 static void set_available_event(VirtQueue *queue)
 {
-    uint8_t *used = map_ring(queue, VIRTQ_USED);
+    uint8_t *used = virtqueue_map_ring(queue, VIRTQ_USED);
 
     if (used) {
-        store16(used + RING_ENTRIES + (size_t)queue->size * USED_ENTRY_SIZE, queue->next_available);
+        virtq_store16(used + RING_ENTRIES + (size_t)queue->size * USED_ENTRY_SIZE, queue->next_available);
     }
 }
 
-VirtqElement *virtqueue_pop(VirtQueue *queue)
+static VirtqElement *split_pop(VirtQueue *queue)
 {
-    if (!is_alive(queue) || queue->external || turn_is_over(queue)) {
-        return NULL;
-    }
-    const uint8_t *available = map_ring(queue, VIRTQ_AVAILABLE);
-    const uint8_t *table = available ? map_ring(queue, VIRTQ_DESCRIPTORS) : NULL;
+    const uint8_t *available = virtqueue_map_ring(queue, VIRTQ_AVAILABLE);
+    const uint8_t *table = available ? virtqueue_map_ring(queue, VIRTQ_DESCRIPTORS) : NULL;
     if (!table || count_available(queue, available) <= 0) {
         return NULL;
     }
-    if (queue->in_flight >= queue->size) { /* each has a descriptor at least; and what is in flight takes memory here */
-        virtio_fail(queue->device, "queue %u: more requests at a time than its %u entries", queue->index, queue->size);
-        return NULL;
-    }
-    uint16_t head = load16(available + RING_ENTRIES + 2 * (queue->next_available % queue->size));
+    uint16_t head = virtq_load16(available + RING_ENTRIES + 2 * (queue->next_available % queue->size));
     if (head >= queue->size) {
         virtio_fail(queue->device, "queue %u: descriptor %u is available, of %u", queue->index, head, queue->size);
         return NULL;
     }
-    Chain chain;
-    chain.queue = queue;
-    chain.num_out = chain.num_in = 0;
-    chain.out_size = chain.in_size = 0;
+    VirtqChain chain;
+    virtq_chain_init(&chain, queue);
     if (!follow(&chain, table, queue->size, head, false)) {
         return NULL;
     }
     queue->next_available++;
-    queue->in_flight++;
-    queue->turn -= queue->has_turn;
     if (has_event_index(queue) && !queue->quiet) {
         set_available_event(queue);
     }
-    return make_element(&chain, head);
+    return virtq_chain_element(&chain, head);
+}
+
+/* Each has a descriptor at least; and what is in flight takes memory here. */
+static bool has_room(VirtQueue *queue)
+{
+    if (queue->in_flight >= queue->size && !virtqueue_is_empty(queue)) {
+        virtio_fail(queue->device, "queue %u: more requests at a time than its %u entries", queue->index, queue->size);
+    }
+    return queue->in_flight < queue->size;
+}
+
+VirtqElement *virtqueue_pop(VirtQueue *queue)
+{
+    if (!is_alive(queue) || queue->external || turn_is_over(queue) || !has_room(queue)) {
+        return NULL;
+    }
+    VirtqElement *element = virtqueue_is_packed(queue) ? virtqueue_packed_pop(queue) : split_pop(queue);
+    if (element) {
+        queue->in_flight++;
+        queue->turn -= queue->has_turn;
+    }
+    return element;
 }
 
 void virtq_element_free(VirtqElement *element)
@@ -415,52 +446,73 @@ bool virtqueue_is_awaited(const VirtQueue *queue, const VirtqElement *element)
 void virtqueue_unpop(VirtQueue *queue, VirtqElement *element)
 {
     if (virtqueue_is_awaited(queue, element)) {
-        queue->next_available--;
         queue->in_flight--;
+        if (virtqueue_is_packed(queue)) {
+            virtqueue_packed_unpop(queue, element);
+        } else {
+            queue->next_available--;
+        }
     }
     virtq_element_free(element);
 }
 
-void virtqueue_push(VirtQueue *queue, VirtqElement *element, uint32_t written)
+static void push(VirtQueue *queue, const VirtqElement *element, uint32_t written)
 {
-    uint8_t *used = virtqueue_is_awaited(queue, element) ? map_ring(queue, VIRTQ_USED) : NULL;
+    uint8_t *used = virtqueue_map_ring(queue, VIRTQ_USED);
 
     if (used) {
         uint8_t *entry = used + RING_ENTRIES + USED_ENTRY_SIZE * (size_t)(queue->next_used % queue->size);
         store_le32(entry, element->head);
         store_le32(entry + 4, written);
+        virtq_store16(used + RING_INDEX, ++queue->next_used);
+    }
+}
+
+void virtqueue_push(VirtQueue *queue, VirtqElement *element, uint32_t written)
+{
+    if (virtqueue_is_awaited(queue, element)) {
         queue->in_flight--;
-        store16(used + RING_INDEX, ++queue->next_used);
+        (virtqueue_is_packed(queue) ? virtqueue_packed_push : push)(queue, element, written);
     }
     virtq_element_free(element);
 }
 
 static bool driver_wants_interrupt(VirtQueue *queue)
 {
-    const uint8_t *available = map_ring(queue, VIRTQ_AVAILABLE);
+    const uint8_t *available = virtqueue_map_ring(queue, VIRTQ_AVAILABLE);
 
     if (!available) {
         return false;
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the used index is seen before the driver's wish is read */
     if (!has_event_index(queue)) {
-        return !(load16(available + RING_FLAGS) & AVAILABLE_NO_INTERRUPT);
+        return !(virtq_load16(available + RING_FLAGS) & AVAILABLE_NO_INTERRUPT);
     }
-    uint16_t event = load16(available + RING_ENTRIES + 2 * (size_t)queue->size);
+    uint16_t event = virtq_load16(available + RING_ENTRIES + 2 * (size_t)queue->size);
     bool passed = (uint16_t)(queue->next_used - event - 1) < (uint16_t)(queue->next_used - queue->told_used);
     return passed || !queue->told;
+}
+
+/* Of what was pushed since the last call. */
+static bool split_wants_interrupt(VirtQueue *queue)
+{
+    if (queue->next_used == queue->told_used) {
+        return false;
+    }
+    bool wanted = driver_wants_interrupt(queue);
+    queue->told_used = queue->next_used;
+    queue->told = true;
+    return wanted;
 }
 
 void virtqueue_notify(VirtQueue *queue)
 {
     VirtioDevice *device = queue->device;
 
-    if (!is_alive(queue) || queue->next_used == queue->told_used) {
+    if (!is_alive(queue)) {
         return;
     }
-    bool wanted = driver_wants_interrupt(queue);
-    queue->told_used = queue->next_used;
-    queue->told = true;
+    bool wanted = virtqueue_is_packed(queue) ? virtqueue_packed_wants_interrupt(queue) : split_wants_interrupt(queue);
     if (wanted && device->transport) {
         device->transport->interrupt(device->transport_opaque, queue);
     }
@@ -477,20 +529,27 @@ void virtqueue_fail(VirtQueue *queue, VirtqElement *element, const char *format,
     virtio_fail(queue->device, "queue %u: %s", queue->index, what);
 }
 
-void virtqueue_want_notify(VirtQueue *queue, bool want)
+static void split_want_notify(VirtQueue *queue, bool want)
 {
-    uint8_t *used = is_alive(queue) ? map_ring(queue, VIRTQ_USED) : NULL;
+    uint8_t *used = virtqueue_map_ring(queue, VIRTQ_USED);
 
-    queue->quiet = !want;
     if (!used) {
         return;
     }
     if (!has_event_index(queue)) {
-        store16(used + RING_FLAGS, want ? 0 : USED_NO_NOTIFY);
+        virtq_store16(used + RING_FLAGS, want ? 0 : USED_NO_NOTIFY);
     } else if (want) {
         set_available_event(queue);
     }
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* before the caller looks into the queue again */
+}
+
+void virtqueue_want_notify(VirtQueue *queue, bool want)
+{
+    queue->quiet = !want;
+    if (is_alive(queue)) {
+        (virtqueue_is_packed(queue) ? virtqueue_packed_want_notify : split_want_notify)(queue, want);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* before the caller looks into the queue again */
+    }
 }
 
 /* ---- Bytes of a request ---- */

@@ -7,6 +7,7 @@ skipped."""
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -63,6 +64,9 @@ def command(console, text, timeout=60):
 def check_guest(console):
     console.expect(r"initramfs: this is a TDX guest", 300 * SLOW)
     console.expect(r"# ", 60 * SLOW)
+    for disk in ("vda", "sda"):
+        features = command(console, f"cat $(readlink -f /sys/block/{disk} | sed 's,\\(/virtio[0-9]*\\)/.*,\\1,')/features")
+        assert re.search("^[01]{34}1", features, re.M), features # VIRTIO_F_RING_PACKED
     command(console, "mkdir -p /mnt && mount -t ext4 /dev/vda /mnt")
     command(console, "seq 1 200000 >/mnt/numbers && sync")
     digest = command(console, "sha256sum /mnt/numbers").split("sha256sum")[-1]
@@ -110,10 +114,10 @@ def test_disk():
             "-device", "pcie-root-port,id=port1,chassis=1,addr=1,multifunction=on",
             "-device", "pcie-root-port,id=port2,chassis=2,addr=1.1",
             "-drive", f"file={first},format=raw,if=none,id=disk0",
-            "-object", "iothread,id=io0", "-device", "virtio-blk-pci,drive=disk0,bus=port1,iothread=io0",
+            "-object", "iothread,id=io0", "-device", "virtio-blk-pci,drive=disk0,bus=port1,iothread=io0,packed=on",
             "-blockdev", f'{{"driver":"file","filename":"{second}","node-name":"disk1"}}',
             "-device", '{"driver":"virtio-blk-pci-non-transitional","drive":"disk1","serial":"DISK-SERIAL","bus":"port2"}',
-            "-device", "virtio-scsi-pci,id=scsi0,iothread=io0", "-drive", f"file={third},format=raw,if=none,id=disk2,discard=unmap",
+            "-device", "virtio-scsi-pci,id=scsi0,iothread=io0,packed=on", "-drive", f"file={third},format=raw,if=none,id=disk2,discard=unmap",
             "-device", "scsi-hd,drive=disk2,bus=scsi0.0,channel=0,scsi-id=3,lun=0,serial=SCSI-SERIAL"]))
         try:
             digest = check_guest(console)

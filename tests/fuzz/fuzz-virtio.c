@@ -77,6 +77,7 @@ static PciFunction *make_function(Fuzz *f, bool integrated)
 
     virtio_add_queue(device, 16);
     virtio_add_queue(device, 4);
+    virtio_offer(device, VIRTIO_F_RING_PACKED);
     return virtio_pci_new(device, &(VirtioPciConfig) { .vectors = integrated ? 3 : 0, .no_ioeventfd = true },
                           &f->root_ports, integrated);
 }

@@ -103,6 +103,7 @@ typedef struct VirtioClass {
      * not held, main loop thread. NULL: nobody does.
      */
     void (*gone)(void *opaque);
+    bool outside; /* back ends outside the process serve the queues: packed rings are not offered */
 } VirtioClass;
 
 /* What a device stands in. All borrowed. */
@@ -158,6 +159,7 @@ typedef struct VirtqElement {
     struct iovec *out, *in;     /* host addresses in guest memory */
     uint64_t out_size, in_size; /* sums */
     uint16_t head;              /* the ring's name for it */
+    uint16_t slots;             /* that it takes in a packed ring */
     uint32_t epoch;             /* of the queue's enabling: an element of an older one is not pushed */
 } VirtqElement;
 
