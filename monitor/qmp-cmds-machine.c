@@ -233,17 +233,6 @@ bool qmp_query_memdev(QapiContext *context, JsonValue *arguments, JsonValue **re
     return true;
 }
 
-bool qmp_query_rx_filter(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
-{
-    const char *name = json_member_string(arguments, "name");
-
-    if (name) {
-        return error_set(errp, "invalid net client name: %s", name);
-    }
-    *result = json_object_new_array();
-    return true;
-}
-
 static bool no_balloon(GError **errp)
 {
     return qmp_error_set(errp, QMP_DEVICE_NOT_ACTIVE, "No balloon device has been activated");

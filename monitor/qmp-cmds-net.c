@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "hw/core/device.h"
+#include "hw/virtio/virtio-net.h"
 #include "monitor-internal.h"
 #include "net/netdev.h"
 #include "util/error.h"
@@ -49,5 +50,51 @@ bool qmp_set_link(QapiContext *context, JsonValue *arguments, JsonValue **result
     netdev_lock(netdev);
     netdev_set_link(netdev, json_object_get_boolean(up));
     netdev_unlock(netdev);
+    return true;
+}
+
+typedef struct Cards {
+    const char *name; /* NULL: all */
+    JsonValue *list;
+    bool found, other; /* there is one of the name; but it has no filters to show */
+} Cards;
+
+static void show_filter(QomObject *object, void *opaque)
+{
+    Cards *cards = opaque;
+    Device *device = qom_is(object, &device_type) ? (Device *)object : NULL;
+
+    if (!device || !device->realized ||
+        (cards->name && (!device->id || strcmp(device->id, cards->name)))) {
+        return;
+    }
+    JsonValue *info = virtio_net_pci_rx_filter(device);
+    cards->found = true;
+    cards->other = !info;
+    if (info) {
+        json_object_array_add(cards->list, info);
+    }
+}
+
+bool qmp_query_rx_filter(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                         GError **errp)
+{
+    g_autoptr(JsonValue) list = json_object_new_array();
+    Cards cards = { json_member_string(arguments, "name"), list, false, false };
+    QomObject *machine = qom_object_child(context->objects, "machine");
+
+    if (machine) {
+        qom_visit(machine, show_filter, &cards);
+    }
+    if (cards.name && !cards.found && find_netdev(context->objects, cards.name)) {
+        return error_set(errp, "net client(%s) isn't a NIC", cards.name);
+    }
+    if (cards.name && !cards.found) {
+        return error_set(errp, "invalid net client name: %s", cards.name);
+    }
+    if (cards.name && cards.other) {
+        return error_set(errp, "net client(%s) doesn't support rx-filter querying", cards.name);
+    }
+    *result = g_steal_pointer(&list);
     return true;
 }

@@ -2,10 +2,12 @@
 /* The types virtio-net-pci and virtio-net-pci-non-transitional. */
 #include <string.h>
 
+#include "hw/core/machine.h"
 #include "hw/virtio/vhost-net.h"
 #include "hw/virtio/vhost-user-device.h"
 #include "hw/virtio/virtio-net.h"
 #include "net/netdev-tap.h"
+#include "qapi-types.h"
 #include "util/error.h"
 
 typedef struct VirtioNetPci {
@@ -14,6 +16,8 @@ typedef struct VirtioNetPci {
     VhostNet *kernel;   /* in its place with a netdev whose frames the kernel moves */
     VhostUserNet *user; /* in its place with a netdev whose frames another process moves */
     QomLink netdev;
+    const Machine *machine;
+    int filter_told;    /* atomic: of a change of filters, and nobody has asked since */
     uint8_t mac[6];
     uint16_t host_mtu, rx_queue_size, tx_queue_size;
     bool mrg_rxbuf, ctrl_vq, mq;
@@ -45,6 +49,40 @@ static bool check(const VirtioNetPci *device, GError **errp)
     return true;
 }
 
+/* Told once: whoever wants to know what the filters are now asks, and is told of the next change. */
+static void filter_changed(void *opaque)
+{
+    VirtioNetPci *device = opaque;
+    const Device *self = &device->parent.pci.device;
+
+    if (g_atomic_int_compare_and_exchange(&device->filter_told, false, true)) {
+        JsonValue *data = json_object_new_object();
+        g_autofree char *path = qom_object_path((QomObject *)&self->object);
+
+        if (self->id) {
+            json_object_object_add(data, "name", json_object_new_string(self->id));
+        }
+        json_object_object_add(data, "path", json_object_new_string(path));
+        machine_event(device->machine, &qapi_event_NIC_RX_FILTER_CHANGED, data);
+    }
+}
+
+JsonValue *virtio_net_pci_rx_filter(Device *device)
+{
+    VirtioNetPci *card = (VirtioNetPci *)device;
+
+    if (!qom_is(&device->object, &virtio_net_pci_type) || !card->net) {
+        return NULL;
+    }
+    virtio_lock(virtio_net_device(card->net));
+    JsonValue *info = virtio_net_rx_filter(card->net);
+    virtio_unlock(virtio_net_device(card->net));
+    g_autofree char *path = device->id ? NULL : qom_object_path(&device->object);
+    json_object_object_add(info, "name", json_object_new_string(device->id ? device->id : path));
+    g_atomic_int_set(&card->filter_told, false);
+    return info;
+}
+
 static VirtioDevice *make_in_kernel(VirtioNetPci *device, const VirtioNetConfig *config,
                                     const VirtioEnvironment *environment, GError **errp)
 {
@@ -66,11 +104,13 @@ static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *envi
     VirtioNetConfig config = {
         .netdev = (Netdev *)device->netdev.target, .queue_size = MAX(device->rx_queue_size, device->tx_queue_size),
         .mtu = device->host_mtu, .merge = device->mrg_rxbuf, .control = device->ctrl_vq,
+        .filter_changed = filter_changed, .opaque = device,
     };
 
     if (!check(device, errp)) {
         return NULL;
     }
+    device->machine = device_machine(&parent->pci.device);
     if (!memcmp(device->mac, none, sizeof(none))) {
         default_mac(device, device->mac);
     }

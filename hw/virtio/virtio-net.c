@@ -305,6 +305,9 @@ static void control(VirtioNet *net, VirtQueue *queue)
             return;
         }
         uint8_t status = run_control(net, element) ? CTRL_OK : CTRL_ERR;
+        if (status == CTRL_OK && net->config.filter_changed) {
+            net->config.filter_changed(net->config.opaque);
+        }
         virtq_write(element, 0, &status, 1);
         virtqueue_push(queue, element, 1);
     }
@@ -404,4 +407,66 @@ void virtio_net_free(VirtioNet *net)
         }
         g_free(net);
     }
+}
+
+/* For people and management ------------------------------------------------------------------- */
+
+static JsonValue *mac_text(const uint8_t *mac)
+{
+    g_autofree char *text = g_strdup_printf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+                                            mac[3], mac[4], mac[5]);
+
+    return json_object_new_string(text);
+}
+
+static JsonValue *mac_list(const MacTable *table)
+{
+    JsonValue *list = json_object_new_array();
+
+    for (unsigned i = 0; i < table->count; i++) {
+        json_object_array_add(list, mac_text(table->addresses[i]));
+    }
+    return list;
+}
+
+static JsonValue *vlan_list(const VirtioNet *net)
+{
+    JsonValue *list = json_object_new_array();
+
+    for (unsigned i = 0; i < NUM_VLANS; i++) {
+        if (net->vlans[i / 8] >> i % 8 & 1) {
+            json_object_array_add(list, json_object_new_int64(i));
+        }
+    }
+    return list;
+}
+
+static void add_state(JsonValue *info, const char *name, bool none, bool all)
+{
+    json_object_object_add(info, name,
+                           json_object_new_string(none ? "none" : all ? "all" : "normal"));
+}
+
+JsonValue *virtio_net_rx_filter(const VirtioNet *net)
+{
+    JsonValue *info = json_object_new_object(), *vlans = vlan_list(net);
+    const bool *filters = net->filters;
+    bool has_vlans = virtio_has(net->device, VIRTIO_NET_F_CTRL_VLAN);
+
+    json_object_object_add(info, "promiscuous", json_object_new_boolean(filters[CTRL_RX_PROMISC]));
+    add_state(info, "multicast", filters[CTRL_RX_NOMULTI],
+              filters[CTRL_RX_ALLMULTI] || net->multicast.overflow);
+    add_state(info, "unicast", filters[CTRL_RX_NOUNI],
+              filters[CTRL_RX_ALLUNI] || net->unicast.overflow);
+    add_state(info, "vlan", has_vlans && json_object_array_length(vlans) == 0, !has_vlans);
+    json_object_object_add(info, "broadcast-allowed",
+                           json_object_new_boolean(!filters[CTRL_RX_NOBCAST]));
+    json_object_object_add(info, "multicast-overflow",
+                           json_object_new_boolean(net->multicast.overflow));
+    json_object_object_add(info, "unicast-overflow", json_object_new_boolean(net->unicast.overflow));
+    json_object_object_add(info, "main-mac", mac_text(net->mac));
+    json_object_object_add(info, "vlan-table", vlans);
+    json_object_object_add(info, "unicast-table", mac_list(&net->unicast));
+    json_object_object_add(info, "multicast-table", mac_list(&net->multicast));
+    return info;
 }

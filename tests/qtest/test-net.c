@@ -203,6 +203,51 @@ static void test_vlans(void)
     finish(&n);
 }
 
+static char *shown(Net *n)
+{
+    return client_qmp(n->client, "{\"execute\": \"query-rx-filter\", \"arguments\": "
+                      "{\"name\": \"card0\"}}");
+}
+
+/* What clients of QMP see of the filters, and that a change is told of once until they look. */
+static void test_filters_shown(void)
+{
+    static const uint8_t tables[] = { 1, 0, 0, 0, 0x52, 0x54, 0, 0, 0, 9, 1, 0, 0, 0, 1, 0, 0x5e, 0, 0, 7 };
+    static const uint8_t five[] = { 5, 0 };
+    Net n;
+
+    start_plain(&n, F_MAC | F_CONTROL);
+    g_autofree char *first = shown(&n);
+    g_assert_nonnull(strstr(first, "\"promiscuous\": false, \"multicast\": \"normal\", "
+                            "\"unicast\": \"normal\", \"vlan\": \"none\", \"broadcast-allowed\": true, "
+                            "\"multicast-overflow\": false, \"unicast-overflow\": false, "
+                            "\"main-mac\": \"52:54:00:12:34:56\", \"vlan-table\": [], "
+                            "\"unicast-table\": [], \"multicast-table\": [], \"name\": \"card0\""));
+    command(&n, VLAN, 0, five, 2);
+    mode(&n, PROMISC, 1);
+    command(&n, MAC, 0, tables, sizeof(tables));
+    mode(&n, NOMULTI, 1);
+    mode(&n, ALLUNI, 1);
+    g_autofree char *event = client_event(n.client, "NIC_RX_FILTER_CHANGED");
+    g_assert_nonnull(strstr(event, "\"name\": \"card0\", \"path\": \"/machine/peripheral/card0\""));
+    g_autofree char *second = shown(&n);
+    g_assert_nonnull(strstr(second, "\"promiscuous\": true, \"multicast\": \"none\", "
+                            "\"unicast\": \"all\", \"vlan\": \"normal\""));
+    g_assert_nonnull(strstr(second, "\"vlan-table\": [5], \"unicast-table\": [\"52:54:00:00:00:09\"], "
+                            "\"multicast-table\": [\"01:00:5e:00:00:07\"]"));
+    g_assert_cmpuint(n.client->events->len, ==, 0); /* five changes, one event */
+    mode(&n, 6, 1); /* refused: no change */
+    mode(&n, PROMISC, 0);
+    g_free(client_event(n.client, "NIC_RX_FILTER_CHANGED"));
+    g_autofree char *none = client_qmp_try(n.client, "{\"execute\": \"query-rx-filter\", "
+                                           "\"arguments\": {\"name\": \"zz\"}}");
+    g_assert_nonnull(strstr(none, "invalid net client name: zz"));
+    g_autofree char *other_end = client_qmp_try(n.client, "{\"execute\": \"query-rx-filter\", "
+                                                "\"arguments\": {\"name\": \"net0\"}}");
+    g_assert_nonnull(strstr(other_end, "net client(net0) isn't a NIC"));
+    finish(&n);
+}
+
 /* A frame in several buffers: the first one's header tells how many. */
 static void test_mergeable(void)
 {
@@ -313,6 +358,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qtest/net/modes", test_modes);
     g_test_add_func("/qtest/net/addresses", test_addresses);
     g_test_add_func("/qtest/net/vlans", test_vlans);
+    g_test_add_func("/qtest/net/filters-shown", test_filters_shown);
     g_test_add_func("/qtest/net/mergeable", test_mergeable);
     g_test_add_func("/qtest/net/tiny-buffers", test_tiny_buffers);
     g_test_add_func("/qtest/net/link", test_link);

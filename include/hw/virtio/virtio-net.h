@@ -14,12 +14,23 @@ typedef struct VirtioNetConfig {
     unsigned queue_size;  /* power of two, 256 to VIRTIO_MAX_QUEUE_SIZE */
     uint16_t mtu;         /* told to the driver; 0 = not */
     bool merge, control;  /* VIRTIO_NET_F_MRG_RXBUF, VIRTIO_NET_F_CTRL_VQ */
+    /* The driver wants other frames from now on. NULL: of no interest. */
+    void (*filter_changed)(void *opaque);
+    void *opaque;
 } VirtioNetConfig;
 
 /* NULL: *errp. virtio_net_device() is the caller's, or a transport's; it goes before virtio_net_free(). */
 VirtioNet *virtio_net_new(const VirtioNetConfig *config, const VirtioEnvironment *environment, GError **errp);
 VirtioDevice *virtio_net_device(const VirtioNet *net);
 void virtio_net_free(VirtioNet *net);
+/* Which frames the driver wants, as RxFilterInfo of the schema without the card's name. Caller puts. */
+JsonValue *virtio_net_rx_filter(const VirtioNet *net);
+/*
+ * The same of a device, with its name; from then on the next change is told of
+ * (NIC_RX_FILTER_CHANGED). NULL: it is no such card, or its frames are filtered by somebody else.
+ * Machine lock not held.
+ */
+JsonValue *virtio_net_pci_rx_filter(Device *device);
 
 extern const QomType virtio_net_pci_type; /* "virtio-net-pci" */
 extern const QomType virtio_net_pci_nt_type;
