@@ -8,12 +8,15 @@ typedef struct Absent {
     const char *name, *hint;
 } Absent;
 
-static const char no_display[] = "There is no display to show it on: use stdio, pty, or socket and a terminal program";
+static const char no_display[] =
+    "There is no display to show it on: use stdio, pty, or socket and a terminal program";
 static const char no_input[] = "There are no input devices: leave it out";
-static const char no_host_line[] = "The host's serial and parallel ports are not opened: use socket, and socat to join the two";
+static const char no_host_line[] =
+    "The host's serial and parallel ports are not opened: use socket, and socat to join the two";
 static const char no_spice[] = "There is no SPICE: use socket";
 static const char use_mux[] = "Write mux=on with the chardev that is to be shared";
-static const char no_tls[] = "Connections are not encrypted: listen on a unix socket, and put stunnel or ssh in front of it";
+static const char no_tls[] =
+    "Connections are not encrypted: listen on a unix socket, and put stunnel or ssh in front of it";
 
 static const Absent backends[] = {
     { "braille", no_input },

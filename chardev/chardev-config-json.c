@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What chardev-add takes, as the value that options come to. The schema's check has been made. Pure. */
+/*
+ * What chardev-add takes, as the value that options come to. The schema's check has been made.
+ * Pure.
+ */
 #include <string.h>
 
 #include "chardev-internal.h"
@@ -9,7 +12,8 @@ static bool flag(JsonValue *data, const char *name, bool fallback)
 {
     JsonValue *value;
 
-    return json_object_object_get_ex(data, name, &value) ? json_object_get_boolean(value) : fallback;
+    return json_object_object_get_ex(data, name, &value) ? json_object_get_boolean(value)
+                                                         : fallback;
 }
 
 static char *text(JsonValue *data, const char *name)
@@ -17,7 +21,10 @@ static char *text(JsonValue *data, const char *name)
     return g_strdup(json_member_string(data, name));
 }
 
-/* {"type": T, "data": {…}}, the older form of SocketAddress, which this command keeps. NULL: *errp, or it is not there. */
+/*
+ * {"type": T, "data": {…}}, the older form of SocketAddress, which this command keeps. NULL: *errp,
+ * or it is not there.
+ */
 static SocketAddress *address(JsonValue *data, const char *name, GError **errp)
 {
     g_autoptr(JsonValue) flat = json_object_new_object();
@@ -44,7 +51,9 @@ static bool fill_socket(ChardevConfig *config, JsonValue *data, GError **errp)
     if (json_object_object_get_ex(data, "reconnect-ms", &reconnect)) {
         int64_t ms = json_object_get_int64(reconnect);
         if (ms < 0 || ms > G_MAXINT) {
-            return error_set(errp, "Parameter 'reconnect-ms' expects a number up to %d, not %" G_GINT64_FORMAT, G_MAXINT, ms);
+            return error_set(
+                errp, "Parameter 'reconnect-ms' expects a number up to %d, not %" G_GINT64_FORMAT,
+                G_MAXINT, ms);
         }
         config->reconnect_ms = (unsigned)ms;
     }
@@ -83,7 +92,8 @@ static bool fill(ChardevConfig *config, JsonValue *data, GError **errp)
     case CHARDEV_RINGBUF:
         config->size = CHARDEV_RING_SIZE;
         if (json_object_object_get_ex(data, "size", &size)) {
-            config->size = json_object_get_int64(size) < 0 ? 0 : (uint64_t)json_object_get_int64(size);
+            config->size =
+                json_object_get_int64(size) < 0 ? 0 : (uint64_t)json_object_get_int64(size);
         }
         return true;
     case CHARDEV_STDIO:
@@ -101,7 +111,8 @@ ChardevConfig *chardev_config_from_json(const char *id, JsonValue *backend, GErr
 
     config->id = g_strdup(id);
     if (!chardev_kind_find(json_member_string(backend, "type"), &config->kind)) {
-        error_set(errp, "'%s' is not a valid char driver name", json_member_string(backend, "type"));
+        error_set(errp, "'%s' is not a valid char driver name",
+                  json_member_string(backend, "type"));
         return NULL;
     }
     config->log_path = text(data, "logfile");

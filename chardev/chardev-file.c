@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A character device whose output goes to a file, and whose input, if any, is another one's contents. Log files. */
+/*
+ * A character device whose output goes to a file, and whose input, if any, is another one's
+ * contents. Log files.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -65,7 +68,10 @@ bool chardev_log_open(Chardev *chardev, const ChardevConfig *config, GError **er
     return !config->log_path || chardev->log >= 0;
 }
 
-/* A log that can't be written to ends; what a reader too slow for it misses is lost, as with the chardev itself. */
+/*
+ * A log that can't be written to ends; what a reader too slow for it misses is lost, as with the
+ * chardev itself.
+ */
 void chardev_log(Chardev *chardev, const uint8_t *data, unsigned n)
 {
     while (chardev->log >= 0 && n) {

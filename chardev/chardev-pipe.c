@@ -7,7 +7,10 @@
 #include "chardev-internal.h"
 #include "util/error.h"
 
-/* Both ways each: a pipe that this end alone reads would end with its last writer, and one that nobody reads can't be opened to write. */
+/*
+ * Both ways each: a pipe that this end alone reads would end with its last writer, and one that
+ * nobody reads can't be opened to write.
+ */
 static int open_end(const char *path)
 {
     return open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -25,7 +28,8 @@ static const ChardevBackend pipe_backend = { .close = pipe_close };
 
 bool chardev_pipe_open(Chardev *chardev, const ChardevConfig *config, GError **errp)
 {
-    g_autofree char *in_path = g_strconcat(config->path, ".in", NULL), *out_path = g_strconcat(config->path, ".out", NULL);
+    g_autofree char *in_path = g_strconcat(config->path, ".in", NULL),
+                    *out_path = g_strconcat(config->path, ".out", NULL);
     int in = open_end(in_path), out = open_end(out_path);
 
     if (in < 0 || out < 0) {

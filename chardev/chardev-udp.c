@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A character device of UDP datagrams: what is written goes to one address, and what comes from there is read. */
+/*
+ * A character device of UDP datagrams: what is written goes to one address, and what comes from
+ * there is read.
+ */
 #include <errno.h>
 #include <netdb.h>
 #include <string.h>
@@ -19,15 +22,19 @@ static AddrInfo *look_up(const SocketAddress *address, int family, int flags, GE
     int error = getaddrinfo(*address->host ? address->host : NULL, address->port, &hints, &found);
 
     if (error) {
-        error_set(errp, "address resolution failed for %s:%s: %s", address->host, address->port, gai_strerror(error));
+        error_set(errp, "address resolution failed for %s:%s: %s", address->host, address->port,
+                  gai_strerror(error));
     }
     return error ? NULL : found;
 }
 
 static int wanted_family(const SocketAddress *address)
 {
-    return address->ipv4 == SOCKET_ON && address->ipv6 != SOCKET_ON ? AF_INET : address->ipv6 == SOCKET_ON && address->ipv4 != SOCKET_ON ? AF_INET6 :
-           address->ipv4 == SOCKET_OFF ? AF_INET6 : address->ipv6 == SOCKET_OFF ? AF_INET : AF_UNSPEC;
+    return address->ipv4 == SOCKET_ON && address->ipv6 != SOCKET_ON   ? AF_INET
+           : address->ipv6 == SOCKET_ON && address->ipv4 != SOCKET_ON ? AF_INET6
+           : address->ipv4 == SOCKET_OFF                              ? AF_INET6
+           : address->ipv6 == SOCKET_OFF                              ? AF_INET
+                                                                      : AF_UNSPEC;
 }
 
 static bool bind_to(int fd, const SocketAddress *local, int family, GError **errp)
@@ -37,7 +44,8 @@ static bool bind_to(int fd, const SocketAddress *local, int family, GError **err
     }
     g_autoptr(AddrInfo) info = look_up(local, family, AI_PASSIVE, errp);
     return info && (bind(fd, info->ai_addr, info->ai_addrlen) == 0 ||
-                    error_set(errp, "Failed to bind socket to %s:%s: %s", local->host, local->port, g_strerror(errno)));
+                    error_set(errp, "Failed to bind socket to %s:%s: %s", local->host, local->port,
+                              g_strerror(errno)));
 }
 
 static void udp_close(Chardev *chardev)
@@ -64,7 +72,8 @@ bool chardev_udp_open(Chardev *chardev, const ChardevConfig *config, GError **er
         return false;
     }
     if (connect(fd, info->ai_addr, info->ai_addrlen) < 0) {
-        error_set(errp, "Failed to connect to '%s:%s': %s", remote->host, remote->port, g_strerror(errno));
+        error_set(errp, "Failed to connect to '%s:%s': %s", remote->host, remote->port,
+                  g_strerror(errno));
         close(fd);
         return false;
     }

@@ -19,7 +19,10 @@ typedef struct Announcement {
     int64_t rounds, delay, step, max;
 } Announcement;
 
-/* RFC 903: who has the protocol address of this hardware address? Nobody answers, and switches have seen the sender. */
+/*
+ * RFC 903: who has the protocol address of this hardware address? Nobody answers, and switches have
+ * seen the sender.
+ */
 static void make_frame(uint8_t *frame, const uint8_t *mac)
 {
     static const uint8_t rarp[] = { 0x80, 0x35, 0, 1, 0x08, 0, 6, 4, 0, 3 };
@@ -86,8 +89,8 @@ static void announce_card(QomObject *object, void *opaque)
         !is_wanted(search, ((Device *)object)->id) ||
         !qom_property_get(object, "mac", &mac, NULL) ||
         !qom_property_get(object, "netdev", &path, NULL) || !*json_object_get_string(path) ||
-        sscanf(json_object_get_string(mac), "%2x:%2x:%2x:%2x:%2x:%2x", b, b + 1, b + 2, b + 3, b + 4,
-               b + 5) != 6) {
+        sscanf(json_object_get_string(mac), "%2x:%2x:%2x:%2x:%2x:%2x", b, b + 1, b + 2, b + 3,
+               b + 4, b + 5) != 6) {
         return;
     }
     QomObject *netdev = qom_resolve(search->root, json_object_get_string(path), NULL);
@@ -100,7 +103,8 @@ static void announce_card(QomObject *object, void *opaque)
         }
         *a = (Announcement) {
             .netdev = NETDEV(qom_object_ref(netdev)), .rounds = number(search->arguments, "rounds"),
-            .delay = number(search->arguments, "initial"), .step = number(search->arguments, "step"),
+            .delay = number(search->arguments, "initial"),
+            .step = number(search->arguments, "step"),
             .max = number(search->arguments, "max"),
         };
         make_frame(a->frame, bytes);
@@ -120,10 +124,12 @@ static bool check(JsonValue *arguments, const char *name, int64_t min, int64_t m
 bool qmp_announce_self(QapiContext *context, JsonValue *arguments, JsonValue **result,
                        GError **errp)
 {
-    Search search = { context->objects, arguments, json_object_object_get(arguments, "interfaces") };
+    Search search = { context->objects, arguments,
+                      json_object_object_get(arguments, "interfaces") };
     QomObject *machine = qom_object_child(context->objects, "machine");
 
-    if (!check(arguments, "initial", 1, MAX_MS, errp) || !check(arguments, "max", 1, MAX_MS, errp) ||
+    if (!check(arguments, "initial", 1, MAX_MS, errp) ||
+        !check(arguments, "max", 1, MAX_MS, errp) ||
         !check(arguments, "rounds", 1, MAX_ROUNDS, errp) ||
         !check(arguments, "step", 0, MAX_MS, errp)) {
         return false;

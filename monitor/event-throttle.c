@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Events that a guest can cause as often as it likes: clients are told of the first at once, then of the last in every interval. */
+/*
+ * Events that a guest can cause as often as it likes: clients are told of the first at once, then
+ * of the last in every interval.
+ */
 #include "event-throttle.h"
 
 #include <string.h>
@@ -19,7 +22,10 @@ typedef struct Flow {
     guint timer;
 } Flow;
 
-/* The events that QEMU limits, each with the member that tells whose it is (docs/interop/qmp-spec, "Asynchronous events"). */
+/*
+ * The events that QEMU limits, each with the member that tells whose it is (docs/interop/qmp-spec,
+ * "Asynchronous events").
+ */
 static const struct {
     const char *name, *by; /* NULL: one flow for all */
 } limited[] = {
@@ -82,7 +88,8 @@ EventThrottle *event_throttle_new(unsigned interval_ms, EventSink *sink, void *o
     EventThrottle *throttle = g_new0(EventThrottle, 1);
 
     *throttle = (EventThrottle) {
-        .interval_ms = interval_ms, .sink = sink, .opaque = opaque, .flows = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, flow_free),
+        .interval_ms = interval_ms, .sink = sink, .opaque = opaque,
+        .flows = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, flow_free),
     };
     return throttle;
 }
@@ -95,7 +102,8 @@ void event_throttle_free(EventThrottle *throttle)
     }
 }
 
-void event_throttle_send(EventThrottle *throttle, const char *name, JsonValue *data, JsonValue *message)
+void event_throttle_send(EventThrottle *throttle, const char *name, JsonValue *data,
+                         JsonValue *message)
 {
     g_autofree char *key = flow_key(name, data);
     Flow *flow = key ? g_hash_table_lookup(throttle->flows, key) : NULL;
@@ -107,7 +115,9 @@ void event_throttle_send(EventThrottle *throttle, const char *name, JsonValue *d
     }
     if (key) {
         flow = g_new0(Flow, 1);
-        *flow = (Flow) { .throttle = throttle, .key = g_steal_pointer(&key), .timer = g_timeout_add(throttle->interval_ms, on_interval, flow) };
+        *flow = (Flow){ .throttle = throttle,
+                        .key = g_steal_pointer(&key),
+                        .timer = g_timeout_add(throttle->interval_ms, on_interval, flow) };
         g_hash_table_insert(throttle->flows, flow->key, flow);
     }
     throttle->sink(throttle->opaque, message);

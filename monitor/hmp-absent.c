@@ -21,8 +21,8 @@ static const char no_registers[] =
 static const char no_debugger[] =
     "a TD's registers and memory cannot be read from outside; use kgdb over a serial port of the "
     "guest, or develop under swtdx with --trace";
-static const char no_migration[] =
-    "a TD cannot be migrated, saved or restored: shut the guest down and start it on the other host";
+static const char no_migration[] = "a TD cannot be migrated, saved or restored: shut the guest "
+                                   "down and start it on the other host";
 static const char no_jobs[] =
     "there are no block jobs: use qemu-img while the machine is off, or an image of "
     "qemu-storage-daemon";

@@ -50,12 +50,14 @@ void hmp_info_pci(QapiContext *context, const char *arguments, GString *out)
     g_mutex_unlock(&context->board->lock);
 }
 
-static void with_ioapic(QapiContext *context, void (*describe)(const Ioapic *ioapic, GString *out), GString *out)
+static void with_ioapic(QapiContext *context, void (*describe)(const Ioapic *ioapic, GString *out),
+                        GString *out)
 {
     Ioapic *ioapic = context->board ? context->board->devices->ioapic : NULL;
 
     if (!ioapic) {
-        g_string_append(out, context->board ? "Error: the kernel has the interrupt controllers: /sys/kernel/debug/kvm counts their interrupts\n"
+        g_string_append(out, context->board ? "Error: the kernel has the interrupt controllers: "
+                                              "/sys/kernel/debug/kvm counts their interrupts\n"
                                             : "Error: this machine has no interrupt controller\n");
         return;
     }
@@ -85,7 +87,9 @@ void hmp_info_roms(QapiContext *context, const char *arguments, GString *out)
 
     for (unsigned i = 0; board && i < board->num_ram; i++) {
         if (!strcmp(board->ram[i].name, "firmware")) {
-            g_string_append_printf(out, "addr=%016" PRIx64 " size=0x%06" PRIx64 " mem=%s name=\"%s\"\n", board->ram[i].gpa, board->ram[i].size,
+            g_string_append_printf(out,
+                                   "addr=%016" PRIx64 " size=0x%06" PRIx64 " mem=%s name=\"%s\"\n",
+                                   board->ram[i].gpa, board->ram[i].size,
                                    board->ram[i].rom ? "rom" : "ram", board->ram[i].name);
         }
     }
@@ -101,12 +105,15 @@ void hmp_info_ramblock(QapiContext *context, const char *arguments, GString *out
     const Q35Machine *board = context->board;
 
     if (board) {
-        g_string_append(out, "              Block Name    Guest physical           Total                 HVA  RO\n");
+        g_string_append(
+            out,
+            "              Block Name    Guest physical           Total                 HVA  RO\n");
     }
     for (unsigned i = 0; board && i < board->num_ram; i++) {
         const GuestRam *ram = &board->ram[i];
-        g_string_append_printf(out, "%24s  0x%016" PRIx64 "  0x%016" PRIx64 "  0x%016" PRIxPTR "  %s\n", ram->name, ram->gpa, ram->size,
-                               (uintptr_t)ram->host, ram->rom ? "ro" : "rw");
+        g_string_append_printf(
+            out, "%24s  0x%016" PRIx64 "  0x%016" PRIx64 "  0x%016" PRIxPTR "  %s\n", ram->name,
+            ram->gpa, ram->size, (uintptr_t)ram->host, ram->rom ? "ro" : "rw");
     }
     if (board && context->plan) {
         g_string_append(out, "Of a TD's RAM this is the half that it shares with the host\n");
@@ -140,7 +147,8 @@ void hmp_info_numa(QapiContext *context, const char *arguments, GString *out)
     for (unsigned i = 0; i < context->topology->cpus; i++) {
         g_string_append_printf(out, " %u", i);
     }
-    g_string_append_printf(out, "\nnode 0 size: %" PRIu64 " MB\nnode 0 plugged: 0 MB\n", context->ram_size >> 20);
+    g_string_append_printf(out, "\nnode 0 size: %" PRIu64 " MB\nnode 0 plugged: 0 MB\n",
+                           context->ram_size >> 20);
 }
 
 void hmp_info_qdm(QapiContext *context, const char *arguments, GString *out)

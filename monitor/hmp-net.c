@@ -18,7 +18,8 @@ void hmp_netdev_add(QapiContext *context, const char *arguments, GString *out)
 {
     g_autoptr(GError) err = NULL;
     g_autoptr(KeyVal) kv = keyval_parse(arguments, "type", &err);
-    Netdev *netdev = kv ? netdev_create(context->objects, &(QomSettings){ .keyval = kv }, &err) : NULL;
+    Netdev *netdev = kv ? netdev_create(context->objects, &(QomSettings){ .keyval = kv },
+                                        &err) : NULL;
 
     if (netdev) {
         netdev->port = &context->netdevs;
@@ -28,8 +29,12 @@ void hmp_netdev_add(QapiContext *context, const char *arguments, GString *out)
     }
 }
 
-/* The first netdev of type user, or the one that the arguments begin with; *rest: what follows. NULL: told why. */
-static Netdev *user_netdev(QapiContext *context, const char *arguments, const char **rest, GString *out)
+/*
+ * The first netdev of type user, or the one that the arguments begin with; *rest: what follows.
+ * NULL: told why.
+ */
+static Netdev *user_netdev(QapiContext *context, const char *arguments, const char **rest,
+                           GString *out)
 {
     const GPtrArray *netdevs = qom_container_get(context->objects, "/netdevs")->children;
     const char *space = strchr(arguments, ' ');
@@ -42,7 +47,10 @@ static Netdev *user_netdev(QapiContext *context, const char *arguments, const ch
             return NETDEV(object);
         }
     }
-    g_string_append_printf(out, id ? "Error: there is no -netdev user with the id '%s'\n" : "Error: there is no -netdev user%s\n", id ? id : "");
+    g_string_append_printf(out,
+                           id ? "Error: there is no -netdev user with the id '%s'\n"
+                              : "Error: there is no -netdev user%s\n",
+                           id ? id : "");
     return NULL;
 }
 
@@ -82,15 +90,19 @@ void hmp_info_usernet(QapiContext *context, const char *arguments, GString *out)
     qom_visit(qom_container_get(context->objects, "/netdevs"), describe_user, out);
 }
 
-/* ---- info network: each card with the netdev that it is connected to, then the netdevs that no card has ---- */
+/*
+ * ---- info network: each card with the netdev that it is connected to, then the netdevs that no
+ * card has ----
+ */
 
 static void describe_netdev(Netdev *netdev, const char *before, GString *out)
 {
     const NetdevOps *ops = qom_type_ops(netdev->object.type);
     g_autofree char *details = ops->describe ? ops->describe(netdev) : NULL;
 
-    g_string_append_printf(out, "%s%s: index=0,type=%s%s%s%s\n", before, netdev->id, netdev->object.type->name + strlen("netdev-"),
-                           details ? "," : "", details ? details : "", netdev->link_down ? " (link down)" : "");
+    g_string_append_printf(out, "%s%s: index=0,type=%s%s%s%s\n", before, netdev->id,
+                           netdev->object.type->name + strlen("netdev-"), details ? "," : "",
+                           details ? details : "", netdev->link_down ? " (link down)" : "");
 }
 
 static JsonValue *property(QomObject *object, const char *name)
@@ -114,16 +126,20 @@ static void describe_card(QomObject *object, void *opaque)
     if (!qom_is(object, &device_type)) {
         return;
     }
-    g_autoptr(JsonValue) mac = property(object, "mac"), path = mac ? property(object, "netdev") : NULL;
+    g_autoptr(JsonValue) mac = property(object, "mac"),
+                         path = mac ? property(object, "netdev") : NULL;
     if (!mac || !((Device *)object)->realized) {
         return;
     }
     const char *id = ((Device *)object)->id;
-    g_autofree char *number = id ? NULL : g_strdup_printf("%s.%u", object->type->name, cards->count);
+    g_autofree char *number =
+        id ? NULL : g_strdup_printf("%s.%u", object->type->name, cards->count);
     cards->count++;
-    g_string_append_printf(cards->out, "%s: index=0,type=nic,model=%s,macaddr=%s\n", id ? id : number, object->type->name,
-                           json_object_get_string(mac));
-    QomObject *netdev = path && *json_object_get_string(path) ? qom_resolve(cards->root, json_object_get_string(path), NULL) : NULL;
+    g_string_append_printf(cards->out, "%s: index=0,type=nic,model=%s,macaddr=%s\n",
+                           id ? id : number, object->type->name, json_object_get_string(mac));
+    QomObject *netdev = path && *json_object_get_string(path)
+                            ? qom_resolve(cards->root, json_object_get_string(path), NULL)
+                            : NULL;
     if (netdev && qom_is(netdev, &netdev_type)) {
         describe_netdev(NETDEV(netdev), " \\ ", cards->out);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * -netdev dgram: a frame is a datagram, to one other machine (UDP, or a local socket), or to all that listen
- * to a multicast address.
+ * -netdev dgram: a frame is a datagram, to one other machine (UDP, or a local socket), or to all
+ * that listen to a multicast address.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -54,8 +54,8 @@ static bool look_up(const SocketAddress *address, bool any, struct sockaddr_stor
     int error = getaddrinfo(*address->host ? address->host : NULL, address->port, &hints, &found);
 
     if (error) {
-        return error_set(errp, "address resolution failed for %s:%s: %s", address->host, address->port,
-                         gai_strerror(error));
+        return error_set(errp, "address resolution failed for %s:%s: %s", address->host,
+                         address->port, gai_strerror(error));
     }
     memcpy(to, found->ai_addr, found->ai_addrlen);
     *size = found->ai_addrlen;
@@ -69,8 +69,8 @@ static bool make_unix(const SocketAddress *address, struct sockaddr_storage *to,
     struct sockaddr_un *local = (struct sockaddr_un *)to;
 
     if (strlen(address->path) >= sizeof(local->sun_path)) {
-        return error_set(errp, "UNIX socket path '%s' is too long: up to %zu bytes are possible", address->path,
-                         sizeof(local->sun_path) - 1);
+        return error_set(errp, "UNIX socket path '%s' is too long: up to %zu bytes are possible",
+                         address->path, sizeof(local->sun_path) - 1);
     }
     local->sun_family = AF_UNIX;
     g_strlcpy(local->sun_path, address->path, sizeof(local->sun_path));
@@ -159,7 +159,8 @@ static bool open_socket(NetdevDgram *dgram, const SocketAddress *local, const So
         return join(dgram, local, errp);
     }
     if (!local || local->kind != remote->kind) {
-        return error_set(errp, "netdev '%s': dgram needs local= of the same type as remote=", dgram->netdev.id);
+        return error_set(
+            errp, "netdev '%s': dgram needs local= of the same type as remote=", dgram->netdev.id);
     }
     return convert(local, true, &own, &own_size, errp) && bind_to(dgram, &own, own_size, errp);
 }
@@ -167,7 +168,8 @@ static bool open_socket(NetdevDgram *dgram, const SocketAddress *local, const So
 static bool take_fd(NetdevDgram *dgram, const SocketAddress *address, GError **errp)
 {
     const NetdevPort *port = dgram->netdev.port;
-    const SocketContext context = { .named_fd = port ? port->named_fd : NULL, .opaque = port ? port->opaque : NULL };
+    const SocketContext context = { .named_fd = port ? port->named_fd : NULL,
+                                    .opaque = port ? port->opaque : NULL };
 
     dgram->fd = socket_connect(address, &context, errp);
     return dgram->fd >= 0;
@@ -183,11 +185,16 @@ static bool dgram_open(Netdev *netdev, GError **errp)
         (dgram->remote && !(remote = socket_address_from_json(dgram->remote, "remote", errp)))) {
         return false;
     }
-    if ((local && local->kind == SOCKET_VSOCK) || (remote && remote->kind != SOCKET_INET && remote->kind != SOCKET_UNIX)) {
-        return error_set(errp, "netdev '%s': dgram takes addresses of type inet and unix, and a local one of type fd", netdev->id);
+    if ((local && local->kind == SOCKET_VSOCK) ||
+        (remote && remote->kind != SOCKET_INET && remote->kind != SOCKET_UNIX)) {
+        return error_set(
+            errp,
+            "netdev '%s': dgram takes addresses of type inet and unix, and a local one of type fd",
+            netdev->id);
     }
     if (local && local->kind == SOCKET_FD) {
-        ok = remote ? error_set(errp, "netdev '%s': a local address of type fd needs no remote one", netdev->id)
+        ok = remote ? error_set(errp, "netdev '%s': a local address of type fd needs no remote one",
+                                netdev->id)
                     : take_fd(dgram, local, errp);
     } else {
         ok = remote ? open_socket(dgram, local, remote, errp)
@@ -247,7 +254,8 @@ static const NetdevOps dgram_ops = {
 };
 
 static const QomProperty dgram_properties[] = {
-    QOM_PROPERTY_QAPI("local", NetdevDgram, local, &qapi_SocketAddress, "SocketAddress", "this side's address"),
+    QOM_PROPERTY_QAPI("local", NetdevDgram, local, &qapi_SocketAddress, "SocketAddress",
+                      "this side's address"),
     QOM_PROPERTY_QAPI("remote", NetdevDgram, remote, &qapi_SocketAddress, "SocketAddress",
                       "where frames go; a multicast address: to all that listen there"),
     { NULL },
@@ -261,5 +269,6 @@ static void dgram_init(QomObject *object)
 /* The base type's finalize, which closes, comes after this one; nothing here is gone by then. */
 const QomType netdev_dgram_type = {
     .name = "netdev-dgram", .parent = &netdev_type, .size = sizeof(NetdevDgram), .init = dgram_init,
-    .properties = dgram_properties, .ops = &dgram_ops, .description = "datagrams: UDP, multicast, a local socket",
+    .properties = dgram_properties, .ops = &dgram_ops,
+    .description = "datagrams: UDP, multicast, a local socket",
 };

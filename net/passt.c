@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * -netdev passt: starts passt (https://passt.top) and speaks to it as a netdev of type stream does. Without
- * privileges the guest has the host's addresses, and ports of the host lead to it.
+ * -netdev passt: starts passt (https://passt.top) and speaks to it as a netdev of type stream does.
+ * Without privileges the guest has the host's addresses, and ports of the host lead to it.
  */
 #include <errno.h>
 #include <gio/gio.h>
@@ -29,7 +29,8 @@ typedef struct NetdevPasst {
 
 /* Properties that are options of passt's with the same argument. */
 static const char *const text_options[][2] = {
-    { "mtu", "--mtu" }, { "address", "--address" }, { "netmask", "--netmask" }, { "mac", "--mac-addr" },
+    { "mtu", "--mtu" }, { "address", "--address" }, { "netmask", "--netmask" },
+    { "mac", "--mac-addr" },
     { "gateway", "--gateway" }, { "interface", "--interface" }, { "outbound", "--outbound" },
     { "outbound-if4", "--outbound-if4" }, { "outbound-if6", "--outbound-if6" }, { "dns", "--dns" },
     { "search", "--search" }, { "fqdn", "--fqdn" }, { "map-host-loopback", "--map-host-loopback" },
@@ -42,7 +43,8 @@ G_STATIC_ASSERT(G_N_ELEMENTS(text_options) == 18);
 static const char *const flag_options[][3] = {
     { "tcp", NULL, "--no-tcp" }, { "udp", NULL, "--no-udp" }, { "icmp", NULL, "--no-icmp" },
     { "dhcp", NULL, "--no-dhcp" }, { "ndp", NULL, "--no-ndp" }, { "dhcpv6", NULL, "--no-dhcpv6" },
-    { "ra", NULL, "--no-ra" }, { "freebind", "--freebind", NULL }, { "dhcp-dns", "--dhcp-dns", "--no-dhcp-dns" },
+    { "ra", NULL, "--no-ra" }, { "freebind", "--freebind", NULL },
+    { "dhcp-dns", "--dhcp-dns", "--no-dhcp-dns" },
     { "dhcp-search", "--dhcp-search", "--no-dhcp-search" }, { "ipv4", NULL, "--ipv6-only" },
     { "ipv6", NULL, "--ipv4-only" },
 };
@@ -85,8 +87,8 @@ static GPtrArray *make_arguments(const NetdevPasst *passt)
 
 static void on_lost(NetdevStream *stream)
 {
-    g_autofree char *text = g_strdup_printf("netdev '%s': passt has ended: the guest has no network any more",
-                                            stream->netdev.id);
+    g_autofree char *text = g_strdup_printf(
+        "netdev '%s': passt has ended: the guest has no network any more", stream->netdev.id);
 
     report_warning(text);
 }
@@ -108,12 +110,14 @@ static bool passt_open(Netdev *netdev, GError **errp)
         return error_set(errp, "netdev '%s': %s", netdev->id, g_strerror(errno));
     }
     g_subprocess_launcher_take_fd(launcher, pair[1], PASST_FD);
-    passt->process = g_subprocess_launcher_spawnv(launcher, (const char *const *)arguments->pdata, &err);
+    passt->process =
+        g_subprocess_launcher_spawnv(launcher, (const char *const *)arguments->pdata, &err);
     g_subprocess_launcher_close(launcher);
     if (!passt->process) {
         close(pair[0]);
         error_set(errp, "netdev '%s': passt cannot be started: %s", netdev->id, err->message);
-        error_hint(errp, "Install it (Debian's package passt), or give path=; -netdev user needs nothing");
+        error_hint(
+            errp, "Install it (Debian's package passt), or give path=; -netdev user needs nothing");
         return false;
     }
     passt->stream.lost = on_lost;
@@ -136,12 +140,14 @@ static char *passt_describe(Netdev *netdev)
 {
     const NetdevPasst *passt = (NetdevPasst *)netdev;
 
-    return g_strdup_printf("pid=%s%s", passt->process ? g_subprocess_get_identifier(passt->process) : "",
+    return g_strdup_printf("pid=%s%s",
+                           passt->process ? g_subprocess_get_identifier(passt->process) : "",
                            passt->stream.fd < 0 ? " (not connected)" : "");
 }
 
 static const NetdevOps passt_ops = {
-    .open = passt_open, .close = passt_close, .send = netdev_stream_send, .describe = passt_describe,
+    .open = passt_open, .close = passt_close, .send = netdev_stream_send,
+    .describe = passt_describe,
 };
 
 /* Properties ---------------------------------------------------------------------------------- */
@@ -153,13 +159,15 @@ static QomOnOffAuto *flag_of(QomObject *object, const QomProperty *property)
     return &((NetdevPasst *)object)->flags[row - flag_options];
 }
 
-static bool set_flag(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+static bool set_flag(QomObject *object, const QomProperty *property, JsonValue *value,
+                     GError **errp)
 {
     *flag_of(object, property) = json_object_get_boolean(value) ? QOM_ON : QOM_OFF;
     return true;
 }
 
-static bool get_flag(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool get_flag(QomObject *object, const QomProperty *property, JsonValue **result,
+                     GError **errp)
 {
     *result = json_object_new_boolean(*flag_of(object, property) == QOM_ON);
     return true;
@@ -172,7 +180,8 @@ static bool add_parameter(QomObject *object, const QomProperty *property, JsonVa
     return true;
 }
 
-static bool no_value(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool no_value(QomObject *object, const QomProperty *property, JsonValue **result,
+                     GError **errp)
 {
     *result = json_object_new_string("");
     return true;
@@ -188,7 +197,8 @@ static const QomProperty passt_properties[] = {
     QOM_PROPERTY_BOOL("vhost-user", NetdevPasst, vhost_user, "off", "only 'off'"),
     TEXT(0, "mtu", "the MTU that the guest is told"), TEXT(1, "address", "the guest's address"),
     TEXT(2, "netmask", "its network's mask"), TEXT(3, "mac", "the gateway's Ethernet address"),
-    TEXT(4, "gateway", "the gateway's address"), TEXT(5, "interface", "the host's interface to look like"),
+    TEXT(4, "gateway", "the gateway's address"),
+    TEXT(5, "interface", "the host's interface to look like"),
     TEXT(6, "outbound", "the host's address for connections"),
     TEXT(7, "outbound-if4", "the host's interface for IPv4"),
     TEXT(8, "outbound-if6", "the host's interface for IPv6"), TEXT(9, "dns", "the name server"),
@@ -202,7 +212,8 @@ static const QomProperty passt_properties[] = {
     FLAG(0, "tcp", "TCP"), FLAG(1, "udp", "UDP"), FLAG(2, "icmp", "ICMP"), FLAG(3, "dhcp", "DHCP"),
     FLAG(4, "ndp", "neighbour discovery"), FLAG(5, "dhcpv6", "DHCPv6"),
     FLAG(6, "ra", "router advertisements"), FLAG(7, "freebind", "bind to any address"),
-    FLAG(8, "dhcp-dns", "tell name servers by DHCP"), FLAG(9, "dhcp-search", "tell domains by DHCP"),
+    FLAG(8, "dhcp-dns", "tell name servers by DHCP"),
+    FLAG(9, "dhcp-search", "tell domains by DHCP"),
     FLAG(10, "ipv4", "IPv4"), FLAG(11, "ipv6", "IPv6"),
     { .name = "param", .kind = QOM_STR, .set = add_parameter, .get = no_value,
       .description = "one more argument for passt; may be given several times" },
@@ -225,6 +236,7 @@ static void passt_finalize(QomObject *object)
 
 const QomType netdev_passt_type = {
     .name = "netdev-passt", .parent = &netdev_type, .size = sizeof(NetdevPasst),
-    .properties = passt_properties, .ops = &passt_ops, .init = passt_init, .finalize = passt_finalize,
+    .properties = passt_properties, .ops = &passt_ops, .init = passt_init,
+    .finalize = passt_finalize,
     .description = "passt, started for the machine: the host's addresses without privileges",
 };

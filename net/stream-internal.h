@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Frames over a connected stream socket, each behind its length: what netdevs of the types stream and passt share.
- * Main loop thread, machine lock not held, but for netdev_stream_send().
+ * Frames over a connected stream socket, each behind its length: what netdevs of the types stream
+ * and passt share. Main loop thread, machine lock not held, but for netdev_stream_send().
  */
 #ifndef NET_STREAM_INTERNAL_H
 #define NET_STREAM_INTERNAL_H

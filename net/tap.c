@@ -14,7 +14,10 @@
 #include "util/error.h"
 
 #define VHOST_FILE "/dev/vhost-net"
-/* struct virtio_net_hdr without num_buffers: what an interface with IFF_VNET_HDR has unless it is told otherwise. */
+/*
+ * struct virtio_net_hdr without num_buffers: what an interface with IFF_VNET_HDR has unless it is
+ * told otherwise.
+ */
 #define HEADER_SIZE 10
 
 typedef struct NetdevTap {
@@ -24,7 +27,8 @@ typedef struct NetdevTap {
     uint32_t queues; /* 0: not given */
     int fd, vhost_number; /* -1: none */
     bool header;     /* frames have a struct virtio_net_hdr before them */
-    bool kernel;     /* vhost=on, and there is a /dev/vhost-net: the card's frames do not come this way */
+    /* vhost=on, and there is a /dev/vhost-net: the card's frames do not come this way */
+    bool kernel;
     GSource *input;
 } NetdevTap;
 
@@ -40,7 +44,8 @@ static gboolean on_input(int fd, GIOCondition condition, gpointer opaque)
         netdev_deliver(&tap->netdev, frame + skip, (size_t)size - skip);
         netdev_unlock(&tap->netdev);
     }
-    return size > 0 || errno == EAGAIN || errno == EINTR || errno == EIO; /* EIO: the interface is down for now */
+    /* EIO: the interface is down for now */
+    return size > 0 || errno == EAGAIN || errno == EINTR || errno == EIO;
 }
 
 static bool open_interface(NetdevTap *tap, GError **errp)
@@ -48,24 +53,31 @@ static bool open_interface(NetdevTap *tap, GError **errp)
     struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | (tap->kernel ? IFF_VNET_HDR : 0) };
 
     if (tap->ifname && strlen(tap->ifname) >= IFNAMSIZ) {
-        return error_set(errp, "Parameter 'ifname' expects at most %d characters, not '%s'", IFNAMSIZ - 1, tap->ifname);
+        return error_set(errp, "Parameter 'ifname' expects at most %d characters, not '%s'",
+                         IFNAMSIZ - 1, tap->ifname);
     }
     g_strlcpy(request.ifr_name, tap->ifname ? tap->ifname : "tap%d", IFNAMSIZ);
     tap->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (tap->fd < 0) {
         error_set(errp, "could not open /dev/net/tun: %s", g_strerror(errno));
-        error_hint(errp, "A tap interface needs the tun module and the right to use it; -netdev user needs neither");
+        error_hint(errp, "A tap interface needs the tun module and the right to use it; -netdev "
+                         "user needs neither");
         return false;
     }
     if (ioctl(tap->fd, TUNSETIFF, &request) < 0) {
-        error_set(errp, "could not configure /dev/net/tun (%s): %s", request.ifr_name, g_strerror(errno));
-        error_hint(errp, "Make the interface first: ip tuntap add dev %s mode tap user $USER", tap->ifname ? tap->ifname : "tap0");
+        error_set(errp, "could not configure /dev/net/tun (%s): %s", request.ifr_name,
+                  g_strerror(errno));
+        error_hint(errp, "Make the interface first: ip tuntap add dev %s mode tap user $USER",
+                   tap->ifname ? tap->ifname : "tap0");
         return false;
     }
     return true;
 }
 
-/* A descriptor that is open already, by its number or by the name that a monitor's getfd gave it. -1: *errp. */
+/*
+ * A descriptor that is open already, by its number or by the name that a monitor's getfd gave it.
+ * -1: *errp.
+ */
 static int find_fd(const NetdevTap *tap, const char *key, const char *text, GError **errp)
 {
     const NetdevPort *port = tap->netdev.port;
@@ -81,8 +93,10 @@ static int find_fd(const NetdevTap *tap, const char *key, const char *text, GErr
             return fd;
         }
     }
-    error_set(errp, "Parameter '%s' expects the number of an open file descriptor, or the name of one "
-              "(getfd), not '%s'", key, text);
+    error_set(errp,
+              "Parameter '%s' expects the number of an open file descriptor, or the name of one "
+              "(getfd), not '%s'",
+              key, text);
     return -1;
 }
 
@@ -96,7 +110,10 @@ static bool prepare_fd(const char *key, int fd, GError **errp)
     return true;
 }
 
-/* Whoever opened the interface may have asked for headers, as libvirt does. This side wants none of what they offer. */
+/*
+ * Whoever opened the interface may have asked for headers, as libvirt does. This side wants none of
+ * what they offer.
+ */
 static void look_at_interface(NetdevTap *tap)
 {
     struct ifreq request = { 0 };
@@ -105,8 +122,9 @@ static void look_at_interface(NetdevTap *tap)
     tap->header = ioctl(tap->fd, TUNGETIFF, &request) == 0 && (request.ifr_flags & IFF_VNET_HDR);
     if (tap->header && !tap->kernel &&
         (ioctl(tap->fd, TUNSETVNETHDRSZ, &size) < 0 || ioctl(tap->fd, TUNSETOFFLOAD, 0) < 0)) {
-        g_autofree char *text = g_strdup_printf("netdev '%s': %s: frames may come with checksums left out",
-                                                tap->netdev.id, g_strerror(errno));
+        g_autofree char *text =
+            g_strdup_printf("netdev '%s': %s: frames may come with checksums left out",
+                            tap->netdev.id, g_strerror(errno));
         report_warning(text);
     }
 }
@@ -122,12 +140,18 @@ static bool take_fd(NetdevTap *tap, GError **errp)
 
 static bool check_scripts(const NetdevTap *tap, GError **errp)
 {
-    const char *given = tap->script && strcmp(tap->script, "no") ? "script" :
-                        tap->downscript && strcmp(tap->downscript, "no") ? "downscript" : tap->bridge ? "br" : NULL;
+    const char *given = tap->script && strcmp(tap->script, "no")           ? "script"
+                        : tap->downscript && strcmp(tap->downscript, "no") ? "downscript"
+                        : tap->bridge                                      ? "br"
+                                                                           : NULL;
 
     if (given) {
-        error_set(errp, "Parameter '%s' is not supported: this program runs no scripts and makes no bridges", given);
-        error_hint(errp, "Set the interface up before (ip link set tap0 up master br0), and use script=no,downscript=no");
+        error_set(
+            errp,
+            "Parameter '%s' is not supported: this program runs no scripts and makes no bridges",
+            given);
+        error_hint(errp, "Set the interface up before (ip link set tap0 up master br0), and use "
+                         "script=no,downscript=no");
     }
     return !given;
 }
@@ -147,8 +171,8 @@ static bool check_queues(NetdevTap *tap, GError **errp)
 }
 
 /*
- * The kernel moves the frames where it can. As in QEMU, a machine without vhost-net is told of and goes on, unless the
- * descriptor is given, or vhostforce=on says that there is no other way.
+ * The kernel moves the frames where it can. As in QEMU, a machine without vhost-net is told of and
+ * goes on, unless the descriptor is given, or vhostforce=on says that there is no other way.
  */
 static bool check_vhost(NetdevTap *tap, GError **errp)
 {
@@ -175,8 +199,9 @@ static bool check_vhost(NetdevTap *tap, GError **errp)
         g_propagate_error(errp, g_steal_pointer(&err));
         return false;
     }
-    g_autofree char *text = g_strdup_printf("netdev '%s': vhost=on: %.*s: this program moves the frames instead", tap->netdev.id,
-                                            (int)strcspn(err->message, "\n"), err->message);
+    g_autofree char *text =
+        g_strdup_printf("netdev '%s': vhost=on: %.*s: this program moves the frames instead",
+                        tap->netdev.id, (int)strcspn(err->message, "\n"), err->message);
     report_warning(text);
     return true;
 }
@@ -208,7 +233,8 @@ static bool tap_open(Netdev *netdev, GError **errp)
 {
     NetdevTap *tap = (NetdevTap *)netdev;
 
-    if (!check_queues(tap, errp) || !check_vhost(tap, errp) || !check_scripts(tap, errp) || !(tap->fd_text ? take_fd(tap, errp) : open_interface(tap, errp))) {
+    if (!check_queues(tap, errp) || !check_vhost(tap, errp) || !check_scripts(tap, errp) ||
+        !(tap->fd_text ? take_fd(tap, errp) : open_interface(tap, errp))) {
         return false;
     }
     look_at_interface(tap);
@@ -265,10 +291,12 @@ static char *tap_describe(Netdev *netdev)
     const char *vhost = tap->kernel ? ",vhost=on" : "";
 
     return tap->fd_text ? g_strdup_printf("fd=%s%s", tap->fd_text, vhost)
-                        : g_strdup_printf("ifname=%s,script=no,downscript=no%s", tap->ifname ? tap->ifname : "", vhost);
+                        : g_strdup_printf("ifname=%s,script=no,downscript=no%s",
+                                          tap->ifname ? tap->ifname : "", vhost);
 }
 
-static const NetdevOps tap_ops = { .open = tap_open, .close = tap_close, .send = tap_send, .describe = tap_describe };
+static const NetdevOps tap_ops = { .open = tap_open, .close = tap_close, .send = tap_send,
+                                   .describe = tap_describe };
 
 #define TAP_STR(name, field, text) QOM_PROPERTY_STR(name, NetdevTap, field, NULL, text)
 
@@ -276,10 +304,12 @@ static const QomProperty tap_properties[] = {
     TAP_STR("ifname", ifname, "the interface's name (a new one)"),
     TAP_STR("fd", fd_text, "the file descriptor of an interface that was opened before"),
     TAP_STR("fds", fds, "the same; of one queue there is one"),
-    QOM_PROPERTY_BOOL("vhost", NetdevTap, vhost, "off", "the kernel moves the frames (/dev/vhost-net)"),
+    QOM_PROPERTY_BOOL("vhost", NetdevTap, vhost, "off",
+                      "the kernel moves the frames (/dev/vhost-net)"),
     TAP_STR("vhostfd", vhost_fd, "the file descriptor of /dev/vhost-net that was opened before"),
     TAP_STR("vhostfds", vhost_fds, "the same; of one queue there is one"),
-    QOM_PROPERTY_BOOL("vhostforce", NetdevTap, vhost_force, "off", "the kernel must move the frames"),
+    QOM_PROPERTY_BOOL("vhostforce", NetdevTap, vhost_force, "off",
+                      "the kernel must move the frames"),
     QOM_PROPERTY_UINT32("queues", NetdevTap, queues, "1", "only 1"),
     TAP_STR("script", script, "only 'no'"),
     TAP_STR("downscript", downscript, "only 'no'"),
@@ -298,6 +328,7 @@ static void tap_finalize(QomObject *object)
 }
 
 const QomType netdev_tap_type = {
-    .name = "netdev-tap", .parent = &netdev_type, .size = sizeof(NetdevTap), .properties = tap_properties, .ops = &tap_ops,
+    .name = "netdev-tap", .parent = &netdev_type, .size = sizeof(NetdevTap),
+    .properties = tap_properties, .ops = &tap_ops,
     .description = "a tap interface of the host", .init = tap_init, .finalize = tap_finalize,
 };

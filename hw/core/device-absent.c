@@ -6,8 +6,8 @@
 
 static const char vcpus_are_fixed[] =
     "vCPUs of a TD are made before it is measured; give all of them with -smp";
-static const char no_bridges[] =
-    "Every device may have a PCI Express slot of its own: put it on pcie.0, or behind pcie-root-port";
+static const char no_bridges[] = "Every device may have a PCI Express slot of its own: put it on "
+                                 "pcie.0, or behind pcie-root-port";
 static const char modern_only[] =
     "A TD's drivers take devices of Virtio 1 alone: leave -transitional out of the name";
 static const char on_pci[] = "Virtio devices are on PCI here: the name ends in -pci";

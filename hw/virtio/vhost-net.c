@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The virtio network card (Virtio 1.2, 5.1) by the kernel's vhost-net (drivers/vhost/net.c): one pair of
- * queues and no control queue. Checksums and segmentation are left to the tap interface
+ * The virtio network card (Virtio 1.2, 5.1) by the kernel's vhost-net (drivers/vhost/net.c): one
+ * pair of queues and no control queue. Checksums and segmentation are left to the tap interface
  * (Documentation/networking/tuntap.rst), which takes and gives frames with the driver's own header.
  */
 #include "hw/virtio/vhost-ioctls.h"
@@ -78,7 +78,8 @@ static bool prepare_tap(const VhostNet *net, GError **errp)
     if (net->config.call(net->config.tap, TUNSETVNETHDRSZ, &size) < 0) {
         error_set(errp, "netdev '%s': the interface takes no virtio headers (TUNSETVNETHDRSZ): %s",
                   net->config.netdev->id, g_strerror(errno));
-        error_hint(errp, "Make it with IFF_VNET_HDR (ip tuntap add … vnet_hdr), or leave vhost=on out");
+        error_hint(errp,
+                   "Make it with IFF_VNET_HDR (ip tuntap add … vnet_hdr), or leave vhost=on out");
         return false;
     }
     return true;
@@ -90,7 +91,8 @@ static bool set_backend(const VhostNet *net, unsigned ring, bool on, GError **er
 {
     struct vhost_vring_file file = { ring, on ? net->config.tap : -1 };
 
-    return vhost_kernel_call(net->kernel, VHOST_NET_SET_BACKEND, "VHOST_NET_SET_BACKEND", &file, errp);
+    return vhost_kernel_call(net->kernel, VHOST_NET_SET_BACKEND, "VHOST_NET_SET_BACKEND", &file,
+                             errp);
 }
 
 /* Frames move, unless the cable is pulled out. */
@@ -152,7 +154,8 @@ static void start(void *opaque)
 {
     VhostNet *net = opaque;
 
-    if (!set_offloads(net, virtio_features(net->device)) && (virtio_features(net->device) & OFFLOADS)) {
+    if (!set_offloads(net, virtio_features(net->device)) &&
+        (virtio_features(net->device) & OFFLOADS)) {
         virtio_fail(net->device, "TUNSETOFFLOAD: %s", g_strerror(errno));
         return;
     }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a card whose frames the kernel moves (vhost=on) has to know of a netdev of type tap. The netdev is open. */
+/*
+ * What a card whose frames the kernel moves (vhost=on) has to know of a netdev of type tap. The
+ * netdev is open.
+ */
 #ifndef NET_NETDEV_TAP_H
 #define NET_NETDEV_TAP_H
 

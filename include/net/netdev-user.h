@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a netdev of type user can besides. Main loop thread, machine lock not held; the netdev is open. */
+/*
+ * What a netdev of type user can besides. Main loop thread, machine lock not held; the netdev is
+ * open.
+ */
 #ifndef NET_NETDEV_USER_H
 #define NET_NETDEV_USER_H
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The network card whose frames the kernel moves between the driver's queues and a tap interface. */
+/*
+ * The network card whose frames the kernel moves between the driver's queues and a tap interface.
+ */
 #ifndef HW_VIRTIO_VHOST_NET_H
 #define HW_VIRTIO_VHOST_NET_H
 

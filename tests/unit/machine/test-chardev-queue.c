@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Output that is faster than its reader: what waits is sent, and who waits for room is told, however the two meet. */
+/*
+ * Output that is faster than its reader: what waits is sent, and who waits for room is told,
+ * however the two meet.
+ */
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -28,7 +31,8 @@ static void writable(void *opaque)
     front->told++;
 }
 
-static const ChardevFrontend frontend = { .can_receive = can_receive, .receive = receive, .writable = writable };
+static const ChardevFrontend frontend = { .can_receive = can_receive, .receive = receive,
+                                          .writable = writable };
 
 /* A chardev on one end of a pair of sockets; the other end, which does not block. */
 static int start(Front *front)
@@ -36,7 +40,8 @@ static int start(Front *front)
     int pair[2], room = 64 << 10;
     g_autoptr(GError) err = NULL;
 
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), ==, 0);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), ==,
+                    0);
     g_assert_cmpint(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), ==, 0);
     g_autofree char *text = g_strdup_printf("socket,id=a,fd=%d", pair[0]);
     g_autoptr(ChardevConfig) config = chardev_config_parse(text, &err);
@@ -66,7 +71,10 @@ static size_t unread(int fd)
     return (size_t)n;
 }
 
-/* Writes a little at a time until the socket takes no more, and what is left over waits in the queue; how much was written. */
+/*
+ * Writes a little at a time until the socket takes no more, and what is left over waits in the
+ * queue; how much was written.
+ */
 static size_t fill_socket(const Front *front, int reader)
 {
     static const uint8_t data[512] = { 0 };
@@ -90,7 +98,10 @@ static void serve_until_told(const Front *front, int fd, size_t *received)
     }
 }
 
-/* Who waits for room is told of it when the reader takes what is queued, and nothing that was taken is lost. */
+/*
+ * Who waits for room is told of it when the reader takes what is queued, and nothing that was taken
+ * is lost.
+ */
 static void check_told(bool reader_catches_up)
 {
     static const uint8_t big[1 << 20] = { 0 };
@@ -103,7 +114,8 @@ static void check_told(bool reader_catches_up)
     g_assert_cmpuint(taken, <, sizeof(big));
     serve_until_told(&front, reader, &received);
     g_assert_cmpuint(front.told, ==, 1);
-    for (gint64 end = g_get_monotonic_time() + 5 * G_USEC_PER_SEC; received < sent && g_get_monotonic_time() < end;) {
+    for (gint64 end = g_get_monotonic_time() + 5 * G_USEC_PER_SEC;
+         received < sent && g_get_monotonic_time() < end;) {
         g_main_context_iteration(NULL, FALSE);
         received += drain(reader);
     }

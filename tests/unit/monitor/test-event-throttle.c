@@ -40,10 +40,14 @@ static void test_which(void)
         const char *label, *name, *first, *second, *third, *at_once;
     } rows[] = {
         { "one flow", "RTC_CHANGE", "{\"offset\":1}", "{\"offset\":2}", "{\"offset\":3}", "1 " },
-        { "watchdog", "WATCHDOG", "{\"action\":\"none\"}", "{\"action\":\"none\"}", "{\"action\":\"reset\"}", "1 " },
-        { "by id", "VSERPORT_CHANGE", "{\"id\":\"a\"}", "{\"id\":\"b\"}", "{\"id\":\"a\"}", "1 2 " },
-        { "by device", "BLOCK_IO_ERROR", "{\"qom-path\":\"/a\"}", "{\"qom-path\":\"/b\"}", "{\"qom-path\":\"/a\"}", "1 2 " },
-        { "stop", "BLOCK_IO_ERROR", "{\"qom-path\":\"/a\",\"action\":\"stop\"}", "{\"qom-path\":\"/a\",\"action\":\"stop\"}",
+        { "watchdog", "WATCHDOG", "{\"action\":\"none\"}", "{\"action\":\"none\"}",
+          "{\"action\":\"reset\"}", "1 " },
+        { "by id", "VSERPORT_CHANGE", "{\"id\":\"a\"}", "{\"id\":\"b\"}", "{\"id\":\"a\"}",
+          "1 2 " },
+        { "by device", "BLOCK_IO_ERROR", "{\"qom-path\":\"/a\"}", "{\"qom-path\":\"/b\"}",
+          "{\"qom-path\":\"/a\"}", "1 2 " },
+        { "stop", "BLOCK_IO_ERROR", "{\"qom-path\":\"/a\",\"action\":\"stop\"}",
+          "{\"qom-path\":\"/a\",\"action\":\"stop\"}",
           "{\"qom-path\":\"/a\",\"action\":\"report\"}", "1 2 3 " },
         { "no data", "BALLOON_CHANGE", NULL, NULL, NULL, "1 " },
         { "wrong data", "VSERPORT_CHANGE", "{\"id\":1}", "{}", "[]", "1 " },

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* vhost-net against scripted ioctls: which come in which order, and what becomes of each that fails. */
+/*
+ * vhost-net against scripted ioctls: which come in which order, and what becomes of each that
+ * fails.
+ */
 #include "hw/virtio/vhost-ioctls.h"
 
 #include <errno.h>
@@ -136,7 +139,8 @@ static void test_works(Fixture *f, gconstpointer data)
     g_assert_cmpint(kernel.backends[1], ==, TAP_FD);
     g_string_set_size(kernel.calls, 0);
     driver_set_status(&f->d, 0);
-    g_assert_cmpstr(kernel.calls->str, ==, "EEEbKCEbKC"); /* no ring is asked for while it has a back end */
+    /* no ring is asked for while it has a back end */
+    g_assert_cmpstr(kernel.calls->str, ==, "EEEbKCEbKC");
     g_assert_cmpint(kernel.backends[0], ==, -1);
     driver_start(&f->d, GOOD, 2, 16);
     g_assert_cmphex(driver_status(&f->d), ==, 0xf);
