@@ -165,6 +165,25 @@ def test_named_descriptor():
         p.wait()
 
 
+def test_vhost_user():
+    """Its chardev and the netdev come while the machine runs."""
+    with program("-machine", "none", *QMP) as (p, directory):
+        qmp, path = negotiated(os.path.join(directory, "qmp")), os.path.join(directory, "net")
+        assert "Property 'netdev-vhost-user.chardev' can't find value 'zz'" in \
+            qmp.error("netdev_add", type="vhost-user", id="n0", chardev="zz")[1]
+        with listener(path) as s:
+            qmp.command("chardev-add", id="c0", backend={"type": "socket", "data": {
+                "addr": {"type": "unix", "data": {"path": path}}, "server": False}})
+            with accept(s):
+                qmp.command("netdev_add", type="vhost-user", id="n0", chardev="c0")
+                assert qmp.error("chardev-remove", id="c0")[1] == "Chardev 'c0' is busy"
+                assert "queues=2" in qmp.error("netdev_add", type="vhost-user", id="n1", chardev="c0", queues=2)[1]
+                qmp.command("netdev_del", id="n0")
+                qmp.command("chardev-remove", id="c0")
+        qmp.command("quit")
+        p.wait()
+
+
 PASST = """#!/usr/bin/env python3
 import os, socket, sys
 with open(os.path.join(os.path.dirname(sys.argv[0]), "arguments"), "w") as f:
@@ -207,4 +226,5 @@ def test_passt():
 
 if __name__ == "__main__":
     vmm.tap([("/netdev/stream", test_stream), ("/netdev/silent-host", test_silent_host), ("/netdev/dgram", test_dgram),
-             ("/netdev/named-descriptor", test_named_descriptor), ("/netdev/passt", test_passt)])
+             ("/netdev/named-descriptor", test_named_descriptor), ("/netdev/vhost-user", test_vhost_user),
+             ("/netdev/passt", test_passt)])
