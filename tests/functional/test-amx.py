@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""AMX in a TD's Linux: a program asks for leave to use tiles, multiplies in several processes and in signal handlers.
+"""AMX in a TD's Linux: a program asks for leave to use tiles, multiplies in several processes and in
+signal handlers.
 
-Needs the kernel that scripts/get-kernel downloads; without it, or a static libc, the test is skipped."""
+Needs the kernel that scripts/get-kernel downloads; without it, or a static libc, the test is skipped.
+"""
 
 import os
 import subprocess
@@ -24,14 +26,15 @@ def kernel():
 
 
 def initramfs(directory, program):
-    """make-initramfs' archive with the program behind it: Linux unpacks one archive after the other."""
+    """make-initramfs' archive with the program behind it: Linux unpacks one after the other."""
     initrd = os.path.join(directory, "initrd")
     subprocess.run(["scripts/make-initramfs", initrd], check=True)
     tree = os.path.join(directory, "tree")
     os.mkdir(tree)
     subprocess.run(["install", "-m", "755", program, os.path.join(tree, "amx")], check=True)
     with open(initrd, "ab") as f:
-        subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=tree, input=b"amx\n", stdout=f, check=True)
+        subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=tree,
+                       input=b"amx\n", stdout=f, check=True)
     return initrd
 
 
@@ -45,10 +48,11 @@ def test_amx():
     if not kernel():
         return "no kernel: run scripts/get-kernel"
     with tempfile.TemporaryDirectory() as directory:
-        console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(
-            extra=["-no-reboot", "-kernel", kernel(), "-initrd", initramfs(directory, program), "-append", "console=ttyS0"]))
+        console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(extra=[
+            "-no-reboot", "-kernel", kernel(), "-initrd", initramfs(directory, program),
+            "-append", "console=ttyS0"]))
         try:
-            console.expect(r"x86/fpu: Supporting XSAVE feature 0x40000: 'AMX Tile data'", 240 * SLOW)
+            console.expect(r"Supporting XSAVE feature 0x40000: 'AMX Tile data'", 240 * SLOW)
             console.expect(r"initramfs: this is a TDX guest", 300 * SLOW)
             console.expect(r"# ", 60 * SLOW)
             console.send("/amx\r")

@@ -49,8 +49,8 @@ static const MetadataField host_fields[] = {
 };
 
 /*
- * Class 0 is the TD's VMCS, by the encodings of SDM vol. 3, appendix B: none of it is for guests. Which of the
- * encodings stand for fields is not looked at; the upper halves (bit 0) do not.
+ * Class 0 is the TD's VMCS, by the encodings of SDM vol. 3, appendix B: none of it is for guests.
+ * Which of the encodings stand for fields is not looked at; the upper halves (bit 0) do not.
  */
 static bool is_vmcs_field(uint64_t key)
 {
