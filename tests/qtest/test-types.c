@@ -24,7 +24,7 @@ static const Row rows[] = {
     { "isa-serial", STARTS, "chardev=null", 0 },
     { "pci-bridge", STARTS, "chassis_nr=1,addr=9", 0 },
     { "pcie-root-port", STARTS, "chassis=9,addr=9", 0 },
-    { "scsi-hd", STARTS, "drive=disk1,bus=scsi0.0", 0 },
+    { "scsi-hd", PORT_PLUGS, ",\"bus\":\"scsi0.0\",\"drive\":\"disk1\"", 0 },
     { "vhost-user-blk-pci", REFUSED, "Parameter 'chardev' is missing", 0 },
     { "vhost-user-fs-pci", REFUSED, "Parameter 'chardev' is missing", 0 },
     { "vhost-vsock-pci", REFUSED, "vhost-vsock", 0 }, /* there is no such file, or the guest's CID is missing */
@@ -97,16 +97,10 @@ static void plug(Client *c, unsigned express, const char *name, const Row *row)
 
 static void start(const char *name, const Row *row)
 {
-    static const uint8_t disk[4096];
     g_autofree char *device = g_strdup_printf("%s,id=new,%s", name, row->more);
-    const char *const arguments[] = {
-        "-chardev", "null,id=null", "-drive", "file=%D/disk,format=raw,if=none,id=disk1", "-device", "virtio-scsi-pci,id=scsi0",
-        "-device", device, NULL,
-    };
-    g_autoptr(Client) c = client_new();
+    const char *const arguments[] = { "-chardev", "null,id=null", "-device", device, NULL };
+    g_autoptr(Client) c = client_start(client_program(), arguments);
 
-    client_make_file(c, "disk", disk, sizeof(disk));
-    client_launch(c, client_program(), arguments);
     g_free(client_qmp(c, "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral/new\"}}"));
     /* It was there when the machine began, and does not go. */
     g_autofree char *answer = client_qmp_try(c, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"new\"}}");
@@ -118,7 +112,8 @@ static void test_types(void)
 {
     static const char *const arguments[] = {
         "-device", "pcie-root-port,id=port1,chassis=1,addr=2", "-device", "virtio-serial-pci,id=serial0", "-netdev",
-        "stream,id=net0,server=on,addr.type=unix,addr.path=%D/net", "-drive", "file=%D/disk,format=raw,if=none,id=disk0", NULL,
+        "stream,id=net0,server=on,addr.type=unix,addr.path=%D/net", "-drive", "file=%D/disk,format=raw,if=none,id=disk0",
+        "-drive", "file=%D/disk1,format=raw,if=none,id=disk1", "-device", "virtio-scsi-pci,id=scsi0", NULL,
     };
     static const uint8_t disk[4096];
     g_autoptr(Client) c = client_new();
@@ -126,6 +121,7 @@ static void test_types(void)
     unsigned count = 0;
 
     client_make_file(c, "disk", disk, sizeof(disk));
+    client_make_file(c, "disk1", disk, sizeof(disk));
     client_launch(c, client_program(), arguments);
     pci_set_up_bridge(c, port, 1, WINDOW);
     unsigned express = pci_find_capability(c, port, CAP_EXPRESS, 0);
