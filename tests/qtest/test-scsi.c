@@ -11,6 +11,9 @@
 #define RESPONSE_SIZE 108 /* with sense of 96 bytes */
 #define DATA_SIZE 0x4000
 enum { CONTROL, EVENTS, REQUESTS, NUM_QUEUES };
+enum { F_HOTPLUG = 1 << 1, F_CHANGE = 1 << 2 };
+#define EVENTS_MISSED 0x80000000u
+enum { TRANSPORT_RESET = 1, PARAM_CHANGE = 3, REASON_RESCAN = 1, REASON_REMOVED = 2, REASON_CAPACITY = 0x092a };
 enum { OK = 0, OVERRUN = 1, BAD_TARGET = 3, SUCCEEDED = 10, REJECTED = 11, INCORRECT_LUN = 12 };
 enum { GOOD = 0, CHECK = 2 };
 
@@ -45,7 +48,7 @@ static void start(Disks *d, const char *drive, const char *device)
     client_make_file(d->client, "disk0", bytes, DISK_SIZE);
     client_make_file(d->client, "disk1", bytes, DISK_SIZE / 2);
     client_launch(d->client, client_program(), arguments);
-    driver_start(&d->driver, d->client, card, PCI_MMIO_BASE, VIRTIO_F_INDIRECT_DESC, NUM_QUEUES);
+    driver_start(&d->driver, d->client, card, PCI_MMIO_BASE, VIRTIO_F_INDIRECT_DESC | F_HOTPLUG | F_CHANGE, NUM_QUEUES);
     d->request = client_alloc(d->client, REQUEST_SIZE);
     d->response = client_alloc(d->client, RESPONSE_SIZE);
     d->data = client_alloc(d->client, DATA_SIZE);
@@ -306,6 +309,83 @@ static void test_control(void)
     finish(&d);
 }
 
+static bool has_event(void *opaque)
+{
+    Disks *d = opaque;
+
+    return driver_take_used(&d->driver, &d->driver.queues[EVENTS], NULL) >= 0;
+}
+
+static void give_event_buffer(Disks *d)
+{
+    const DriverBuffer buffer = { d->data, 16, true };
+
+    memset(d->client->ram + d->data, 0xee, 16);
+    driver_add(&d->driver, &d->driver.queues[EVENTS], 0, &buffer, 1);
+    driver_kick(&d->driver, &d->driver.queues[EVENTS]);
+}
+
+/* target 256: of no disk. */
+static void expect_event(Disks *d, uint32_t event, unsigned target, unsigned lun, uint32_t reason)
+{
+    uint8_t expected[16] = { [12] = (uint8_t)reason, (uint8_t)(reason >> 8) };
+
+    client_wait(has_event, d, "an event");
+    event = GUINT32_TO_LE(event);
+    memcpy(expected, &event, 4);
+    if (target < 256) {
+        expected[4] = 1;
+        expected[5] = (uint8_t)target;
+        expected[7] = (uint8_t)lun;
+    }
+    g_assert_cmpmem(d->client->ram + d->data, 16, expected, 16);
+}
+
+static void resize(Disks *d, unsigned size)
+{
+    g_free(client_qmp(d->client, "{\"execute\":\"block_resize\",\"arguments\":{\"node-name\":\"disk0\",\"size\":%u}}", size));
+}
+
+static bool hears_of_capacity(void *opaque)
+{
+    return run(opaque, "00 00 00 00 00 00", 0, 0).sense == 0x062a09;
+}
+
+/* 5.6.6.3: disks come, go and grow; what there was no buffer for is told of as missed. */
+static void test_events(void)
+{
+    static const uint8_t disk[4096];
+    Disks d;
+
+    start_plain(&d);
+    g_assert_cmphex(d.driver.features & (F_HOTPLUG | F_CHANGE), ==, F_HOTPLUG | F_CHANGE);
+    client_make_file(d.client, "disk2", disk, sizeof(disk));
+    hear_attention(&d);
+    give_event_buffer(&d); /* after requests, whose data lie at the same place */
+    resize(&d, 2 * DISK_SIZE);
+    expect_event(&d, PARAM_CHANGE, 0, 0, REASON_CAPACITY);
+    client_wait(hears_of_capacity, &d, "the new capacity");
+    g_free(client_qmp(d.client, "{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"file\",\"node-name\":\"disk2\","
+                      "\"filename\":\"%s/disk2\"}}", d.client->directory));
+    give_event_buffer(&d);
+    g_free(client_qmp(d.client, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"scsi-hd\",\"drive\":\"disk2\","
+                      "\"bus\":\"scsi0.0\",\"id\":\"hd2\",\"scsi-id\":5,\"lun\":7}}"));
+    expect_event(&d, TRANSPORT_RESET, 5, 7, REASON_RESCAN);
+    g_assert_cmphex(run_on(&d, 5, 7, "00 00 00 00 00 00", 0, 0).sense, ==, 0x062900);
+    g_assert_cmpuint(run_on(&d, 5, 7, "25 00 00 00 00 00 00 00 00 00", 0, 8).status, ==, GOOD);
+    give_event_buffer(&d);
+    g_free(client_qmp(d.client, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"hd2\"}}"));
+    g_free(client_event(d.client, "DEVICE_DELETED"));
+    expect_event(&d, TRANSPORT_RESET, 5, 7, REASON_REMOVED);
+    g_assert_cmpuint(run_on(&d, 5, 7, "00 00 00 00 00 00", 0, 0).response, ==, BAD_TARGET);
+    resize(&d, 3 * DISK_SIZE); /* nobody has a buffer */
+    client_wait(hears_of_capacity, &d, "the new capacity");
+    g_free(client_qmp(d.client, "{\"execute\":\"query-status\"}")); /* what told of it, on the main loop, has ended */
+    give_event_buffer(&d);
+    expect_event(&d, EVENTS_MISSED, 256, 0, 0);
+    finish(&d);
+}
+
 /* What no driver sends breaks the device, once, until it is reset. */
 static void test_broken_requests(void)
 {
@@ -377,6 +457,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qtest/scsi/refused", test_refused);
     g_test_add_func("/qtest/scsi/places", test_places);
     g_test_add_func("/qtest/scsi/control", test_control);
+    g_test_add_func("/qtest/scsi/events", test_events);
     g_test_add_func("/qtest/scsi/broken-requests", test_broken_requests);
     g_test_add_func("/qtest/scsi/sizes", test_sizes);
     return g_test_run();
