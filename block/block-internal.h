@@ -15,7 +15,8 @@ struct BlockClient {
     GSource *source;      /* ready while there is something to deliver */
     GMutex lock;          /* all below */
     GCond idle;
-    int idle_fd;          /* an eventfd that says the same to who waits for results too; -1: nobody does */
+    /* an eventfd that says the same to who waits for results too; -1: nobody does */
+    int idle_fd;
     unsigned running;     /* submitted, not completed */
     unsigned draining;    /* who wait by idle_fd */
     BlockRequest *done, **done_end;

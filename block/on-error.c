@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What follows from errors of disks: the guest is told, or not, or the machine stops and requests wait to be tried again. */
+/*
+ * What follows from errors of disks: the guest is told, or not, or the machine stops and requests
+ * wait to be tried again.
+ */
 #include "block-internal.h"
 
 #include <errno.h>
 
 const char *const block_on_error_names[] = { "auto", "report", "ignore", "enospc", "stop", NULL };
 
-void block_set_on_error(BlockClient *client, BlockOnError on_read, BlockOnError on_write, const char *path)
+void block_set_on_error(BlockClient *client, BlockOnError on_read, BlockOnError on_write,
+                        const char *path)
 {
     const BlockNode *node = client->node;
     BlockOnError *on = client->on_error;
@@ -17,7 +21,8 @@ void block_set_on_error(BlockClient *client, BlockOnError on_read, BlockOnError 
     on[0] = on[0] != BLOCK_ON_ERROR_AUTO ? on[0] : BLOCK_ON_ERROR_REPORT;
     on[1] = on[1] != BLOCK_ON_ERROR_AUTO ? on[1] : BLOCK_ON_ERROR_ENOSPC;
     client->path = g_strdup(path);
-    if (on[0] == BLOCK_ON_ERROR_STOP || on[1] == BLOCK_ON_ERROR_ENOSPC || on[1] == BLOCK_ON_ERROR_STOP) {
+    if (on[0] == BLOCK_ON_ERROR_STOP || on[1] == BLOCK_ON_ERROR_ENOSPC ||
+        on[1] == BLOCK_ON_ERROR_STOP) {
         client->status = BLOCK_IO_STATUS_OK;
     }
 }

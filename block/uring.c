@@ -24,7 +24,8 @@ struct BlockUring {
 BlockUring *block_uring_new(int fd, GError **errp)
 {
     BlockUring *uring = g_new0(BlockUring, 1);
-    struct io_uring_params params = { .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP, .cq_entries = COMPLETIONS };
+    struct io_uring_params params = { .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+        .cq_entries = COMPLETIONS };
     int result = io_uring_queue_init_params(SUBMISSIONS, &uring->ring, &params);
 
     if (result < 0) {
@@ -58,7 +59,10 @@ int block_uring_fd(const BlockUring *uring)
     return uring->ring.ring_fd;
 }
 
-/* With the lock held. What is not taken now, because results fill the ring, is taken after the next ones were fetched. */
+/*
+ * With the lock held. What is not taken now, because results fill the ring, is taken after the next
+ * ones were fetched.
+ */
 static void submit(BlockUring *uring)
 {
     for (unsigned tries = 0; io_uring_sq_ready(&uring->ring) && tries < MAX_TRIES;) {
@@ -95,7 +99,8 @@ bool block_uring_add(BlockUring *uring, BlockRequest *request)
 {
     bool moves = request->op == BLOCK_READ || request->op == BLOCK_WRITE;
 
-    if (moves ? !request->size || request->size > INT_MAX || request->iov_count > IOV_MAX : request->op != BLOCK_FLUSH) {
+    if (moves ? !request->size || request->size > INT_MAX || request->iov_count > IOV_MAX
+        : request->op != BLOCK_FLUSH) {
         return false;
     }
     g_mutex_lock(&uring->lock);
@@ -135,7 +140,8 @@ static unsigned fetch(BlockUring *uring, BlockRequest **requests, int *results)
     return count;
 }
 
-void block_uring_reap(BlockUring *uring, void (*done)(void *opaque, BlockRequest *request, int result), void *opaque)
+void block_uring_reap(BlockUring *uring,
+                      void (*done)(void *opaque, BlockRequest *request, int result), void *opaque)
 {
     BlockRequest *requests[REAP_BATCH];
     int results[REAP_BATCH];
@@ -176,7 +182,8 @@ void block_uring_kick(BlockUring *uring)
 {
 }
 
-void block_uring_reap(BlockUring *uring, void (*done)(void *opaque, BlockRequest *request, int result), void *opaque)
+void block_uring_reap(BlockUring *uring,
+                      void (*done)(void *opaque, BlockRequest *request, int result), void *opaque)
 {
 }
 

@@ -4,17 +4,14 @@
 
 #include <errno.h>
 
-#define MIN_INTERVAL_US G_USEC_PER_SEC /* between events that stop nothing: a guest can make as many errors as it likes */
+#define MAX_PENDING 64 /* that stop nothing, in one turn of the main loop: a guest can make errors as fast as it likes */
 
 struct IoErrors {
     RunState *runstate;
     RunStateHandlers handlers;
-    guint timer;
-    gint64 next;       /* the earliest time for an event that stops nothing */
-    GMutex lock;       /* all below */
-    GPtrArray *stops;  /* of JsonValue: each is told */
-    JsonValue *latest; /* of the others the latest alone */
-    bool scheduled;
+    GMutex lock;        /* all below */
+    GPtrArray *pending; /* of JsonValue, in the order that they came */
+    bool stop;          /* the machine is to stop for one of them */
 };
 
 static JsonValue *describe(const BlockIoError *error)
@@ -27,52 +24,29 @@ static JsonValue *describe(const BlockIoError *error)
     json_object_object_add(data, "qom-path", json_object_new_string(error->path));
     json_object_object_add(data, "device", json_object_new_string(""));
     json_object_object_add(data, "node-name", json_object_new_string(error->node_name));
-    json_object_object_add(data, "operation", json_object_new_string(error->is_write ? "write" : "read"));
+    json_object_object_add(data, "operation",
+                           json_object_new_string(error->is_write ? "write" : "read"));
     json_object_object_add(data, "action", json_object_new_string(actions[error->action]));
     json_object_object_add(data, "nospace", json_object_new_boolean(error->error == ENOSPC));
     json_object_object_add(data, "reason", json_object_new_string(g_strerror(error->error)));
     return data;
 }
 
-static void emit(IoErrors *errors, JsonValue *data)
-{
-    errors->handlers.event(errors->handlers.opaque, &qapi_event_BLOCK_IO_ERROR, data);
-}
-
-static gboolean tell_latest(gpointer opaque)
-{
-    IoErrors *errors = opaque;
-
-    errors->timer = 0;
-    g_mutex_lock(&errors->lock);
-    JsonValue *data = g_steal_pointer(&errors->latest);
-    g_mutex_unlock(&errors->lock);
-    if (data) {
-        errors->next = g_get_monotonic_time() + MIN_INTERVAL_US;
-        emit(errors, data);
-    }
-    return G_SOURCE_REMOVE;
-}
-
 static gboolean serve(gpointer opaque)
 {
     IoErrors *errors = opaque;
-    gint64 now = g_get_monotonic_time();
 
     g_mutex_lock(&errors->lock);
-    errors->scheduled = false;
-    g_autoptr(GPtrArray) stops = g_steal_pointer(&errors->stops);
-    errors->stops = g_ptr_array_new();
+    g_autoptr(GPtrArray) pending = g_steal_pointer(&errors->pending);
+    errors->pending = g_ptr_array_new();
+    bool stop = errors->stop;
+    errors->stop = false;
     g_mutex_unlock(&errors->lock);
-    if (now >= errors->next && !errors->timer) {
-        tell_latest(errors);
-    } else if (!errors->timer) {
-        errors->timer = g_timeout_add((guint)((errors->next - now) / 1000 + 1), tell_latest, errors);
+    for (guint i = 0; i < pending->len; i++) {
+        errors->handlers.event(errors->handlers.opaque, &qapi_event_BLOCK_IO_ERROR,
+                               pending->pdata[i]);
     }
-    for (guint i = 0; i < stops->len; i++) {
-        emit(errors, stops->pdata[i]);
-    }
-    if (stops->len) {
+    if (stop) {
         runstate_stop_for_io_error(errors->runstate);
     }
     return G_SOURCE_REMOVE;
@@ -81,21 +55,17 @@ static gboolean serve(gpointer opaque)
 static void failed(void *opaque, const BlockIoError *error)
 {
     IoErrors *errors = opaque;
-    JsonValue *data = describe(error);
+    bool stop = error->action == BLOCK_ACTION_STOP;
 
     g_mutex_lock(&errors->lock);
-    if (error->action == BLOCK_ACTION_STOP) {
-        g_ptr_array_add(errors->stops, data);
-    } else {
-        json_object_put(errors->latest);
-        errors->latest = data;
-    }
-    bool first = !errors->scheduled;
-    errors->scheduled = true;
-    g_mutex_unlock(&errors->lock);
-    if (first) {
+    if (!errors->pending->len) {
         g_idle_add_full(G_PRIORITY_HIGH, serve, errors, NULL);
     }
+    if (stop || errors->pending->len < MAX_PENDING) {
+        g_ptr_array_add(errors->pending, describe(error));
+    }
+    errors->stop |= stop;
+    g_mutex_unlock(&errors->lock);
 }
 
 IoErrors *io_errors_new(RunState *runstate, const RunStateHandlers *handlers)
@@ -104,7 +74,7 @@ IoErrors *io_errors_new(RunState *runstate, const RunStateHandlers *handlers)
 
     errors->runstate = runstate;
     errors->handlers = *handlers;
-    errors->stops = g_ptr_array_new();
+    errors->pending = g_ptr_array_new();
     g_mutex_init(&errors->lock);
     return errors;
 }
@@ -122,11 +92,10 @@ void io_errors_free(IoErrors *errors)
     while (g_source_remove_by_user_data(errors)) {
         continue;
     }
-    for (guint i = 0; i < errors->stops->len; i++) {
-        json_object_put(errors->stops->pdata[i]);
+    for (guint i = 0; i < errors->pending->len; i++) {
+        json_object_put(errors->pending->pdata[i]);
     }
-    g_ptr_array_unref(errors->stops);
-    json_object_put(errors->latest);
+    g_ptr_array_unref(errors->pending);
     g_mutex_clear(&errors->lock);
     g_free(errors);
 }

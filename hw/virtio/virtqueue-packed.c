@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Packed virtqueues: Virtio 1.2, 2.8. One ring of descriptors, which the driver makes available and the
+ * Packed virtqueues: Virtio 1.2, 2.8. One ring of descriptors, which the driver makes available and
+ * the
  * device overwrites with what it used; two small areas say who wants to be notified of what.
  */
 #include "util/bytes.h"
@@ -78,7 +79,10 @@ static bool add_indirect(VirtqChain *chain, const uint8_t *at)
     return table;
 }
 
-/* How many slots the request at next_available takes, and the driver's name for it; 0: the device broke. */
+/*
+ * How many slots the request at next_available takes, and the driver's name for it; 0: the device
+ * broke.
+ */
 static unsigned follow(VirtqChain *chain, uint8_t *ring, uint16_t flags, uint16_t *id)
 {
     VirtQueue *queue = chain->queue;
@@ -89,7 +93,8 @@ static unsigned follow(VirtqChain *chain, uint8_t *ring, uint16_t flags, uint16_
 
         *id = load_le16(at + DESC_ID);
         if (flags & VIRTQ_DESC_INDIRECT) {
-            if (count > 1 || (flags & VIRTQ_DESC_NEXT) || !virtio_has(queue->device, VIRTIO_F_INDIRECT_DESC)) {
+            if (count > 1 || (flags & VIRTQ_DESC_NEXT) ||
+                !virtio_has(queue->device, VIRTIO_F_INDIRECT_DESC)) {
                 virtio_fail(queue->device, "queue %u: an indirect descriptor with flags 0x%x is not allowed here",
                             queue->index, flags);
                 return 0;
@@ -155,11 +160,15 @@ void virtqueue_packed_push(VirtQueue *queue, const VirtqElement *element, uint32
     queue->used_slots += element->slots;
 }
 
-/* Positions are counted since the queue was enabled; the driver names one by its slot and the wrap counter there. */
+/*
+ * Positions are counted since the queue was enabled; the driver names one by its slot and the wrap
+ * counter there.
+ */
 static bool was_passed(const VirtQueue *queue, uint16_t event)
 {
     bool same_round = ((event & EVENT_WRAP) != 0) == queue->used_wrap;
-    uint64_t round = queue->used_slots - queue->next_used + (same_round ? 0 : (uint64_t)0 - queue->size);
+    uint64_t round = queue->used_slots - queue->next_used + (same_round ? 0
+                                                             : (uint64_t)0 - queue->size);
     uint64_t position = round + (event & ~EVENT_WRAP);
 
     /* told <= position < used, whatever the numbers wrapped to. */
@@ -173,7 +182,8 @@ bool virtqueue_packed_wants_interrupt(VirtQueue *queue)
     if (!area || queue->used_slots == queue->told_slots) {
         return false;
     }
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* what was used is seen before the driver's wish is read */
+    /* what was used is seen before the driver's wish is read */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     uint16_t flags = virtq_load16(area + EVENT_FLAGS), event = virtq_load16(area + EVENT_DESC);
     bool at = flags == EVENTS_AT && virtio_has(queue->device, VIRTIO_F_EVENT_IDX);
     bool wanted = at ? !queue->told || was_passed(queue, event) : flags != EVENTS_DISABLE;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Errors of disks as monitors hear of them (BLOCK_IO_ERROR), and the stop of the machine that may follow. */
+/*
+ * Errors of disks as monitors hear of them (BLOCK_IO_ERROR), and the stop of the machine that may
+ * follow.
+ */
 #ifndef SYSTEM_IO_ERRORS_H
 #define SYSTEM_IO_ERRORS_H
 

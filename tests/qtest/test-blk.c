@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* virtio-blk as a guest and a monitor's client see it together: queues with a thread of their own, errors. */
+/*
+ * virtio-blk as a guest and a monitor's client see it together: queues with a thread of their own,
+ * errors.
+ */
 #include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -22,10 +25,13 @@ typedef struct Disk {
 
 static void drive(Disk *disk, PciAddress at, uint64_t base)
 {
-    driver_start(&disk->driver, disk->c, at, base, VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | 1 << 9, 1);
+    driver_start(&disk->driver, disk->c, at, base, VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX |
+                 1 << 9, 1);
 }
 
-/* A disk whose sector n is full of bytes n, on a machine with these arguments more; not driven yet. */
+/*
+ * A disk whose sector n is full of bytes n, on a machine with these arguments more; not driven yet.
+ */
 static void launch(Disk *disk, const char *const *arguments)
 {
     g_autofree uint8_t *bytes = g_malloc(DISK_SIZE);
@@ -49,13 +55,15 @@ static void offer(Disk *disk, uint32_t type)
     for (unsigned i = 0; i < BATCH; i++) {
         uint64_t header = disk->headers + 32 * i;
         const DriverBuffer buffers[] = {
-            { header, 16, false }, { disk->data + SECTOR * i, SECTOR, type == TYPE_IN }, { header + 16, 1, true },
+            { header, 16, false }, { disk->data + SECTOR * i, SECTOR, type == TYPE_IN },
+            { header + 16, 1, true },
         };
         memset(ram + header, 0, 16);
         ram[header] = (uint8_t)type;
         ram[header + 8] = (uint8_t)i;
         ram[header + 16] = 0xff;
-        driver_add_indirect(&disk->driver, &disk->driver.queues[0], (uint16_t)i, disk->tables + 64 * i, buffers, 3);
+        driver_add_indirect(&disk->driver, &disk->driver.queues[0], (uint16_t)i,
+                            disk->tables + 64 * i, buffers, 3);
     }
     driver_kick(&disk->driver, &disk->driver.queues[0]);
 }
@@ -204,7 +212,8 @@ static void test_stop_on_error(gconstpointer data)
     for (unsigned round = 0; round < 2; round++) {
         g_autofree char *event = client_event(disk.c, "BLOCK_IO_ERROR");
         g_test_message("%s", event);
-        g_assert_nonnull(strstr(event, "\"qom-path\": \"/machine/peripheral/blk0/virtio-backend\""));
+        g_assert_nonnull(strstr(event,
+                                "\"qom-path\": \"/machine/peripheral/blk0/virtio-backend\""));
         g_assert_nonnull(strstr(event, "\"action\": \"stop\""));
         g_assert_nonnull(strstr(event, "\"operation\": \"write\""));
         g_assert_nonnull(strstr(event, "\"node-name\": \"disk0\""));
@@ -238,11 +247,13 @@ static void test_report_and_ignore(void)
         const char *properties, *action;
         uint8_t status;
     } rows[] = {
-        { "", "report", 1 }, { ",werror=report", "report", 1 }, { ",werror=ignore", "ignore", 0 }, { ",werror=auto", "report", 1 },
+        { "", "report", 1 }, { ",werror=report", "report", 1 }, { ",werror=ignore", "ignore", 0 },
+        { ",werror=auto", "report", 1 },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-        g_autofree char *device = g_strdup_printf("virtio-blk-pci,drive=disk0,addr=4,id=blk0%s", rows[i].properties);
+        g_autofree char *device = g_strdup_printf("virtio-blk-pci,drive=disk0,addr=4,id=blk0%s",
+                                                  rows[i].properties);
         const char *const arguments[] = { DRIVE, "-device", device, NULL };
         g_autofree char *action = g_strdup_printf("\"action\": \"%s\"", rows[i].action);
         Disk disk;
@@ -277,7 +288,8 @@ static bool can_be_opened(const char *drive)
 
     g_strfreev(parts);
     client_make_file(c, "disk", "", 0);
-    g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL, &output, &status, NULL));
+    g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL,
+                               NULL, &output, &status, NULL));
     if (status && (strstr(output, "io_uring") || strstr(output, "Invalid argument"))) {
         g_test_skip(g_strdelimit(output, "\n", ' '));
         return false;
@@ -320,7 +332,8 @@ static void test_fdset(void)
         const char *error; /* NULL: it works */
     } rows[] = {
         { "as it is", "", O_RDWR, NULL }, { "past the cache", ",cache=none", O_RDWR, NULL },
-        { "read-only", ",readonly=on", O_RDONLY, NULL }, { "not open for writing", "", O_RDONLY, "open for reading and writing" },
+        { "read-only", ",readonly=on", O_RDONLY, NULL },
+        { "not open for writing", "", O_RDONLY, "open for reading and writing" },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -328,8 +341,10 @@ static void test_fdset(void)
         g_autofree uint8_t *bytes = g_malloc0(DISK_SIZE);
         int made = g_mkstemp(path), fd = open(path, rows[i].flags); /* to be inherited */
         g_autofree char *add = g_strdup_printf("fd=%d,set=3", fd);
-        g_autofree char *drive_ = g_strdup_printf("file=/dev/fdset/3,format=raw,if=none,id=disk0%s", rows[i].properties);
-        const char *const arguments[] = { "-add-fd", add, "-drive", drive_, "-device", "virtio-blk-pci,drive=disk0,addr=4", NULL };
+        g_autofree char *drive_ = g_strdup_printf("file=/dev/fdset/3,format=raw,if=none,id=disk0%s",
+                                                  rows[i].properties);
+        const char *const arguments[] = { "-add-fd", add, "-drive", drive_, "-device",
+            "virtio-blk-pci,drive=disk0,addr=4", NULL };
         Disk disk;
 
         g_test_message("%s", rows[i].label);
@@ -339,9 +354,11 @@ static void test_fdset(void)
         g_assert_cmpint(write(made, bytes, DISK_SIZE), ==, DISK_SIZE);
         unlink(path);
         if (rows[i].error) {
-            const char *const argv[] = { client_program(), "-display", "none", "-accel", "qtest", "-add-fd", add, "-drive", drive_, NULL };
+            const char *const argv[] = { client_program(), "-display", "none", "-accel", "qtest",
+                "-add-fd", add, "-drive", drive_, NULL };
             g_autofree char *output = NULL;
-            g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_LEAVE_DESCRIPTORS_OPEN, NULL, NULL, NULL, &output, NULL, NULL));
+            g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_LEAVE_DESCRIPTORS_OPEN,
+                                       NULL, NULL, NULL, &output, NULL, NULL));
             g_assert_nonnull(strstr(output, rows[i].error));
         } else {
             launch(&disk, arguments);
@@ -360,8 +377,10 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/qtest/blk/iothread", test_iothread);
     g_test_add_func("/qtest/blk/iothread-refused", test_iothread_refused);
-    g_test_add_data_func("/qtest/blk/stop-on-error", "virtio-blk-pci,drive=disk0,addr=4,id=blk0", test_stop_on_error);
-    g_test_add_data_func("/qtest/blk/stop-on-error-thread", "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0", test_stop_on_error);
+    g_test_add_data_func("/qtest/blk/stop-on-error", "virtio-blk-pci,drive=disk0,addr=4,id=blk0",
+                         test_stop_on_error);
+    g_test_add_data_func("/qtest/blk/stop-on-error-thread",
+                         "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0", test_stop_on_error);
     g_test_add_func("/qtest/blk/report-and-ignore", test_report_and_ignore);
     g_test_add_func("/qtest/blk/fdset", test_fdset);
     static const char *const drives[] = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What ThreadSanitizer has to be told of GLib, which is not compiled for it: the order that its locks, thread pools and event loops make.
+ * What ThreadSanitizer has to be told of GLib, which is not compiled for it: the order that its
+ * locks, thread pools and event loops make.
  * Linked by --wrap into tests whose subject is threads, in builds with ThreadSanitizer alone.
  */
 #include <glib.h>
@@ -8,7 +9,10 @@
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 
-static char events; /* all event loops as one: what was attached or made ready before a poll returns is known after it */
+/*
+ * all event loops as one: what was attached or made ready before a poll returns is known after it
+ */
+static char events;
 
 void __real_g_mutex_lock(GMutex *mutex);
 void __real_g_mutex_unlock(GMutex *mutex);
@@ -17,7 +21,8 @@ guint __real_g_source_attach(GSource *source, GMainContext *context);
 void __real_g_source_set_ready_time(GSource *source, gint64 ready_time);
 void __real_g_source_destroy(GSource *source);
 GMainContext *__real_g_main_context_new(void);
-GThreadPool *__real_g_thread_pool_new(GFunc func, gpointer user_data, gint max_threads, gboolean exclusive, GError **error);
+GThreadPool *__real_g_thread_pool_new(GFunc func, gpointer user_data, gint max_threads,
+                                      gboolean exclusive, GError **error);
 gboolean __real_g_thread_pool_push(GThreadPool *pool, gpointer data, GError **error);
 
 void __wrap_g_mutex_lock(GMutex *mutex);
@@ -27,7 +32,8 @@ guint __wrap_g_source_attach(GSource *source, GMainContext *context);
 void __wrap_g_source_set_ready_time(GSource *source, gint64 ready_time);
 void __wrap_g_source_destroy(GSource *source);
 GMainContext *__wrap_g_main_context_new(void);
-GThreadPool *__wrap_g_thread_pool_new(GFunc func, gpointer user_data, gint max_threads, gboolean exclusive, GError **error);
+GThreadPool *__wrap_g_thread_pool_new(GFunc func, gpointer user_data, gint max_threads,
+                                      gboolean exclusive, GError **error);
 gboolean __wrap_g_thread_pool_push(GThreadPool *pool, gpointer data, GError **error);
 
 void __wrap_g_mutex_lock(GMutex *mutex)
@@ -97,7 +103,8 @@ static void run(gpointer data, gpointer opaque)
 }
 
 /* The pool's Work lives as long as the test. */
-GThreadPool *__wrap_g_thread_pool_new(GFunc func, gpointer user_data, gint max_threads, gboolean exclusive, GError **error)
+GThreadPool *__wrap_g_thread_pool_new(GFunc func, gpointer user_data, gint max_threads,
+                                      gboolean exclusive, GError **error)
 {
     static Work works[4096];
     static unsigned used;

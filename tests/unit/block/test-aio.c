@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* aio=: whoever carries requests out, they do the same; batches larger than a ring, ends of files, buffers that O_DIRECT does not take. */
+/*
+ * aio=: whoever carries requests out, they do the same; batches larger than a ring, ends of files,
+ * buffers that O_DIRECT does not take.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -21,9 +24,12 @@ typedef struct Mode {
 } Mode;
 
 static const Mode modes[] = {
-    { "threads", BLOCK_AIO_THREADS, false, false }, { "threads-direct", BLOCK_AIO_THREADS, true, false },
-    { "io_uring", BLOCK_AIO_IO_URING, false, false }, { "io_uring-direct", BLOCK_AIO_IO_URING, true, false },
-    { "io_uring-direct-raw", BLOCK_AIO_IO_URING, true, true }, { "native", BLOCK_AIO_NATIVE, true, false },
+    { "threads", BLOCK_AIO_THREADS, false, false },
+    { "threads-direct", BLOCK_AIO_THREADS, true, false },
+    { "io_uring", BLOCK_AIO_IO_URING, false, false },
+    { "io_uring-direct", BLOCK_AIO_IO_URING, true, false },
+    { "io_uring-direct-raw", BLOCK_AIO_IO_URING, true, true },
+    { "native", BLOCK_AIO_NATIVE, true, false },
     { "auto-direct", BLOCK_AIO_AUTO, true, false },
 };
 
@@ -61,7 +67,8 @@ static void drop(void *opaque, BlockRequest *request)
 /* size: of the file, whose last sector may be incomplete. False: the host cannot. */
 static bool start(Fixture *f, uint64_t size)
 {
-    g_autofree char *template = g_strdup("/var/tmp/test-aio-XXXXXX"); /* tmpfs may not know O_DIRECT */
+    /* tmpfs may not know O_DIRECT */
+    g_autofree char *template = g_strdup("/var/tmp/test-aio-XXXXXX");
     g_autoptr(GError) error = NULL;
     void *bytes = NULL;
     int fd = g_mkstemp(template);
@@ -74,7 +81,8 @@ static bool start(Fixture *f, uint64_t size)
         .filename = f->path, .direct = f->mode->direct, .aio = f->mode->aio, .discard = true,
     }, &error);
     if (!f->file) {
-        g_assert_true(strstr(error->message, "io_uring") || strstr(error->message, "Invalid argument"));
+        g_assert_true(strstr(error->message, "io_uring") ||
+                      strstr(error->message, "Invalid argument"));
         g_test_skip(g_strdelimit(error->message, "\n", ' '));
         g_unlink(f->path);
         g_free(f->path);
@@ -100,7 +108,8 @@ static void end(Fixture *f)
     g_free(f->path);
 }
 
-static void submit(Fixture *f, unsigned i, BlockOp op, uint64_t offset, uint8_t *bytes, size_t size, unsigned flags)
+static void submit(Fixture *f, unsigned i, BlockOp op, uint64_t offset, uint8_t *bytes, size_t size,
+                   unsigned flags)
 {
     f->iov[i][0] = (struct iovec) { bytes, size / 2 };
     f->iov[i][1] = (struct iovec) { bytes + size / 2, size - size / 2 };
@@ -231,7 +240,8 @@ static void test_errors(gconstpointer data)
     if (!start(&f, SIZE)) {
         return;
     }
-    g_assert_cmpint(truncate(f.path, PIECE), ==, 0); /* by somebody else: what is gone reads as zeroes */
+    /* by somebody else: what is gone reads as zeroes */
+    g_assert_cmpint(truncate(f.path, PIECE), ==, 0);
     memset(f.bytes, 1, PIECE);
     submit(&f, 0, BLOCK_READ, 2 * PIECE, f.bytes, PIECE, 0);
     wait_for(&f, 1);
@@ -244,7 +254,8 @@ static void test_refused(void)
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_null(block_file_open(&(BlockFileOptions) { .filename = "/dev/zero", .aio = BLOCK_AIO_NATIVE }, &error));
+    g_assert_null(block_file_open(&(BlockFileOptions) { .filename = "/dev/zero",
+        .aio = BLOCK_AIO_NATIVE }, &error));
     g_assert_cmpstr(strstr(error->message, "requires cache.direct=on"), !=, NULL);
 }
 
@@ -253,12 +264,14 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*test)(gconstpointer data);
-    } tests[] = { { "batches", test_batches }, { "ends", test_ends }, { "drain", test_drain }, { "errors", test_errors } };
+    } tests[] = { { "batches", test_batches }, { "ends", test_ends }, { "drain", test_drain },
+        { "errors", test_errors } };
 
     g_test_init(&argc, &argv, NULL);
     for (unsigned m = 0; m < G_N_ELEMENTS(modes); m++) {
         for (unsigned i = 0; i < G_N_ELEMENTS(tests); i++) {
-            g_autofree char *path = g_strdup_printf("/block/aio/%s/%s", modes[m].name, tests[i].name);
+            g_autofree char *path = g_strdup_printf("/block/aio/%s/%s", modes[m].name,
+                                                    tests[i].name);
             g_test_add_data_func(path, &modes[m], tests[i].test);
         }
     }

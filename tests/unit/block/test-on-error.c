@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* werror= and rerror=: what a client hears of a failed request, what is told of it, and what waits until the machine goes on. */
+/*
+ * werror= and rerror=: what a client hears of a failed request, what is told of it, and what waits
+ * until the machine goes on.
+ */
 #include <errno.h>
 
 #include "block/block.h"
@@ -94,7 +97,8 @@ static void turn(void)
 
 static void ask(Fixture *f, unsigned i, BlockOp op, uint64_t offset)
 {
-    f->requests[i] = (BlockRequest) { .op = op, .offset = offset, .size = op == BLOCK_FLUSH ? 0 : 512 };
+    f->requests[i] = (BlockRequest) { .op = op, .offset = offset, .size = op == BLOCK_FLUSH ? 0
+        : 512 };
     block_submit(f->client, &f->requests[i]);
     turn();
 }
@@ -119,21 +123,32 @@ static const struct {
 } rows[] = {
     { "good read", AUTO, AUTO, AUTO, AUTO, BLOCK_READ, 0, -1, 0, OK, OK },
     { "read, default", AUTO, AUTO, AUTO, AUTO, BLOCK_READ, EIO, BLOCK_ACTION_REPORT, -EIO, OK, OK },
-    { "write, default", AUTO, AUTO, AUTO, AUTO, BLOCK_WRITE, EIO, BLOCK_ACTION_REPORT, -EIO, OK, OK },
-    { "write, no space, default", AUTO, AUTO, AUTO, AUTO, BLOCK_WRITE, ENOSPC, BLOCK_ACTION_STOP, 0, OK, NOSPACE },
-    { "zeroes, no space, default", AUTO, AUTO, AUTO, AUTO, BLOCK_WRITE_ZEROES, ENOSPC, BLOCK_ACTION_STOP, 0, OK, NOSPACE },
-    { "read, no space, default", AUTO, AUTO, AUTO, AUTO, BLOCK_READ, ENOSPC, BLOCK_ACTION_REPORT, -ENOSPC, OK, OK },
+    { "write, default", AUTO, AUTO, AUTO, AUTO, BLOCK_WRITE, EIO, BLOCK_ACTION_REPORT, -EIO, OK,
+      OK },
+    { "write, no space, default", AUTO, AUTO, AUTO, AUTO, BLOCK_WRITE, ENOSPC, BLOCK_ACTION_STOP, 0,
+      OK, NOSPACE },
+    { "zeroes, no space, default", AUTO, AUTO, AUTO, AUTO, BLOCK_WRITE_ZEROES, ENOSPC,
+      BLOCK_ACTION_STOP, 0, OK, NOSPACE },
+    { "read, no space, default", AUTO, AUTO, AUTO, AUTO, BLOCK_READ, ENOSPC, BLOCK_ACTION_REPORT,
+      -ENOSPC, OK, OK },
     { "write, stop", AUTO, AUTO, AUTO, STOP, BLOCK_WRITE, EIO, BLOCK_ACTION_STOP, 0, OK, FAILED },
     { "flush, stop", AUTO, AUTO, AUTO, STOP, BLOCK_FLUSH, EIO, BLOCK_ACTION_STOP, 0, OK, FAILED },
-    { "read, write stops", AUTO, AUTO, AUTO, STOP, BLOCK_READ, EIO, BLOCK_ACTION_REPORT, -EIO, OK, OK },
+    { "read, write stops", AUTO, AUTO, AUTO, STOP, BLOCK_READ, EIO, BLOCK_ACTION_REPORT, -EIO, OK,
+      OK },
     { "read, stop", AUTO, AUTO, STOP, REPORT, BLOCK_READ, EIO, BLOCK_ACTION_STOP, 0, OK, FAILED },
-    { "read, enospc", AUTO, AUTO, ENOSPACE, REPORT, BLOCK_READ, ENOSPC, BLOCK_ACTION_STOP, 0, NONE, NONE },
-    { "write, report", AUTO, AUTO, REPORT, REPORT, BLOCK_WRITE, ENOSPC, BLOCK_ACTION_REPORT, -ENOSPC, NONE, NONE },
-    { "write, ignore", AUTO, AUTO, REPORT, IGNORE, BLOCK_WRITE, EIO, BLOCK_ACTION_IGNORE, 0, NONE, NONE },
+    { "read, enospc", AUTO, AUTO, ENOSPACE, REPORT, BLOCK_READ, ENOSPC, BLOCK_ACTION_STOP, 0, NONE,
+      NONE },
+    { "write, report", AUTO, AUTO, REPORT, REPORT, BLOCK_WRITE, ENOSPC, BLOCK_ACTION_REPORT,
+      -ENOSPC, NONE, NONE },
+    { "write, ignore", AUTO, AUTO, REPORT, IGNORE, BLOCK_WRITE, EIO, BLOCK_ACTION_IGNORE, 0, NONE,
+      NONE },
     { "read, ignore", AUTO, AUTO, IGNORE, AUTO, BLOCK_READ, EIO, BLOCK_ACTION_IGNORE, 0, OK, OK },
-    { "write, the node says stop", AUTO, STOP, AUTO, AUTO, BLOCK_WRITE, EIO, BLOCK_ACTION_STOP, 0, OK, FAILED },
-    { "write, the device overrules", AUTO, STOP, AUTO, REPORT, BLOCK_WRITE, EIO, BLOCK_ACTION_REPORT, -EIO, NONE, NONE },
-    { "read, the node says stop", STOP, AUTO, AUTO, AUTO, BLOCK_READ, EPERM, BLOCK_ACTION_STOP, 0, OK, FAILED },
+    { "write, the node says stop", AUTO, STOP, AUTO, AUTO, BLOCK_WRITE, EIO, BLOCK_ACTION_STOP, 0,
+      OK, FAILED },
+    { "write, the device overrules", AUTO, STOP, AUTO, REPORT, BLOCK_WRITE, EIO,
+      BLOCK_ACTION_REPORT, -EIO, NONE, NONE },
+    { "read, the node says stop", STOP, AUTO, AUTO, AUTO, BLOCK_READ, EPERM, BLOCK_ACTION_STOP, 0,
+      OK, FAILED },
 };
 
 static void test_actions(Fixture *f, gconstpointer data)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* virtio-blk whose queues have a thread of their own (iothread=): the machine lock, resets, resizes and removals beside it. */
+/*
+ * virtio-blk whose queues have a thread of their own (iothread=): the machine lock, resets, resizes
+ * and removals beside it.
+ */
 #include "driver.h"
 
 #include <unistd.h>
@@ -53,14 +56,17 @@ static void set_up(Fixture *f, gconstpointer data)
     f->fd = g_mkstemp(f->path);
     g_assert_cmpint(ftruncate(f->fd, DISK_SECTORS * SECTOR), ==, 0);
     for (unsigned i = 0; i < DISK_SECTORS; i++) {
-        g_assert_cmpint(pwrite(f->fd, &i, sizeof(i), (off_t)i * SECTOR), ==, sizeof(i)); /* each sector begins with its number */
+        /* each sector begins with its number */
+        g_assert_cmpint(pwrite(f->fd, &i, sizeof(i), (off_t)i * SECTOR), ==, sizeof(i));
     }
     loop_thread_start(&f->loop);
     driver_init(&f->d);
-    f->node = block_file_open(&(BlockFileOptions) { .filename = f->path, .discard = true, .direct = data != NULL }, &error);
+    f->node = block_file_open(&(BlockFileOptions) { .filename = f->path, .discard = true,
+        .direct = data != NULL }, &error);
     if (!f->node) { /* not every file system knows direct access */
         g_clear_error(&error);
-        f->node = block_file_open(&(BlockFileOptions) { .filename = f->path, .discard = true }, &error);
+        f->node = block_file_open(&(BlockFileOptions) { .filename = f->path, .discard = true },
+                                  &error);
     }
     g_assert_no_error(error);
     plug(f);
@@ -116,7 +122,8 @@ static void offer(Fixture *f, unsigned queue, unsigned i, uint32_t type, uint64_
     store_le64(d->ram + header_of(queue, i) + 8, sector);
     d->ram[status_of(queue, i)] = 0xee;
     driver_describe(d, queue, 3 * i, header_of(queue, i), 16, NEXT, (uint16_t)(3 * i + 1));
-    driver_describe(d, queue, 3 * i + 1, data_of(queue, i), SECTOR, NEXT | (type == TYPE_IN ? WRITE : 0), (uint16_t)(3 * i + 2));
+    driver_describe(d, queue, 3 * i + 1, data_of(queue, i), SECTOR, NEXT |
+                    (type == TYPE_IN ? WRITE : 0), (uint16_t)(3 * i + 2));
     driver_describe(d, queue, 3 * i + 2, status_of(queue, i), 1, WRITE, 0);
     driver_offer(d, queue, (uint16_t)(3 * i));
 }
@@ -305,11 +312,13 @@ static void *move_registers(void *opaque)
 {
     Fixture *f = opaque;
 
-    for (unsigned i = 0; i < 3000; i++) { /* what other vCPUs do meanwhile, under the machine lock */
+    /* what other vCPUs do meanwhile, under the machine lock */
+    for (unsigned i = 0; i < 3000; i++) {
         driver_read(&f->d, f->d.config, 8);
         driver_write(&f->d, f->d.config + 32, i & 1, 1);
         g_mutex_lock(&f->d.lock);
-        pci_bus_write(f->d.root, 0, pci_function_devfn(f->d.function), PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
+        pci_bus_write(f->d.root, 0, pci_function_devfn(f->d.function), PCI_COMMAND,
+                      PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
         g_mutex_unlock(&f->d.lock);
     }
     return NULL;
@@ -326,7 +335,10 @@ static void test_registers(Fixture *f, gconstpointer data)
     g_thread_join(other);
 }
 
-/* Each on a file whose pages the host has, read at once; and past the host's cache, by io_uring where it is permitted. */
+/*
+ * Each on a file whose pages the host has, read at once; and past the host's cache, by io_uring
+ * where it is permitted.
+ */
 #define ADD(name, function) \
     g_test_add("/virtio-blk-thread/" name, Fixture, NULL, set_up, function, tear_down); \
     g_test_add("/virtio-blk-thread/direct/" name, Fixture, "direct", set_up, function, tear_down)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Packed virtqueues: what a driver puts into the ring, what it finds there afterwards, and when it is interrupted. */
+/*
+ * Packed virtqueues: what a driver puts into the ring, what it finds there afterwards, and when it
+ * is interrupted.
+ */
 #include "driver.h"
 
 #include "hw/virtio/virtio-transport.h"
@@ -48,7 +51,8 @@ static void stop_queue(void *opaque, VirtQueue *queue)
     stop(opaque);
 }
 
-static const VirtioClass class = { .name = "virtio-test", .id = 42, .notify = notify, .stop = stop, .stop_queue = stop_queue };
+static const VirtioClass class = { .name = "virtio-test", .id = 42, .notify = notify, .stop = stop,
+    .stop_queue = stop_queue };
 
 static void start(Fixture *f, uint64_t features, unsigned size)
 {
@@ -81,15 +85,19 @@ static uint8_t *slot(Fixture *f, unsigned index)
     return f->d.ram + QUEUE_BASE + 16 * index;
 }
 
-/* A request of so many slots, in the ring in the order that drivers write it: its first flags last. */
-static void offer(Fixture *f, uint16_t id, unsigned slots, uint16_t flags, hwaddr address, uint32_t length)
+/*
+ * A request of so many slots, in the ring in the order that drivers write it: its first flags last.
+ */
+static void offer(Fixture *f, uint16_t id, unsigned slots, uint16_t flags, hwaddr address,
+                  uint32_t length)
 {
     uint8_t *first = slot(f, f->next);
     uint16_t first_flags = 0;
 
     for (unsigned i = 0; i < slots; i++) {
         uint8_t *at = slot(f, f->next);
-        uint16_t own = (uint16_t)(flags | (i + 1 < slots ? NEXT : 0) | (f->wrap ? AVAILABLE_BIT : USED_BIT));
+        uint16_t own = (uint16_t)(flags | (i + 1 < slots ? NEXT : 0) |
+                                  (f->wrap ? AVAILABLE_BIT : USED_BIT));
         store_le64(at, address + 256 * i);
         store_le32(at + 8, length);
         store_le16(at + 12, i + 1 == slots ? id : 0xdead);
@@ -136,7 +144,8 @@ static void expect_used(Fixture *f, uint16_t id, unsigned slots, uint32_t writte
     const uint8_t *at = slot(f, f->used);
     uint16_t flags = load_le16(at + 14);
 
-    g_assert_cmphex(flags & (AVAILABLE_BIT | USED_BIT), ==, f->used_wrap ? AVAILABLE_BIT | USED_BIT : 0);
+    g_assert_cmphex(flags & (AVAILABLE_BIT | USED_BIT), ==, f->used_wrap ? AVAILABLE_BIT | USED_BIT
+                    : 0);
     g_assert_cmphex(flags & WRITE, ==, written ? WRITE : 0);
     g_assert_cmpuint(load_le16(at + 12), ==, id);
     g_assert_cmpuint(load_le32(at + 8), ==, written);
@@ -147,7 +156,10 @@ static void expect_used(Fixture *f, uint16_t id, unsigned slots, uint32_t writte
     }
 }
 
-/* Many rounds of requests of one to three slots, on rings of sizes that are and are not powers of two; the last given back first. */
+/*
+ * Many rounds of requests of one to three slots, on rings of sizes that are and are not powers of
+ * two; the last given back first.
+ */
 static void test_rounds(Fixture *f, gconstpointer data)
 {
     static const unsigned sizes[] = { 8, 4, 7, 16 };
@@ -173,7 +185,8 @@ static void test_rounds(Fixture *f, gconstpointer data)
             g_assert_false(tell(f));
             for (unsigned n = 0; n < 2; n++) {
                 bool is_second = order ? n == 0 : n == 1;
-                expect_used(f, (uint16_t)((is_second ? 200 : 100) + round), slots[is_second], is_second ? 0 : 7);
+                expect_used(f, (uint16_t)((is_second ? 200 : 100) + round), slots[is_second],
+                            is_second ? 0 : 7);
             }
         }
     }
@@ -230,7 +243,10 @@ static void set_events(Fixture *f, uint16_t flags, uint16_t event)
     store_le16(f->d.ram + DRIVER_AREA + 2, flags);
 }
 
-/* Against the plain reading of 2.8.14: the driver is told when the descriptor at the event's place was used since it was told before. */
+/*
+ * Against the plain reading of 2.8.14: the driver is told when the descriptor at the event's place
+ * was used since it was told before.
+ */
 static void test_events(Fixture *f, gconstpointer data)
 {
     const unsigned size = 4;
@@ -244,7 +260,8 @@ static void test_events(Fixture *f, gconstpointer data)
     expect_used(f, 1, 1, 0);
     uint64_t total = 1, told = 1;
     for (unsigned round = 0; round < 2000; round++) {
-        unsigned count = round * 7 % 3 + 1, ahead = round * 5 % size; /* slots; where the event is */
+        /* slots; where the event is */
+        unsigned count = round * 7 % 3 + 1, ahead = round * 5 % size;
         uint64_t event = told + ahead;
         set_events(f, EVENTS_AT, (uint16_t)(event % size | (event / size % 2 ? 0 : 0x8000)));
         offer(f, 1, count, 0, DATA_BASE, 16);
@@ -316,11 +333,14 @@ static void test_broken(Fixture *f, gconstpointer data)
         hwaddr address;
         uint32_t length;
     } rows[] = {
-        { "no bytes", 0, 1, 0, DATA_BASE, 0 }, { "private", 0, 1, 0, PRIVATE_BASE, 16 }, { "across the edge", 0, 1, WRITE, PRIVATE_BASE - 8, 16 },
-        { "beyond memory", 0, 1, 0, UINT64_MAX - 3, 16 }, { "more than 4 GiB", 0, 2, WRITE, DATA_BASE, UINT32_MAX },
+        { "no bytes", 0, 1, 0, DATA_BASE, 0 }, { "private", 0, 1, 0, PRIVATE_BASE, 16 },
+        { "across the edge", 0, 1, WRITE, PRIVATE_BASE - 8, 16 },
+        { "beyond memory", 0, 1, 0, UINT64_MAX - 3, 16 },
+        { "more than 4 GiB", 0, 2, WRITE, DATA_BASE, UINT32_MAX },
         { "indirect, not accepted", 0, 1, INDIRECT, TABLE, 16 },
         { "indirect in a chain", VIRTIO_F_INDIRECT_DESC, 2, INDIRECT, TABLE, 16 },
-        { "half a table", VIRTIO_F_INDIRECT_DESC, 1, INDIRECT, TABLE, 24 }, { "no table", VIRTIO_F_INDIRECT_DESC, 1, INDIRECT, TABLE, 0 },
+        { "half a table", VIRTIO_F_INDIRECT_DESC, 1, INDIRECT, TABLE, 24 },
+        { "no table", VIRTIO_F_INDIRECT_DESC, 1, INDIRECT, TABLE, 0 },
         { "a private table", VIRTIO_F_INDIRECT_DESC, 1, INDIRECT, PRIVATE_BASE, 16 },
         { "a table that is empty", VIRTIO_F_INDIRECT_DESC, 1, INDIRECT, TABLE + 0x1000, 16 },
     };
@@ -353,7 +373,8 @@ static void test_places(Fixture *f, gconstpointer data)
         unsigned part;
         hwaddr address;
     } rows[] = {
-        { 0x20, PRIVATE_BASE }, { 0x20, PRIVATE_BASE - 64 }, { 0x20, QUEUE_BASE + 8 }, { 0x28, PRIVATE_BASE }, { 0x28, DRIVER_AREA + 2 },
+        { 0x20, PRIVATE_BASE }, { 0x20, PRIVATE_BASE - 64 }, { 0x20, QUEUE_BASE + 8 },
+        { 0x28, PRIVATE_BASE }, { 0x28, DRIVER_AREA + 2 },
         { 0x30, PRIVATE_BASE }, { 0x30, DEVICE_AREA + 2 },
     };
 
