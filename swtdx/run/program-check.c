@@ -16,8 +16,10 @@ static bool refuse(GError **error, const char *path, const char *why)
     return false;
 }
 
-/* Does it name a dynamic loader? */
-static bool has_interpreter(int fd, const Elf64_Ehdr *header)
+#define LOADER_MAX 256
+
+/* The dynamic loader that it names; false: none. */
+static bool find_loader(int fd, const Elf64_Ehdr *header, char loader[LOADER_MAX])
 {
     for (unsigned i = 0; i < header->e_phnum; i++) {
         Elf64_Phdr segment;
@@ -26,6 +28,8 @@ static bool has_interpreter(int fd, const Elf64_Ehdr *header)
             return false;
         }
         if (segment.p_type == PT_INTERP) {
+            ssize_t n = pread(fd, loader, MIN(segment.p_filesz, LOADER_MAX - 1), (off_t)segment.p_offset);
+            loader[MAX(n, 0)] = '\0';
             return true;
         }
     }
@@ -77,24 +81,34 @@ static bool is_go(int fd, const Elf64_Ehdr *header)
     return false;
 }
 
+/* Will it run as somebody else than who starts it? (execve(2); a group that may not execute it makes no difference) */
+static bool changes_user(const struct stat *st)
+{
+    return ((st->st_mode & S_ISUID) && st->st_uid != getuid()) ||
+           ((st->st_mode & S_ISGID) && (st->st_mode & S_IXGRP) && st->st_gid != getgid());
+}
+
 bool program_check(const char *path, GError **error)
 {
     struct stat st;
     Elf64_Ehdr header;
+    char loader[LOADER_MAX];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return errno == EACCES ? true : refuse(error, path, g_strerror(errno)); /* executable but not readable: exec will tell */
     }
     bool ok = true;
-    if (fstat(fd, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID)) && geteuid() != 0) {
+    if (fstat(fd, &st) == 0 && changes_user(&st)) {
         ok = refuse(error, path, "changes its user or group (setuid, setgid): the loader ignores LD_PRELOAD for such programs");
     } else if (geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0) {
         ok = refuse(error, path, "has file capabilities: the loader ignores LD_PRELOAD for such programs");
     } else if (pread(fd, &header, sizeof(header), 0) == sizeof(header) && !memcmp(header.e_ident, ELFMAG, SELFMAG)) {
         if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64) {
             ok = refuse(error, path, "is not an x86-64 program");
-        } else if (header.e_phentsize != sizeof(Elf64_Phdr) || !has_interpreter(fd, &header)) {
+        } else if (header.e_phentsize != sizeof(Elf64_Phdr) || !find_loader(fd, &header, loader)) {
             ok = refuse(error, path, "is statically linked: swtdx reaches programs through the dynamic loader only");
+        } else if (strstr(loader, "ld-musl")) {
+            ok = refuse(error, path, "is linked with the C library musl: swtdx is for programs of the GNU C library");
         } else if (is_go(fd, &header)) {
             ok = refuse(error, path, "is a Go program: it makes its system calls by itself, and swtdx reaches programs through libc only");
         }

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -110,6 +111,36 @@ def check_go():
     status, out, err = swtdx("run", path)
     assert (status, out) == (126, "") and err == (
         f"swtdx: {path}: is a Go program: it makes its system calls by itself, and swtdx reaches programs through libc only\n"), err
+
+
+def check_musl():
+    """A program whose loader is that of another C library, where the preloaded library would not find its functions."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "program")
+        with open(vmm.program("tests/functional/cpuid-probe"), "rb") as f:
+            program = f.read()
+        old = b"/lib64/ld-linux-x86-64.so.2\0"
+        assert program.count(old) == 1
+        with open(path, "wb") as f:
+            f.write(program.replace(old, b"/lib/ld-musl-x86_64.so.1".ljust(len(old), b"\0")))
+        os.chmod(path, 0o755)
+        status, out, err = swtdx("run", path)
+        assert (status, out) == (126, "") and err == (
+            f"swtdx: {path}: is linked with the C library musl: swtdx is for programs of the GNU C library\n"), err
+
+
+def check_set_user():
+    """Set-user-ID to whom it runs as anyway makes no difference; to another user it does, for root too."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = shutil.copy(vmm.program("tests/functional/cpuid-probe"), directory)
+        os.chmod(path, 0o4755)
+        status, out, _ = swtdx("run", path)
+        assert status == 0 and "GenuineIntel" in out, (status, out)
+        if os.getuid() == 0:
+            os.chown(path, 65534, 0)
+            os.chmod(path, 0o4755)
+            status, out, err = swtdx("run", path)
+            assert (status, out) == (126, "") and "changes its user or group (setuid, setgid)" in err, err
 
 
 REFUSED = [
@@ -468,7 +499,8 @@ def main():
     os.environ["LC_ALL"] = "C"
     vmm.tap([("/swtdx/status", check_status), ("/swtdx/pid", check_pid), ("/swtdx/arguments", check_arguments), ("/swtdx/files", check_files),
              ("/swtdx/absent-files", check_absent_files), ("/swtdx/directories", check_directories), ("/swtdx/uname", check_uname),
-             ("/swtdx/preload", check_preload), ("/swtdx/static", check_static), ("/swtdx/go", check_go)] +
+             ("/swtdx/preload", check_preload), ("/swtdx/static", check_static), ("/swtdx/go", check_go),
+             ("/swtdx/musl", check_musl), ("/swtdx/set-user", check_set_user)] +
             [("/swtdx/refused/" + ("_".join(row[0]).replace("/", "|") or "nothing"), refused(*row)) for row in REFUSED] +
             [("/swtdx/profile/bad/" + label, bad_profile(profile, text)) for label, profile, text in BAD_PROFILES] +
             [("/swtdx/profile/base", check_base), ("/swtdx/profile/whole", check_whole_profile),
