@@ -55,6 +55,7 @@ static const QomProperty pc_properties[] = {
     QOM_PROPERTY_ON_OFF_AUTO("acpi", PcMachine, acpi, NULL, "Enable ACPI: tables for the guest"),
     QOM_PROPERTY_ON_OFF_AUTO("smm", PcMachine, smm, NULL, "Enable SMM; not in a TD"),
     QOM_PROPERTY_ON_OFF_AUTO("pic", PcMachine, pic, NULL, "Enable the i8259 interrupt controllers; not in a TD"),
+    ABSENT("nvdimm", QOM_BOOL, "Set on/off to enable/disable NVDIMM instantiation: not there"),
     ABSENT("hpet", QOM_BOOL, "Enable/disable high precision event timer emulation: not there"),
     ABSENT("i8042", QOM_BOOL, "Enable/disable Intel 8042 PS/2 controller emulation: not there"),
     ABSENT("pit", QOM_ON_OFF_AUTO, "Enable i8254 PIT: not there"),

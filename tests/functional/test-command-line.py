@@ -94,7 +94,7 @@ BAD = [
     (["-machine", "q35,confidental-guest-support=a"], "not found\nDid you mean 'confidential-guest-support'?"),
     (["-machine", "q35,pflash0=x"], "Property 'pc-q35-11.1-machine.pflash0' not found\nThere is no flash memory"),
     (["-machine", "q35,igvm-cfg=x"], "Property 'pc-q35-11.1-machine.igvm-cfg' not found\nTDs start from a TDVF image"),
-    (["-machine", "q35,nvdimm=on"], "Property 'pc-q35-11.1-machine.nvdimm' not found\nThere are no NVDIMMs"),
+    (["-machine", "q35,nvdimm=on"], "'nvdimm=on': this machine has no such device\nThere are no NVDIMMs"),
     (["-machine", "q35,sgx-epc.0.memdev=x"], "Property 'pc-q35-11.1-machine.sgx-epc.0.memdev' not found"),
     (["-machine", "q35,foo=1"], "Property 'pc-q35-11.1-machine.foo' not found"),
     (["-machine", "q35,kvm-type=tdx"], "kvm-type' not found\nA TD is asked for by -object tdx-guest"),
@@ -527,7 +527,7 @@ WHOLE = [
      "-object rng-random,id=rng0,filename=/dev/urandom -device virtio-rng-pci,rng=rng0 -global kvm-pit.lost_tick_policy=discard "
      "-rtc base=utc,driftfix=slew,clock=host -vga none -no-user-config -nodefaults -nographic --no-reboot "
      "-object memory-backend-ram,id=dimm1,size=1024M -numa node,memdev=dimm1 -smp 1,cores=1,threads=1,sockets=1,maxcpus=1", None),
-    (BARE + " -m 512 -chardev file,id=c1,path={dir}/log,signal=off -device isa-serial,chardev=c1 "
+    (BARE + " -m 512 -machine nvdimm=off,hpet=off,vmport=off,usb=off -chardev file,id=c1,path={dir}/log,signal=off -device isa-serial,chardev=c1 "
      "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off", None),
     (BARE + " -m 512 -global q35-pcihost.pci-hole64-size=0x8000000000", "the window is where the firmware puts devices"),
     (BARE + " -m 1G,slots=10,maxmem=8G -smp 1,cores=1,threads=1,sockets=16,maxcpus=16", "cannot be grown"),
