@@ -65,6 +65,26 @@ static bool is_netdev(const QomType *type)
     return !type->abstract && qom_type_is(type, &netdev_type);
 }
 
+/* Types that QEMU has besides, and what does the same here. */
+static const char *instead_of(const char *name)
+{
+    static const struct {
+        const char *name, *hint;
+    } absent[] = {
+        { "bridge", "Make the interface first (ip tuntap add dev tap0 mode tap user $USER; ip link set tap0 up master br0), "
+                    "and use tap,ifname=tap0,script=no,downscript=no" },
+        { "socket", "Use stream: addr.type=unix,addr.path=PATH, or addr.type=inet,addr.host=HOST,addr.port=PORT" },
+        { "hubport", "There are no hubs: give each card a netdev of its own" },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(absent); i++) {
+        if (!strcmp(name, absent[i].name)) {
+            return absent[i].hint;
+        }
+    }
+    return NULL;
+}
+
 static const QomType *find_type(QomTypes types, const char *name, GError **errp)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new();
@@ -80,7 +100,11 @@ static const QomType *find_type(QomTypes types, const char *name, GError **errp)
     }
     g_ptr_array_add(names, NULL);
     error_set(errp, "Parameter 'type' does not accept value '%s'", name);
-    error_hint_names(errp, name, (const char *const *)names->pdata);
+    if (instead_of(name)) {
+        error_hint(errp, "%s", instead_of(name));
+    } else {
+        error_hint_names(errp, name, (const char *const *)names->pdata);
+    }
     return NULL;
 }
 

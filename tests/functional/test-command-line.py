@@ -316,6 +316,7 @@ BAD = [
     (QTEST + ["-netdev", "tap,id=n,fd=0,vhostfd=0"], "vhostfd= is not valid without vhost"),
     (QTEST + ["-netdev", "tap,id=n,vhost=on,vhostfd=99999"], "Parameter 'vhostfd' expects the number"),
     (QTEST + ["-netdev", "tap,id=n,fd=eth"], "Parameter 'fd' expects the number of an open file descriptor, or the name of one"),
+    (["-netdev", "bridge,id=a,br=br0"], "does not accept value 'bridge'\nMake the interface first"),
     (["-netdev", "usr,id=a"], "Parameter 'type' does not accept value 'usr'\nDid you mean 'user'?"),
     (["-drive", "file=x,format=raw,detect-zeroes=maybe"], "Invalid parameter 'maybe': detect-zeroes is off, on or unmap"),
     (["-drive", "file=x,format=raw,detect-zeroes=unmap"],
