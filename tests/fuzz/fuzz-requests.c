@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzzes the requests of virtio devices, behind queues that are as they should be. The input's first byte chooses the device (0 disk, 1
- * network card, 2 SCSI host, 3 serial ports), the next two which of its features are accepted; then come steps of a byte: bits 0-2 the
- * queue, bits 3-4 what:
- *   0, 1  a request: a byte (bits 0-1 buffers to read, bits 2-3 buffers to write), for each a byte that chooses its size, and how many
- *         bytes of the input follow as the contents of what is to be read; with 1 the device is told of it only with the next
+ * Fuzzes the requests of virtio devices, behind queues that are as they should be. The input's
+ * first byte chooses the device (0 disk, 1 network card, 2 SCSI host, 3 serial ports), the next
+ * two which of its features are accepted; then come steps of a byte: bits 0-2 the queue, bits 3-4
+ * what:
+ *   0, 1  a request: a byte (bits 0-1 buffers to read, bits 2-3 buffers to write), for each a byte
+ *         that chooses its size, and how many bytes of the input follow as the contents of what is
+ *         to be read; with 1 the device is told of it only with the next
  *   2     a byte is written to the device's configuration: offset, value
  *   3     what happens on the host's side, by the queue's bits: see on_host()
  * Whatever comes, a device writes no more than a request has room for, and nothing where none is.
@@ -76,14 +78,16 @@ static uint64_t take(Bytes *input, unsigned n)
 
 static const QomType wire_type;
 static const QomType *const types[] = {
-    &qom_object_type, &qom_container_type, &device_type, &bus_type, &scsi_bus_type, &scsi_device_type, &scsi_hd_type, &block_node_type,
-    &netdev_type, &wire_type, NULL,
+    &qom_object_type, &qom_container_type, &device_type,  &bus_type,
+    &scsi_bus_type,   &scsi_device_type,   &scsi_hd_type, &block_node_type,
+    &netdev_type,     &wire_type,          NULL,
 };
 
 static void make_disk(Fuzz *f, bool read_only)
 {
     f->node = ram_disk_new(&f->disk, read_only);
-    g_assert_true(qom_object_add_child(qom_container_get(f->root, BLOCK_CONTAINER), "disk0", &f->node->object, NULL));
+    g_assert_true(qom_object_add_child(qom_container_get(f->root, BLOCK_CONTAINER), "disk0",
+                                       &f->node->object, NULL));
     qom_object_unref(&f->node->object);
 }
 
@@ -98,8 +102,13 @@ static void disk_on_host(Fuzz *f, unsigned what, Bytes *input)
 static VirtioDevice *make_blk(Fuzz *f, const VirtioEnvironment *environment)
 {
     const VirtioBlkConfig config = {
-        .serial = "SERIAL", .num_queues = 2, .queue_size = QUEUE_SIZE, .logical_block_size = 512, .physical_block_size = 4096,
-        .discard = true, .write_zeroes = true,
+        .serial = "SERIAL",
+        .num_queues = 2,
+        .queue_size = QUEUE_SIZE,
+        .logical_block_size = 512,
+        .physical_block_size = 4096,
+        .discard = true,
+        .write_zeroes = true,
     };
     VirtioBlkConfig with_node = config;
 
@@ -138,7 +147,9 @@ static void wire_send(Netdev *netdev, const struct iovec *pieces, unsigned count
 }
 
 static const NetdevOps wire_ops = { wire_open, wire_close, wire_send, NULL, NULL };
-static const QomType wire_type = { .name = "netdev-wire", .parent = &netdev_type, .size = sizeof(Netdev), .ops = &wire_ops };
+static const QomType wire_type = {
+    .name = "netdev-wire", .parent = &netdev_type, .size = sizeof(Netdev), .ops = &wire_ops
+};
 
 static VirtioDevice *make_net(Fuzz *f, const VirtioEnvironment *environment)
 {
@@ -178,7 +189,9 @@ static void free_net(Fuzz *f)
 
 static VirtioDevice *make_scsi(Fuzz *f, const VirtioEnvironment *environment)
 {
-    const VirtioScsiConfig config = { .num_queues = 1, .queue_size = QUEUE_SIZE, .max_sectors = 65535, .cmd_per_lun = 128 };
+    const VirtioScsiConfig config = {
+        .num_queues = 1, .queue_size = QUEUE_SIZE, .max_sectors = 65535, .cmd_per_lun = 128
+    };
 
     make_disk(f, false);
     f->scsi = virtio_scsi_new(&config, environment, NULL);
@@ -194,7 +207,8 @@ static void place_scsi(Fuzz *f)
     virtio_scsi_set_bus(f->scsi, f->scsi_bus);
     g_assert_true(qom_property_set_text(object, "drive", "disk0", NULL));
     g_assert_true(qom_property_set_text(object, "serial", "SERIAL", NULL));
-    g_assert_true(qom_object_add_child(qom_container_get(f->root, "/machine/peripheral"), "hd0", object, NULL));
+    g_assert_true(qom_object_add_child(qom_container_get(f->root, "/machine/peripheral"), "hd0",
+                                       object, NULL));
     g_assert_true(device_realize(DEVICE(object), &f->scsi_bus->bus, NULL));
     qom_object_unref(object);
 }
@@ -214,7 +228,8 @@ static void add_port(Fuzz *f, unsigned number)
 {
     g_mutex_lock(&f->d.lock);
     f->ports[number] = virtio_serial_port_new(f->serial, &(VirtioSerialPortConfig) {
-        .number = number, .is_console = !number, .name = number ? "org.example.port" : NULL, .chardev = number ? NULL : f->chardev,
+        .number = number, .is_console = !number, .name = number ? "org.example.port" : NULL,
+        .chardev = number ? NULL : f->chardev,
     });
     g_mutex_unlock(&f->d.lock);
     g_assert_true(virtio_serial_port_connect(f->ports[number]));
@@ -299,8 +314,8 @@ static void check_used(Fuzz *f, unsigned queue)
 static void await(Fuzz *f, unsigned queue)
 {
     check_used(f, queue);
-    while (queue >= f->kind->first_waited && queue <= f->kind->last_waited && f->d.used[queue] != f->d.available[queue] &&
-           !(driver_status(&f->d) & STATUS_BROKEN)) {
+    while (queue >= f->kind->first_waited && queue <= f->kind->last_waited &&
+           f->d.used[queue] != f->d.available[queue] && !(driver_status(&f->d) & STATUS_BROKEN)) {
         g_main_context_iteration(NULL, TRUE);
         check_used(f, queue);
     }
@@ -322,8 +337,10 @@ static void fill(uint8_t *to, uint32_t size, Bytes *input)
 
 static void put_request(Fuzz *f, unsigned queue, Bytes *input)
 {
-    static const uint32_t sizes[16] = { 1, 2, 4, 8, 12, 16, 19, 24, 51, 64, 108, 512, 1024, 4096, 16384, 65536 };
-    unsigned shape = (unsigned)take(input, 1), num_out = shape & 3, count = num_out + (shape >> 2 & 3);
+    static const uint32_t sizes[16] = { 1,  2,  4,   8,   12,   16,   19,    24,
+                                        51, 64, 108, 512, 1024, 4096, 16384, 65536 };
+    unsigned shape = (unsigned)take(input, 1), num_out = shape & 3,
+             count = num_out + (shape >> 2 & 3);
 
     if (!count) {
         return;
@@ -350,7 +367,8 @@ static void put_request(Fuzz *f, unsigned queue, Bytes *input)
         } else {
             f->room[queue][head] += size;
         }
-        driver_describe(&f->d, queue, f->next[queue], DATA_BASE + f->data, size, flags, (uint16_t)(f->next[queue] + 1));
+        driver_describe(&f->d, queue, f->next[queue], DATA_BASE + f->data, size, flags,
+                        (uint16_t)(f->next[queue] + 1));
         f->next[queue]++;
         f->data += size;
     }
@@ -400,7 +418,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (f->kind->placed) {
         f->kind->placed(f);
     }
-    f->features = NEEDED | (virtio_offered(device) & (take(&input, 2) << 8 | 0xff | UINT64_C(1) << 17 | UINT64_C(1) << 29));
+    f->features = NEEDED | (virtio_offered(device) &
+                            (take(&input, 2) << 8 | 0xff | UINT64_C(1) << 17 | UINT64_C(1) << 29));
     start(f);
     for (unsigned i = 0; i < MAX_STEPS && input.size; i++) {
         step(f, (unsigned)take(&input, 1), &input);
@@ -409,7 +428,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         f->kind->leave(f);
     }
     const uint8_t *private = f->d.ram + PRIVATE_BASE;
-    g_assert_true(private[0] == UNTOUCHED && !memcmp(private, private + 1, RAM_SIZE - PRIVATE_BASE - 1));
+    g_assert_true(private[0] == UNTOUCHED &&
+                  !memcmp(private, private + 1, RAM_SIZE - PRIVATE_BASE - 1));
     driver_free(&f->d);
     f->kind->free(f);
     qom_object_unref(f->root);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A directory and the process that removes it: an assertion that fails ends a test without more ado, a signal likewise. */
+/*
+ * A directory and the process that removes it: an assertion that fails ends a test without more
+ * ado, a signal likewise.
+ */
 #include "directory.h"
 
 #include <fcntl.h>
@@ -21,8 +24,9 @@ static void remove_all(const char *path)
 }
 
 /*
- * Waits for the last end of the guard to close. In a session of its own, as a test that takes too long is killed with its group;
- * and without any other descriptor of the test's, whose peers wait for those to be closed.
+ * Waits for the last end of the guard to close. In a session of its own, as a test that takes too
+ * long is killed with its group; and without any other descriptor of the test's, whose peers wait
+ * for those to be closed.
  */
 static void G_GNUC_NORETURN keep_watch(int end, const char *path)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The chipset in depth: every bit of the I/O APIC, the clock's alarms and formats, power management, resets, fw_cfg's DMA. */
+/*
+ * The chipset in depth: every bit of the I/O APIC, the clock's alarms and formats, power
+ * management, resets, fw_cfg's DMA.
+ */
 #include <string.h>
 
 #include "client.h"
@@ -133,12 +136,15 @@ static void test_clock(void)
         uint8_t b, hours, day, month, year, century;
         uint8_t after[6]; /* seconds, hours, day, month, year, century a second later */
     } rows[] = {
-        { "BCD, 24 hours, a leap day", 0x02, 0x23, 0x28, 0x02, 0x24, 0x20, { 0, 0, 0x29, 0x02, 0x24, 0x20 } },
+        { "BCD, 24 hours, a leap day", 0x02, 0x23, 0x28, 0x02, 0x24, 0x20,
+          { 0, 0, 0x29, 0x02, 0x24, 0x20 } },
         { "no leap year", 0x02, 0x23, 0x28, 0x02, 0x23, 0x20, { 0, 0, 0x01, 0x03, 0x23, 0x20 } },
         { "a century", 0x02, 0x23, 0x31, 0x12, 0x99, 0x19, { 0, 0, 0x01, 0x01, 0x00, 0x20 } },
         { "binary", 0x06, 23, 31, 12, 29, 20, { 0, 0, 1, 1, 30, 20 } },
-        { "12 hours, 11 p.m.", 0x00, 0x91, 0x31, 0x12, 0x29, 0x20, { 0, 0x12, 0x01, 0x01, 0x30, 0x20 } },
-        { "12 hours, 11 a.m.", 0x00, 0x11, 0x31, 0x12, 0x29, 0x20, { 0, 0x92, 0x31, 0x12, 0x29, 0x20 } },
+        { "12 hours, 11 p.m.", 0x00, 0x91, 0x31, 0x12, 0x29, 0x20,
+          { 0, 0x12, 0x01, 0x01, 0x30, 0x20 } },
+        { "12 hours, 11 a.m.", 0x00, 0x11, 0x31, 0x12, 0x29, 0x20,
+          { 0, 0x92, 0x31, 0x12, 0x29, 0x20 } },
         { "binary, 12 hours", 0x04, 0x80 | 11, 30, 6, 30, 20, { 0, 12, 1, 7, 30, 20 } },
     };
     static const uint8_t registers[] = { 0, 4, 7, 8, 9, 0x32 };
@@ -146,7 +152,8 @@ static void test_clock(void)
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         bool binary = rows[i].b & 4;
-        const uint8_t start[] = { binary ? 59 : 0x59, rows[i].hours, rows[i].day, rows[i].month, rows[i].year, rows[i].century };
+        const uint8_t start[] = { binary ? 59 : 0x59, rows[i].hours, rows[i].day,
+                                  rows[i].month,      rows[i].year,  rows[i].century };
 
         g_test_message("%s", rows[i].label);
         cmos_set(c, 11, 0x80 | rows[i].b);
@@ -346,7 +353,9 @@ static void test_dma(void)
     g_assert_cmphex(dma(c, SELECT | READ, 4, 0x8000), ==, 0);
     g_assert_cmphex(dma(c, SELECT | READ, 16, 0x7ff8), ==, 0);
     g_assert_cmpmem(c->ram + 0x7ff8, 4, "QEMU", 4);
-    /* Commands over the end of RAM, behind it, and around the end of everything: nothing happens. */
+    /*
+     * Commands over the end of RAM, behind it, and around the end of everything: nothing happens.
+     */
     memset(c->ram + CLIENT_RAM_SIZE - 8, 0xff, 8);
     dma_at(c, CLIENT_RAM_SIZE - 8);
     dma_at(c, CLIENT_RAM_SIZE);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Guests that do what no driver does: every register of every device by every width, and whatever comes of it. The machine goes on. */
+/*
+ * Guests that do what no driver does: every register of every device by every width, and whatever
+ * comes of it. The machine goes on.
+ */
 #include <string.h>
 
 #include "virtio.h"
@@ -11,13 +14,25 @@
 static const PciAddress host = { 0, 0 }, card = { 0, 4 << 3 };
 
 static const char *const everything[] = {
-    "-action", "shutdown=pause",
-    "-drive", "file=%D/disk,format=raw,if=none,id=disk0", "-device", "virtio-blk-pci,drive=disk0,addr=4",
-    "-netdev", "stream,id=net0,server=on,addr.type=unix,addr.path=%D/net", "-device", "virtio-net-pci,netdev=net0,addr=5",
-    "-device", "virtio-serial-pci,addr=6,id=serial0", "-device", "virtconsole,bus=serial0.0", "-device", "virtserialport,bus=serial0.0",
-    "-drive", "file=%D/disk2,format=raw,if=none,id=disk1", "-device", "virtio-scsi-pci,addr=7,id=scsi0", "-device", "scsi-hd,drive=disk1",
-    "-device", "virtio-rng-pci,addr=8", "-device", "pcie-root-port,id=port1,addr=2,chassis=1", "-device", "virtio-rng-pci,bus=port1,id=rng1",
-    "-serial", "null", "-serial", "null", "-chardev", "null,id=log", "-device", "isa-debugcon,chardev=log,iobase=0x402", NULL,
+    "-action",  "shutdown=pause",
+    "-drive",   "file=%D/disk,format=raw,if=none,id=disk0",
+    "-device",  "virtio-blk-pci,drive=disk0,addr=4",
+    "-netdev",  "stream,id=net0,server=on,addr.type=unix,addr.path=%D/net",
+    "-device",  "virtio-net-pci,netdev=net0,addr=5",
+    "-device",  "virtio-serial-pci,addr=6,id=serial0",
+    "-device",  "virtconsole,bus=serial0.0",
+    "-device",  "virtserialport,bus=serial0.0",
+    "-drive",   "file=%D/disk2,format=raw,if=none,id=disk1",
+    "-device",  "virtio-scsi-pci,addr=7,id=scsi0",
+    "-device",  "scsi-hd,drive=disk1",
+    "-device",  "virtio-rng-pci,addr=8",
+    "-device",  "pcie-root-port,id=port1,addr=2,chassis=1",
+    "-device",  "virtio-rng-pci,bus=port1,id=rng1",
+    "-serial",  "null",
+    "-serial",  "null",
+    "-chardev", "null,id=log",
+    "-device",  "isa-debugcon,chardev=log,iobase=0x402",
+    NULL,
 };
 
 static Client *start(void)
@@ -33,10 +48,14 @@ static Client *start(void)
 
 static uint64_t number(GRand *random)
 {
-    static const uint64_t interesting[] = { 0, 1, 2, 0xff, 0xffff, 0xffffffff, UINT64_MAX, 0x100000, 0x80000000, 0xd0000000, 0x40 };
+    static const uint64_t interesting[] = { 0,          1,          2,          0xff,
+                                            0xffff,     0xffffffff, UINT64_MAX, 0x100000,
+                                            0x80000000, 0xd0000000, 0x40 };
     gint32 kind = g_rand_int_range(random, 0, 2 * G_N_ELEMENTS(interesting));
 
-    return kind < (gint32)G_N_ELEMENTS(interesting) ? interesting[kind] : (uint64_t)g_rand_int(random) << 32 | g_rand_int(random);
+    return kind < (gint32)G_N_ELEMENTS(interesting)
+               ? interesting[kind]
+               : (uint64_t)g_rand_int(random) << 32 | g_rand_int(random);
 }
 
 static bool is_reset(void *opaque)
@@ -49,7 +68,8 @@ static void check_alive(Client *c)
 {
     Driver driver;
 
-    pci_config_write(c, host, 0x60, (uint32_t)ECAM | 1, 4); /* off again when the reset, the main loop's, has been */
+    /* off again when the reset, the main loop's, has been */
+    pci_config_write(c, host, 0x60, (uint32_t)ECAM | 1, 4);
     g_free(client_qmp(c, "{\"execute\":\"system_reset\"}"));
     client_wait(is_reset, c, "the reset");
     g_free(client_qmp(c, "{\"execute\":\"cont\"}"));
@@ -57,7 +77,9 @@ static void check_alive(Client *c)
     c->next_free = 1 << 20;
     driver_start(&driver, c, card, PCI_MMIO_BASE, 0, 1);
     uint64_t data = client_alloc(c, 4096);
-    const DriverBuffer buffers[] = { { data, 16, false }, { data + 512, 512, true }, { data + 16, 1, true } };
+    const DriverBuffer buffers[] = { { data, 16, false },
+                                     { data + 512, 512, true },
+                                     { data + 16, 1, true } };
     c->ram[data + 16] = 0xff;
     g_assert_cmpuint(driver_run(&driver, &driver.queues[0], buffers, 3), ==, 513);
     g_assert_cmphex(c->ram[data + 16], ==, 0);
@@ -86,7 +108,8 @@ static void attack_bars(Client *c, GRand *random, PciAddress at, uint64_t base)
         pci_enable(c, at);
         for (unsigned i = 0; i < ROUNDS; i++) {
             /* Half of it where the registers are. */
-            uint64_t within = (uint64_t)g_rand_int_range(random, 0, i % 2 ? 0x50 : (gint32)size + 16);
+            uint64_t within =
+                (uint64_t)g_rand_int_range(random, 0, i % 2 ? 0x50 : (gint32)size + 16);
             one_access(c, random, base + within);
         }
         base += MAX(size, 0x10000);
@@ -108,7 +131,10 @@ static void test_bars(void)
     check_alive(c);
 }
 
-/* Every byte of configuration space by ports, and by ECAM across registers and pages; BARs and bridges move at will. */
+/*
+ * Every byte of configuration space by ports, and by ECAM across registers and pages; BARs and
+ * bridges move at will.
+ */
 static void test_config(void)
 {
     g_autoptr(GRand) random = g_rand_new_with_seed(6);
@@ -117,7 +143,8 @@ static void test_config(void)
     for (unsigned slot = 1; slot < 32; slot++) {
         const PciAddress at = { 0, (uint8_t)(slot << 3) };
         for (unsigned i = 0; i < ROUNDS && pci_config_read(c, at, 0, 2) != 0xffff; i++) {
-            unsigned size = 1u << g_rand_int_range(random, 0, 3), offset = (unsigned)g_rand_int_range(random, 4, 256);
+            unsigned size = 1u << g_rand_int_range(random, 0, 3),
+                     offset = (unsigned)g_rand_int_range(random, 4, 256);
             pci_config_write(c, at, offset, (uint32_t)number(random), size);
             pci_config_read(c, at, offset, size);
         }
@@ -135,13 +162,15 @@ static void test_ports(void)
 {
     g_autoptr(GRand) random = g_rand_new_with_seed(7);
     g_autoptr(Client) c = start();
-    static const uint16_t places[] = { 0x60, 0x70, 0x90, 0x2f0, 0x3f0, 0x400, 0x510, 0x600, 0x610, 0x620, 0xcf0, 0xfff8 };
+    static const uint16_t places[] = { 0x60,  0x70,  0x90,  0x2f0, 0x3f0, 0x400,
+                                       0x510, 0x600, 0x610, 0x620, 0xcf0, 0xfff8 };
 
     for (unsigned port = 0; port < 0x1000; port++) {
         client_in(c, (uint16_t)port, 1u << port % 3);
     }
     for (unsigned i = 0; i < 20 * ROUNDS; i++) {
-        uint16_t port = (uint16_t)(places[g_rand_int_range(random, 0, G_N_ELEMENTS(places))] + g_rand_int_range(random, 0, 16));
+        uint16_t port = (uint16_t)(places[g_rand_int_range(random, 0, G_N_ELEMENTS(places))] +
+                                   g_rand_int_range(random, 0, 16));
         unsigned size = 1u << g_rand_int_range(random, 0, 3);
 
         if (i % 100 == 0) { /* ACPI registers where firmware puts them */
@@ -172,7 +201,8 @@ static void test_rings(void)
         Driver driver;
 
         c->next_free = 1 << 20;
-        driver_start(&driver, c, at, PCI_MMIO_BASE + 0x100000 * slot, UINT64_C(1) << 28 | 1 << 1 | 0x9e0000, queues[slot - 4]);
+        driver_start(&driver, c, at, PCI_MMIO_BASE + 0x100000 * slot,
+                     UINT64_C(1) << 28 | 1 << 1 | 0x9e0000, queues[slot - 4]);
         for (unsigned i = 0; i < driver.queues[0].size * queues[slot - 4]; i++) {
             DriverQueue *queue = &driver.queues[i % queues[slot - 4]];
             uint64_t address = number(random) % (2 * CLIENT_RAM_SIZE);
@@ -203,11 +233,13 @@ static gpointer refill(gpointer opaque)
     Refill *r = opaque;
     const DriverQueue *queue = &r->driver->queues[0];
     uint8_t *ram = r->driver->client->ram;
-    uint16_t *available = (uint16_t *)(void *)(ram + queue->available + 2), *used = (uint16_t *)(void *)(ram + queue->used + 2);
+    uint16_t *available = (uint16_t *)(void *)(ram + queue->available + 2),
+             *used = (uint16_t *)(void *)(ram + queue->used + 2);
 
     while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
         uint16_t done = GUINT16_FROM_LE(__atomic_load_n(used, __ATOMIC_ACQUIRE));
-        __atomic_store_n(available, GUINT16_TO_LE((uint16_t)(done + queue->size - 1)), __ATOMIC_RELEASE);
+        __atomic_store_n(available, GUINT16_TO_LE((uint16_t)(done + queue->size - 1)),
+                         __ATOMIC_RELEASE);
     }
     return NULL;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* virtio-net-pci between a driver and a socket: buffers, the control queue, the link. Virtio 1.2, 5.1. */
+/*
+ * virtio-net-pci between a driver and a socket: buffers, the control queue, the link. Virtio 1.2,
+ * 5.1.
+ */
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,7 +13,9 @@
 #define HEADER 12
 #define BUFFER 2048
 enum { RECEIVE, TRANSMIT, CONTROL };
-enum { F_MTU = 1 << 3, F_MAC = 1 << 5, F_MERGE = 1 << 15, F_STATUS = 1 << 16, F_CONTROL = 0x9e0000 };
+enum {
+    F_MTU = 1 << 3, F_MAC = 1 << 5, F_MERGE = 1 << 15, F_STATUS = 1 << 16, F_CONTROL = 0x9e0000,
+};
 enum { RX = 0, MAC = 1, VLAN = 2 };
 enum { PROMISC, ALLMULTI, ALLUNI, NOMULTI, NOUNI, NOBCAST };
 
@@ -27,20 +32,23 @@ typedef struct Net {
 static void start(Net *n, const char *device, uint64_t features)
 {
     const char *const arguments[] = {
-        "-netdev", "stream,id=net0,server=off,addr.type=unix,addr.path=%D/net", "-device", device, NULL,
+        "-netdev", "stream,id=net0,server=off,addr.type=unix,addr.path=%D/net", "-device", device,
+        NULL,
     };
 
     n->client = client_new();
     int listener = client_listen(n->client, "net");
     client_launch(n->client, client_program(), arguments);
     n->peer = client_accept(n->client, listener);
-    driver_start(&n->driver, n->client, card, PCI_MMIO_BASE, features, features & F_CONTROL ? 3 : 2);
+    driver_start(&n->driver, n->client, card, PCI_MMIO_BASE, features,
+                 features & F_CONTROL ? 3 : 2);
     n->data = client_alloc(n->client, 256 << 10);
 }
 
 static void start_plain(Net *n, uint64_t features)
 {
-    start(n, "virtio-net-pci,netdev=net0,addr=4,mac=52:54:00:12:34:56,id=card0,host_mtu=1400", features);
+    start(n, "virtio-net-pci,netdev=net0,addr=4,mac=52:54:00:12:34:56,id=card0,host_mtu=1400",
+          features);
 }
 
 static void finish(Net *n)
@@ -112,7 +120,8 @@ static bool passes(Net *n, const uint8_t *to, unsigned vlan)
     return first == mark;
 }
 
-static const uint8_t other[6] = { 0x52, 0x54, 0, 0, 0, 9 }, group[6] = { 1, 0, 0x5e, 0, 0, 7 }, all[6] = { 255, 255, 255, 255, 255, 255 };
+static const uint8_t other[6] = { 0x52, 0x54, 0, 0, 0, 9 }, group[6] = { 1, 0, 0x5e, 0, 0, 7 },
+                     all[6] = { 255, 255, 255, 255, 255, 255 };
 
 static void test_modes(void)
 {
@@ -145,7 +154,8 @@ static void test_modes(void)
 static void test_addresses(void)
 {
     /* One unicast address, one of a group: counts, then addresses. */
-    static const uint8_t tables[] = { 1, 0, 0, 0, 0x52, 0x54, 0, 0, 0, 9, 1, 0, 0, 0, 1, 0, 0x5e, 0, 0, 7 };
+    static const uint8_t tables[] = { 1, 0, 0, 0, 0x52, 0x54, 0,    0, 0, 9,
+                                      1, 0, 0, 0, 1,    0,    0x5e, 0, 0, 7 };
     static const uint8_t endless[] = { 255, 255, 255, 255, 1, 2, 3, 4, 5, 6 }, none[8];
     g_autofree uint8_t *many = g_malloc0(4 + 6 * 200 + 4);
     Net n;
@@ -212,17 +222,19 @@ static char *shown(Net *n)
 /* What clients of QMP see of the filters, and that a change is told of once until they look. */
 static void test_filters_shown(void)
 {
-    static const uint8_t tables[] = { 1, 0, 0, 0, 0x52, 0x54, 0, 0, 0, 9, 1, 0, 0, 0, 1, 0, 0x5e, 0, 0, 7 };
+    static const uint8_t tables[] = { 1, 0, 0, 0, 0x52, 0x54, 0,    0, 0, 9,
+                                      1, 0, 0, 0, 1,    0,    0x5e, 0, 0, 7 };
     static const uint8_t five[] = { 5, 0 };
     Net n;
 
     start_plain(&n, F_MAC | F_CONTROL);
     g_autofree char *first = shown(&n);
-    g_assert_nonnull(strstr(first, "\"promiscuous\": false, \"multicast\": \"normal\", "
-                            "\"unicast\": \"normal\", \"vlan\": \"none\", \"broadcast-allowed\": true, "
-                            "\"multicast-overflow\": false, \"unicast-overflow\": false, "
-                            "\"main-mac\": \"52:54:00:12:34:56\", \"vlan-table\": [], "
-                            "\"unicast-table\": [], \"multicast-table\": [], \"name\": \"card0\""));
+    g_assert_nonnull(
+        strstr(first, "\"promiscuous\": false, \"multicast\": \"normal\", "
+                      "\"unicast\": \"normal\", \"vlan\": \"none\", \"broadcast-allowed\": true, "
+                      "\"multicast-overflow\": false, \"unicast-overflow\": false, "
+                      "\"main-mac\": \"52:54:00:12:34:56\", \"vlan-table\": [], "
+                      "\"unicast-table\": [], \"multicast-table\": [], \"name\": \"card0\""));
     command(&n, VLAN, 0, five, 2);
     mode(&n, PROMISC, 1);
     command(&n, MAC, 0, tables, sizeof(tables));
@@ -233,7 +245,8 @@ static void test_filters_shown(void)
     g_autofree char *second = shown(&n);
     g_assert_nonnull(strstr(second, "\"promiscuous\": true, \"multicast\": \"none\", "
                             "\"unicast\": \"all\", \"vlan\": \"normal\""));
-    g_assert_nonnull(strstr(second, "\"vlan-table\": [5], \"unicast-table\": [\"52:54:00:00:00:09\"], "
+    g_assert_nonnull(strstr(second,
+                            "\"vlan-table\": [5], \"unicast-table\": [\"52:54:00:00:00:09\"], "
                             "\"multicast-table\": [\"01:00:5e:00:00:07\"]"));
     g_assert_cmpuint(n.client->events->len, ==, 0); /* five changes, one event */
     mode(&n, 6, 1); /* refused: no change */
@@ -263,7 +276,8 @@ static void test_mergeable(void)
     driver_kick(&n.driver, &n.driver.queues[RECEIVE]);
     send_frame(&n, own, 0, 0xab, 3500);
     driver_wait(&n.driver, &n.driver.queues[RECEIVE]);
-    for (int head; (head = driver_take_used(&n.driver, &n.driver.queues[RECEIVE], &written)) >= 0; count++) {
+    for (int head; (head = driver_take_used(&n.driver, &n.driver.queues[RECEIVE], &written)) >= 0;
+         count++) {
         g_assert_cmpint(head, ==, (int)count);
         total += written;
     }
@@ -275,8 +289,8 @@ static void test_mergeable(void)
 }
 
 /*
- * What does not fit into as many buffers as a frame may take is lost; the one behind it comes. It does not lie in front of all
- * others for ever.
+ * What does not fit into as many buffers as a frame may take is lost; the one behind it comes. It
+ * does not lie in front of all others for ever.
  */
 static void test_tiny_buffers(void)
 {
@@ -307,7 +321,8 @@ static void test_link(void)
     start_plain(&n, F_MAC | F_STATUS);
     send_frame(&n, own, 0, 0x31, 64);
     g_assert_cmphex(next_frame(&n), ==, 0x31);
-    g_free(client_qmp(n.client, "{\"execute\":\"set_link\",\"arguments\":{\"name\":\"net0\",\"up\":false}}"));
+    g_free(client_qmp(n.client,
+                      "{\"execute\":\"set_link\",\"arguments\":{\"name\":\"net0\",\"up\":false}}"));
     g_assert_cmpuint(driver_wait_message(&n.driver, 0), ==, 1);
     g_assert_cmpuint(driver_config(&n.driver, 6, 2), ==, 0);
     send_frame(&n, own, 0, 0x32, 64);
@@ -316,7 +331,8 @@ static void test_link(void)
     driver_run(&n.driver, &n.driver.queues[TRANSMIT], &out, 1); /* away */
     struct pollfd ready = { n.peer, POLLIN, 0 };
     g_assert_cmpint(poll(&ready, 1, 50), ==, 0);
-    g_free(client_qmp(n.client, "{\"execute\":\"set_link\",\"arguments\":{\"name\":\"net0\",\"up\":true}}"));
+    g_free(client_qmp(n.client,
+                      "{\"execute\":\"set_link\",\"arguments\":{\"name\":\"net0\",\"up\":true}}"));
     g_assert_cmpuint(driver_wait_message(&n.driver, 0), ==, 1);
     g_assert_cmpuint(driver_config(&n.driver, 6, 2), ==, 1);
     send_frame(&n, own, 0, 0x34, 64);
@@ -332,7 +348,8 @@ static void test_broken_frames(void)
         uint32_t size;
         bool in;
     } rows[] = {
-        { "less than a header", TRANSMIT, HEADER - 1, false }, { "more than a frame", TRANSMIT, HEADER + 65536 + 33, false },
+        { "less than a header", TRANSMIT, HEADER - 1, false },
+        { "more than a frame", TRANSMIT, HEADER + 65536 + 33, false },
         { "nothing to read", TRANSMIT, 64, true },
     };
     Net n;

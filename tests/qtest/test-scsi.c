@@ -13,7 +13,10 @@
 enum { CONTROL, EVENTS, REQUESTS, NUM_QUEUES };
 enum { F_HOTPLUG = 1 << 1, F_CHANGE = 1 << 2 };
 #define EVENTS_MISSED 0x80000000u
-enum { TRANSPORT_RESET = 1, PARAM_CHANGE = 3, REASON_RESCAN = 1, REASON_REMOVED = 2, REASON_CAPACITY = 0x092a };
+enum {
+    TRANSPORT_RESET = 1, PARAM_CHANGE = 3, REASON_RESCAN = 1, REASON_REMOVED = 2,
+    REASON_CAPACITY = 0x092a,
+};
 enum { OK = 0, OVERRUN = 1, BAD_TARGET = 3, SUCCEEDED = 10, REJECTED = 11, INCORRECT_LUN = 12 };
 enum { GOOD = 0, CHECK = 2 };
 
@@ -48,7 +51,8 @@ static void start(Disks *d, const char *drive, const char *device)
     client_make_file(d->client, "disk0", bytes, DISK_SIZE);
     client_make_file(d->client, "disk1", bytes, DISK_SIZE / 2);
     client_launch(d->client, client_program(), arguments);
-    driver_start(&d->driver, d->client, card, PCI_MMIO_BASE, VIRTIO_F_INDIRECT_DESC | F_HOTPLUG | F_CHANGE, NUM_QUEUES);
+    driver_start(&d->driver, d->client, card, PCI_MMIO_BASE,
+                 VIRTIO_F_INDIRECT_DESC | F_HOTPLUG | F_CHANGE, NUM_QUEUES);
     d->request = client_alloc(d->client, REQUEST_SIZE);
     d->response = client_alloc(d->client, RESPONSE_SIZE);
     d->data = client_alloc(d->client, DATA_SIZE);
@@ -68,7 +72,8 @@ static void put_lun(uint8_t *to, unsigned target, unsigned lun)
 }
 
 /* A CDB in hexadecimal, with out_size bytes of data for the disk, or room for in_size. */
-static Reply run_on(Disks *d, unsigned target, unsigned lun, const char *cdb, uint32_t out_size, uint32_t in_size)
+static Reply run_on(Disks *d, unsigned target, unsigned lun, const char *cdb, uint32_t out_size,
+                    uint32_t in_size)
 {
     uint8_t *ram = d->client->ram, *request = ram + d->request, *response = ram + d->response;
     DriverBuffer buffers[4] = { { d->request, REQUEST_SIZE, false } };
@@ -79,7 +84,8 @@ static Reply run_on(Disks *d, unsigned target, unsigned lun, const char *cdb, ui
     memset(response, 0xee, RESPONSE_SIZE);
     put_lun(request, target, lun);
     for (unsigned i = 0; cdb[0]; i++, cdb += 2 + (cdb[2] == ' ')) {
-        request[19 + i] = (uint8_t)(g_ascii_xdigit_value(cdb[0]) << 4 | g_ascii_xdigit_value(cdb[1]));
+        request[19 + i] =
+            (uint8_t)(g_ascii_xdigit_value(cdb[0]) << 4 | g_ascii_xdigit_value(cdb[1]));
     }
     if (out_size) {
         buffers[count++] = (DriverBuffer) { d->data, out_size, false };
@@ -94,7 +100,8 @@ static Reply run_on(Disks *d, unsigned target, unsigned lun, const char *cdb, ui
     reply.status = response[10];
     memcpy(&reply.residual, response + 4, 4);
     if (response[0]) {
-        reply.sense = (uint32_t)(response[12 + 2] << 16 | response[12 + 12] << 8 | response[12 + 13]);
+        reply.sense =
+            (uint32_t)(response[12 + 2] << 16 | response[12 + 12] << 8 | response[12 + 13]);
     }
     return reply;
 }
@@ -159,8 +166,10 @@ static void test_identity(void)
     /* All LUNs of a target, and of one that has none. */
     good(&d, "a0 00 00 00 00 00 00 00 00 40 00 00", 0, 64, 64 - 16);
     g_assert_cmpmem(data, 16, "\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\0", 16);
-    g_assert_cmpuint(run_on(&d, 3, 0, "a0 00 00 00 00 00 00 00 00 40 00 00", 0, 64).status, ==, GOOD);
-    g_assert_cmpmem(data, 10, "\0\0\0\20\0\0\0\0\0\0", 10); /* LUN 0, which answers for the target, and 300 */
+    g_assert_cmpuint(run_on(&d, 3, 0, "a0 00 00 00 00 00 00 00 00 40 00 00", 0, 64).status, ==,
+                     GOOD);
+    /* LUN 0, which answers for the target, and 300 */
+    g_assert_cmpmem(data, 10, "\0\0\0\20\0\0\0\0\0\0", 10);
     finish(&d);
 }
 
@@ -175,7 +184,8 @@ static void test_data(void)
     for (unsigned i = 0; i < 4096; i++) {
         g_assert_cmphex(data[i], ==, (uint8_t)((3 + i / BLOCK) * 7 + i));
     }
-    good(&d, "88 00 00 00 00 00 00 00 07 ff 00 00 00 01 00 00", 0, 1024, 512); /* the last block, and room for more */
+    /* the last block, and room for more */
+    good(&d, "88 00 00 00 00 00 00 00 07 ff 00 00 00 01 00 00", 0, 1024, 512);
     g_assert_cmphex(data[0], ==, (uint8_t)((BLOCKS - 1) * 7));
     memset(data, 0xa1, 1024);
     good(&d, "2a 08 00 00 00 64 00 00 02 00", 1024, 0, 0);
@@ -214,23 +224,29 @@ static void test_refused(void)
         uint32_t sense; /* 0: the command is good */
     } rows[] = {
         { "unknown command", "ff 00 00 00 00 00", 0, 0, OK, 0x052000 },
-        { "unknown service action", "9e 1f 00 00 00 00 00 00 00 00 00 00 00 20 00 00", 0, 32, OK, 0x052000 },
+        { "unknown service action", "9e 1f 00 00 00 00 00 00 00 00 00 00 00 20 00 00", 0, 32, OK,
+          0x052000 },
         { "behind the end", "28 00 00 00 08 00 00 00 01 00", 0, 512, OK, 0x052100 },
         { "over the end", "28 00 00 00 07 ff 00 00 02 00", 0, 1024, OK, 0x052100 },
         { "write over the end", "2a 00 00 00 07 ff 00 00 02 00", 1024, 0, OK, 0x052100 },
-        { "a block that wraps", "88 00 ff ff ff ff ff ff ff ff 00 00 00 01 00 00", 0, 512, OK, 0x052100 },
-        { "as many as can be said", "88 00 00 00 00 00 00 00 00 00 ff ff ff ff 00 00", 0, 512, OK, 0x052100 },
+        { "a block that wraps", "88 00 ff ff ff ff ff ff ff ff 00 00 00 01 00 00", 0, 512, OK,
+          0x052100 },
+        { "as many as can be said", "88 00 00 00 00 00 00 00 00 00 ff ff ff ff 00 00", 0, 512, OK,
+          0x052100 },
         { "protection information", "28 20 00 00 00 00 00 00 01 00", 0, 512, OK, 0x052400 },
         { "no such page", "12 01 55 00 ff 00", 0, 255, OK, 0x052400 },
         { "page without EVPD", "12 00 80 00 ff 00", 0, 255, OK, 0x052400 },
         { "saved mode pages", "1a 00 ff 00 ff 00", 0, 255, OK, 0x053900 },
         { "no such mode page", "1a 00 15 00 ff 00", 0, 255, OK, 0x052400 },
-        { "WRITE SAME with an anchor", "93 10 00 00 00 00 00 00 00 00 00 00 00 01 00 00", 512, 0, OK, 0x052400 },
-        { "WRITE SAME over the end", "93 00 00 00 00 00 00 00 07 ff 00 00 00 02 00 00", 512, 0, OK, 0x052100 },
+        { "WRITE SAME with an anchor", "93 10 00 00 00 00 00 00 00 00 00 00 00 01 00 00", 512, 0,
+          OK, 0x052400 },
+        { "WRITE SAME over the end", "93 00 00 00 00 00 00 00 07 ff 00 00 00 02 00 00", 512, 0, OK,
+          0x052100 },
         { "UNMAP with a short list", "42 00 00 00 00 00 00 00 18 00", 4, 0, OK, 0x051a00 },
         { "less room than data", "28 00 00 00 00 00 00 00 08 00", 0, 512, OVERRUN, 0 },
         { "less data than told", "2a 00 00 00 00 00 00 00 08 00", 512, 0, OVERRUN, 0 },
-        { "WRITE SAME with half a block", "93 00 00 00 00 00 00 00 00 00 00 00 00 01 00 00", 256, 0, OVERRUN, 0 },
+        { "WRITE SAME with half a block", "93 00 00 00 00 00 00 00 00 00 00 00 00 01 00 00", 256, 0,
+          OVERRUN, 0 },
         { "no room at all", "28 00 00 00 00 00 00 00 01 00", 0, 0, OVERRUN, 0 },
     };
     Disks d;
@@ -262,7 +278,8 @@ static void test_places(void)
     g_assert_cmphex(run_on(&d, 3, 300, "00 00 00 00 00 00", 0, 0).sense, ==, 0x062900);
     g_assert_cmpuint(run_on(&d, 3, 300, "25 00 00 00 00 00 00 00 00 00", 0, 8).status, ==, GOOD);
     g_assert_cmpmem(data, 8, "\0\0\3\377\0\0\2\0", 8);
-    g_assert_cmphex(run_on(&d, 3, 300, "2a 00 00 00 00 00 00 00 01 00", 512, 0).sense, ==, 0x072700);
+    g_assert_cmphex(run_on(&d, 3, 300, "2a 00 00 00 00 00 00 00 01 00", 512, 0).sense, ==,
+                    0x072700);
     g_assert_cmpuint(run_on(&d, 3, 300, "1a 00 3f 00 ff 00", 0, 64).status, ==, GOOD);
     g_assert_cmphex(data[2] & 0x80, ==, 0x80);
     /* LUNs and targets that there are not. */
@@ -289,7 +306,9 @@ static uint8_t manage(Disks *d, uint32_t type, uint32_t subtype, unsigned target
 
 static void test_control(void)
 {
-    enum { TASKS = 0, ABORT_TASK = 0, CLEAR_ACA = 2, NEXUS_RESET = 4, LUN_RESET = 5, QUERY_TASK = 6 };
+    enum {
+        TASKS = 0, ABORT_TASK = 0, CLEAR_ACA = 2, NEXUS_RESET = 4, LUN_RESET = 5, QUERY_TASK = 6,
+    };
     Disks d;
 
     start_plain(&d);
@@ -343,7 +362,10 @@ static void expect_event(Disks *d, uint32_t event, unsigned target, unsigned lun
 
 static void resize(Disks *d, unsigned size)
 {
-    g_free(client_qmp(d->client, "{\"execute\":\"block_resize\",\"arguments\":{\"node-name\":\"disk0\",\"size\":%u}}", size));
+    g_free(client_qmp(
+        d->client,
+        "{\"execute\":\"block_resize\",\"arguments\":{\"node-name\":\"disk0\",\"size\":%u}}",
+        size));
 }
 
 static bool hears_of_capacity(void *opaque)
@@ -365,11 +387,16 @@ static void test_events(void)
     resize(&d, 2 * DISK_SIZE);
     expect_event(&d, PARAM_CHANGE, 0, 0, REASON_CAPACITY);
     client_wait(hears_of_capacity, &d, "the new capacity");
-    g_free(client_qmp(d.client, "{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"file\",\"node-name\":\"disk2\","
-                      "\"filename\":\"%s/disk2\"}}", d.client->directory));
+    g_free(client_qmp(
+        d.client,
+        "{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"file\",\"node-name\":\"disk2\","
+        "\"filename\":\"%s/disk2\"}}",
+        d.client->directory));
     give_event_buffer(&d);
-    g_free(client_qmp(d.client, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"scsi-hd\",\"drive\":\"disk2\","
-                      "\"bus\":\"scsi0.0\",\"id\":\"hd2\",\"scsi-id\":5,\"lun\":7}}"));
+    g_free(client_qmp(
+        d.client,
+        "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"scsi-hd\",\"drive\":\"disk2\","
+        "\"bus\":\"scsi0.0\",\"id\":\"hd2\",\"scsi-id\":5,\"lun\":7}}"));
     expect_event(&d, TRANSPORT_RESET, 5, 7, REASON_RESCAN);
     g_assert_cmphex(run_on(&d, 5, 7, "00 00 00 00 00 00", 0, 0).sense, ==, 0x062900);
     g_assert_cmpuint(run_on(&d, 5, 7, "25 00 00 00 00 00 00 00 00 00", 0, 8).status, ==, GOOD);
@@ -380,7 +407,8 @@ static void test_events(void)
     g_assert_cmpuint(run_on(&d, 5, 7, "00 00 00 00 00 00", 0, 0).response, ==, BAD_TARGET);
     resize(&d, 3 * DISK_SIZE); /* nobody has a buffer */
     client_wait(hears_of_capacity, &d, "the new capacity");
-    g_free(client_qmp(d.client, "{\"execute\":\"query-status\"}")); /* what told of it, on the main loop, has ended */
+    /* what told of it, on the main loop, has ended */
+    g_free(client_qmp(d.client, "{\"execute\":\"query-status\"}"));
     give_event_buffer(&d);
     expect_event(&d, EVENTS_MISSED, 256, 0, 0);
     finish(&d);
@@ -394,9 +422,12 @@ static void test_broken_requests(void)
         unsigned queue;
         uint32_t out_size, in_size;
     } rows[] = {
-        { "no response", REQUESTS, REQUEST_SIZE, 0 }, { "a short response", REQUESTS, REQUEST_SIZE, RESPONSE_SIZE - 1 },
-        { "a short request", REQUESTS, REQUEST_SIZE - 1, RESPONSE_SIZE }, { "no request", REQUESTS, 0, RESPONSE_SIZE },
-        { "short task management", CONTROL, 23, 1 }, { "task management without an answer", CONTROL, 24, 0 },
+        { "no response", REQUESTS, REQUEST_SIZE, 0 },
+        { "a short response", REQUESTS, REQUEST_SIZE, RESPONSE_SIZE - 1 },
+        { "a short request", REQUESTS, REQUEST_SIZE - 1, RESPONSE_SIZE },
+        { "no request", REQUESTS, 0, RESPONSE_SIZE },
+        { "short task management", CONTROL, 23, 1 },
+        { "task management without an answer", CONTROL, 24, 0 },
         { "a control request of 3 bytes", CONTROL, 3, 1 },
     };
     Disks d;

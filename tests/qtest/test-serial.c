@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Serial ports: isa-serial (PC16550D data sheet, section 8), and virtio-serial-pci with its ports (Virtio 1.2, 5.3). */
+/*
+ * Serial ports: isa-serial (PC16550D data sheet, section 8), and virtio-serial-pci with its ports
+ * (Virtio 1.2, 5.3).
+ */
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,8 +35,11 @@ static bool line_4(Client *c)
 static Client *start_isa(void)
 {
     static const char *const arguments[] = {
-        "-chardev", "socket,id=com1,path=%D/com1,server=on,wait=off", "-device", "isa-serial,chardev=com1", "-chardev", "null,id=com2",
-        "-device", "isa-serial,chardev=com2,index=1", NULL,
+        "-chardev", "socket,id=com1,path=%D/com1,server=on,wait=off",
+        "-device",  "isa-serial,chardev=com1",
+        "-chardev", "null,id=com2",
+        "-device",  "isa-serial,chardev=com2,index=1",
+        NULL,
     };
     Client *c = client_start(client_program(), arguments);
 
@@ -170,7 +176,9 @@ static bool has_interrupt(void *opaque)
 static void test_break(void)
 {
     static const char *const arguments[] = {
-        "-chardev", "socket,id=com1,path=%D/com1,server=on,wait=off,mux=on", "-device", "isa-serial,chardev=com1", NULL,
+        "-chardev", "socket,id=com1,path=%D/com1,server=on,wait=off,mux=on",
+        "-device",  "isa-serial,chardev=com1",
+        NULL,
     };
     g_autoptr(Client) c = client_start(client_program(), arguments);
     int peer = client_connect(c, "com1");
@@ -189,8 +197,14 @@ static void test_break(void)
 
 /* ---- virtio-serial-pci ---- */
 
-enum { DEVICE_READY = 0, PORT_ADD = 1, PORT_REMOVE = 2, PORT_READY = 3, CONSOLE_PORT = 4, PORT_OPEN = 6, PORT_NAME = 7 };
-enum { CONTROL_IN = 2, CONTROL_OUT = 3, PORT1_IN = 4, PORT1_OUT = 5, MESSAGE_SIZE = 64, NUM_MESSAGES = 16 };
+enum {
+    DEVICE_READY = 0, PORT_ADD = 1, PORT_REMOVE = 2, PORT_READY = 3, CONSOLE_PORT = 4,
+    PORT_OPEN = 6, PORT_NAME = 7,
+};
+enum {
+    CONTROL_IN = 2, CONTROL_OUT = 3, PORT1_IN = 4, PORT1_OUT = 5, MESSAGE_SIZE = 64,
+    NUM_MESSAGES = 16,
+};
 #define MULTIPORT (UINT64_C(1) << 1)
 
 typedef struct Ports {
@@ -203,9 +217,12 @@ typedef struct Ports {
 static void start_ports(Ports *p, uint64_t features)
 {
     static const char *const arguments[] = {
-        "-device", "virtio-serial-pci,id=serial0,addr=4,max_ports=4", "-chardev", "socket,id=con,path=%D/con,server=on,wait=off",
-        "-device", "virtconsole,chardev=con,bus=serial0.0", "-chardev", "socket,id=port,path=%D/port,server=on,wait=off",
-        "-device", "virtserialport,chardev=port,bus=serial0.0,name=org.example.port,id=port1", NULL,
+        "-device",  "virtio-serial-pci,id=serial0,addr=4,max_ports=4",
+        "-chardev", "socket,id=con,path=%D/con,server=on,wait=off",
+        "-device",  "virtconsole,chardev=con,bus=serial0.0",
+        "-chardev", "socket,id=port,path=%D/port,server=on,wait=off",
+        "-device",  "virtserialport,chardev=port,bus=serial0.0,name=org.example.port,id=port1",
+        NULL,
     };
 
     p->client = client_start(client_program(), arguments);
@@ -224,7 +241,10 @@ static void start_ports(Ports *p, uint64_t features)
 static void tell(Ports *p, uint32_t port, uint16_t event, uint16_t value)
 {
     const DriverBuffer message = { p->data, 8, false };
-    const uint8_t bytes[8] = { (uint8_t)port, 0, 0, (uint8_t)(port >> 24), (uint8_t)event, (uint8_t)(event >> 8), (uint8_t)value, 0 };
+    const uint8_t bytes[8] = {
+        (uint8_t)port,  0, 0, (uint8_t)(port >> 24), (uint8_t)event, (uint8_t)(event >> 8),
+        (uint8_t)value, 0
+    };
 
     memcpy(p->client->ram + p->data, bytes, sizeof(bytes));
     driver_run(&p->driver, &p->driver.queues[CONTROL_OUT], &message, 1);
@@ -296,7 +316,8 @@ static void take_bytes(Ports *p, unsigned queue, const char *text)
 {
     const DriverBuffer buffer = { p->data + 2048, 64, true };
 
-    g_assert_cmpuint(driver_run(&p->driver, &p->driver.queues[queue], &buffer, 1), ==, strlen(text));
+    g_assert_cmpuint(driver_run(&p->driver, &p->driver.queues[queue], &buffer, 1), ==,
+                     strlen(text));
     g_assert_cmpmem(p->client->ram + p->data + 2048, strlen(text), text, strlen(text));
 }
 
@@ -338,20 +359,27 @@ static void test_port_plug(void)
     g_free(client_qmp(p.client, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"port1\"}}"));
     g_free(client_event(p.client, "DEVICE_DELETED"));
     wait_for(&p, 1, PORT_REMOVE, 1);
-    g_free(client_qmp(p.client, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtserialport\",\"id\":\"port3\","
-                      "\"bus\":\"serial0.0\",\"nr\":3,\"chardev\":\"port\",\"name\":\"other\"}}"));
+    g_free(client_qmp(
+        p.client,
+        "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtserialport\",\"id\":\"port3\","
+        "\"bus\":\"serial0.0\",\"nr\":3,\"chardev\":\"port\",\"name\":\"other\"}}"));
     wait_for(&p, 3, PORT_ADD, 1);
     tell(&p, 3, PORT_READY, 1);
     g_assert_true(heard(&p, 3, PORT_NAME, 1, "other"));
     static const struct {
         const char *driver, *nr, *says;
     } bad[] = {
-        { "virtserialport", "3", "already exists" }, { "virtserialport", "4", "Out-of-range" }, { "virtserialport", "0", "already exists" },
+        { "virtserialport", "3", "already exists" },
+        { "virtserialport", "4", "Out-of-range" },
+        { "virtserialport", "0", "already exists" },
         { "virtconsole", "0", "already exists" },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
-        g_autofree char *answer = client_qmp_try(p.client, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"%s\","
-                                                 "\"bus\":\"serial0.0\",\"nr\":%s}}", bad[i].driver, bad[i].nr);
+        g_autofree char *answer =
+            client_qmp_try(p.client,
+                           "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"%s\","
+                           "\"bus\":\"serial0.0\",\"nr\":%s}}",
+                           bad[i].driver, bad[i].nr);
         g_assert_nonnull(strstr(answer, bad[i].says));
     }
     client_end(p.client);
@@ -382,7 +410,10 @@ static void test_nonsense(void)
     client_end(p.client);
 }
 
-/* A driver that asks without end and gives no room for the answers: so many wait, and the device needs a reset. */
+/*
+ * A driver that asks without end and gives no room for the answers: so many wait, and the device
+ * needs a reset.
+ */
 static void test_endless_questions(void)
 {
     Ports p;
@@ -417,7 +448,8 @@ static void test_flow(void)
         driver_add(&p.driver, &p.driver.queues[1], i, &buffer, 1);
     }
     driver_kick(&p.driver, &p.driver.queues[1]);
-    g_assert_false(driver_is_idle(&p.driver, &p.driver.queues[1])); /* 1.2 MB do not fit on the way */
+    /* 1.2 MB do not fit on the way */
+    g_assert_false(driver_is_idle(&p.driver, &p.driver.queues[1]));
     g_assert_cmpint(recv(peer, got, SIZE * COUNT, MSG_WAITALL), ==, SIZE * COUNT);
     driver_wait(&p.driver, &p.driver.queues[1]);
     for (unsigned i = 0; i < SIZE * COUNT; i++) {

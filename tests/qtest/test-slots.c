@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Slots: hotplug interrupts and registers of root ports (PCI Express 5.0, 6.7 and 7.5.3), several functions in one slot, MSI-X tables. */
+/*
+ * Slots: hotplug interrupts and registers of root ports (PCI Express 5.0, 6.7 and 7.5.3), several
+ * functions in one slot, MSI-X tables.
+ */
 #include <string.h>
 
 #include "virtio.h"
@@ -7,15 +10,30 @@
 #define WINDOW (PCI_MMIO_BASE + 0x1000000)
 #define TARGET 0x9000 /* where the port's message goes */
 enum { CAP_MSI = 5, CAP_EXPRESS = 0x10, CAP_MSIX = 0x11 };
-enum { LINK_STATUS = 0x12, SLOT_CAP = 0x14, SLOT_CONTROL = 0x18, SLOT_STATUS = 0x1a, DLL_ACTIVE = 0x2000 };
-enum { BUTTON = 1, PRESENCE_CHANGED = 8, COMPLETED = 0x10, PRESENT = 0x40, LINK_CHANGED = 0x100, EVENTS = 0x11f };
 enum {
-    ENABLE_BUTTON = 1, ENABLE_PRESENCE = 8, ENABLE_COMPLETED = 0x10, ENABLE_INTERRUPT = 0x20, ATTENTION_OFF = 0xc0, INDICATOR_ON = 0x100,
-    INDICATOR_OFF = 0x300, POWER_OFF = 0x400, ENABLE_LINK = 0x1000,
+    LINK_STATUS = 0x12, SLOT_CAP = 0x14, SLOT_CONTROL = 0x18, SLOT_STATUS = 0x1a,
+    DLL_ACTIVE = 0x2000,
+};
+enum {
+    BUTTON = 1, PRESENCE_CHANGED = 8, COMPLETED = 0x10, PRESENT = 0x40, LINK_CHANGED = 0x100,
+    EVENTS = 0x11f,
+};
+enum {
+    ENABLE_BUTTON = 1,
+    ENABLE_PRESENCE = 8,
+    ENABLE_COMPLETED = 0x10,
+    ENABLE_INTERRUPT = 0x20,
+    ATTENTION_OFF = 0xc0,
+    INDICATOR_ON = 0x100,
+    INDICATOR_OFF = 0x300,
+    POWER_OFF = 0x400,
+    ENABLE_LINK = 0x1000,
 };
 
 static const PciAddress port = { 0, 2 << 3 }, behind = { 1, 0 }, card = { 0, 4 << 3 };
-static const char add[] = "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-rng-pci\",\"id\":\"rng1\",\"bus\":\"port1\"%s}}";
+static const char add[] =
+    "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-rng-pci\",\"id\":\"rng1\","
+    "\"bus\":\"port1\"%s}}";
 static const char del[] = "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"rng1\"}}";
 
 typedef struct Slot {
@@ -58,7 +76,8 @@ static void enable_msi(const Slot *s)
 /* Whether the port's message came since the last look. */
 static bool told(const Slot *s)
 {
-    uint32_t *word = (uint32_t *)(void *)(s->client->ram + TARGET), value = __atomic_exchange_n(word, 0, __ATOMIC_SEQ_CST);
+    uint32_t *word = (uint32_t *)(void *)(s->client->ram + TARGET),
+             value = __atomic_exchange_n(word, 0, __ATOMIC_SEQ_CST);
 
     g_assert_true(value == 0 || value == GUINT32_TO_LE(0x4d));
     return value;
@@ -70,7 +89,8 @@ static void test_registers(void)
     uint32_t capability = pci_config_read(s.client, port, s.express + SLOT_CAP, 4);
 
     g_assert_cmpuint(capability >> 19, ==, 77);
-    g_assert_cmphex(capability & 0x5b, ==, 0x5b); /* button, power controller, indicators, hotplug */
+    /* button, power controller, indicators, hotplug */
+    g_assert_cmphex(capability & 0x5b, ==, 0x5b);
     pci_config_write(s.client, port, s.express + SLOT_CAP, 0, 4);
     g_assert_cmphex(pci_config_read(s.client, port, s.express + SLOT_CAP, 4), ==, capability);
     /* An empty slot: off, no link, no event. */
@@ -80,8 +100,10 @@ static void test_registers(void)
     /* All that can be written, and nothing else; an accepted command is told of. */
     set(&s, SLOT_CONTROL, 0xffff);
     uint32_t control = get(&s, SLOT_CONTROL);
-    g_assert_cmphex(control & (ENABLE_BUTTON | ENABLE_PRESENCE | ENABLE_COMPLETED | ENABLE_INTERRUPT | ENABLE_LINK), ==,
-                    ENABLE_BUTTON | ENABLE_PRESENCE | ENABLE_COMPLETED | ENABLE_INTERRUPT | ENABLE_LINK);
+    g_assert_cmphex(
+        control &
+            (ENABLE_BUTTON | ENABLE_PRESENCE | ENABLE_COMPLETED | ENABLE_INTERRUPT | ENABLE_LINK),
+        ==, ENABLE_BUTTON | ENABLE_PRESENCE | ENABLE_COMPLETED | ENABLE_INTERRUPT | ENABLE_LINK);
     g_assert_cmphex(control & 0xe000, ==, 0);
     g_assert_cmphex(get(&s, SLOT_STATUS), ==, COMPLETED);
     set(&s, SLOT_STATUS, (uint32_t)~COMPLETED & 0xffff);
@@ -100,7 +122,8 @@ static void test_messages(void)
     enable_msi(&s);
     g_free(client_qmp(s.client, add, ""));
     g_assert_false(told(&s)); /* nobody asked */
-    g_assert_cmphex(get(&s, SLOT_STATUS) & (EVENTS | PRESENT), ==, BUTTON | PRESENCE_CHANGED | PRESENT);
+    g_assert_cmphex(get(&s, SLOT_STATUS) & (EVENTS | PRESENT), ==,
+                    BUTTON | PRESENCE_CHANGED | PRESENT);
     /* What is pending is told once it is asked for, and again only after all was cleared. */
     set(&s, SLOT_CONTROL, wanted | POWER_OFF | INDICATOR_OFF | ATTENTION_OFF);
     g_assert_true(told(&s));
@@ -159,13 +182,18 @@ static void test_no_hotplug(void)
     client_end(s.client);
 }
 
-/* The slot's functions come and go together: that of number 0 is the one that the guest hears of. */
+/*
+ * The slot's functions come and go together: that of number 0 is the one that the guest hears of.
+ */
 static void test_plug_functions(void)
 {
     Slot s = start("pcie-root-port,id=port1,chassis=1,addr=2");
 
-    g_free(client_qmp(s.client, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-rng-pci\",\"id\":\"rng2\",\"bus\":\"port1\","
-                      "\"addr\":\"0.1\",\"multifunction\":true}}"));
+    g_free(client_qmp(
+        s.client,
+        "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-rng-pci\",\"id\":\"rng2\","
+        "\"bus\":\"port1\","
+        "\"addr\":\"0.1\",\"multifunction\":true}}"));
     g_assert_cmphex(get(&s, SLOT_STATUS) & BUTTON, ==, 0);
     g_free(client_qmp(s.client, add, ",\"addr\":\"0.0\",\"multifunction\":true"));
     g_assert_cmphex(get(&s, SLOT_STATUS) & BUTTON, ==, BUTTON);
@@ -175,8 +203,9 @@ static void test_plug_functions(void)
         g_assert_cmphex(pci_config_read(s.client, at, 0, 4), ==, 0x10441af4);
     }
     g_assert_cmphex(pci_config_read(s.client, behind, 14, 1), ==, 0x80);
-    g_autofree char *late = client_qmp_try(s.client, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-rng-pci\","
-                                           "\"bus\":\"port1\",\"addr\":\"0.2\",\"multifunction\":true}}");
+    g_autofree char *late = client_qmp_try(
+        s.client, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-rng-pci\","
+                  "\"bus\":\"port1\",\"addr\":\"0.2\",\"multifunction\":true}}");
     g_assert_nonnull(strstr(late, "already occupied"));
     g_free(client_qmp(s.client, del));
     set(&s, SLOT_CONTROL, POWER_OFF);
@@ -189,8 +218,11 @@ static void test_plug_functions(void)
 static void test_functions(void)
 {
     static const char *const arguments[] = {
-        "-device", "pcie-root-port,id=p0,chassis=1,addr=2.0,multifunction=on", "-device", "pcie-root-port,id=p1,chassis=2,addr=2.1",
-        "-device", "pcie-root-port,id=p7,chassis=3,addr=2.7", "-device", "virtio-rng-pci,bus=p7", NULL,
+        "-device", "pcie-root-port,id=p0,chassis=1,addr=2.0,multifunction=on",
+        "-device", "pcie-root-port,id=p1,chassis=2,addr=2.1",
+        "-device", "pcie-root-port,id=p7,chassis=3,addr=2.7",
+        "-device", "virtio-rng-pci,bus=p7",
+        NULL,
     };
     const PciAddress last = { 0, 2 << 3 | 7 }, there = { 9, 0 };
     g_autoptr(Client) c = client_start(client_program(), arguments);

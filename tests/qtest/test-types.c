@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every type that -device help lists has a row here: it comes to a machine and goes, or is there from the start, or is refused with
- * the reason. What devices do is for the other programs here to test.
+ * Every type that -device help lists has a row here: it comes to a machine and goes, or is there
+ * from the start, or is refused with the reason. What devices do is for the other programs here to
+ * test.
  */
 #include <string.h>
 
 #include "virtio.h"
 
 #define WINDOW (PCI_MMIO_BASE + 0x1000000)
-enum { CAP_EXPRESS = 0x10, SLOT_CONTROL = 0x18, INDICATOR_ON = 0x100, INDICATOR_OFF = 0x300, POWER_OFF = 0x400 };
+enum {
+    CAP_EXPRESS = 0x10, SLOT_CONTROL = 0x18, INDICATOR_ON = 0x100, INDICATOR_OFF = 0x300,
+    POWER_OFF = 0x400,
+};
 
 typedef enum How { PLUGS, PORT_PLUGS, STARTS, REFUSED } How;
 
@@ -27,7 +31,8 @@ static const Row rows[] = {
     { "scsi-hd", PORT_PLUGS, ",\"bus\":\"scsi0.0\",\"drive\":\"disk1\"", 0 },
     { "vhost-user-blk-pci", REFUSED, "Parameter 'chardev' is missing", 0 },
     { "vhost-user-fs-pci", REFUSED, "Parameter 'chardev' is missing", 0 },
-    { "vhost-vsock-pci", REFUSED, "vhost-vsock", 0 }, /* there is no such file, or the guest's CID is missing */
+    { "vhost-vsock-pci", REFUSED, "vhost-vsock",
+      0 }, /* there is no such file, or the guest's CID is missing */
     { "virtconsole", PORT_PLUGS, ",\"bus\":\"serial0.0\"", 0 },
     { "virtio-balloon-pci", REFUSED, "balloon", 0 },
     { "virtio-blk-pci", PLUGS, ",\"drive\":\"disk0\"", 0x1042 },
@@ -42,8 +47,9 @@ static const PciAddress port = { 0, 2 << 3 }, behind = { 1, 0 };
 
 static const Row *find(const char *name)
 {
-    g_autofree char *base = g_str_has_suffix(name, "-non-transitional") ? g_strndup(name, strlen(name) - strlen("-non-transitional"))
-                                                                        : g_strdup(name);
+    g_autofree char *base = g_str_has_suffix(name, "-non-transitional")
+                                ? g_strndup(name, strlen(name) - strlen("-non-transitional"))
+                                : g_strdup(name);
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         if (!strcmp(rows[i].name, base)) {
@@ -59,7 +65,8 @@ static char **listed(void)
     char *argv[] = { program, (char *)"-device", (char *)"help", NULL };
     g_autoptr(GPtrArray) names = g_ptr_array_new();
 
-    g_assert_true(g_spawn_sync(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &text, NULL, NULL, NULL));
+    g_assert_true(
+        g_spawn_sync(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &text, NULL, NULL, NULL));
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     for (unsigned i = 0; lines[i]; i++) {
         if (g_str_has_prefix(lines[i], "name \"")) {
@@ -73,8 +80,10 @@ static char **listed(void)
 static void plug(Client *c, unsigned express, const char *name, const Row *row)
 {
     bool in_slot = row->how == PLUGS;
-    g_autofree char *added = client_qmp_try(c, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"%s\",\"id\":\"new\"%s%s}}", name,
-                                            in_slot ? ",\"bus\":\"port1\"" : "", row->how == REFUSED ? ",\"bus\":\"port1\"" : row->more);
+    g_autofree char *added = client_qmp_try(
+        c, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"%s\",\"id\":\"new\"%s%s}}",
+        name, in_slot ? ",\"bus\":\"port1\"" : "",
+        row->how == REFUSED ? ",\"bus\":\"port1\"" : row->more);
 
     g_test_message("%s: %s", name, added);
     if (row->how == REFUSED) {
@@ -87,7 +96,8 @@ static void plug(Client *c, unsigned express, const char *name, const Row *row)
         pci_config_write(c, port, express + SLOT_CONTROL, INDICATOR_ON, 2);
         g_assert_cmphex(pci_config_read(c, behind, 0, 4), ==, (uint32_t)row->device << 16 | 0x1af4);
     }
-    g_free(client_qmp(c, "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral/new\"}}"));
+    g_free(client_qmp(
+        c, "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral/new\"}}"));
     g_free(client_qmp(c, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"new\"}}"));
     if (in_slot) {
         pci_config_write(c, port, express + SLOT_CONTROL, POWER_OFF | INDICATOR_OFF, 2);
@@ -101,9 +111,11 @@ static void start(const char *name, const Row *row)
     const char *const arguments[] = { "-chardev", "null,id=null", "-device", device, NULL };
     g_autoptr(Client) c = client_start(client_program(), arguments);
 
-    g_free(client_qmp(c, "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral/new\"}}"));
+    g_free(client_qmp(
+        c, "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral/new\"}}"));
     /* It was there when the machine began, and does not go. */
-    g_autofree char *answer = client_qmp_try(c, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"new\"}}");
+    g_autofree char *answer =
+        client_qmp_try(c, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"new\"}}");
     g_test_message("%s: %s", name, answer);
     g_assert_nonnull(strstr(answer, "\"error\""));
 }
@@ -111,9 +123,13 @@ static void start(const char *name, const Row *row)
 static void test_types(void)
 {
     static const char *const arguments[] = {
-        "-device", "pcie-root-port,id=port1,chassis=1,addr=2", "-device", "virtio-serial-pci,id=serial0", "-netdev",
-        "stream,id=net0,server=on,addr.type=unix,addr.path=%D/net", "-drive", "file=%D/disk,format=raw,if=none,id=disk0",
-        "-drive", "file=%D/disk1,format=raw,if=none,id=disk1", "-device", "virtio-scsi-pci,id=scsi0", NULL,
+        "-device", "pcie-root-port,id=port1,chassis=1,addr=2",
+        "-device", "virtio-serial-pci,id=serial0",
+        "-netdev", "stream,id=net0,server=on,addr.type=unix,addr.path=%D/net",
+        "-drive",  "file=%D/disk,format=raw,if=none,id=disk0",
+        "-drive",  "file=%D/disk1,format=raw,if=none,id=disk1",
+        "-device", "virtio-scsi-pci,id=scsi0",
+        NULL,
     };
     static const uint8_t disk[4096];
     g_autoptr(Client) c = client_new();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Devices that others serve: vhost-user-blk-pci, vhost-user-fs-pci and -netdev vhost-user by a back end of the test's; vhost-vsock-pci. */
+/*
+ * Devices that others serve: vhost-user-blk-pci, vhost-user-fs-pci and -netdev vhost-user by a back
+ * end of the test's; vhost-vsock-pci.
+ */
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,8 +13,13 @@
 #define NEEDS_RESET 0x40
 
 static const PciAddress card = { 0, 4 << 3 };
-/* VERSION_1, the protocol's own bit, EVENT_IDX, and some of the device's; the protocol: queues, answers, configuration. */
-static const BackEnd usual = { .features = UINT64_C(1) << 32 | 1 << 30 | 1 << 29 | 0x221, .protocol = 0x209, .queues = 4 };
+/*
+ * VERSION_1, the protocol's own bit, EVENT_IDX, and some of the device's; the protocol: queues,
+ * answers, configuration.
+ */
+static const BackEnd usual = { .features = UINT64_C(1) << 32 | 1 << 30 | 1 << 29 | 0x221,
+                               .protocol = 0x209,
+                               .queues = 4 };
 
 typedef struct Served {
     Client *client;
@@ -21,7 +29,10 @@ typedef struct Served {
     uint64_t data;
 } Served;
 
-/* The program connects as it makes its chardevs, and asks as it makes its devices: before the test hears from it. */
+/*
+ * The program connects as it makes its chardevs, and asks as it makes its devices: before the test
+ * hears from it.
+ */
 static gpointer take_connection(gpointer opaque)
 {
     Served *s = opaque;
@@ -44,7 +55,10 @@ static void start(Served *s, const char *const *arguments, unsigned queues)
     s->data = client_alloc(s->client, 4096);
 }
 
-/* The back end adds one to each byte of a buffer of queue 0, and signals, which becomes the queue's message. */
+/*
+ * The back end adds one to each byte of a buffer of queue 0, and signals, which becomes the queue's
+ * message.
+ */
 static void send_one(Served *s)
 {
     const DriverBuffer in = { s->data, 16, true };
@@ -71,14 +85,17 @@ static void finish(Served *s)
 static void test_blk(void)
 {
     static const char *const arguments[] = {
-        "-chardev", "socket,id=back,path=%D/back", "-device", "vhost-user-blk-pci,chardev=back,addr=4,num-queues=2,queue-size=64", NULL,
+        "-chardev", "socket,id=back,path=%D/back",
+        "-device",  "vhost-user-blk-pci,chardev=back,addr=4,num-queues=2,queue-size=64",
+        NULL,
     };
     Served s;
 
     start(&s, arguments, 2);
     g_assert_cmphex(pci_config_read(s.client, card, 0, 4), ==, 0x10421af4);
     g_assert_cmpuint(s.driver.queues[0].size, ==, 64);
-    g_assert_cmphex(driver_config(&s.driver, 0, 8), ==, UINT64_C(0x0706050403020100)); /* the back end's */
+    /* the back end's */
+    g_assert_cmphex(driver_config(&s.driver, 0, 8), ==, UINT64_C(0x0706050403020100));
     send_one(&s);
     send_one(&s);
     driver_start(&s.driver, s.client, card, PCI_MMIO_BASE, UINT64_MAX, 2);
@@ -100,8 +117,10 @@ static void test_blk(void)
 static void test_net(void)
 {
     static const char *const arguments[] = {
-        "-chardev", "socket,id=back,path=%D/back", "-netdev", "vhost-user,id=net0,chardev=back", "-device",
-        "virtio-net-pci,netdev=net0,addr=4,mac=52:54:00:12:34:56", NULL,
+        "-chardev", "socket,id=back,path=%D/back",
+        "-netdev",  "vhost-user,id=net0,chardev=back",
+        "-device",  "virtio-net-pci,netdev=net0,addr=4,mac=52:54:00:12:34:56",
+        NULL,
     };
     Served s;
 
@@ -115,7 +134,9 @@ static void test_net(void)
 static void test_fs(void)
 {
     static const char *const arguments[] = {
-        "-chardev", "socket,id=back,path=%D/back", "-device", "vhost-user-fs-pci,chardev=back,addr=4,tag=shared", NULL,
+        "-chardev", "socket,id=back,path=%D/back",
+        "-device",  "vhost-user-fs-pci,chardev=back,addr=4,tag=shared",
+        NULL,
     };
     Served s;
     char tag[8] = "";
@@ -135,7 +156,9 @@ static void test_fs(void)
 static void test_bad_rings(void)
 {
     static const char *const arguments[] = {
-        "-chardev", "socket,id=back,path=%D/back", "-device", "vhost-user-blk-pci,chardev=back,addr=4,num-queues=1,queue-size=64", NULL,
+        "-chardev", "socket,id=back,path=%D/back",
+        "-device",  "vhost-user-blk-pci,chardev=back,addr=4,num-queues=1,queue-size=64",
+        NULL,
     };
     Served s;
 
@@ -169,9 +192,11 @@ static void test_refused(void)
         { "\"driver\":\"vhost-user-blk-pci\",\"chardev\":\"null\"", "null" },
         { "\"driver\":\"vhost-vsock-pci\",\"vhostfd\":\"0\"", "guest-cid" },
         { "\"driver\":\"vhost-vsock-pci\",\"guest-cid\":2,\"vhostfd\":\"0\"", "guest-cid" },
-        { "\"driver\":\"vhost-vsock-pci\",\"guest-cid\":4294967295,\"vhostfd\":\"0\"", "guest-cid" },
+        { "\"driver\":\"vhost-vsock-pci\",\"guest-cid\":4294967295,\"vhostfd\":\"0\"",
+          "guest-cid" },
         { "\"driver\":\"vhost-vsock-pci\",\"guest-cid\":3,\"vhostfd\":\"x\"", "not 'x'" },
-        { "\"driver\":\"vhost-vsock-pci\",\"guest-cid\":3,\"vhostfd\":\"1000000\"", "Bad file descriptor" },
+        { "\"driver\":\"vhost-vsock-pci\",\"guest-cid\":3,\"vhostfd\":\"1000000\"",
+          "Bad file descriptor" },
         { "\"driver\":\"vhost-vsock-pci\",\"guest-cid\":3,\"vhostfd\":\"0\"", "VHOST" },
         { "\"driver\":\"virtio-balloon-pci\"", "balloon" },
     };
@@ -181,15 +206,17 @@ static void test_refused(void)
     g_autoptr(Client) c = client_start(client_program(), arguments);
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-        g_autofree char *answer = client_qmp_try(c, "{\"execute\":\"device_add\",\"arguments\":{%s,\"bus\":\"port1\"}}",
-                                                 rows[i].arguments);
+        g_autofree char *answer =
+            client_qmp_try(c, "{\"execute\":\"device_add\",\"arguments\":{%s,\"bus\":\"port1\"}}",
+                           rows[i].arguments);
         g_test_message("%s: %s", rows[i].arguments, answer);
         g_assert_nonnull(strstr(answer, "\"error\""));
         g_assert_nonnull(strstr(answer, rows[i].says));
     }
     if (access("/dev/vhost-vsock", F_OK)) {
-        g_autofree char *answer = client_qmp_try(c, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"vhost-vsock-pci\","
-                                                 "\"guest-cid\":3,\"bus\":\"port1\"}}");
+        g_autofree char *answer = client_qmp_try(
+            c, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"vhost-vsock-pci\","
+               "\"guest-cid\":3,\"bus\":\"port1\"}}");
         g_assert_nonnull(strstr(answer, "Could not open '/dev/vhost-vsock'"));
     }
 }
