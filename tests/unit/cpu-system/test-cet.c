@@ -41,7 +41,7 @@ PROGRAM64(then_other_jump, "mov $30, %ecx\n lea 1f(%rip), %rax\n 0: push %rax\n 
                            "add $4, %rax\n jmp 0b");
 PROGRAM64(notrack_loop, "mov $30, %ecx\n lea 1f(%rip), %rax\n 0: notrack call *%rax\n dec %ecx\n"
                         "jnz 0b\n ud2\n 1: ret");
-/* The same for returns: one of many goes elsewhere; and calls beyond the page of the shadow stack. */
+/* The same for returns, one of which goes elsewhere, and calls beyond the shadow stack. */
 PROGRAM64(then_smashed, "mov $40, %ecx\n 0: call 1f\n dec %ecx\n jnz 0b\n ud2\n"
                         "1: cmp $2, %ecx\n jne 2f\n incq (%rsp)\n 2: ret");
 PROGRAM64(deep, "mov $30, %edx\n 0: mov $200, %ecx\n call 1f\n dec %edx\n jnz 0b\n ud2\n"
