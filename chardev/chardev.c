@@ -570,6 +570,9 @@ static void free_chardev(Chardev *chardev)
 
 static Chardev *new_chardev(const ChardevConfig *config, const ChardevHost *host, bool escape, GError **errp)
 {
+    if (host->permits && !host->permits(host->opaque, config, errp)) {
+        return NULL;
+    }
     Chardev *chardev = g_new0(Chardev, 1);
 
     g_mutex_init(&chardev->lock);

@@ -25,6 +25,11 @@ bool qmp_query_chardev(QapiContext *context, JsonValue *arguments, JsonValue **r
     return true;
 }
 
+static bool has_chardevs(const QapiContext *context, GError **errp)
+{
+    return context->chardevs || error_set(errp, "this program has no chardevs");
+}
+
 /* Waiting would stop this monitor too. */
 static bool check_wait(const ChardevConfig *config, GError **errp)
 {
@@ -46,7 +51,8 @@ static JsonValue *opened(const Chardev *chardev)
 
 bool monitor_chardev_add(QapiContext *context, const ChardevConfig *config, JsonValue **result, GError **errp)
 {
-    if (!qom_check_id(config->id, errp) || !check_wait(config, errp)) {
+    if (!has_chardevs(context, errp) || !qom_check_id(config->id, errp) ||
+        !check_wait(config, errp)) {
         return false;
     }
     Chardev *chardev = chardev_set_add(context->chardevs, config, errp);
@@ -70,7 +76,7 @@ bool monitor_chardev_change(QapiContext *context, const ChardevConfig *config, J
 {
     ChardevObject *object = find_object(context, config->id);
 
-    if (!check_wait(config, errp)) {
+    if (!has_chardevs(context, errp) || !check_wait(config, errp)) {
         return false;
     }
     /* A link whose front end is not attached (isa-debugcon) could not be told. */
@@ -116,7 +122,7 @@ bool qmp_chardev_remove(QapiContext *context, JsonValue *arguments, JsonValue **
     if (object && object->object.users) {
         return error_set(errp, "Chardev '%s' is busy", id);
     }
-    if (!chardev_set_remove(context->chardevs, id, errp)) {
+    if (!has_chardevs(context, errp) || !chardev_set_remove(context->chardevs, id, errp)) {
         return false;
     }
     if (object) {
@@ -128,7 +134,7 @@ bool qmp_chardev_remove(QapiContext *context, JsonValue *arguments, JsonValue **
 bool qmp_chardev_send_break(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
     const char *id = json_member_string(arguments, "id");
-    Chardev *chardev = chardev_set_find(context->chardevs, id);
+    Chardev *chardev = context->chardevs ? chardev_set_find(context->chardevs, id) : NULL;
 
     if (!chardev) {
         return error_set(errp, "Chardev '%s' not found", id);

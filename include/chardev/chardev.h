@@ -85,6 +85,8 @@ typedef struct ChardevHost {
     bool (*ended)(void *opaque);                         /* asked while wait=on waits: the program is to end */
     int (*named_fd)(void *opaque, const char *name);     /* as SocketContext's */
     void (*announce)(void *opaque, const char *label, const char *name); /* a pseudo-terminal has got its name */
+    /* May one as this be opened at all? NULL: yes. For tests, whose inputs must not reach the host's files. */
+    bool (*permits)(void *opaque, const ChardevConfig *config, GError **errp);
     /* A file of an fd set (/dev/fdset/N), opened with these flags. -1: *errp. */
     int (*open_fdset)(void *opaque, const char *path, int flags, GError **errp);
     void *opaque;
