@@ -8,7 +8,7 @@
 #include "program.h"
 
 #define ROUNDS 100000u
-#define HOST_STACK (128u << 10)
+#define HOST_STACK (256u << 10)
 
 /* RBX points at data, R15 counts. */
 #define LOOP(name, text) PROGRAM64(name, "1:\n" text "\n dec %r15d\n jnz 1b\n hlt")
