@@ -33,10 +33,10 @@ bool cet_control_valid(const Cpu *cpu, uint64_t value)
     uint64_t valid = cpu->world->has_feature((Cpu *)cpu, FEATURE(7u, 0, 2, 7)) ? SHADOW_BITS : 0;
     valid |= cpu->world->has_feature((Cpu *)cpu, FEATURE(7u, 0, 3, 20)) ? TRACKING_BITS : 0;
     return !(value & ~valid) && (value & TRACKER_STATE) != TRACKER_STATE
-           && cpu_canonical(cpu, value & ~UINT64_C(0xfff));
+           && cpu_canonical_widest(cpu, value & ~UINT64_C(0xfff));
 }
 
 bool cet_ssp_valid(const Cpu *cpu, uint64_t value)
 {
-    return !(value & 3) && cpu_canonical(cpu, value);
+    return !(value & 3) && cpu_canonical_widest(cpu, value);
 }

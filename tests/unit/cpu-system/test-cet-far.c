@@ -293,6 +293,26 @@ static void test_registers(void)
     }
 }
 
+/* Addresses are judged by what the processor has bits for, not by CR4.LA57. */
+static void test_wide_addresses(void)
+{
+    static const uint8_t wrmsr[] = { 0x0f, 0x30, 0x0f, 0x0b }; /* wrmsr; ud2 */
+    for (unsigned la57 = 0; la57 < 2; la57++) {
+        for (uint32_t index = 0x6a0; index <= 0x6a8; index++) {
+            g_autoptr(Machine) m = machine_new();
+            if (index == 0x6a1 || index == 0x6a3) {
+                continue; /* no such registers */
+            }
+            cet_start(m, false, 0, 0);
+            m->cpu->la57 = la57;
+            machine_code(m, AT_CODE, wrmsr, sizeof(wrmsr));
+            m->cpu->regs[GPR_RCX] = index;
+            m->cpu->regs[GPR_RDX] = 0x8000; /* 2^47 */
+            g_assert_cmpuint(cet_run(m), ==, la57 ? VEC_UD : VEC_GP);
+        }
+    }
+}
+
 PROGRAM64(clear_wp, "mov %cr0, %rax\n btr $16, %rax\n mov %rax, %cr0\n ud2");
 PROGRAM64(set_cet, "mov %cr4, %rax\n bts $23, %rax\n mov %rax, %cr4\n mov %cr4, %rbx\n ud2");
 PROGRAM64(enable, "mov $0x6a2, %ecx\n mov $4, %eax\n xor %edx, %edx\n wrmsr\n"
@@ -412,6 +432,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cet/far", test_far);
     g_test_add_func("/cet/syscall", test_syscall);
     g_test_add_func("/cet/registers", test_registers);
+    g_test_add_func("/cet/wide-addresses", test_wide_addresses);
     g_test_add_func("/cet/control", test_control);
     g_test_add_func("/cet/xsaves", test_xsaves);
     g_test_add_func("/cet/xrstors-refused", test_xrstors_refused);
