@@ -161,7 +161,7 @@ static const Option options[] = {
     { "numa", "node[,memdev=ID]", option_numa, "the one NUMA node there is" },
     { "bios", "FILE", option_bios, "firmware; for a TD a TDVF image" },
     { "L", "DIR", option_data_dir, "look for -bios's file in DIR too" },
-    { "kernel", "FILE", option_kernel, "boot this Linux kernel (a bzImage with EFI stub) by the firmware" },
+    { "kernel", "FILE", option_kernel, "boot this Linux kernel (a bzImage with EFI stub) or EFI application by the firmware" },
     { "initrd", "FILE", option_initrd, "its initial RAM disk" },
     { "append", "TEXT", option_append, "its command line" },
     { "shim", "FILE", option_shim, "a boot shim that checks the kernel's signature" },

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A Linux kernel in fw_cfg. The header's fields: Linux Documentation/arch/x86/boot.rst. */
+/*
+ * A kernel in fw_cfg. The header's fields: Linux Documentation/arch/x86/boot.rst; of EFI images: PE
+ * Format, "COFF File Header", "Optional Header".
+ */
 #include "hw/i386/boot-files.h"
 
 #include <string.h>
@@ -24,10 +27,38 @@ static bool has_efi_stub(const uint8_t *data, size_t size)
            range_inside(pe, 4, size) && !memcmp(data + pe, "PE\0", 4);
 }
 
+enum { PE_OFFSET = 0x3c, PE_MACHINE = 4, PE_OPTIONAL = 24, PE_SUBSYSTEM = PE_OPTIONAL + 68 };
+#define PE_HEADERS_SIZE (PE_SUBSYSTEM + 2)
+#define MACHINE_X64 0x8664
+#define MAGIC_PE32_PLUS 0x20b
+#define SUBSYSTEM_EFI_APPLICATION 10
+
+/* A unified kernel image, a boot loader, the shell: no Linux header, and firmware starts them all the same. */
+static bool is_efi_application(const uint8_t *data, size_t size)
+{
+    uint32_t pe = size < PE_OFFSET + 4 ? 0 : load_le32(data + PE_OFFSET);
+
+    return size >= MIN_SIZE && has_efi_stub(data, size) && range_inside(pe, PE_HEADERS_SIZE, size) &&
+           load_le16(data + pe + PE_MACHINE) == MACHINE_X64 &&
+           load_le16(data + pe + PE_OPTIONAL) == MAGIC_PE32_PLUS &&
+           load_le16(data + pe + PE_SUBSYSTEM) == SUBSYSTEM_EFI_APPLICATION;
+}
+
+static bool has_linux_header(const uint8_t *data, size_t size)
+{
+    return size >= MIN_SIZE && load_le16(data + BOOT_FLAG) == BOOT_FLAG_VALUE &&
+           !memcmp(data + HEADER_MAGIC, "HdrS", 4);
+}
+
 bool linux_image_parse(const uint8_t *data, size_t size, LinuxImage *image, GError **errp)
 {
-    if (size < MIN_SIZE || load_le16(data + BOOT_FLAG) != BOOT_FLAG_VALUE || memcmp(data + HEADER_MAGIC, "HdrS", 4)) {
-        return error_set(errp, "invalid kernel header: not a bzImage");
+    if (!has_linux_header(data, size) && is_efi_application(data, size)) {
+        *image = (LinuxImage) { .setup_size = SECTOR, .cmdline_max = UINT32_MAX };
+        return true;
+    }
+    if (!has_linux_header(data, size)) {
+        error_set(errp, "invalid kernel header: neither a bzImage nor an EFI application for x86-64");
+        return false;
     }
     image->protocol = load_le16(data + PROTOCOL);
     if (image->protocol < MIN_PROTOCOL || !(data[LOADFLAGS] & LOADED_HIGH)) {

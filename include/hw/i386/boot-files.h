@@ -9,12 +9,12 @@
 #include "hw/i386/fw_cfg.h"
 
 typedef struct LinuxImage {
-    size_t setup_size;     /* of the real-mode part, at the file's start */
+    size_t setup_size;     /* of the real-mode part, at the file's start; some part of an EFI application */
     uint32_t cmdline_max;  /* characters, NUL not counted */
-    uint16_t protocol;     /* 0x020f = 2.15 */
+    uint16_t protocol;     /* 0x020f = 2.15; 0 = an EFI application that is no bzImage */
 } LinuxImage;
 
-/* Pure. False: not a bzImage that firmware can start; *errp says what is wrong with it. */
+/* Pure. False: neither a bzImage that firmware can start nor another EFI application; *errp says why. */
 bool linux_image_parse(const uint8_t *data, size_t size, LinuxImage *image, GError **errp);
 
 /* name is the kernel's, for messages. initrd, cmdline and shim may be NULL. References are taken, nothing is copied. */

@@ -36,11 +36,11 @@ static void test_parse(void)
     } rows[] = {
         { "good", 0, 0, 0, KERNEL_SIZE, NULL },
         { "setup_sects 0 is 4", 0x1f1, 1, 0, KERNEL_SIZE, NULL },
-        { "empty", 0, 0, 0, 0, "not a bzImage" },
-        { "one byte", 0, 0, 0, 1, "not a bzImage" },
-        { "ends in the header", 0, 0, 0, 0x23b, "not a bzImage" },
-        { "no boot flag", 0x1fe, 2, 0x55aa, KERNEL_SIZE, "not a bzImage" },
-        { "no magic", 0x202, 4, 0, KERNEL_SIZE, "not a bzImage" },
+        { "empty", 0, 0, 0, 0, "neither a bzImage" },
+        { "one byte", 0, 0, 0, 1, "neither a bzImage" },
+        { "ends in the header", 0, 0, 0, 0x23b, "neither a bzImage" },
+        { "no boot flag", 0x1fe, 2, 0x55aa, KERNEL_SIZE, "neither a bzImage" },
+        { "no magic", 0x202, 4, 0, KERNEL_SIZE, "neither a bzImage" },
         { "old protocol", 0x206, 2, 0x0205, KERNEL_SIZE, "protocol 0x0205" },
         { "zImage", 0x211, 1, 0, KERNEL_SIZE, "bzImage" },
         { "setup is the whole file", 0x1f1, 1, 1, SETUP_SIZE, "set-up code" },
@@ -70,6 +70,48 @@ static void test_parse(void)
             g_assert_cmphex(image.protocol, ==, 0x020f);
         } else {
             g_assert_nonnull(strstr(error->message, rows[i].message));
+        }
+    }
+}
+
+/* Of a unified kernel image there is no more to see than that firmware can start it. */
+static void test_efi_application(void)
+{
+    static const struct {
+        const char *label;
+        unsigned offset, value;
+        size_t file_size;
+        bool good;
+    } rows[] = {
+        { "good", 0x84, 0x8664, KERNEL_SIZE, true },
+        { "smallest", 0x84, 0x8664, 0x23c, true },
+        { "too small", 0x84, 0x8664, 0x23b, false },
+        { "for 32-bit processors", 0x84, 0x014c, KERNEL_SIZE, false },
+        { "PE32", 0x98, 0x10b, KERNEL_SIZE, false },
+        { "a boot service driver", 0xdc, 11, KERNEL_SIZE, false },
+        { "no MZ", 0, 0, KERNEL_SIZE, false },
+        { "headers beyond the file", 0x3c, KERNEL_SIZE - 0x5d, KERNEL_SIZE, false },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        uint8_t kernel[KERNEL_SIZE];
+        g_autoptr(GError) error = NULL;
+        LinuxImage image;
+
+        make_kernel(kernel);
+        kernel[0x202] = 0;
+        store_le16(kernel + 0x84, 0x8664);
+        store_le16(kernel + 0x98, 0x20b);
+        store_le16(kernel + 0xdc, 10);
+        store_le16(kernel + rows[i].offset, (uint16_t)rows[i].value);
+        g_autofree uint8_t *exact = g_memdup2(kernel, rows[i].file_size);
+        g_test_message("%s", rows[i].label);
+        g_assert_cmpint(linux_image_parse(exact, rows[i].file_size, &image, &error), ==, rows[i].good);
+        if (rows[i].good) {
+            g_assert_cmpuint(image.setup_size, <, rows[i].file_size);
+            g_assert_cmphex(image.protocol, ==, 0);
+        } else {
+            g_assert_nonnull(strstr(error->message, "neither a bzImage"));
         }
     }
 }
@@ -164,6 +206,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/boot-files/parse", test_parse);
+    g_test_add_func("/boot-files/efi-application", test_efi_application);
     g_test_add_func("/boot-files/items", test_items);
     g_test_add_func("/boot-files/refused", test_refused);
     return g_test_run();
