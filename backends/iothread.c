@@ -53,7 +53,10 @@ static void iothread_finalize(QomObject *object)
     IoThread *iothread = (IoThread *)object;
 
     if (iothread->thread) {
-        /* By the loop itself: a loop that has not begun to run yet would not see that it should end. */
+        /*
+         * By the loop itself: a loop that has not begun to run yet would not see that it should
+         * end.
+         */
         g_autoptr(GSource) source = g_idle_source_new();
         g_source_set_callback(source, quit, iothread->loop, NULL);
         g_source_attach(source, iothread->context);
@@ -64,15 +67,21 @@ static void iothread_finalize(QomObject *object)
 }
 
 static const QomProperty properties[] = {
-    QOM_PROPERTY_INT64("poll-max-ns", IoThread, poll_max_ns, "32768", "kept for queries: this loop sleeps and never polls"),
-    QOM_PROPERTY_INT64("poll-grow", IoThread, poll_grow, "0", "kept for queries", .flags = QOM_RUNTIME),
-    QOM_PROPERTY_INT64("poll-shrink", IoThread, poll_shrink, "0", "kept for queries", .flags = QOM_RUNTIME),
-    QOM_PROPERTY_INT64("aio-max-batch", IoThread, aio_max_batch, "0", "kept for queries", .flags = QOM_RUNTIME),
+    QOM_PROPERTY_INT64("poll-max-ns", IoThread, poll_max_ns, "32768",
+                       "kept for queries: this loop sleeps and never polls"),
+    QOM_PROPERTY_INT64("poll-grow", IoThread, poll_grow, "0", "kept for queries",
+                       .flags = QOM_RUNTIME),
+    QOM_PROPERTY_INT64("poll-shrink", IoThread, poll_shrink, "0", "kept for queries",
+                       .flags = QOM_RUNTIME),
+    QOM_PROPERTY_INT64("aio-max-batch", IoThread, aio_max_batch, "0", "kept for queries",
+                       .flags = QOM_RUNTIME),
     { NULL },
 };
 
 const QomType iothread_type = {
-    .name = "iothread", .parent = &qom_object_type, .size = sizeof(IoThread), .user_creatable = true,
-    .description = "a thread for devices' queues", .properties = properties, .complete = iothread_complete,
+    .name = "iothread", .parent = &qom_object_type, .size = sizeof(IoThread),
+    .user_creatable = true,
+    .description = "a thread for devices' queues", .properties = properties,
+    .complete = iothread_complete,
     .finalize = iothread_finalize,
 };

@@ -32,7 +32,8 @@ static bool file_check(QomObject *object, GError **errp)
 
 static bool file_error(const FileBackend *file, const char *what, GError **errp)
 {
-    return error_set(errp, "memory-backend-file: cannot %s '%s': %s", what, file->mem_path, g_strerror(errno));
+    return error_set(errp, "memory-backend-file: cannot %s '%s': %s", what, file->mem_path,
+                     g_strerror(errno));
 }
 
 /* In a directory (of a hugetlbfs, mostly): a file without a name. *made: it is new, or empty. */
@@ -42,7 +43,8 @@ static int open_path(const FileBackend *file, bool *made, GError **errp)
     bool exists = !stat(file->mem_path, &st);
 
     if (exists && S_ISDIR(st.st_mode)) {
-        g_autofree char *name = g_strdup_printf("%s/qemu_back_mem.%s.XXXXXX", file->mem_path, file->backend.object.name);
+        g_autofree char *name = g_strdup_printf("%s/qemu_back_mem.%s.XXXXXX", file->mem_path,
+                                                file->backend.object.name);
         int fd = g_mkstemp_full(name, O_RDWR | O_CLOEXEC, 0600);
         if (fd >= 0) {
             unlink(name);
@@ -71,8 +73,10 @@ static bool fit(const FileBackend *file, bool made, GError **errp)
     uint64_t page = backend->page_size, needed;
     struct stat st;
 
-    if (__builtin_add_overflow(file->offset, (backend->size + page - 1) / page * page, &needed) || needed > INT64_MAX) {
-        return error_set(errp, "memory-backend-file: offset and size are more than a file can have");
+    if (__builtin_add_overflow(file->offset, (backend->size + page - 1) / page * page, &needed) ||
+        needed > INT64_MAX) {
+        return error_set(errp,
+                         "memory-backend-file: offset and size are more than a file can have");
     }
     if (made) {
         return !ftruncate(backend->fd, (off_t)needed) || file_error(file, "make room in", errp);
@@ -81,7 +85,9 @@ static bool fit(const FileBackend *file, bool made, GError **errp)
         return file_error(file, "stat", errp);
     }
     if (S_ISREG(st.st_mode) && (uint64_t)st.st_size < file->offset + backend->size) {
-        error_set(errp, "backing store size 0x%" G_GINT64_MODIFIER "x does not match 'size' option 0x%" G_GINT64_MODIFIER "x",
+        error_set(errp,
+                  "backing store size 0x%" G_GINT64_MODIFIER
+                  "x does not match 'size' option 0x%" G_GINT64_MODIFIER "x",
                   (uint64_t)st.st_size, backend->size);
         error_hint(errp, "'%s' exists: remove it, or give the size that it has", file->mem_path);
         return false;
@@ -103,8 +109,11 @@ static bool file_open(MemoryBackend *backend, GError **errp)
         backend->page_size = (uint64_t)fs.f_bsize;
     }
     if (file->offset % backend->page_size) {
-        return error_set(errp, "memory-backend-file: offset must be a multiple of the page size, %" G_GUINT64_FORMAT " bytes",
-                         backend->page_size);
+        return error_set(
+            errp,
+            "memory-backend-file: offset must be a multiple of the page size, %" G_GUINT64_FORMAT
+            " bytes",
+            backend->page_size);
     }
     backend->offset = file->offset;
     return fit(file, made, errp);
@@ -120,16 +129,20 @@ static void file_finalize(QomObject *object)
 }
 
 static const QomProperty file_properties[] = {
-    QOM_PROPERTY_STR("mem-path", FileBackend, mem_path, NULL, "the file, or a directory to make a file without a name in"),
+    QOM_PROPERTY_STR("mem-path", FileBackend, mem_path, NULL,
+                     "the file, or a directory to make a file without a name in"),
     QOM_PROPERTY_SIZE("offset", FileBackend, offset, NULL, "where in the file the memory starts"),
-    QOM_PROPERTY_BOOL("discard-data", FileBackend, discard_data, "off", "at the end, throw away what the file holds"),
+    QOM_PROPERTY_BOOL("discard-data", FileBackend, discard_data, "off",
+                      "at the end, throw away what the file holds"),
     { NULL },
 };
 
 static const MemoryBackendOps file_ops = { .open = file_open };
 
 const QomType memory_backend_file_type = {
-    .name = "memory-backend-file", .parent = &memory_backend_type, .size = sizeof(FileBackend), .user_creatable = true,
-    .description = "memory that is a file", .properties = file_properties, .ops = &file_ops, .check = file_check,
+    .name = "memory-backend-file", .parent = &memory_backend_type, .size = sizeof(FileBackend),
+    .user_creatable = true,
+    .description = "memory that is a file", .properties = file_properties, .ops = &file_ops,
+    .check = file_check,
     .finalize = file_finalize,
 };

@@ -35,7 +35,8 @@ static bool memfd_check(QomObject *object, GError **errp)
 static bool memfd_open(MemoryBackend *backend, GError **errp)
 {
     const MemfdBackend *memfd = (MemfdBackend *)backend;
-    unsigned flags = MFD_CLOEXEC | (memfd->seal ? MFD_ALLOW_SEALING : 0) | (memfd->hugetlb ? MFD_HUGETLB : 0);
+    unsigned flags = MFD_CLOEXEC | (memfd->seal ? MFD_ALLOW_SEALING : 0) |
+                     (memfd->hugetlb ? MFD_HUGETLB : 0);
     struct statfs fs;
 
     if (memfd->hugetlbsize) {
@@ -45,7 +46,8 @@ static bool memfd_open(MemoryBackend *backend, GError **errp)
     if (backend->fd < 0) {
         error_set(errp, "memory-backend-memfd: memfd_create failed: %s", g_strerror(errno));
         if (memfd->hugetlb) {
-            error_hint(errp, "The host must have huge pages of this size: see /sys/kernel/mm/hugepages");
+            error_hint(errp,
+                       "The host must have huge pages of this size: see /sys/kernel/mm/hugepages");
         }
         return false;
     }
@@ -53,11 +55,16 @@ static bool memfd_open(MemoryBackend *backend, GError **errp)
         backend->page_size = (uint64_t)fs.f_bsize;
     }
     if (backend->size > INT64_MAX - backend->page_size) {
-        return error_set(errp, "memory-backend-memfd: %" G_GUINT64_FORMAT " bytes are too many", backend->size);
+        return error_set(errp, "memory-backend-memfd: %" G_GUINT64_FORMAT " bytes are too many",
+                         backend->size);
     }
-    uint64_t size = (backend->size + backend->page_size - 1) / backend->page_size * backend->page_size;
+    uint64_t size = (backend->size + backend->page_size - 1) / backend->page_size *
+                    backend->page_size;
     if (ftruncate(backend->fd, (off_t)size)) {
-        return error_set(errp, "memory-backend-memfd: cannot make it %" G_GUINT64_FORMAT " bytes long: %s", size, g_strerror(errno));
+        return error_set(errp,
+                         "memory-backend-memfd: cannot make it %" G_GUINT64_FORMAT
+                         " bytes long: %s",
+                         size, g_strerror(errno));
     }
     if (memfd->seal && fcntl(backend->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)) {
         return error_set(errp, "memory-backend-memfd: cannot seal it: %s", g_strerror(errno));
@@ -67,7 +74,8 @@ static bool memfd_open(MemoryBackend *backend, GError **errp)
 
 static const QomProperty memfd_properties[] = {
     QOM_PROPERTY_BOOL("hugetlb", MemfdBackend, hugetlb, "off", "Use huge pages"),
-    QOM_PROPERTY_SIZE("hugetlbsize", MemfdBackend, hugetlbsize, NULL, "Huge pages size (ex: 2M, 1G)"),
+    QOM_PROPERTY_SIZE("hugetlbsize", MemfdBackend, hugetlbsize, NULL,
+                      "Huge pages size (ex: 2M, 1G)"),
     QOM_PROPERTY_BOOL("seal", MemfdBackend, seal, "on", "Seal growing & shrinking"),
     { NULL },
 };
@@ -76,7 +84,9 @@ static const QomDefault memfd_defaults[] = { { "share", "on" }, { NULL, NULL } }
 static const MemoryBackendOps memfd_ops = { .open = memfd_open };
 
 const QomType memory_backend_memfd_type = {
-    .name = "memory-backend-memfd", .parent = &memory_backend_type, .size = sizeof(MemfdBackend), .user_creatable = true,
-    .description = "memory with a descriptor", .properties = memfd_properties, .defaults = memfd_defaults, .ops = &memfd_ops,
+    .name = "memory-backend-memfd", .parent = &memory_backend_type, .size = sizeof(MemfdBackend),
+    .user_creatable = true,
+    .description = "memory with a descriptor", .properties = memfd_properties,
+    .defaults = memfd_defaults, .ops = &memfd_ops,
     .check = memfd_check,
 };

@@ -44,28 +44,35 @@ static void backend_finalize(QomObject *object)
     g_array_unref(backend->host_nodes);
 }
 
-/* Properties ------------------------------------------------------------------------------------------------------ */
+/* Properties ----------------------------------------------------------------------------------- */
 
-static bool set_size(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+static bool set_size(QomObject *object, const QomProperty *property, JsonValue *value,
+                     GError **errp)
 {
     uint64_t size = 0;
 
     if (!json_value_u64(value, &size) || !size) {
-        return error_set(errp, "property '%s' of %s doesn't take value '0'", property->name, object->type->name);
+        return error_set(errp, "property '%s' of %s doesn't take value '0'", property->name,
+                         object->type->name);
     }
     return qom_property_store(object, property, value, errp);
 }
 
 /* A switch for which not given is a third state. */
-static bool set_switch(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+static bool set_switch(QomObject *object, const QomProperty *property, JsonValue *value,
+                       GError **errp)
 {
-    *(QomOnOffAuto *)qom_property_field(object, property) = json_object_get_boolean(value) ? QOM_ON : QOM_OFF;
+    *(QomOnOffAuto *)qom_property_field(object, property) = json_object_get_boolean(value)
+                                                                ? QOM_ON
+                                                                : QOM_OFF;
     return true;
 }
 
-static bool get_switch(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool get_switch(QomObject *object, const QomProperty *property, JsonValue **result,
+                       GError **errp)
 {
-    *result = json_object_new_boolean(*(QomOnOffAuto *)qom_property_field(object, property) != QOM_OFF);
+    *result = json_object_new_boolean(*(QomOnOffAuto *)qom_property_field(object, property) !=
+                                      QOM_OFF);
     return true;
 }
 
@@ -74,14 +81,16 @@ static int compare_nodes(const void *a, const void *b)
     return *(const uint16_t *)a - *(const uint16_t *)b;
 }
 
-static bool set_nodes(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+static bool set_nodes(QomObject *object, const QomProperty *property, JsonValue *value,
+                      GError **errp)
 {
     g_autoptr(GArray) nodes = g_array_new(FALSE, FALSE, sizeof(uint16_t));
 
     for (size_t i = 0; i < json_object_array_length(value); i++) {
         uint16_t node = (uint16_t)json_object_get_int(json_object_array_get_idx(value, i));
         if (node >= MAX_NODES) {
-            return error_set(errp, "Invalid host-nodes value: %u; nodes go up to %d", node, MAX_NODES - 1);
+            return error_set(errp, "Invalid host-nodes value: %u; nodes go up to %d", node,
+                             MAX_NODES - 1);
         }
         g_array_append_val(nodes, node);
     }
@@ -93,7 +102,8 @@ static bool set_nodes(QomObject *object, const QomProperty *property, JsonValue 
     return true;
 }
 
-static bool get_nodes(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool get_nodes(QomObject *object, const QomProperty *property, JsonValue **result,
+                      GError **errp)
 {
     const GArray *nodes = ((MemoryBackend *)object)->host_nodes;
 
@@ -105,14 +115,18 @@ static bool get_nodes(QomObject *object, const QomProperty *property, JsonValue 
 }
 
 /* "0", "0-3". */
-static bool parse_nodes(const QomProperty *property, const char *text, JsonValue **value, GError **errp)
+static bool parse_nodes(const QomProperty *property, const char *text, JsonValue **value,
+                        GError **errp)
 {
     g_auto(GStrv) bounds = g_strsplit(text, "-", 2);
     guint64 first, last;
 
     if (!bounds[0] || !g_ascii_string_to_unsigned(bounds[0], 10, 0, MAX_NODES - 1, &first, NULL) ||
-        !g_ascii_string_to_unsigned(bounds[1] ? bounds[1] : bounds[0], 10, first, MAX_NODES - 1, &last, NULL)) {
-        return error_set(errp, "Parameter '%s' expects a NUMA node or a range of them, such as 0-1, not '%s'", property->name, text);
+        !g_ascii_string_to_unsigned(bounds[1] ? bounds[1] : bounds[0], 10, first, MAX_NODES - 1,
+                                    &last, NULL)) {
+        return error_set(
+            errp, "Parameter '%s' expects a NUMA node or a range of them, such as 0-1, not '%s'",
+            property->name, text);
     }
     *value = json_object_new_array();
     for (; first <= last; first++) {
@@ -121,31 +135,39 @@ static bool parse_nodes(const QomProperty *property, const char *text, JsonValue
     return true;
 }
 
-#define SWITCH(name_, field, description_) \
-    { .name = (name_), .kind = QOM_BOOL, .offset = offsetof(MemoryBackend, field), .set = set_switch, .get = get_switch, \
+#define SWITCH(name_, field, description_)                                         \
+    { .name = (name_), .kind = QOM_BOOL, .offset = offsetof(MemoryBackend, field), \
+      .set = set_switch, .get = get_switch,                                        \
       .description = (description_), .default_help = "the machine's" }
 
 static const QomProperty backend_properties[] = {
-    QOM_PROPERTY_SIZE("size", MemoryBackend, size, NULL, "Size of the memory region (ex: 500M)", .set = set_size),
+    QOM_PROPERTY_SIZE("size", MemoryBackend, size, NULL, "Size of the memory region (ex: 500M)",
+                      .set = set_size),
     QOM_PROPERTY_BOOL("share", MemoryBackend, share, "off",
-                      "Mark the memory as private to QEMU or shared with other processes, such as vhost-user back ends"),
-    QOM_PROPERTY_BOOL("prealloc", MemoryBackend, prealloc, "off", "Preallocate memory; not for a TD"),
-    QOM_PROPERTY_BOOL("reserve", MemoryBackend, reserve, "off", "Reserve swap space (or huge pages) if applicable"),
+                      "Mark the memory as private to QEMU or shared with other processes, such as "
+                      "vhost-user back ends"),
+    QOM_PROPERTY_BOOL("prealloc", MemoryBackend, prealloc, "off",
+                      "Preallocate memory; not for a TD"),
+    QOM_PROPERTY_BOOL("reserve", MemoryBackend, reserve, "off",
+                      "Reserve swap space (or huge pages) if applicable"),
     SWITCH("merge", merge, "Mark memory as mergeable"),
     SWITCH("dump", dump, "Set to 'off' to exclude from core dump"),
-    { .name = "host-nodes", .kind = QOM_QAPI, .qapi = &nodes_type, .type_name = "int", .set = set_nodes, .get = get_nodes,
+    { .name = "host-nodes", .kind = QOM_QAPI, .qapi = &nodes_type, .type_name = "int",
+      .set = set_nodes, .get = get_nodes,
       .parse = parse_nodes, .description = "Binds memory to the list of NUMA host nodes" },
-    QOM_PROPERTY_ENUM("policy", MemoryBackend, policy, policies, "default", "Set the NUMA policy", .type_name = "HostMemPolicy"),
+    QOM_PROPERTY_ENUM("policy", MemoryBackend, policy, policies, "default", "Set the NUMA policy",
+                      .type_name = "HostMemPolicy"),
     { NULL },
 };
 
-/* Completion ------------------------------------------------------------------------------------------------------ */
+/* Completion ----------------------------------------------------------------------------------- */
 
 static bool check_policy(const MemoryBackend *backend, GError **errp)
 {
     if (!backend->policy && backend->host_nodes->len) {
-        return error_set(errp, "host-nodes must be empty for policy default, or you should explicitly specify a policy other than "
-                         "default");
+        return error_set(errp, "host-nodes must be empty for policy default, or you should "
+                               "explicitly specify a policy other than "
+                               "default");
     }
     if (backend->policy && !backend->host_nodes->len) {
         return error_set(errp, "host-nodes must be set for policy %s", policies[backend->policy]);
@@ -169,29 +191,34 @@ static bool cannot(const MemoryBackend *backend, const char *what, int error, GE
 {
     g_autofree char *size = format_size(backend->size);
 
-    return error_set(errp, "%s '%s': cannot %s %s: %s", backend->object.type->name, backend->object.name ? backend->object.name : "",
-                     what, size, g_strerror(error));
+    return error_set(errp, "%s '%s': cannot %s %s: %s", backend->object.type->name,
+                     backend->object.name ? backend->object.name : "", what, size,
+                     g_strerror(error));
 }
 
 /* A larger piece of address space is taken and trimmed, for the alignment. */
 static bool map(MemoryBackend *backend, GError **errp)
 {
-    uint64_t page = backend->page_size, alignment = MAX(page, backend->size >= MAPPING_ALIGNMENT ? MAPPING_ALIGNMENT : page);
-    int flags = (backend->share ? MAP_SHARED : MAP_PRIVATE) | (backend->reserve ? 0 : MAP_NORESERVE);
+    uint64_t page = backend->page_size,
+             alignment = MAX(page, backend->size >= MAPPING_ALIGNMENT ? MAPPING_ALIGNMENT : page);
+    int flags = (backend->share ? MAP_SHARED : MAP_PRIVATE) |
+                (backend->reserve ? 0 : MAP_NORESERVE);
 
     if (backend->size > UINT64_MAX / 2 || backend->offset % page) {
         return cannot(backend, "map", EINVAL, errp);
     }
     backend->mapped = (backend->size + page - 1) / page * page;
-    uint8_t *space = mmap(NULL, backend->mapped + alignment, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *space = mmap(NULL, backend->mapped + alignment, PROT_NONE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (space == MAP_FAILED) {
         cannot(backend, "find address space for", errno, errp);
         error_hint(errp, "Give the machine less memory, or raise the limit (ulimit -v)");
         return false;
     }
     uint8_t *start = space + (alignment - (uintptr_t)space % alignment) % alignment;
-    uint8_t *host = mmap(start, backend->mapped, PROT_READ | PROT_WRITE, flags | MAP_FIXED | (backend->fd < 0 ? MAP_ANONYMOUS : 0),
-                         backend->fd, (off_t)backend->offset);
+    uint8_t *host = mmap(start, backend->mapped, PROT_READ | PROT_WRITE,
+                         flags | MAP_FIXED | (backend->fd < 0 ? MAP_ANONYMOUS : 0), backend->fd,
+                         (off_t)backend->offset);
     int error = errno;
     if (host == MAP_FAILED) {
         munmap(space, backend->mapped + alignment);
@@ -216,8 +243,9 @@ static bool bind_to_nodes(MemoryBackend *backend, GError **errp)
         mask[node / (8 * sizeof(*mask))] |= 1ul << node % (8 * sizeof(*mask));
     }
     /* One more than the number of bits: the kernel does not count the last one (mbind(2), BUGS). */
-    if (backend->policy && syscall(SYS_mbind, backend->host, backend->mapped, policy_modes[backend->policy], mask, MAX_NODES + 1,
-                                   MPOL_MF_STRICT | MPOL_MF_MOVE)) {
+    if (backend->policy &&
+        syscall(SYS_mbind, backend->host, backend->mapped, policy_modes[backend->policy], mask,
+                MAX_NODES + 1, MPOL_MF_STRICT | MPOL_MF_MOVE)) {
         return cannot(backend, "bind to host-nodes", errno, errp);
     }
     return true;
@@ -257,7 +285,8 @@ bool memory_backend_advise(MemoryBackend *backend, bool dump, bool merge, GError
     if (!dump && madvise(backend->host, backend->mapped, MADV_DONTDUMP)) {
         return cannot(backend, "exclude from core dumps", errno, errp);
     }
-    if (merge && madvise(backend->host, backend->mapped, MADV_MERGEABLE) && backend->merge == QOM_ON) {
+    if (merge && madvise(backend->host, backend->mapped, MADV_MERGEABLE) &&
+        backend->merge == QOM_ON) {
         return cannot(backend, "mark as mergeable", errno, errp);
     }
     return true;
@@ -266,11 +295,14 @@ bool memory_backend_advise(MemoryBackend *backend, bool dump, bool merge, GError
 static const MemoryBackendOps ram_ops;
 
 const QomType memory_backend_type = {
-    .name = "memory-backend", .parent = &qom_object_type, .abstract = true, .size = sizeof(MemoryBackend),
-    .properties = backend_properties, .ops = &ram_ops, .init = backend_init, .check = backend_check, .complete = backend_complete,
+    .name = "memory-backend", .parent = &qom_object_type, .abstract = true,
+    .size = sizeof(MemoryBackend),
+    .properties = backend_properties, .ops = &ram_ops, .init = backend_init, .check = backend_check,
+    .complete = backend_complete,
     .finalize = backend_finalize, .fixed_because = "the memory has been made with it",
 };
 
 const QomType memory_backend_ram_type = {
-    .name = "memory-backend-ram", .parent = &memory_backend_type, .user_creatable = true, .description = "anonymous memory",
+    .name = "memory-backend-ram", .parent = &memory_backend_type, .user_creatable = true,
+    .description = "anonymous memory",
 };

@@ -75,22 +75,26 @@ static gssize random_read(Rng *rng, void *bytes, size_t size, GError **errp)
     return n;
 }
 
-const QomType rng_type = { .name = "rng-backend", .parent = &qom_object_type, .abstract = true, .size = sizeof(Rng) };
+const QomType rng_type = { .name = "rng-backend", .parent = &qom_object_type, .abstract = true,
+                           .size = sizeof(Rng) };
 
 static const RngOps builtin_ops = { builtin_read };
 const QomType rng_builtin_type = {
-    .name = "rng-builtin", .parent = &rng_type, .user_creatable = true, .description = "random bytes of the host's kernel",
+    .name = "rng-builtin", .parent = &rng_type, .user_creatable = true,
+    .description = "random bytes of the host's kernel",
     .ops = &builtin_ops,
 };
 
 static const QomProperty random_properties[] = {
-    QOM_PROPERTY_STR("filename", RngRandom, filename, "/dev/urandom", "where random bytes are read"),
+    QOM_PROPERTY_STR("filename", RngRandom, filename, "/dev/urandom",
+                     "where random bytes are read"),
     { NULL },
 };
 
 static const RngOps random_ops = { random_read };
 const QomType rng_random_type = {
     .name = "rng-random", .parent = &rng_type, .size = sizeof(RngRandom), .user_creatable = true,
-    .description = "random bytes of a file or device", .properties = random_properties, .ops = &random_ops, .init = random_init,
+    .description = "random bytes of a file or device", .properties = random_properties,
+    .ops = &random_ops, .init = random_init,
     .complete = random_complete, .finalize = random_finalize, .fixed_because = "the file is open",
 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Secrets from the command line or a file, plain or in base64. Encrypted ones are refused: nothing here has a use for them. */
+/*
+ * Secrets from the command line or a file, plain or in base64. Encrypted ones are refused: nothing
+ * here has a use for them.
+ */
 #include "backends/secret.h"
 
 #include <string.h>
@@ -14,10 +17,12 @@ static bool secret_check(QomObject *object, GError **errp)
     const Secret *secret = (Secret *)object;
 
     if (!secret->data == !secret->file) {
-        return error_set(errp, secret->data ? "'file' and 'data' are mutually exclusive" : "Must provide 'file' or 'data'");
+        return error_set(errp, secret->data ? "'file' and 'data' are mutually exclusive"
+                                            : "Must provide 'file' or 'data'");
     }
     if (secret->keyid || secret->iv) {
-        error_set(errp, "secret '%s': encrypted secrets (keyid, iv) are not available", object->name);
+        error_set(errp, "secret '%s': encrypted secrets (keyid, iv) are not available",
+                  object->name);
         error_hint(errp, "Give the secret itself, in a file that only this user can read");
         return false;
     }
@@ -30,7 +35,8 @@ static bool is_base64(const char *text, gsize size)
 
     for (gsize i = 0; i < size; i++) {
         bool pad = text[i] == '=';
-        if ((!pad && (padding || !(g_ascii_isalnum(text[i]) || text[i] == '+' || text[i] == '/')))) {
+        if ((!pad &&
+             (padding || !(g_ascii_isalnum(text[i]) || text[i] == '+' || text[i] == '/')))) {
             return false;
         }
         padding += pad;
@@ -72,24 +78,30 @@ static void secret_finalize(QomObject *object)
 }
 
 /* Monitors are not shown what others need not know. */
-static bool get_nothing(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool get_nothing(QomObject *object, const QomProperty *property, JsonValue **result,
+                        GError **errp)
 {
     *result = json_object_new_string("");
     return true;
 }
 
 static const QomProperty properties[] = {
-    QOM_PROPERTY_STR("data", Secret, data, NULL, "the secret itself, for all who see the command line; reads as nothing",
+    QOM_PROPERTY_STR("data", Secret, data, NULL,
+                     "the secret itself, for all who see the command line; reads as nothing",
                      .get = get_nothing),
     QOM_PROPERTY_STR("file", Secret, file, NULL, "a file that holds it"),
-    QOM_PROPERTY_ENUM("format", Secret, format, formats, "raw", "how it is written", .type_name = "QCryptoSecretFormat"),
-    QOM_PROPERTY_STR("keyid", Secret, keyid, NULL, "not available: the secret that decrypts this one"),
-    QOM_PROPERTY_STR("iv", Secret, iv, NULL, "not available: the initialization vector of an encrypted secret"),
+    QOM_PROPERTY_ENUM("format", Secret, format, formats, "raw", "how it is written",
+                      .type_name = "QCryptoSecretFormat"),
+    QOM_PROPERTY_STR("keyid", Secret, keyid, NULL,
+                     "not available: the secret that decrypts this one"),
+    QOM_PROPERTY_STR("iv", Secret, iv, NULL,
+                     "not available: the initialization vector of an encrypted secret"),
     { NULL },
 };
 
 const QomType secret_type = {
     .name = "secret", .parent = &qom_object_type, .size = sizeof(Secret), .user_creatable = true,
-    .description = "bytes that others name", .properties = properties, .check = secret_check, .complete = secret_complete,
+    .description = "bytes that others name", .properties = properties, .check = secret_check,
+    .complete = secret_complete,
     .finalize = secret_finalize,
 };

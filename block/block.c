@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Block nodes and their clients: checks, the pool that blocking drivers run on, delivery in the client's context. */
+/*
+ * Block nodes and their clients: checks, the pool that blocking drivers run on, delivery in the
+ * client's context.
+ */
 #include "block-internal.h"
 
 #include <errno.h>
@@ -125,7 +128,10 @@ static void end_request(BlockRequest *request, int result)
     g_mutex_unlock(&client->lock);
 }
 
-/* It counts as running until somebody was told: who goes on because of that finds it among those that wait. */
+/*
+ * It counts as running until somebody was told: who goes on because of that finds it among those
+ * that wait.
+ */
 static void hold_request(BlockRequest *request, const BlockIoError *what)
 {
     BlockClient *client = request->client;
@@ -172,8 +178,10 @@ static bool check_sharing(const BlockNode *node, const BlockClient *client, GErr
     for (guint i = 0; i < node->clients->len; i++) {
         const BlockClient *other = node->clients->pdata[i];
         if ((client->writable && !other->shared) || (other->writable && !client->shared)) {
-            error_set(errp, "Drive '%s' is already in use by %s", node->object.name ? node->object.name : "", other->name);
-            error_hint(errp, "A disk that is written belongs to one device, unless both have share-rw=on");
+            error_set(errp, "Drive '%s' is already in use by %s",
+                      node->object.name ? node->object.name : "", other->name);
+            error_hint(
+                errp, "A disk that is written belongs to one device, unless both have share-rw=on");
             return false;
         }
     }
@@ -198,26 +206,30 @@ static bool claim(BlockNode *node, const BlockClient *new, GError **errp)
     return node->driver->claim(node, used, unshared, errp);
 }
 
-BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool shared, const BlockClientOps *ops,
-                          void *opaque, GMainContext *context, GError **errp)
+BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool shared,
+                          const BlockClientOps *ops, void *opaque, GMainContext *context,
+                          GError **errp)
 {
     BlockClient *client;
 
     if (writable && node->read_only) {
-        error_set(errp, "Block node '%s' is read-only, and %s writes", node->object.name ? node->object.name : "", name);
+        error_set(errp, "Block node '%s' is read-only, and %s writes",
+                  node->object.name ? node->object.name : "", name);
         error_hint(errp, "Open the disk with read-only=off, or give the device a read-only one");
         return NULL;
     }
     client = g_new0(BlockClient, 1);
     *client = (BlockClient) {
-        .name = g_strdup(name), .writable = writable, .shared = shared, .ops = ops, .opaque = opaque, .idle_fd = -1,
+        .name = g_strdup(name), .writable = writable, .shared = shared, .ops = ops,
+        .opaque = opaque, .idle_fd = -1,
     };
     if (!check_sharing(node, client, errp) || !claim(node, client, errp)) {
         g_free(client->name);
         g_free(client);
         return NULL;
     }
-    if (block_completion_fd(node) >= 0 && (client->idle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
+    if (block_completion_fd(node) >= 0 &&
+        (client->idle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
         error_set(errp, "Could not make an eventfd for %s: %s", name, g_strerror(errno));
         g_free(client->name);
         g_free(client);
@@ -244,11 +256,15 @@ BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool
     return client;
 }
 
-/* Until there are results to fetch, or others fetched the last, or the last requests ended in another way. */
+/*
+ * Until there are results to fetch, or others fetched the last, or the last requests ended in
+ * another way.
+ */
 static void wait_for_results(const BlockClient *client)
 {
     BlockNode *node = client->node;
-    struct pollfd ready[] = { { block_completion_fd(node), POLLIN, 0 }, { client->idle_fd, POLLIN, 0 } };
+    struct pollfd ready[] = { { block_completion_fd(node), POLLIN, 0 },
+                              { client->idle_fd, POLLIN, 0 } };
 
     block_kick(node);
     poll(ready, G_N_ELEMENTS(ready), WAIT_MS);
@@ -319,7 +335,8 @@ static int check_request(const BlockClient *client, const BlockRequest *request)
     if (request->op != BLOCK_READ && request->op != BLOCK_FLUSH && !client->writable) {
         return -EACCES;
     }
-    if (request->op != BLOCK_FLUSH && !range_inside(request->offset, request->size, block_size(client->node))) {
+    if (request->op != BLOCK_FLUSH &&
+        !range_inside(request->offset, request->size, block_size(client->node))) {
         return -EIO;
     }
     return 0;
@@ -395,15 +412,16 @@ static bool is_zero(const struct iovec *iov, unsigned count)
 
 static void detect_zeroes(const BlockNode *node, BlockRequest *request)
 {
-    if (node->detect_zeroes != BLOCK_DETECT_OFF && request->op == BLOCK_WRITE && is_zero(request->iov, request->iov_count)) {
+    if (node->detect_zeroes != BLOCK_DETECT_OFF && request->op == BLOCK_WRITE &&
+        is_zero(request->iov, request->iov_count)) {
         request->op = BLOCK_WRITE_ZEROES;
         request->flags |= node->detect_zeroes == BLOCK_DETECT_UNMAP ? BLOCK_MAY_UNMAP : 0;
     }
 }
 
 /*
- * Whoever opens the image next without naming its format would follow what such a header says, to other files of the host too
- * (a backing file).
+ * Whoever opens the image next without naming its format would follow what such a header says, to
+ * other files of the host too (a backing file).
  */
 static int check_header(const BlockNode *node, BlockRequest *request)
 {
@@ -469,7 +487,8 @@ BlockCounters block_counters(const BlockNode *node, BlockOp op)
     const BlockCounters *counters = &node->counters[op];
 
     return (BlockCounters) {
-        __atomic_load_n(&counters->operations, __ATOMIC_RELAXED), __atomic_load_n(&counters->bytes, __ATOMIC_RELAXED),
+        __atomic_load_n(&counters->operations, __ATOMIC_RELAXED),
+        __atomic_load_n(&counters->bytes, __ATOMIC_RELAXED),
     };
 }
 
@@ -481,11 +500,12 @@ bool block_resize(BlockNode *node, uint64_t size, GError **errp)
         return error_set(errp, "Block node '%s' is read-only", name);
     }
     if (!node->driver->resize) {
-        return error_set(errp, "Block driver %s of node '%s' can't resize", node->driver->name, name);
+        return error_set(errp, "Block driver %s of node '%s' can't resize", node->driver->name,
+                         name);
     }
     if (size % BLOCK_SECTOR_SIZE) {
-        return error_set(errp, "Block node '%s': size %" PRIu64 " is not a multiple of %d", name, size,
-                         BLOCK_SECTOR_SIZE);
+        return error_set(errp, "Block node '%s': size %" PRIu64 " is not a multiple of %d", name,
+                         size, BLOCK_SECTOR_SIZE);
     }
     if (!node->driver->resize(node, size, errp)) {
         return false;
@@ -541,7 +561,8 @@ BlockNode *block_node_new(const BlockDriver *driver, void *data, uint64_t size, 
     node->size = size;
     node->read_only = read_only;
     if (driver->run) {
-        g_thread_pool_set_max_unused_threads(POOL_THREADS); /* of all pools: by default bursts of requests make and end threads */
+        /* of all pools: by default bursts of requests make and end threads */
+        g_thread_pool_set_max_unused_threads(POOL_THREADS);
         node->pool = g_thread_pool_new(run_request, node, POOL_THREADS, FALSE, NULL);
     }
     return node;

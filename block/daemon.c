@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Images of other formats than raw: qemu-storage-daemon (package qemu-utils) reads and writes them, one process for each image, which
- * begins and ends with the node. It has the image and a socket to this process, and never sees the guest's memory.
+ * Images of other formats than raw: qemu-storage-daemon (package qemu-utils) reads and writes them,
+ * one process for each image, which begins and ends with the node. It has the image and a socket to
+ * this process, and never sees the guest's memory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -66,29 +67,39 @@ static char *describe_image(const char *format, const BlockFileOptions *options)
     json_object_object_add(image, "cache", json_object_get(cache));
     json_object_object_add(image, "read-only", json_object_new_boolean(options->read_only));
     json_object_object_add(image, "file", file);
-    return g_strdup(json_object_to_json_string_ext(image, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    return g_strdup(json_object_to_json_string_ext(image, JSON_C_TO_STRING_PLAIN |
+                                                              JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
-/* A group of its own: C-c on the terminal is for the VMM, which then ends the daemon when nobody writes any more. */
+/*
+ * A group of its own: C-c on the terminal is for the VMM, which then ends the daemon when nobody
+ * writes any more.
+ */
 static void in_child(gpointer opaque)
 {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
-static bool spawn(Daemon *daemon, const char *program, const char *format, const BlockFileOptions *options, int listener, GError **errp)
+static bool spawn(Daemon *daemon, const char *program, const char *format,
+                  const BlockFileOptions *options, int listener, GError **errp)
 {
     g_autofree char *image = describe_image(format, options);
     g_autofree char *server = g_strdup_printf("addr.type=fd,addr.str=%d", LISTENER_FD);
-    g_autofree char *export = g_strdup_printf("type=nbd,id=export,node-name=image,name=image,writable=%s", options->read_only ? "off" : "on");
-    const char *const argv[] = { program, "--blockdev", image, "--nbd-server", server, "--export", export, NULL };
+    g_autofree char *export =
+        g_strdup_printf("type=nbd,id=export,node-name=image,name=image,writable=%s",
+                        options->read_only ? "off" : "on");
+    const char *const argv[] = { program, "--blockdev", image, "--nbd-server", server, "--export",
+                                 export, NULL };
     const int target = LISTENER_FD;
     g_autoptr(GError) err = NULL;
 
-    if (!g_spawn_async_with_pipes_and_fds(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, in_child, NULL, -1, -1, -1, &listener, &target, 1,
-                                          &daemon->pid, NULL, NULL, NULL, &err)) {
+    if (!g_spawn_async_with_pipes_and_fds(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, in_child,
+                                          NULL, -1, -1, -1, &listener, &target, 1, &daemon->pid,
+                                          NULL, NULL, NULL, &err)) {
         error_set(errp, "Could not start %s: %s", program, err->message);
-        error_hint(errp, "With -sandbox spawn=deny no program can be started: start it yourself, and use vhost-user-blk-pci");
+        error_hint(errp, "With -sandbox spawn=deny no program can be started: start it yourself, "
+                         "and use vhost-user-blk-pci");
         return false;
     }
     return true;
@@ -136,10 +147,13 @@ static bool make_sockets(int *listener, int *connection, GError **errp)
     g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
     *listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     *connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool ok = *listener >= 0 && *connection >= 0 && bind(*listener, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-              listen(*listener, 1) == 0 && connect(*connection, (struct sockaddr *)&address, sizeof(address)) == 0;
+    bool ok = *listener >= 0 && *connection >= 0 &&
+              bind(*listener, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+              listen(*listener, 1) == 0 &&
+              connect(*connection, (struct sockaddr *)&address, sizeof(address)) == 0;
     if (!ok) {
-        error_set(errp, "Could not make a socket for " PROGRAM " at '%s': %s", path, g_strerror(errno));
+        error_set(errp, "Could not make a socket for " PROGRAM " at '%s': %s", path,
+                  g_strerror(errno));
         if (*listener >= 0) {
             close(*listener);
         }
@@ -152,7 +166,8 @@ static bool make_sockets(int *listener, int *connection, GError **errp)
     return ok;
 }
 
-static BlockNode *open_image(const char *program, const char *format, const BlockFileOptions *options, GError **errp)
+static BlockNode *open_image(const char *program, const char *format,
+                             const BlockFileOptions *options, GError **errp)
 {
     int listener, connection;
 
@@ -167,11 +182,12 @@ static BlockNode *open_image(const char *program, const char *format, const Bloc
         g_free(daemon);
         return NULL;
     }
-    BlockNode *node = block_nbd_new(connection, "image", options->filename, options->read_only, START_TIMEOUT_S,
-                                    (NbdEnd) { end, daemon }, NULL);
+    BlockNode *node = block_nbd_new(connection, "image", options->filename, options->read_only,
+                                    START_TIMEOUT_S, (NbdEnd){end, daemon}, NULL);
     if (!node) {
         end(daemon);
-        error_set(errp, "Could not open '%s': " PROGRAM " does not serve it as %s", options->filename, format);
+        error_set(errp, "Could not open '%s': " PROGRAM " does not serve it as %s",
+                  options->filename, format);
         error_hint(errp, "Its own message says why");
         return NULL;
     }
@@ -184,8 +200,12 @@ BlockNode *block_image_open(const char *format, const BlockFileOptions *options,
     g_autofree char *program = g_find_program_in_path(PROGRAM);
 
     if (!program) {
-        error_set(errp, "Could not open '%s': images of format %s need " PROGRAM ", which is not installed", options->filename, format);
-        error_hint(errp, "Install the package qemu-utils, or convert the image: qemu-img convert -O raw");
+        error_set(errp,
+                  "Could not open '%s': images of format %s need " PROGRAM
+                  ", which is not installed",
+                  options->filename, format);
+        error_hint(errp,
+                   "Install the package qemu-utils, or convert the image: qemu-img convert -O raw");
         return NULL;
     }
     /* What is wrong with the file is said here, and not by another program. */

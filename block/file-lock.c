@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Locks on image files, by which programs keep out of each other's way. The protocol is QEMU's (block/file-posix.c there): byte 100 + n
- * is locked for reading by who uses the image in way n, byte 200 + n by who lets nobody else do so; who finds the other byte locked
- * gives up. The locks are the open file's, so that they last as long as it, across fork and threads.
+ * Locks on image files, by which programs keep out of each other's way. The protocol is QEMU's
+ * (block/file-posix.c there): byte 100 + n is locked for reading by who uses the image in way n,
+ * byte 200 + n by who lets nobody else do so; who finds the other byte locked gives up. The locks
+ * are the open file's, so that they last as long as it, across fork and threads.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +41,8 @@ static int change(int fd, unsigned from, unsigned to, off_t first)
 static int find_held(int fd, unsigned ways, off_t first)
 {
     for (int way = 0; way < NUM_WAYS; way++) {
-        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = first + way, .l_len = 1 };
+        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = first + way,
+                              .l_len = 1 };
         if ((ways >> way & 1) && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK) {
             return way;
         }
@@ -50,7 +52,8 @@ static int find_held(int fd, unsigned ways, off_t first)
 
 static bool check(int fd, const char *name, unsigned used, unsigned unshared, GError **errp)
 {
-    static const char *const ways[NUM_WAYS] = { "consistent read", "write", "write unchanged", "resize" };
+    static const char *const ways[NUM_WAYS] = { "consistent read", "write", "write unchanged",
+                                                "resize" };
     int way = find_held(fd, used, FIRST_UNSHARED);
     bool mine = way < 0; /* what is refused: to share, not to use */
 
@@ -61,18 +64,21 @@ static bool check(int fd, const char *name, unsigned used, unsigned unshared, GE
         return true;
     }
     error_set(errp, "Failed to get %s\"%s\" lock on '%s'", mine ? "shared " : "", ways[way], name);
-    error_hint(errp, "Is another process using the image? Two guests must not have one disk unless all only read it, or all have share-rw=on");
+    error_hint(errp, "Is another process using the image? Two guests must not have one disk unless "
+                     "all only read it, or all have share-rw=on");
     return false;
 }
 
-bool file_lock_change(FileLock *lock, int fd, const char *name, unsigned used, unsigned unshared, GError **errp)
+bool file_lock_change(FileLock *lock, int fd, const char *name, unsigned used, unsigned unshared,
+                      GError **errp)
 {
     int error = change(fd, lock->used, lock->used | used, FIRST_USED);
 
     error = error ? error : change(fd, lock->unshared, lock->unshared | unshared, FIRST_UNSHARED);
     if (error) {
         error_set(errp, "Failed to lock '%s': %s", name, g_strerror(error));
-        error_hint(errp, "A file system without locks: locking=off, if nothing else uses the image");
+        error_hint(errp,
+                   "A file system without locks: locking=off, if nothing else uses the image");
     }
     bool ok = !error && check(fd, name, used, unshared, errp);
     unsigned keep_used = ok ? used : lock->used, keep_unshared = ok ? unshared : lock->unshared;

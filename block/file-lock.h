@@ -10,9 +10,10 @@ typedef struct FileLock {
 } FileLock;
 
 /*
- * Uses the file so from now on, and lets others use it but for `unshared`. fd: one open file for the lock's whole life. False: *errp,
- * and everything is as it was.
+ * Uses the file so from now on, and lets others use it but for `unshared`. fd: one open file for
+ * the lock's whole life. False: *errp, and everything is as it was.
  */
-bool file_lock_change(FileLock *lock, int fd, const char *name, unsigned used, unsigned unshared, GError **errp);
+bool file_lock_change(FileLock *lock, int fd, const char *name, unsigned used, unsigned unshared,
+                      GError **errp);
 
 #endif

@@ -30,12 +30,14 @@ typedef struct BlockFile {
 } BlockFile;
 
 /* One system call; less than all may be done. */
-static ssize_t transfer_some(int fd, bool is_write, const struct iovec *iov, unsigned count, uint64_t offset)
+static ssize_t transfer_some(int fd, bool is_write, const struct iovec *iov, unsigned count,
+                             uint64_t offset)
 {
     ssize_t n;
 
     do {
-        n = is_write ? pwritev(fd, iov, MIN(count, IOV_MAX), offset) : preadv(fd, iov, MIN(count, IOV_MAX), offset);
+        n = is_write ? pwritev(fd, iov, MIN(count, IOV_MAX), offset)
+                     : preadv(fd, iov, MIN(count, IOV_MAX), offset);
     } while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
 }
@@ -78,11 +80,15 @@ static int transfer(int fd, bool is_write, const struct iovec *iov, unsigned cou
     return 0;
 }
 
-/* O_DIRECT wants aligned memory; a guest's buffers are sector-aligned in its file offset, not always in memory. */
+/*
+ * O_DIRECT wants aligned memory; a guest's buffers are sector-aligned in its file offset, not
+ * always in memory.
+ */
 static bool is_aligned(const BlockRequest *request)
 {
     for (unsigned i = 0; i < request->iov_count; i++) {
-        if ((uintptr_t)request->iov[i].iov_base % DIRECT_ALIGNMENT || request->iov[i].iov_len % BLOCK_SECTOR_SIZE) {
+        if ((uintptr_t)request->iov[i].iov_base % DIRECT_ALIGNMENT ||
+            request->iov[i].iov_len % BLOCK_SECTOR_SIZE) {
             return false;
         }
     }
@@ -102,9 +108,10 @@ static int transfer_bounced(int fd, const BlockRequest *request)
     for (unsigned i = 0; is_write && i < request->iov_count; at += request->iov[i++].iov_len) {
         memcpy(at, request->iov[i].iov_base, request->iov[i].iov_len);
     }
-    int result = transfer(fd, is_write, &(struct iovec) { buffer, request->size }, 1, request->offset);
+    int result = transfer(fd, is_write, &(struct iovec){buffer, request->size}, 1, request->offset);
     at = buffer;
-    for (unsigned i = 0; !is_write && !result && i < request->iov_count; at += request->iov[i++].iov_len) {
+    for (unsigned i = 0; !is_write && !result && i < request->iov_count;
+         at += request->iov[i++].iov_len) {
         memcpy(request->iov[i].iov_base, at, request->iov[i].iov_len);
     }
     free(buffer);
@@ -133,7 +140,8 @@ static int run_transfer(const BlockFile *file, const BlockRequest *request)
     } else if (file->direct && !is_aligned(request)) {
         result = transfer_bounced(file->fd, request);
     } else {
-        result = transfer(file->fd, request->op == BLOCK_WRITE, request->iov, request->iov_count, request->offset);
+        result = transfer(file->fd, request->op == BLOCK_WRITE, request->iov, request->iov_count,
+                          request->offset);
     }
     return result ? result : request->flags & BLOCK_FUA ? flush(file) : 0;
 }
@@ -150,7 +158,8 @@ static int punch(const BlockFile *file, uint64_t offset, uint64_t size)
 
     do {
         result = file->is_device ? ioctl(file->fd, BLKDISCARD, range)
-                                 : fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size);
+                                 : fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                             offset, size);
     } while (result < 0 && errno == EINTR);
     return result < 0 ? -errno : 0;
 }
@@ -192,8 +201,10 @@ static int run_write_zeroes(const BlockFile *file, const BlockRequest *request)
     }
     if (!file->is_device) { /* both leave zeroes in a file */
         result = unmap ? punch(file, request->offset, request->size)
-                 : fallocate(file->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, request->offset, request->size) < 0
-                     ? -errno : 0;
+                 : fallocate(file->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, request->offset,
+                             request->size) < 0
+                     ? -errno
+                     : 0;
     }
     if (is_unsupported(-result)) {
         result = write_zero_bytes(file, request->offset, request->size);
@@ -220,19 +231,22 @@ static int run(BlockNode *node, const BlockRequest *request)
 }
 
 /*
- * What the page cache holds is copied at once: cheaper than another thread, and the kernel does not wait for a disk (RWF_NOWAIT,
- * preadv2(2)). A direct read would wait; tmpfs knows no such flag, and has no disk.
+ * What the page cache holds is copied at once: cheaper than another thread, and the kernel does not
+ * wait for a disk (RWF_NOWAIT, preadv2(2)). A direct read would wait; tmpfs knows no such flag, and
+ * has no disk.
  */
 static bool try_now(BlockNode *node, const BlockRequest *request, int *result)
 {
     const BlockFile *file = node->data;
     int flags = file->in_memory ? 0 : RWF_NOWAIT;
 
-    if (request->op != BLOCK_READ || file->direct || !request->size || request->size > TRY_NOW_SIZE || request->iov_count > IOV_MAX) {
+    if (request->op != BLOCK_READ || file->direct || !request->size ||
+        request->size > TRY_NOW_SIZE || request->iov_count > IOV_MAX) {
         return false;
     }
     *result = 0;
-    return preadv2(file->fd, request->iov, (int)request->iov_count, (off_t)request->offset, flags) == (ssize_t)request->size;
+    return preadv2(file->fd, request->iov, (int)request->iov_count, (off_t)request->offset,
+                   flags) == (ssize_t)request->size;
 }
 
 /* ---- io_uring ---- */
@@ -241,7 +255,8 @@ static bool take(BlockNode *node, BlockRequest *request)
 {
     const BlockFile *file = node->data;
 
-    if (!file->uring || (request->op == BLOCK_FLUSH && file->no_flush) || (file->direct && !is_aligned(request))) {
+    if (!file->uring || (request->op == BLOCK_FLUSH && file->no_flush) ||
+        (file->direct && !is_aligned(request))) {
         return false;
     }
     if (file->no_flush) {
@@ -250,14 +265,17 @@ static bool take(BlockNode *node, BlockRequest *request)
     return block_uring_add(file->uring, request);
 }
 
-/* A part of it, at the file's end say, or what the kernel cannot do so: a thread does it all again. */
+/*
+ * A part of it, at the file's end say, or what the kernel cannot do so: a thread does it all again.
+ */
 static void on_result(void *opaque, BlockRequest *request, int result)
 {
     bool moves = request->op != BLOCK_FLUSH;
 
     if (moves ? result >= 0 && (uint64_t)result == request->size : result == 0) {
         block_complete(request, 0);
-    } else if (result >= 0 || result == -EAGAIN || result == -EINTR || result == -ECANCELED || is_unsupported(-result)) {
+    } else if (result >= 0 || result == -EAGAIN || result == -EINTR || result == -ECANCELED ||
+               is_unsupported(-result)) {
         block_run(opaque, request);
     } else {
         block_complete(request, result);
@@ -293,7 +311,8 @@ static bool claim(BlockNode *node, unsigned used, unsigned unshared, GError **er
 {
     BlockFile *file = node->data;
 
-    return file->unlocked || file_lock_change(&file->lock, file->fd, node->filename, used, unshared, errp);
+    return file->unlocked ||
+           file_lock_change(&file->lock, file->fd, node->filename, used, unshared, errp);
 }
 
 static bool resize(BlockNode *node, uint64_t size, GError **errp)
@@ -319,7 +338,8 @@ static void close_file(BlockNode *node)
 }
 
 static const BlockDriver file_driver = {
-    .name = "file", .run = run, .try_now = try_now, .take = take, .kick = kick, .completion_fd = completion_fd, .reap = reap, .claim = claim,
+    .name = "file", .run = run, .try_now = try_now, .take = take, .kick = kick,
+    .completion_fd = completion_fd, .reap = reap, .claim = claim,
     .resize = resize, .close = close_file,
 };
 
@@ -339,7 +359,8 @@ static bool find_size(const char *name, int fd, bool *is_device, uint64_t *size,
         return error_set(errp, "'%s' is neither a regular file nor a block device", name);
     }
     /* A last incomplete sector counts: it reads as filled up with zeroes. */
-    *size = ((uint64_t)status.st_size + BLOCK_SECTOR_SIZE - 1) / BLOCK_SECTOR_SIZE * BLOCK_SECTOR_SIZE;
+    *size = ((uint64_t)status.st_size + BLOCK_SECTOR_SIZE - 1) / BLOCK_SECTOR_SIZE *
+            BLOCK_SECTOR_SIZE;
     return true;
 }
 
@@ -348,8 +369,10 @@ const char *const block_aio_names[] = { NULL, "threads", "native", "io_uring", N
 static bool check_aio(const BlockFileOptions *options, GError **errp)
 {
     if (options->aio == BLOCK_AIO_NATIVE && !options->direct) {
-        error_set(errp, "aio=native was specified, but it requires cache.direct=on, which was not specified.");
-        error_hint(errp, "Add cache=none (-drive) or cache.direct=on (-blockdev), or leave aio=native out");
+        error_set(errp, "aio=native was specified, but it requires cache.direct=on, which was not "
+                        "specified.");
+        error_hint(errp, "Add cache=none (-drive) or cache.direct=on (-blockdev), or leave "
+                         "aio=native out");
         return false;
     }
     return true;
@@ -360,7 +383,8 @@ static bool open_uring(BlockFile *file, const BlockFileOptions *options, GError 
 {
     bool wanted = options->aio == BLOCK_AIO_IO_URING;
 
-    if (wanted || options->aio == BLOCK_AIO_NATIVE || (options->aio == BLOCK_AIO_AUTO && options->direct)) {
+    if (wanted || options->aio == BLOCK_AIO_NATIVE ||
+        (options->aio == BLOCK_AIO_AUTO && options->direct)) {
         file->uring = block_uring_new(file->fd, wanted ? errp : NULL);
     }
     return file->uring || !wanted;
@@ -386,16 +410,21 @@ static int open_file(const BlockFileOptions *options, int flags, GError **errp)
     return fd;
 }
 
-/* O_NONBLOCK was for what is no file: io_uring would not wait with it. What another process opened may lack O_DIRECT. */
+/*
+ * O_NONBLOCK was for what is no file: io_uring would not wait with it. What another process opened
+ * may lack O_DIRECT.
+ */
 static bool set_flags(const BlockFileOptions *options, int fd, int flags, GError **errp)
 {
     return fcntl(fd, F_SETFL, flags & O_DIRECT) == 0 ||
-           error_set(errp, "Could not open '%s' for direct access: %s", options->filename, g_strerror(errno));
+           error_set(errp, "Could not open '%s' for direct access: %s", options->filename,
+                     g_strerror(errno));
 }
 
 BlockNode *block_file_open(const BlockFileOptions *options, GError **errp)
 {
-    int flags = (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | (options->direct ? O_DIRECT : 0);
+    int flags = (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK |
+                (options->direct ? O_DIRECT : 0);
     bool is_device;
     uint64_t size;
 
@@ -406,7 +435,8 @@ BlockNode *block_file_open(const BlockFileOptions *options, GError **errp)
     if (fd < 0) {
         return NULL;
     }
-    if (!find_size(options->filename, fd, &is_device, &size, errp) || !set_flags(options, fd, flags, errp)) {
+    if (!find_size(options->filename, fd, &is_device, &size, errp) ||
+        !set_flags(options, fd, flags, errp)) {
         close(fd);
         return NULL;
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * NBD client: https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md, fixed newstyle negotiation and simple replies. Each
- * request is sent by the pool thread that runs it, which then waits; one thread of the node's reads the replies.
+ * NBD client: https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md, fixed newstyle
+ * negotiation and simple replies. Each request is sent by the pool thread that runs it, which then
+ * waits; one thread of the node's reads the replies.
  */
 #include "block/nbd.h"
 
@@ -27,8 +28,10 @@ enum { OPTION_GO = 7 };
 enum { REPLY_ACK = 1, REPLY_INFO = 3 };
 #define REPLY_IS_ERROR (1u << 31)
 enum { INFO_EXPORT = 0 };
-enum { HAS_FLAGS = 1, READ_ONLY = 2, SEND_FLUSH = 4, SEND_FUA = 8, SEND_TRIM = 32, SEND_WRITE_ZEROES = 64 };
-enum { COMMAND_READ = 0, COMMAND_WRITE = 1, COMMAND_DISCONNECT = 2, COMMAND_FLUSH = 3, COMMAND_TRIM = 4, COMMAND_WRITE_ZEROES = 6 };
+enum { HAS_FLAGS = 1, READ_ONLY = 2, SEND_FLUSH = 4, SEND_FUA = 8, SEND_TRIM = 32,
+       SEND_WRITE_ZEROES = 64 };
+enum { COMMAND_READ = 0, COMMAND_WRITE = 1, COMMAND_DISCONNECT = 2, COMMAND_FLUSH = 3,
+       COMMAND_TRIM = 4, COMMAND_WRITE_ZEROES = 6 };
 enum { FLAG_FUA = 1, FLAG_NO_HOLE = 2 };
 
 #define REQUEST_SIZE 28
@@ -68,7 +71,8 @@ static bool move_all(int fd, struct iovec *iov, unsigned count, bool sending)
 {
     while (count) {
         struct msghdr message = { .msg_iov = iov, .msg_iovlen = MIN(count, IOV_MAX) };
-        ssize_t now = sending ? sendmsg(fd, &message, MSG_NOSIGNAL) : recvmsg(fd, &message, MSG_WAITALL);
+        ssize_t now = sending ? sendmsg(fd, &message, MSG_NOSIGNAL)
+                              : recvmsg(fd, &message, MSG_WAITALL);
 
         if (now < 0 && errno == EINTR) {
             continue;
@@ -99,7 +103,8 @@ static bool receive_bytes(int fd, void *data, size_t size)
 }
 
 /* The iovecs of [offset, offset + size) of a request, into parts. */
-static unsigned slice(const BlockRequest *request, uint64_t offset, uint64_t size, struct iovec *parts)
+static unsigned slice(const BlockRequest *request, uint64_t offset, uint64_t size,
+                      struct iovec *parts)
 {
     unsigned n = 0;
 
@@ -131,7 +136,8 @@ static bool greet(int fd, GError **errp)
     if (!receive_bytes(fd, greeting, sizeof(greeting))) {
         return error_set(errp, "the NBD server does not greet: it has ended, or takes too long");
     }
-    if (load_be64(greeting) != GREETING_MAGIC || load_be64(greeting + 8) != OPTION_MAGIC || !(load_be16(greeting + 16) & FIXED_NEWSTYLE)) {
+    if (load_be64(greeting) != GREETING_MAGIC || load_be64(greeting + 8) != OPTION_MAGIC ||
+        !(load_be16(greeting + 16) & FIXED_NEWSTYLE)) {
         return error_set(errp, "the other end is no NBD server of the fixed newstyle");
     }
     store_be32(answer, load_be16(greeting + 16) & (FIXED_NEWSTYLE | NO_ZEROES));
@@ -149,11 +155,13 @@ static bool ask_for_export(int fd, const char *name, GError **errp)
     store_be32(option + 16, (uint32_t)length);
     memcpy(option + 20, name, length);
     store_be16(option + 20 + length, 0); /* no further information is asked for */
-    return send_bytes(fd, option, 16 + 4 + length + 2) || error_set(errp, "the NBD server has gone");
+    return send_bytes(fd, option, 16 + 4 + length + 2) ||
+           error_set(errp, "the NBD server has gone");
 }
 
 /* One reply to OPTION_GO; *acknowledged: it was the last. */
-static bool read_option_reply(Nbd *nbd, const char *name, bool *have_size, bool *acknowledged, GError **errp)
+static bool read_option_reply(Nbd *nbd, const char *name, bool *have_size, bool *acknowledged,
+                              GError **errp)
 {
     uint8_t header[20], data[MAX_OPTION_REPLY];
 
@@ -161,7 +169,8 @@ static bool read_option_reply(Nbd *nbd, const char *name, bool *have_size, bool 
         return error_set(errp, "the NBD server has gone, or takes too long");
     }
     uint32_t type = load_be32(header + 12), size = load_be32(header + 16);
-    if (load_be64(header) != OPTION_REPLY_MAGIC || load_be32(header + 8) != OPTION_GO || size > sizeof(data)) {
+    if (load_be64(header) != OPTION_REPLY_MAGIC || load_be32(header + 8) != OPTION_GO ||
+        size > sizeof(data)) {
         return error_set(errp, "the NBD server's answer is none to what was asked");
     }
     if (!receive_bytes(nbd->fd, data, size)) {
@@ -194,10 +203,13 @@ static bool negotiate(Nbd *nbd, const char *name, bool read_only, GError **errp)
             return false;
         }
     }
-    if (!have_size || nbd->size > INT64_MAX || nbd->size % BLOCK_SECTOR_SIZE || !(nbd->flags & HAS_FLAGS)) {
-        return error_set(errp, "the NBD server tells no size that can be (%" PRIu64 " bytes)", nbd->size);
+    if (!have_size || nbd->size > INT64_MAX || nbd->size % BLOCK_SECTOR_SIZE ||
+        !(nbd->flags & HAS_FLAGS)) {
+        return error_set(errp, "the NBD server tells no size that can be (%" PRIu64 " bytes)",
+                         nbd->size);
     }
-    return !(nbd->flags & READ_ONLY) || read_only || error_set(errp, "the NBD server's export '%s' is read-only", name);
+    return !(nbd->flags & READ_ONLY) || read_only ||
+           error_set(errp, "the NBD server's export '%s' is read-only", name);
 }
 
 /* ---- Replies ---- */
@@ -237,7 +249,8 @@ static bool read_reply(Nbd *nbd)
     g_mutex_lock(&nbd->lock);
     Waiter *waiter = find(nbd, load_be64(reply + 8));
     g_mutex_unlock(&nbd->lock);
-    if (!waiter || (!result && waiter->iov && !move_all(nbd->fd, waiter->iov, waiter->iov_count, false))) {
+    if (!waiter ||
+        (!result && waiter->iov && !move_all(nbd->fd, waiter->iov, waiter->iov_count, false))) {
         return false; /* the waiter waits on: its buffers are alive until it is told */
     }
     g_mutex_lock(&nbd->lock);
@@ -261,7 +274,8 @@ static gpointer read_replies(gpointer opaque)
     g_cond_broadcast(&nbd->done);
     g_mutex_unlock(&nbd->lock);
     if (!told) {
-        g_autofree char *text = g_strdup_printf("the process that serves '%s' has gone: reads and writes fail from now on", nbd->what);
+        g_autofree char *text = g_strdup_printf(
+            "the process that serves '%s' has gone: reads and writes fail from now on", nbd->what);
         report_error(NULL, text);
     }
     return NULL;
@@ -292,7 +306,8 @@ static int await(Nbd *nbd, Waiter *waiter, unsigned slot)
     return result;
 }
 
-static void fill_request(uint8_t *header, unsigned flags, unsigned command, uint64_t handle, uint64_t offset, uint32_t size)
+static void fill_request(uint8_t *header, unsigned flags, unsigned command, uint64_t handle,
+                         uint64_t offset, uint32_t size)
 {
     store_be32(header, REQUEST_MAGIC);
     store_be16(header + 4, (uint16_t)flags);
@@ -303,7 +318,8 @@ static void fill_request(uint8_t *header, unsigned flags, unsigned command, uint
 }
 
 /* parts[0] is for the header; the other `count` are the data, of a read or a write. */
-static int transact(Nbd *nbd, unsigned flags, unsigned command, uint64_t offset, uint32_t size, struct iovec *parts, unsigned count)
+static int transact(Nbd *nbd, unsigned flags, unsigned command, uint64_t offset, uint32_t size,
+                    struct iovec *parts, unsigned count)
 {
     bool is_read = command == COMMAND_READ;
     Waiter waiter = { .iov = is_read ? parts + 1 : NULL, .iov_count = count };
@@ -322,7 +338,8 @@ static int transact(Nbd *nbd, unsigned flags, unsigned command, uint64_t offset,
     return await(nbd, &waiter, slot);
 }
 
-static int run_pieces(Nbd *nbd, const BlockRequest *request, unsigned command, unsigned flags, uint32_t most)
+static int run_pieces(Nbd *nbd, const BlockRequest *request, unsigned command, unsigned flags,
+                      uint32_t most)
 {
     g_autofree struct iovec *parts = g_new(struct iovec, 1 + request->iov_count);
     bool data = command == COMMAND_READ || command == COMMAND_WRITE;
@@ -345,10 +362,12 @@ static int flush(Nbd *nbd)
     return nbd->flags & SEND_FLUSH ? transact(nbd, 0, COMMAND_FLUSH, 0, 0, &header, 0) : 0;
 }
 
-static int run_write(Nbd *nbd, const BlockRequest *request, unsigned command, unsigned flags, uint32_t most)
+static int run_write(Nbd *nbd, const BlockRequest *request, unsigned command, unsigned flags,
+                     uint32_t most)
 {
     bool fua = request->flags & BLOCK_FUA, server_does = nbd->flags & SEND_FUA;
-    int result = run_pieces(nbd, request, command, flags | (fua && server_does ? FLAG_FUA : 0), most);
+    int result = run_pieces(nbd, request, command, flags | (fua && server_does ? FLAG_FUA : 0),
+                            most);
 
     return result || !fua || server_does ? result : flush(nbd);
 }
@@ -365,10 +384,13 @@ static int run(BlockNode *node, const BlockRequest *request)
     case BLOCK_FLUSH:
         return flush(nbd);
     case BLOCK_DISCARD: /* a hint */
-        return nbd->flags & SEND_TRIM && node->discard_granularity ? run_pieces(nbd, request, COMMAND_TRIM, 0, MAX_RANGE) : 0;
+        return nbd->flags & SEND_TRIM && node->discard_granularity
+                   ? run_pieces(nbd, request, COMMAND_TRIM, 0, MAX_RANGE)
+                   : 0;
     case BLOCK_WRITE_ZEROES:
         return nbd->flags & SEND_WRITE_ZEROES
-                   ? run_write(nbd, request, COMMAND_WRITE_ZEROES, request->flags & BLOCK_MAY_UNMAP ? 0 : FLAG_NO_HOLE, MAX_RANGE)
+                   ? run_write(nbd, request, COMMAND_WRITE_ZEROES,
+                               request->flags & BLOCK_MAY_UNMAP ? 0 : FLAG_NO_HOLE, MAX_RANGE)
                    : -EOPNOTSUPP;
     }
     return -EINVAL;
@@ -414,7 +436,8 @@ static void set_timeout(int fd, unsigned seconds)
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
 }
 
-BlockNode *block_nbd_new(int fd, const char *name, const char *what, bool read_only, unsigned timeout_s, NbdEnd end, GError **errp)
+BlockNode *block_nbd_new(int fd, const char *name, const char *what, bool read_only,
+                         unsigned timeout_s, NbdEnd end, GError **errp)
 {
     Nbd *nbd = g_new0(Nbd, 1);
 

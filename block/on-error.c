@@ -51,7 +51,8 @@ BlockIoError block_client_judge(const BlockClient *client, const BlockRequest *r
         action = BLOCK_ACTION_REPORT; /* there is nobody who would go on */
     }
     return (BlockIoError) {
-        .path = client->path, .node_name = node->object.name ? node->object.name : "", .is_write = is_write, .action = action,
+        .path = client->path, .node_name = node->object.name ? node->object.name : "",
+        .is_write = is_write, .action = action,
         .error = error,
     };
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The format of an image as its first bytes have it: docs/interop/qcow2.txt and the like of QEMU, VMware's and Microsoft's descriptions. */
+/*
+ * The format of an image as its first bytes have it: docs/interop/qcow2.txt and the like of QEMU,
+ * VMware's and Microsoft's descriptions.
+ */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,7 +28,8 @@ const char *block_probe(const uint8_t *start, size_t size)
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(magics); i++) {
-        if (magics[i].offset + magics[i].size <= size && !memcmp(start + magics[i].offset, magics[i].bytes, magics[i].size)) {
+        if (magics[i].offset + magics[i].size <= size &&
+            !memcmp(start + magics[i].offset, magics[i].bytes, magics[i].size)) {
             return magics[i].format;
         }
     }

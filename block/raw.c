@@ -41,13 +41,15 @@ static bool claim(BlockNode *node, unsigned used, unsigned unshared, GError **er
 }
 
 static const BlockDriver raw_driver = {
-    .name = "raw", .submit = submit, .kick = kick, .completion_fd = completion_fd, .reap = reap, .claim = claim, .resize = resize,
+    .name = "raw", .submit = submit, .kick = kick, .completion_fd = completion_fd, .reap = reap,
+    .claim = claim, .resize = resize,
     .close = close_raw,
 };
 
 BlockNode *block_raw_new(BlockNode *below, bool read_only)
 {
-    BlockNode *node = block_node_new(&raw_driver, below, block_size(below), read_only || below->read_only);
+    BlockNode *node = block_node_new(&raw_driver, below, block_size(below),
+                                     read_only || below->read_only);
 
     qom_object_ref(&below->object);
     below->object.users++;

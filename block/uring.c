@@ -30,7 +30,8 @@ BlockUring *block_uring_new(int fd, GError **errp)
 
     if (result < 0) {
         error_set(errp, "io_uring is not available: %s", g_strerror(-result));
-        error_hint(errp, "The host forbids it (sysctl kernel.io_uring_disabled, a container's rules, ulimit -l): use aio=threads");
+        error_hint(errp, "The host forbids it (sysctl kernel.io_uring_disabled, a container's "
+                         "rules, ulimit -l): use aio=threads");
         g_free(uring);
         return NULL;
     }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What options say of chardevs: "BACKEND,id=ID,KEY=VALUE…" of -chardev, and the short form of -serial, -monitor and -qmp. Pure. */
+/*
+ * What options say of chardevs: "BACKEND,id=ID,KEY=VALUE…" of -chardev, and the short form of
+ * -serial, -monitor and -qmp. Pure.
+ */
 #include <string.h>
 
 #include "chardev-internal.h"
@@ -23,14 +26,16 @@ static const struct {
     { "ringbuf", CHARDEV_RINGBUF, "size" },
     { "memory", CHARDEV_RINGBUF, "size" },
     { "socket", CHARDEV_SOCKET,
-      "path abstract tight host port to ipv4 ipv6 cid fd server wait telnet nodelay reconnect reconnect-ms" },
+      "path abstract tight host port to ipv4 ipv6 cid fd server wait telnet nodelay reconnect "
+      "reconnect-ms" },
     { "stdio", CHARDEV_STDIO, "" },
     { "udp", CHARDEV_UDP, "host port localaddr localport ipv4 ipv6" },
 };
 
 const char *chardev_help(void)
 {
-    return "Available chardev backend types: \n  file\n  null\n  pipe\n  pty\n  ringbuf\n  socket\n  stdio\n  udp\n";
+    return "Available chardev backend types: \n  file\n  null\n  pipe\n  pty\n  ringbuf\n  "
+           "socket\n  stdio\n  udp\n";
 }
 
 bool chardev_kind_find(const char *name, ChardevKind *kind)
@@ -61,7 +66,8 @@ void chardev_config_free(ChardevConfig *config)
 static char *with_long_forms(const char *text)
 {
     static const char *const forms[][2] = {
-        { "server", "server=on" }, { "nowait", "wait=off" }, { "wait", "wait=on" }, { "telnet", "telnet=on" },
+        { "server", "server=on" }, { "nowait", "wait=off" }, { "wait", "wait=on" },
+        { "telnet", "telnet=on" },
         { "nodelay", "nodelay=on" },
     };
     g_auto(GStrv) elements = g_strsplit(text, ",", -1);
@@ -91,12 +97,14 @@ static bool get_bool(const KeyVal *kv, const char *key, bool *value, GError **er
     return !text || keyval_bool(key, text, value, errp);
 }
 
-static bool get_number(const KeyVal *kv, const char *key, uint64_t max, uint64_t *value, GError **errp)
+static bool get_number(const KeyVal *kv, const char *key, uint64_t max, uint64_t *value,
+                       GError **errp)
 {
     const char *text = keyval_get(kv, key);
 
     return !text || g_ascii_string_to_unsigned(text, 10, 0, max, value, NULL) ||
-           error_set(errp, "Parameter '%s' expects a number up to %" G_GUINT64_FORMAT ", not '%s'", key, max, text);
+           error_set(errp, "Parameter '%s' expects a number up to %" G_GUINT64_FORMAT ", not '%s'",
+                     key, max, text);
 }
 
 static bool add_flag(JsonValue *json, const KeyVal *kv, const char *key, GError **errp)
@@ -121,7 +129,8 @@ static void add_text(JsonValue *json, const char *name, const char *text)
 /* The keys as a SocketAddress of the schema, which then is checked as all others are. */
 static SocketAddress *make_address(const KeyVal *kv, GError **errp)
 {
-    const char *path = keyval_get(kv, "path"), *fd = keyval_get(kv, "fd"), *cid = keyval_get(kv, "cid");
+    const char *path = keyval_get(kv, "path"), *fd = keyval_get(kv, "fd"),
+               *cid = keyval_get(kv, "cid");
     const char *host = keyval_get(kv, "host"), *port = keyval_get(kv, "port");
     g_autoptr(JsonValue) json = json_object_new_object();
     uint64_t to = 0;
@@ -142,8 +151,9 @@ static SocketAddress *make_address(const KeyVal *kv, GError **errp)
         add_text(json, cid ? "cid" : "host", cid ? cid : host ? host : "");
         add_text(json, "port", port);
     }
-    if (!add_flag(json, kv, "abstract", errp) || !add_flag(json, kv, "tight", errp) || !add_flag(json, kv, "ipv4", errp) ||
-        !add_flag(json, kv, "ipv6", errp) || !get_number(kv, "to", UINT16_MAX, &to, errp)) {
+    if (!add_flag(json, kv, "abstract", errp) || !add_flag(json, kv, "tight", errp) ||
+        !add_flag(json, kv, "ipv4", errp) || !add_flag(json, kv, "ipv6", errp) ||
+        !get_number(kv, "to", UINT16_MAX, &to, errp)) {
         return NULL;
     }
     if (to) {
@@ -188,8 +198,10 @@ static bool fill_socket(ChardevConfig *config, const KeyVal *kv, GError **errp)
     config->address = make_address(kv, errp);
     config->wait = true;
     if (!config->address || !get_bool(kv, "server", &config->server, errp) ||
-        !get_bool(kv, "wait", &config->wait, errp) || !get_bool(kv, "telnet", &config->telnet, errp) ||
-        !get_bool(kv, "nodelay", &no_delay, errp) || !get_number(kv, "reconnect", G_MAXINT / 1000, &seconds, errp) ||
+        !get_bool(kv, "wait", &config->wait, errp) ||
+        !get_bool(kv, "telnet", &config->telnet, errp) ||
+        !get_bool(kv, "nodelay", &no_delay, errp) ||
+        !get_number(kv, "reconnect", G_MAXINT / 1000, &seconds, errp) ||
         !get_number(kv, "reconnect-ms", G_MAXINT, &milliseconds, errp)) {
         return false;
     }
@@ -214,7 +226,8 @@ static bool fill(ChardevConfig *config, const KeyVal *kv, GError **errp)
         return get_bool(kv, "append", &config->append, errp);
     case CHARDEV_RINGBUF:
         config->size = CHARDEV_RING_SIZE;
-        return !size || parse_size(size, 1, &config->size) || error_set(errp, "size of ringbuf chardev is no size: '%s'", size);
+        return !size || parse_size(size, 1, &config->size) ||
+               error_set(errp, "size of ringbuf chardev is no size: '%s'", size);
     case CHARDEV_UDP:
         return fill_udp(config, kv, errp);
     case CHARDEV_SOCKET:
@@ -231,17 +244,25 @@ bool chardev_config_check(const ChardevConfig *config, GError **errp)
 {
     switch (config->kind) {
     case CHARDEV_FILE:
-        return (config->path && *config->path) || error_set(errp, "a file needs its path: file,path=PATH or file:PATH");
+        return (config->path && *config->path) ||
+               error_set(errp, "a file needs its path: file,path=PATH or file:PATH");
     case CHARDEV_PIPE:
-        return (config->path && *config->path) || error_set(errp, "chardev: pipe: no filename given");
+        return (config->path && *config->path) ||
+               error_set(errp, "chardev: pipe: no filename given");
     case CHARDEV_RINGBUF:
-        return (config->size && config->size <= MAX_RING_SIZE && !(config->size & (config->size - 1))) ||
-               error_set(errp, "size of ringbuf chardev must be power of two, at most 256M, not %" G_GUINT64_FORMAT, config->size);
+        return (config->size && config->size <= MAX_RING_SIZE &&
+                !(config->size & (config->size - 1))) ||
+               error_set(errp,
+                         "size of ringbuf chardev must be power of two, at most 256M, not "
+                         "%" G_GUINT64_FORMAT,
+                         config->size);
     case CHARDEV_SOCKET:
         return !(config->server && config->reconnect_ms) ||
-               error_set(errp, "'reconnect' option is incompatible with socket in server listen mode");
+               error_set(errp,
+                         "'reconnect' option is incompatible with socket in server listen mode");
     case CHARDEV_UDP:
-        return (config->address->kind == SOCKET_INET && (!config->local || config->local->kind == SOCKET_INET)) ||
+        return (config->address->kind == SOCKET_INET &&
+                (!config->local || config->local->kind == SOCKET_INET)) ||
                error_set(errp, "UDP needs addresses of type inet");
     default:
         return true;
@@ -250,8 +271,10 @@ bool chardev_config_check(const ChardevConfig *config, GError **errp)
 
 static void report_no_backend(const char *backend, GError **errp)
 {
-    static const char *const names[] = { "file", "null", "pipe", "pty", "ringbuf", "socket", "stdio", "udp", NULL };
-    const char *instead = chardev_instead_of_backend(backend), *near = instead ? NULL : nearest_name(backend, names);
+    static const char *const names[] = { "file", "null", "pipe", "pty", "ringbuf", "socket",
+                                         "stdio", "udp", NULL };
+    const char *instead = chardev_instead_of_backend(backend),
+               *near = instead ? NULL : nearest_name(backend, names);
 
     error_set(errp, "'%s' is not a valid char driver name", backend);
     if (instead) {
@@ -273,13 +296,15 @@ static bool check_keys(const char *backend, const KeyVal *kv, GError **errp)
     }
     for (unsigned i = 0; i < kv->pairs->len; i++) {
         const char *key = g_array_index(kv->pairs, KeyValPair, i).key;
-        if (strcmp(key, "backend") && !takes_key(COMMON_KEYS, key) && !takes_key(backends[b].keys, key)) {
+        if (strcmp(key, "backend") && !takes_key(COMMON_KEYS, key) &&
+            !takes_key(backends[b].keys, key)) {
             const char *instead = chardev_instead_of_key(key);
             error_set(errp, "Invalid parameter '%s'", key);
             if (instead) {
                 error_hint(errp, "%s", instead);
             } else {
-                error_hint(errp, "A chardev of type %s takes: " COMMON_KEYS " %s", backends[b].name, backends[b].keys);
+                error_hint(errp, "A chardev of type %s takes: " COMMON_KEYS " %s", backends[b].name,
+                           backends[b].keys);
             }
             return false;
         }
@@ -288,7 +313,8 @@ static bool check_keys(const char *backend, const KeyVal *kv, GError **errp)
 }
 
 /* kv's keys are those of -chardev but for the back end and the id. */
-static ChardevConfig *new_config(const char *backend, const char *id, const KeyVal *kv, GError **errp)
+static ChardevConfig *new_config(const char *backend, const char *id, const KeyVal *kv,
+                                 GError **errp)
 {
     g_autoptr(ChardevConfig) config = g_new0(ChardevConfig, 1);
     if (!chardev_kind_find(backend, &config->kind)) {
@@ -298,7 +324,8 @@ static ChardevConfig *new_config(const char *backend, const char *id, const KeyV
     config->id = g_strdup(id);
     config->log_path = g_strdup(keyval_get(kv, "logfile"));
     if (!check_keys(backend, kv, errp) || !get_bool(kv, "mux", &config->mux, errp) ||
-        !get_bool(kv, "logappend", &config->log_append, errp) || !fill(config, kv, errp) || !chardev_config_check(config, errp)) {
+        !get_bool(kv, "logappend", &config->log_append, errp) || !fill(config, kv, errp) ||
+        !chardev_config_check(config, errp)) {
         return NULL;
     }
     return g_steal_pointer(&config);
@@ -354,14 +381,16 @@ static char *udp_addresses(const char *rest)
         return g_steal_pointer(&theirs);
     }
     const char *port = strstr(ours, ",port=");
-    return g_strdup_printf("%s,localaddr=%.*s,localport=%s", theirs, (int)(port - ours - 5), ours + 5, port + 6);
+    return g_strdup_printf("%s,localaddr=%.*s,localport=%s", theirs, (int)(port - ours - 5),
+                           ours + 5, port + 6);
 }
 
 /* The short form's prefix, its back end, and what its first element is. */
 static const struct {
     const char *prefix, *backend, *first;
 } devices[] = {
-    { "unix:", "socket", "path" }, { "file:", "file", "path" }, { "tcp:", "socket", NULL }, { "telnet:", "socket", NULL },
+    { "unix:", "socket", "path" }, { "file:", "file", "path" }, { "tcp:", "socket", NULL },
+    { "telnet:", "socket", NULL },
     { "pipe:", "pipe", "path" }, { "udp:", "udp", NULL },
 };
 
@@ -372,8 +401,9 @@ static char *device_keys(const char *text, const char **backend, const char **fi
     for (unsigned i = 0; i < G_N_ELEMENTS(devices); i++) {
         if (g_str_has_prefix(text, devices[i].prefix)) {
             const char *rest = text + strlen(devices[i].prefix);
-            char *keys = devices[i].first ? g_strdup(rest) :
-                         !strcmp(devices[i].backend, "udp") ? udp_addresses(rest) : host_and_port(rest);
+            char *keys = devices[i].first                     ? g_strdup(rest)
+                         : !strcmp(devices[i].backend, "udp") ? udp_addresses(rest)
+                                                              : host_and_port(rest);
             *backend = keys ? devices[i].backend : NULL;
             *first = devices[i].first;
             return keys;
@@ -397,8 +427,12 @@ ChardevConfig *chardev_config_parse_device(const char *id, const char *text, GEr
     if (!backend) {
         error_set(errp, "character device '%s' is not supported", text);
         const char *instead = chardev_instead_of_device(device);
-        error_hint(errp, "%s", instead ? instead : "Supported: stdio, pty, null, none, file:PATH, pipe:PATH, unix:PATH,server=on,wait=off, "
-                   "tcp:HOST:PORT,server=on,wait=off, telnet:…, udp:HOST:PORT, ringbuf, chardev:ID, each also after mon:");
+        error_hint(errp, "%s",
+                   instead ? instead
+                           : "Supported: stdio, pty, null, none, file:PATH, pipe:PATH, "
+                             "unix:PATH,server=on,wait=off, "
+                             "tcp:HOST:PORT,server=on,wait=off, telnet:…, udp:HOST:PORT, ringbuf, "
+                             "chardev:ID, each also after mon:");
         return NULL;
     }
     g_autofree char *full = with_long_forms(keys);

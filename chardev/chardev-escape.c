@@ -53,7 +53,8 @@ static bool after_escape(Chardev *chardev, uint8_t key)
     case 'h':
     case '?':
         say(chardev, "\r\nC-a h    this help\r\nC-a x    quit\r\nC-a b    send a break\r\n"
-            "C-a c    switch between the console and the monitor\r\nC-a C-a  send C-a to the guest\r\n");
+                     "C-a c    switch between the console and the monitor\r\nC-a C-a  send C-a to "
+                     "the guest\r\n");
         return false;
     default:
         return false;
@@ -61,8 +62,9 @@ static bool after_escape(Chardev *chardev, uint8_t key)
 }
 
 /*
- * A change of focus splits the bytes: those before it belong to the front end that had the keys then. They are put among the
- * pending ones at once, and what that front end has no room for goes to the next one with them.
+ * A change of focus splits the bytes: those before it belong to the front end that had the keys
+ * then. They are put among the pending ones at once, and what that front end has no room for goes
+ * to the next one with them.
  */
 unsigned chardev_escape_filter(Chardev *chardev, uint8_t *data, unsigned n)
 {

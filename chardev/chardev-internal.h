@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Between chardev.c, which moves bytes, and the back ends, which know where from and where to. Private to chardev/. */
+/*
+ * Between chardev.c, which moves bytes, and the back ends, which know where from and where to.
+ * Private to chardev/.
+ */
 #ifndef CHARDEV_INTERNAL_H
 #define CHARDEV_INTERNAL_H
 
@@ -11,7 +14,10 @@
 #define CHARDEV_MAX_FDS 16
 
 typedef struct ChardevBackend {
-    /* Looks at n bytes just read, in place: takes out what is not for the front end, returns how many are left. NULL: all is. */
+    /*
+     * Looks at n bytes just read, in place: takes out what is not for the front end, returns how
+     * many are left. NULL: all is.
+     */
     unsigned (*filter)(Chardev *chardev, uint8_t *data, unsigned n);
     /* Takes all output, instead of a descriptor. Lock held. NULL: a descriptor does. */
     void (*write)(Chardev *chardev, const uint8_t *data, unsigned n);
@@ -105,11 +111,17 @@ bool chardev_ringbuf_open(Chardev *chardev, const ChardevConfig *config, GError 
 bool chardev_log_open(Chardev *chardev, const ChardevConfig *config, GError **errp);
 void chardev_log(Chardev *chardev, const uint8_t *data, unsigned n);
 
-/* chardev-config.c: a ring buffer's size unless another is asked for; the kind that -chardev means by a name. */
+/*
+ * chardev-config.c: a ring buffer's size unless another is asked for; the kind that -chardev means
+ * by a name.
+ */
 #define CHARDEV_RING_SIZE (64u << 10)
 bool chardev_kind_find(const char *name, ChardevKind *kind);
 
-/* chardev-absent.c: what to use instead of a back end, or a key of one, that is not there; NULL: it is not known. */
+/*
+ * chardev-absent.c: what to use instead of a back end, or a key of one, that is not there; NULL: it
+ * is not known.
+ */
 const char *chardev_instead_of_backend(const char *name);
 const char *chardev_instead_of_key(const char *key);
 /* The same for the short form of -serial: by its beginning. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A character device that is a pseudo-terminal of its own; whoever opens its other side is the client. */
+/*
+ * A character device that is a pseudo-terminal of its own; whoever opens its other side is the
+ * client.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,7 +13,10 @@
 #include "chardev-internal.h"
 #include "util/error.h"
 
-/* A master tells by POLLHUP that nobody has the other side open, and by nothing that somebody opens it: it is looked at. */
+/*
+ * A master tells by POLLHUP that nobody has the other side open, and by nothing that somebody opens
+ * it: it is looked at.
+ */
 #define LOOK_MS 200
 
 static gboolean look(gpointer opaque)
@@ -53,7 +59,10 @@ static void pty_close(Chardev *chardev)
 
 static const ChardevBackend pty_backend = { .hang_up = pty_hang_up, .close = pty_close };
 
-/* The line discipline is the other side's: bytes go through as they are until its user sets something else. */
+/*
+ * The line discipline is the other side's: bytes go through as they are until its user sets
+ * something else.
+ */
 static void make_raw(int master, const char *name)
 {
     struct termios mode;
@@ -83,8 +92,8 @@ bool chardev_pty_open(Chardev *chardev, const ChardevConfig *config, GError **er
     int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     char name[64];
 
-    if (master < 0 || grantpt(master) || unlockpt(master) || ptsname_r(master, name, sizeof(name)) ||
-        fcntl(master, F_SETFL, O_NONBLOCK) < 0) {
+    if (master < 0 || grantpt(master) || unlockpt(master) ||
+        ptsname_r(master, name, sizeof(name)) || fcntl(master, F_SETFL, O_NONBLOCK) < 0) {
         error_set(errp, "Failed to create a pseudo-terminal: %s", g_strerror(errno));
         if (master >= 0) {
             close(master);

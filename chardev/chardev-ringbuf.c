@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A character device in memory that keeps the last bytes it was given, until somebody reads them. */
+/*
+ * A character device in memory that keeps the last bytes it was given, until somebody reads them.
+ */
 #include "chardev-internal.h"
 
 static void ring_write(Chardev *chardev, const uint8_t *data, unsigned n)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A character device on a stream socket: a server with one client at a time, or a client that may connect again. */
+/*
+ * A character device on a stream socket: a server with one client at a time, or a client that may
+ * connect again.
+ */
 #include <glib-unix.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,7 +16,8 @@
 #define ACCEPT_PAUSE_MS 1000
 
 /* RFC 854: commands after IAC; RFC 857, 858, 856: options. */
-enum { TELNET_SE = 240, TELNET_BREAK = 243, TELNET_SB = 250, TELNET_WILL = 251, TELNET_DO = 253, TELNET_DONT = 254, TELNET_IAC = 255 };
+enum { TELNET_SE = 240, TELNET_BREAK = 243, TELNET_SB = 250, TELNET_WILL = 251, TELNET_DO = 253,
+       TELNET_DONT = 254, TELNET_IAC = 255 };
 enum { OPTION_BINARY = 0, OPTION_ECHO = 1, OPTION_SUPPRESS_GO_AHEAD = 3 };
 enum { IN_DATA, AFTER_IAC, AFTER_OPTION_VERB, IN_SUBNEGOTIATION, IAC_IN_SUBNEGOTIATION };
 
@@ -28,7 +32,8 @@ static void connect_later(Chardev *chardev);
 
 static void name_it(Chardev *chardev, bool connected)
 {
-    g_autoptr(SocketAddress) local = chardev->listener >= 0 ? socket_local_address(chardev->listener) : NULL;
+    g_autoptr(SocketAddress)
+        local = chardev->listener >= 0 ? socket_local_address(chardev->listener) : NULL;
     g_autofree char *text = socket_address_format(local ? local : chardev->address);
 
     if (chardev->telnet && g_str_has_prefix(text, "tcp:")) {
@@ -36,7 +41,8 @@ static void name_it(Chardev *chardev, bool connected)
         g_free(text);
         text = g_steal_pointer(&telnet);
     }
-    chardev_set_filename(chardev, g_strdup_printf("%s%s%s", connected ? "" : "disconnected:", text, chardev->server ? ",server=on" : ""));
+    chardev_set_filename(chardev, g_strdup_printf("%s%s%s", connected ? "" : "disconnected:", text,
+                                                  chardev->server ? ",server=on" : ""));
 }
 
 /* One byte of a client that speaks Telnet; true if it is data. */
@@ -47,8 +53,9 @@ static bool telnet_byte(Chardev *chardev, uint8_t byte)
         chardev->telnet_state = byte == TELNET_IAC ? AFTER_IAC : IN_DATA;
         return byte != TELNET_IAC;
     case AFTER_IAC:
-        chardev->telnet_state = byte == TELNET_SB ? IN_SUBNEGOTIATION :
-                                byte >= TELNET_WILL && byte <= TELNET_DONT ? AFTER_OPTION_VERB : IN_DATA;
+        chardev->telnet_state = byte == TELNET_SB                            ? IN_SUBNEGOTIATION
+                                : byte >= TELNET_WILL && byte <= TELNET_DONT ? AFTER_OPTION_VERB
+                                                                             : IN_DATA;
         if (byte == TELNET_BREAK) {
             chardev_tell(chardev, CHARDEV_BREAK);
         }
@@ -59,7 +66,8 @@ static bool telnet_byte(Chardev *chardev, uint8_t byte)
     case IAC_IN_SUBNEGOTIATION:
         chardev->telnet_state = byte == TELNET_SE ? IN_DATA : IN_SUBNEGOTIATION;
         return false;
-    default: /* the option of a verb: whatever the client wants or does not want, we stay as announced */
+    default: /* the option of a verb: whatever the client wants or does not want, we stay as
+                announced */
         chardev->telnet_state = IN_DATA;
         return false;
     }
@@ -90,7 +98,8 @@ static void greet_telnet(Chardev *chardev, int fd)
 
     chardev->telnet_state = IN_DATA;
     if (chardev->telnet && send(fd, announce, sizeof(announce), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-        chardev->telnet_state = IN_DATA; /* a client that has gone already is noticed when it is read from */
+        /* a client that has gone already is noticed when it is read from */
+        chardev->telnet_state = IN_DATA;
     }
 }
 
@@ -126,7 +135,10 @@ static gboolean on_pause_over(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
-/* Without a descriptor for it the connection stays in the queue, and the listening socket readable: the loop must not spin. */
+/*
+ * Without a descriptor for it the connection stays in the queue, and the listening socket readable:
+ * the loop must not spin.
+ */
 static void pause_accepting(Chardev *chardev)
 {
     chardev_drop_source(&chardev->accepting);
@@ -157,12 +169,17 @@ static void await_client(Chardev *chardev)
     g_source_attach(chardev->accepting, NULL);
 }
 
-/* Signals and other clients are served meanwhile; monitors keep their clients' requests until the machine is there. */
+/*
+ * Signals and other clients are served meanwhile; monitors keep their clients' requests until the
+ * machine is there.
+ */
 static void wait_for_client(Chardev *chardev)
 {
     const ChardevHost *host = chardev->host;
 
-    g_autofree char *text = g_strdup_printf("waiting for a client of %s (%s) before the machine starts", chardev->label, chardev->filename);
+    g_autofree char *text =
+        g_strdup_printf("waiting for a client of %s (%s) before the machine starts", chardev->label,
+                        chardev->filename);
 
     report_info(text);
     while (!chardev->open && !(host->ended && host->ended(host->opaque))) {
@@ -211,7 +228,8 @@ static void on_connected(GObject *source, GAsyncResult *result, gpointer opaque)
 static void connect_now(Chardev *chardev)
 {
     ConnectJob *job = g_new0(ConnectJob, 1);
-    SocketContext context = { .named_fd = chardev->host->named_fd, .opaque = chardev->host->opaque };
+    SocketContext context = { .named_fd = chardev->host->named_fd,
+                              .opaque = chardev->host->opaque };
 
     job->chardev = chardev;
     context.cancellable = job->cancellable = g_cancellable_new();
@@ -270,18 +288,21 @@ static void socket_close(Chardev *chardev)
     socket_address_free(chardev->address);
 }
 
-static const ChardevBackend socket_backend = { .filter = socket_filter, .hang_up = socket_hang_up, .close = socket_close };
+static const ChardevBackend socket_backend = { .filter = socket_filter, .hang_up = socket_hang_up,
+                                               .close = socket_close };
 
 bool chardev_socket_open(Chardev *chardev, const ChardevConfig *config, GError **errp)
 {
-    SocketContext context = { .named_fd = chardev->host->named_fd, .opaque = chardev->host->opaque };
+    SocketContext context = { .named_fd = chardev->host->named_fd,
+                              .opaque = chardev->host->opaque };
 
     chardev->backend = &socket_backend;
     chardev->address = socket_address_copy(config->address);
     chardev->server = config->server;
     chardev->telnet = config->telnet;
     chardev->reconnect_ms = config->reconnect_ms;
-    if (!(config->server ? listen_at(chardev, &context, errp) : connect_to(chardev, &context, errp))) {
+    if (!(config->server ? listen_at(chardev, &context, errp)
+                         : connect_to(chardev, &context, errp))) {
         socket_close(chardev);
         return false;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A character device on standard input and output; a terminal is put in raw mode and given back however the
- * program ends.
+ * A character device on standard input and output; a terminal is put in raw mode and given back
+ * however the program ends.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +16,8 @@
 #include "util/error.h"
 
 /*
- * A process has one standard input, and its terminal must be restored by an atexit function and by signal handlers,
- * which have no other way to know it.
+ * A process has one standard input, and its terminal must be restored by an atexit function and by
+ * signal handlers, which have no other way to know it.
  */
 static struct {
     bool taken;
@@ -28,7 +28,8 @@ static struct {
 
 /* Signals that end the program by default and that nobody else handles. */
 static const int deadly[] = {
-    SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGXCPU, SIGXFSZ,
+    SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGXCPU,
+    SIGXFSZ,
 };
 
 static void restore(void)
@@ -42,7 +43,8 @@ static void on_deadly(int number)
 {
     restore();
     signal(number, SIG_DFL);
-    raise(number); /* delivered when this handler returns, with the default effect and exit status */
+    /* delivered when this handler returns, with the default effect and exit status */
+    raise(number);
 }
 
 static void on_stop(int number)
@@ -91,7 +93,10 @@ static void install_handlers(void)
     handle_if_default(SIGCONT, on_continue);
 }
 
-/* Keys reach the guest one by one and unchanged; with `signals` C-c and its like still act on this program. */
+/*
+ * Keys reach the guest one by one and unchanged; with `signals` C-c and its like still act on this
+ * program.
+ */
 static void make_raw(bool signals)
 {
     if (tcgetattr(STDIN_FILENO, &terminal.saved)) {
@@ -124,14 +129,16 @@ static void stdio_close(Chardev *chardev)
 static const ChardevBackend stdio_backend = { .close = stdio_close };
 
 /*
- * Whether writes may block belongs to an open file description, which standard output shares with the shell and others: a pipe or
- * a terminal is therefore opened once more, if that is permitted. Where it is not, chardev.c writes little at a time.
+ * Whether writes may block belongs to an open file description, which standard output shares with
+ * the shell and others: a pipe or a terminal is therefore opened once more, if that is permitted.
+ * Where it is not, chardev.c writes little at a time.
  */
 static int open_output(void)
 {
     struct stat status;
 
-    if (fstat(STDOUT_FILENO, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))) {
+    if (fstat(STDOUT_FILENO, &status) == 0 &&
+        (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))) {
         int fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd >= 0) {
             return fd;
@@ -144,7 +151,8 @@ bool chardev_stdio_open(Chardev *chardev, const ChardevConfig *config, GError **
 {
     if (terminal.taken) {
         error_set(errp, "cannot use stdio by multiple character devices");
-        error_hint(errp, "Give only one of -serial, -monitor, -qmp and -chardev stdio, or use file:PATH or null");
+        error_hint(errp, "Give only one of -serial, -monitor, -qmp and -chardev stdio, or use "
+                         "file:PATH or null");
         return false;
     }
     terminal.taken = true;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Character devices: front ends, input from the main loop with flow control, output that never waits. */
+/*
+ * Character devices: front ends, input from the main loop with flow control, output that never
+ * waits.
+ */
 #include "chardev/chardev.h"
 
 #include <errno.h>
@@ -15,7 +18,10 @@
 #include "chardev-internal.h"
 #include "util/error.h"
 
-/* What a pipe or a terminal that says it is ready takes without blocking (POSIX: PIPE_BUF is at least this). */
+/*
+ * What a pipe or a terminal that says it is ready takes without blocking (POSIX: PIPE_BUF is at
+ * least this).
+ */
 #define SAFE_CHUNK 512
 /* What fits into a datagram that is not cut on an Ethernet. */
 #define DATAGRAM_CHUNK 1400
@@ -83,7 +89,8 @@ void chardev_detach(Chardev *chardev, void *opaque)
     for (unsigned i = 0; i < chardev->num_slots; i++) {
         if (chardev->slots[i].opaque == opaque) {
             chardev->num_slots--;
-            memmove(&chardev->slots[i], &chardev->slots[i + 1], (chardev->num_slots - i) * sizeof(chardev->slots[0]));
+            memmove(&chardev->slots[i], &chardev->slots[i + 1],
+                    (chardev->num_slots - i) * sizeof(chardev->slots[0]));
             chardev->focus = chardev->num_slots ? chardev->num_slots - 1 : 0;
             chardev->raw = false;
             return;
@@ -186,7 +193,10 @@ const char *chardev_filename(const Chardev *chardev)
 
 /* Input */
 
-/* Hands pending bytes over as far as there is room. The focus may change, and the other end may go, under way. */
+/*
+ * Hands pending bytes over as far as there is room. The focus may change, and the other end may go,
+ * under way.
+ */
 static void deliver(Chardev *chardev)
 {
     while (chardev->num_pending) {
@@ -303,7 +313,8 @@ static ssize_t read_some(Chardev *chardev, int fd, uint8_t *data, size_t size)
     char control[CMSG_SPACE(CHARDEV_MAX_FDS * sizeof(int))];
     struct iovec vector = { data, size };
     struct msghdr message = {
-        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control),
+        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control,
+        .msg_controllen = sizeof(control),
     };
 
     if (!chardev->in_is_socket) {
@@ -331,7 +342,8 @@ static gboolean on_input(int fd, GIOCondition condition, gpointer opaque)
     if ((!room || (chardev->datagrams && chardev->num_pending)) && !chardev->keep_reading) {
         return stop_watching(chardev);
     }
-    ssize_t got = read_some(chardev, fd, data, chardev->keep_reading ? sizeof(data) : MIN(sizeof(data), room));
+    ssize_t got = read_some(chardev, fd, data,
+                            chardev->keep_reading ? sizeof(data) : MIN(sizeof(data), room));
     if ((got < 0 && (errno == EINTR || errno == EAGAIN)) || (got <= 0 && chardev->datagrams)) {
         return G_SOURCE_CONTINUE;
     }
@@ -371,7 +383,8 @@ static ssize_t write_some(const Chardev *chardev, const uint8_t *data, size_t n)
     struct pollfd poller = { .fd = chardev->out, .events = POLLOUT };
 
     if (chardev->out_is_socket) {
-        return send(chardev->out, data, chardev->datagrams ? MIN(n, DATAGRAM_CHUNK) : n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return send(chardev->out, data, chardev->datagrams ? MIN(n, DATAGRAM_CHUNK) : n,
+                    MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     if (!chardev->out_may_block) {
         return write(chardev->out, data, n);
@@ -425,7 +438,8 @@ static gboolean on_writable(int fd, GIOCondition condition, gpointer opaque)
 static void flush_locked(Chardev *chardev)
 {
     if (chardev->queue->len) {
-        g_byte_array_remove_range(chardev->queue, 0, write_now(chardev, chardev->queue->data, chardev->queue->len));
+        g_byte_array_remove_range(chardev->queue, 0,
+                                  write_now(chardev, chardev->queue->data, chardev->queue->len));
     }
     if (!chardev->queue->len) {
         chardev_drop_source(&chardev->output);
@@ -446,7 +460,10 @@ static unsigned write_locked(Chardev *chardev, const uint8_t *data, unsigned n)
         return n;
     }
     unsigned done = chardev->queue->len ? 0 : write_now(chardev, data, n);
-    /* The reader may empty the queue while it is filled. What is left over must not wait then: only a full queue wakes up who waits. */
+    /*
+     * The reader may empty the queue while it is filled. What is left over must not wait then: only
+     * a full queue wakes up who waits.
+     */
     do {
         unsigned queued = MIN(n - done, CHARDEV_QUEUE_SIZE - chardev->queue->len);
         if (queued) {
@@ -568,7 +585,8 @@ static void free_chardev(Chardev *chardev)
     g_free(chardev);
 }
 
-static Chardev *new_chardev(const ChardevConfig *config, const ChardevHost *host, bool escape, GError **errp)
+static Chardev *new_chardev(const ChardevConfig *config, const ChardevHost *host, bool escape,
+                            GError **errp)
 {
     if (host->permits && !host->permits(host->opaque, config, errp)) {
         return NULL;
@@ -596,7 +614,8 @@ Chardev *chardev_new(const ChardevConfig *config, const ChardevHost *host, GErro
     return new_chardev(config, host, false, errp);
 }
 
-Chardev *chardev_open(const char *spec, bool escape, void (*quit)(void *opaque), void *opaque, GError **errp)
+Chardev *chardev_open(const char *spec, bool escape, void (*quit)(void *opaque), void *opaque,
+                      GError **errp)
 {
     ChardevHost host = { .quit = quit, .opaque = opaque };
 

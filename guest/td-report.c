@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * td-report: a TD's own measurements, from inside. Asks the TDX module for a TDREPORT through Linux' /dev/tdx_guest (include/uapi/
- * linux/tdx-guest.h) and prints TDINFO (TDX module ABI specification, TDREPORT_STRUCT). Built for the initramfs: no arguments.
+ * td-report: a TD's own measurements, from inside. Asks the TDX module for a TDREPORT through
+ * Linux' /dev/tdx_guest (include/uapi/ linux/tdx-guest.h) and prints TDINFO (TDX module ABI
+ * specification, TDREPORT_STRUCT). Built for the initramfs: no arguments.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,8 @@ typedef struct ReportRequest {
 
 #define TDX_CMD_GET_REPORT0 _IOWR('T', 1, ReportRequest)
 
-enum { TDINFO = 512, ATTRIBUTES = 0, XFAM = 8, MRTD = 16, RTMR0 = 208, DIGEST_SIZE = 48, NUM_RTMRS = 4 };
+enum { TDINFO = 512, ATTRIBUTES = 0, XFAM = 8, MRTD = 16, RTMR0 = 208, DIGEST_SIZE = 48,
+       NUM_RTMRS = 4 };
 
 static uint64_t le64(const uint8_t *bytes)
 {
@@ -50,7 +52,8 @@ int main(void)
         return 1;
     }
     close(fd);
-    printf("  attributes 0x%016llx, XFAM 0x%016llx\n", (unsigned long long)le64(info + ATTRIBUTES), (unsigned long long)le64(info + XFAM));
+    printf("  attributes 0x%016llx, XFAM 0x%016llx\n", (unsigned long long)le64(info + ATTRIBUTES),
+           (unsigned long long)le64(info + XFAM));
     print_digest("MRTD", info + MRTD);
     for (unsigned i = 0; i < NUM_RTMRS; i++) {
         char name[8];

@@ -13,7 +13,8 @@ static void info_status(QapiContext *context, const char *arguments, GString *ou
 {
     QapiRunState now = runstate_get(context->runstate);
 
-    g_string_append(out, now == QAPI_RUN_STATE_RUNNING ? "VM status: running" : "VM status: paused");
+    g_string_append(out,
+                    now == QAPI_RUN_STATE_RUNNING ? "VM status: running" : "VM status: paused");
     if (now != QAPI_RUN_STATE_RUNNING && now != QAPI_RUN_STATE_PAUSED) {
         g_string_append_printf(out, " (%s)", qapi_RunState_names[now]);
     }
@@ -34,7 +35,8 @@ static void info_name(QapiContext *context, const char *arguments, GString *out)
 
 static void info_uuid(QapiContext *context, const char *arguments, GString *out)
 {
-    g_string_append_printf(out, "%s\n", context->uuid ? context->uuid : "00000000-0000-0000-0000-000000000000");
+    g_string_append_printf(out, "%s\n",
+                           context->uuid ? context->uuid : "00000000-0000-0000-0000-000000000000");
 }
 
 static void info_kvm(QapiContext *context, const char *arguments, GString *out)
@@ -47,8 +49,8 @@ static void info_cpus(QapiContext *context, const char *arguments, GString *out)
     Guest *guest = context->running;
 
     for (unsigned i = 0; guest && i < guest->ops->num_vcpus(guest); i++) {
-        g_string_append_printf(out, "%c CPU #%u: thread_id=%d model=%s\n", i ? ' ' : '*', i, guest->ops->thread_id(guest, i),
-                               context->cpu->model);
+        g_string_append_printf(out, "%c CPU #%u: thread_id=%d model=%s\n", i ? ' ' : '*', i,
+                               guest->ops->thread_id(guest, i), context->cpu->model);
     }
 }
 
@@ -57,7 +59,8 @@ static void info_chardev(QapiContext *context, const char *arguments, GString *o
     for (unsigned i = 0; i < chardev_set_size(context->chardevs); i++) {
         const Chardev *chardev = chardev_set_at(context->chardevs, i);
 
-        g_string_append_printf(out, "%s: filename=%s\n", chardev_label(chardev), chardev_filename(chardev));
+        g_string_append_printf(out, "%s: filename=%s\n", chardev_label(chardev),
+                               chardev_filename(chardev));
     }
 }
 
@@ -83,7 +86,8 @@ static void info_iothreads(QapiContext *context, const char *arguments, GString 
     for (unsigned i = 0; objects && i < objects->len; i++) {
         QomObject *object = g_ptr_array_index(objects, i);
         if (qom_is(object, &iothread_type)) {
-            g_string_append_printf(out, "%s:\n  thread_id=%d\n", object->name, IOTHREAD(object)->thread_id);
+            g_string_append_printf(out, "%s:\n  thread_id=%d\n", object->name,
+                                   IOTHREAD(object)->thread_id);
         }
     }
 }
@@ -96,8 +100,11 @@ static void info_memdev(QapiContext *context, const char *arguments, GString *ou
         QomObject *object = g_ptr_array_index(objects, i);
         if (qom_is(object, &memory_backend_type)) {
             const MemoryBackend *backend = MEMORY_BACKEND(object);
-            g_string_append_printf(out, "memory backend: %s\n  size:  %" PRIu64 "\n  share: %s\n  prealloc: %s\n", object->name,
-                                   backend->size, backend->share ? "true" : "false", backend->prealloc ? "true" : "false");
+            g_string_append_printf(out,
+                                   "memory backend: %s\n  size:  %" PRIu64
+                                   "\n  share: %s\n  prealloc: %s\n",
+                                   object->name, backend->size, backend->share ? "true" : "false",
+                                   backend->prealloc ? "true" : "false");
         }
     }
 }
@@ -106,7 +113,8 @@ static void info_qom_tree(QapiContext *context, const char *arguments, GString *
 {
     g_autoptr(GError) err = NULL;
     QomObject *object = qom_resolve(context->objects, *arguments ? arguments : "/machine", &err);
-    g_autofree char *text = object ? qom_tree_text(object) : g_strdup_printf("Error: %s\n", err->message);
+    g_autofree char *text = object ? qom_tree_text(object)
+                                   : g_strdup_printf("Error: %s\n", err->message);
 
     g_string_append(out, text);
 }
@@ -202,20 +210,30 @@ static void info_tdx(QapiContext *context, const char *arguments, GString *out)
     if (*context->td) {
         tdx_td_stats(*context->td, &stats);
     }
-    g_string_append_printf(out, "state: %s\nattributes: 0x%" PRIx64 "\nXFAM: 0x%" PRIx64 "\n", context_tdx_state(context),
-                           plan->attributes, plan->xfam);
+    g_string_append_printf(out, "state: %s\nattributes: 0x%" PRIx64 "\nXFAM: 0x%" PRIx64 "\n",
+                           context_tdx_state(context), plan->attributes, plan->xfam);
     g_string_append_printf(out, "guest physical address width: %u\nMRTD: %s\n", plan->gpaw, mrtd);
-    g_string_append_printf(out, "TDVMCALLs: MapGPA %" PRIu64 ", GetQuote %" PRIu64 ", GetTdVmCallInfo %" PRIu64
-                           ", SetupEventNotifyInterrupt %" PRIu64 ", ReportFatalError %" PRIu64 ", unknown %" PRIu64 "\n",
-                           c->map_gpa, c->get_quote, c->get_info, c->setup_event_notify, c->report_fatal_error, c->unknown);
-    g_string_append_printf(out, "device accesses: %" PRIu64 " I/O, %" PRIu64 " MMIO\n", c->io, c->mmio);
-    g_string_append_printf(out, "memory: %" PRIu64 " bytes private, %" PRIu64 " shared; conversions: %" PRIu64 " to private, %" PRIu64
-                           " to shared\n", stats.memory.private_bytes, stats.memory.shared_bytes, stats.memory.to_private,
-                           stats.memory.to_shared);
-    g_string_append_printf(out, "quotes: %" PRIu64 " requested, %" PRIu64 " made, %" PRIu64 " failed, %u in flight\n",
-                           stats.quotes.requests, stats.quotes.succeeded, stats.quotes.failed, stats.quotes.in_flight);
+    g_string_append_printf(out,
+                           "TDVMCALLs: MapGPA %" PRIu64 ", GetQuote %" PRIu64
+                           ", GetTdVmCallInfo %" PRIu64 ", SetupEventNotifyInterrupt %" PRIu64
+                           ", ReportFatalError %" PRIu64 ", unknown %" PRIu64 "\n",
+                           c->map_gpa, c->get_quote, c->get_info, c->setup_event_notify,
+                           c->report_fatal_error, c->unknown);
+    g_string_append_printf(out, "device accesses: %" PRIu64 " I/O, %" PRIu64 " MMIO\n", c->io,
+                           c->mmio);
+    g_string_append_printf(out,
+                           "memory: %" PRIu64 " bytes private, %" PRIu64
+                           " shared; conversions: %" PRIu64 " to private, %" PRIu64 " to shared\n",
+                           stats.memory.private_bytes, stats.memory.shared_bytes,
+                           stats.memory.to_private, stats.memory.to_shared);
+    g_string_append_printf(out,
+                           "quotes: %" PRIu64 " requested, %" PRIu64 " made, %" PRIu64
+                           " failed, %u in flight\n",
+                           stats.quotes.requests, stats.quotes.succeeded, stats.quotes.failed,
+                           stats.quotes.in_flight);
     if (stats.has_fatal_error) {
-        g_string_append_printf(out, "fatal error of the guest: code 0x%x, \"%s\"\n", stats.fatal_error.code, stats.fatal_error.text);
+        g_string_append_printf(out, "fatal error of the guest: code 0x%x, \"%s\"\n",
+                               stats.fatal_error.code, stats.fatal_error.text);
     }
 }
 

@@ -50,7 +50,8 @@ static void receive(void *opaque, const uint8_t *data, unsigned n)
 static void greet(HmpMonitor *monitor)
 {
     if (!monitor->greeted) {
-        monitor_output_add(&monitor->output, "QEMU " QEMU_INTERFACE_VERSION " monitor - type 'help' for more information\r\n");
+        monitor_output_add(&monitor->output, "QEMU " QEMU_INTERFACE_VERSION
+                                             " monitor - type 'help' for more information\r\n");
         monitor->greeted = true;
     }
     readline_show_prompt(monitor->readline);

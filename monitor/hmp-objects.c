@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Commands for people that make, show and change objects; and those that ask for what this machine has not. */
+/*
+ * Commands for people that make, show and change objects; and those that ask for what this machine
+ * has not.
+ */
 #include <string.h>
 
 #include "hmp-objects.h"
@@ -13,7 +16,8 @@ static void show_error(const GError *err, GString *out)
 }
 
 /* Runs a QMP command whose arguments are strings: names and values, as many as there are words. */
-static JsonValue *run_strings(QapiContext *context, QapiCommandFn *command, const char *const *names, char **values, GString *out)
+static JsonValue *run_strings(QapiContext *context, QapiCommandFn *command,
+                              const char *const *names, char **values, GString *out)
 {
     g_autoptr(JsonValue) arguments = json_object_new_object();
     g_autoptr(GError) err = NULL;
@@ -28,7 +32,10 @@ static JsonValue *run_strings(QapiContext *context, QapiCommandFn *command, cons
     return result;
 }
 
-/* As many words as names, or a word on what is missing: NULL. The last takes the rest of the line. Caller frees. */
+/*
+ * As many words as names, or a word on what is missing: NULL. The last takes the rest of the line.
+ * Caller frees.
+ */
 static char **words(const char *arguments, const char *const *names, GString *out)
 {
     unsigned count = g_strv_length((char **)names);
@@ -43,7 +50,8 @@ static char **words(const char *arguments, const char *const *names, GString *ou
     return g_steal_pointer(&list);
 }
 
-static JsonValue *run_words(QapiContext *context, QapiCommandFn *command, const char *const *names, const char *arguments, GString *out)
+static JsonValue *run_words(QapiContext *context, QapiCommandFn *command, const char *const *names,
+                            const char *arguments, GString *out)
 {
     g_auto(GStrv) values = words(arguments, names, out);
 
@@ -57,7 +65,8 @@ void hmp_device_add(QapiContext *context, const char *arguments, GString *out)
     g_autoptr(GError) err = NULL;
     g_autoptr(KeyVal) kv = keyval_parse(arguments, "driver", &err);
 
-    if (!kv || !monitor_device_add(context, &(QomSettings){ .keyval = kv, .is_device = true }, &err)) {
+    if (!kv || !monitor_device_add(context, &(QomSettings){ .keyval = kv, .is_device = true },
+                                   &err)) {
         show_error(err, out);
     }
 }
@@ -113,11 +122,13 @@ void hmp_set_link(QapiContext *context, const char *arguments, GString *out)
 void hmp_qom_list(QapiContext *context, const char *arguments, GString *out)
 {
     static const char *const names[] = { "path", NULL };
-    g_autoptr(JsonValue) list = run_words(context, qmp_qom_list, names, *arguments ? arguments : "/", out);
+    g_autoptr(JsonValue)
+        list = run_words(context, qmp_qom_list, names, *arguments ? arguments : "/", out);
 
     for (size_t i = 0; list && i < json_object_array_length(list); i++) {
         JsonValue *entry = json_object_array_get_idx(list, i);
-        g_string_append_printf(out, "%s (%s)\n", json_member_string(entry, "name"), json_member_string(entry, "type"));
+        g_string_append_printf(out, "%s (%s)\n", json_member_string(entry, "name"),
+                               json_member_string(entry, "type"));
     }
 }
 
@@ -127,7 +138,8 @@ void hmp_qom_get(QapiContext *context, const char *arguments, GString *out)
     g_autoptr(JsonValue) value = run_words(context, qmp_qom_get, names, arguments, out);
 
     if (value) {
-        g_string_append_printf(out, "%s\n", json_object_to_json_string_ext(value, JSON_C_TO_STRING_SPACED));
+        g_string_append_printf(out, "%s\n",
+                               json_object_to_json_string_ext(value, JSON_C_TO_STRING_SPACED));
     }
 }
 

@@ -7,12 +7,15 @@
 #include "qom/property.h"
 
 /* What object-add and device_add do, with settings of either form (qmp-cmds-object.c). */
-bool monitor_object_add(QapiContext *context, const char *type, const char *id, const QomSettings *settings, GError **errp);
+bool monitor_object_add(QapiContext *context, const char *type, const char *id,
+                        const QomSettings *settings, GError **errp);
 bool monitor_device_add(QapiContext *context, const QomSettings *settings, GError **errp);
 
 /* What chardev-add and chardev-change do (qmp-cmds-char.c). */
-bool monitor_chardev_add(QapiContext *context, const ChardevConfig *config, JsonValue **result, GError **errp);
-bool monitor_chardev_change(QapiContext *context, const ChardevConfig *config, JsonValue **result, GError **errp);
+bool monitor_chardev_add(QapiContext *context, const ChardevConfig *config, JsonValue **result,
+                         GError **errp);
+bool monitor_chardev_change(QapiContext *context, const ChardevConfig *config, JsonValue **result,
+                            GError **errp);
 
 void hmp_device_add(QapiContext *context, const char *arguments, GString *out);
 void hmp_device_del(QapiContext *context, const char *arguments, GString *out);

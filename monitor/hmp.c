@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Commands for people: their names, abbreviations and help; what they do is what the QMP command of that name does. */
+/*
+ * Commands for people: their names, abbreviations and help; what they do is what the QMP command of
+ * that name does.
+ */
 #include <string.h>
 
 #include "hmp-objects.h"
@@ -56,7 +59,8 @@ static void do_info(QapiContext *context, const char *arguments, GString *out);
 
 /* Sorted; a second name stands after a bar. */
 static const HmpCommand commands[] = {
-    { "announce_self", "[interfaces] [id]", "have switches learn where the guest is", hmp_announce_self },
+    { "announce_self", "[interfaces] [id]", "have switches learn where the guest is",
+      hmp_announce_self },
     { "block_resize", "device size", "give a disk another size", hmp_block_resize },
     { "chardev-add", "backend,id=str[,...]", "add a chardev, as -chardev", hmp_chardev_add },
     { "chardev-change", "id backend[,...]", "give a chardev another back end", hmp_chardev_change },
@@ -75,7 +79,8 @@ static const HmpCommand commands[] = {
     { "netdev_add", "type,id=str[,prop=value][,...]", "add a netdev, as -netdev", hmp_netdev_add },
     { "netdev_del", "id", "take a netdev away", hmp_netdev_del },
     { "nmi", "", "refused: a TD takes no NMI", do_nmi },
-    { "object_add", "qom-type,id=str[,prop=value][,...]", "create an object, as -object", hmp_object_add },
+    { "object_add", "qom-type,id=str[,prop=value][,...]", "create an object, as -object",
+      hmp_object_add },
     { "object_del", "id", "destroy an object", hmp_object_del },
     { "qom-get", "path property", "show a property", hmp_qom_get },
     { "qom-list", "[path]", "list an object's properties", hmp_qom_list },
@@ -90,7 +95,10 @@ static const HmpCommand commands[] = {
     { NULL },
 };
 
-/* A command by one of its full names, or by the beginning of exactly one; *count: how many it could be. */
+/*
+ * A command by one of its full names, or by the beginning of exactly one; *count: how many it could
+ * be.
+ */
 static const HmpCommand *find(const HmpCommand *table, const char *name, unsigned *count)
 {
     const HmpCommand *found = NULL;
@@ -144,7 +152,8 @@ static void show_help(const HmpCommand *table, const char *prefix, const char *n
     }
     for (const HmpCommand *command = table; command->name; command++) {
         if (!*name || command == only) {
-            g_string_append_printf(out, "%s%s%s%s -- %s\n", prefix, command->name, *command->arguments ? " " : "", command->arguments,
+            g_string_append_printf(out, "%s%s%s%s -- %s\n", prefix, command->name,
+                                   *command->arguments ? " " : "", command->arguments,
                                    command->help);
         }
     }
@@ -163,7 +172,8 @@ static void do_help(QapiContext *context, const char *arguments, GString *out)
 }
 
 /* line: as typed, for the message. */
-static void run(const HmpCommand *table, QapiContext *context, const char *text, const char *line, GString *out)
+static void run(const HmpCommand *table, QapiContext *context, const char *text, const char *line,
+                GString *out)
 {
     const char *rest;
     unsigned count;
@@ -214,7 +224,8 @@ char **hmp_completions(const char *line, size_t *start)
     const char *typed = below || help ? rest : word;
 
     *start = typed == word ? strspn(line, " ") : (size_t)(typed - line);
-    for (const HmpCommand *command = below ? hmp_infos : commands; command->name && (below || help || !strchr(line, ' ')); command++) {
+    for (const HmpCommand *command = below ? hmp_infos : commands;
+         command->name && (below || help || !strchr(line, ' ')); command++) {
         if (g_str_has_prefix(command->name, typed)) {
             g_ptr_array_add(names, g_strndup(command->name, strcspn(command->name, "|")));
         }

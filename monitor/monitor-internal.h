@@ -16,7 +16,10 @@ bool context_has_td(const QapiContext *context, GError **errp);
 /* The TD's life, as TdxState names it. */
 const char *context_tdx_state(const QapiContext *context);
 
-/* For commands: the session gives up order where a client asks for it; a descriptor that came with the request, or -1. */
+/*
+ * For commands: the session gives up order where a client asks for it; a descriptor that came with
+ * the request, or -1.
+ */
 bool qmp_session_enable_oob(QmpSession *session, GError **errp);
 int qmp_session_take_fd(QmpSession *session);
 
@@ -28,7 +31,10 @@ typedef struct MonitorOutput {
 void monitor_output_add(MonitorOutput *output, const char *text);
 void monitor_output_flush(MonitorOutput *output);
 
-/* A monitor that speaks QMP (qmp-monitor.c), or with people (hmp-monitor.c), on a chardev. NULL: the chardev is in use. */
+/*
+ * A monitor that speaks QMP (qmp-monitor.c), or with people (hmp-monitor.c), on a chardev. NULL:
+ * the chardev is in use.
+ */
 typedef struct QmpMonitor QmpMonitor;
 QmpMonitor *qmp_monitor_new(Chardev *chardev, bool pretty, QapiContext *context);
 void qmp_monitor_free(QmpMonitor *monitor);
@@ -37,7 +43,10 @@ typedef struct HmpMonitor HmpMonitor;
 HmpMonitor *hmp_monitor_new(Chardev *chardev, QapiContext *context);
 void hmp_monitor_free(HmpMonitor *monitor);
 
-/* Names that continue a line of hmp_command(), NULL terminated: the caller frees. *start: where the last word begins. */
+/*
+ * Names that continue a line of hmp_command(), NULL terminated: the caller frees. *start: where the
+ * last word begins.
+ */
 char **hmp_completions(const char *line, size_t *start);
 /* Answers for people, below "info" (hmp-info.c); an entry with name NULL ends the table. */
 typedef struct HmpCommand {
@@ -46,7 +55,10 @@ typedef struct HmpCommand {
 } HmpCommand;
 extern const HmpCommand hmp_infos[];
 
-/* Why a command, or one below "info", that QEMU has is not there (hmp-absent.c); NULL: QEMU has none of that name either. */
+/*
+ * Why a command, or one below "info", that QEMU has is not there (hmp-absent.c); NULL: QEMU has
+ * none of that name either.
+ */
 const char *hmp_why_not(const char *name);
 const char *hmp_why_no_info(const char *name);
 

@@ -14,7 +14,9 @@ struct Monitors {
 void monitor_output_flush(MonitorOutput *output)
 {
     if (output->queue->len) {
-        g_string_erase(output->queue, 0, chardev_write(output->chardev, (const uint8_t *)output->queue->str, output->queue->len));
+        g_string_erase(output->queue, 0,
+                       chardev_write(output->chardev, (const uint8_t *)output->queue->str,
+                                     output->queue->len));
     }
 }
 
@@ -75,7 +77,8 @@ bool monitors_add(Monitors *monitors, const MonitorConfig *config, GError **errp
     if (config->for_people) {
         monitor = hmp_monitor_new(chardev, monitors->context);
     } else if (chardev_is_mux(chardev)) {
-        error_set(errp, "chardev \"%s\" has mux=on, and QMP shares its stream with nobody", config->chardev);
+        error_set(errp, "chardev \"%s\" has mux=on, and QMP shares its stream with nobody",
+                  config->chardev);
         error_hint(errp, "Use mode=readline there, or another chardev");
         return false;
     } else {

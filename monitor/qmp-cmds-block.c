@@ -37,15 +37,20 @@ static BlockNode *node_of(QomObject *root, QomObject *object)
 
 static BlockNode *find_node(QapiContext *context, const char *name)
 {
-    return (BlockNode *)qom_object_child(qom_container_get(context->objects, BLOCK_CONTAINER), name);
+    return (BlockNode *)qom_object_child(qom_container_get(context->objects, BLOCK_CONTAINER),
+                                         name);
 }
 
-/* A virtio device stands for two objects elsewhere, of which the inner one is known as the disk: clients look for its path. */
+/*
+ * A virtio device stands for two objects elsewhere, of which the inner one is known as the disk:
+ * clients look for its path.
+ */
 static char *disk_path(QomObject *device)
 {
     g_autofree char *path = qom_object_path(device);
 
-    return g_strdup_printf("%s%s", path, qom_type_is_named(device->type, "virtio-pci") ? "/virtio-backend" : "");
+    return g_strdup_printf("%s%s", path,
+                           qom_type_is_named(device->type, "virtio-pci") ? "/virtio-backend" : "");
 }
 
 static JsonValue *image_info(const BlockNode *node)
@@ -57,7 +62,8 @@ static JsonValue *image_info(const BlockNode *node)
     add_string(image, "format", node->driver->name);
     add_u64(image, "virtual-size", block_size(node));
     if (node->filename && stat(node->filename, &status) == 0) {
-        add_u64(image, "actual-size", (uint64_t)status.st_blocks * 512); /* units of st_blocks: man 3 stat */
+        /* units of st_blocks: man 3 stat */
+        add_u64(image, "actual-size", (uint64_t)status.st_blocks * 512);
     }
     return image;
 }
@@ -81,7 +87,8 @@ static JsonValue *node_stats(const BlockNode *node)
         const char *operations, *bytes;
     } rows[] = {
         { BLOCK_READ, "rd_operations", "rd_bytes" }, { BLOCK_WRITE, "wr_operations", "wr_bytes" },
-        { BLOCK_FLUSH, "flush_operations", NULL }, { BLOCK_DISCARD, "unmap_operations", "unmap_bytes" },
+        { BLOCK_FLUSH, "flush_operations", NULL },
+        { BLOCK_DISCARD, "unmap_operations", "unmap_bytes" },
         { BLOCK_WRITE_ZEROES, "zeroes_operations", "zeroes_bytes" },
     };
     JsonValue *stats = json_object_new_object();
@@ -117,7 +124,8 @@ static void visit_disk(QomObject *object, void *opaque)
         json_object_object_add(entry, "inserted", node_info(node));
         if (block_io_status(node) != BLOCK_IO_STATUS_NONE) {
             static const char *const names[] = {
-                [BLOCK_IO_STATUS_OK] = "ok", [BLOCK_IO_STATUS_FAILED] = "failed", [BLOCK_IO_STATUS_NOSPACE] = "nospace",
+                [BLOCK_IO_STATUS_OK] = "ok", [BLOCK_IO_STATUS_FAILED] = "failed",
+                [BLOCK_IO_STATUS_NOSPACE] = "nospace",
             };
             add_string(entry, "io-status", names[block_io_status(node)]);
         }
@@ -176,17 +184,21 @@ bool qmp_query_block(QapiContext *context, JsonValue *arguments, JsonValue **res
     return list(context, "/machine", visit_disk, result);
 }
 
-bool qmp_query_named_block_nodes(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_named_block_nodes(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                                 GError **errp)
 {
     return list(context, BLOCK_CONTAINER, visit_node, result);
 }
 
-bool qmp_query_blockstats(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_blockstats(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                          GError **errp)
 {
     JsonValue *nodes;
-    bool of_nodes = json_object_object_get_ex(arguments, "query-nodes", &nodes) && json_object_get_boolean(nodes);
+    bool of_nodes = json_object_object_get_ex(arguments, "query-nodes", &nodes) &&
+                    json_object_get_boolean(nodes);
 
-    return list(context, of_nodes ? BLOCK_CONTAINER : "/machine", of_nodes ? visit_node_stats : visit_disk_stats, result);
+    return list(context, of_nodes ? BLOCK_CONTAINER : "/machine",
+                of_nodes ? visit_node_stats : visit_disk_stats, result);
 }
 
 /* There are none: what would make one, such as block-stream, is not there. */
@@ -203,13 +215,15 @@ bool qmp_blockdev_add(QapiContext *context, JsonValue *arguments, JsonValue **re
 
 bool qmp_blockdev_del(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    return context->blockdev.remove(context->blockdev.opaque, json_member_string(arguments, "node-name"), errp);
+    return context->blockdev.remove(context->blockdev.opaque,
+                                    json_member_string(arguments, "node-name"), errp);
 }
 
 /* A node by its name, or by the id of a device that has it. */
 bool qmp_block_resize(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    const char *name = json_member_string(arguments, "node-name"), *device = json_member_string(arguments, "device");
+    const char *name = json_member_string(arguments, "node-name"),
+               *device = json_member_string(arguments, "device");
     JsonValue *size;
     uint64_t bytes;
 
@@ -222,14 +236,16 @@ bool qmp_block_resize(QapiContext *context, JsonValue *arguments, JsonValue **re
         node = node_of(context->objects, object);
     }
     if (!node) {
-        return qmp_error_set(errp, QMP_DEVICE_NOT_FOUND, "Cannot find device='%s' nor node-name='%s'", device ? device : "",
+        return qmp_error_set(errp, QMP_DEVICE_NOT_FOUND,
+                             "Cannot find device='%s' nor node-name='%s'", device ? device : "",
                              name ? name : "");
     }
     json_object_object_get_ex(arguments, "size", &size);
-    return json_value_u64(size, &bytes) ? block_resize(node, bytes, errp) : error_set(errp, "Parameter 'size' expects a size");
+    return json_value_u64(size, &bytes) ? block_resize(node, bytes, errp)
+                                        : error_set(errp, "Parameter 'size' expects a size");
 }
 
-/* info block and info blockstats ---------------------------------------------------------------------------------- */
+/* info block and info blockstats --------------------------------------------------------------- */
 
 static void print_disk(QomObject *object, void *opaque)
 {
@@ -237,9 +253,10 @@ static void print_disk(QomObject *object, void *opaque)
 
     if (node) {
         g_autofree char *path = disk_path(object);
-        g_string_append_printf(opaque, "%s: %s (%s%s)\n    Attached to:      %s\n", node->object.name,
-                               node->filename ? node->filename : "", node->driver->name,
-                               block_is_read_only(node) ? ", read-only" : "", path);
+        g_string_append_printf(opaque, "%s: %s (%s%s)\n    Attached to:      %s\n",
+                               node->object.name, node->filename ? node->filename : "",
+                               node->driver->name, block_is_read_only(node) ? ", read-only" : "",
+                               path);
     }
 }
 
@@ -253,10 +270,14 @@ static void print_stats(QomObject *object, void *opaque)
     const BlockNode *node = node_of(qom_object_root(object), object);
 
     if (node) {
-        BlockCounters read = block_counters(node, BLOCK_READ), write = block_counters(node, BLOCK_WRITE);
+        BlockCounters read = block_counters(node, BLOCK_READ),
+                      write = block_counters(node, BLOCK_WRITE);
         BlockCounters flush = block_counters(node, BLOCK_FLUSH);
-        g_string_append_printf(opaque, "%s: rd_bytes=%" PRIu64 " wr_bytes=%" PRIu64 " rd_operations=%" PRIu64 " wr_operations=%" PRIu64
-                               " flush_operations=%" PRIu64 "\n", node->object.name, read.bytes, write.bytes, read.operations,
+        g_string_append_printf(opaque,
+                               "%s: rd_bytes=%" PRIu64 " wr_bytes=%" PRIu64
+                               " rd_operations=%" PRIu64 " wr_operations=%" PRIu64
+                               " flush_operations=%" PRIu64 "\n",
+                               node->object.name, read.bytes, write.bytes, read.operations,
                                write.operations, flush.operations);
     }
 }

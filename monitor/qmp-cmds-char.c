@@ -10,7 +10,8 @@
 
 #define RINGBUF_READ_MAX (1u << 20)
 
-bool qmp_query_chardev(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_chardev(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                       GError **errp)
 {
     *result = json_object_new_array();
     for (unsigned i = 0; context->chardevs && i < chardev_set_size(context->chardevs); i++) {
@@ -18,8 +19,10 @@ bool qmp_query_chardev(QapiContext *context, JsonValue *arguments, JsonValue **r
         JsonValue *entry = json_object_new_object();
 
         json_object_object_add(entry, "label", json_object_new_string(chardev_label(chardev)));
-        json_object_object_add(entry, "filename", json_object_new_string(chardev_filename(chardev)));
-        json_object_object_add(entry, "frontend-open", json_object_new_boolean(chardev_frontend_open(chardev)));
+        json_object_object_add(entry, "filename",
+                               json_object_new_string(chardev_filename(chardev)));
+        json_object_object_add(entry, "frontend-open",
+                               json_object_new_boolean(chardev_frontend_open(chardev)));
         json_object_array_add(*result, entry);
     }
     return true;
@@ -34,7 +37,9 @@ static bool has_chardevs(const QapiContext *context, GError **errp)
 static bool check_wait(const ChardevConfig *config, GError **errp)
 {
     return !(config->kind == CHARDEV_SOCKET && config->server && config->wait) ||
-           error_set(errp, "chardev '%s': waiting for a client would stop the machine; use wait=off", config->id);
+           error_set(errp,
+                     "chardev '%s': waiting for a client would stop the machine; use wait=off",
+                     config->id);
 }
 
 /* The name of a pseudo-terminal, as ChardevReturn. */
@@ -49,7 +54,8 @@ static JsonValue *opened(const Chardev *chardev)
     return result;
 }
 
-bool monitor_chardev_add(QapiContext *context, const ChardevConfig *config, JsonValue **result, GError **errp)
+bool monitor_chardev_add(QapiContext *context, const ChardevConfig *config, JsonValue **result,
+                         GError **errp)
 {
     if (!has_chardevs(context, errp) || !qom_check_id(config->id, errp) ||
         !check_wait(config, errp)) {
@@ -69,10 +75,12 @@ bool monitor_chardev_add(QapiContext *context, const ChardevConfig *config, Json
 
 static ChardevObject *find_object(QapiContext *context, const char *id)
 {
-    return (ChardevObject *)qom_object_child(qom_container_get(context->objects, CHARDEV_CONTAINER), id);
+    return (ChardevObject *)qom_object_child(qom_container_get(context->objects, CHARDEV_CONTAINER),
+                                             id);
 }
 
-bool monitor_chardev_change(QapiContext *context, const ChardevConfig *config, JsonValue **result, GError **errp)
+bool monitor_chardev_change(QapiContext *context, const ChardevConfig *config, JsonValue **result,
+                            GError **errp)
 {
     ChardevObject *object = find_object(context, config->id);
 
@@ -94,12 +102,15 @@ bool monitor_chardev_change(QapiContext *context, const ChardevConfig *config, J
     return true;
 }
 
-typedef bool ConfigFn(QapiContext *context, const ChardevConfig *config, JsonValue **result, GError **errp);
+typedef bool ConfigFn(QapiContext *context, const ChardevConfig *config, JsonValue **result,
+                      GError **errp);
 
-static bool with_config(ConfigFn *run, QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+static bool with_config(ConfigFn *run, QapiContext *context, JsonValue *arguments,
+                        JsonValue **result, GError **errp)
 {
-    g_autoptr(ChardevConfig) config = chardev_config_from_json(json_member_string(arguments, "id"),
-                                                               json_object_object_get(arguments, "backend"), errp);
+    g_autoptr(ChardevConfig)
+        config = chardev_config_from_json(json_member_string(arguments, "id"),
+                                          json_object_object_get(arguments, "backend"), errp);
 
     return config && run(context, config, result, errp);
 }
@@ -109,12 +120,14 @@ bool qmp_chardev_add(QapiContext *context, JsonValue *arguments, JsonValue **res
     return with_config(monitor_chardev_add, context, arguments, result, errp);
 }
 
-bool qmp_chardev_change(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_chardev_change(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                        GError **errp)
 {
     return with_config(monitor_chardev_change, context, arguments, result, errp);
 }
 
-bool qmp_chardev_remove(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_chardev_remove(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                        GError **errp)
 {
     const char *id = json_member_string(arguments, "id");
     ChardevObject *object = find_object(context, id);
@@ -131,7 +144,8 @@ bool qmp_chardev_remove(QapiContext *context, JsonValue *arguments, JsonValue **
     return true;
 }
 
-bool qmp_chardev_send_break(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_chardev_send_break(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                            GError **errp)
 {
     const char *id = json_member_string(arguments, "id");
     Chardev *chardev = context->chardevs ? chardev_set_find(context->chardevs, id) : NULL;
@@ -170,19 +184,22 @@ bool qmp_ringbuf_read(QapiContext *context, JsonValue *arguments, JsonValue **re
         return false;
     }
     if (size <= 0 || size > RINGBUF_READ_MAX) {
-        return error_set(errp, "size must be from 1 to %u, not %" G_GINT64_FORMAT, RINGBUF_READ_MAX, size);
+        return error_set(errp, "size must be from 1 to %u, not %" G_GINT64_FORMAT, RINGBUF_READ_MAX,
+                         size);
     }
     g_autofree uint8_t *data = g_malloc((size_t)size + 1);
     unsigned n = (unsigned)size;
     if (!chardev_ringbuf_read(chardev, data, &n)) {
         return error_set(errp, "%s is not a ringbuf device", chardev_label(chardev));
     }
-    g_autofree char *text = is_base64(arguments) ? g_base64_encode(data, n) : g_utf8_make_valid((const char *)data, n);
+    g_autofree char *text = is_base64(arguments) ? g_base64_encode(data, n)
+                                                 : g_utf8_make_valid((const char *)data, n);
     *result = json_object_new_string(text);
     return true;
 }
 
-bool qmp_ringbuf_write(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_ringbuf_write(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                       GError **errp)
 {
     Chardev *chardev = find(context, arguments, errp);
     const char *text = json_member_string(arguments, "data");
@@ -242,15 +259,20 @@ bool qmp_closefd(QapiContext *context, JsonValue *arguments, JsonValue **result,
 bool qmp_add_fd(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
     JsonValue *member;
-    int64_t set = json_object_object_get_ex(arguments, "fdset-id", &member) ? json_object_get_int64(member) : -1;
+    int64_t set = json_object_object_get_ex(arguments, "fdset-id", &member)
+                      ? json_object_get_int64(member)
+                      : -1;
     int fd = given_fd(context, errp);
 
     if (fd < 0) {
         return false;
     }
-    if ((member && set < 0) || !fd_sets_add(context->fds, &set, fd, json_member_string(arguments, "opaque"), errp)) {
+    if ((member && set < 0) ||
+        !fd_sets_add(context->fds, &set, fd, json_member_string(arguments, "opaque"), errp)) {
         close(fd);
-        return (errp && *errp) ? false : error_set(errp, "Parameter 'fdset-id' expects a non-negative value");
+        return (errp && *errp)
+                   ? false
+                   : error_set(errp, "Parameter 'fdset-id' expects a non-negative value");
     }
     *result = json_object_new_object();
     json_object_object_add(*result, "fdset-id", json_object_new_int64(set));
@@ -261,9 +283,12 @@ bool qmp_add_fd(QapiContext *context, JsonValue *arguments, JsonValue **result, 
 bool qmp_remove_fd(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
     JsonValue *member;
-    int64_t fd = json_object_object_get_ex(arguments, "fd", &member) ? json_object_get_int64(member) : -1;
+    int64_t fd = json_object_object_get_ex(arguments, "fd", &member) ? json_object_get_int64(member)
+                                                                     : -1;
 
-    return fd_sets_remove(context->fds, json_object_get_int64(json_object_object_get(arguments, "fdset-id")), fd, errp);
+    return fd_sets_remove(context->fds,
+                          json_object_get_int64(json_object_object_get(arguments, "fdset-id")), fd,
+                          errp);
 }
 
 bool qmp_query_fdsets(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)

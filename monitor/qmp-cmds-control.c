@@ -5,24 +5,28 @@
 #include "monitor-internal.h"
 #include "util/error.h"
 
-bool qmp_qmp_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_qmp_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                          GError **errp)
 {
     JsonValue *enable;
 
     /* There is one: whatever stands in the list has been checked to be it */
-    if (json_object_object_get_ex(arguments, "enable", &enable) && json_object_array_length(enable)) {
+    if (json_object_object_get_ex(arguments, "enable", &enable) &&
+        json_object_array_length(enable)) {
         return qmp_session_enable_oob(context->session, errp);
     }
     return true;
 }
 
-bool qmp_query_version(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_version(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                       GError **errp)
 {
     *result = qmp_version();
     return true;
 }
 
-bool qmp_query_commands(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_commands(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                        GError **errp)
 {
     *result = json_object_new_array();
     for (const QapiCommand *command = qapi_commands; command->name; command++) {
@@ -33,7 +37,8 @@ bool qmp_query_commands(QapiContext *context, JsonValue *arguments, JsonValue **
     return true;
 }
 
-bool qmp_query_qmp_schema(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_qmp_schema(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                          GError **errp)
 {
     g_autoptr(JsonValue) all = json_object_new_array();
 
@@ -64,7 +69,8 @@ static JsonValue *option_json(const OptionInfo *option)
     return entry;
 }
 
-bool qmp_query_command_line_options(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_command_line_options(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                                    GError **errp)
 {
     const char *wanted = json_member_string(arguments, "option");
     g_autoptr(JsonValue) all = json_object_new_array();
@@ -106,7 +112,8 @@ bool qmp_query_target(QapiContext *context, JsonValue *arguments, JsonValue **re
     return true;
 }
 
-bool qmp_human_monitor_command(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_human_monitor_command(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                               GError **errp)
 {
     g_autofree char *text = hmp_command(context, json_member_string(arguments, "command-line"));
 

@@ -38,7 +38,8 @@ static JsonValue *definition(const char *name, const CpuidTable *supported)
     json_object_object_add(entry, "name", json_object_new_string(name));
     json_object_object_add(entry, "typename", json_object_new_string(type));
     json_object_object_add(entry, "static", json_object_new_boolean(!strcmp(name, "base")));
-    json_object_object_add(entry, "migration-safe", json_object_new_boolean(model && model->model_features));
+    json_object_object_add(entry, "migration-safe",
+                           json_object_new_boolean(model && model->model_features));
     json_object_object_add(entry, "deprecated", json_object_new_boolean(false));
     if (model && supported) {
         json_object_object_add(entry, "unavailable-features", unavailable(model, supported));
@@ -46,7 +47,8 @@ static JsonValue *definition(const char *name, const CpuidTable *supported)
     return entry;
 }
 
-bool qmp_query_cpu_definitions(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_cpu_definitions(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                               GError **errp)
 {
     g_autoptr(CpuidTable) supported = context->kvm ? supported_cpuid(context, errp) : NULL;
     g_autoptr(GPtrArray) names = cpu_model_names();
@@ -64,11 +66,15 @@ bool qmp_query_cpu_definitions(QapiContext *context, JsonValue *arguments, JsonV
 /* -cpu's text for one property, or an error if it can be none. */
 static bool add_property(GString *text, const char *key, JsonValue *value, GError **errp)
 {
-    g_autofree char *number = json_object_is_type(value, json_type_string) ? NULL : json_format(value);
-    const char *shown = json_object_is_type(value, json_type_boolean) ? (json_object_get_boolean(value) ? "on" : "off") :
-                        number ? number : json_object_get_string(value);
+    g_autofree char *number = json_object_is_type(value, json_type_string) ? NULL
+                                                                           : json_format(value);
+    const char *shown = json_object_is_type(value, json_type_boolean)
+                            ? (json_object_get_boolean(value) ? "on" : "off")
+                        : number ? number
+                                 : json_object_get_string(value);
 
-    if (!*key || strpbrk(key, ",=+") || strchr(shown, ',') || json_object_is_type(value, json_type_object) ||
+    if (!*key || strpbrk(key, ",=+") || strchr(shown, ',') ||
+        json_object_is_type(value, json_type_object) ||
         json_object_is_type(value, json_type_array)) {
         return error_set(errp, "Property '%s' takes a boolean, a number or a word", key);
     }
@@ -119,10 +125,14 @@ static JsonValue *all_features(const CpuModelRequest *model, const CpuidTable *s
     return props;
 }
 
-/* Who made the processor and which it is (Intel SDM vol. 2A, CPUID leaves 0 and 1): a TD shows the host's. */
+/*
+ * Who made the processor and which it is (Intel SDM vol. 2A, CPUID leaves 0 and 1): a TD shows the
+ * host's.
+ */
 static void add_identity(JsonValue *props, const CpuidTable *supported)
 {
-    const CpuidEntry *zero = cpuid_table_find(supported, 0, 0), *one = cpuid_table_find(supported, 1, 0);
+    const CpuidEntry *zero = cpuid_table_find(supported, 0, 0),
+                     *one = cpuid_table_find(supported, 1, 0);
     char vendor[13] = "";
 
     if (!zero || !one) {
@@ -131,7 +141,8 @@ static void add_identity(JsonValue *props, const CpuidTable *supported)
     memcpy(vendor, &zero->regs[CPUID_EBX], 4);
     memcpy(vendor + 4, &zero->regs[CPUID_EDX], 4);
     memcpy(vendor + 8, &zero->regs[CPUID_ECX], 4);
-    uint32_t signature = one->regs[CPUID_EAX], family = signature >> 8 & 0xf, number = signature >> 4 & 0xf;
+    uint32_t signature = one->regs[CPUID_EAX], family = signature >> 8 & 0xf,
+             number = signature >> 4 & 0xf;
 
     if (family == 6 || family == 15) {
         number |= (signature >> 16 & 0xf) << 4;
@@ -145,9 +156,11 @@ static void add_identity(JsonValue *props, const CpuidTable *supported)
     json_object_object_add(props, "stepping", json_object_new_int64(signature & 0xf));
 }
 
-bool qmp_query_cpu_model_expansion(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_cpu_model_expansion(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                                   GError **errp)
 {
-    g_autoptr(CpuModelRequest) model = parse_model(json_object_object_get(arguments, "model"), errp);
+    g_autoptr(CpuModelRequest)
+        model = parse_model(json_object_object_get(arguments, "model"), errp);
     g_autoptr(CpuidTable) supported = model ? supported_cpuid(context, errp) : NULL;
     bool is_static = !strcmp(json_member_string(arguments, "type"), "static");
 
@@ -160,7 +173,8 @@ bool qmp_query_cpu_model_expansion(QapiContext *context, JsonValue *arguments, J
     if (!is_static) {
         json_object_object_add(props, "pmu", json_object_new_boolean(model->pmu));
     }
-    json_object_object_add(expanded, "name", json_object_new_string(is_static ? "base" : model->model));
+    json_object_object_add(expanded, "name",
+                           json_object_new_string(is_static ? "base" : model->model));
     json_object_object_add(expanded, "props", props);
     *result = json_object_new_object();
     json_object_object_add(*result, "model", expanded);

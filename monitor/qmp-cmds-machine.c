@@ -11,7 +11,8 @@ bool qmp_query_status(QapiContext *context, JsonValue *arguments, JsonValue **re
     QapiRunState now = runstate_get(context->runstate);
 
     *result = json_object_new_object();
-    json_object_object_add(*result, "running", json_object_new_boolean(now == QAPI_RUN_STATE_RUNNING));
+    json_object_object_add(*result, "running",
+                           json_object_new_boolean(now == QAPI_RUN_STATE_RUNNING));
     json_object_object_add(*result, "status", json_object_new_string(qapi_RunState_names[now]));
     return true;
 }
@@ -39,7 +40,8 @@ bool qmp_system_reset(QapiContext *context, JsonValue *arguments, JsonValue **re
     return true;
 }
 
-bool qmp_system_powerdown(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_system_powerdown(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                          GError **errp)
 {
     runstate_power_button(context->runstate);
     return true;
@@ -76,7 +78,8 @@ bool qmp_query_kvm(QapiContext *context, JsonValue *arguments, JsonValue **resul
     return true;
 }
 
-bool qmp_query_accelerators(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_accelerators(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                            GError **errp)
 {
     static const QapiAccelerator offered[] = { QAPI_ACCELERATOR_KVM, QAPI_ACCELERATOR_QTEST };
     JsonValue *present = json_object_new_array();
@@ -85,7 +88,8 @@ bool qmp_query_accelerators(QapiContext *context, JsonValue *arguments, JsonValu
         json_object_array_add(present, json_object_new_string(qapi_Accelerator_names[offered[i]]));
     }
     *result = json_object_new_object();
-    json_object_object_add(*result, "enabled", json_object_new_string(qapi_Accelerator_names[context->accelerator]));
+    json_object_object_add(*result, "enabled",
+                           json_object_new_string(qapi_Accelerator_names[context->accelerator]));
     json_object_object_add(*result, "present", present);
     return true;
 }
@@ -107,15 +111,18 @@ static JsonValue *machine_json(const MachineInfo *info)
     json_object_object_add(machine, "deprecated", json_object_new_boolean(false));
     json_object_object_add(machine, "acpi", json_object_new_boolean(info->acpi));
     if (info->acpi) {
-        json_object_object_add(machine, "default-cpu-type", json_object_new_string("host-x86_64-cpu"));
+        json_object_object_add(machine, "default-cpu-type",
+                               json_object_new_string("host-x86_64-cpu"));
     }
     if (info->default_ram_id) {
-        json_object_object_add(machine, "default-ram-id", json_object_new_string(info->default_ram_id));
+        json_object_object_add(machine, "default-ram-id",
+                               json_object_new_string(info->default_ram_id));
     }
     return machine;
 }
 
-bool qmp_query_machines(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_machines(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                        GError **errp)
 {
     *result = json_object_new_array();
     for (const MachineInfo *info = context->machines; info->name; info++) {
@@ -124,7 +131,8 @@ bool qmp_query_machines(QapiContext *context, JsonValue *arguments, JsonValue **
     return true;
 }
 
-bool qmp_query_current_machine(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_current_machine(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                               GError **errp)
 {
     *result = json_object_new_object();
     json_object_object_add(*result, "wakeup-suspend-support", json_object_new_boolean(false));
@@ -139,12 +147,14 @@ static JsonValue *place(const CpuTopology *topology, unsigned i)
         const char *name;
         unsigned count;
     } levels[] = {
-        { "thread-id", topology->threads }, { "core-id", topology->cores }, { "module-id", topology->modules },
+        { "thread-id", topology->threads }, { "core-id", topology->cores },
+        { "module-id", topology->modules },
         { "die-id", topology->dies }, { "socket-id", topology->sockets },
     };
 
     for (unsigned level = 0; level < G_N_ELEMENTS(levels); level++) {
-        json_object_object_add(props, levels[level].name, json_object_new_int64(i % levels[level].count));
+        json_object_object_add(props, levels[level].name,
+                               json_object_new_int64(i % levels[level].count));
         i /= levels[level].count;
     }
     return props;
@@ -164,7 +174,8 @@ JsonValue *context_cpu_type(const QapiContext *context)
     return json_object_new_string(type);
 }
 
-bool qmp_query_cpus_fast(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_cpus_fast(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                         GError **errp)
 {
     Guest *guest = context->running;
 
@@ -174,7 +185,8 @@ bool qmp_query_cpus_fast(QapiContext *context, JsonValue *arguments, JsonValue *
 
         json_object_object_add(cpu, "cpu-index", json_object_new_int64(i));
         json_object_object_add(cpu, "qom-path", vcpu_path(i));
-        json_object_object_add(cpu, "thread-id", json_object_new_int64(guest->ops->thread_id(guest, i)));
+        json_object_object_add(cpu, "thread-id",
+                               json_object_new_int64(guest->ops->thread_id(guest, i)));
         json_object_object_add(cpu, "props", place(context->topology, i));
         json_object_object_add(cpu, "qom-type", context_cpu_type(context));
         json_object_object_add(cpu, "target", json_object_new_string("x86_64"));
@@ -183,7 +195,8 @@ bool qmp_query_cpus_fast(QapiContext *context, JsonValue *arguments, JsonValue *
     return true;
 }
 
-bool qmp_query_hotpluggable_cpus(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_hotpluggable_cpus(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                                 GError **errp)
 {
     const CpuTopology *topology = context->topology;
 
@@ -205,7 +218,8 @@ bool qmp_query_hotpluggable_cpus(QapiContext *context, JsonValue *arguments, Jso
     return true;
 }
 
-bool qmp_query_memory_size_summary(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_memory_size_summary(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                                   GError **errp)
 {
     *result = json_object_new_object();
     json_object_object_add(*result, "base-memory", json_object_new_uint64(context->ram_size));
@@ -243,7 +257,8 @@ bool qmp_balloon(QapiContext *context, JsonValue *arguments, JsonValue **result,
     return no_balloon(errp);
 }
 
-bool qmp_query_balloon(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_balloon(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                       GError **errp)
 {
     return no_balloon(errp);
 }

@@ -31,7 +31,8 @@ static Netdev *find_netdev(QomObject *root, const char *name)
     QomObject *card = object ? NULL : qom_resolve(root, name, NULL);
     g_autoptr(JsonValue) path = NULL;
 
-    if (card && qom_is(card, &device_type) && qom_property_get(card, "netdev", &path, NULL) && path) {
+    if (card && qom_is(card, &device_type) && qom_property_get(card, "netdev", &path, NULL) &&
+        path) {
         object = qom_resolve(root, json_object_get_string(path), NULL);
     }
     return object && qom_is(object, &netdev_type) ? NETDEV(object) : NULL;

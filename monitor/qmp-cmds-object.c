@@ -23,13 +23,18 @@ static Machine *find_machine(QapiContext *context, GError **errp)
 /* A machine is a TD from its beginning or never, and monitors are made when the program starts. */
 static bool too_late(QapiContext *context, const QomType *type)
 {
-    return type && ((qom_type_is(type, &confidential_guest_support_type) && context->plan) || type == &monitor_qmp_type);
+    return type && ((qom_type_is(type, &confidential_guest_support_type) && context->plan) ||
+                    type == &monitor_qmp_type);
 }
 
-bool monitor_object_add(QapiContext *context, const char *type, const char *id, const QomSettings *settings, GError **errp)
+bool monitor_object_add(QapiContext *context, const char *type, const char *id,
+                        const QomSettings *settings, GError **errp)
 {
     if (type && too_late(context, qom_type_find(qom_object_types(context->objects), type))) {
-        return error_set(errp, "object '%s' of type '%s' comes too late: the machine has been launched; use -object", id ? id : "", type);
+        return error_set(
+            errp,
+            "object '%s' of type '%s' comes too late: the machine has been launched; use -object",
+            id ? id : "", type);
     }
     QomObject *object = qom_user_create(context->objects, type, id, settings, errp);
     if (object && !qom_object_complete(object, errp)) {
@@ -43,8 +48,9 @@ bool qmp_object_add(QapiContext *context, JsonValue *arguments, JsonValue **resu
 {
     static const char *const skip[] = { "qom-type", "id", NULL };
 
-    return monitor_object_add(context, json_member_string(arguments, "qom-type"), json_member_string(arguments, "id"),
-                              &(QomSettings){ .json = arguments, .skip = skip }, errp);
+    return monitor_object_add(context, json_member_string(arguments, "qom-type"),
+                              json_member_string(arguments, "id"),
+                              &(QomSettings){.json = arguments, .skip = skip}, errp);
 }
 
 bool qmp_object_del(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
@@ -72,9 +78,11 @@ bool qmp_device_del(QapiContext *context, JsonValue *arguments, JsonValue **resu
     return machine && machine_unplug(machine, json_member_string(arguments, "id"), errp);
 }
 
-bool qmp_query_iothreads(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_iothreads(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                         GError **errp)
 {
-    static const char *const numbers[] = { "poll-max-ns", "poll-grow", "poll-shrink", "aio-max-batch" };
+    static const char *const numbers[] = { "poll-max-ns", "poll-grow", "poll-shrink",
+                                           "aio-max-batch" };
     const GPtrArray *objects = qom_container_get(context->objects, "/objects")->children;
 
     *result = json_object_new_array();
@@ -85,7 +93,8 @@ bool qmp_query_iothreads(QapiContext *context, JsonValue *arguments, JsonValue *
         }
         JsonValue *entry = json_object_new_object(), *value;
         json_object_object_add(entry, "id", json_object_new_string(object->name));
-        json_object_object_add(entry, "thread-id", json_object_new_int64(IOTHREAD(object)->thread_id));
+        json_object_object_add(entry, "thread-id",
+                               json_object_new_int64(IOTHREAD(object)->thread_id));
         for (unsigned n = 0; n < G_N_ELEMENTS(numbers); n++) {
             if (qom_property_get(object, numbers[n], &value, NULL)) {
                 json_object_object_add(entry, numbers[n], value);

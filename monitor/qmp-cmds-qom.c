@@ -68,7 +68,9 @@ bool qmp_qom_list_get(QapiContext *context, JsonValue *arguments, JsonValue **re
     g_autoptr(JsonValue) list = json_object_new_array();
 
     for (size_t i = 0; i < json_object_array_length(paths); i++) {
-        QomObject *object = qom_resolve(context->objects, json_object_get_string(json_object_array_get_idx(paths, i)), errp);
+        QomObject *object = qom_resolve(context->objects,
+                                        json_object_get_string(json_object_array_get_idx(paths, i)),
+                                        errp);
         if (!object) {
             return false;
         }
@@ -84,7 +86,8 @@ bool qmp_qom_get(QapiContext *context, JsonValue *arguments, JsonValue **result,
 {
     QomObject *object = qom_resolve(context->objects, json_member_string(arguments, "path"), errp);
 
-    return object && qom_property_get(object, json_member_string(arguments, "property"), result, errp);
+    return object &&
+           qom_property_get(object, json_member_string(arguments, "property"), result, errp);
 }
 
 bool qmp_qom_set(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
@@ -95,7 +98,8 @@ bool qmp_qom_set(QapiContext *context, JsonValue *arguments, JsonValue **result,
                                       json_object_object_get(arguments, "value"), errp);
 }
 
-bool qmp_qom_list_types(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_qom_list_types(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                        GError **errp)
 {
     const char *implements = json_member_string(arguments, "implements");
     bool with_abstract = json_object_get_boolean(json_object_object_get(arguments, "abstract"));
@@ -103,7 +107,8 @@ bool qmp_qom_list_types(QapiContext *context, JsonValue *arguments, JsonValue **
     *result = json_object_new_array();
     for (QomTypes types = qom_object_types(context->objects); *types; types++) {
         const QomType *type = *types;
-        if ((type->abstract && !with_abstract) || (implements && !qom_type_is_named(type, implements))) {
+        if ((type->abstract && !with_abstract) ||
+            (implements && !qom_type_is_named(type, implements))) {
             continue;
         }
         JsonValue *entry = json_object_new_object();
@@ -129,9 +134,11 @@ static JsonValue *describe_properties(const QomType *type, unsigned hidden)
             continue;
         }
         g_autofree char *type_name = qom_property_type_name(&property);
-        JsonValue *entry = new_property(property.name, type_name), *value = qom_property_default(type, &property);
+        JsonValue *entry = new_property(property.name, type_name),
+                  *value = qom_property_default(type, &property);
         if (property.description) {
-            json_object_object_add(entry, "description", json_object_new_string(property.description));
+            json_object_object_add(entry, "description",
+                                   json_object_new_string(property.description));
         }
         if (value) {
             json_object_object_add(entry, "default-value", value);
@@ -141,7 +148,8 @@ static JsonValue *describe_properties(const QomType *type, unsigned hidden)
     return list;
 }
 
-static const QomType *find_type(QapiContext *context, JsonValue *arguments, const char *what, GError **errp)
+static const QomType *find_type(QapiContext *context, JsonValue *arguments, const char *what,
+                                GError **errp)
 {
     const char *name = json_member_string(arguments, "typename");
     const QomType *type = qom_type_find(qom_object_types(context->objects), name);
@@ -152,7 +160,8 @@ static const QomType *find_type(QapiContext *context, JsonValue *arguments, cons
     return type;
 }
 
-bool qmp_qom_list_properties(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_qom_list_properties(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                             GError **errp)
 {
     const QomType *type = find_type(context, arguments, "Class", errp);
 
@@ -163,7 +172,8 @@ bool qmp_qom_list_properties(QapiContext *context, JsonValue *arguments, JsonVal
     return true;
 }
 
-bool qmp_device_list_properties(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_device_list_properties(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                                GError **errp)
 {
     const QomType *type = find_type(context, arguments, "Device", errp);
 

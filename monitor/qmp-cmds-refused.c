@@ -3,17 +3,20 @@
 #include "monitor-internal.h"
 #include "util/error.h"
 
-static const char no_migration[] =
-    "a TD cannot be migrated, saved or restored: the keys of its memory stay in this host's processor; shut the guest down and "
-    "start it on the other host";
+static const char no_migration[] = "a TD cannot be migrated, saved or restored: the keys of its "
+                                   "memory stay in this host's processor; shut the guest down and "
+                                   "start it on the other host";
 
 /* What is so with a TD holds of this program's other machines too, but for the reason. */
 static const char *reason(const QapiContext *context, const char *of_td)
 {
-    return context->plan ? of_td : "this program is for TDs, of which this cannot be had, and it does it for no other machine either";
+    return context->plan ? of_td
+                         : "this program is for TDs, of which this cannot be had, and it does it "
+                           "for no other machine either";
 }
 
-bool qmp_query_migrate_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_migrate_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                                    GError **errp)
 {
     JsonValue *entry = json_object_new_object();
 
@@ -24,7 +27,8 @@ bool qmp_query_migrate_capabilities(QapiContext *context, JsonValue *arguments, 
     return true;
 }
 
-bool qmp_migrate_set_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_migrate_set_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                                  GError **errp)
 {
     JsonValue *list = json_object_object_get(arguments, "capabilities");
 
@@ -36,7 +40,8 @@ bool qmp_migrate_set_capabilities(QapiContext *context, JsonValue *arguments, Js
     return true;
 }
 
-bool qmp_query_migrate(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_migrate(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                       GError **errp)
 {
     JsonValue *reasons = json_object_new_array();
 
@@ -53,18 +58,23 @@ bool qmp_migrate(QapiContext *context, JsonValue *arguments, JsonValue **result,
 
 bool qmp_inject_nmi(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    return error_set(errp, "%s", reason(context, "a TD takes no NMI from its host; make the guest's kernel panic from inside "
-                                        "(sysrq-trigger), or use system_reset"));
+    return error_set(errp, "%s",
+                     reason(context, "a TD takes no NMI from its host; make the guest's kernel "
+                                     "panic from inside "
+                                     "(sysrq-trigger), or use system_reset"));
 }
 
 /* What a dump would hold is ciphertext, or zeroes: the shared half's. */
 static bool no_memory(const QapiContext *context, GError **errp)
 {
-    return error_set(errp, "%s", reason(context, "a TD's memory cannot be read from outside; have the guest write its dump itself "
-                                        "(kdump)"));
+    return error_set(errp, "%s",
+                     reason(context, "a TD's memory cannot be read from outside; have the guest "
+                                     "write its dump itself "
+                                     "(kdump)"));
 }
 
-bool qmp_dump_guest_memory(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_dump_guest_memory(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                           GError **errp)
 {
     return no_memory(context, errp);
 }

@@ -35,7 +35,8 @@ static void add_u64(JsonValue *object, const char *name, uint64_t value)
     json_object_object_add(object, name, json_object_new_uint64(value));
 }
 
-static void add_digest(JsonValue *object, const char *name, const uint8_t digest[TDX_MEASUREMENT_SIZE])
+static void add_digest(JsonValue *object, const char *name,
+                       const uint8_t digest[TDX_MEASUREMENT_SIZE])
 {
     g_autofree char *hex = tdx_measurement_hex(digest);
 
@@ -79,7 +80,8 @@ static JsonValue *quote_info(const TdxQuoteStats *q)
     add_u64(info, "failed", q->failed);
     add_u64(info, "in-flight", q->in_flight);
     if (q->last_error[0]) {
-        g_autofree char *text = g_utf8_make_valid(q->last_error, -1); /* of a service, cut to a length */
+        /* of a service, cut to a length */
+        g_autofree char *text = g_utf8_make_valid(q->last_error, -1);
         json_object_object_add(info, "last-error", json_object_new_string(text));
     }
     return info;
@@ -136,7 +138,8 @@ bool qmp_query_tdx(QapiContext *context, JsonValue *arguments, JsonValue **resul
     return true;
 }
 
-bool qmp_query_tdx_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+bool qmp_query_tdx_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                                GError **errp)
 {
     g_autoptr(TdxCapabilities) asked = NULL;
     const TdxCapabilities *caps = context->caps;
@@ -158,7 +161,8 @@ bool qmp_query_tdx_capabilities(QapiContext *context, JsonValue *arguments, Json
     add_u64(info, "tsc-khz", caps->tsc_khz);
     add_u64(info, "vmcall-info-kernel", caps->kernel_tdvmcallinfo_1_r11);
     add_u64(info, "vmcall-info-user", caps->user_tdvmcallinfo_1_r11);
-    json_object_object_add(info, "configurable-cpuid", json_object_new_int64(cpuid_table_size(caps->configurable)));
+    json_object_object_add(info, "configurable-cpuid",
+                           json_object_new_int64(cpuid_table_size(caps->configurable)));
     *result = info;
     return true;
 }

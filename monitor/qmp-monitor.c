@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * QMP on a chardev. A client that does not read is not read from any more, and loses events beyond a bound; one that is gone is
- * forgotten. Nothing here waits for a client.
+ * QMP on a chardev. A client that does not read is not read from any more, and loses events beyond
+ * a bound; one that is gone is forgotten. Nothing here waits for a client.
  */
 #include "monitor-internal.h"
 #include "system/core/log.h"
@@ -37,7 +37,8 @@ static char *prettify(const char *line)
             continue;
         }
         bool opens = *p == '{' || *p == '[', closes = *p == '}' || *p == ']';
-        bool empty = (opens && (p[1] == '}' || p[1] == ']')) || (closes && (p[-1] == '{' || p[-1] == '['));
+        bool empty = (opens && (p[1] == '}' || p[1] == ']')) ||
+                     (closes && (p[-1] == '{' || p[-1] == '['));
         if (closes) {
             depth--;
         }

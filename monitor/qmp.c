@@ -86,7 +86,8 @@ static bool check_request(const QmpSession *session, JsonValue *request, GError 
         if (execute && strcmp(key, execute) && !strcmp(key, "exec-oob") && session->oob) {
             return error_set(errp, "QMP input member 'exec-oob' clashes with 'execute'");
         }
-        if ((!execute || strcmp(key, execute)) && strcmp(key, "execute") && strcmp(key, "arguments") && strcmp(key, "id")) {
+        if ((!execute || strcmp(key, execute)) && strcmp(key, "execute") &&
+            strcmp(key, "arguments") && strcmp(key, "id")) {
             return error_set(errp, "QMP input member '%s' is unexpected", key);
         }
     }
@@ -97,7 +98,8 @@ static bool check_request(const QmpSession *session, JsonValue *request, GError 
     if (!json_object_is_type(member, json_type_string)) {
         return error_set(errp, "QMP input member '%s' must be a string", execute);
     }
-    if (json_object_object_get_ex(request, "arguments", &member) && !json_object_is_type(member, json_type_object)) {
+    if (json_object_object_get_ex(request, "arguments", &member) &&
+        !json_object_is_type(member, json_type_object)) {
         return error_set(errp, "QMP input member 'arguments' must be an object");
     }
     return true;
@@ -108,15 +110,18 @@ static bool may_run(const QmpSession *session, const char *name, GError **errp)
     bool negotiates = !strcmp(name, "qmp_capabilities");
 
     if (!negotiates && !session->negotiated) {
-        return qmp_error_set(errp, QMP_COMMAND_NOT_FOUND, "Expecting capabilities negotiation with 'qmp_capabilities'");
+        return qmp_error_set(errp, QMP_COMMAND_NOT_FOUND,
+                             "Expecting capabilities negotiation with 'qmp_capabilities'");
     }
     if (negotiates && session->negotiated) {
-        return qmp_error_set(errp, QMP_COMMAND_NOT_FOUND, "Capabilities negotiation is already complete, command ignored");
+        return qmp_error_set(errp, QMP_COMMAND_NOT_FOUND,
+                             "Capabilities negotiation is already complete, command ignored");
     }
     return true;
 }
 
-static bool run_command(QmpSession *session, const char *name, bool oob, JsonValue *given, JsonValue **result, GError **errp)
+static bool run_command(QmpSession *session, const char *name, bool oob, JsonValue *given,
+                        JsonValue **result, GError **errp)
 {
     const QapiCommand *command = session->commands;
     g_autoptr(JsonValue) none = json_object_new_object();
@@ -129,7 +134,8 @@ static bool run_command(QmpSession *session, const char *name, bool oob, JsonVal
         command++;
     }
     if (!command->name) {
-        return qmp_error_set(errp, QMP_COMMAND_NOT_FOUND, "The command %s has not been found", name);
+        return qmp_error_set(errp, QMP_COMMAND_NOT_FOUND, "The command %s has not been found",
+                             name);
     }
     if (oob && !command->allow_oob) {
         return error_set(errp, "The command %s does not support OOB", name);
@@ -155,7 +161,8 @@ static void serve_request(QmpSession *session, JsonValue *request)
     json_object_object_get_ex(request, "arguments", &arguments);
     const char *execute = verb(session, request);
     if (!check_request(session, request, &err) ||
-        !run_command(session, json_member_string(request, execute), !strcmp(execute, "exec-oob"), arguments, &result, &err)) {
+        !run_command(session, json_member_string(request, execute), !strcmp(execute, "exec-oob"),
+                     arguments, &result, &err)) {
         send_error(session, err, has_id, id);
         return;
     }
@@ -182,7 +189,10 @@ static gboolean serve_next(gpointer opaque)
     return more ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
-/* Where requests may be overtaken they wait for the main loop, one at a time; else order is all there is. */
+/*
+ * Where requests may be overtaken they wait for the main loop, one at a time; else order is all
+ * there is.
+ */
 static void take_request(QmpSession *session, JsonValue *request)
 {
     const char *execute = verb(session, request);
@@ -231,7 +241,8 @@ static void on_message(void *opaque, JsonValue *value, const GError *error)
     }
 }
 
-QmpSession *qmp_session_new(const QapiCommand *commands, QapiContext *context, QmpOutputFn *output, void *opaque)
+QmpSession *qmp_session_new(const QapiCommand *commands, QapiContext *context, QmpOutputFn *output,
+                            void *opaque)
 {
     QmpSession *session = g_new0(QmpSession, 1);
 
@@ -245,7 +256,8 @@ QmpSession *qmp_session_new(const QapiCommand *commands, QapiContext *context, Q
     return session;
 }
 
-void qmp_session_set_client(QmpSession *session, int (*take_fd)(void *opaque), void (*progress)(void *opaque))
+void qmp_session_set_client(QmpSession *session, int (*take_fd)(void *opaque),
+                            void (*progress)(void *opaque))
 {
     session->take_fd = take_fd;
     session->progress = progress;
@@ -283,7 +295,8 @@ JsonValue *qmp_version(void)
     static const char *const names[] = { "major", "minor", "micro" };
 
     for (unsigned i = 0; i < 3 && parts[i]; i++) {
-        json_object_object_add(numbers, names[i], json_object_new_int64(g_ascii_strtoll(parts[i], NULL, 10)));
+        json_object_object_add(numbers, names[i],
+                               json_object_new_int64(g_ascii_strtoll(parts[i], NULL, 10)));
     }
     json_object_object_add(version, "qemu", numbers);
     json_object_object_add(version, "package", json_object_new_string(PACKAGE));

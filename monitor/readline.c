@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Editing a line in a terminal: cursor keys, history, completion. Keys as in a shell; escape sequences of ECMA-48. */
+/*
+ * Editing a line in a terminal: cursor keys, history, completion. Keys as in a shell; escape
+ * sequences of ECMA-48.
+ */
 #include <string.h>
 
 #include "monitor-internal.h"
@@ -7,8 +10,10 @@
 #define LINE_MAX_LENGTH 4095
 #define HISTORY_SIZE 64
 
-enum { KEY_CTRL_A = 1, KEY_CTRL_B = 2, KEY_CTRL_C = 3, KEY_CTRL_D = 4, KEY_CTRL_E = 5, KEY_CTRL_F = 6, KEY_BACKSPACE = 8, KEY_TAB = 9,
-       KEY_NEWLINE = 10, KEY_CTRL_K = 11, KEY_CTRL_L = 12, KEY_RETURN = 13, KEY_CTRL_N = 14, KEY_CTRL_P = 16, KEY_CTRL_U = 21,
+enum { KEY_CTRL_A = 1, KEY_CTRL_B = 2, KEY_CTRL_C = 3, KEY_CTRL_D = 4, KEY_CTRL_E = 5,
+       KEY_CTRL_F = 6, KEY_BACKSPACE = 8, KEY_TAB = 9,
+       KEY_NEWLINE = 10, KEY_CTRL_K = 11, KEY_CTRL_L = 12, KEY_RETURN = 13, KEY_CTRL_N = 14,
+       KEY_CTRL_P = 16, KEY_CTRL_U = 21,
        KEY_CTRL_W = 23, KEY_ESCAPE = 27, KEY_DELETE = 127 };
 
 struct Readline {
@@ -56,7 +61,8 @@ static void redraw(Readline *readline)
 {
     size_t back = readline->line->len - readline->cursor;
     g_autofree char *move = back ? g_strdup_printf("\033[%zuD", back) : g_strdup("");
-    g_autofree char *text = g_strconcat("\r", readline->prompt, readline->line->str, "\033[K", move, NULL);
+    g_autofree char *text = g_strconcat("\r", readline->prompt, readline->line->str, "\033[K", move,
+                                        NULL);
 
     say(readline, text);
 }
@@ -127,7 +133,9 @@ static void step(Readline *readline, int direction)
         readline->written = g_strdup(readline->line->str);
     }
     readline->at += direction;
-    g_string_assign(readline->line, readline->at == length ? readline->written : readline->history->pdata[readline->at]);
+    g_string_assign(readline->line, readline->at == length
+                                        ? readline->written
+                                        : readline->history->pdata[readline->at]);
     readline->cursor = readline->line->len;
     redraw(readline);
 }

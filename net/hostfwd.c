@@ -10,7 +10,8 @@
 static bool bad(const char *text, const char *what, GError **errp)
 {
     error_set(errp, "Invalid host forwarding rule '%s' (%s)", text, what);
-    error_hint(errp, "It is [tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT, for example tcp:127.0.0.1:2222-:22");
+    error_hint(errp, "It is [tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT, for example "
+                     "tcp:127.0.0.1:2222-:22");
     return false;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* "[tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT": a port of the host that leads to one of the guest. Pure. */
+/*
+ * "[tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT": a port of the host that leads to one of
+ * the guest. Pure.
+ */
 #ifndef NET_HOSTFWD_H
 #define NET_HOSTFWD_H
 

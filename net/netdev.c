@@ -55,10 +55,11 @@ static bool netdev_complete(QomObject *object, GError **errp)
 
 const QomType netdev_type = {
     .name = "netdev", .parent = &qom_object_type, .abstract = true, .size = sizeof(Netdev),
-    .fixed_because = "it is in use", .init = netdev_init, .complete = netdev_complete, .finalize = netdev_finalize,
+    .fixed_because = "it is in use", .init = netdev_init, .complete = netdev_complete,
+    .finalize = netdev_finalize,
 };
 
-/* Types ---------------------------------------------------------------------------------------------------------- */
+/* Types ---------------------------------------------------------------------------------------- */
 
 static bool is_netdev(const QomType *type)
 {
@@ -71,9 +72,11 @@ static const char *instead_of(const char *name)
     static const struct {
         const char *name, *hint;
     } absent[] = {
-        { "bridge", "Make the interface first (ip tuntap add dev tap0 mode tap user $USER; ip link set tap0 up master br0), "
+        { "bridge", "Make the interface first (ip tuntap add dev tap0 mode tap user $USER; ip link "
+                    "set tap0 up master br0), "
                     "and use tap,ifname=tap0,script=no,downscript=no" },
-        { "socket", "Use stream: addr.type=unix,addr.path=PATH, or addr.type=inet,addr.host=HOST,addr.port=PORT" },
+        { "socket", "Use stream: addr.type=unix,addr.path=PATH, or "
+                    "addr.type=inet,addr.host=HOST,addr.port=PORT" },
         { "hubport", "There are no hubs: give each card a netdev of its own" },
     };
 
@@ -126,7 +129,8 @@ char *netdevs_help(QomTypes types)
     g_ptr_array_sort(found, compare_types);
     for (unsigned i = 0; i < found->len; i++) {
         const QomType *type = g_ptr_array_index(found, i);
-        g_string_append_printf(text, "%-10s %s\n", type->name + strlen(TYPE_PREFIX), type->description ? type->description : "");
+        g_string_append_printf(text, "%-10s %s\n", type->name + strlen(TYPE_PREFIX),
+                               type->description ? type->description : "");
     }
     return g_string_free(text, FALSE);
 }
@@ -138,14 +142,18 @@ char *netdev_help(QomTypes types, const char *name)
     return type ? qom_type_help(type) : NULL;
 }
 
-/* Life ----------------------------------------------------------------------------------------------------------- */
+/* Life ----------------------------------------------------------------------------------------- */
 
 static char *setting(const QomSettings *settings, const char *name)
 {
-    return g_strdup(settings->json ? json_member_string(settings->json, name) : keyval_get(settings->keyval, name));
+    return g_strdup(settings->json ? json_member_string(settings->json, name)
+                                   : keyval_get(settings->keyval, name));
 }
 
-/* In JSON a list of {"str": TEXT} stands for what is a key given several times elsewhere (QEMU's hostfwd). True: it was one. */
+/*
+ * In JSON a list of {"str": TEXT} stands for what is a key given several times elsewhere (QEMU's
+ * hostfwd). True: it was one.
+ */
 static bool set_list(QomObject *object, const char *name, JsonValue *value, bool *ok, GError **errp)
 {
     if (!json_object_is_type(value, json_type_array)) {
@@ -154,8 +162,11 @@ static bool set_list(QomObject *object, const char *name, JsonValue *value, bool
     *ok = true;
     for (size_t i = 0; *ok && i < json_object_array_length(value); i++) {
         const char *text = json_member_string(json_object_array_get_idx(value, i), "str");
-        *ok = text ? qom_property_set_text(object, name, text, errp)
-                   : error_set(errp, "Invalid parameter type for '%s', expected: a list of {\"str\": TEXT}", name);
+        *ok =
+            text ? qom_property_set_text(object, name, text, errp)
+                 : error_set(errp,
+                             "Invalid parameter type for '%s', expected: a list of {\"str\": TEXT}",
+                             name);
     }
     return true;
 }
@@ -202,7 +213,8 @@ Netdev *netdev_create(QomObject *root, const QomSettings *settings, GError **err
     Netdev *netdev = NETDEV(object);
     netdev->id = g_steal_pointer(&id);
     own.skip = skip;
-    if (!set_properties(object, &own, errp) || !qom_object_add_child(container, netdev->id, object, errp)) {
+    if (!set_properties(object, &own, errp) ||
+        !qom_object_add_child(container, netdev->id, object, errp)) {
         return NULL;
     }
     return netdev;
@@ -245,7 +257,7 @@ bool netdev_delete(QomObject *root, const char *id, GError **errp)
     return true;
 }
 
-/* Frames --------------------------------------------------------------------------------------------------------- */
+/* Frames --------------------------------------------------------------------------------------- */
 
 bool netdev_attach(Netdev *netdev, const NetCard *card, GError **errp)
 {
@@ -296,7 +308,8 @@ void netdev_deliver(Netdev *netdev, const uint8_t *frame, size_t size)
 {
     if (!netdev->card || netdev->link_down || !size || size > NET_MAX_FRAME) {
         netdev->dropped++;
-    } else if (g_queue_is_empty(&netdev->waiting) && netdev->card->receive(netdev->card->opaque, frame, size)) {
+    } else if (g_queue_is_empty(&netdev->waiting) &&
+               netdev->card->receive(netdev->card->opaque, frame, size)) {
         return;
     } else if (g_queue_get_length(&netdev->waiting) < MAX_WAITING) {
         g_queue_push_tail(&netdev->waiting, g_bytes_new(frame, size));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * -netdev stream: frames over a stream socket, each behind its length in four bytes, big-endian; passt and other VMMs speak so. What
- * the other side does not take in time is lost: a frame that has begun is finished first, one more waits in no queue.
+ * -netdev stream: frames over a stream socket, each behind its length in four bytes, big-endian;
+ * passt and other VMMs speak so. What the other side does not take in time is lost: a frame that
+ * has begun is finished first, one more waits in no queue.
  */
 #include <errno.h>
 #include <glib-unix.h>
@@ -89,7 +90,8 @@ static bool deliver_frames(NetdevStream *stream)
 
     netdev_lock(&stream->netdev);
     while (sane && left >= HEADER_SIZE) {
-        size_t size = (size_t)data[0] << 24 | (size_t)data[1] << 16 | (size_t)data[2] << 8 | data[3];
+        size_t size = (size_t)data[0] << 24 | (size_t)data[1] << 16 | (size_t)data[2] << 8 |
+                      data[3];
 
         sane = size && size <= NET_MAX_FRAME;
         if (!sane || left - HEADER_SIZE < size) {
@@ -125,7 +127,8 @@ static gboolean on_input(int fd, GIOCondition condition, gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
-static void watch(NetdevStream *stream, GSource **source, int fd, GIOCondition condition, GUnixFDSourceFunc callback)
+static void watch(NetdevStream *stream, GSource **source, int fd, GIOCondition condition,
+                  GUnixFDSourceFunc callback)
 {
     *source = g_unix_fd_source_new(fd, condition);
     g_source_set_callback(*source, G_SOURCE_FUNC(callback), stream, NULL);
@@ -146,7 +149,8 @@ static gboolean on_room(int fd, GIOCondition condition, gpointer opaque)
         g_clear_pointer(&stream->output, g_source_unref);
     }
     netdev_unlock(&stream->netdev);
-    return done ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE; /* an error shows on the input too, which hangs up */
+    return done ? G_SOURCE_REMOVE
+                : G_SOURCE_CONTINUE; /* an error shows on the input too, which hangs up */
 }
 
 void netdev_stream_take_connection(NetdevStream *stream, int fd)
@@ -258,7 +262,8 @@ static bool stream_open(Netdev *netdev, GError **errp)
         return connect_first(stream, errp);
     }
     if (stream->reconnect_ms) {
-        return error_set(errp, "'reconnect-ms' is for the side that connects: leave it out with server=on");
+        return error_set(
+            errp, "'reconnect-ms' is for the side that connects: leave it out with server=on");
     }
     stream->listener = socket_listen(stream->address, 1, &context, errp);
     if (stream->listener < 0) {
@@ -295,7 +300,8 @@ static void keep_rest(NetdevStream *stream, const struct iovec *parts, unsigned 
     for (unsigned i = 0; i < count; i++) {
         size_t skip = MIN(sent, parts[i].iov_len);
 
-        g_byte_array_append(stream->unsent, (const uint8_t *)parts[i].iov_base + skip, (guint)(parts[i].iov_len - skip));
+        g_byte_array_append(stream->unsent, (const uint8_t *)parts[i].iov_base + skip,
+                            (guint)(parts[i].iov_len - skip));
         sent -= skip;
     }
     watch(stream, &stream->output, stream->fd, G_IO_OUT, on_room);
@@ -304,7 +310,8 @@ static void keep_rest(NetdevStream *stream, const struct iovec *parts, unsigned 
 void netdev_stream_send(Netdev *netdev, const struct iovec *pieces, unsigned count, size_t size)
 {
     NetdevStream *stream = (NetdevStream *)netdev;
-    uint8_t header[HEADER_SIZE] = { (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size };
+    uint8_t header[HEADER_SIZE] = { (uint8_t)(size >> 24), (uint8_t)(size >> 16),
+                                    (uint8_t)(size >> 8), (uint8_t)size };
     g_autofree struct iovec *parts = g_new(struct iovec, count + 1);
     struct msghdr message = { .msg_iov = parts, .msg_iovlen = count + 1 };
 
@@ -324,16 +331,21 @@ static char *stream_describe(Netdev *netdev)
     NetdevStream *stream = (NetdevStream *)netdev;
     g_autofree char *address = socket_address_format(stream->address);
 
-    return g_strdup_printf("%s%s%s", stream->server ? "server=on," : "", address, stream->fd < 0 ? " (not connected)" : "");
+    return g_strdup_printf("%s%s%s", stream->server ? "server=on," : "", address,
+                           stream->fd < 0 ? " (not connected)" : "");
 }
 
-static const NetdevOps stream_ops = { .open = stream_open, .close = stream_close, .send = netdev_stream_send, .describe = stream_describe };
+static const NetdevOps stream_ops = { .open = stream_open, .close = stream_close,
+                                      .send = netdev_stream_send, .describe = stream_describe };
 
 static const QomProperty stream_properties[] = {
-    QOM_PROPERTY_QAPI("addr", NetdevStream, addr, &qapi_SocketAddress, "SocketAddress", "where the other side is, or where to listen",
+    QOM_PROPERTY_QAPI("addr", NetdevStream, addr, &qapi_SocketAddress, "SocketAddress",
+                      "where the other side is, or where to listen",
                       .flags = QOM_REQUIRED),
-    QOM_PROPERTY_BOOL("server", NetdevStream, server, "off", "listen and let the other side connect"),
-    QOM_PROPERTY_UINT32("reconnect-ms", NetdevStream, reconnect_ms, "0", "connect again after so many milliseconds; 0 = never"),
+    QOM_PROPERTY_BOOL("server", NetdevStream, server, "off",
+                      "listen and let the other side connect"),
+    QOM_PROPERTY_UINT32("reconnect-ms", NetdevStream, reconnect_ms, "0",
+                        "connect again after so many milliseconds; 0 = never"),
     { NULL },
 };
 
@@ -364,6 +376,8 @@ static void stream_finalize(QomObject *object)
 }
 
 const QomType netdev_stream_type = {
-    .name = "netdev-stream", .parent = &netdev_type, .size = sizeof(NetdevStream), .properties = stream_properties, .ops = &stream_ops,
-    .description = "a stream socket (passt, other VMMs)", .init = stream_init, .finalize = stream_finalize,
+    .name = "netdev-stream", .parent = &netdev_type, .size = sizeof(NetdevStream),
+    .properties = stream_properties, .ops = &stream_ops,
+    .description = "a stream socket (passt, other VMMs)", .init = stream_init,
+    .finalize = stream_finalize,
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * -netdev user: libslirp answers as a router, DHCP and DNS server would, and makes the guest's connections the host process's own.
- * libslirp has no locks: it is entered from the main loop and from whoever sends a frame, under the machine lock both times.
+ * -netdev user: libslirp answers as a router, DHCP and DNS server would, and makes the guest's
+ * connections the host process's own. libslirp has no locks: it is entered from the main loop and
+ * from whoever sends a frame, under the machine lock both times.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -48,7 +49,7 @@ typedef struct SlirpSource {
     gint64 deadline;
 } SlirpSource;
 
-/* What libslirp asks of us ---------------------------------------------------------------------------------------- */
+/* What libslirp asks of us --------------------------------------------------------------------- */
 
 static ssize_t send_packet(const void *frame, size_t size, void *opaque)
 {
@@ -133,7 +134,7 @@ static const SlirpCb callbacks = {
     .timer_new_opaque = timer_new,
 };
 
-/* The main loop ---------------------------------------------------------------------------------------------------- */
+/* The main loop -------------------------------------------------------------------------------- */
 
 static const struct {
     int slirp;
@@ -155,8 +156,9 @@ static SlirpPoll *find_poll(NetdevUser *user, int fd)
 }
 
 /*
- * Descriptors stay in the source from one wait to the next: GLib takes each one that is added or changed for a reason to
- * wake the loop, which would then never sleep. What is returned names the descriptor to get_revents().
+ * Descriptors stay in the source from one wait to the next: GLib takes each one that is added or
+ * changed for a reason to wake the loop, which would then never sleep. What is returned names the
+ * descriptor to get_revents().
  */
 static int add_poll(int fd, int events, void *opaque)
 {
@@ -168,7 +170,8 @@ static int add_poll(int fd, int events, void *opaque)
         condition |= events & poll_bits[i].slirp ? poll_bits[i].condition : 0;
     }
     if (!known) {
-        SlirpPoll poll = { g_source_add_unix_fd(user->source, fd, condition), fd, condition, true, 0 };
+        SlirpPoll poll = { g_source_add_unix_fd(user->source, fd, condition), fd, condition, true,
+                           0 };
         g_array_append_val(user->polls, poll);
         return fd;
     }
@@ -243,9 +246,10 @@ static gboolean source_dispatch(GSource *source, GSourceFunc callback, gpointer 
     return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs source_funcs = { .prepare = source_prepare, .check = source_check, .dispatch = source_dispatch };
+static GSourceFuncs source_funcs = { .prepare = source_prepare, .check = source_check,
+                                     .dispatch = source_dispatch };
 
-/* Configuration ---------------------------------------------------------------------------------------------------- */
+/* Configuration -------------------------------------------------------------------------------- */
 
 /* "ADDRESS[/BITS]"; without bits the classful default of 24, as QEMU has it for 10.0.2.0. */
 static bool parse_network(const char *text, struct in_addr *network, struct in_addr *mask)
@@ -263,7 +267,8 @@ static bool parse_network(const char *text, struct in_addr *network, struct in_a
 }
 
 /* An address of the network: as given, or by its number. */
-static bool parse_host(const NetdevUser *user, const char *name, const char *text, unsigned number, struct in_addr *address, GError **errp)
+static bool parse_host(const NetdevUser *user, const char *name, const char *text, unsigned number,
+                       struct in_addr *address, GError **errp)
 {
     if (!text) {
         address->s_addr = user->network.s_addr | htonl(number);
@@ -273,7 +278,8 @@ static bool parse_host(const NetdevUser *user, const char *name, const char *tex
         return error_set(errp, "Parameter '%s' expects an IPv4 address, not '%s'", name, text);
     }
     if ((address->s_addr & user->mask.s_addr) != user->network.s_addr) {
-        return error_set(errp, "Parameter '%s': %s lies outside the network %s", name, text, user->net ? user->net : "10.0.2.0/24");
+        return error_set(errp, "Parameter '%s': %s lies outside the network %s", name, text,
+                         user->net ? user->net : "10.0.2.0/24");
     }
     return true;
 }
@@ -427,14 +433,17 @@ static char *user_describe(Netdev *netdev)
 {
     NetdevUser *user = (NetdevUser *)netdev;
 
-    return g_strdup_printf("net=%s,restrict=%s", user->net ? user->net : "10.0.2.0", user->restrict_network ? "on" : "off");
+    return g_strdup_printf("net=%s,restrict=%s", user->net ? user->net : "10.0.2.0",
+                           user->restrict_network ? "on" : "off");
 }
 
-static const NetdevOps user_ops = { .open = user_open, .close = user_close, .send = user_send, .describe = user_describe };
+static const NetdevOps user_ops = { .open = user_open, .close = user_close, .send = user_send,
+                                    .describe = user_describe };
 
-/* Properties ------------------------------------------------------------------------------------------------------- */
+/* Properties ----------------------------------------------------------------------------------- */
 
-static bool add_hostfwd(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+static bool add_hostfwd(QomObject *object, const QomProperty *property, JsonValue *value,
+                        GError **errp)
 {
     HostForward forward;
 
@@ -445,7 +454,8 @@ static bool add_hostfwd(QomObject *object, const QomProperty *property, JsonValu
     return true;
 }
 
-static bool add_dnssearch(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+static bool add_dnssearch(QomObject *object, const QomProperty *property, JsonValue *value,
+                          GError **errp)
 {
     g_ptr_array_add(((NetdevUser *)object)->dnssearch, g_strdup(json_object_get_string(value)));
     return true;
@@ -454,12 +464,14 @@ static bool add_dnssearch(QomObject *object, const QomProperty *property, JsonVa
 static bool refuse(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
 {
     error_set(errp, "Parameter '%s' is not supported", property->name);
-    error_hint(errp, "The guest reaches the host's own services at the network's second address, 10.0.2.2; files are shared by virtiofsd "
-               "and -device vhost-user-fs-pci");
+    error_hint(errp, "The guest reaches the host's own services at the network's second address, "
+                     "10.0.2.2; files are shared by virtiofsd "
+                     "and -device vhost-user-fs-pci");
     return false;
 }
 
-static bool no_value(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool no_value(QomObject *object, const QomProperty *property, JsonValue **result,
+                     GError **errp)
 {
     *result = json_object_new_string("");
     return true;
@@ -470,17 +482,20 @@ static bool no_value(QomObject *object, const QomProperty *property, JsonValue *
 static const QomProperty user_properties[] = {
     USER_STR("net", net, "the guest's network (10.0.2.0/24)"),
     USER_STR("host", host, "the host's address in it (the network's second)"),
-    USER_STR("dhcpstart", dhcpstart, "the first of 16 addresses that are given to the guest (the network's fifteenth)"),
+    USER_STR("dhcpstart", dhcpstart,
+             "the first of 16 addresses that are given to the guest (the network's fifteenth)"),
     USER_STR("dns", dns, "the name server's address (the network's third)"),
     USER_STR("hostname", hostname, "the guest's name, told by DHCP"),
     USER_STR("domainname", domainname, "its domain, told by DHCP"),
     USER_STR("tftp", tftp, "a directory whose files are served by TFTP, read-only"),
     USER_STR("bootfile", bootfile, "the boot file's name, told by DHCP"),
-    QOM_PROPERTY_BOOL("restrict", NetdevUser, restrict_network, "off", "the guest reaches nothing but this network"),
+    QOM_PROPERTY_BOOL("restrict", NetdevUser, restrict_network, "off",
+                      "the guest reaches nothing but this network"),
     QOM_PROPERTY_BOOL("ipv4", NetdevUser, ipv4, "on", "IPv4"),
     QOM_PROPERTY_BOOL("ipv6", NetdevUser, ipv6, "on", "IPv6"),
     { .name = "hostfwd", .kind = QOM_STR, .set = add_hostfwd, .get = no_value,
-      .description = "[tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT: lead a port of the host to the guest; may be given several times" },
+      .description = "[tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT: lead a port of the host "
+                     "to the guest; may be given several times" },
     { .name = "dnssearch", .kind = QOM_STR, .set = add_dnssearch, .get = no_value,
       .description = "a domain that names are looked up in; may be given several times" },
     { .name = "smb", .kind = QOM_STR, .set = refuse, .get = no_value, .flags = QOM_HIDDEN },
@@ -509,6 +524,7 @@ static void user_finalize(QomObject *object)
 }
 
 const QomType netdev_user_type = {
-    .name = "netdev-user", .parent = &netdev_type, .size = sizeof(NetdevUser), .properties = user_properties, .ops = &user_ops,
+    .name = "netdev-user", .parent = &netdev_type, .size = sizeof(NetdevUser),
+    .properties = user_properties, .ops = &user_ops,
     .description = "user-mode network of libslirp", .init = user_init, .finalize = user_finalize,
 };

@@ -8,7 +8,8 @@
 
 static bool wrong_type(const char *name, const char *expected, GError **errp)
 {
-    return error_set(errp, "Invalid parameter type for '%s', expected: %s", name ? name : "arguments", expected);
+    return error_set(errp, "Invalid parameter type for '%s', expected: %s",
+                     name ? name : "arguments", expected);
 }
 
 static bool check_integer(const QapiType *type, JsonValue *value, const char *name, GError **errp)
@@ -77,7 +78,8 @@ static bool has_member(const QapiType *type, const char *name)
 }
 
 /* Of the member names, what `key` is likely to be meant for. */
-static bool unexpected(const QapiType *type, const QapiType *variant, const char *name, const char *key, GError **errp)
+static bool unexpected(const QapiType *type, const QapiType *variant, const char *name,
+                       const char *key, GError **errp)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     const QapiType *from[] = { type, variant };
@@ -143,8 +145,8 @@ bool qapi_check(const QapiType *type, JsonValue *value, const char *name, GError
     case QAPI_INT:
         return check_integer(type, value, name, errp);
     case QAPI_NUMBER:
-        return json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double) ||
-               wrong_type(name, "number", errp);
+        return json_object_is_type(value, json_type_int) ||
+               json_object_is_type(value, json_type_double) || wrong_type(name, "number", errp);
     case QAPI_STR:
         return json_object_is_type(value, json_type_string) || wrong_type(name, "string", errp);
     case QAPI_ENUM:

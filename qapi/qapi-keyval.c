@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Options as values of the schema: what stands as text in KEY=VALUE becomes what the schema says it is. */
+/*
+ * Options as values of the schema: what stands as text in KEY=VALUE becomes what the schema says it
+ * is.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -9,7 +12,8 @@
 #include "util/socket.h"
 #include "util/units.h"
 
-static bool convert(const QapiType *type, JsonValue *text, const char *name, JsonValue **result, GError **errp);
+static bool convert(const QapiType *type, JsonValue *text, const char *name, JsonValue **result,
+                    GError **errp);
 
 /* Decimal, 0x hexadecimal or, with a leading 0, octal, as C and QEMU read numbers. */
 static bool parse_unsigned(const char *text, uint64_t *value)
@@ -31,7 +35,8 @@ static bool parse_signed(const char *text, int64_t *value)
     return g_ascii_isdigit(*digits) && !errno && !*end;
 }
 
-static bool convert_integer(const QapiType *type, const char *text, const char *name, JsonValue **result, GError **errp)
+static bool convert_integer(const QapiType *type, const char *text, const char *name,
+                            JsonValue **result, GError **errp)
 {
     uint64_t u = 0;
     int64_t i = 0;
@@ -39,8 +44,9 @@ static bool convert_integer(const QapiType *type, const char *text, const char *
     if (!strcmp(type->name, "size")) {
         if (!parse_size(text, 1, &u)) {
             error_set(errp, "Parameter '%s' expects a size, not '%s'", name, text);
-            error_hint(errp, "You may use k, M, G, T, P or E suffixes for kilobytes, megabytes, gigabytes, terabytes, petabytes "
-                       "and exabytes");
+            error_hint(errp, "You may use k, M, G, T, P or E suffixes for kilobytes, megabytes, "
+                             "gigabytes, terabytes, petabytes "
+                             "and exabytes");
             return false;
         }
         *result = json_object_new_uint64(u);
@@ -70,7 +76,8 @@ static bool convert_number(const char *text, const char *name, JsonValue **resul
     return true;
 }
 
-static bool convert_array(const QapiType *type, JsonValue *text, const char *name, JsonValue **result, GError **errp)
+static bool convert_array(const QapiType *type, JsonValue *text, const char *name,
+                          JsonValue **result, GError **errp)
 {
     if (!json_object_is_type(text, json_type_array)) {
         error_set(errp, "Parameter '%s' expects a list", name);
@@ -104,16 +111,19 @@ static const QapiType *member_type(const QapiType *type, const QapiType *variant
     return NULL;
 }
 
-static bool convert_object(const QapiType *type, JsonValue *text, const char *name, JsonValue **result, GError **errp)
+static bool convert_object(const QapiType *type, JsonValue *text, const char *name,
+                           JsonValue **result, GError **errp)
 {
     const QapiType *variant = qapi_variant(type, text);
 
-    if (json_object_is_type(text, json_type_string) && type && type->members == qapi_SocketAddress.members) {
+    if (json_object_is_type(text, json_type_string) && type &&
+        type->members == qapi_SocketAddress.members) {
         g_autoptr(GError) err = NULL;
         g_autoptr(SocketAddress) address = socket_address_parse(json_object_get_string(text), &err);
 
         *result = address ? socket_address_to_json(address) : NULL;
-        return address || error_set(errp, "Parameter '%s': %s", name ? name : "address", err->message);
+        return address ||
+               error_set(errp, "Parameter '%s': %s", name ? name : "address", err->message);
     }
     if (!json_object_is_type(text, json_type_object)) {
         error_set(errp, "Parameter '%s' expects members of its own", name ? name : "arguments");
@@ -126,7 +136,8 @@ static bool convert_object(const QapiType *type, JsonValue *text, const char *na
         const QapiType *known = member_type(type, variant, key);
         JsonValue *value = NULL;
 
-        if (!known) { /* qapi_check() tells of it, with everything else that is wrong with the object */
+        /* qapi_check() tells of it, with everything else that is wrong with the object */
+        if (!known) {
             value = json_object_get(member);
         } else if (!convert(known, member, full, &value, errp)) {
             return false;
@@ -136,9 +147,11 @@ static bool convert_object(const QapiType *type, JsonValue *text, const char *na
     return true;
 }
 
-static bool convert(const QapiType *type, JsonValue *text, const char *name, JsonValue **result, GError **errp)
+static bool convert(const QapiType *type, JsonValue *text, const char *name, JsonValue **result,
+                    GError **errp)
 {
-    const char *string = json_object_is_type(text, json_type_string) ? json_object_get_string(text) : NULL;
+    const char *string = json_object_is_type(text, json_type_string) ? json_object_get_string(text)
+                                                                     : NULL;
     bool on, ok = true;
 
     *result = NULL;
@@ -189,7 +202,8 @@ JsonValue *qapi_from_keyval(const QapiType *type, JsonValue *text, const char *n
     return convert(type, text, name, &result, errp) ? result : NULL;
 }
 
-JsonValue *qapi_option(const QapiType *type, const char *text, const char *implied, bool *help, GError **errp)
+JsonValue *qapi_option(const QapiType *type, const char *text, const char *implied, bool *help,
+                       GError **errp)
 {
     g_autoptr(JsonValue) value = NULL;
 

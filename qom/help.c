@@ -21,7 +21,8 @@ char *qom_types_help(QomTypes types)
     }
     g_ptr_array_sort(sorted, compare_types);
     for (unsigned i = 0; i < sorted->len; i++) {
-        g_string_append_printf(text, "  %s\n", ((const QomType *)g_ptr_array_index(sorted, i))->name);
+        g_string_append_printf(text, "  %s\n",
+                               ((const QomType *)g_ptr_array_index(sorted, i))->name);
     }
     return g_string_free(text, FALSE);
 }
@@ -32,8 +33,10 @@ static char *property_help(const QomType *type, const QomProperty *property)
     g_autofree char *head = g_strdup_printf("%s=<%s>", property->name, shown);
     GString *line = g_string_new(NULL);
 
-    g_string_append_printf(line, "  %-24s - %s", head, property->description ? property->description : "");
-    const char *default_text = property->default_help ? property->default_help : property->default_text;
+    g_string_append_printf(line, "  %-24s - %s", head,
+                           property->description ? property->description : "");
+    const char *default_text = property->default_help ? property->default_help
+                                                      : property->default_text;
     if (default_text && property->kind != QOM_PCI_ADDR) {
         g_string_append_printf(line, " (default: %s)", default_text);
     }
@@ -66,7 +69,8 @@ char *qom_type_help(const QomType *type)
 
 static void append_tree(GString *text, const QomObject *object, unsigned depth)
 {
-    g_string_append_printf(text, "%*s/%s (%s)\n", (int)depth * 2, "", object->name ? object->name : "", object->type->name);
+    g_string_append_printf(text, "%*s/%s (%s)\n", (int)depth * 2, "",
+                           object->name ? object->name : "", object->type->name);
     for (unsigned i = 0; object->children && i < object->children->len; i++) {
         append_tree(text, g_ptr_array_index(object->children, i), depth + 1);
     }

@@ -142,12 +142,14 @@ static bool check_required(QomObject *object, const QomType *type, GError **errp
 
 static bool run_complete(const QomType *type, QomObject *object, GError **errp)
 {
-    return (!type->parent || run_complete(type->parent, object, errp)) && (!type->complete || type->complete(object, errp));
+    return (!type->parent || run_complete(type->parent, object, errp)) &&
+           (!type->complete || type->complete(object, errp));
 }
 
 static bool run_check(const QomType *type, QomObject *object, GError **errp)
 {
-    return (!type->parent || run_check(type->parent, object, errp)) && (!type->check || type->check(object, errp));
+    return (!type->parent || run_check(type->parent, object, errp)) &&
+           (!type->check || type->check(object, errp));
 }
 
 bool qom_object_check(QomObject *object, GError **errp)
@@ -161,10 +163,12 @@ bool qom_object_complete(QomObject *object, GError **errp)
         return true;
     }
     if (object->completing) {
-        return error_set(errp, "object '%s' refers to itself by its links", object->name ? object->name : object->type->name);
+        return error_set(errp, "object '%s' refers to itself by its links",
+                         object->name ? object->name : object->type->name);
     }
     object->completing = true;
-    object->complete = check_required(object, object->type, errp) && resolve_links(object, object->type, errp) &&
+    object->complete = check_required(object, object->type, errp) &&
+                       resolve_links(object, object->type, errp) &&
                        run_complete(object->type, object, errp);
     object->completing = false;
     return object->complete;

@@ -9,7 +9,8 @@
 #include "util/error.h"
 #include "util/units.h"
 
-static const char *const on_off_auto[] = { [QOM_AUTO] = "auto", [QOM_ON] = "on", [QOM_OFF] = "off", NULL };
+static const char *const on_off_auto[] = { [QOM_AUTO] = "auto", [QOM_ON] = "on", [QOM_OFF] = "off",
+                                           NULL };
 
 /* Integer kinds: the names that messages have, and the bounds. */
 static const struct {
@@ -55,7 +56,8 @@ static int enum_index(const char *const *values, const char *text)
 char *qom_property_type_name(const QomProperty *property)
 {
     static const char *const names[] = {
-        [QOM_BOOL] = "bool", [QOM_STR] = "string", [QOM_ENUM] = "string", [QOM_ON_OFF_AUTO] = "OnOffAuto", [QOM_MAC] = "str",
+        [QOM_BOOL] = "bool", [QOM_STR] = "string", [QOM_ENUM] = "string",
+        [QOM_ON_OFF_AUTO] = "OnOffAuto", [QOM_MAC] = "str",
         [QOM_PCI_ADDR] = "str", [QOM_QAPI] = "any",
     };
 
@@ -65,12 +67,14 @@ char *qom_property_type_name(const QomProperty *property)
     if (property->kind == QOM_LINK) {
         return g_strdup_printf("link<%s>", property->link_type->name);
     }
-    return g_strdup(is_integer(property->kind) ? integers[property->kind].name : names[property->kind]);
+    return g_strdup(is_integer(property->kind) ? integers[property->kind].name
+                                               : names[property->kind]);
 }
 
-/* Text ---------------------------------------------------------------------------------------------------------- */
+/* Text ----------------------------------------------------------------------------------------- */
 
-static bool parse_integer(const QomProperty *property, const char *text, JsonValue **value, GError **errp)
+static bool parse_integer(const QomProperty *property, const char *text, JsonValue **value,
+                          GError **errp)
 {
     bool negative = *text == '-', is_i = is_signed(property->kind);
     const char *digits = text + negative;
@@ -81,20 +85,23 @@ static bool parse_integer(const QomProperty *property, const char *text, JsonVal
     uint64_t n = g_ascii_isdigit(*digits) ? g_ascii_strtoull(digits, &end, hex ? 16 : 10) : 0;
     if (!end || errno || *end || (hex && !g_ascii_isxdigit(digits[2])) || (negative && !is_i) ||
         (negative && n > (uint64_t)INT64_MAX + 1)) {
-        return error_set(errp, "Parameter '%s' expects %s %s value", property->name, is_i ? "an" : "a", is_i ? "int64" : "uint64");
+        return error_set(errp, "Parameter '%s' expects %s %s value", property->name,
+                         is_i ? "an" : "a", is_i ? "int64" : "uint64");
     }
     *value = negative ? json_object_new_int64((int64_t)-n) : json_object_new_uint64(n);
     return true;
 }
 
-static bool parse_size_value(const QomProperty *property, const char *text, JsonValue **value, GError **errp)
+static bool parse_size_value(const QomProperty *property, const char *text, JsonValue **value,
+                             GError **errp)
 {
     uint64_t size;
 
     if (!parse_size(text, 1, &size)) {
         error_set(errp, "Parameter '%s' expects a non-negative number below 2^64", property->name);
-        error_hint(errp, "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
-                         "and exabytes, respectively.");
+        error_hint(errp,
+                   "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
+                   "and exabytes, respectively.");
         return false;
     }
     *value = json_object_new_uint64(size);
@@ -102,7 +109,8 @@ static bool parse_size_value(const QomProperty *property, const char *text, Json
 }
 
 /* JSON, or what the schema's type has as a short text form. */
-static bool parse_qapi(const QomProperty *property, const char *text, JsonValue **value, GError **errp)
+static bool parse_qapi(const QomProperty *property, const char *text, JsonValue **value,
+                       GError **errp)
 {
     g_autoptr(JsonValue) string = NULL;
 
@@ -117,7 +125,8 @@ static bool parse_qapi(const QomProperty *property, const char *text, JsonValue 
     return *value;
 }
 
-bool qom_property_parse(const QomProperty *property, const char *text, JsonValue **value, GError **errp)
+bool qom_property_parse(const QomProperty *property, const char *text, JsonValue **value,
+                        GError **errp)
 {
     bool on;
 
@@ -151,7 +160,8 @@ bool qom_property_parse(const QomProperty *property, const char *text, JsonValue
 static bool parse_mac(const char *text, uint8_t mac[6])
 {
     for (unsigned i = 0; i < 6; i++, text += 3) {
-        if (!g_ascii_isxdigit(text[0]) || !g_ascii_isxdigit(text[1]) || (i < 5 ? text[2] != ':' && text[2] != '-' : text[2])) {
+        if (!g_ascii_isxdigit(text[0]) || !g_ascii_isxdigit(text[1]) ||
+            (i < 5 ? text[2] != ':' && text[2] != '-' : text[2])) {
             return false;
         }
         mac[i] = g_ascii_xdigit_value(text[0]) << 4 | g_ascii_xdigit_value(text[1]);
@@ -168,7 +178,8 @@ static bool parse_pci_addr(const char *text, int32_t *addr)
         *addr = -1;
         return true;
     }
-    unsigned long slot = g_ascii_isxdigit(*text) ? strtoul(text, &end, 16) : ULONG_MAX, function = 0;
+    unsigned long slot = g_ascii_isxdigit(*text) ? strtoul(text, &end, 16) : ULONG_MAX,
+                  function = 0;
     if (end && *end == '.') {
         const char *second = end + 1;
         function = g_ascii_isxdigit(*second) ? strtoul(second, &end, 16) : ULONG_MAX;
@@ -180,11 +191,12 @@ static bool parse_pci_addr(const char *text, int32_t *addr)
     return true;
 }
 
-/* JSON ---------------------------------------------------------------------------------------------------------- */
+/* JSON ----------------------------------------------------------------------------------------- */
 
 static bool wrong_type(const QomProperty *property, const char *expected, GError **errp)
 {
-    return error_set(errp, "Invalid parameter type for '%s', expected: %s", property->name, expected);
+    return error_set(errp, "Invalid parameter type for '%s', expected: %s", property->name,
+                     expected);
 }
 
 static bool check_integer(const QomProperty *property, JsonValue *value, GError **errp)
@@ -195,9 +207,11 @@ static bool check_integer(const QomProperty *property, JsonValue *value, GError 
     if (!json_object_is_type(value, json_type_int)) {
         return wrong_type(property, "integer", errp);
     }
-    bool fits = json_value_u64(value, &u) ? u <= integers[property->kind].max
-                                          : json_value_i64(value, &i) && i >= integers[property->kind].min;
-    return fits || error_set(errp, "Parameter '%s' expects %s", property->name, integers[property->kind].c_name);
+    bool fits = json_value_u64(value, &u)
+                    ? u <= integers[property->kind].max
+                    : json_value_i64(value, &i) && i >= integers[property->kind].min;
+    return fits || error_set(errp, "Parameter '%s' expects %s", property->name,
+                             integers[property->kind].c_name);
 }
 
 static bool check_enum(const QomProperty *property, const char *text, GError **errp)
@@ -220,14 +234,17 @@ static bool check_pci_addr(const QomProperty *property, JsonValue *value, GError
 
     if (json_object_is_type(value, json_type_int)) {
         return (json_value_u64(value, &number) && number <= 255) ||
-               error_set(errp, "Parameter '%s' expects a number up to 255: slot * 8 + function", property->name);
+               error_set(errp, "Parameter '%s' expects a number up to 255: slot * 8 + function",
+                         property->name);
     }
     if (!json_object_is_type(value, json_type_string)) {
         return wrong_type(property, "string", errp);
     }
     return parse_pci_addr(json_object_get_string(value), &addr) ||
-           error_set(errp, "Parameter '%s' expects SLOT or SLOT.FUNCTION in hexadecimal (up to 1f.7), not '%s'", property->name,
-                     json_object_get_string(value));
+           error_set(
+               errp,
+               "Parameter '%s' expects SLOT or SLOT.FUNCTION in hexadecimal (up to 1f.7), not '%s'",
+               property->name, json_object_get_string(value));
 }
 
 bool qom_value_check(const QomProperty *property, JsonValue *value, GError **errp)
@@ -235,7 +252,8 @@ bool qom_value_check(const QomProperty *property, JsonValue *value, GError **err
     uint8_t mac[6];
 
     if (property->kind == QOM_BOOL) {
-        return json_object_is_type(value, json_type_boolean) || wrong_type(property, "boolean", errp);
+        return json_object_is_type(value, json_type_boolean) ||
+               wrong_type(property, "boolean", errp);
     }
     if (is_integer(property->kind)) {
         return check_integer(property, value, errp);
@@ -251,12 +269,15 @@ bool qom_value_check(const QomProperty *property, JsonValue *value, GError **err
     }
     const char *text = json_object_get_string(value);
     if (property->kind == QOM_MAC && !parse_mac(text, mac)) {
-        return error_set(errp, "Parameter '%s' expects an Ethernet address such as 52:54:00:12:34:56, not '%s'", property->name, text);
+        return error_set(
+            errp, "Parameter '%s' expects an Ethernet address such as 52:54:00:12:34:56, not '%s'",
+            property->name, text);
     }
-    return (property->kind != QOM_ENUM && property->kind != QOM_ON_OFF_AUTO) || check_enum(property, text, errp);
+    return (property->kind != QOM_ENUM && property->kind != QOM_ON_OFF_AUTO) ||
+           check_enum(property, text, errp);
 }
 
-/* Storage ------------------------------------------------------------------------------------------------------- */
+/* Storage -------------------------------------------------------------------------------------- */
 
 static void store_integer(const QomProperty *property, void *field, JsonValue *value)
 {
@@ -302,7 +323,8 @@ static JsonValue *load_integer(QomKind kind, const void *field)
 
 void qom_value_store(const QomProperty *property, void *field, JsonValue *value)
 {
-    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
+                                                                    : "";
 
     if (is_integer(property->kind)) {
         store_integer(property, field, value);
@@ -343,7 +365,8 @@ void qom_value_store(const QomProperty *property, void *field, JsonValue *value)
 
 static JsonValue *load_pci_addr(int32_t addr)
 {
-    g_autofree char *text = addr < 0 ? g_strdup("-1") : g_strdup_printf("%02x.%x", addr >> 3, addr & 7);
+    g_autofree char *text = addr < 0 ? g_strdup("-1")
+                                     : g_strdup_printf("%02x.%x", addr >> 3, addr & 7);
 
     return json_object_new_string(text);
 }
@@ -351,7 +374,8 @@ static JsonValue *load_pci_addr(int32_t addr)
 static JsonValue *load_mac(const uint8_t mac[6])
 {
     static const uint8_t none[6];
-    g_autofree char *text = g_strdup_printf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+    g_autofree char *text = g_strdup_printf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+                                            mac[3], mac[4], mac[5]);
 
     return json_object_new_string(memcmp(mac, none, sizeof(none)) ? text : "");
 }

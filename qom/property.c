@@ -128,27 +128,31 @@ static bool check_settable(const QomObject *object, const QomProperty *property,
     }
     if (object->complete && !(property->flags & QOM_RUNTIME)) {
         g_autofree char *path = qom_object_path(object);
-        return error_set(errp, "Property '%s' of '%s' cannot be set: %s", property->name, *path ? path : object->type->name,
-                         fixed_because(object->type));
+        return error_set(errp, "Property '%s' of '%s' cannot be set: %s", property->name,
+                         *path ? path : object->type->name, fixed_because(object->type));
     }
     return true;
 }
 
-bool qom_property_store(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+bool qom_property_store(QomObject *object, const QomProperty *property, JsonValue *value,
+                        GError **errp)
 {
     if (!qom_value_check(property, value, errp)) {
         return false;
     }
     qom_value_store(property, qom_property_field(object, property), value);
-    return property->kind != QOM_LINK || !object->complete || qom_link_resolve(object, property, errp);
+    return property->kind != QOM_LINK || !object->complete ||
+           qom_link_resolve(object, property, errp);
 }
 
-static bool set_found(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+static bool set_found(QomObject *object, const QomProperty *property, JsonValue *value,
+                      GError **errp)
 {
     if (!qom_value_check(property, value, errp)) {
         return false;
     }
-    return property->set ? property->set(object, property, value, errp) : qom_property_store(object, property, value, errp);
+    return property->set ? property->set(object, property, value, errp)
+                         : qom_property_store(object, property, value, errp);
 }
 
 bool qom_property_set(QomObject *object, const char *name, JsonValue *value, GError **errp)
@@ -165,7 +169,8 @@ bool qom_property_set_text(QomObject *object, const char *name, const char *text
     g_autoptr(JsonValue) value = NULL;
 
     return find(object, name, &property, errp) && check_settable(object, &property, errp) &&
-           qom_property_parse(&property, text, &value, errp) && set_found(object, &property, value, errp);
+           qom_property_parse(&property, text, &value, errp) &&
+           set_found(object, &property, value, errp);
 }
 
 bool qom_property_get(QomObject *object, const char *name, JsonValue **result, GError **errp)
@@ -210,8 +215,10 @@ static void set_default(QomObject *object, const QomProperty *property)
     g_autoptr(JsonValue) value = NULL;
     g_autoptr(GError) err = NULL;
 
-    if (!qom_property_parse(property, property->default_text, &value, &err) || !set_found(object, property, value, &err)) {
-        g_error("%s.%s: default '%s': %s", object->type->name, property->name, property->default_text, err->message);
+    if (!qom_property_parse(property, property->default_text, &value, &err) ||
+        !set_found(object, property, value, &err)) {
+        g_error("%s.%s: default '%s': %s", object->type->name, property->name,
+                property->default_text, err->message);
     }
 }
 
@@ -229,7 +236,7 @@ void qom_set_defaults(QomObject *object)
     }
 }
 
-/* Settings ------------------------------------------------------------------------------------------------------ */
+/* Settings ------------------------------------------------------------------------------------- */
 
 static bool is_skipped(const QomSettings *settings, const char *name)
 {
@@ -237,7 +244,8 @@ static bool is_skipped(const QomSettings *settings, const char *name)
 }
 
 /* QEMU words an unknown name after the kind of option and its form. */
-static bool check_known(const QomObject *object, const QomSettings *settings, const char *name, const char *text, GError **errp)
+static bool check_known(const QomObject *object, const QomSettings *settings, const char *name,
+                        const char *text, GError **errp)
 {
     QomProperty property;
 
@@ -262,14 +270,22 @@ static bool set_json(QomObject *object, const QomSettings *settings, GError **er
     }
     json_object_object_foreach(settings->json, name, value) {
         if (!is_skipped(settings, name) &&
-            !(check_known(object, settings, name, json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL, errp) && qom_property_set(object, name, value, errp))) {
+            !(check_known(object, settings, name,
+                          json_object_is_type(value, json_type_string)
+                              ? json_object_get_string(value)
+                              : NULL,
+                          errp) &&
+              qom_property_set(object, name, value, errp))) {
             return false;
         }
     }
     return true;
 }
 
-/* NAME.MEMBER=…: the part before the first dot, if that is a property with members. NULL: it is not. */
+/*
+ * NAME.MEMBER=…: the part before the first dot, if that is a property with members. NULL: it is
+ * not.
+ */
 static char *dotted_name(const QomObject *object, const char *key)
 {
     const char *dot = strchr(key, '.');
@@ -277,7 +293,10 @@ static char *dotted_name(const QomObject *object, const char *key)
     QomProperty property;
 
     return name && !qom_type_find_property(object->type, key, &property) &&
-           qom_type_find_property(object->type, name, &property) && property.kind == QOM_QAPI ? g_steal_pointer(&name) : NULL;
+                   qom_type_find_property(object->type, name, &property) &&
+                   property.kind == QOM_QAPI
+               ? g_steal_pointer(&name)
+               : NULL;
 }
 
 /* NAME and all the keys that begin with "NAME." make one value. */
@@ -295,7 +314,8 @@ static bool set_dotted(QomObject *object, const KeyVal *keyval, const char *name
     return value && qom_property_set(object, name, value, errp);
 }
 
-static bool set_pair(QomObject *object, const QomSettings *settings, const KeyValPair *pair, GError **errp)
+static bool set_pair(QomObject *object, const QomSettings *settings, const KeyValPair *pair,
+                     GError **errp)
 {
     g_autofree char *dotted = dotted_name(object, pair->key);
 
@@ -319,5 +339,6 @@ static bool set_keyval(QomObject *object, const QomSettings *settings, GError **
 
 bool qom_set_all(QomObject *object, const QomSettings *settings, GError **errp)
 {
-    return (!settings->json || set_json(object, settings, errp)) && (!settings->keyval || set_keyval(object, settings, errp));
+    return (!settings->json || set_json(object, settings, errp)) &&
+           (!settings->keyval || set_keyval(object, settings, errp));
 }

@@ -10,7 +10,8 @@ typedef struct QomRoot {
     QomTypes types;
 } QomRoot;
 
-static const QomType root_type = { .name = "container", .parent = &qom_container_type, .size = sizeof(QomRoot) };
+static const QomType root_type = { .name = "container", .parent = &qom_container_type,
+                                   .size = sizeof(QomRoot) };
 
 G_DEFINE_QUARK(qom-error, qom_error)
 
@@ -58,7 +59,8 @@ bool qom_object_add_child(QomObject *parent, const char *name, QomObject *child,
 
     g_assert(!child->parent);
     if (qom_object_child(parent, name) || qom_type_find_property(parent->type, name, &property)) {
-        return error_set(errp, "attempt to add duplicate property '%s' to object (type '%s')", name, parent->type->name);
+        return error_set(errp, "attempt to add duplicate property '%s' to object (type '%s')", name,
+                         parent->type->name);
     }
     if (!parent->children) {
         parent->children = g_ptr_array_new();
@@ -127,7 +129,8 @@ static QomObject *step(QomObject *object, const char *name)
     QomObject *child = qom_object_child(object, name);
     QomProperty property;
 
-    if (!child && qom_type_find_property(object->type, name, &property) && property.kind == QOM_LINK && property.offset) {
+    if (!child && qom_type_find_property(object->type, name, &property) &&
+        property.kind == QOM_LINK && property.offset) {
         child = ((QomLink *)qom_property_field(object, &property))->target;
     }
     return child;
@@ -158,7 +161,9 @@ QomObject *qom_resolve(QomObject *root, const char *path, GError **errp)
 {
     g_auto(GStrv) names = g_strsplit(path, "/", -1);
     bool ambiguous = false;
-    QomObject *found = *path == '/' ? walk(root, names) : *path ? search(root, names, &ambiguous) : NULL;
+    QomObject *found = *path == '/' ? walk(root, names)
+                       : *path      ? search(root, names, &ambiguous)
+                                    : NULL;
 
     if (ambiguous) {
         error_set(errp, "Path '%s' does not uniquely identify an object", path);
@@ -182,23 +187,29 @@ void qom_visit(QomObject *object, QomVisitFn *visit, void *opaque)
 static QomObject *find_target(QomObject *object, const QomProperty *property, const char *name)
 {
     QomObject *root = qom_object_root(object);
-    QomObject *folder = root && property->link_in ? qom_resolve(root, property->link_in, NULL) : NULL;
-    QomObject *target = root && *name == '/' ? qom_resolve(root, name, NULL) : folder ? qom_object_child(folder, name) : NULL;
+    QomObject *folder = root && property->link_in ? qom_resolve(root, property->link_in, NULL)
+                                                  : NULL;
+    QomObject *target = root && *name == '/' ? qom_resolve(root, name, NULL)
+                        : folder             ? qom_object_child(folder, name)
+                                             : NULL;
 
     return qom_is(target, property->link_type) ? target : NULL;
 }
 
 /* QEMU words it by what is looked for. */
-static bool no_target(const QomObject *object, const QomProperty *property, const char *name, GError **errp)
+static bool no_target(const QomObject *object, const QomProperty *property, const char *name,
+                      GError **errp)
 {
     if (!property->link_in || strcmp(property->link_in, "/objects")) {
-        return error_set(errp, "Property '%s.%s' can't find value '%s'", object->type->name, property->name, name);
+        return error_set(errp, "Property '%s.%s' can't find value '%s'", object->type->name,
+                         property->name, name);
     }
     if (errp) {
         g_autofree char *text = g_strdup_printf("Device '%s' not found", name);
         g_set_error_literal(errp, QOM_ERROR, QOM_NOT_FOUND, text);
     }
-    error_hint(errp, "%s= takes the id of an -object of type %s", property->name, property->link_type->name);
+    error_hint(errp, "%s= takes the id of an -object of type %s", property->name,
+               property->link_type->name);
     return false;
 }
 

@@ -14,7 +14,8 @@ bool qom_check_id(const char *id, GError **errp)
     }
     if (!valid) {
         error_set(errp, "Parameter 'id' expects an identifier");
-        error_hint(errp, "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.");
+        error_hint(
+            errp, "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.");
     }
     return valid;
 }
@@ -25,10 +26,12 @@ static const char *instead_of(const char *name)
     static const struct {
         const char *prefix, *hint;
     } absent[] = {
-        { "memory-backend-memfd-private", "A TD's private memory needs no object of its own: leave this one out" },
+        { "memory-backend-memfd-private",
+          "A TD's private memory needs no object of its own: leave this one out" },
         { "sev-", "This machine's confidential guests are TDs: use tdx-guest" },
         { "igvm-cfg", "TDs start from a TDVF image: use -bios" },
-        { "iommufd", "There is no device assignment (vfio-pci): a TD's private memory is out of reach of devices" },
+        { "iommufd", "There is no device assignment (vfio-pci): a TD's private memory is out of "
+                     "reach of devices" },
         { "memory-backend-epc", "There is no SGX in a TD" },
         { "memory-backend-shm", "Use memory-backend-memfd with share=on" },
         { "rng-egd", "Use rng-random or rng-builtin" },
@@ -74,7 +77,8 @@ static const QomType *find_type(QomTypes types, const char *name, GError **errp)
     return NULL;
 }
 
-QomObject *qom_user_create(QomObject *root, const char *type_name, const char *id, const QomSettings *settings, GError **errp)
+QomObject *qom_user_create(QomObject *root, const char *type_name, const char *id,
+                           const QomSettings *settings, GError **errp)
 {
     const QomType *type;
     QomObject *folder = qom_container_get(root, "/objects");

@@ -33,7 +33,10 @@ static char *read_all(int fd, size_t size)
     return data;
 }
 
-/* One buffer of the file's size: not a mapping, under which the file could change after it was measured. */
+/*
+ * One buffer of the file's size: not a mapping, under which the file could change after it was
+ * measured.
+ */
 static GBytes *read_file(const char *what, const char *path, GError **errp)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -49,8 +52,8 @@ static GBytes *read_file(const char *what, const char *path, GError **errp)
         return NULL;
     }
     if (status.st_size > UINT32_MAX) { /* fw_cfg tells sizes in 32 bits */
-        error_set(errp, "%s '%s': %lld bytes, and the firmware can be handed at most 4 GiB - 1", what, path,
-                  (long long)status.st_size);
+        error_set(errp, "%s '%s': %lld bytes, and the firmware can be handed at most 4 GiB - 1",
+                  what, path, (long long)status.st_size);
         close(fd);
         return NULL;
     }
@@ -72,7 +75,8 @@ static bool check_room(GBytes *kernel, GBytes *initrd, uint64_t ram_size, GError
     if (needed < ram_size) {
         return true;
     }
-    error_set(errp, "kernel and initrd have %" PRIu64 " bytes, and the guest's RAM %" PRIu64, needed, ram_size);
+    error_set(errp, "kernel and initrd have %" PRIu64 " bytes, and the guest's RAM %" PRIu64,
+              needed, ram_size);
     error_hint(errp, "Give it more memory with -m");
     return false;
 }

@@ -18,12 +18,16 @@
 
 /* Above this the image would reach down to the interrupt controllers at 0xFEC00000. */
 #define FIRMWARE_MAX (16 * MiB)
-/* Firmware comes in units of 64 KiB. The halves of a flash image need not: they pass here, and its parser calls them by name. */
+/*
+ * Firmware comes in units of 64 KiB. The halves of a flash image need not: they pass here, and its
+ * parser calls them by name.
+ */
 #define FIRMWARE_PAGE (4 * KiB)
 
 static char *find(const char *name)
 {
-    static const char *const directories[] = { "/usr/share/qemu", "/usr/share/ovmf", "/usr/share/OVMF" };
+    static const char *const directories[] = { "/usr/share/qemu", "/usr/share/ovmf",
+                                               "/usr/share/OVMF" };
 
     if (!g_file_test(name, G_FILE_TEST_EXISTS) && !strchr(name, '/')) {
         for (unsigned i = 0; i < G_N_ELEMENTS(directories); i++) {
@@ -50,8 +54,9 @@ static void free_pages(void *opaque)
 }
 
 /*
- * A copy, because a file may be truncated while the VMM runs and a mapping of it would then fault; in whole pages, so that
- * sections are added to the TD from where they are, and made by the kernel at once, not fault by fault.
+ * A copy, because a file may be truncated while the VMM runs and a mapping of it would then fault;
+ * in whole pages, so that sections are added to the TD from where they are, and made by the kernel
+ * at once, not fault by fault.
  */
 static GBytes *read_pages(int fd, size_t size, GError **errp)
 {
@@ -61,7 +66,8 @@ static GBytes *read_pages(int fd, size_t size, GError **errp)
         error_set(errp, "%s", g_strerror(errno));
         return NULL;
     }
-    (void)madvise(address, size, MADV_HUGEPAGE); /* 4 MiB page by page would be a fourth of a launch's time */
+    /* 4 MiB page by page would be a fourth of a launch's time */
+    (void)madvise(address, size, MADV_HUGEPAGE);
     (void)madvise(address, size, MADV_POPULATE_WRITE);
     for (size_t done = 0; done < size;) {
         ssize_t n = read(fd, (uint8_t *)address + done, size - done);
@@ -69,7 +75,8 @@ static GBytes *read_pages(int fd, size_t size, GError **errp)
         if (n > 0) {
             done += (size_t)n;
         } else if (n == 0 || errno != EINTR) {
-            error_set(errp, "%s", n == 0 ? "it became shorter while it was read" : g_strerror(errno));
+            error_set(errp, "%s",
+                      n == 0 ? "it became shorter while it was read" : g_strerror(errno));
             munmap(address, size);
             return NULL;
         }
@@ -93,7 +100,9 @@ static GBytes *read_file(int fd, const char *name, const char *path, GError **er
         return NULL;
     }
     if (st.st_size <= 0 || st.st_size % FIRMWARE_PAGE || (uint64_t)st.st_size > FIRMWARE_MAX) {
-        error_set(errp, "could not load PC BIOS '%s': its size is %lld bytes, which must be a multiple of 64 KiB up to 16 MiB",
+        error_set(errp,
+                  "could not load PC BIOS '%s': its size is %lld bytes, which must be a multiple "
+                  "of 64 KiB up to 16 MiB",
                   path, (long long)st.st_size);
         return NULL;
     }
@@ -107,11 +116,13 @@ static GBytes *read_file(int fd, const char *name, const char *path, GError **er
 GBytes *firmware_read(const char *name, char **found, GError **errp)
 {
     g_autofree char *path = find(name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO has no size: it is refused, and not waited for */
+    int fd = open(path, O_RDONLY | O_CLOEXEC |
+                            O_NONBLOCK); /* a FIFO has no size: it is refused, and not waited for */
 
     if (fd < 0) {
         error_set(errp, "could not load PC BIOS '%s': %s", name, g_strerror(errno));
-        error_hint(errp, "For a TD use a TDVF image, for example /usr/share/ovmf/OVMF.fd of Debian's package ovmf");
+        error_hint(errp, "For a TD use a TDVF image, for example /usr/share/ovmf/OVMF.fd of "
+                         "Debian's package ovmf");
         return NULL;
     }
     GBytes *bytes = read_file(fd, name, path, errp);

@@ -19,8 +19,8 @@ static void nothing(Guest *guest)
 }
 
 /*
- * There are no local APICs: a device's message is the write to memory that it is on the bus, so that a test sees those that it sent to
- * RAM. To a device a message does nothing.
+ * There are no local APICs: a device's message is the write to memory that it is on the bus, so
+ * that a test sees those that it sent to RAM. To a device a message does nothing.
  */
 static bool qtest_guest_signal_msi(Guest *guest, uint64_t address, uint32_t data)
 {

@@ -150,7 +150,8 @@ Guest *guest_tdx_new(const GuestEnv *env, GError **errp)
         td_free(&t->guest);
         return NULL;
     }
-    t->quotes = tdx_quote_service_new(env->config->guest->id, env->config->guest->quote_generation_socket);
+    t->quotes = tdx_quote_service_new(env->config->guest->id,
+                                      env->config->guest->quote_generation_socket);
     return &t->guest;
 }
 

@@ -4,7 +4,8 @@
 
 #include <errno.h>
 
-#define MAX_PENDING 64 /* that stop nothing, in one turn of the main loop: a guest can make errors as fast as it likes */
+/* that stop nothing, in one turn of the main loop: a guest can make errors as fast as it likes */
+#define MAX_PENDING 64
 
 struct IoErrors {
     RunState *runstate;
@@ -17,7 +18,8 @@ struct IoErrors {
 static JsonValue *describe(const BlockIoError *error)
 {
     static const char *const actions[] = {
-        [BLOCK_ACTION_REPORT] = "report", [BLOCK_ACTION_IGNORE] = "ignore", [BLOCK_ACTION_STOP] = "stop",
+        [BLOCK_ACTION_REPORT] = "report", [BLOCK_ACTION_IGNORE] = "ignore",
+        [BLOCK_ACTION_STOP] = "stop",
     };
     JsonValue *data = json_object_new_object();
 

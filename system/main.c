@@ -32,10 +32,14 @@ int main(int argc, char **argv)
     g_autoptr(GError) err = NULL;
     int ready = -1;
 
-    /* A file that a guest makes larger than ulimit -f allows is a failed write (EFBIG), not the end of the program. */
+    /*
+     * A file that a guest makes larger than ulimit -f allows is a failed write (EFBIG), not the end
+     * of the program.
+     */
     signal(SIGXFSZ, SIG_IGN);
     report_program(argv[0]);
-    signal(SIGXFSZ, SIG_IGN); /* a guest that writes past ulimit -f has an error of its disk, and this program goes on */
+    /* a guest that writes past ulimit -f has an error of its disk, and this program goes on */
+    signal(SIGXFSZ, SIG_IGN);
     switch (options_parse(argc, argv, program_types, &config)) {
     case OPTIONS_DONE:
         return 0;
@@ -44,7 +48,8 @@ int main(int argc, char **argv)
     case OPTIONS_RUN:
         break;
     }
-    report_style(config->process.timestamps, config->process.guest_names ? config->life.name : NULL);
+    report_style(config->process.timestamps,
+                 config->process.guest_names ? config->life.name : NULL);
     if (config->process.daemonize && (ready = process_daemonize(&err)) < 0) {
         report_error(NULL, err->message);
         return 1;

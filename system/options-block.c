@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * -drive and -blockdev: disks that devices name. Kept as they come and opened when the machine is made: other programs that
- * take the same options open nothing.
+ * -drive and -blockdev: disks that devices name. Kept as they come and opened when the machine is
+ * made: other programs that take the same options open nothing.
  */
 #include <string.h>
 
@@ -22,7 +22,8 @@ typedef struct DriveOption {
     BlockOnError on_read_error, on_write_error;
     bool auto_read_only;
     bool opened;    /* its node is in the tree */
-    bool own_child; /* the child was described in place, without a name of its own: it goes with this one */
+    /* the child was described in place, without a name of its own: it goes with this one */
+    bool own_child;
 } DriveOption;
 
 static void drive_free(gpointer data)
@@ -66,8 +67,10 @@ static bool set_cache(DriveOption *drive, const char *mode, bool *write_through,
         const char *name;
         bool direct, no_flush, write_through;
     } modes[] = {
-        { "writeback", false, false, false }, { "none", true, false, false }, { "off", true, false, false },
-        { "writethrough", false, false, true }, { "directsync", true, false, true }, { "unsafe", false, true, false },
+        { "writeback", false, false, false }, { "none", true, false, false },
+        { "off", true, false, false },
+        { "writethrough", false, false, true }, { "directsync", true, false, true },
+        { "unsafe", false, true, false },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(modes); i++) {
@@ -138,7 +141,8 @@ static bool set_on_error(BlockOnError *on_error, bool is_write, const char *acti
 static bool check_drive(const DriveOption *drive, bool discard, GError **errp)
 {
     return drive->detect_zeroes != BLOCK_DETECT_UNMAP || discard ||
-           error_set(errp, "setting detect-zeroes to unmap is not allowed without setting discard operation to unmap");
+           error_set(errp, "setting detect-zeroes to unmap is not allowed without setting discard "
+                           "operation to unmap");
 }
 
 static bool set_format(DriveOption *drive, const char *format, GError **errp)
@@ -149,7 +153,8 @@ static bool set_format(DriveOption *drive, const char *format, GError **errp)
     }
     if (!block_format_is_known(format)) {
         error_set(errp, "Unknown driver '%s'", format);
-        error_hint(errp, "Images are raw, or qcow2, qcow, qed, vdi, vhdx, vmdk, vpc through qemu-storage-daemon; qemu-img convert -O raw "
+        error_hint(errp, "Images are raw, or qcow2, qcow, qed, vdi, vhdx, vmdk, vpc through "
+                         "qemu-storage-daemon; qemu-img convert -O raw "
                          "converts others");
         return false;
     }
@@ -164,7 +169,8 @@ typedef struct DriveKeys {
 } DriveKeys;
 
 /* cache.writeback, cache.direct, cache.no-flush: what cache= stands for. */
-static bool set_cache_key(DriveOption *drive, DriveKeys *keys, const char *key, const char *value, GError **errp)
+static bool set_cache_key(DriveOption *drive, DriveKeys *keys, const char *key, const char *value,
+                          GError **errp)
 {
     bool write_back;
 
@@ -175,7 +181,10 @@ static bool set_cache_key(DriveOption *drive, DriveKeys *keys, const char *key, 
         return keyval_bool(key, value, &drive->file.no_flush, errp);
     }
     if (strcmp(key, "cache.writeback")) {
-        return error_set(errp, "Invalid parameter '%s': there are cache.writeback, cache.direct and cache.no-flush", key);
+        return error_set(
+            errp,
+            "Invalid parameter '%s': there are cache.writeback, cache.direct and cache.no-flush",
+            key);
     }
     if (!keyval_bool(key, value, &write_back, errp)) {
         return false;
@@ -184,15 +193,20 @@ static bool set_cache_key(DriveOption *drive, DriveKeys *keys, const char *key, 
     return true;
 }
 
-/* What is a disk or a CD to the guest is a matter of the device: of a CD stays that it is not written. */
+/*
+ * What is a disk or a CD to the guest is a matter of the device: of a CD stays that it is not
+ * written.
+ */
 static bool set_media(DriveOption *drive, DriveKeys *keys, const char *value, GError **errp)
 {
     keys->cdrom = !strcmp(value, "cdrom");
     drive->file.read_only |= keys->cdrom;
-    return keys->cdrom || !strcmp(value, "disk") || error_set(errp, "'%s' invalid media: disk or cdrom", value);
+    return keys->cdrom || !strcmp(value, "disk") ||
+           error_set(errp, "'%s' invalid media: disk or cdrom", value);
 }
 
-static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, const char *value, GError **errp)
+static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, const char *value,
+                          GError **errp)
 {
     static const char *const fixed[][2] = {
         { "snapshot", "off" }, { "copy-on-read", "off" },
@@ -212,7 +226,11 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
         keys->interface = value;
         if (strcmp(value, "none") && strcmp(value, "virtio")) {
             error_set(errp, "unsupported bus type '%s': none or virtio", value);
-            error_hint(errp, "%s", strcmp(value, "pflash") ? "There is no IDE, SD or floppy controller; for SCSI use if=none and -device scsi-hd on a virtio-scsi-pci" : option_instead("pflash"));
+            error_hint(errp, "%s",
+                       strcmp(value, "pflash")
+                           ? "There is no IDE, SD or floppy controller; for SCSI use if=none and "
+                             "-device scsi-hd on a virtio-scsi-pci"
+                           : option_instead("pflash"));
             return false;
         }
         return true;
@@ -259,11 +277,13 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
     for (unsigned i = 0; i < G_N_ELEMENTS(fixed); i++) {
         if (!strcmp(key, fixed[i][0])) {
             return !strcmp(value, fixed[i][1]) ||
-                   error_set(errp, "%s=%s is not available: only %s=%s", key, value, key, fixed[i][1]);
+                   error_set(errp, "%s=%s is not available: only %s=%s", key, value, key,
+                             fixed[i][1]);
         }
     }
     static const char *const known[] = {
-        "file", "if", "format", "id", "readonly", "cache", "discard", "media", "aio", "index", "werror", "rerror", NULL,
+        "file", "if", "format", "id", "readonly", "cache", "discard", "media", "aio", "index",
+        "werror", "rerror", NULL,
     };
 
     error_set(errp, "Invalid parameter '%s'", key);
@@ -272,7 +292,8 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
 }
 
 /* if=virtio is a device of its own. */
-static bool add_virtio_device(MachineConfig *config, const DriveOption *drive, const DriveKeys *keys, GError **errp)
+static bool add_virtio_device(MachineConfig *config, const DriveOption *drive,
+                              const DriveKeys *keys, GError **errp)
 {
     g_autofree char *text = g_strdup_printf("virtio-blk-pci,drive=%s%s", drive->name,
                                             keys->write_through ? ",write-cache=off" : "");
@@ -357,13 +378,16 @@ static bool check_members(JsonValue *object, const char *const *known, GError **
     return true;
 }
 
-static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *object, const char *name, GError **errp);
+static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *object,
+                         const char *name, GError **errp);
 
 static bool set_file_node(DriveOption *drive, JsonValue *object, GError **errp)
 {
-    static const char *const known[] = { "driver", "node-name", "filename", "read-only", "auto-read-only", "discard",
+    static const char *const known[] = { "driver", "node-name", "filename", "read-only",
+                                         "auto-read-only", "discard",
                                          "cache", "aio", "locking", "detect-zeroes", NULL };
-    const char *filename = member(object, "filename"), *discard = member(object, "discard"), *aio = member(object, "aio");
+    const char *filename = member(object, "filename"), *discard = member(object, "discard"),
+               *aio = member(object, "aio");
     const char *locking = member(object, "locking"), *detect = member(object, "detect-zeroes");
 
     if (!filename) {
@@ -373,17 +397,21 @@ static bool set_file_node(DriveOption *drive, JsonValue *object, GError **errp)
         return error_set(errp, "Parameter 'filename' expects a path");
     }
     drive->filename = g_strdup(filename);
-    return check_members(object, known, errp) && (!discard || set_discard(drive, discard, errp)) && (!aio || set_aio(drive, aio, errp)) &&
-           (!locking || set_locking(drive, locking, errp)) && (!detect || set_detect_zeroes(drive, detect, errp)) &&
-           check_drive(drive, drive->file.discard, errp) && bool_member(object, "read-only", &drive->file.read_only, errp) &&
+    return check_members(object, known, errp) && (!discard || set_discard(drive, discard, errp)) &&
+           (!aio || set_aio(drive, aio, errp)) && (!locking || set_locking(drive, locking, errp)) &&
+           (!detect || set_detect_zeroes(drive, detect, errp)) &&
+           check_drive(drive, drive->file.discard, errp) &&
+           bool_member(object, "read-only", &drive->file.read_only, errp) &&
            bool_member(object, "auto-read-only", &drive->auto_read_only, errp) &&
            set_blockdev_cache(drive, object, errp);
 }
 
 /* The file below: a node's name, or a node described in place. */
-static bool set_format_node(MachineConfig *config, DriveOption *drive, const char *text, JsonValue *object, GError **errp)
+static bool set_format_node(MachineConfig *config, DriveOption *drive, const char *text,
+                            JsonValue *object, GError **errp)
 {
-    static const char *const known[] = { "driver", "node-name", "file", "read-only", "auto-read-only", "discard", "cache",
+    static const char *const known[] = { "driver", "node-name", "file", "read-only",
+                                         "auto-read-only", "discard", "cache",
                                          "detect-zeroes", NULL };
     const char *discard = member(object, "discard"), *detect = member(object, "detect-zeroes");
     JsonValue *file;
@@ -391,9 +419,12 @@ static bool set_format_node(MachineConfig *config, DriveOption *drive, const cha
     if (!json_object_object_get_ex(object, "file", &file)) {
         return error_set(errp, "Parameter 'file' is missing");
     }
-    if (!check_members(object, known, errp) || !bool_member(object, "read-only", &drive->file.read_only, errp) ||
-        !bool_member(object, "auto-read-only", &drive->auto_read_only, errp) || (discard && !set_discard(drive, discard, errp)) ||
-        (detect && !set_detect_zeroes(drive, detect, errp)) || !check_drive(drive, drive->file.discard, errp) ||
+    if (!check_members(object, known, errp) ||
+        !bool_member(object, "read-only", &drive->file.read_only, errp) ||
+        !bool_member(object, "auto-read-only", &drive->auto_read_only, errp) ||
+        (discard && !set_discard(drive, discard, errp)) ||
+        (detect && !set_detect_zeroes(drive, detect, errp)) ||
+        !check_drive(drive, drive->file.discard, errp) ||
         !set_blockdev_cache(drive, object, errp)) {
         return false;
     }
@@ -408,9 +439,11 @@ static bool set_format_node(MachineConfig *config, DriveOption *drive, const cha
     return add_blockdev(config, text, file, child, errp);
 }
 
-static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *object, const char *name, GError **errp)
+static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *object,
+                         const char *name, GError **errp)
 {
-    const char *driver = json_object_is_type(object, json_type_object) ? member(object, "driver") : NULL;
+    const char *driver = json_object_is_type(object, json_type_object) ? member(object, "driver")
+                                                                       : NULL;
 
     if (!driver || !name) {
         return error_set(errp, "Parameter '%s' is missing", driver ? "node-name" : "driver");
@@ -420,7 +453,8 @@ static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *obj
     drive->location = text ? g_strdup_printf("-blockdev %s", text) : NULL;
     drive->name = g_strdup(name);
     bool ok = is_file ? set_file_node(drive, object, errp)
-                      : set_format(drive, driver, errp) && set_format_node(config, drive, text, object, errp);
+                      : set_format(drive, driver, errp) &&
+                            set_format_node(config, drive, text, object, errp);
     g_ptr_array_add(config->drives, drive); /* after the node below it */
     return ok;
 }
@@ -436,8 +470,11 @@ bool option_blockdev(MachineConfig *config, const char *text, GError **errp)
         g_autoptr(KeyVal) keyval = keyval_parse(text, "driver", errp);
         ok = keyval && (object = keyval_to_json(keyval, errp));
     }
-    ok = ok && add_blockdev(config, text, object,
-                            json_object_is_type(object, json_type_object) ? member(object, "node-name") : NULL, errp);
+    ok = ok &&
+         add_blockdev(config, text, object,
+                      json_object_is_type(object, json_type_object) ? member(object, "node-name")
+                                                                    : NULL,
+                      errp);
     json_object_put(object);
     return ok;
 }
@@ -466,14 +503,17 @@ static void guess_format(DriveOption *drive)
 {
     drive->format = g_strdup(block_probe_file(drive->filename));
     if (!drive->format && !drive->file.read_only) {
-        g_autofree char *text = g_strdup_printf("Image format was not specified for '%s' and probing guessed raw. The guest may "
-                                                "not write to its first sector what looks like another format; format=raw "
-                                                "lifts that", drive->filename);
+        g_autofree char *text = g_strdup_printf(
+            "Image format was not specified for '%s' and probing guessed raw. The guest may "
+            "not write to its first sector what looks like another format; format=raw "
+            "lifts that",
+            drive->filename);
         report_warning(text);
     }
 }
 
-static BlockNode *open_node(const MachineConfig *config, const DriveOption *drive, QomObject *nodes, GError **errp)
+static BlockNode *open_node(const MachineConfig *config, const DriveOption *drive, QomObject *nodes,
+                            GError **errp)
 {
     BlockFileOptions options = drive->file;
     const DriveOption *below = drive->format ? file_below(config, drive) : NULL;
@@ -488,7 +528,8 @@ static BlockNode *open_node(const MachineConfig *config, const DriveOption *driv
         options.aio = below->file.aio;
     } else if (!drive->filename) {
         if (drive->format) {
-            error_set(errp, "node '%s' of format %s needs a node of driver file, and '%s' is none", drive->name, drive->format, drive->child);
+            error_set(errp, "node '%s' of format %s needs a node of driver file, and '%s' is none",
+                      drive->name, drive->format, drive->child);
             return NULL;
         }
         QomObject *child = qom_object_child(nodes, drive->child);
@@ -498,7 +539,8 @@ static BlockNode *open_node(const MachineConfig *config, const DriveOption *driv
         }
         return block_raw_new((BlockNode *)child, options.read_only);
     }
-    BlockNode *node = open_file(drive->format, &options, drive->auto_read_only && !options.read_only ? NULL : errp);
+    BlockNode *node = open_file(drive->format, &options,
+                                drive->auto_read_only && !options.read_only ? NULL : errp);
     if (!node && drive->auto_read_only && !options.read_only) {
         options.read_only = true;
         node = open_file(drive->format, &options, errp);
@@ -532,7 +574,8 @@ static bool open_from(const MachineConfig *config, guint first, GError **errp)
         }
         drive->opened = ok;
         if (!ok) {
-            return error_set(errp, "%s%s%s", drive->location ? drive->location : "", drive->location ? ": " : "", err->message);
+            return error_set(errp, "%s%s%s", drive->location ? drive->location : "",
+                             drive->location ? ": " : "", err->message);
         }
     }
     return true;
@@ -550,7 +593,8 @@ static guint find_drive(const MachineConfig *config, const char *name)
 {
     guint i = 0;
 
-    while (i < config->drives->len && strcmp(((const DriveOption *)config->drives->pdata[i])->name, name)) {
+    while (i < config->drives->len &&
+           strcmp(((const DriveOption *)config->drives->pdata[i])->name, name)) {
         i++;
     }
     return i;
@@ -575,7 +619,8 @@ bool machine_config_remove_drive(const MachineConfig *config, const char *name, 
         g_ptr_array_remove_index(config->drives, index);
     }
     if (child) {
-        machine_config_remove_drive(config, child, NULL); /* stays if another node has come to lie over it */
+        /* stays if another node has come to lie over it */
+        machine_config_remove_drive(config, child, NULL);
     }
     return true;
 }
@@ -586,7 +631,8 @@ bool machine_config_add_drive(const MachineConfig *config, JsonValue *options, G
     QomObject *nodes = qom_container_get(config->root, BLOCK_CONTAINER);
     guint first = config->drives->len;
 
-    bool ok = add_blockdev(&view, NULL, options, member(options, "node-name"), errp) && open_from(config, first, errp);
+    bool ok = add_blockdev(&view, NULL, options, member(options, "node-name"), errp) &&
+              open_from(config, first, errp);
     while (!ok && config->drives->len > first) { /* the nodes below the one that failed */
         const DriveOption *drive = config->drives->pdata[config->drives->len - 1];
         QomObject *node = drive->opened ? qom_object_child(nodes, drive->name) : NULL;

@@ -54,7 +54,8 @@ static bool check_keys(const KeyVal *kv, GError **errp)
     for (unsigned i = 0; i < kv->pairs->len; i++) {
         const char *key = g_array_index(kv->pairs, KeyValPair, i).key;
         if (!strcmp(key, "gen_id")) {
-            return error_set(errp, "gen_id: there are no objects here that make fw_cfg files; use file or string");
+            return error_set(errp, "gen_id: there are no objects here that make fw_cfg files; use "
+                                   "file or string");
         }
         if (!g_strv_contains(known, key)) {
             error_set(errp, "Invalid parameter '%s'", key);
@@ -72,7 +73,8 @@ bool option_fw_cfg(MachineConfig *config, const char *text, GError **errp)
     if (!kv || !check_keys(kv, errp)) {
         return false;
     }
-    const char *name = keyval_get(kv, "name"), *string = keyval_get(kv, "string"), *path = keyval_get(kv, "file");
+    const char *name = keyval_get(kv, "name"), *string = keyval_get(kv, "string"),
+               *path = keyval_get(kv, "file");
     if (!name || !name[0] || !string == !path) {
         return error_set(errp, "name, plus exactly one of file, string and gen_id, are needed");
     }

@@ -38,7 +38,8 @@ static void hint_machine_type(QomTypes types, const char *name, GError **errp)
     static const char *const names[] = { "q35", "pc-q35-11.1", "none", NULL };
     const char *near = nearest_name(name, names);
 
-    if (g_str_has_prefix(name, "pc") || g_str_has_prefix(name, "microvm") || g_str_has_prefix(name, "isapc")) {
+    if (g_str_has_prefix(name, "pc") || g_str_has_prefix(name, "microvm") ||
+        g_str_has_prefix(name, "isapc")) {
         error_hint(errp, "A TD's machine is q35");
     } else if (near) {
         error_hint(errp, "Did you mean '%s'?", near);
@@ -68,7 +69,9 @@ static bool set_kernel_irqchip(MachineConfig *config, const char *value, GError 
         return true;
     }
     if (!g_strv_contains(values, value)) {
-        return error_set(errp, "Parameter 'kernel-irqchip' does not accept value '%s': use on, off or split", value);
+        return error_set(
+            errp, "Parameter 'kernel-irqchip' does not accept value '%s': use on, off or split",
+            value);
     }
     g_free(config->kernel_irqchip);
     config->kernel_irqchip = g_strdup(value);
@@ -92,8 +95,12 @@ static bool set_on(QomObject *machine, const char *key, const char *value, GErro
     return false;
 }
 
-/* Tried on a machine that is thrown away, so that the error names this option; the real one is made when all are known. */
-static bool set_machine_property(MachineConfig *config, const char *key, const char *value, GError **errp)
+/*
+ * Tried on a machine that is thrown away, so that the error names this option; the real one is made
+ * when all are known.
+ */
+static bool set_machine_property(MachineConfig *config, const char *key, const char *value,
+                                 GError **errp)
 {
     if (!strcmp(key, "type")) {
         return set_machine_type(config, value, errp);
@@ -104,7 +111,8 @@ static bool set_machine_property(MachineConfig *config, const char *key, const c
     if (!strcmp(key, "kernel-irqchip")) {
         return set_kernel_irqchip(config, value, errp);
     }
-    g_autoptr(QomObject) scratch = qom_object_new(config->machine_type ? config->machine_type : &pc_q35_machine_type);
+    g_autoptr(QomObject) scratch = qom_object_new(config->machine_type ? config->machine_type
+                                                                       : &pc_q35_machine_type);
     KeyValPair pair = { g_strdup(key), g_strdup(value) };
     g_array_append_val(config->machine_properties, pair);
     return set_on(scratch, key, value, errp);
@@ -132,7 +140,9 @@ char *accel_help(void)
     return g_strdup("Accelerators supported in QEMU binary:\nkvm\nqtest\n");
 }
 
-/* One name, or several with colons between them: the first that is known; others are passed over. */
+/*
+ * One name, or several with colons between them: the first that is known; others are passed over.
+ */
 static bool set_accelerator(MachineConfig *config, const char *names, GError **errp)
 {
     static const struct {
@@ -157,7 +167,8 @@ static bool set_accelerator(MachineConfig *config, const char *names, GError **e
     if (near) {
         error_hint(errp, "Did you mean '%s'?", near);
     }
-    error_hint(errp, "Use -accel kvm; on a machine without TDX run the whole command under 'swtdx run --'");
+    error_hint(errp, "Use -accel kvm; on a machine without TDX run the whole command under 'swtdx "
+                     "run --'");
     return false;
 }
 
@@ -201,10 +212,12 @@ static bool parse_count(const char *key, const char *value, unsigned *count, GEr
     errno = 0;
     unsigned long n = strtoul(value, &end, 10);
     if (!g_ascii_isdigit(value[0]) || *end || errno || n > 65535) {
-        return error_set(errp, "Parameter '%s' expects a number from 1 to 65535, not '%s'", key, value);
+        return error_set(errp, "Parameter '%s' expects a number from 1 to 65535, not '%s'", key,
+                         value);
     }
     if (n == 0) {
-        return error_set(errp, "Invalid CPU topology: CPU topology parameters must be greater than zero");
+        return error_set(errp,
+                         "Invalid CPU topology: CPU topology parameters must be greater than zero");
     }
     *count = n;
     return true;
@@ -218,7 +231,8 @@ bool option_smp(MachineConfig *config, const char *text, GError **errp)
         const char *key;
         unsigned *count;
     } keys[] = {
-        { "cpus", &topology.cpus }, { "maxcpus", &topology.max_cpus }, { "sockets", &topology.sockets },
+        { "cpus", &topology.cpus }, { "maxcpus", &topology.max_cpus },
+        { "sockets", &topology.sockets },
         { "dies", &topology.dies }, { "modules", &topology.modules }, { "cores", &topology.cores },
         { "threads", &topology.threads },
     };
@@ -233,9 +247,13 @@ bool option_smp(MachineConfig *config, const char *text, GError **errp)
             k++;
         }
         if (k == G_N_ELEMENTS(keys)) {
-            static const char *const known[] = { "cpus", "maxcpus", "sockets", "dies", "modules", "cores", "threads", NULL };
+            static const char *const known[] = { "cpus", "maxcpus", "sockets", "dies", "modules",
+                                                 "cores", "threads", NULL };
 
-            error_set(errp, "Invalid parameter '%s': -smp takes cpus, maxcpus, sockets, dies, modules, cores, threads", pair->key);
+            error_set(errp,
+                      "Invalid parameter '%s': -smp takes cpus, maxcpus, sockets, dies, modules, "
+                      "cores, threads",
+                      pair->key);
             if (nearest_name(pair->key, known)) {
                 error_hint_names(errp, pair->key, known);
             }
@@ -247,20 +265,24 @@ bool option_smp(MachineConfig *config, const char *text, GError **errp)
     }
     config->topology = topology;
     if (topology.max_cpus > topology.cpus && topology.cpus) {
-        g_autofree char *warning = g_strdup_printf(
-            "maxcpus=%u: vCPUs cannot be plugged into a running machine: it has %u, the topology has room "
-            "for %u", topology.max_cpus, topology.cpus, topology.max_cpus);
+        g_autofree char *warning =
+            g_strdup_printf("maxcpus=%u: vCPUs cannot be plugged into a running machine: it has "
+                            "%u, the topology has room "
+                            "for %u",
+                            topology.max_cpus, topology.cpus, topology.max_cpus);
         report_warning(warning);
     }
     return true;
 }
 
 /* The same in two places: what one option gave is seen by the other. */
-static bool share_text(QomObject *machine, const char *name, char **field, char **option, GError **errp)
+static bool share_text(QomObject *machine, const char *name, char **field, char **option,
+                       GError **errp)
 {
     if (*option) {
         if (*field && strcmp(*field, *option)) {
-            error_set(errp, "-%s '%s' contradicts -machine %s='%s'", strcmp(name, "firmware") ? name : "bios", *option, name, *field);
+            error_set(errp, "-%s '%s' contradicts -machine %s='%s'",
+                      strcmp(name, "firmware") ? name : "bios", *option, name, *field);
             error_hint(errp, "They are two names of one thing: give one of the two");
             return false;
         }
@@ -293,7 +315,8 @@ static bool check_guest_names(const MachineConfig *config, GError **errp)
         old = strcmp(pair->key, "memory-encryption") ? old : pair->value;
     }
     if (current && old && strcmp(current, old)) {
-        error_set(errp, "-machine confidential-guest-support=%s contradicts memory-encryption=%s", current, old);
+        error_set(errp, "-machine confidential-guest-support=%s contradicts memory-encryption=%s",
+                  current, old);
         error_hint(errp, "They are two names of one thing: give one of the two");
         return false;
     }
@@ -318,18 +341,22 @@ static bool make_machine(MachineConfig *config, GError **errp)
         }
     }
     config->board = BOARD_MACHINE(config->machine_object);
-    config->pc = qom_type_is(type, &generic_pc_machine_type) ? PC_MACHINE(config->machine_object) : NULL;
-    return share_texts(config, errp) && net_options_defaults(config, errp) && machine_config_create_devices(config, errp);
+    config->pc = qom_type_is(type, &generic_pc_machine_type) ? PC_MACHINE(config->machine_object)
+                                                             : NULL;
+    return share_texts(config, errp) && net_options_defaults(config, errp) &&
+           machine_config_create_devices(config, errp);
 }
 
 static bool link_guest(MachineConfig *config, GError **errp)
 {
     const char *id = config->board->confidential_guest.name;
-    QomObject *object = id ? qom_object_child(qom_container_get(config->root, "/objects"), id) : NULL;
+    QomObject *object = id ? qom_object_child(qom_container_get(config->root, "/objects"), id)
+                           : NULL;
 
     if (id && !qom_is(object, &tdx_guest_type)) {
         error_set(errp, "Device '%s' not found", id);
-        error_hint(errp, "-machine confidential-guest-support= takes the id of an -object tdx-guest");
+        error_hint(errp,
+                   "-machine confidential-guest-support= takes the id of an -object tdx-guest");
         return false;
     }
     config->guest = object ? TDX_GUEST(object)->config : NULL;
@@ -340,23 +367,31 @@ static bool link_guest(MachineConfig *config, GError **errp)
 static bool settle_ram(MachineConfig *config, GError **errp)
 {
     const char *id = config->board->memory_backend.name;
-    QomObject *object = id ? qom_object_child(qom_container_get(config->root, "/objects"), id) : NULL;
+    QomObject *object = id ? qom_object_child(qom_container_get(config->root, "/objects"), id)
+                           : NULL;
 
     if (id && !qom_is(object, &memory_backend_type)) {
         error_set(errp, "Device '%s' not found", id);
-        error_hint(errp, "-machine memory-backend= takes the id of an -object memory-backend-ram, -memfd or -file");
+        error_hint(errp, "-machine memory-backend= takes the id of an -object memory-backend-ram, "
+                         "-memfd or -file");
         return false;
     }
     const MemoryBackend *backend = object ? MEMORY_BACKEND(object) : NULL;
     if (backend && config->ram_size && config->ram_size != backend->size) {
-        error_set(errp, "Size specified by -m option (%" G_GUINT64_FORMAT ") must match size of explicitly specified 'memory-backend' "
-                  "property (%" G_GUINT64_FORMAT ")", config->ram_size, backend->size);
+        error_set(errp,
+                  "Size specified by -m option (%" G_GUINT64_FORMAT
+                  ") must match size of explicitly specified 'memory-backend' "
+                  "property (%" G_GUINT64_FORMAT ")",
+                  config->ram_size, backend->size);
         error_hint(errp, "Leave -m out, or make the two equal");
         return false;
     }
     if (backend && backend->prealloc && config->board->confidential_guest.name) {
-        error_set(errp, "memory backend '%s': prealloc=on would fill the half of a TD's RAM that it rarely shares, and not its private "
-                  "half", id);
+        error_set(errp,
+                  "memory backend '%s': prealloc=on would fill the half of a TD's RAM that it "
+                  "rarely shares, and not its private "
+                  "half",
+                  id);
         error_hint(errp, "Leave prealloc out: the TD's private memory comes from KVM");
         return false;
     }
@@ -373,8 +408,10 @@ static bool check_guest(const MachineConfig *config, GError **errp)
         return false;
     }
     if (config->kernel_irqchip && strcmp(config->kernel_irqchip, "split")) {
-        error_set(errp, "TDX VM requires kernel_irqchip to be split, not '%s'", config->kernel_irqchip);
-        error_hint(errp, "Leave kernel-irqchip out (split is then chosen), or use kernel-irqchip=split");
+        error_set(errp, "TDX VM requires kernel_irqchip to be split, not '%s'",
+                  config->kernel_irqchip);
+        error_hint(errp,
+                   "Leave kernel-irqchip out (split is then chosen), or use kernel-irqchip=split");
         return false;
     }
     if (config->pc->smm == QOM_ON) {
@@ -384,7 +421,8 @@ static bool check_guest(const MachineConfig *config, GError **errp)
     }
     if (config->pc->pic == QOM_ON) {
         error_set(errp, "TDX VM doesn't support PIC");
-        error_hint(errp, "Leave pic out, or use pic=off: a TD's interrupts come through its x2APIC");
+        error_hint(errp,
+                   "Leave pic out, or use pic=off: a TD's interrupts come through its x2APIC");
         return false;
     }
     return true;
@@ -398,7 +436,10 @@ static bool check_ordinary(MachineConfig *config, GError **errp)
     }
     config->accelerator = ACCELERATOR_KVM;
     if (config->kernel_irqchip && strcmp(config->kernel_irqchip, "on")) {
-        error_set(errp, "an ordinary VM's interrupt controllers are the kernel's: kernel-irqchip=%s is not available", config->kernel_irqchip);
+        error_set(errp,
+                  "an ordinary VM's interrupt controllers are the kernel's: kernel-irqchip=%s is "
+                  "not available",
+                  config->kernel_irqchip);
         error_hint(errp, "Leave kernel-irqchip out, or use kernel-irqchip=on");
         return false;
     }
@@ -409,8 +450,9 @@ static bool check_ordinary(MachineConfig *config, GError **errp)
     }
     if (!config->bios) {
         error_set(errp, "a machine needs firmware, and no -bios was given");
-        error_hint(errp, "Use -bios with a UEFI image, for example /usr/share/ovmf/OVMF.fd of Debian's package ovmf. A TD also needs "
-                   "-object tdx-guest,id=tdx0 -machine q35,confidential-guest-support=tdx0");
+        error_hint(errp, "Use -bios with a UEFI image, for example /usr/share/ovmf/OVMF.fd of "
+                         "Debian's package ovmf. A TD also needs "
+                         "-object tdx-guest,id=tdx0 -machine q35,confidential-guest-support=tdx0");
         return false;
     }
     return true;
@@ -421,12 +463,17 @@ bool machine_is_none(const MachineConfig *config)
     return !config->pc;
 }
 
-/* There is nothing to be made of the options that describe a guest; those that would promise one are refused. */
+/*
+ * There is nothing to be made of the options that describe a guest; those that would promise one
+ * are refused.
+ */
 static bool complete_none(MachineConfig *config, GError **errp)
 {
     if (config->board->confidential_guest.name || config->bios || config->boot.kernel) {
-        error_set(errp, "-machine none has no guest: %s", config->bios ? "-bios is for one" :
-                  config->boot.kernel ? "-kernel is for one" : "confidential-guest-support is for one");
+        error_set(errp, "-machine none has no guest: %s",
+                  config->bios          ? "-bios is for one"
+                  : config->boot.kernel ? "-kernel is for one"
+                                        : "confidential-guest-support is for one");
         error_hint(errp, "Leave it out, or use -machine q35");
         return false;
     }
@@ -439,20 +486,25 @@ bool machine_config_complete(MachineConfig *config, GError **errp)
         return false;
     }
     if (config->numa_size && config->numa_size != config->ram_size) {
-        return error_set(errp, "total memory for NUMA nodes (0x%" PRIx64 ") should equal RAM size (0x%" PRIx64 ")", config->numa_size,
-                         config->ram_size);
+        return error_set(errp,
+                         "total memory for NUMA nodes (0x%" PRIx64
+                         ") should equal RAM size (0x%" PRIx64 ")",
+                         config->numa_size, config->ram_size);
     }
     if (config->ram_size % 4096) {
-        return error_set(errp, "RAM size %" G_GUINT64_FORMAT " is not a multiple of 4096 bytes", config->ram_size);
+        return error_set(errp, "RAM size %" G_GUINT64_FORMAT " is not a multiple of 4096 bytes",
+                         config->ram_size);
     }
     if (!cpu_topology_complete(&config->topology, errp)) {
         return false;
     }
     if (config->topology.max_cpus > Q35_MAX_CPUS) {
         return error_set(errp, "Invalid SMP CPUs %u. The max CPUs supported by machine '%s' is %d",
-                         config->topology.max_cpus, machine_ops(config->machine_object)->id, Q35_MAX_CPUS);
+                         config->topology.max_cpus, machine_ops(config->machine_object)->id,
+                         Q35_MAX_CPUS);
     }
-    if (!life_options_defaults(config, errp) || !life_options_complete(config, errp) || !boot_files_check(&config->boot, errp)) {
+    if (!life_options_defaults(config, errp) || !life_options_complete(config, errp) ||
+        !boot_files_check(&config->boot, errp)) {
         return false;
     }
     if (machine_is_none(config)) {
@@ -474,7 +526,8 @@ bool machine_config_complete(MachineConfig *config, GError **errp)
     }
     if (config->cpu && config->guest && !config->bios) {
         error_set(errp, "a TD needs firmware, and no -bios was given");
-        error_hint(errp, "Use -bios with a TDVF image, for example /usr/share/ovmf/OVMF.fd of Debian's package ovmf");
+        error_hint(errp, "Use -bios with a TDVF image, for example /usr/share/ovmf/OVMF.fd of "
+                         "Debian's package ovmf");
         return false;
     }
     return config->cpu;

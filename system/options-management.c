@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Options that management software gives with every machine, about what this one has in one form only: -rtc, -boot,
- * -watchdog-action, -audiodev. What says so is accepted, and everything else refused.
+ * Options that management software gives with every machine, about what this one has in one form
+ * only: -rtc, -boot, -watchdog-action, -audiodev. What says so is accepted, and everything else
+ * refused.
  */
 #include <string.h>
 
@@ -11,7 +12,10 @@
 #include "util/json.h"
 #include "util/keyval.h"
 
-/* The clock follows the host's when it is read, so that no tick is ever lost: driftfix has nothing to do. */
+/*
+ * The clock follows the host's when it is read, so that no tick is ever lost: driftfix has nothing
+ * to do.
+ */
 bool option_rtc(MachineConfig *config, const char *text, GError **errp)
 {
     static const char *const driftfix[] = { "none", "slew", NULL };
@@ -19,17 +23,24 @@ bool option_rtc(MachineConfig *config, const char *text, GError **errp)
 
     for (unsigned i = 0; kv && i < kv->pairs->len; i++) {
         const KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
-        const char *only = !strcmp(pair->key, "base") ? "utc" : !strcmp(pair->key, "clock") ? "host" : NULL;
+        const char *only = !strcmp(pair->key, "base")    ? "utc"
+                           : !strcmp(pair->key, "clock") ? "host"
+                                                         : NULL;
 
         if (!strcmp(pair->key, "driftfix")) {
             if (!g_strv_contains(driftfix, pair->value)) {
-                return error_set(errp, "Parameter 'driftfix' does not accept value '%s': use none or slew", pair->value);
+                return error_set(
+                    errp, "Parameter 'driftfix' does not accept value '%s': use none or slew",
+                    pair->value);
             }
         } else if (!only) {
-            return error_set(errp, "Invalid parameter '%s': -rtc takes base, clock and driftfix", pair->key);
+            return error_set(errp, "Invalid parameter '%s': -rtc takes base, clock and driftfix",
+                             pair->key);
         } else if (strcmp(pair->value, only)) {
-            return error_set(errp, "%s=%s is not available: this machine's clock shows the host's time in UTC; use %s=%s", pair->key,
-                             pair->value, pair->key, only);
+            return error_set(errp,
+                             "%s=%s is not available: this machine's clock shows the host's time "
+                             "in UTC; use %s=%s",
+                             pair->key, pair->value, pair->key, only);
         }
     }
     return kv;
@@ -52,13 +63,18 @@ static bool check_boot_order(const char *order, GError **errp)
     return true;
 }
 
-/* Values that the machine leaves to the firmware are 16 bits wide (splash-time) or may be -1, for ever (reboot-timeout). */
-static bool boot_time(const char *key, const char *value, int min, int max, int *result, GError **errp)
+/*
+ * Values that the machine leaves to the firmware are 16 bits wide (splash-time) or may be -1, for
+ * ever (reboot-timeout).
+ */
+static bool boot_time(const char *key, const char *value, int min, int max, int *result,
+                      GError **errp)
 {
     gint64 number;
 
     if (!g_ascii_string_to_signed(value, 10, min, max, &number, NULL)) {
-        return error_set(errp, "Parameter '%s' expects milliseconds from %d to %d, not '%s'", key, min, max, value);
+        return error_set(errp, "Parameter '%s' expects milliseconds from %d to %d, not '%s'", key,
+                         min, max, value);
     }
     *result = (int)number;
     return true;
@@ -100,7 +116,9 @@ bool option_boot(MachineConfig *config, const char *text, GError **errp)
             error_hint(errp, "There is no graphics card that could show a picture: leave it out");
             return false;
         } else {
-            return error_set(errp, "Invalid parameter '%s': -boot takes order, once, strict, menu, splash-time and reboot-timeout",
+            return error_set(errp,
+                             "Invalid parameter '%s': -boot takes order, once, strict, menu, "
+                             "splash-time and reboot-timeout",
                              pair->key);
         }
     }
@@ -110,9 +128,11 @@ bool option_boot(MachineConfig *config, const char *text, GError **errp)
 /* There is no watchdog, so that none acts. */
 bool option_watchdog_action(MachineConfig *config, const char *text, GError **errp)
 {
-    static const char *const actions[] = { "reset", "shutdown", "poweroff", "inject-nmi", "pause", "debug", "none", NULL };
+    static const char *const actions[] = { "reset", "shutdown", "poweroff", "inject-nmi", "pause",
+                                           "debug", "none", NULL };
 
-    return g_strv_contains(actions, text) || error_set(errp, "'%s' is no action of a watchdog", text);
+    return g_strv_contains(actions, text) ||
+           error_set(errp, "'%s' is no action of a watchdog", text);
 }
 
 /* All interfaces are accepted and shown: the policy that QEMU has unless it is told another. */
@@ -144,7 +164,8 @@ bool option_audiodev(MachineConfig *config, const char *text, GError **errp)
     g_autoptr(JsonValue) json = NULL;
     g_autoptr(KeyVal) kv = NULL;
 
-    if (*text == '{' ? !json_parse(text, strlen(text), &json, errp) : !(kv = keyval_parse(text, "driver", errp))) {
+    if (*text == '{' ? !json_parse(text, strlen(text), &json, errp)
+                     : !(kv = keyval_parse(text, "driver", errp))) {
         return false;
     }
     const char *driver = kv ? keyval_get(kv, "driver") : json_member_string(json, "driver");
@@ -153,5 +174,8 @@ bool option_audiodev(MachineConfig *config, const char *text, GError **errp)
         return error_set(errp, "Parameter '%s' is missing", driver ? "id" : "driver");
     }
     return !strcmp(driver, "none") ||
-           error_set(errp, "Parameter 'driver' does not accept value '%s': this machine has no sound; use none", driver);
+           error_set(
+               errp,
+               "Parameter 'driver' does not accept value '%s': this machine has no sound; use none",
+               driver);
 }

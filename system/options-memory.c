@@ -10,18 +10,22 @@
 #include "util/units.h"
 
 /* Room for memory that is plugged later. */
-static bool check_growth(const char *text, uint64_t size, uint64_t slots, uint64_t most, GError **errp)
+static bool check_growth(const char *text, uint64_t size, uint64_t slots, uint64_t most,
+                         GError **errp)
 {
     if (most && most < size) {
-        return error_set(errp, "invalid value of maxmem: maximum memory size (0x%" PRIx64 ") must be at least the initial memory size "
-                         "(0x%" PRIx64 ")", most, size);
+        return error_set(errp,
+                         "invalid value of maxmem: maximum memory size (0x%" PRIx64
+                         ") must be at least the initial memory size "
+                         "(0x%" PRIx64 ")",
+                         most, size);
     }
     if (slots && !most) {
         return error_set(errp, "missing 'maxmem' for slots=%" PRIu64, slots);
     }
     if (slots || most > size) {
-        g_autofree char *warning = g_strdup_printf("-m %s: slots= and maxmem= are without effect: a TD's memory cannot be grown",
-                                                   text);
+        g_autofree char *warning = g_strdup_printf(
+            "-m %s: slots= and maxmem= are without effect: a TD's memory cannot be grown", text);
         report_warning(warning);
     }
     return true;
@@ -40,12 +44,14 @@ bool option_memory(MachineConfig *config, const char *text, GError **errp)
         bool is_slots = !strcmp(pair->key, "slots"), is_size = !strcmp(pair->key, "size");
         uint64_t *where = is_slots ? &slots : is_size ? &config->ram_size : &most;
         if (!is_slots && !is_size && strcmp(pair->key, "maxmem")) {
-            return error_set(errp, "Invalid parameter '%s': -m takes size, slots and maxmem", pair->key);
+            return error_set(errp, "Invalid parameter '%s': -m takes size, slots and maxmem",
+                             pair->key);
         }
         if (!parse_size(pair->value, is_slots ? 1 : MiB, where)) {
             error_set(errp, "Parameter '%s' expects a non-negative number below 2^64", pair->key);
-            error_hint(errp, "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
-                             "and exabytes, respectively.");
+            error_hint(
+                errp, "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
+                      "and exabytes, respectively.");
             return false;
         }
     }
@@ -65,10 +71,12 @@ static bool add_numa_node(MachineConfig *config, const KeyVal *kv, GError **errp
             return false;
         }
     }
-    const char *id = keyval_get(kv, "nodeid"), *size = keyval_get(kv, "mem"), *backend = keyval_get(kv, "memdev");
+    const char *id = keyval_get(kv, "nodeid"), *size = keyval_get(kv, "mem"),
+               *backend = keyval_get(kv, "memdev");
     if (config->numa_given || (id && strcmp(id, "0"))) {
         error_set(errp, "there is one NUMA node, node 0");
-        error_hint(errp, "Give the whole memory in one memory backend: -machine memory-backend=ID; host-nodes= of the backend "
+        error_hint(errp, "Give the whole memory in one memory backend: -machine memory-backend=ID; "
+                         "host-nodes= of the backend "
                          "says where on the host it lies");
         return false;
     }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Options about chardevs, monitors and the machine's life: -serial, -monitor, -qmp, -chardev, -mon, -add-fd, -S, -action, -uuid. */
+/*
+ * Options about chardevs, monitors and the machine's life: -serial, -monitor, -qmp, -chardev, -mon,
+ * -add-fd, -S, -action, -uuid.
+ */
 #include <string.h>
 
 #include "system/core/log.h"
@@ -26,7 +29,8 @@ static bool add_chardev(MachineConfig *config, ChardevConfig *chardev, GError **
     return true;
 }
 
-static void add_monitor(MachineConfig *config, const char *id, const char *chardev, bool for_people, bool pretty)
+static void add_monitor(MachineConfig *config, const char *id, const char *chardev, bool for_people,
+                        bool pretty)
 {
     MonitorConfig *monitor = g_new0(MonitorConfig, 1);
 
@@ -37,8 +41,12 @@ static void add_monitor(MachineConfig *config, const char *id, const char *chard
     g_ptr_array_add(config->life.monitors, monitor);
 }
 
-/* -monitor, -qmp and -qmp-pretty: a monitor, and a chardev of its own unless "chardev:ID" names one. */
-static bool add_compat_monitor(MachineConfig *config, const char *text, bool for_people, bool pretty, GError **errp)
+/*
+ * -monitor, -qmp and -qmp-pretty: a monitor, and a chardev of its own unless "chardev:ID" names
+ * one.
+ */
+static bool add_compat_monitor(MachineConfig *config, const char *text, bool for_people,
+                               bool pretty, GError **errp)
 {
     g_autofree char *label = g_strdup_printf("compat_monitor%u", config->life.monitors->len);
 
@@ -104,7 +112,10 @@ bool option_chardev(MachineConfig *config, const char *text, GError **errp)
     return add_chardev(config, chardev_config_parse(text, errp), errp);
 }
 
-/* The port that firmware built for debugging writes to: 0xe9 unless -global isa-debugcon.iobase= says otherwise. */
+/*
+ * The port that firmware built for debugging writes to: 0xe9 unless -global isa-debugcon.iobase=
+ * says otherwise.
+ */
 bool option_debugcon(MachineConfig *config, const char *text, GError **errp)
 {
     static const char label[] = "debugcon";
@@ -186,7 +197,9 @@ bool option_mon(MachineConfig *config, const char *text, GError **errp)
         return error_set(errp, "Parameter 'chardev' is missing");
     }
     if (strcmp(mode, "control") && strcmp(mode, "readline")) {
-        return error_set(errp, "Parameter 'mode' does not accept value '%s': use control or readline", mode);
+        return error_set(errp,
+                         "Parameter 'mode' does not accept value '%s': use control or readline",
+                         mode);
     }
     add_monitor(config, id ? id : chardev, chardev, !strcmp(mode, "readline"), pretty);
     config->life.monitor_given = true;
@@ -230,7 +243,9 @@ static bool set_action(const KeyValPair *pair, RunStateActions *actions, GError 
         }
     }
     if (!names) {
-        return error_set(errp, "Invalid parameter '%s': -action takes reboot, shutdown, panic and watchdog", pair->key);
+        return error_set(
+            errp, "Invalid parameter '%s': -action takes reboot, shutdown, panic and watchdog",
+            pair->key);
     }
     g_autofree char *all = g_strjoinv(", ", (char **)names);
     error_set(errp, "Parameter '%s' does not accept value '%s'", pair->key, pair->value);
@@ -284,26 +299,39 @@ static unsigned stdio_users(const MachineConfig *config)
     unsigned users = 0;
 
     for (unsigned i = 0; i < config->life.chardevs->len; i++) {
-        users += ((const ChardevConfig *)g_ptr_array_index(config->life.chardevs, i))->kind == CHARDEV_STDIO;
+        users += ((const ChardevConfig *)g_ptr_array_index(config->life.chardevs, i))->kind ==
+                 CHARDEV_STDIO;
     }
     return users;
 }
 
-/* There is no display at all: unless the user says where the console is, and unless the terminal is spoken for, it is there. */
+/*
+ * There is no display at all: unless the user says where the console is, and unless the terminal is
+ * spoken for, it is there.
+ */
 static bool wants_terminal(const MachineConfig *config)
 {
-    return config->nographic || (!config->display_given && !config->nodefaults && !config->process.daemonize && !config->serial[0] &&
-                                 !config->qtest && !machine_is_none(config) && !stdio_users(config));
+    return config->nographic ||
+           (!config->display_given && !config->nodefaults && !config->process.daemonize &&
+            !config->serial[0] && !config->qtest && !machine_is_none(config) &&
+            !stdio_users(config));
 }
 
-/* Without -nodefaults and -monitor there is one for people on the terminal, which the first serial port shares. */
+/*
+ * Without -nodefaults and -monitor there is one for people on the terminal, which the first serial
+ * port shares.
+ */
 bool life_options_defaults(MachineConfig *config, GError **errp)
 {
     bool terminal = wants_terminal(config);
     bool monitor = terminal && !config->nodefaults && !config->life.monitor_given;
     bool serial = !config->serial[0] && !config->nodefaults && !machine_is_none(config);
 
-    if (serial && !option_serial(config, !terminal ? "null" : monitor ? "mon:stdio" : "stdio", errp)) {
+    if (serial && !option_serial(config,
+                                 !terminal ? "null"
+                                 : monitor ? "mon:stdio"
+                                           : "stdio",
+                                 errp)) {
         return false;
     }
     return !monitor || (serial && terminal) || option_monitor(config, "stdio", errp);
@@ -325,14 +353,17 @@ static bool check_stdio(const MachineConfig *config, GError **errp)
     unsigned users = stdio_users(config);
 
     if (users && config->process.daemonize) {
-        error_set(errp, "%s cannot be used with -daemonize", config->nographic ? "-nographic" : "stdio");
-        error_hint(errp, "Give the serial ports and monitors somewhere else to go, or use -display none and -nodefaults");
+        error_set(errp, "%s cannot be used with -daemonize",
+                  config->nographic ? "-nographic" : "stdio");
+        error_hint(errp, "Give the serial ports and monitors somewhere else to go, or use -display "
+                         "none and -nodefaults");
         return false;
     }
     if (users > 1) {
         error_set(errp, "cannot use stdio by multiple character devices");
-        error_hint(errp, "Give only one of -serial, -monitor and -qmp stdio, or share it: -serial mon:stdio; -nographic puts a serial port "
-                   "and a monitor there unless -serial and -monitor say otherwise");
+        error_hint(errp, "Give only one of -serial, -monitor and -qmp stdio, or share it: -serial "
+                         "mon:stdio; -nographic puts a serial port "
+                         "and a monitor there unless -serial and -monitor say otherwise");
         return false;
     }
     return true;
@@ -350,8 +381,8 @@ static bool add_object_monitors(MachineConfig *config, GError **errp)
             continue;
         }
         if (!monitor->chardev || !find_chardev(&config->life, monitor->chardev)) {
-            return error_set(errp, "-object monitor-qmp,id=%s: chardev \"%s\" not found", object->name,
-                             monitor->chardev ? monitor->chardev : "");
+            return error_set(errp, "-object monitor-qmp,id=%s: chardev \"%s\" not found",
+                             object->name, monitor->chardev ? monitor->chardev : "");
         }
         add_monitor(config, object->name, monitor->chardev, false, monitor->pretty);
     }

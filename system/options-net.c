@@ -22,7 +22,8 @@ static void netdev_option_free(gpointer data)
     g_free(option);
 }
 
-static bool add_netdev(MachineConfig *config, const char *location, const QomSettings *settings, GError **errp)
+static bool add_netdev(MachineConfig *config, const char *location, const QomSettings *settings,
+                       GError **errp)
 {
     Netdev *netdev = netdev_create(config->root, settings, errp);
 
@@ -41,7 +42,8 @@ bool option_netdev(MachineConfig *config, const char *text, GError **errp)
     g_autoptr(JsonValue) json = NULL;
     g_autoptr(KeyVal) kv = NULL;
 
-    if (*text == '{' ? !json_parse(text, strlen(text), &json, errp) : !(kv = keyval_parse(text, "type", errp))) {
+    if (*text == '{' ? !json_parse(text, strlen(text), &json, errp)
+                     : !(kv = keyval_parse(text, "type", errp))) {
         return false;
     }
     config->nic_given = true;
@@ -83,7 +85,8 @@ bool option_nic(MachineConfig *config, const char *text, GError **errp)
     if (!strcmp(type, "none")) {
         return true;
     }
-    g_autofree char *id = keyval_get(kv, "id") ? g_strdup(keyval_get(kv, "id")) : g_strdup_printf("nic%u", config->netdevs->len);
+    g_autofree char *id = keyval_get(kv, "id") ? g_strdup(keyval_get(kv, "id"))
+                                               : g_strdup_printf("nic%u", config->netdevs->len);
     g_autoptr(GString) card = g_string_new(card_type(keyval_get(kv, "model")));
     g_autoptr(GString) netdev = g_string_new(type);
 
@@ -111,7 +114,9 @@ static bool add_net_card(MachineConfig *config, const KeyVal *kv, const char *ne
     append_pair(card, "netdev", netdev);
     for (unsigned i = 0; i < kv->pairs->len; i++) {
         const KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
-        const char *key = !strcmp(pair->key, "macaddr") ? "mac" : !strcmp(pair->key, "name") ? "id" : pair->key;
+        const char *key = !strcmp(pair->key, "macaddr") ? "mac"
+                          : !strcmp(pair->key, "name")  ? "id"
+                                                        : pair->key;
 
         if (strcmp(key, "type") && strcmp(key, "model") && strcmp(key, "netdev")) {
             append_pair(card, key, pair->value);
@@ -154,11 +159,14 @@ static bool join_net(MachineConfig *config, GError **errp)
         return true;
     }
     if (!config->net_nic || !config->net_backend) {
-        error_set(errp, "-net %s: has no other end", config->net_nic ? config->net_nic : config->net_backend);
-        error_hint(errp, "Use -nic user, or add %s", config->net_nic ? "-net user" : "-net nic,model=virtio");
+        error_set(errp, "-net %s: has no other end",
+                  config->net_nic ? config->net_nic : config->net_backend);
+        error_hint(errp, "Use -nic user, or add %s",
+                   config->net_nic ? "-net user" : "-net nic,model=virtio");
         return false;
     }
-    g_autoptr(KeyVal) nic = keyval_parse(config->net_nic, "type", errp), backend = keyval_parse(config->net_backend, "type", errp);
+    g_autoptr(KeyVal) nic = keyval_parse(config->net_nic, "type", errp),
+                      backend = keyval_parse(config->net_backend, "type", errp);
     g_autofree char *id = g_strdup(keyval_get(backend, "id") ? keyval_get(backend, "id") : "net0");
     g_autoptr(GString) netdev = g_string_new(config->net_backend);
     if (!keyval_get(backend, "id")) {
@@ -172,7 +180,8 @@ bool net_options_defaults(MachineConfig *config, GError **errp)
     if (!join_net(config, errp)) {
         return false;
     }
-    bool wanted = !config->nic_given && !config->nodefaults && !machine_is_none(config) && config->accelerator != ACCELERATOR_QTEST;
+    bool wanted = !config->nic_given && !config->nodefaults && !machine_is_none(config) &&
+                  config->accelerator != ACCELERATOR_QTEST;
 
     return !wanted || option_nic(config, "user", errp);
 }

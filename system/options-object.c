@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -object, -device and -global: checked as they come, named by each other in any order, taking effect when the machine is made. */
+/*
+ * -object, -device and -global: checked as they come, named by each other in any order, taking
+ * effect when the machine is made.
+ */
 #include <string.h>
 
 #include "hw/core/machine.h"
@@ -48,7 +51,8 @@ static ObjectOption *parse(const char *name, const char *text, const char *impli
 
 static const char *value_of(const ObjectOption *option, const char *name)
 {
-    return option->keyval ? keyval_get(option->keyval, name) : json_member_string(option->json, name);
+    return option->keyval ? keyval_get(option->keyval, name)
+                          : json_member_string(option->json, name);
 }
 
 bool option_object(MachineConfig *config, const char *text, GError **errp)
@@ -60,14 +64,17 @@ bool option_object(MachineConfig *config, const char *text, GError **errp)
     }
     g_ptr_array_add(config->objects, option);
     const char *id = value_of(option, "id"), *type = value_of(option, "qom-type");
-    if (option->keyval && type && !strcmp(type, tdx_guest_type.name) && !keyval_check_repeats(option->keyval, errp)) {
-        return false; /* elsewhere the last one wins; what a TD is measured with should not be guessed */
+    if (option->keyval && type && !strcmp(type, tdx_guest_type.name) &&
+        !keyval_check_repeats(option->keyval, errp)) {
+        /* elsewhere the last one wins; what a TD is measured with should not be guessed */
+        return false;
     }
     if (id && qom_object_child(qom_container_get(config->root, "/objects"), id)) {
         return error_set(errp, "Duplicate ID '%s' for object", id);
     }
     QomSettings settings = settings_of(option);
-    option->object = qom_user_create(config->root, value_of(option, "qom-type"), id, &settings, errp);
+    option->object = qom_user_create(config->root, value_of(option, "qom-type"), id, &settings,
+                                     errp);
     return option->object;
 }
 
@@ -173,7 +180,8 @@ bool machine_config_plug_devices(const MachineConfig *config, GError **errp)
 static char *type_before_help(const char *text)
 {
     g_auto(GStrv) parts = g_strsplit(text, ",", 3);
-    bool asked = parts[0] && parts[1] && !parts[2] && (!strcmp(parts[1], "help") || !strcmp(parts[1], "?"));
+    bool asked = parts[0] && parts[1] && !parts[2] &&
+                 (!strcmp(parts[1], "help") || !strcmp(parts[1], "?"));
 
     return asked ? g_strdup(parts[0]) : NULL;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Options about the process: -daemonize, -msg, -name, -overcommit, -pidfile, -run-with, -sandbox. */
+/*
+ * Options about the process: -daemonize, -msg, -name, -overcommit, -pidfile, -run-with, -sandbox.
+ */
 #include <string.h>
 
 #include "system/options.h"
@@ -33,7 +35,8 @@ bool option_msg(MachineConfig *config, const char *text, GError **errp)
         bool *flag = !strcmp(pair->key, "timestamp") ? &config->process.timestamps :
                      !strcmp(pair->key, "guest-name") ? &config->process.guest_names : NULL;
         if (!flag) {
-            return error_set(errp, "Invalid parameter '%s': -msg takes timestamp and guest-name", pair->key);
+            return error_set(errp, "Invalid parameter '%s': -msg takes timestamp and guest-name",
+                             pair->key);
         }
         if (!keyval_bool(pair->key, pair->value, flag, errp)) {
             return false;
@@ -42,7 +45,9 @@ bool option_msg(MachineConfig *config, const char *text, GError **errp)
     return kv;
 }
 
-/* debug-threads= only decides whether threads have names: those of this program have them always. */
+/*
+ * debug-threads= only decides whether threads have names: those of this program have them always.
+ */
 bool option_name(MachineConfig *config, const char *text, GError **errp)
 {
     g_autoptr(KeyVal) kv = keyval_parse(text, "guest", errp);
@@ -55,7 +60,9 @@ bool option_name(MachineConfig *config, const char *text, GError **errp)
         } else if (!strcmp(pair->key, "process")) {
             replace(&config->process.process_name, pair->value);
         } else if (strcmp(pair->key, "debug-threads")) {
-            return error_set(errp, "Invalid parameter '%s': -name takes guest, process and debug-threads", pair->key);
+            return error_set(errp,
+                             "Invalid parameter '%s': -name takes guest, process and debug-threads",
+                             pair->key);
         } else if (!keyval_bool(pair->key, pair->value, &ignored, errp)) {
             return false;
         }
@@ -71,7 +78,9 @@ static bool set_memory_lock(ProcessOptions *process, const char *value, GError *
         return true;
     }
     return keyval_bool("mem-lock", value, &process->lock_memory, NULL) ||
-           error_set(errp, "Parameter 'mem-lock' does not accept value '%s': use on, off or on-fault", value);
+           error_set(errp,
+                     "Parameter 'mem-lock' does not accept value '%s': use on, off or on-fault",
+                     value);
 }
 
 bool option_overcommit(MachineConfig *config, const char *text, GError **errp)
@@ -86,11 +95,13 @@ bool option_overcommit(MachineConfig *config, const char *text, GError **errp)
                 return false;
             }
         } else if (strcmp(pair->key, "cpu-pm")) {
-            return error_set(errp, "Invalid parameter '%s': -overcommit takes mem-lock and cpu-pm", pair->key);
+            return error_set(errp, "Invalid parameter '%s': -overcommit takes mem-lock and cpu-pm",
+                             pair->key);
         } else if (!keyval_bool(pair->key, pair->value, &cpu_pm, errp)) {
             return false;
         } else if (cpu_pm) {
-            return error_set(errp, "cpu-pm=on is not available: a TD's idle vCPUs leave their host CPUs; use cpu-pm=off");
+            return error_set(errp, "cpu-pm=on is not available: a TD's idle vCPUs leave their host "
+                                   "CPUs; use cpu-pm=off");
         }
     }
     return kv;
@@ -113,11 +124,14 @@ bool option_run_with(MachineConfig *config, const char *text, GError **errp)
                 return false;
             }
         } else if (strcmp(pair->key, "async-teardown")) {
-            return error_set(errp, "Invalid parameter '%s': -run-with takes chroot, exit-with-parent and user", pair->key);
+            return error_set(
+                errp, "Invalid parameter '%s': -run-with takes chroot, exit-with-parent and user",
+                pair->key);
         } else if (!keyval_bool(pair->key, pair->value, &teardown, errp)) {
             return false;
         } else if (teardown) {
-            return error_set(errp, "async-teardown=on is not available: the process ends when its memory is given back; use off");
+            return error_set(errp, "async-teardown=on is not available: the process ends when its "
+                                   "memory is given back; use off");
         }
     }
     return kv;
@@ -133,8 +147,8 @@ static bool set_group(const KeyValPair *pair, bool *denied, bool *children, GErr
     if (*denied || (children && *children) || !strcmp(pair->value, "allow")) {
         return true;
     }
-    return error_set(errp, "Parameter '%s' does not accept value '%s': use allow%s or deny", pair->key, pair->value,
-                     children ? ", children" : "");
+    return error_set(errp, "Parameter '%s' does not accept value '%s': use allow%s or deny",
+                     pair->key, pair->value, children ? ", children" : "");
 }
 
 bool option_sandbox(MachineConfig *config, const char *text, GError **errp)
@@ -157,8 +171,11 @@ bool option_sandbox(MachineConfig *config, const char *text, GError **errp)
         } else if (!strcmp(pair->key, "resourcecontrol")) {
             ok = set_group(pair, &sandbox->deny_resource_control, NULL, errp);
         } else {
-            ok = error_set(errp, "Invalid parameter '%s': -sandbox takes enable, obsolete, elevateprivileges, spawn and "
-                           "resourcecontrol", pair->key);
+            ok = error_set(errp,
+                           "Invalid parameter '%s': -sandbox takes enable, obsolete, "
+                           "elevateprivileges, spawn and "
+                           "resourcecontrol",
+                           pair->key);
         }
         if (!ok) {
             return false;

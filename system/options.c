@@ -56,11 +56,13 @@ static bool option_data_dir(MachineConfig *config, const char *text, GError **er
 /* A name without directories that is not there is looked for where -L says, in that order. */
 static void find_firmware(MachineConfig *config)
 {
-    if (!config->bios || strchr(config->bios, '/') || g_file_test(config->bios, G_FILE_TEST_EXISTS)) {
+    if (!config->bios || strchr(config->bios, '/') ||
+        g_file_test(config->bios, G_FILE_TEST_EXISTS)) {
         return;
     }
     for (unsigned i = 0; config->data_dirs && i < config->data_dirs->len; i++) {
-        g_autofree char *path = g_build_filename(g_ptr_array_index(config->data_dirs, i), config->bios, NULL);
+        g_autofree char *path = g_build_filename(g_ptr_array_index(config->data_dirs, i),
+                                                 config->bios, NULL);
         if (g_file_test(path, G_FILE_TEST_EXISTS)) {
             set_string(&config->bios, path);
             return;
@@ -76,7 +78,9 @@ static bool option_smbios(MachineConfig *config, const char *text, GError **errp
 static bool option_none_only(MachineConfig *config, const char *text, GError **errp)
 {
     if (strcmp(text, "none")) {
-        return error_set(errp, "'%s' is not available: this machine has a serial console only; use 'none'", text);
+        return error_set(
+            errp, "'%s' is not available: this machine has a serial console only; use 'none'",
+            text);
     }
     return true;
 }
@@ -143,66 +147,90 @@ static bool option_log_file(MachineConfig *config, const char *text, GError **er
 }
 
 static const Option options[] = {
-    { "object", "TYPE[,PROP=VALUE,...]", option_object, "create an object (-object help); tdx-guest makes the machine a TD" },
-    { "netdev", "TYPE,id=ID[,PROP=VALUE,...]", option_netdev, "the host's end of a network: user, stream, tap (-netdev help)" },
-    { "nic", "TYPE[,model=CARD][,mac=ADDRESS][,...]|none", option_nic, "a network card and its netdev in one" },
-    { "net", "none|nic|user|...", option_net, "no network card; or a card and its other end in two options" },
+    { "object", "TYPE[,PROP=VALUE,...]", option_object,
+      "create an object (-object help); tdx-guest makes the machine a TD" },
+    { "netdev", "TYPE,id=ID[,PROP=VALUE,...]", option_netdev,
+      "the host's end of a network: user, stream, tap (-netdev help)" },
+    { "nic", "TYPE[,model=CARD][,mac=ADDRESS][,...]|none", option_nic,
+      "a network card and its netdev in one" },
+    { "net", "none|nic|user|...", option_net,
+      "no network card; or a card and its other end in two options" },
     { "device", "DRIVER[,PROP=VALUE,...]", option_device, "add a device (-device help)" },
-    { "drive", "file=FILE[,format=raw][,if=none|virtio][,id=ID][,...]", option_drive, "add a disk" },
-    { "blockdev", "[driver=]file|raw,node-name=NAME[,...]", option_blockdev, "add a disk without a device" },
+    { "drive", "file=FILE[,format=raw][,if=none|virtio][,id=ID][,...]", option_drive,
+      "add a disk" },
+    { "blockdev", "[driver=]file|raw,node-name=NAME[,...]", option_blockdev,
+      "add a disk without a device" },
     { "global", "DRIVER.PROP=VALUE", option_global, "another default for a property of devices" },
-    { "machine", "[type=]NAME[,PROP=VALUE,...]", option_machine, "select the machine (q35) and its properties" },
+    { "machine", "[type=]NAME[,PROP=VALUE,...]", option_machine,
+      "select the machine (q35) and its properties" },
     { "M", "NAME[,...]", option_machine, "same as -machine" },
-    { "accel", "[accel=]NAME[,PROP=VALUE,...]", option_accel, "select the accelerator: kvm, qtest (-accel help)" },
+    { "accel", "[accel=]NAME[,PROP=VALUE,...]", option_accel,
+      "select the accelerator: kvm, qtest (-accel help)" },
     { "enable-kvm", NULL, option_enable_kvm, "same as -accel kvm" },
     { "cpu", "MODEL[,+FEATURE,-FEATURE,...]", option_cpu, "select the CPU (host)" },
-    { "smp", "[cpus=]N[,sockets=N,cores=N,threads=N,...]", option_smp, "set the number of vCPUs and their topology" },
+    { "smp", "[cpus=]N[,sockets=N,cores=N,threads=N,...]", option_smp,
+      "set the number of vCPUs and their topology" },
     { "m", "[size=]MEGS", option_memory, "set the size of RAM (default 128 MiB)" },
     { "numa", "node[,memdev=ID]", option_numa, "the one NUMA node there is" },
     { "bios", "FILE", option_bios, "firmware; for a TD a TDVF image" },
     { "L", "DIR", option_data_dir, "look for -bios's file in DIR too" },
-    { "kernel", "FILE", option_kernel, "boot this Linux kernel (a bzImage with EFI stub) or EFI application by the firmware" },
+    { "kernel", "FILE", option_kernel,
+      "boot this Linux kernel (a bzImage with EFI stub) or EFI application by the firmware" },
     { "initrd", "FILE", option_initrd, "its initial RAM disk" },
     { "append", "TEXT", option_append, "its command line" },
     { "shim", "FILE", option_shim, "a boot shim that checks the kernel's signature" },
-    { "fw_cfg", "[name=]NAME,file=FILE|string=TEXT", option_fw_cfg, "give the guest a file by fw_cfg" },
-    { "smbios", "type=N[,FIELD=VALUE,...]", option_smbios, "tell the guest maker, model and serial numbers of the machine" },
-    { "serial", "DEV", option_serial, "serial port: stdio, mon:stdio, pty, file:PATH, unix:PATH, tcp:HOST:PORT, null, none" },
+    { "fw_cfg", "[name=]NAME,file=FILE|string=TEXT", option_fw_cfg,
+      "give the guest a file by fw_cfg" },
+    { "smbios", "type=N[,FIELD=VALUE,...]", option_smbios,
+      "tell the guest maker, model and serial numbers of the machine" },
+    { "serial", "DEV", option_serial,
+      "serial port: stdio, mon:stdio, pty, file:PATH, unix:PATH, tcp:HOST:PORT, null, none" },
     { "monitor", "DEV", option_monitor, "a monitor for people, as -serial; none" },
     { "echr", "0x01", option_echr, "the key that begins commands on a terminal: C-a" },
     { "display", "TYPE", option_display, "display: none" },
     { "audio", "none", option_none_only, "sound: none" },
     { "parallel", "none", option_none_only, "parallel port: none" },
     { "vga", "TYPE", option_none_only, "graphics card: none" },
-    { "nographic", NULL, option_nographic, "no display; the serial port on this terminal (C-a x ends, C-a h helps)" },
+    { "nographic", NULL, option_nographic,
+      "no display; the serial port on this terminal (C-a x ends, C-a h helps)" },
     { "nodefaults", NULL, option_nodefaults, "no default devices" },
-    { "no-user-config", NULL, option_no_user_config, "read no configuration files (none are read)" },
+    { "no-user-config", NULL, option_no_user_config,
+      "read no configuration files (none are read)" },
     { "no-reboot", NULL, option_no_reboot, "exit instead of rebooting" },
     { "no-shutdown", NULL, option_no_shutdown, "stop instead of exiting at a power-off" },
-    { "action", "reboot=...,shutdown=...,panic=...,watchdog=...", option_action, "what a reset, a power-off and a panic do" },
+    { "action", "reboot=...,shutdown=...,panic=...,watchdog=...", option_action,
+      "what a reset, a power-off and a panic do" },
     { "S", NULL, option_paused, "do not start the vCPUs: wait for 'cont'" },
     { "qmp", "DEV", option_qmp, "QMP, as -serial: unix:PATH,server=on,wait=off, stdio" },
     { "qmp-pretty", "DEV", option_qmp_pretty, "the same, spread over lines" },
-    { "chardev", "BACKEND,id=ID[,PROP=VALUE,...]", option_chardev, "a character device (-chardev help)" },
+    { "chardev", "BACKEND,id=ID[,PROP=VALUE,...]", option_chardev,
+      "a character device (-chardev help)" },
     { "debugcon", "DEV", option_debugcon, "what firmware writes to its debug port, as -serial" },
-    { "mon", "[chardev=]ID[,mode=readline|control][,pretty=on|off]", option_mon, "a monitor on a chardev" },
-    { "add-fd", "fd=FD,set=SET[,opaque=TEXT]", option_add_fd, "put an open file descriptor into a set: /dev/fdset/SET" },
-    { "boot", "[strict=on|off][,menu=on|off][,splash-time=MS][,...]", option_boot, "what the firmware may boot from" },
+    { "mon", "[chardev=]ID[,mode=readline|control][,pretty=on|off]", option_mon,
+      "a monitor on a chardev" },
+    { "add-fd", "fd=FD,set=SET[,opaque=TEXT]", option_add_fd,
+      "put an open file descriptor into a set: /dev/fdset/SET" },
+    { "boot", "[strict=on|off][,menu=on|off][,splash-time=MS][,...]", option_boot,
+      "what the firmware may boot from" },
     { "rtc", "[base=utc][,clock=host][,driftfix=none|slew]", option_rtc, "the real-time clock" },
     { "watchdog-action", "ACTION", option_watchdog_action, "accepted: there is no watchdog" },
     { "audiodev", "[driver=]none,id=ID", option_audiodev, "accepted: there is no sound" },
     { "compat", "deprecated-input=accept,...", option_compat, "accepted: all interfaces are" },
     { "readconfig", "FILE", option_readconfig, "read options from a configuration file" },
-    { "name", "[guest=]NAME[,process=NAME][,debug-threads=on|off]", option_name, "the machine's name" },
+    { "name", "[guest=]NAME[,process=NAME][,debug-threads=on|off]", option_name,
+      "the machine's name" },
     { "uuid", "UUID", option_uuid, "the machine's UUID" },
     { "daemonize", NULL, option_daemonize, "go to the background once the machine is made" },
     { "msg", "[timestamp=on|off][,guest-name=on|off]", option_msg, "what stands before messages" },
     { "overcommit", "[mem-lock=on|off|on-fault][,cpu-pm=off]", option_overcommit, "lock memory" },
-    { "run-with", "[chroot=DIR][,user=NAME|UID:GID][,exit-with-parent=on|off]", option_run_with, "how the process runs" },
-    { "sandbox", "on[,obsolete=deny][,elevateprivileges=deny][,spawn=deny][,resourcecontrol=deny]", option_sandbox,
+    { "run-with", "[chroot=DIR][,user=NAME|UID:GID][,exit-with-parent=on|off]", option_run_with,
+      "how the process runs" },
+    { "sandbox", "on[,obsolete=deny][,elevateprivileges=deny][,spawn=deny][,resourcecontrol=deny]",
+      option_sandbox,
       "give up system calls" },
     { "pidfile", "FILE", option_pidfile, "write the process ID to FILE" },
-    { "qtest", "stdio|SOCKET[,server=on]", option_qtest, "let a test's program drive the machine's devices" },
+    { "qtest", "stdio|SOCKET[,server=on]", option_qtest,
+      "let a test's program drive the machine's devices" },
     { "qtest-log", "FILE|none", option_qtest_log, "log what it says (default: stderr)" },
     { "d", "ITEM[,...]", option_log, "log: tdx, tdvmcall, guest_errors, unimp (-d help)" },
     { "D", "FILE", option_log_file, "write the log to FILE" },
@@ -220,12 +248,15 @@ static void print_help(const char *program)
     printf("usage: %s [options]\n\n", program);
     for (unsigned i = 0; i < G_N_ELEMENTS(options); i++) {
         const Option *o = &options[i];
-        g_autofree char *head = g_strdup_printf("-%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+        g_autofree char *head = g_strdup_printf("-%s%s%s", o->name, o->argument ? " " : "",
+                                                o->argument ? o->argument : "");
         printf("%-52s %s\n", head, o->help);
     }
     printf("%-52s %s\n%-52s %s\n\n", "-h, -help", "this text", "-version", "the version");
     printf("A TD:\n  %s -accel kvm -cpu host -m 2G -object tdx-guest,id=tdx0 \\\n"
-           "      -machine q35,confidential-guest-support=tdx0 -bios /usr/share/ovmf/OVMF.fd -nographic\n", program);
+           "      -machine q35,confidential-guest-support=tdx0 -bios /usr/share/ovmf/OVMF.fd "
+           "-nographic\n",
+           program);
 }
 
 static bool is_help(const char *text)
@@ -254,9 +285,11 @@ static bool print_option_help(const Option *option, const char *argument, QomTyp
         text = g_strdup(chardev_help());
     } else if (is_help(argument) && option->set == option_log) {
         text = log_help();
-    } else if (is_help(argument) && (option->set == option_none_only || option->set == option_display)) {
+    } else if (is_help(argument) &&
+               (option->set == option_none_only || option->set == option_display)) {
         text = g_strdup("none\n");
-    } else if (is_help(argument) && strchr(option->argument, '=')) { /* lists of keys: what -help says of them */
+    } else if (is_help(argument) &&
+               strchr(option->argument, '=')) { /* lists of keys: what -help says of them */
         text = g_strdup_printf("-%s %s\n%s\n", option->name, option->argument, option->help);
     }
     if (text) {
@@ -279,7 +312,8 @@ bool option_apply(MachineConfig *config, const char *name, const char *argument,
 {
     const Option *option = find_option(name);
 
-    return option ? option->set(config, argument, errp) : error_set(errp, "there is no option -%s", name);
+    return option ? option->set(config, argument, errp)
+                  : error_set(errp, "there is no option -%s", name);
 }
 
 const char **option_names(void)
@@ -303,7 +337,8 @@ static void report_unknown(const char *typed, const char *name)
     }
     g_autofree const char **names = option_names();
     const char *near = nearest_name(name, names);
-    g_autofree char *text = near ? g_strdup_printf("invalid option\nDid you mean -%s? See -help", near)
+    g_autofree char *text = near ? g_strdup_printf("invalid option\nDid you mean -%s? See -help",
+                                                   near)
                                  : g_strdup("invalid option\nSee -help");
     report_error(typed, text);
 }
@@ -317,7 +352,8 @@ static OptionsResult parse_one(int argc, char **argv, int *i, MachineConfig *con
     g_autoptr(GError) err = NULL;
 
     if (typed[0] != '-' || typed[1] == '\0') {
-        report_error(typed, "disk images are not supported as words of their own\nUse -drive file=FILE,format=raw,if=virtio");
+        report_error(typed, "disk images are not supported as words of their own\nUse -drive "
+                            "file=FILE,format=raw,if=virtio");
         return OPTIONS_ERROR;
     }
     if (!strcmp(name, "h") || !strcmp(name, "help")) {
@@ -344,7 +380,8 @@ static OptionsResult parse_one(int argc, char **argv, int *i, MachineConfig *con
         }
     }
     if (!option->set(config, argument, &err)) {
-        g_autofree char *location = argument ? g_strdup_printf("%s %s", typed, argument) : g_strdup(typed);
+        g_autofree char *location = argument ? g_strdup_printf("%s %s", typed, argument)
+                                             : g_strdup(typed);
         report_error(location, err->message);
         return OPTIONS_ERROR;
     }

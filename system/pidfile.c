@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -pidfile: the process ID in a file that is locked while the program runs and removed when it ends. */
+/*
+ * -pidfile: the process ID in a file that is locked while the program runs and removed when it
+ * ends.
+ */
 #include "system/pidfile.h"
 
 #include <errno.h>
@@ -35,7 +38,8 @@ PidFile *pidfile_new(const char *path, GError **errp)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
     if (fd < 0) {
-        error_set(errp, "cannot create PID file: Could not create '%s': %s", path, g_strerror(errno));
+        error_set(errp, "cannot create PID file: Could not create '%s': %s", path,
+                  g_strerror(errno));
         return NULL;
     }
     if (!lock_and_write(fd, errp)) {

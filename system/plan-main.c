@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* qemu-tdx-plan: the same arguments; everything a launch would do, as text or JSON. Nothing is started, but with --run. */
+/*
+ * qemu-tdx-plan: the same arguments; everything a launch would do, as text or JSON. Nothing is
+ * started, but with --run.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +21,10 @@ typedef struct PlanOptions {
     char **arguments; /* the VMM's, behind argv[0] */
 } PlanOptions;
 
-/* The host's KVM and capabilities, or NULL after saying on stderr why the CPUID part will be missing. */
+/*
+ * The host's KVM and capabilities, or NULL after saying on stderr why the CPUID part will be
+ * missing.
+ */
 static TdxCapabilities *host_capabilities(Kvm **kvm)
 {
     g_autoptr(GError) err = NULL;
@@ -27,20 +33,24 @@ static TdxCapabilities *host_capabilities(Kvm **kvm)
     TdxCapabilities *caps = *kvm ? tdx_host_capabilities(*kvm, &err) : NULL;
 
     if (!caps) {
-        g_autofree char *text = g_strdup_printf("no TDX host here, so CPUID, XFAM and TSC are not planned: %s",
-                                                err->message);
+        g_autofree char *text = g_strdup_printf(
+            "no TDX host here, so CPUID, XFAM and TSC are not planned: %s", err->message);
         report_warning(text);
     }
     return caps;
 }
 
-/* One object, or with --run one that holds the plan and what `swtdx measure` printed, which ends with a newline. */
+/*
+ * One object, or with --run one that holds the plan and what `swtdx measure` printed, which ends
+ * with a newline.
+ */
 static void print_json(const TdxPlan *plan, const PlanOptions *options, const char *measured)
 {
     g_autofree char *text = tdx_plan_format_json(plan);
 
     if (options->run) {
-        printf("{\"plan\":%s,\"run\":%.*s}\n", text, measured ? (int)strcspn(measured, "\n") : 4, measured ? measured : "null");
+        printf("{\"plan\":%s,\"run\":%.*s}\n", text, measured ? (int)strcspn(measured, "\n") : 4,
+               measured ? measured : "null");
     } else {
         printf("%s\n", text);
     }
@@ -56,15 +66,20 @@ static void print_text(const TdxPlan *plan, const char *measured)
     }
 }
 
-/* Warnings are part of what is printed. A TD that a launch would refuse is shown too, and then the reason. */
-static int print_plan(TdxPlan *plan, Kvm *kvm, const TdxCapabilities *caps, const PlanOptions *options)
+/*
+ * Warnings are part of what is printed. A TD that a launch would refuse is shown too, and then the
+ * reason.
+ */
+static int print_plan(TdxPlan *plan, Kvm *kvm, const TdxCapabilities *caps,
+                      const PlanOptions *options)
 {
     g_autoptr(GError) err = NULL;
     g_autofree char *measured = NULL;
     bool ok = !caps || tdx_settle_on_host(kvm, plan, caps, &err), reached = true;
 
     if (ok && options->run) {
-        ok = plan_run(plan, options->arguments, options->until, options->json, &measured, &reached, &err);
+        ok = plan_run(plan, options->arguments, options->until, options->json, &measured, &reached,
+                      &err);
     }
     if (options->json) {
         print_json(plan, options, measured);
@@ -74,7 +89,8 @@ static int print_plan(TdxPlan *plan, Kvm *kvm, const TdxCapabilities *caps, cons
     if (!ok) {
         report_error(NULL, err->message);
     } else if (!reached) {
-        g_autofree char *text = g_strdup_printf("--until %s: the guest did not get there; what it measured is printed", options->until);
+        g_autofree char *text = g_strdup_printf(
+            "--until %s: the guest did not get there; what it measured is printed", options->until);
         report_error(NULL, text);
     }
     return ok && reached ? 0 : 1;
@@ -109,7 +125,8 @@ static int make_plan(const MachineConfig *config, GBytes *firmware, const char *
 
 static void print_own_help(void)
 {
-    printf("%-52s %s\n%-52s %s\n%-52s %s\n\nAfter them, the arguments of a launch:\n", "--json", "print the plan as JSON", "--run",
+    printf("%-52s %s\n%-52s %s\n%-52s %s\n\nAfter them, the arguments of a launch:\n", "--json",
+           "print the plan as JSON", "--run",
            "execute the guest in swtdx: RTMRs and event log, too", "--until=WHAT",
            "with --run, where to stop: EBS (default), launch, an event (swtdx(1))");
 }
@@ -133,7 +150,8 @@ static PlanOptions own_options(int *argc, char **argv)
     }
     memmove(&argv[1], &argv[n], (size_t)(*argc - n + 1) * sizeof(*argv));
     *argc -= n - 1;
-    if (*argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "-help") || !strcmp(argv[1], "--help"))) {
+    if (*argc > 1 &&
+        (!strcmp(argv[1], "-h") || !strcmp(argv[1], "-help") || !strcmp(argv[1], "--help"))) {
         print_own_help();
     }
     return options;

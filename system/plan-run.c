@@ -22,7 +22,8 @@ static char *find_program(const char *name, GError **errp)
         path = g_find_program_in_path(name);
     }
     if (!path) {
-        error_set(errp, "--run needs the program '%s', which is neither in %s nor in PATH", name, dir);
+        error_set(errp, "--run needs the program '%s', which is neither in %s nor in PATH", name,
+                  dir);
         error_hint(errp, "Install it, or leave --run out: MRTD and CPUID are planned without it");
     }
     return path;
@@ -60,13 +61,14 @@ static bool check_mrtd(const TdxPlan *plan, const char *out, GError **errp)
     tdx_plan_mrtd(plan, mrtd);
     g_autofree char *hex = tdx_measurement_hex(mrtd);
     if (!strstr(out, hex)) {
-        return error_set(errp, "--run: the TD that was launched does not have the planned MRTD %s", hex);
+        return error_set(errp, "--run: the TD that was launched does not have the planned MRTD %s",
+                         hex);
     }
     return true;
 }
 
-bool plan_run(const TdxPlan *plan, char **argv, const char *until, bool json, char **out, bool *reached,
-              GError **errp)
+bool plan_run(const TdxPlan *plan, char **argv, const char *until, bool json, char **out,
+              bool *reached, GError **errp)
 {
     g_autoptr(GPtrArray) command = measure_command(argv, until, json, errp);
     g_autoptr(GError) err = NULL;
@@ -76,7 +78,8 @@ bool plan_run(const TdxPlan *plan, char **argv, const char *until, bool json, ch
     if (!command) {
         return false;
     }
-    if (!g_spawn_sync(NULL, (char **)command->pdata, NULL, G_SPAWN_DEFAULT, NULL, NULL, out, NULL, &status, &err)) {
+    if (!g_spawn_sync(NULL, (char **)command->pdata, NULL, G_SPAWN_DEFAULT, NULL, NULL, out, NULL,
+                      &status, &err)) {
         error_set(errp, "--run: %s", err->message);
         return false;
     }

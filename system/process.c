@@ -17,7 +17,9 @@
 
 #include "util/error.h"
 
-/* The child writes one byte when it is ready; a pipe that ends without one says that it could not. */
+/*
+ * The child writes one byte when it is ready; a pipe that ends without one says that it could not.
+ */
 static G_GNUC_NORETURN void wait_for_child(int fd)
 {
     char byte;
@@ -30,8 +32,8 @@ static G_GNUC_NORETURN void wait_for_child(int fd)
 }
 
 /*
- * Two forks: the first child leads a session without a terminal, the second is no session leader and cannot get one by opening
- * a terminal device (POSIX.1-2017, section 11.1.3).
+ * Two forks: the first child leads a session without a terminal, the second is no session leader
+ * and cannot get one by opening a terminal device (POSIX.1-2017, section 11.1.3).
  */
 int process_daemonize(GError **errp)
 {
@@ -91,9 +93,11 @@ bool process_set_up(const ProcessOptions *options, GError **errp)
     if (options->exit_with_parent && prctl(PR_SET_PDEATHSIG, SIGTERM) < 0) {
         return error_set(errp, "-run-with exit-with-parent=on: %s", g_strerror(errno));
     }
-    if (options->lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE | (options->lock_on_fault ? MCL_ONFAULT : 0)) < 0) {
+    if (options->lock_memory &&
+        mlockall(MCL_CURRENT | MCL_FUTURE | (options->lock_on_fault ? MCL_ONFAULT : 0)) < 0) {
         error_set(errp, "-overcommit mem-lock: locking memory failed: %s", g_strerror(errno));
-        error_hint(errp, "Raise the limit on locked memory (ulimit -l), or leave mem-lock out: a TD's private memory is never swapped");
+        error_hint(errp, "Raise the limit on locked memory (ulimit -l), or leave mem-lock out: a "
+                         "TD's private memory is never swapped");
         return false;
     }
     return true;
@@ -134,7 +138,8 @@ static bool become_user(const char *text, GError **errp)
     if (!find_user(text, &uid, &gid, &name, errp)) {
         return false;
     }
-    if (setgid(gid) < 0 || (name ? initgroups(name, gid) : setgroups(1, &gid)) < 0 || setuid(uid) < 0) {
+    if (setgid(gid) < 0 || (name ? initgroups(name, gid) : setgroups(1, &gid)) < 0 ||
+        setuid(uid) < 0) {
         return error_set(errp, "-run-with user=%s: %s", text, g_strerror(errno));
     }
     if (uid != 0 && setuid(0) == 0) {
@@ -151,5 +156,6 @@ bool process_confine(const ProcessOptions *options, GError **errp)
     if (options->user && !become_user(options->user, errp)) {
         return false;
     }
-    return !options->daemonize || chdir("/") == 0 || error_set(errp, "-daemonize: not able to go to /: %s", g_strerror(errno));
+    return !options->daemonize || chdir("/") == 0 ||
+           error_set(errp, "-daemonize: not able to go to /: %s", g_strerror(errno));
 }

@@ -118,7 +118,8 @@ static void serve_panic(RunState *state, JsonValue *info)
 {
     QapiPanicAction action = state->actions.panic;
     bool pauses = action == QAPI_PANIC_ACTION_PAUSE ||
-                  (action == QAPI_PANIC_ACTION_SHUTDOWN && state->actions.shutdown == QAPI_SHUTDOWN_ACTION_PAUSE);
+                  (action == QAPI_PANIC_ACTION_SHUTDOWN &&
+                   state->actions.shutdown == QAPI_SHUTDOWN_ACTION_PAUSE);
     const char *follows = pauses ? "pause" : action == QAPI_PANIC_ACTION_NONE ? "run" : "poweroff";
     JsonValue *data = json_object_new_object();
 
@@ -135,7 +136,10 @@ static void serve_panic(RunState *state, JsonValue *info)
     }
 }
 
-/* With -no-shutdown somebody wants to look; else the program ends, for the reason has been reported. */
+/*
+ * With -no-shutdown somebody wants to look; else the program ends, for the reason has been
+ * reported.
+ */
 static void serve_internal_error(RunState *state)
 {
     stop_in(state, QAPI_RUN_STATE_INTERNAL_ERROR);
@@ -195,11 +199,16 @@ static void port_reset(void *opaque, ShutdownCause cause)
     unlock_and_serve(state);
 }
 
-static void port_guest_panicked(void *opaque, uint32_t code, const char *text, bool has_gpa, uint64_t gpa)
+static void port_guest_panicked(void *opaque, uint32_t code, const char *text, bool has_gpa,
+                                uint64_t gpa)
 {
     RunState *state = opaque;
-    g_autofree char *where = has_gpa ? g_strdup_printf(", more at guest physical address 0x%" PRIx64, gpa) : g_strdup("");
-    g_autofree char *message = g_strdup_printf("the guest reports a fatal error, code 0x%x: \"%s\"%s", code, text, where);
+    g_autofree char *where = has_gpa
+                                 ? g_strdup_printf(", more at guest physical address 0x%" PRIx64,
+                                                   gpa)
+                                 : g_strdup("");
+    g_autofree char *message =
+        g_strdup_printf("the guest reports a fatal error, code 0x%x: \"%s\"%s", code, text, where);
     JsonValue *info = json_object_new_object();
 
     report_error(NULL, message);

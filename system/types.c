@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* All types of objects. A type that is not in this list does not exist for users; a parent stands before its children. */
+/*
+ * All types of objects. A type that is not in this list does not exist for users; a parent stands
+ * before its children.
+ */
 #include "system/types.h"
 
 #include "backends/iothread.h"

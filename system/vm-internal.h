@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the files of a Vm share: vm.c (its life), vm-machine.c (its devices), vm-monitors.c (whom it talks to). */
+/*
+ * What the files of a Vm share: vm.c (its life), vm-machine.c (its devices), vm-monitors.c (whom it
+ * talks to).
+ */
 #ifndef SYSTEM_VM_INTERNAL_H
 #define SYSTEM_VM_INTERNAL_H
 
@@ -33,13 +36,19 @@ struct Vm {
     TdxTd *td; /* the guest's, for monitors; NULL while there is none */
 };
 
-/* vm-machine.c: RAM, the board, drives and devices, what firmware is told. vm->firmware is read already. */
+/*
+ * vm-machine.c: RAM, the board, drives and devices, what firmware is told. vm->firmware is read
+ * already.
+ */
 bool vm_make_machine(Vm *vm, GError **errp);
 
 /* vm-monitors.c: the parts that chardevs and monitors need; nothing is opened. */
 void vm_init_monitors(Vm *vm);
 void vm_free_monitors(Vm *vm); /* the monitors alone: chardevs go after the devices */
-/* The pid file, descriptors, chardevs and monitors that options name; clients' commands wait for vm_show_to_monitors(). */
+/*
+ * The pid file, descriptors, chardevs and monitors that options name; clients' commands wait for
+ * vm_show_to_monitors().
+ */
 bool vm_open_monitors(Vm *vm, GError **errp);
 void vm_show_to_monitors(Vm *vm);
 /* RunStateHandlers.event */

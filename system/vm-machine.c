@@ -51,8 +51,8 @@ static bool feature_refused(void *opaque, const CpuFeature *feature)
 
     for (unsigned i = 0; plan && i < plan->verdicts->len; i++) {
         const TdxVerdict *v = &g_array_index(plan->verdicts, TdxVerdict, i);
-        if (v->kind == TDX_VERDICT_REFUSED && v->function == feature->function && v->index == feature->index && v->reg == feature->reg &&
-            v->bit == feature->bit) {
+        if (v->kind == TDX_VERDICT_REFUSED && v->function == feature->function &&
+            v->index == feature->index && v->reg == feature->reg && v->bit == feature->bit) {
             return true;
         }
     }
@@ -64,7 +64,8 @@ static bool add_cpus(Vm *vm, GError **errp)
     const MachineConfig *config = vm->config;
 
     vm->cpu_port = (X86CpuPort){ guest_cpuid, feature_refused, vm };
-    return x86_cpus_add(config->machine_object, config->cpu, &config->topology, &vm->cpu_port, errp);
+    return x86_cpus_add(config->machine_object, config->cpu, &config->topology, &vm->cpu_port,
+                        errp);
 }
 
 /* -boot reboot-timeout= */
@@ -73,7 +74,8 @@ static bool add_retry(FwCfg *fw_cfg, const BootFiles *boot, GError **errp)
     uint8_t bytes[4];
 
     store_le32(bytes, (uint32_t)boot->fail_ms);
-    return !boot->fail_given || fw_cfg_add_file(fw_cfg, "etc/boot-fail-wait", bytes, sizeof(bytes), errp);
+    return !boot->fail_given ||
+           fw_cfg_add_file(fw_cfg, "etc/boot-fail-wait", bytes, sizeof(bytes), errp);
 }
 
 static bool tell_firmware(Vm *vm, GError **errp)
@@ -81,8 +83,9 @@ static bool tell_firmware(Vm *vm, GError **errp)
     const MachineConfig *config = vm->config;
     FwCfg *fw_cfg = vm->machine->devices->fw_cfg;
 
-    return boot_order_add(fw_cfg, &config->machine_object->object, config->boot.strict, errp) && add_acpi(vm, errp) &&
-           add_smbios(vm, errp) && add_retry(fw_cfg, &config->boot, errp) && boot_add(fw_cfg, &config->boot, config->ram_size, errp);
+    return boot_order_add(fw_cfg, &config->machine_object->object, config->boot.strict, errp) &&
+           add_acpi(vm, errp) && add_smbios(vm, errp) && add_retry(fw_cfg, &config->boot, errp) &&
+           boot_add(fw_cfg, &config->boot, config->ram_size, errp);
 }
 
 bool vm_make_machine(Vm *vm, GError **errp)
@@ -116,11 +119,13 @@ bool vm_make_machine(Vm *vm, GError **errp)
         const char *id = vm->config->serial[i];
         q35.serial[i] = id ? chardev_set_find(vm->chardevs, id) : NULL;
         if (q35.serial[i] && chardev_in_use(q35.serial[i]) && !chardev_is_mux(q35.serial[i])) {
-            return error_set(errp, "serial port %u: chardev '%s' is in use; mux=on lets a monitor share it", i, id);
+            return error_set(
+                errp, "serial port %u: chardev '%s' is in use; mux=on lets a monitor share it", i,
+                id);
         }
     }
     vm->machine = q35_new(&q35, errp);
     return vm->machine && machine_config_open_drives(vm->config, errp) &&
-           q35_add_to_tree(vm->machine, vm->config->machine_object, errp) && machine_config_plug_devices(vm->config, errp) &&
-           tell_firmware(vm, errp);
+           q35_add_to_tree(vm->machine, vm->config->machine_object, errp) &&
+           machine_config_plug_devices(vm->config, errp) && tell_firmware(vm, errp);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Whom a Vm talks to: descriptors it was given, chardevs, monitors, and what monitors see of the machine. */
+/*
+ * Whom a Vm talks to: descriptors it was given, chardevs, monitors, and what monitors see of the
+ * machine.
+ */
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -90,7 +93,10 @@ void vm_tell_monitors(void *opaque, const QapiEvent *event, JsonValue *data)
     monitors_event(vm->monitors, event, data);
 }
 
-/* What a device tells from its own thread, on the way to the main loop, which alone talks to clients. */
+/*
+ * What a device tells from its own thread, on the way to the main loop, which alone talks to
+ * clients.
+ */
 typedef struct Event {
     const QapiEvent *type;
     JsonValue *data;
@@ -153,7 +159,8 @@ static bool remove_blockdev(void *opaque, const char *name, GError **errp)
 void vm_init_monitors(Vm *vm)
 {
     const ChardevHost host = {
-        .quit = quit_from_terminal, .ended = has_ended, .named_fd = named_fd, .announce = announce_pty,
+        .quit = quit_from_terminal, .ended = has_ended, .named_fd = named_fd,
+        .announce = announce_pty,
         .open_fdset = open_fdset, .opaque = vm,
     };
 
@@ -212,7 +219,9 @@ void vm_show_to_monitors(Vm *vm)
     vm->monitor.ram_size = vm->config->ram_size;
     vm->monitor.options = option_infos();
     vm->monitor.kvm = vm->kvm;
-    vm->monitor.accelerator = vm->kvm ? QAPI_ACCELERATOR_KVM : machine_is_none(vm->config) ? QAPI_ACCELERATOR_NONE : QAPI_ACCELERATOR_QTEST;
+    vm->monitor.accelerator = vm->kvm                       ? QAPI_ACCELERATOR_KVM
+                              : machine_is_none(vm->config) ? QAPI_ACCELERATOR_NONE
+                                                            : QAPI_ACCELERATOR_QTEST;
     vm->monitor.runstate = vm->runstate;
     vm->monitor.running = vm->guest;
     if (vm->config->guest) {

@@ -14,7 +14,10 @@ static void send_msi(void *opaque, uint64_t address, uint32_t data)
     guest->ops->signal_msi(guest, address, data);
 }
 
-/* Where devices' interrupts and events go from now on, and what memory they have; NULL = none, before the guest goes. */
+/*
+ * Where devices' interrupts and events go from now on, and what memory they have; NULL = none,
+ * before the guest goes.
+ */
 static void connect_devices(Vm *vm, Guest *guest)
 {
     Q35Devices *devices = vm->machine->devices;
@@ -48,7 +51,10 @@ static bool launch(Vm *vm, GError **errp)
     return true;
 }
 
-/* Devices are reset while there is still a guest: none of their threads may look for its memory when it goes. */
+/*
+ * Devices are reset while there is still a guest: none of their threads may look for its memory
+ * when it goes.
+ */
 static void end_guest(Vm *vm)
 {
     pause_vcpus(vm);
@@ -109,13 +115,17 @@ static void press_power_button(void *opaque)
     g_mutex_unlock(&vm->machine->lock);
 }
 
-/* No guest: KVM answers questions where it is there, and that it is not is an error only where nothing else would do. */
+/*
+ * No guest: KVM answers questions where it is there, and that it is not is an error only where
+ * nothing else would do.
+ */
 static bool start_none(Vm *vm, GError **errp)
 {
     g_autoptr(GError) err = NULL;
 
     vm->kvm = kvm_open(&err);
-    if (!vm->kvm && vm->config->accelerator != ACCELERATOR_NOT_GIVEN && !vm->config->accelerator_optional) {
+    if (!vm->kvm && vm->config->accelerator != ACCELERATOR_NOT_GIVEN &&
+        !vm->config->accelerator_optional) {
         g_propagate_error(errp, g_steal_pointer(&err));
         return false;
     }
@@ -164,13 +174,15 @@ static bool open_qtest(Vm *vm, GError **errp)
     };
     g_autoptr(GError) err = NULL;
 
-    vm->qtest = qtest_server_new(vm->config->qtest, vm->config->qtest_log, &machine, test_program_gone, vm, &err);
+    vm->qtest = qtest_server_new(vm->config->qtest, vm->config->qtest_log, &machine,
+                                 test_program_gone, vm, &err);
     return vm->qtest || error_set(errp, "-qtest %s: %s", vm->config->qtest, err->message);
 }
 
 static bool start_machine(Vm *vm, GError **errp)
 {
-    if (vm->config->bios && !(vm->firmware = firmware_read(vm->config->bios, &vm->firmware_path, errp))) {
+    if (vm->config->bios &&
+        !(vm->firmware = firmware_read(vm->config->bios, &vm->firmware_path, errp))) {
         return false;
     }
     if (!vm_make_machine(vm, errp) || !(vm->guest = new_guest(vm, errp)) || !launch(vm, errp)) {
@@ -184,13 +196,17 @@ static bool start_machine(Vm *vm, GError **errp)
     return !vm->config->qtest || open_qtest(vm, errp);
 }
 
-/* Somebody who ends the program while it waits for a monitor's client gets no machine, and no error. */
+/*
+ * Somebody who ends the program while it waits for a monitor's client gets no machine, and no
+ * error.
+ */
 static bool start(Vm *vm, GError **errp)
 {
     const ProcessOptions *process = &vm->config->process;
     bool late = process->user || process->chroot; /* what the sandbox may forbid */
 
-    if (!process_set_up(process, errp) || !(late || sandbox_enter(&process->sandbox, errp)) || !vm_open_monitors(vm, errp)) {
+    if (!process_set_up(process, errp) || !(late || sandbox_enter(&process->sandbox, errp)) ||
+        !vm_open_monitors(vm, errp)) {
         return false;
     }
     if (runstate_ended(vm->runstate)) {

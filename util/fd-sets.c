@@ -75,7 +75,9 @@ bool fd_sets_add(FdSets *sets, int64_t *set, int fd, const char *text, GError **
     unsigned at = 0;
 
     if (*set < -1) {
-        return error_set(errp, "Parameter 'fdset-id' expects a non-negative value, not %" G_GINT64_FORMAT, *set);
+        return error_set(errp,
+                         "Parameter 'fdset-id' expects a non-negative value, not %" G_GINT64_FORMAT,
+                         *set);
     }
     if (*set == -1) {
         *set = free_number(sets);
@@ -102,8 +104,13 @@ bool fd_sets_remove(FdSets *sets, int64_t set, int64_t fd, GError **errp)
     if (found) {
         return true;
     }
-    return fd < 0 ? error_set(errp, "File descriptor named 'fdset-id:%" G_GINT64_FORMAT "' not found", set) :
-                    error_set(errp, "File descriptor named 'fdset-id:%" G_GINT64_FORMAT ", fd:%" G_GINT64_FORMAT "' not found", set, fd);
+    return fd < 0
+               ? error_set(errp, "File descriptor named 'fdset-id:%" G_GINT64_FORMAT "' not found",
+                           set)
+               : error_set(errp,
+                           "File descriptor named 'fdset-id:%" G_GINT64_FORMAT
+                           ", fd:%" G_GINT64_FORMAT "' not found",
+                           set, fd);
 }
 
 unsigned fd_sets_size(const FdSets *sets)
@@ -128,7 +135,8 @@ int fd_sets_open(FdSets *sets, const char *path, int flags, GError **errp)
     guint64 set;
     bool known = false;
 
-    if (!fd_sets_has_path(path) || !g_ascii_string_to_unsigned(path + strlen(SET_PATH), 10, 0, G_MAXINT64, &set, NULL)) {
+    if (!fd_sets_has_path(path) ||
+        !g_ascii_string_to_unsigned(path + strlen(SET_PATH), 10, 0, G_MAXINT64, &set, NULL)) {
         error_set(errp, "'%s' is no file descriptor set: " SET_PATH "NUMBER is", path);
         return -1;
     }
@@ -142,14 +150,21 @@ int fd_sets_open(FdSets *sets, const char *path, int flags, GError **errp)
         if (status >= 0 && (status & O_ACCMODE) == (flags & O_ACCMODE)) {
             int copy = fcntl(member->fd, F_DUPFD_CLOEXEC, 0);
             if (copy < 0) {
-                error_set(errp, "Failed to dup file descriptor for %s: %s", path, g_strerror(errno));
+                error_set(errp, "Failed to dup file descriptor for %s: %s", path,
+                          g_strerror(errno));
             }
             return copy;
         }
     }
-    error_set(errp, known ? "Failed to find file descriptor with matching flags in set %s: it must be open for %s" :
-              "there is no file descriptor set %s, to be open for %s", path,
-              (flags & O_ACCMODE) == O_RDONLY ? "reading" : (flags & O_ACCMODE) == O_WRONLY ? "writing" : "reading and writing");
+    error_set(
+        errp,
+        known
+            ? "Failed to find file descriptor with matching flags in set %s: it must be open for %s"
+            : "there is no file descriptor set %s, to be open for %s",
+        path,
+        (flags & O_ACCMODE) == O_RDONLY   ? "reading"
+        : (flags & O_ACCMODE) == O_WRONLY ? "writing"
+                                          : "reading and writing");
     return -1;
 }
 

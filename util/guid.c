@@ -7,7 +7,8 @@
 #include <string.h>
 
 /* Where each stored byte stands among the 16 bytes of the text form. */
-static const uint8_t text_order[GUID_SIZE] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
+static const uint8_t text_order[GUID_SIZE] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14,
+                                               15 };
 
 bool guid_parse(const char *text, uint8_t guid[GUID_SIZE])
 {

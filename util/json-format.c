@@ -29,7 +29,8 @@ const char *json_member_string(JsonValue *object, const char *name)
 {
     JsonValue *value;
 
-    if (!json_object_is_type(object, json_type_object) || !json_object_object_get_ex(object, name, &value) ||
+    if (!json_object_is_type(object, json_type_object) ||
+        !json_object_object_get_ex(object, name, &value) ||
         !json_object_is_type(value, json_type_string)) {
         return NULL;
     }
@@ -49,7 +50,8 @@ static void format_char(GString *out, gunichar c)
     } else if (c < 0x10000) {
         g_string_append_printf(out, "\\u%04X", c);
     } else {
-        g_string_append_printf(out, "\\u%04X\\u%04X", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff));
+        g_string_append_printf(out, "\\u%04X\\u%04X", 0xd800 + ((c - 0x10000) >> 10),
+                               0xdc00 + ((c - 0x10000) & 0x3ff));
     }
 }
 
@@ -76,7 +78,8 @@ static void format_number(GString *out, JsonValue *value)
 
     if (json_object_is_type(value, json_type_double)) {
         double number = json_object_get_double(value);
-        g_string_append(out, isfinite(number) ? g_ascii_dtostr(text, sizeof(text), number) : "null");
+        g_string_append(out,
+                        isfinite(number) ? g_ascii_dtostr(text, sizeof(text), number) : "null");
     } else if (json_object_get_int64(value) < 0) {
         g_string_append_printf(out, "%" G_GINT64_FORMAT, (gint64)json_object_get_int64(value));
     } else {
@@ -98,7 +101,8 @@ static void format_value(GString *out, JsonValue *value)
         format_number(out, value);
         break;
     case json_type_string:
-        format_string(out, json_object_get_string(value), (size_t)json_object_get_string_len(value));
+        format_string(out, json_object_get_string(value),
+                      (size_t)json_object_get_string_len(value));
         break;
     case json_type_array:
         g_string_append_c(out, '[');

@@ -11,7 +11,8 @@ typedef struct JsonPlace {
 } JsonPlace;
 
 /* json_parse() of text that starts at a place of something larger. */
-bool json_parse_at(const char *text, size_t size, JsonPlace place, JsonValue **value, GError **errp);
+bool json_parse_at(const char *text, size_t size, JsonPlace place, JsonValue **value,
+                   GError **errp);
 bool json_error(GError **errp, JsonPlace place, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* The place after one more byte. */
 void json_place_advance(JsonPlace *place, char c);

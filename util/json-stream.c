@@ -111,7 +111,8 @@ static void take_in_message(JsonStream *stream, char c)
 
 static void take_in_string(JsonStream *stream, char c)
 {
-    if ((unsigned char)c < 0x20) { /* only a tab or the end of a line: other control bytes came no further */
+    /* only a tab or the end of a line: other control bytes came no further */
+    if ((unsigned char)c < 0x20) {
         fail(stream, c == '\n' ? BETWEEN : SKIPPING, "control character in string");
         return;
     }

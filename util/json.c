@@ -67,7 +67,9 @@ static bool parse_hex4(Parser *p, unsigned *code)
     return true;
 }
 
-/* After \u. Characters beyond the first 65,536 are written as two surrogates (RFC 8259, section 7). */
+/*
+ * After \u. Characters beyond the first 65,536 are written as two surrogates (RFC 8259, section 7).
+ */
 static bool parse_unicode(Parser *p, GString *text)
 {
     unsigned code, low;
@@ -75,13 +77,15 @@ static bool parse_unicode(Parser *p, GString *text)
     if (!parse_hex4(p, &code)) {
         return false;
     }
-    if (code >= 0xd800 && code < 0xdc00 && p->end - p->at >= 2 && p->at[0] == '\\' && p->at[1] == 'u') {
+    if (code >= 0xd800 && code < 0xdc00 && p->end - p->at >= 2 && p->at[0] == '\\' &&
+        p->at[1] == 'u') {
         advance(p);
         advance(p);
         if (!parse_hex4(p, &low)) {
             return false;
         }
-        code = low >= 0xdc00 && low < 0xe000 ? 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00) : 0xd800;
+        code = low >= 0xdc00 && low < 0xe000 ? 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00)
+                                             : 0xd800;
     }
     if (code == 0 || (code >= 0xd800 && code < 0xe000)) {
         return json_error(p->errp, p->place, "\\u%04x is not a character", code);
@@ -119,7 +123,8 @@ static GString *parse_string(Parser *p)
     while (peek(p) != quote) {
         int c = peek(p);
         if (c < 0x20) { /* -1 too: the end */
-            json_error(p->errp, p->place, c < 0 ? "string without end" : "control character in string");
+            json_error(p->errp, p->place,
+                       c < 0 ? "string without end" : "control character in string");
             return NULL;
         }
         advance(p);
@@ -196,7 +201,8 @@ static bool parse_number(Parser *p, JsonValue **value)
         *value = json_object_new_int64(g_ascii_strtoll(text->str, NULL, 10));
     } else {
         uint64_t number = g_ascii_strtoull(text->str, NULL, 10);
-        *value = number > INT64_MAX ? json_object_new_uint64(number) : json_object_new_int64((int64_t)number);
+        *value = number > INT64_MAX ? json_object_new_uint64(number)
+                                    : json_object_new_int64((int64_t)number);
     }
     if (is_integer && errno == ERANGE) {
         json_object_put(*value);
@@ -264,7 +270,8 @@ static bool parse_container(Parser *p, JsonValue **result, char close)
     for (bool first = true; peek(p) != close; first = false) {
         if (!first) {
             if (peek(p) != ',') {
-                return json_error(p->errp, p->place, "expected separator in %s", is_object ? "object" : "array");
+                return json_error(p->errp, p->place, "expected separator in %s",
+                                  is_object ? "object" : "array");
             }
             advance(p);
             skip_space(p);
@@ -321,7 +328,8 @@ static bool parse_value(Parser *p, JsonValue **value)
     return json_error(p->errp, p->place, "expecting value");
 }
 
-bool json_parse_at(const char *text, size_t size, JsonPlace place, JsonValue **result, GError **errp)
+bool json_parse_at(const char *text, size_t size, JsonPlace place, JsonValue **result,
+                   GError **errp)
 {
     Parser p = { .at = text, .end = text + size, .place = place, .errp = errp };
     JsonValue *value = NULL;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Dotted keys to the JSON value they stand for: "a.b=1,a.c.0=2" is {"a": {"b": "1", "c": ["2"]}}. */
+/*
+ * Dotted keys to the JSON value they stand for: "a.b=1,a.c.0=2" is {"a": {"b": "1", "c": ["2"]}}.
+ */
 #include <string.h>
 
 #include "util/error.h"
@@ -33,16 +35,19 @@ static bool put(JsonValue *root, const char *key, const char *value, GError **er
         size_t length = strcspn(at, ".");
         JsonValue *member = NULL;
 
-        if (!valid_fragment(at, length) || (at == key && g_ascii_isdigit(*at)) || depth == JSON_MAX_DEPTH) {
+        if (!valid_fragment(at, length) || (at == key && g_ascii_isdigit(*at)) ||
+            depth == JSON_MAX_DEPTH) {
             return error_set(errp, "Invalid parameter '%s'", key);
         }
         g_autofree char *fragment = g_strndup(at, length);
         bool there = json_object_object_get_ex(root, fragment, &member), last = !at[length];
         if (there && json_object_is_type(member, json_type_object) == last) {
-            return error_set(errp, "Parameters '%.*s.*' used inconsistently", (int)(at + length - key), key);
+            return error_set(errp, "Parameters '%.*s.*' used inconsistently",
+                             (int)(at + length - key), key);
         }
         if (last) {
-            json_object_object_add(root, fragment, json_object_new_string(value)); /* a later one wins */
+            /* a later one wins */
+            json_object_object_add(root, fragment, json_object_new_string(value));
             return true;
         }
         if (!there) {
@@ -75,7 +80,10 @@ static bool make_list(JsonValue **value, const char *prefix, GError **errp)
     return true;
 }
 
-/* Objects whose keys are indices become arrays, from the inside out. *value is owned by the caller before and after. */
+/*
+ * Objects whose keys are indices become arrays, from the inside out. *value is owned by the caller
+ * before and after.
+ */
 static bool to_lists(JsonValue **value, const char *prefix, GError **errp)
 {
     int indices = 0, names = 0;

@@ -88,7 +88,8 @@ KeyVal *keyval_under(const KeyVal *kv, const char *name)
     for (unsigned i = 0; i < kv->pairs->len; i++) {
         const KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
 
-        if (!strncmp(pair->key, name, length) && (pair->key[length] == '\0' || pair->key[length] == '.')) {
+        if (!strncmp(pair->key, name, length) &&
+            (pair->key[length] == '\0' || pair->key[length] == '.')) {
             KeyValPair copy = { g_strdup(pair->key), g_strdup(pair->value) };
             g_array_append_val(under->pairs, copy);
         }
@@ -127,7 +128,8 @@ bool keyval_check_repeats(const KeyVal *kv, GError **errp)
         const char *last = keyval_get(kv, pair->key);
 
         if (!same_value(pair->value, last)) {
-            error_set(errp, "Parameter '%s' is given as '%s' and as '%s'", pair->key, pair->value, last);
+            error_set(errp, "Parameter '%s' is given as '%s' and as '%s'", pair->key, pair->value,
+                      last);
             error_hint(errp, "Give one of the two");
             return false;
         }

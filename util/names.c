@@ -42,7 +42,8 @@ const char *nearest_name(const char *name, const char *const *names)
 {
     const char *best = NULL;
     size_t length = strlen(name);
-    unsigned best_distance = length < 4 ? MIN(length, 2) : MAX(2, length / 3) + 1; /* of short names most letters must be right */
+    /* of short names most letters must be right */
+    unsigned best_distance = length < 4 ? MIN(length, 2) : MAX(2, length / 3) + 1;
 
     for (; *names; names++) {
         unsigned d = distance(name, *names);

@@ -29,7 +29,8 @@ static const Field fields[] = {
     { "keep-alive", SOCKET_INET, FIELD_FLAG, true, offsetof(SocketAddress, keep_alive) },
     { "keep-alive-count", SOCKET_INET, FIELD_U32, true, offsetof(SocketAddress, keep_alive_count) },
     { "keep-alive-idle", SOCKET_INET, FIELD_U32, true, offsetof(SocketAddress, keep_alive_idle) },
-    { "keep-alive-interval", SOCKET_INET, FIELD_U32, true, offsetof(SocketAddress, keep_alive_interval) },
+    { "keep-alive-interval", SOCKET_INET, FIELD_U32, true,
+      offsetof(SocketAddress, keep_alive_interval) },
     { "path", SOCKET_UNIX, FIELD_TEXT, false, offsetof(SocketAddress, path) },
     { "abstract", SOCKET_UNIX, FIELD_FLAG, true, offsetof(SocketAddress, abstract) },
     { "tight", SOCKET_UNIX, FIELD_FLAG, true, offsetof(SocketAddress, tight) },
@@ -95,8 +96,9 @@ bool socket_address_equal(const SocketAddress *a, const SocketAddress *b)
         const Field *f = &fields[i];
 
         if (f->kind == a->kind) {
-            equal = f->type == FIELD_TEXT ? !strcmp(*text_of(a, f), *text_of(b, f)) :
-                    f->type == FIELD_FLAG ? *flag_of(a, f) == *flag_of(b, f) : *number_of(a, f) == *number_of(b, f);
+            equal = f->type == FIELD_TEXT   ? !strcmp(*text_of(a, f), *text_of(b, f))
+                    : f->type == FIELD_FLAG ? *flag_of(a, f) == *flag_of(b, f)
+                                            : *number_of(a, f) == *number_of(b, f);
         }
     }
     return equal;
@@ -106,7 +108,8 @@ bool socket_number(const char *text, uint64_t max, uint64_t *value)
 {
     bool hex = g_ascii_strncasecmp(text, "0x", 2) == 0;
 
-    return g_ascii_isdigit(*text) && g_ascii_string_to_unsigned(hex ? text + 2 : text, hex ? 16 : 10, 0, max, value, NULL);
+    return g_ascii_isdigit(*text) &&
+           g_ascii_string_to_unsigned(hex ? text + 2 : text, hex ? 16 : 10, 0, max, value, NULL);
 }
 
 /* Is it "any" or "-1", VMADDR_CID_ANY of linux/vm_sockets.h? */
@@ -134,10 +137,14 @@ static bool check_inet(const SocketAddress *a, const char *prefix, GError **errp
         return error_set(errp, "Cannot disable IPv4 and IPv6 at same time");
     }
     if (!*a->port || (g_ascii_isdigit(*a->port) && !socket_number(a->port, UINT16_MAX, &port))) {
-        return error_set(errp, "Parameter '%sport' expects a number up to 65535 or a service's name, not '%s'", prefix, a->port);
+        return error_set(
+            errp, "Parameter '%sport' expects a number up to 65535 or a service's name, not '%s'",
+            prefix, a->port);
     }
     if (a->to && (!g_ascii_isdigit(*a->port) || a->to < port)) {
-        return error_set(errp, "Parameter '%sto' (%u) expects a port that is not below '%sport' (%s)", prefix, a->to, prefix, a->port);
+        return error_set(errp,
+                         "Parameter '%sto' (%u) expects a port that is not below '%sport' (%s)",
+                         prefix, a->to, prefix, a->port);
     }
     return true;
 }
@@ -148,10 +155,12 @@ static bool check_unix(const SocketAddress *a, const char *prefix, GError **errp
     size_t room = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
 
     if (!*a->path) {
-        return error_set(errp, "Parameter '%spath' expects the path of a socket, and is empty", prefix);
+        return error_set(errp, "Parameter '%spath' expects the path of a socket, and is empty",
+                         prefix);
     }
     if (strlen(a->path) > room) {
-        return error_set(errp, "UNIX socket path '%s' is too long: it may have %zu bytes", a->path, room);
+        return error_set(errp, "UNIX socket path '%s' is too long: it may have %zu bytes", a->path,
+                         room);
     }
     return true;
 }
@@ -167,24 +176,33 @@ static bool check_values(const SocketAddress *a, const char *prefix, GError **er
         return check_unix(a, prefix, errp);
     case SOCKET_VSOCK:
         if (!socket_vsock_number(a->cid, &number)) {
-            error_set(errp, "Parameter '%scid' expects a number below 2^32, not '%s'", prefix, a->cid);
-            error_hint(errp, "1 is this machine itself, 2 the host of this machine, 3 and above are its virtual machines");
+            error_set(errp, "Parameter '%scid' expects a number below 2^32, not '%s'", prefix,
+                      a->cid);
+            error_hint(errp, "1 is this machine itself, 2 the host of this machine, 3 and above "
+                             "are its virtual machines");
             return false;
         }
         return socket_vsock_number(a->port, &number) ||
-               error_set(errp, "Parameter '%sport' expects a number below 2^32, not '%s'", prefix, a->port);
+               error_set(errp, "Parameter '%sport' expects a number below 2^32, not '%s'", prefix,
+                         a->port);
     case SOCKET_FD:
-        return *a->fd || error_set(errp, "Parameter '%sstr' expects a file descriptor's number or name, and is empty", prefix);
+        return *a->fd ||
+               error_set(
+                   errp,
+                   "Parameter '%sstr' expects a file descriptor's number or name, and is empty",
+                   prefix);
     }
     return false;
 }
 
 static bool wrong_type(const char *prefix, const char *name, const char *expected, GError **errp)
 {
-    return error_set(errp, "Invalid parameter type for '%s%s', expected: %s", prefix, name, expected);
+    return error_set(errp, "Invalid parameter type for '%s%s', expected: %s", prefix, name,
+                     expected);
 }
 
-static bool set_field(SocketAddress *a, const Field *f, JsonValue *value, const char *prefix, GError **errp)
+static bool set_field(SocketAddress *a, const Field *f, JsonValue *value, const char *prefix,
+                      GError **errp)
 {
     uint64_t number;
 
@@ -206,8 +224,10 @@ static bool set_field(SocketAddress *a, const Field *f, JsonValue *value, const 
         if (!json_object_is_type(value, json_type_int)) {
             return wrong_type(prefix, f->name, "integer", errp);
         }
-        if (!json_value_u64(value, &number) || number > (f->type == FIELD_U16 ? UINT16_MAX : UINT32_MAX)) {
-            return error_set(errp, "Parameter '%s%s' expects %s", prefix, f->name, f->type == FIELD_U16 ? "uint16" : "uint32");
+        if (!json_value_u64(value, &number) ||
+            number > (f->type == FIELD_U16 ? UINT16_MAX : UINT32_MAX)) {
+            return error_set(errp, "Parameter '%s%s' expects %s", prefix, f->name,
+                             f->type == FIELD_U16 ? "uint16" : "uint32");
         }
         *number_of(a, f) = (uint32_t)number;
         return true;
@@ -259,7 +279,8 @@ static bool set_members(SocketAddress *a, JsonValue *value, const char *prefix, 
     json_object_object_foreach(value, key, member) {
         const Field *f = find_field(a->kind, key);
 
-        if (strcmp(key, "type") && !(f ? set_field(a, f, member, prefix, errp) : unexpected(a->kind, key, prefix, errp))) {
+        if (strcmp(key, "type") &&
+            !(f ? set_field(a, f, member, prefix, errp) : unexpected(a->kind, key, prefix, errp))) {
             return false;
         }
     }
@@ -282,7 +303,8 @@ SocketAddress *socket_address_from_json(JsonValue *value, const char *name, GErr
         wrong_type("", name ? name : "address", "object", errp);
         return NULL;
     }
-    if (!set_kind(a, value, prefix, errp) || !set_members(a, value, prefix, errp) || !check_values(a, prefix, errp)) {
+    if (!set_kind(a, value, prefix, errp) || !set_members(a, value, prefix, errp) ||
+        !check_values(a, prefix, errp)) {
         return NULL;
     }
     return g_steal_pointer(&a);
@@ -302,7 +324,8 @@ JsonValue *socket_address_to_json(const SocketAddress *a)
         if (f->type == FIELD_TEXT) {
             json_object_object_add(object, f->name, json_object_new_string(*text_of(a, f)));
         } else if (f->type == FIELD_FLAG && *flag_of(a, f)) {
-            json_object_object_add(object, f->name, json_object_new_boolean(*flag_of(a, f) == SOCKET_ON));
+            json_object_object_add(object, f->name,
+                                   json_object_new_boolean(*flag_of(a, f) == SOCKET_ON));
         } else if (f->type != FIELD_FLAG && *number_of(a, f)) {
             json_object_object_add(object, f->name, json_object_new_uint64(*number_of(a, f)));
         }
@@ -314,7 +337,8 @@ char *socket_address_format(const SocketAddress *a)
 {
     switch (a->kind) {
     case SOCKET_INET:
-        return g_strdup_printf(strchr(a->host, ':') ? "tcp:[%s]:%s" : "tcp:%s:%s", a->host, a->port);
+        return g_strdup_printf(strchr(a->host, ':') ? "tcp:[%s]:%s" : "tcp:%s:%s", a->host,
+                               a->port);
     case SOCKET_UNIX:
         return g_strdup_printf("unix:%s%s", a->abstract == SOCKET_ON ? "@" : "", a->path);
     case SOCKET_VSOCK:
@@ -334,7 +358,9 @@ static bool split_host_port(const char *text, char **host, char **port, GError *
         colon = colon && colon[1] == ':' ? colon + 1 : NULL;
     }
     if (!colon) {
-        return error_set(errp, "error parsing address '%s': expected HOST:PORT, IPv6 addresses in brackets", text);
+        return error_set(
+            errp, "error parsing address '%s': expected HOST:PORT, IPv6 addresses in brackets",
+            text);
     }
     *host = *text == '[' ? g_strndup(text + 1, colon - text - 2) : g_strndup(text, colon - text);
     *port = g_strdup(colon + 1);
@@ -373,9 +399,12 @@ static bool parse_inet(SocketAddress *a, const char *text, GError **errp)
     g_autoptr(KeyVal) options = keyval_parse(text, "", errp);
 
     if (!options || !options->pairs->len || *g_array_index(options->pairs, KeyValPair, 0).key) {
-        return errp && *errp ? false : error_set(errp, "error parsing address '%s': expected HOST:PORT", text);
+        return errp && *errp
+                   ? false
+                   : error_set(errp, "error parsing address '%s': expected HOST:PORT", text);
     }
-    if (!split_host_port(g_array_index(options->pairs, KeyValPair, 0).value, &a->host, &a->port, errp)) {
+    if (!split_host_port(g_array_index(options->pairs, KeyValPair, 0).value, &a->host, &a->port,
+                         errp)) {
         return false;
     }
     for (unsigned i = 1; i < options->pairs->len; i++) {
@@ -410,7 +439,8 @@ SocketAddress *socket_address_parse(const char *text, GError **errp)
     static const struct {
         const char *prefix;
         SocketKind kind;
-    } forms[] = { { "tcp:", SOCKET_INET }, { "unix:", SOCKET_UNIX }, { "vsock:", SOCKET_VSOCK }, { "fd:", SOCKET_FD } };
+    } forms[] = { { "tcp:", SOCKET_INET }, { "unix:", SOCKET_UNIX }, { "vsock:", SOCKET_VSOCK },
+                  { "fd:", SOCKET_FD } };
     g_autoptr(SocketAddress) a = g_new0(SocketAddress, 1);
     const char *rest = NULL;
     bool ok = true;

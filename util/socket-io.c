@@ -21,7 +21,9 @@ bool socket_wait(int fd, short events, const SocketContext *context, GError **er
     }
     do {
         gint64 left = context->deadline ? context->deadline - g_get_monotonic_time() : -1;
-        int timeout = !context->deadline ? -1 : left <= 0 ? 0 : (int)MIN((left + 999) / 1000, G_MAXINT);
+        int timeout = !context->deadline ? -1
+                      : left <= 0        ? 0
+                                         : (int)MIN((left + 999) / 1000, G_MAXINT);
 
         ready = g_poll(fds, n, timeout);
     } while (ready < 0 && errno == EINTR);
@@ -39,7 +41,8 @@ bool socket_wait(int fd, short events, const SocketContext *context, GError **er
     return ready > 0;
 }
 
-bool socket_write_all(int fd, const void *data, size_t size, const SocketContext *context, GError **errp)
+bool socket_write_all(int fd, const void *data, size_t size, const SocketContext *context,
+                      GError **errp)
 {
     for (size_t done = 0; done < size;) {
         ssize_t n = send(fd, (const char *)data + done, size - done, MSG_NOSIGNAL);

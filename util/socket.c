@@ -36,12 +36,15 @@ typedef struct Target {
 static int fail(GError **errp, const char *verb, const SocketAddress *address, int error)
 {
     g_autofree char *whole = socket_address_format(address);
-    const char *text = address->kind == SOCKET_UNIX || address->kind == SOCKET_FD ? whole : strchr(whole, ':') + 1;
+    const char *text = address->kind == SOCKET_UNIX || address->kind == SOCKET_FD
+                           ? whole
+                           : strchr(whole, ':') + 1;
 
     if (address->kind == SOCKET_UNIX) {
         text = whole + strlen("unix:");
     }
-    g_set_error(errp, G_IO_ERROR, g_io_error_from_errno(error), "Failed to %s '%s': %s", verb, text, g_strerror(error));
+    g_set_error(errp, G_IO_ERROR, g_io_error_from_errno(error), "Failed to %s '%s': %s", verb, text,
+                g_strerror(error));
     return -1;
 }
 
@@ -52,14 +55,16 @@ static Target unix_target(const SocketAddress *a)
     bool abstract = a->abstract == SOCKET_ON;
 
     memcpy(target.u.local.sun_path + abstract, a->path, length);
-    target.size = abstract && a->tight != SOCKET_OFF ? (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length)
-                                                     : sizeof(target.u.local);
+    target.size = abstract && a->tight != SOCKET_OFF
+                      ? (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length)
+                      : sizeof(target.u.local);
     return target;
 }
 
 static Target vsock_target(const SocketAddress *a)
 {
-    Target target = { .family = AF_VSOCK, .size = sizeof(target.u.vsock), .u.vsock.svm_family = AF_VSOCK };
+    Target target = { .family = AF_VSOCK, .size = sizeof(target.u.vsock),
+                      .u.vsock.svm_family = AF_VSOCK };
     uint32_t cid = 0, port = 0; /* checked when the address was made */
 
     socket_vsock_number(a->cid, &cid);
@@ -96,7 +101,9 @@ static int inet_port(const SocketAddress *a, GError **errp)
     if (getservbyname_r(a->port, "tcp", &entry, buffer, sizeof(buffer), &found) == 0 && found) {
         return ntohs((uint16_t)found->s_port);
     }
-    g_set_error(errp, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "address resolution failed for port '%s': no service of this name is known", a->port);
+    g_set_error(errp, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                "address resolution failed for port '%s': no service of this name is known",
+                a->port);
     return -1;
 }
 
@@ -109,13 +116,15 @@ static bool family_wanted(const SocketAddress *a, GInetAddress *host)
     return own == SOCKET_ON || (own == SOCKET_UNSET && other != SOCKET_ON);
 }
 
-static GList *inet_hosts(const SocketAddress *a, bool to_listen, GCancellable *cancellable, GError **errp)
+static GList *inet_hosts(const SocketAddress *a, bool to_listen, GCancellable *cancellable,
+                         GError **errp)
 {
     GInetAddress *literal = *a->host ? g_inet_address_new_from_string(a->host) : NULL;
 
     if (!*a->host) { /* IPv6 first: such a listener takes IPv4 too */
-        GList *list = g_list_append(NULL, to_listen ? g_inet_address_new_any(G_SOCKET_FAMILY_IPV6)
-                                                    : g_inet_address_new_loopback(G_SOCKET_FAMILY_IPV6));
+        GList *list = g_list_append(NULL, to_listen
+                                              ? g_inet_address_new_any(G_SOCKET_FAMILY_IPV6)
+                                              : g_inet_address_new_loopback(G_SOCKET_FAMILY_IPV6));
         return g_list_append(list, to_listen ? g_inet_address_new_any(G_SOCKET_FAMILY_IPV4)
                                              : g_inet_address_new_loopback(G_SOCKET_FAMILY_IPV4));
     }
@@ -123,7 +132,8 @@ static GList *inet_hosts(const SocketAddress *a, bool to_listen, GCancellable *c
         return g_list_append(NULL, literal);
     }
     if (a->numeric == SOCKET_ON) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "address resolution failed for %s:%s: '%s' is no address, and numeric is on",
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "address resolution failed for %s:%s: '%s' is no address, and numeric is on",
                     a->host, a->port, a->host);
         return NULL;
     }
@@ -134,14 +144,16 @@ static GList *inet_hosts(const SocketAddress *a, bool to_listen, GCancellable *c
     if (!list && g_error_matches(err, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
         g_propagate_error(errp, g_steal_pointer(&err));
     } else if (!list) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_HOST_NOT_FOUND, "address resolution failed for %s:%s: %s", a->host, a->port, err->message);
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_HOST_NOT_FOUND,
+                    "address resolution failed for %s:%s: %s", a->host, a->port, err->message);
     }
     return list;
 }
 
 static void set_option(int fd, int level, int name, int value)
 {
-    (void)setsockopt(fd, level, name, &value, sizeof(value)); /* tuning: the connection works without */
+    /* tuning: the connection works without */
+    (void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
 static void set_inet_options(int fd, const SocketAddress *a)
@@ -172,7 +184,8 @@ static int close_failed(int fd)
     return -1;
 }
 
-static int connect_target(const Target *target, const SocketAddress *a, const SocketContext *context, GError **errp)
+static int connect_target(const Target *target, const SocketAddress *a,
+                          const SocketContext *context, GError **errp)
 {
     int error = 0;
     socklen_t size = sizeof(error);
@@ -182,7 +195,10 @@ static int connect_target(const Target *target, const SocketAddress *a, const So
         return fail(errp, "create a socket for", a, errno);
     }
     if (connect(fd, &target->u.any, target->size) < 0 && errno != EINPROGRESS && errno != EINTR) {
-        /* EAGAIN of a unix socket: the listener's queue is full, and nothing tells when it no longer is */
+        /*
+         * EAGAIN of a unix socket: the listener's queue is full, and nothing tells when it no
+         * longer is
+         */
         error = errno == EAGAIN ? EBUSY : errno;
     } else {
         g_autoptr(GError) err = NULL;
@@ -230,14 +246,17 @@ static int connect_inet(const SocketAddress *a, const SocketContext *context, GE
     } else if (err) {
         g_propagate_error(errp, g_steal_pointer(&err));
     } else {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_HOST_NOT_FOUND, "address resolution failed for %s:%s: it has no address of the "
-                    "protocol that ipv4 and ipv6 leave", a->host, a->port);
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_HOST_NOT_FOUND,
+                    "address resolution failed for %s:%s: it has no address of the "
+                    "protocol that ipv4 and ipv6 leave",
+                    a->host, a->port);
     }
     return fd;
 }
 
 /* A descriptor given by number, or by a name the context knows. */
-static int given_fd(const SocketAddress *a, const SocketContext *context, bool listening, GError **errp)
+static int given_fd(const SocketAddress *a, const SocketContext *context, bool listening,
+                    GError **errp)
 {
     uint64_t number;
     int fd, value = 0;
@@ -249,20 +268,24 @@ static int given_fd(const SocketAddress *a, const SocketContext *context, bool l
         fd = context->named_fd ? context->named_fd(context->opaque, a->fd) : -1;
     }
     if (fd < 0) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "File descriptor named '%s' has not been found", a->fd);
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                    "File descriptor named '%s' has not been found", a->fd);
         return -1;
     }
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) < 0) {
-        g_set_error(errp, G_IO_ERROR, g_io_error_from_errno(errno), "File descriptor '%s' is not a socket: %s", a->fd, g_strerror(errno));
+        g_set_error(errp, G_IO_ERROR, g_io_error_from_errno(errno),
+                    "File descriptor '%s' is not a socket: %s", a->fd, g_strerror(errno));
         return -1;
     }
     if (!value != !listening) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "File descriptor '%s' is a socket that %s", a->fd,
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "File descriptor '%s' is a socket that %s", a->fd,
                     value ? "listens, and not a connected one" : "does not listen");
         return -1;
     }
     int status = fcntl(fd, F_GETFL);
-    if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+    if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
         return fail(errp, "prepare the socket", a, errno);
     }
     return fd;
@@ -327,19 +350,22 @@ static void connect_thread(GTask *task, gpointer source, gpointer data, GCancell
     run_job(task, job->address, &job->context);
 }
 
-void socket_connect_async(const SocketAddress *address, const SocketContext *context, GAsyncReadyCallback done, gpointer opaque)
+void socket_connect_async(const SocketAddress *address, const SocketContext *context,
+                          GAsyncReadyCallback done, gpointer opaque)
 {
     ConnectJob *job = g_new0(ConnectJob, 1);
     g_autoptr(GTask) task = g_task_new(NULL, context ? context->cancellable : NULL, done, opaque);
 
-    g_task_set_check_cancellable(task, FALSE); /* the thread notices, and closes what it has opened */
+    /* the thread notices, and closes what it has opened */
+    g_task_set_check_cancellable(task, FALSE);
     job->address = socket_address_copy(address);
     job->context = context ? *context : (SocketContext){ 0 };
     if (job->context.cancellable) {
         g_object_ref(job->context.cancellable);
     }
     g_task_set_task_data(task, job, connect_job_free);
-    if (address->kind == SOCKET_FD) { /* nothing to wait for, and names belong to the caller's thread */
+    if (address->kind ==
+        SOCKET_FD) { /* nothing to wait for, and names belong to the caller's thread */
         run_job(task, address, context);
     } else {
         g_task_run_in_thread(task, connect_thread);
@@ -362,7 +388,8 @@ static bool remove_stale(const SocketAddress *a, GError **errp)
         return true;
     }
     if (lstat(a->path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
-        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_EXISTS, "'%s' exists and is no socket: it is left as it is", a->path);
+        g_set_error(errp, G_IO_ERROR, G_IO_ERROR_EXISTS,
+                    "'%s' exists and is no socket: it is left as it is", a->path);
         return false;
     }
     if (unlink(a->path) < 0 && errno != ENOENT) {
@@ -383,8 +410,10 @@ static int listen_target(const Target *target, const SocketAddress *a, int backl
     if (target->family == AF_INET || target->family == AF_INET6) {
         set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     }
-    if (target->family == AF_INET6) { /* IPv4 as well, unless it was turned off, or IPv6 alone was asked for */
-        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, a->ipv4 == SOCKET_OFF || (a->ipv6 == SOCKET_ON && a->ipv4 != SOCKET_ON));
+    /* IPv4 as well, unless it was turned off, or IPv6 alone was asked for */
+    if (target->family == AF_INET6) {
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY,
+                   a->ipv4 == SOCKET_OFF || (a->ipv6 == SOCKET_ON && a->ipv4 != SOCKET_ON));
     }
     if (bind(fd, &target->u.any, target->size) < 0 || listen(fd, backlog) < 0) {
         return close_failed(fd);
@@ -392,7 +421,8 @@ static int listen_target(const Target *target, const SocketAddress *a, int backl
     return fd;
 }
 
-static int listen_inet(const SocketAddress *a, int backlog, const SocketContext *context, GError **errp)
+static int listen_inet(const SocketAddress *a, int backlog, const SocketContext *context,
+                       GError **errp)
 {
     int first = inet_port(a, errp), last = MAX(first, (int)a->to), fd = -1, error = EADDRNOTAVAIL;
     GList *hosts = first < 0 ? NULL : inet_hosts(a, true, context->cancellable, errp);
@@ -457,11 +487,13 @@ int socket_accept(int listener, const SocketAddress *a, GError **errp)
 
 static SocketAddress *from_inet(const Target *target)
 {
-    g_autoptr(GSocketAddress) native = g_socket_address_new_from_native((gpointer)&target->u, target->size);
+    g_autoptr(GSocketAddress)
+        native = g_socket_address_new_from_native((gpointer)&target->u, target->size);
     SocketAddress *a = g_new0(SocketAddress, 1);
 
     a->kind = SOCKET_INET;
-    a->host = g_inet_address_to_string(g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(native)));
+    a->host = g_inet_address_to_string(
+        g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(native)));
     a->port = g_strdup_printf("%u", g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(native)));
     return a;
 }
@@ -469,7 +501,8 @@ static SocketAddress *from_inet(const Target *target)
 static SocketAddress *from_unix(const Target *target)
 {
     SocketAddress *a = g_new0(SocketAddress, 1);
-    size_t head = offsetof(struct sockaddr_un, sun_path), length = target->size > head ? target->size - head : 0;
+    size_t head = offsetof(struct sockaddr_un, sun_path),
+           length = target->size > head ? target->size - head : 0;
     const char *path = target->u.local.sun_path;
 
     a->kind = SOCKET_UNIX;

@@ -31,7 +31,8 @@ bool parse_size(const char *text, uint64_t default_unit, uint64_t *size)
         return false;
     }
     errno = 0;
-    uint64_t whole = g_ascii_strtoull(text, &end, text[0] == '0' && (text[1] | 0x20) == 'x' ? 16 : 10);
+    uint64_t whole = g_ascii_strtoull(text, &end,
+                                      text[0] == '0' && (text[1] | 0x20) == 'x' ? 16 : 10);
     if (errno) {
         return false;
     }

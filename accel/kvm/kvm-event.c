@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Eventfds that KVM signals or listens to: KVM_IOEVENTFD (KVM_CAP_IOEVENTFD), KVM_IRQFD (KVM_CAP_IRQFD) and the MSI routes of
- * KVM_SET_GSI_ROUTING that an irqfd needs (Linux Documentation/virt/kvm/api.rst).
+ * Eventfds that KVM signals or listens to: KVM_IOEVENTFD (KVM_CAP_IOEVENTFD), KVM_IRQFD
+ * (KVM_CAP_IRQFD) and the MSI routes of KVM_SET_GSI_ROUTING that an irqfd needs (Linux
+ * Documentation/virt/kvm/api.rst).
  */
 #include <inttypes.h>
 #include <string.h>
@@ -124,8 +125,9 @@ static void forget_route(KvmVm *vm, const MsiRoute *route)
 static bool tell_routes(KvmVm *vm, const char *call, int ret)
 {
     if (ret < 0) {
-        kvm_vm_tell_failure(vm, KVM_TOLD_INTERRUPTS, call, -ret,
-                            "interrupts of devices that other programs serve go through this one, which is slower");
+        kvm_vm_tell_failure(
+            vm, KVM_TOLD_INTERRUPTS, call, -ret,
+            "interrupts of devices that other programs serve go through this one, which is slower");
     }
     return ret >= 0;
 }
@@ -143,7 +145,8 @@ static bool assign_interrupt(void *opaque, int fd, uint64_t address, uint32_t da
     }
     MsiRoute new = { .fd = fd, .gsi = free_gsi(vm), .address = address, .data = data };
     g_array_append_val(vm->msi_routes, new);
-    bool ok = tell_routes(vm, "KVM_SET_GSI_ROUTING", set_routes(vm)) && tell_routes(vm, "KVM_IRQFD", irqfd(vm, fd, new.gsi, 0));
+    bool ok = tell_routes(vm, "KVM_SET_GSI_ROUTING", set_routes(vm)) &&
+              tell_routes(vm, "KVM_IRQFD", irqfd(vm, fd, new.gsi, 0));
     if (!ok) {
         forget_route(vm, find_route(vm, fd));
     }

@@ -8,7 +8,10 @@
 #include "system/core/log.h"
 #include "util/bytes.h"
 
-/* As often the same page may fault in a row before the vCPU is stopped: a conversion that takes effect ends the row at once. */
+/*
+ * As often the same page may fault in a row before the vCPU is stopped: a conversion that takes
+ * effect ends the row at once.
+ */
 #define MAX_SAME_FAULTS 64
 
 static void fail(KvmVcpu *vcpu, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -56,7 +59,8 @@ static void store_le(uint8_t *p, uint64_t value, unsigned size)
 }
 
 /* One access of a size that devices know. */
-static void device_access(AddressSpace *as, hwaddr addr, uint8_t *data, unsigned size, bool is_write)
+static void device_access(AddressSpace *as, hwaddr addr, uint8_t *data, unsigned size,
+                          bool is_write)
 {
     if (is_write) {
         address_space_write(as, addr, load_le(data, size), size);
@@ -77,9 +81,10 @@ static bool handle_io(KvmVcpu *vcpu)
     uint64_t total = (uint64_t)run->io.count * size;
     uint64_t offset = run->io.data_offset;
 
-    if (!size_is_plain(size) || size == 8 || !range_inside(offset, total, vcpu->vm->kvm->run_size)) {
-        fail(vcpu, "KVM_EXIT_IO makes no sense: port 0x%x, size %u, count %u, data at 0x%" PRIx64, run->io.port, size,
-             run->io.count, offset);
+    if (!size_is_plain(size) || size == 8 ||
+        !range_inside(offset, total, vcpu->vm->kvm->run_size)) {
+        fail(vcpu, "KVM_EXIT_IO makes no sense: port 0x%x, size %u, count %u, data at 0x%" PRIx64,
+             run->io.port, size, run->io.count, offset);
         return false;
     }
     uint16_t port = run->io.port;
@@ -102,7 +107,8 @@ static bool handle_mmio(KvmVcpu *vcpu)
     bool is_write = run->mmio.is_write != 0;
 
     if (len == 0 || len > sizeof(run->mmio.data)) {
-        fail(vcpu, "KVM_EXIT_MMIO makes no sense: address 0x%llx, length %u", run->mmio.phys_addr, len);
+        fail(vcpu, "KVM_EXIT_MMIO makes no sense: address 0x%llx, length %u", run->mmio.phys_addr,
+             len);
         return false;
     }
     lock_machine(vcpu);
@@ -110,7 +116,8 @@ static bool handle_mmio(KvmVcpu *vcpu)
         device_access(vcpu->ports.memory, run->mmio.phys_addr, run->mmio.data, len, is_write);
     } else { /* an instruction that crosses a page arrives in odd pieces */
         for (unsigned i = 0; i < len; i++) {
-            device_access(vcpu->ports.memory, run->mmio.phys_addr + i, &run->mmio.data[i], 1, is_write);
+            device_access(vcpu->ports.memory, run->mmio.phys_addr + i, &run->mmio.data[i], 1,
+                          is_write);
         }
     }
     unlock_machine(vcpu);
@@ -125,28 +132,35 @@ static bool handle_memory_fault(KvmVcpu *vcpu)
     const char *why;
     int error;
 
-    /* Nothing waits to be completed after this exit, so the reason can be cleared: EFAULT alone must not look like it later. */
+    /*
+     * Nothing waits to be completed after this exit, so the reason can be cleared: EFAULT alone
+     * must not look like it later.
+     */
     vcpu->run->exit_reason = KVM_EXIT_UNKNOWN;
     if (fault.flags & ~KVM_MEMORY_EXIT_FLAG_PRIVATE) {
         fail(vcpu, "KVM_EXIT_MEMORY_FAULT: Unknown flag 0x%llx", fault.flags);
         return false;
     }
-    bool again = vcpu->fault_count && fault.gpa == vcpu->fault_gpa && fault.flags == vcpu->fault_flags;
+    bool again = vcpu->fault_count && fault.gpa == vcpu->fault_gpa &&
+                 fault.flags == vcpu->fault_flags;
     vcpu->fault_count = again ? vcpu->fault_count + 1 : 1;
     vcpu->fault_gpa = fault.gpa;
     vcpu->fault_flags = fault.flags;
     if (vcpu->fault_count > MAX_SAME_FAULTS) {
-        fail(vcpu, "The %s access to 0x%llx faults again and again, although the page was made %s %u times", kind, fault.gpa,
-             kind, MAX_SAME_FAULTS);
+        fail(vcpu,
+             "The %s access to 0x%llx faults again and again, although the page was made %s %u "
+             "times",
+             kind, fault.gpa, kind, MAX_SAME_FAULTS);
         return false;
     }
     if (!kvm_vm_resolve_fault(vcpu->vm, fault.gpa, fault.size, to_private, &why, &error)) {
-        fail(vcpu, "The guest's %s access to 0x%llx, size 0x%llx, cannot be served: %s%s%s", kind, fault.gpa, fault.size, why,
-             error ? ": " : "", error ? g_strerror(error) : "");
+        fail(vcpu, "The guest's %s access to 0x%llx, size 0x%llx, cannot be served: %s%s%s", kind,
+             fault.gpa, fault.size, why, error ? ": " : "", error ? g_strerror(error) : "");
         return false;
     }
     if (vcpu->fault_count == 1) {
-        log_item(LOG_TDVMCALL, "vCPU %u: memory at 0x%llx becomes %s at its first %s access", vcpu->id, fault.gpa, kind, kind);
+        log_item(LOG_TDVMCALL, "vCPU %u: memory at 0x%llx becomes %s at its first %s access",
+                 vcpu->id, fault.gpa, kind, kind);
     }
     return true;
 }
@@ -162,7 +176,8 @@ static void fail_internal_error(KvmVcpu *vcpu)
     g_autoptr(GString) text = g_string_new("KVM internal error");
 
     g_string_append_printf(text, ", suberror %u (%s)", suberror,
-                           suberror < G_N_ELEMENTS(names) && names[suberror] ? names[suberror] : "unknown");
+                           suberror < G_N_ELEMENTS(names) && names[suberror] ? names[suberror]
+                                                                             : "unknown");
     for (unsigned i = 0; i < MIN(run->internal.ndata, G_N_ELEMENTS(run->internal.data)); i++) {
         g_string_append_printf(text, "%s 0x%llx", i ? "," : ": data", run->internal.data[i]);
     }
@@ -174,10 +189,13 @@ static void fail_run(KvmVcpu *vcpu, int error)
     const char *advice = "";
 
     if (error == EIO) {
-        advice = "\nThe kernel has given this VM up: it failed in KVM or the TDX module, or the guest touched private "
-                 "memory that it had not accepted. The host's log says which: dmesg | grep -i -E 'kvm|tdx'";
+        advice = "\nThe kernel has given this VM up: it failed in KVM or the TDX module, or the "
+                 "guest touched private "
+                 "memory that it had not accepted. The host's log says which: dmesg | grep -i -E "
+                 "'kvm|tdx'";
     } else if (error == EINVAL) {
-        advice = "\nThe vCPU is not ready to run, or KVM did not like how the last exit was answered";
+        advice =
+            "\nThe vCPU is not ready to run, or KVM did not like how the last exit was answered";
     } else if (error == ENOMEM || error == EHWPOISON) {
         advice = "\nThe host could not give the guest a page of memory";
     }
@@ -186,7 +204,9 @@ static void fail_run(KvmVcpu *vcpu, int error)
 
 uint64_t kvm_vcpu_exit_count(const KvmVcpu *vcpu, unsigned reason)
 {
-    return reason < G_N_ELEMENTS(vcpu->exits) ? __atomic_load_n(&vcpu->exits[reason], __ATOMIC_RELAXED) : 0;
+    return reason < G_N_ELEMENTS(vcpu->exits)
+               ? __atomic_load_n(&vcpu->exits[reason], __ATOMIC_RELAXED)
+               : 0;
 }
 
 static void count_exit(KvmVcpu *vcpu, uint32_t reason)
@@ -196,7 +216,10 @@ static void count_exit(KvmVcpu *vcpu, uint32_t reason)
     }
 }
 
-/* Reached only if the VMM asks KVM for such exits; the guest gets the fault that KVM would have given it. */
+/*
+ * Reached only if the VMM asks KVM for such exits; the guest gets the fault that KVM would have
+ * given it.
+ */
 static bool refuse_msr(KvmVcpu *vcpu, const char *access)
 {
     struct kvm_run *run = vcpu->run;
@@ -206,7 +229,10 @@ static bool refuse_msr(KvmVcpu *vcpu, const char *access)
     return true;
 }
 
-/* KVM_CAP_X86_NOTIFY_VMEXIT: the guest let no event through for a long time; with KVM_NOTIFY_CONTEXT_INVALID it cannot go on. */
+/*
+ * KVM_CAP_X86_NOTIFY_VMEXIT: the guest let no event through for a long time; with
+ * KVM_NOTIFY_CONTEXT_INVALID it cannot go on.
+ */
 static bool handle_notify(KvmVcpu *vcpu)
 {
     if (vcpu->run->notify.flags & KVM_NOTIFY_CONTEXT_INVALID) {
@@ -256,11 +282,12 @@ static bool handle_reason(KvmVcpu *vcpu)
         fail_internal_error(vcpu);
         return false;
     case KVM_EXIT_EXCEPTION:
-        fail(vcpu, "KVM: exception %u with error code 0x%x left the guest (vCPU %u)", run->ex.exception, run->ex.error_code,
-             vcpu->id);
+        fail(vcpu, "KVM: exception %u with error code 0x%x left the guest (vCPU %u)",
+             run->ex.exception, run->ex.error_code, vcpu->id);
         return false;
     case KVM_EXIT_UNKNOWN:
-        fail(vcpu, "KVM: unknown exit, hardware reason 0x%llx (vCPU %u)", run->hw.hardware_exit_reason, vcpu->id);
+        fail(vcpu, "KVM: unknown exit, hardware reason 0x%llx (vCPU %u)",
+             run->hw.hardware_exit_reason, vcpu->id);
         return false;
     default:
         fail(vcpu, "KVM: unknown exit reason %u (vCPU %u)", run->exit_reason, vcpu->id);
@@ -269,8 +296,8 @@ static bool handle_reason(KvmVcpu *vcpu)
 }
 
 /*
- * Memory faults come with -EFAULT, or -EHWPOISON for a broken page; with every other error the reason is stale
- * (Linux Documentation/virt/kvm/api.rst, KVM_EXIT_MEMORY_FAULT).
+ * Memory faults come with -EFAULT, or -EHWPOISON for a broken page; with every other error the
+ * reason is stale (Linux Documentation/virt/kvm/api.rst, KVM_EXIT_MEMORY_FAULT).
  */
 bool kvm_vcpu_handle_exit(KvmVcpu *vcpu, int result)
 {
@@ -283,7 +310,9 @@ bool kvm_vcpu_handle_exit(KvmVcpu *vcpu, int result)
     }
     vcpu->fault_count = 0;
     if (result == -EHWPOISON && vcpu->run->exit_reason == KVM_EXIT_MEMORY_FAULT) {
-        fail(vcpu, "The guest's memory at 0x%llx is broken: the host found a hardware error in it (vCPU %u)\n"
+        fail(vcpu,
+             "The guest's memory at 0x%llx is broken: the host found a hardware error in it (vCPU "
+             "%u)\n"
              "The host's log has the physical address: dmesg | grep -i -E 'mce|hardware error'",
              kvm_run_memory_fault(vcpu->run)->gpa, vcpu->id);
         return false;

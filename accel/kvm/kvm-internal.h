@@ -21,7 +21,10 @@ typedef struct KvmSlot {
     uint64_t size;
     uint8_t *host;
     int memfd;        /* -1: no private half */
-    uint8_t *settled; /* per step: its attributes were set on purpose; those of other steps are KVM's default, shared */
+    /*
+     * per step: its attributes were set on purpose; those of other steps are KVM's default, shared
+     */
+    uint8_t *settled;
     uint64_t **shared; /* per step: a bit for each page that the guest has shared; NULL = none */
     unsigned num_steps;
 } KvmSlot;
@@ -29,7 +32,8 @@ typedef struct KvmSlot {
 struct KvmVm {
     Kvm *kvm;
     int fd;
-    GMutex slots_lock;  /* slots, their attributes, and the discarding that goes with a conversion */
+    /* slots, their attributes, and the discarding that goes with a conversion */
+    GMutex slots_lock;
     GPtrArray *slots;   /* of KvmSlot, in order of creation */
     KvmMemoryStats memory_stats;
     GArray *msi_routes; /* kvm-event.c: of irqfds; machine lock */
@@ -60,11 +64,13 @@ struct KvmVcpu {
     hwaddr fault_gpa;
     uint64_t fault_flags;
     unsigned fault_count;
-    uint64_t exits[KVM_EXIT_TDX + 1]; /* how often KVM_RUN returned with each reason; written by the vCPU's thread alone */
+    /* how often KVM_RUN returned with each reason; written by the vCPU's thread alone */
+    uint64_t exits[KVM_EXIT_TDX + 1];
 };
 
 /* kvm-page-state.c: [start, end), inside the slot, is now private or shared. slots_lock held. */
-void kvm_slot_note_state(KvmSlot *slot, hwaddr start, hwaddr end, bool to_private, KvmMemoryStats *stats);
+void kvm_slot_note_state(KvmSlot *slot, hwaddr start, hwaddr end, bool to_private,
+                         KvmMemoryStats *stats);
 void kvm_slot_free_state(KvmSlot *slot);
 
 /* kvm-event.c */
@@ -74,12 +80,21 @@ GArray *kvm_routes_new(void);
 void kvm_slot_free(KvmSlot *slot);
 void kvm_vcpu_free(KvmVcpu *vcpu);
 
-/* kvm-memory.c: the size of a step in which default (shared) memory becomes private at its first private fault. */
+/*
+ * kvm-memory.c: the size of a step in which default (shared) memory becomes private at its first
+ * private fault.
+ */
 #define KVM_PRIVATE_STEP GiB
-/* Makes what a memory-fault exit reports right. False: *why (static text) says why that cannot be. */
-bool kvm_vm_resolve_fault(KvmVm *vm, hwaddr gpa, uint64_t size, bool to_private, const char **why, int *error);
+/*
+ * Makes what a memory-fault exit reports right. False: *why (static text) says why that cannot be.
+ */
+bool kvm_vm_resolve_fault(KvmVm *vm, hwaddr gpa, uint64_t size, bool to_private, const char **why,
+                          int *error);
 
-/* kvm-exit.c: one exit after KVM_RUN returned `result`. False: the vCPU stops here, and the ports were told. */
+/*
+ * kvm-exit.c: one exit after KVM_RUN returned `result`. False: the vCPU stops here, and the ports
+ * were told.
+ */
 bool kvm_vcpu_handle_exit(KvmVcpu *vcpu, int result);
 
 #endif

@@ -2,10 +2,11 @@
 /*
  * Memory slots with a shared and a private half, and conversions between them.
  *
- * KVM keeps an attribute for each page, and setting it costs time for each page; so memory that nobody spoke of yet stays
- * at KVM's default, shared, and is made private in steps of KVM_PRIVATE_STEP when the guest first touches a step
- * privately. A step is settled when its attributes were set on purpose: from then on only what the guest asks for is
- * changed, or a page that it shared would be made private under it by a neighbour's fault.
+ * KVM keeps an attribute for each page, and setting it costs time for each page; so memory that
+ * nobody spoke of yet stays at KVM's default, shared, and is made private in steps of
+ * KVM_PRIVATE_STEP when the guest first touches a step privately. A step is settled when its
+ * attributes were set on purpose: from then on only what the guest asks for is changed, or a page
+ * that it shared would be made private under it by a neighbour's fault.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -27,7 +28,10 @@ static hwaddr slot_end(const KvmSlot *slot)
     return slot->gpa + slot->size;
 }
 
-/* The part of [gpa, gpa + size) inside a slot; empty (start == end) if there is none. The range must not wrap. */
+/*
+ * The part of [gpa, gpa + size) inside a slot; empty (start == end) if there is none. The range
+ * must not wrap.
+ */
 static Span slot_clip(const KvmSlot *slot, hwaddr gpa, uint64_t size)
 {
     hwaddr start = MAX(gpa, slot->gpa);
@@ -75,24 +79,31 @@ static int create_guest_memfd(KvmVm *vm, uint64_t size)
     return fd;
 }
 
-static bool check_memory(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size, const uint8_t *host, GError **errp)
+static bool check_memory(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size,
+                         const uint8_t *host, GError **errp)
 {
-    if (size == 0 || size % PAGE_SIZE || gpa % PAGE_SIZE || (uintptr_t)host % PAGE_SIZE || gpa + size < gpa) {
-        return error_set(errp, "Memory '%s' at 0x%" PRIx64 ", size 0x%" PRIx64 ", is not made of whole 4 KiB pages", name, gpa,
-                         size);
+    if (size == 0 || size % PAGE_SIZE || gpa % PAGE_SIZE || (uintptr_t)host % PAGE_SIZE ||
+        gpa + size < gpa) {
+        return error_set(errp,
+                         "Memory '%s' at 0x%" PRIx64 ", size 0x%" PRIx64
+                         ", is not made of whole 4 KiB pages",
+                         name, gpa, size);
     }
     for (unsigned i = 0; i < vm->slots->len; i++) {
         const KvmSlot *other = g_ptr_array_index(vm->slots, i);
 
         if (ranges_overlap(gpa, size, other->gpa, other->size)) {
-            return error_set(errp, "Memory '%s' at 0x%" PRIx64 ", size 0x%" PRIx64 ", overlaps '%s' at 0x%" PRIx64
-                             ", size 0x%" PRIx64, name, gpa, size, other->name, other->gpa, other->size);
+            return error_set(errp,
+                             "Memory '%s' at 0x%" PRIx64 ", size 0x%" PRIx64
+                             ", overlaps '%s' at 0x%" PRIx64 ", size 0x%" PRIx64,
+                             name, gpa, size, other->name, other->gpa, other->size);
         }
     }
     return true;
 }
 
-static bool add_memory_locked(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size, uint8_t *host, uint32_t flags, GError **errp)
+static bool add_memory_locked(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size, uint8_t *host,
+                              uint32_t flags, GError **errp)
 {
     bool private_memory = flags & KVM_MEM_GUEST_MEMFD;
 
@@ -101,8 +112,10 @@ static bool add_memory_locked(KvmVm *vm, const char *name, hwaddr gpa, uint64_t 
     }
     int memfd = private_memory ? create_guest_memfd(vm, size) : -1;
     if (private_memory && memfd < 0) {
-        return error_set(errp, "Error creating KVM guest_memfd of 0x%" PRIx64 " bytes for memory '%s': %s", size, name,
-                         g_strerror(-memfd));
+        return error_set(errp,
+                         "Error creating KVM guest_memfd of 0x%" PRIx64
+                         " bytes for memory '%s': %s",
+                         size, name, g_strerror(-memfd));
     }
     struct kvm_userspace_memory_region2 region = {
         .slot = vm->slots->len,
@@ -113,18 +126,26 @@ static bool add_memory_locked(KvmVm *vm, const char *name, hwaddr gpa, uint64_t 
         .guest_memfd = private_memory ? (uint32_t)memfd : 0,
     };
     int ret = kvm_vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION2, &region);
-    if (ret == -ENOTTY && !private_memory) { /* before Linux 6.8: the same structure without its last members */
+    /* before Linux 6.8: the same structure without its last members */
+    if (ret == -ENOTTY && !private_memory) {
         ret = kvm_vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
     }
     if (ret < 0) {
         if (memfd >= 0) {
             kvm_sys_close(memfd);
         }
-        return error_set(errp, "KVM_SET_USER_MEMORY_REGION2 for memory '%s' at 0x%" PRIx64 ", size 0x%" PRIx64
-                         ", slot %u failed: %s", name, gpa, size, region.slot, g_strerror(-ret));
+        return error_set(errp,
+                         "KVM_SET_USER_MEMORY_REGION2 for memory '%s' at 0x%" PRIx64
+                         ", size 0x%" PRIx64 ", slot %u failed: %s",
+                         name, gpa, size, region.slot, g_strerror(-ret));
     }
     KvmSlot *slot = g_new0(KvmSlot, 1);
-    *slot = (KvmSlot) { .name = g_strdup(name), .id = region.slot, .gpa = gpa, .size = size, .host = host, .memfd = memfd };
+    *slot = (KvmSlot){.name = g_strdup(name),
+                      .id = region.slot,
+                      .gpa = gpa,
+                      .size = size,
+                      .host = host,
+                      .memfd = memfd};
     slot->num_steps = slot_step(slot, slot_end(slot) - 1) + 1;
     slot->settled = g_new0(uint8_t, slot->num_steps);
     if (private_memory) {
@@ -137,15 +158,18 @@ static bool add_memory_locked(KvmVm *vm, const char *name, hwaddr gpa, uint64_t 
     return true;
 }
 
-bool kvm_vm_add_memory(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size, uint8_t *host, bool private_memory, GError **errp)
+bool kvm_vm_add_memory(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size, uint8_t *host,
+                       bool private_memory, GError **errp)
 {
     g_mutex_lock(&vm->slots_lock);
-    bool ok = add_memory_locked(vm, name, gpa, size, host, private_memory ? KVM_MEM_GUEST_MEMFD : 0, errp);
+    bool ok = add_memory_locked(vm, name, gpa, size, host, private_memory ? KVM_MEM_GUEST_MEMFD : 0,
+                                errp);
     g_mutex_unlock(&vm->slots_lock);
     return ok;
 }
 
-bool kvm_vm_add_rom(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size, uint8_t *host, GError **errp)
+bool kvm_vm_add_rom(KvmVm *vm, const char *name, hwaddr gpa, uint64_t size, uint8_t *host,
+                    GError **errp)
 {
     g_mutex_lock(&vm->slots_lock);
     bool ok = add_memory_locked(vm, name, gpa, size, host, KVM_MEM_READONLY, errp);
@@ -172,21 +196,26 @@ static int set_attribute(KvmVm *vm, Span span, bool to_private)
 static void discard_other_half(const KvmSlot *slot, Span span, bool to_private)
 {
     uint64_t offset = span.start - slot->gpa, size = span.end - span.start;
-    int ret = to_private ? kvm_sys_discard(slot->host + offset, size) : kvm_sys_punch(slot->memfd, offset, size);
+    int ret = to_private ? kvm_sys_discard(slot->host + offset, size)
+                         : kvm_sys_punch(slot->memfd, offset, size);
 
     if (ret < 0) {
-        log_item(LOG_TDX, "memory '%s': the %s half of 0x%" PRIx64 ", size 0x%" PRIx64 " was not given back: %s", slot->name,
-                 to_private ? "shared" : "private", span.start, size, g_strerror(-ret));
+        log_item(LOG_TDX,
+                 "memory '%s': the %s half of 0x%" PRIx64 ", size 0x%" PRIx64
+                 " was not given back: %s",
+                 slot->name, to_private ? "shared" : "private", span.start, size, g_strerror(-ret));
     }
 }
 
 /*
- * Makes the steps that [span] touches private, but for those the caller is about to set as a whole. What the shared half
- * holds is kept: a guest that shared pages without asking finds them again by the fault that converts them back.
+ * Makes the steps that [span] touches private, but for those the caller is about to set as a whole.
+ * What the shared half holds is kept: a guest that shared pages without asking finds them again by
+ * the fault that converts them back.
  */
 static int settle_steps(KvmVm *vm, KvmSlot *slot, Span span)
 {
-    for (unsigned step = slot_step(slot, span.start); step <= slot_step(slot, span.end - 1); step++) {
+    for (unsigned step = slot_step(slot, span.start); step <= slot_step(slot, span.end - 1);
+         step++) {
         if (slot->settled[step]) {
             continue;
         }
@@ -243,7 +272,8 @@ static KvmSlot *find_private_slot(KvmVm *vm, hwaddr gpa, uint64_t size)
     for (unsigned i = 0; i < vm->slots->len; i++) {
         KvmSlot *slot = g_ptr_array_index(vm->slots, i);
 
-        if (slot->memfd >= 0 && gpa >= slot->gpa && range_inside(gpa - slot->gpa, size, slot->size)) {
+        if (slot->memfd >= 0 && gpa >= slot->gpa &&
+            range_inside(gpa - slot->gpa, size, slot->size)) {
             return slot;
         }
     }
@@ -258,7 +288,8 @@ bool kvm_vm_has_private_memory(KvmVm *vm, hwaddr gpa, uint64_t size)
     return found;
 }
 
-bool kvm_vm_resolve_fault(KvmVm *vm, hwaddr gpa, uint64_t size, bool to_private, const char **why, int *error)
+bool kvm_vm_resolve_fault(KvmVm *vm, hwaddr gpa, uint64_t size, bool to_private, const char **why,
+                          int *error)
 {
     int ret;
 

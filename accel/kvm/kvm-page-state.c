@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which pages of memory with a private half the guest has shared: KVM cannot be asked. For statistics, and for devices. One bit for
- * each page, and room for the bits of a step only once a page of it was shared.
+ * Which pages of memory with a private half the guest has shared: KVM cannot be asked. For
+ * statistics, and for devices. One bit for each page, and room for the bits of a step only once a
+ * page of it was shared.
  */
 #include "kvm-internal.h"
 #include "util/bytes.h"
@@ -13,7 +14,8 @@
 /* The bits of [first, last) in word `word`. */
 static uint64_t mask_of(uint64_t word, uint64_t first, uint64_t last)
 {
-    uint64_t from = MAX(first, word * WORD_BITS) % WORD_BITS, size = MIN(last, (word + 1) * WORD_BITS) - word * WORD_BITS - from;
+    uint64_t from = MAX(first, word * WORD_BITS) % WORD_BITS,
+             size = MIN(last, (word + 1) * WORD_BITS) - word * WORD_BITS - from;
 
     return (size == WORD_BITS ? UINT64_MAX : (UINT64_C(1) << size) - 1) << from;
 }
@@ -31,7 +33,8 @@ static uint64_t change(uint64_t *bits, uint64_t first, uint64_t last, bool to_sh
     return changed;
 }
 
-void kvm_slot_note_state(KvmSlot *slot, hwaddr start, hwaddr end, bool to_private, KvmMemoryStats *stats)
+void kvm_slot_note_state(KvmSlot *slot, hwaddr start, hwaddr end, bool to_private,
+                         KvmMemoryStats *stats)
 {
     uint64_t base = slot->gpa / KVM_PRIVATE_STEP * KVM_PRIVATE_STEP, changed = 0;
     uint64_t first = (start - base) / PAGE_SIZE, last = (end - base) / PAGE_SIZE;
@@ -45,7 +48,8 @@ void kvm_slot_note_state(KvmSlot *slot, hwaddr start, hwaddr end, bool to_privat
             }
             slot->shared[step] = g_new0(uint64_t, STEP_PAGES / WORD_BITS);
         }
-        changed += change(slot->shared[step], from - step * STEP_PAGES, to - step * STEP_PAGES, !to_private);
+        changed += change(slot->shared[step], from - step * STEP_PAGES, to - step * STEP_PAGES,
+                          !to_private);
     }
     if (changed && to_private) {
         stats->shared_bytes -= changed * PAGE_SIZE;

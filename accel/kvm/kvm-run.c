@@ -2,9 +2,9 @@
 /*
  * A vCPU's thread: enters the guest, handles exits, pauses and ends on request.
  *
- * A request sets its flag and kvm_run.immediate_exit under the vCPU's lock, then signals the thread. The thread clears
- * immediate_exit only under the same lock and after looking at the flags: a request made before KVM_RUN makes it return
- * at once, one made during it interrupts it.
+ * A request sets its flag and kvm_run.immediate_exit under the vCPU's lock, then signals the
+ * thread. The thread clears immediate_exit only under the same lock and after looking at the flags:
+ * a request made before KVM_RUN makes it return at once, one made during it interrupts it.
  */
 #include <errno.h>
 #include <signal.h>
@@ -29,7 +29,8 @@ static bool install_kick_handler(GError **errp)
 
     sigemptyset(&action.sa_mask);
     if (sigaction(KICK_SIGNAL, &action, NULL) < 0) {
-        return error_set(errp, "Cannot install the handler of signal %d: %s", KICK_SIGNAL, g_strerror(errno));
+        return error_set(errp, "Cannot install the handler of signal %d: %s", KICK_SIGNAL,
+                         g_strerror(errno));
     }
     return true;
 }
@@ -88,8 +89,9 @@ static gpointer vcpu_thread(gpointer data)
 }
 
 /*
- * A vCPU's thread takes no signal but the kick: the program's own signals belong to its main thread. It names itself: a
- * name given to GLib is freed on the new thread, and the first use of the heap costs every thread an arena of its own.
+ * A vCPU's thread takes no signal but the kick: the program's own signals belong to its main
+ * thread. It names itself: a name given to GLib is freed on the new thread, and the first use of
+ * the heap costs every thread an arena of its own.
  */
 static GThread *new_thread(KvmVcpu *vcpu, GError **errp)
 {
@@ -109,7 +111,8 @@ static GThread *new_thread(KvmVcpu *vcpu, GError **errp)
     return thread;
 }
 
-bool kvm_vcpu_start(KvmVcpu *vcpu, const KvmRunPorts *ports, bool paused, const char *thread_name, GError **errp)
+bool kvm_vcpu_start(KvmVcpu *vcpu, const KvmRunPorts *ports, bool paused, const char *thread_name,
+                    GError **errp)
 {
     if (vcpu->thread) {
         return error_set(errp, "vCPU id %u is running already", vcpu->id);

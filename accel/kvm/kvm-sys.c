@@ -62,8 +62,8 @@ int kvm_sys_punch(int fd, uint64_t offset, uint64_t size)
 }
 
 /*
- * A shared file mapping (memfd, tmpfs) gives its pages back only to MADV_REMOVE; private anonymous memory refuses that
- * one (EINVAL, or EACCES for a private file mapping) and wants MADV_DONTNEED.
+ * A shared file mapping (memfd, tmpfs) gives its pages back only to MADV_REMOVE; private anonymous
+ * memory refuses that one (EINVAL, or EACCES for a private file mapping) and wants MADV_DONTNEED.
  */
 int kvm_sys_discard(void *address, size_t size)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The system calls KVM is driven with, and nothing else: everything above reaches the kernel through these, so that a test
- * can put an invented kernel in their place. Failures are -errno.
+ * The system calls KVM is driven with, and nothing else: everything above reaches the kernel
+ * through these, so that a test can put an invented kernel in their place. Failures are -errno.
  */
 #ifndef ACCEL_KVM_KVM_SYS_H
 #define ACCEL_KVM_KVM_SYS_H
@@ -11,11 +11,15 @@
 
 int kvm_sys_open(const char *path);                                /* read-write, close-on-exec */
 void kvm_sys_close(int fd);
-int kvm_sys_ioctl(int fd, unsigned long request, uintptr_t arg);   /* the ioctl's answer, or -errno */
-int kvm_sys_map(int fd, size_t size, void **address);              /* shared, read-write, from offset 0 */
+/* the ioctl's answer, or -errno */
+int kvm_sys_ioctl(int fd, unsigned long request, uintptr_t arg);
+/* shared, read-write, from offset 0 */
+int kvm_sys_map(int fd, size_t size, void **address);
 void kvm_sys_unmap(void *address, size_t size);
 int kvm_sys_set_cloexec(int fd);
-int kvm_sys_punch(int fd, uint64_t offset, uint64_t size);         /* frees a file's pages, keeping its size */
-int kvm_sys_discard(void *address, size_t size);                   /* frees a mapping's pages, whatever kind it is */
+/* frees a file's pages, keeping its size */
+int kvm_sys_punch(int fd, uint64_t offset, uint64_t size);
+/* frees a mapping's pages, whatever kind it is */
+int kvm_sys_discard(void *address, size_t size);
 
 #endif

@@ -33,7 +33,10 @@ KvmVcpu *kvm_vcpu_new(KvmVm *vm, unsigned id, GError **errp)
     return vcpu;
 }
 
-/* A mapping of the run page holds the vCPU, that the VM, and that the TD's KeyID: unmap before closing. */
+/*
+ * A mapping of the run page holds the vCPU, that the VM, and that the TD's KeyID: unmap before
+ * closing.
+ */
 void kvm_vcpu_free(KvmVcpu *vcpu)
 {
     kvm_sys_unmap(vcpu->run, vcpu->vm->kvm->run_size);
@@ -61,7 +64,8 @@ int kvm_vcpu_ioctl(KvmVcpu *vcpu, unsigned long request, void *arg)
 bool kvm_vcpu_set_cpuid(KvmVcpu *vcpu, const CpuidTable *table, GError **errp)
 {
     unsigned n = cpuid_table_size(table);
-    g_autofree struct kvm_cpuid2 *cpuid = g_malloc0(sizeof(*cpuid) + n * sizeof(struct kvm_cpuid_entry2));
+    g_autofree struct kvm_cpuid2 *cpuid = g_malloc0(sizeof(*cpuid) +
+                                                    n * sizeof(struct kvm_cpuid_entry2));
 
     cpuid->nent = n;
     for (unsigned i = 0; i < n; i++) {
@@ -70,7 +74,8 @@ bool kvm_vcpu_set_cpuid(KvmVcpu *vcpu, const CpuidTable *table, GError **errp)
     }
     int ret = kvm_vcpu_ioctl(vcpu, KVM_SET_CPUID2, cpuid);
     if (ret < 0) {
-        error_set(errp, "KVM_SET_CPUID2 with %u entries for vCPU id %u failed: %s", n, vcpu->id, g_strerror(-ret));
+        error_set(errp, "KVM_SET_CPUID2 with %u entries for vCPU id %u failed: %s", n, vcpu->id,
+                  g_strerror(-ret));
         if (ret == -E2BIG) {
             error_hint(errp, "KVM takes at most 256 entries");
         }
@@ -79,5 +84,7 @@ bool kvm_vcpu_set_cpuid(KvmVcpu *vcpu, const CpuidTable *table, GError **errp)
     return true;
 }
 
-_Static_assert(sizeof(CpuidEntry) == sizeof(struct kvm_cpuid_entry2), "a CPUID entry has KVM's layout");
-_Static_assert(offsetof(CpuidEntry, regs) == offsetof(struct kvm_cpuid_entry2, eax), "a CPUID entry has KVM's layout");
+_Static_assert(sizeof(CpuidEntry) == sizeof(struct kvm_cpuid_entry2),
+               "a CPUID entry has KVM's layout");
+_Static_assert(offsetof(CpuidEntry, regs) == offsetof(struct kvm_cpuid_entry2, eax),
+               "a CPUID entry has KVM's layout");

@@ -61,7 +61,8 @@ bool kvm_vm_enable_cap(KvmVm *vm, unsigned cap, uint64_t arg0, const char *name,
     int ret = kvm_vm_ioctl(vm, KVM_ENABLE_CAP, &enable);
 
     if (ret < 0) {
-        return error_set(errp, "KVM_ENABLE_CAP %s = 0x%" PRIx64 " failed: %s", name, arg0, g_strerror(-ret));
+        return error_set(errp, "KVM_ENABLE_CAP %s = 0x%" PRIx64 " failed: %s", name, arg0,
+                         g_strerror(-ret));
     }
     return true;
 }
@@ -83,27 +84,34 @@ int kvm_vm_get_tsc_khz(KvmVm *vm)
 
 bool kvm_vm_signal_msi(KvmVm *vm, uint64_t address, uint32_t data)
 {
-    struct kvm_msi msi = { .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .data = data };
+    struct kvm_msi msi = { .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32),
+                           .data = data };
 
     int ret = kvm_vm_ioctl(vm, KVM_SIGNAL_MSI, &msi);
 
-    if (ret == -EPERM || ret == -EINVAL) { /* no such destination, no such message: the guest's to say (Linux irq_comm.c) */
-        log_item(LOG_GUEST_ERRORS, "KVM_SIGNAL_MSI: the message 0x%" PRIx32 " to 0x%" PRIx64 " reaches no vCPU: %s", data, address,
-                 g_strerror(-ret));
+    /* no such destination, no such message: the guest's to say (Linux irq_comm.c) */
+    if (ret == -EPERM || ret == -EINVAL) {
+        log_item(LOG_GUEST_ERRORS,
+                 "KVM_SIGNAL_MSI: the message 0x%" PRIx32 " to 0x%" PRIx64 " reaches no vCPU: %s",
+                 data, address, g_strerror(-ret));
     } else if (ret < 0) {
-        kvm_vm_tell_failure(vm, KVM_TOLD_MSI, "KVM_SIGNAL_MSI", -ret, "the guest has lost an interrupt");
+        kvm_vm_tell_failure(vm, KVM_TOLD_MSI, "KVM_SIGNAL_MSI", -ret,
+                            "the guest has lost an interrupt");
     }
     /* 0: the guest's interrupt controller blocked it; that is no failure of the host */
     return ret >= 0;
 }
 
-void kvm_vm_tell_failure(KvmVm *vm, unsigned kind, const char *call, int error, const char *consequence)
+void kvm_vm_tell_failure(KvmVm *vm, unsigned kind, const char *call, int error,
+                         const char *consequence)
 {
-    g_autofree char *text = g_strdup_printf("%s failed: %s; %s", call, g_strerror(error), consequence);
+    g_autofree char *text = g_strdup_printf("%s failed: %s; %s", call, g_strerror(error),
+                                            consequence);
 
     log_item(LOG_TDX, "%s", text);
     if (!(__atomic_fetch_or(&vm->told, kind, __ATOMIC_RELAXED) & kind)) {
-        g_autofree char *once = g_strconcat(text, ". Further failures of this kind are logged with -d tdx", NULL);
+        g_autofree char *once =
+            g_strconcat(text, ". Further failures of this kind are logged with -d tdx", NULL);
         report_warning(once);
     }
 }

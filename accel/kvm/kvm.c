@@ -15,12 +15,18 @@ static void open_hints(int error, GError **errp)
     case ENOENT:
     case ENODEV:
     case ENXIO:
-        error_hint(errp, "There is no KVM here: load kvm_intel (modprobe kvm_intel), and check that virtualization is enabled in "
-                   "the firmware; in a container, %s must be passed in", KVM_DEVICE);
+        error_hint(errp,
+                   "There is no KVM here: load kvm_intel (modprobe kvm_intel), and check that "
+                   "virtualization is enabled in "
+                   "the firmware; in a container, %s must be passed in",
+                   KVM_DEVICE);
         break;
     case EACCES:
     case EPERM:
-        error_hint(errp, "Give this user access to %s: add it to the group that owns the device, usually kvm", KVM_DEVICE);
+        error_hint(
+            errp,
+            "Give this user access to %s: add it to the group that owns the device, usually kvm",
+            KVM_DEVICE);
         break;
     default:
         break;
@@ -44,7 +50,8 @@ Kvm *kvm_open(GError **errp)
         return NULL;
     }
     if (version != KVM_API_VERSION) {
-        error_set(errp, "kvm version not supported: %s answers %d, expected %d", KVM_DEVICE, version, KVM_API_VERSION);
+        error_set(errp, "kvm version not supported: %s answers %d, expected %d", KVM_DEVICE,
+                  version, KVM_API_VERSION);
         kvm_sys_close(fd);
         return NULL;
     }
@@ -55,7 +62,8 @@ Kvm *kvm_open(GError **errp)
         return NULL;
     }
     if (run_size < (int)sizeof(struct kvm_run)) {
-        error_set(errp, "KVM_GET_VCPU_MMAP_SIZE answers %d, expected at least %zu", run_size, sizeof(struct kvm_run));
+        error_set(errp, "KVM_GET_VCPU_MMAP_SIZE answers %d, expected at least %zu", run_size,
+                  sizeof(struct kvm_run));
         kvm_sys_close(fd);
         return NULL;
     }
@@ -78,7 +86,10 @@ int kvm_check_extension(Kvm *kvm, unsigned cap)
     return kvm_sys_ioctl(kvm->fd, KVM_CHECK_EXTENSION, cap);
 }
 
-/* KVM refuses a too small buffer with E2BIG and tells no size (Documentation/virt/kvm/api.rst, KVM_GET_SUPPORTED_CPUID). */
+/*
+ * KVM refuses a too small buffer with E2BIG and tells no size (Documentation/virt/kvm/api.rst,
+ * KVM_GET_SUPPORTED_CPUID).
+ */
 CpuidTable *kvm_supported_cpuid(Kvm *kvm, GError **errp)
 {
     for (uint32_t capacity = 128; capacity <= 4096; capacity *= 2) {
@@ -95,7 +106,8 @@ CpuidTable *kvm_supported_cpuid(Kvm *kvm, GError **errp)
             return NULL;
         }
         if (reply->nent > capacity) {
-            error_set(errp, "KVM_GET_SUPPORTED_CPUID answers %u entries in room for %u", reply->nent, capacity);
+            error_set(errp, "KVM_GET_SUPPORTED_CPUID answers %u entries in room for %u",
+                      reply->nent, capacity);
             return NULL;
         }
         CpuidTable *table = cpuid_table_new();

@@ -121,7 +121,8 @@ static bool split_channel(const char *channel, char **address, bool *server, GEr
     for (unsigned i = 1; parts[0] && parts[i]; i++) {
         if (!strcmp(parts[i], "server") || !strcmp(parts[i], "server=on")) {
             *server = true;
-        } else if (strcmp(parts[i], "server=off") && strcmp(parts[i], "nowait") && !g_str_has_prefix(parts[i], "wait=")) {
+        } else if (strcmp(parts[i], "server=off") && strcmp(parts[i], "nowait") &&
+                   !g_str_has_prefix(parts[i], "wait=")) {
             g_string_append_printf(rest, ",%s", parts[i]);
         }
     }
@@ -151,7 +152,8 @@ static bool open_channel(QtestServer *server, const char *channel, GError **errp
     if (!strcmp(channel, "stdio")) {
         return open_stdio(server, errp);
     }
-    if (!split_channel(channel, &address, &listening, errp) || !(server->address = socket_address_parse(address, errp))) {
+    if (!split_channel(channel, &address, &listening, errp) ||
+        !(server->address = socket_address_parse(address, errp))) {
         return false;
     }
     server->owns_fds = true;
@@ -174,16 +176,18 @@ static bool open_log(QtestServer *server, const char *log, GError **errp)
     if (log && !strcmp(log, "none")) {
         return true;
     }
-    int fd = log ? open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    int fd = log ? open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)
+                 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
     server->log = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (!server->log) {
-        return error_set(errp, "the log '%s' cannot be opened: %s", log ? log : "stderr", g_strerror(errno));
+        return error_set(errp, "the log '%s' cannot be opened: %s", log ? log : "stderr",
+                         g_strerror(errno));
     }
     return true;
 }
 
-QtestServer *qtest_server_new(const char *channel, const char *log, const QtestMachine *machine, void (*closed)(void *opaque),
-                              void *opaque, GError **errp)
+QtestServer *qtest_server_new(const char *channel, const char *log, const QtestMachine *machine,
+                              void (*closed)(void *opaque), void *opaque, GError **errp)
 {
     QtestServer *server = g_new0(QtestServer, 1);
 

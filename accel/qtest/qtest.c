@@ -47,14 +47,16 @@ static bool parse_number(const char *text, uint64_t max, uint64_t *value, GError
     errno = 0;
     *value = g_ascii_strtoull(text, &end, 0);
     if (!g_ascii_isdigit(*text) || *end || errno || *value > max) {
-        return error_set(errp, "'%s' is not a number from 0 to 0x%" G_GINT64_MODIFIER "x", text, max);
+        return error_set(errp, "'%s' is not a number from 0 to 0x%" G_GINT64_MODIFIER "x", text,
+                         max);
     }
     return true;
 }
 
 static bool parse_range(char **words, uint64_t *address, uint64_t *size, GError **errp)
 {
-    return parse_number(words[1], UINT64_MAX, address, errp) && parse_number(words[2], MAX_TRANSFER, size, errp);
+    return parse_number(words[1], UINT64_MAX, address, errp) &&
+           parse_number(words[2], MAX_TRANSFER, size, errp);
 }
 
 static unsigned suffix_size(const char *name)
@@ -79,7 +81,8 @@ static uint64_t read_value(Qtest *qtest, AddressSpace *as, uint64_t address, uns
     return value;
 }
 
-static void write_value(Qtest *qtest, AddressSpace *as, uint64_t address, uint64_t value, unsigned size)
+static void write_value(Qtest *qtest, AddressSpace *as, uint64_t address, uint64_t value,
+                        unsigned size)
 {
     g_mutex_lock(qtest->machine.lock);
     address_space_write(as, address, value, size);
@@ -102,7 +105,8 @@ static bool run_out(Qtest *qtest, char **words, GString *value, GError **errp)
 {
     uint64_t port, data;
 
-    if (!parse_number(words[1], 0xffff, &port, errp) || !parse_number(words[2], UINT32_MAX, &data, errp)) {
+    if (!parse_number(words[1], 0xffff, &port, errp) ||
+        !parse_number(words[2], UINT32_MAX, &data, errp)) {
         return false;
     }
     write_value(qtest, qtest->machine.ports, port, data, suffix_size(words[0]));
@@ -125,7 +129,8 @@ static bool run_write_value(Qtest *qtest, char **words, GString *value, GError *
 {
     uint64_t address, data;
 
-    if (!parse_number(words[1], UINT64_MAX, &address, errp) || !parse_number(words[2], UINT64_MAX, &data, errp)) {
+    if (!parse_number(words[1], UINT64_MAX, &address, errp) ||
+        !parse_number(words[2], UINT64_MAX, &data, errp)) {
         return false;
     }
     write_value(qtest, qtest->machine.memory, address, data, suffix_size(words[0]));
@@ -189,7 +194,8 @@ static bool run_write(Qtest *qtest, char **words, GString *value, GError **errp)
         return false;
     }
     if (!g_str_has_prefix(hex, "0x") || strlen(hex) - 2 < 2 * size) {
-        return error_set(errp, "the data must be 0x and %" G_GUINT64_FORMAT " hexadecimal digits", 2 * size);
+        return error_set(errp, "the data must be 0x and %" G_GUINT64_FORMAT " hexadecimal digits",
+                         2 * size);
     }
     g_autofree uint8_t *data = g_malloc(size + 1);
     for (uint64_t i = 0; i < size; i++) {
@@ -227,7 +233,8 @@ static bool run_b64write(Qtest *qtest, char **words, GString *value, GError **er
     }
     g_autofree guchar *data = g_base64_decode(words[3], &have);
     if (have < size) {
-        return error_set(errp, "the data is of %zu bytes, not of %" G_GUINT64_FORMAT, (size_t)have, size);
+        return error_set(errp, "the data is of %zu bytes, not of %" G_GUINT64_FORMAT, (size_t)have,
+                         size);
     }
     copy_in(qtest, address, data, size);
     return true;
@@ -281,7 +288,8 @@ static void line_set(void *opaque, bool level)
     InterceptedLine *line = opaque;
 
     if (line->level != level) {
-        g_autofree char *text = g_strdup_printf("IRQ %s %u", level ? "raise" : "lower", line->number);
+        g_autofree char *text = g_strdup_printf("IRQ %s %u", level ? "raise" : "lower",
+                                                line->number);
         line->level = level;
         line->qtest->output(line->qtest->opaque, text);
     }
@@ -321,7 +329,8 @@ static bool run_set_irq_in(Qtest *qtest, char **words, GString *value, GError **
     uint64_t number, level;
 
     if (!check_interrupt_controller(words[1], errp) ||
-        !parse_number(words[3], qtest->machine.num_gsi - 1, &number, errp) || !parse_number(words[4], 1, &level, errp)) {
+        !parse_number(words[3], qtest->machine.num_gsi - 1, &number, errp) ||
+        !parse_number(words[4], 1, &level, errp)) {
         return false;
     }
     g_mutex_lock(qtest->machine.lock);
@@ -337,8 +346,10 @@ static const Command commands[] = {
     { "readl", 1, run_read_value }, { "readq", 1, run_read_value },
     { "writeb", 2, run_write_value }, { "writew", 2, run_write_value },
     { "writel", 2, run_write_value }, { "writeq", 2, run_write_value },
-    { "read", 2, run_read }, { "write", 3, run_write }, { "b64read", 2, run_b64read }, { "b64write", 3, run_b64write },
-    { "memset", 3, run_memset }, { "clock_step", 0, run_clock_step }, { "clock_set", 1, run_clock_set },
+    { "read", 2, run_read }, { "write", 3, run_write }, { "b64read", 2, run_b64read },
+    { "b64write", 3, run_b64write },
+    { "memset", 3, run_memset }, { "clock_step", 0, run_clock_step },
+    { "clock_set", 1, run_clock_set },
     { "endianness", 0, run_endianness }, { "irq_intercept_in", 1, run_irq_intercept_in },
     { "set_irq_in", 4, run_set_irq_in },
 };

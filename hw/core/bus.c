@@ -84,7 +84,8 @@ static void append_device(GString *text, const Bus *bus, Device *device, int dep
 {
     QomProperty property;
 
-    g_string_append_printf(text, "%*sdev: %s, id \"%s\"\n", depth, "", device->object.type->name, device->id ? device->id : "");
+    g_string_append_printf(text, "%*sdev: %s, id \"%s\"\n", depth, "", device->object.type->name,
+                           device->id ? device->id : "");
     for (unsigned i = 0; qom_type_property(device->object.type, i, &property); i++) {
         g_autoptr(JsonValue) value = NULL;
         if (!(property.flags & (QOM_READ_ONLY | QOM_HIDDEN)) &&
@@ -104,7 +105,8 @@ static void append_device(GString *text, const Bus *bus, Device *device, int dep
 
 static void append_bus(GString *text, Bus *bus, int depth)
 {
-    g_string_append_printf(text, "%*sbus: %s\n%*stype %s\n", depth, "", bus->name, depth + 2, "", bus->object.type->name);
+    g_string_append_printf(text, "%*sbus: %s\n%*stype %s\n", depth, "", bus->name, depth + 2, "",
+                           bus->object.type->name);
     for (unsigned i = 0; i < bus->devices->len; i++) {
         append_device(text, bus, g_ptr_array_index(bus->devices, i), depth + 2);
     }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Devices that users plug and unplug: names, buses, globals, and the messages that QEMU has for them. */
+/*
+ * Devices that users plug and unplug: names, buses, globals, and the messages that QEMU has for
+ * them.
+ */
 #include <string.h>
 
 #include "hw/core/device-absent.h"
@@ -15,11 +18,14 @@ static bool is_pluggable(const QomType *type)
     return ops && !type->abstract && !ops->internal;
 }
 
-/* The short names that QEMU has on PCI machines for the devices of this one (its qdev_alias_table). */
+/*
+ * The short names that QEMU has on PCI machines for the devices of this one (its qdev_alias_table).
+ */
 static const char *long_name(const char *driver)
 {
     static const char *const aliases[][2] = {
-        { "virtio-blk", "virtio-blk-pci" }, { "virtio-net", "virtio-net-pci" }, { "virtio-rng", "virtio-rng-pci" },
+        { "virtio-blk", "virtio-blk-pci" }, { "virtio-net", "virtio-net-pci" },
+        { "virtio-rng", "virtio-rng-pci" },
         { "virtio-scsi", "virtio-scsi-pci" }, { "virtio-serial", "virtio-serial-pci" },
     };
 
@@ -42,8 +48,10 @@ const QomType *device_type_find(QomTypes types, const char *driver, GError **err
     if (type && qom_type_is(type, &device_type)) {
         const char *instead = device_instead_of(driver);
 
-        error_set(errp, "Parameter 'driver' expects a %s device type, and '%s' is %s%s%s", type->abstract ? "non-abstract" : "pluggable",
-                  driver, type->abstract ? "abstract" : "the machine's own", instead ? ": " : "", instead ? instead : "");
+        error_set(errp, "Parameter 'driver' expects a %s device type, and '%s' is %s%s%s",
+                  type->abstract ? "non-abstract" : "pluggable", driver,
+                  type->abstract ? "abstract" : "the machine's own", instead ? ": " : "",
+                  instead ? instead : "");
         return NULL;
     }
     for (; *types; types++) {
@@ -90,7 +98,8 @@ static bool apply_globals(const Machine *machine, QomObject *object, GError **er
 
         if (qom_type_is_named(object->type, global->driver) &&
             !qom_property_set_text(object, global->property, global->value, &err)) {
-            return error_set(errp, "can't apply global %s.%s=%s: %s", global->driver, global->property, global->value, err->message);
+            return error_set(errp, "can't apply global %s.%s=%s: %s", global->driver,
+                             global->property, global->value, err->message);
         }
     }
     return true;
@@ -99,7 +108,8 @@ static bool apply_globals(const Machine *machine, QomObject *object, GError **er
 static bool add_to_tree(Machine *machine, Device *device, const char *id, GError **errp)
 {
     if (!id) {
-        qom_object_add_numbered_child(qom_container_get(&machine->object, "peripheral-anon"), "device", &device->object);
+        qom_object_add_numbered_child(qom_container_get(&machine->object, "peripheral-anon"),
+                                      "device", &device->object);
         return true;
     }
     QomObject *folder = qom_container_get(&machine->object, "peripheral");
@@ -116,7 +126,8 @@ static bool add_to_tree(Machine *machine, Device *device, const char *id, GError
 Device *machine_create_device(Machine *machine, const QomSettings *settings, GError **errp)
 {
     g_autoptr(GError) err = NULL;
-    const char *driver = setting(settings, "driver", &err), *id = err ? NULL : setting(settings, "id", &err);
+    const char *driver = setting(settings, "driver", &err),
+               *id = err ? NULL : setting(settings, "id", &err);
     const QomType *type;
 
     if (!err) {
@@ -171,14 +182,16 @@ static Bus *first_bus(Bus *bus, const QomType *type)
 }
 
 /* *bus NULL with true: the device needs none. */
-static bool find_bus(Machine *machine, const Device *device, const char *name, Bus **bus, GError **errp)
+static bool find_bus(Machine *machine, const Device *device, const char *name, Bus **bus,
+                     GError **errp)
 {
     const QomType *needed = device_ops(device)->bus_type;
     const char *driver = device->object.type->name;
 
     *bus = NULL;
     if (!needed) {
-        return !name || error_set(errp, "Device '%s' sits on no bus: leave bus=%s out", driver, name);
+        return !name ||
+               error_set(errp, "Device '%s' sits on no bus: leave bus=%s out", driver, name);
     }
     if (name && !(*bus = bus_find(machine->main_bus, name))) {
         return error_set(errp, "Bus '%s' not found", name);
@@ -195,11 +208,13 @@ static bool find_bus(Machine *machine, const Device *device, const char *name, B
     return true;
 }
 
-bool machine_plug_device(Machine *machine, Device *device, const QomSettings *settings, GError **errp)
+bool machine_plug_device(Machine *machine, Device *device, const QomSettings *settings,
+                         GError **errp)
 {
     Bus *bus;
 
-    if (!find_bus(machine, device, setting(settings, "bus", NULL), &bus, errp) || !device_realize(device, bus, errp)) {
+    if (!find_bus(machine, device, setting(settings, "bus", NULL), &bus, errp) ||
+        !device_realize(device, bus, errp)) {
         qom_object_unparent(&device->object);
         return false;
     }
@@ -213,7 +228,8 @@ Device *machine_create_own(Machine *machine, const QomType *type, GError **errp)
     if (!apply_globals(machine, object, errp)) {
         return NULL;
     }
-    qom_object_add_numbered_child(qom_container_get(&machine->object, "unattached"), "device", object);
+    qom_object_add_numbered_child(qom_container_get(&machine->object, "unattached"), "device",
+                                  object);
     return DEVICE(object); /* the tree's reference stays */
 }
 
@@ -238,8 +254,10 @@ void machine_remove_device(Device *device)
 
 static Device *find_plugged(Machine *machine, const char *id, GError **errp)
 {
-    QomObject *object = *id == '/' ? qom_resolve(qom_object_root(&machine->object), id, NULL)
-                                   : qom_object_child(qom_container_get(&machine->object, "peripheral"), id);
+    QomObject *object = *id == '/'
+                            ? qom_resolve(qom_object_root(&machine->object), id, NULL)
+                            : qom_object_child(qom_container_get(&machine->object, "peripheral"),
+                                               id);
 
     if (!object) {
         g_autofree char *text = g_strdup_printf("Device '%s' not found", id);
@@ -261,10 +279,12 @@ bool machine_unplug(Machine *machine, const char *id, GError **errp)
         return false;
     }
     if (!device->bus || !device->bus->hotpluggable) {
-        return error_set(errp, "Bus '%s' does not support hotplugging", device->bus ? device->bus->name : "(none)");
+        return error_set(errp, "Bus '%s' does not support hotplugging",
+                         device->bus ? device->bus->name : "(none)");
     }
     if (device_ops(device)->no_hotplug) {
-        return error_set(errp, "Device '%s' does not support hotplugging", device->object.type->name);
+        return error_set(errp, "Device '%s' does not support hotplugging",
+                         device->object.type->name);
     }
     if (device->unplug_pending) {
         return error_set(errp, "Device %s is already in the process of unplug", id);

@@ -9,9 +9,11 @@
 static const DeviceOps no_ops = { .category = "Misc", .internal = true };
 
 static const QomProperty device_properties[] = {
-    { .name = "realized", .kind = QOM_BOOL, .flags = QOM_READ_ONLY, .offset = offsetof(Device, realized),
+    { .name = "realized", .kind = QOM_BOOL, .flags = QOM_READ_ONLY,
+      .offset = offsetof(Device, realized),
       .description = "the device has taken effect" },
-    { .name = "hotplugged", .kind = QOM_BOOL, .flags = QOM_READ_ONLY, .offset = offsetof(Device, hotplugged),
+    { .name = "hotplugged", .kind = QOM_BOOL, .flags = QOM_READ_ONLY,
+      .offset = offsetof(Device, hotplugged),
       .description = "the device came while the machine was there" },
     { NULL },
 };
@@ -45,7 +47,10 @@ static bool take_place(Device *device, Bus *bus, GError **errp)
         return false;
     }
     device->bus = bus;
-    device->index = bus->devices->len ? ((Device *)g_ptr_array_index(bus->devices, bus->devices->len - 1))->index + 1 : 0;
+    device->index =
+        bus->devices->len
+            ? ((Device *)g_ptr_array_index(bus->devices, bus->devices->len - 1))->index + 1
+            : 0;
     g_ptr_array_add(bus->devices, device);
     return true;
 }

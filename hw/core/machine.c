@@ -27,7 +27,8 @@ static void machine_finalize(QomObject *object)
 
 const QomType machine_type = {
     .name = "machine", .parent = &qom_object_type, .abstract = true, .size = sizeof(Machine),
-    .init = machine_init, .finalize = machine_finalize, .fixed_because = "the machine has been made with it",
+    .init = machine_init, .finalize = machine_finalize,
+    .fixed_because = "the machine has been made with it",
 };
 
 void machine_event(const Machine *machine, const QapiEvent *event, JsonValue *data)
@@ -42,7 +43,9 @@ void machine_event(const Machine *machine, const QapiEvent *event, JsonValue *da
 const QomType *machine_type_find(QomTypes types, const char *name)
 {
     for (; *types; types++) {
-        const MachineOps *ops = qom_type_is(*types, &machine_type) && !(*types)->abstract ? qom_type_ops(*types) : NULL;
+        const MachineOps *ops = qom_type_is(*types, &machine_type) && !(*types)->abstract
+                                    ? qom_type_ops(*types)
+                                    : NULL;
         if (ops && (!strcmp(ops->id, name) || (ops->alias && !strcmp(ops->alias, name)))) {
             return *types;
         }
@@ -56,7 +59,8 @@ static void copy_globals(Machine *machine, const GPtrArray *globals)
         const QomGlobal *global = g_ptr_array_index(globals, i);
         QomGlobal *copy = g_new(QomGlobal, 1);
 
-        *copy = (QomGlobal){ g_strdup(global->driver), g_strdup(global->property), g_strdup(global->value) };
+        *copy = (QomGlobal){ g_strdup(global->driver), g_strdup(global->property),
+                             g_strdup(global->value) };
         g_ptr_array_add(machine->globals, copy);
     }
 }
@@ -73,7 +77,8 @@ Machine *machine_new(QomObject *root, const QomType *type, const GPtrArray *glob
     qom_container_get(object, "peripheral");
     qom_container_get(object, "peripheral-anon");
     qom_container_get(object, "unattached");
-    qom_object_add_child(qom_container_get(object, "unattached"), "sysbus", &machine->main_bus->object, NULL);
+    qom_object_add_child(qom_container_get(object, "unattached"), "sysbus",
+                         &machine->main_bus->object, NULL);
     return machine; /* the tree's reference stays */
 }
 
@@ -110,7 +115,8 @@ QomGlobal *qom_global_parse(const char *text, GError **errp)
     if (global || !kv) {
         return global;
     }
-    const char *driver = keyval_get(kv, "driver"), *property = keyval_get(kv, "property"), *value = keyval_get(kv, "value");
+    const char *driver = keyval_get(kv, "driver"), *property = keyval_get(kv, "property"),
+               *value = keyval_get(kv, "value");
     if (!driver || !property || !value || kv->pairs->len != 3) {
         error_set(errp, "options 'driver', 'property', and 'value' are required");
         error_hint(errp, "Or write -global DRIVER.PROPERTY=VALUE");
@@ -127,17 +133,21 @@ static bool check_global(QomTypes types, const QomGlobal *global, GError **errp)
     QomProperty property;
 
     if (!strcmp(global->driver, "kvm-pit")) {
-        return true; /* management software always sets it, and a PC without a PIT has nothing to set */
+        /* management software always sets it, and a PC without a PIT has nothing to set */
+        return true;
     }
     if (!type || !qom_type_is(type, &device_type)) {
-        g_autofree char *text = g_strdup_printf("global %s.%s has invalid class name: it changes nothing\n"
-                                                "-device help lists the names of devices", global->driver, global->property);
+        g_autofree char *text =
+            g_strdup_printf("global %s.%s has invalid class name: it changes nothing\n"
+                            "-device help lists the names of devices",
+                            global->driver, global->property);
         report_warning(text);
         return true;
     }
-    if (!qom_type_find_property(type, global->property, &property) || property.flags & QOM_READ_ONLY) {
-        error_set(errp, "can't apply global %s.%s=%s: Property '%s.%s' not found", global->driver, global->property, global->value,
-                  global->driver, global->property);
+    if (!qom_type_find_property(type, global->property, &property) ||
+        property.flags & QOM_READ_ONLY) {
+        error_set(errp, "can't apply global %s.%s=%s: Property '%s.%s' not found", global->driver,
+                  global->property, global->value, global->driver, global->property);
         error_hint(errp, "-device %s,help lists the properties", global->driver);
         return false;
     }
@@ -147,7 +157,8 @@ static bool check_global(QomTypes types, const QomGlobal *global, GError **errp)
 bool machine_check_globals(const Machine *machine, GError **errp)
 {
     for (unsigned i = 0; i < machine->globals->len; i++) {
-        if (!check_global(qom_object_types(&machine->object), g_ptr_array_index(machine->globals, i), errp)) {
+        if (!check_global(qom_object_types(&machine->object),
+                          g_ptr_array_index(machine->globals, i), errp)) {
             return false;
         }
     }

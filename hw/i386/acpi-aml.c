@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ACPI machine language, written term by term. Encodings: ACPI 6.5, section 20.2; resource descriptors: 6.4. */
+/*
+ * ACPI machine language, written term by term. Encodings: ACPI 6.5, section 20.2; resource
+ * descriptors: 6.4.
+ */
 #include "hw/i386/acpi-aml.h"
 
 #include <string.h>
@@ -102,7 +105,9 @@ static void push(Aml *aml, bool resources)
     aml->depth++;
 }
 
-/* The length counts its own bytes too: one up to 63, else low 4 bits and one to three more bytes. */
+/*
+ * The length counts its own bytes too: one up to 63, else low 4 bits and one to three more bytes.
+ */
 static void insert_length(Aml *aml, guint at)
 {
     uint32_t content = aml->bytes->len - at;
@@ -292,8 +297,8 @@ void aml_memory32_fixed(Aml *aml, uint32_t base, uint32_t size)
 }
 
 /* width: bytes of each of granularity, minimum, maximum, translation and length. */
-static void put_window(Aml *aml, uint8_t descriptor, unsigned width, uint8_t type, uint8_t type_flags, uint64_t base,
-                       uint64_t size)
+static void put_window(Aml *aml, uint8_t descriptor, unsigned width, uint8_t type,
+                       uint8_t type_flags, uint64_t base, uint64_t size)
 {
     put_byte(aml, descriptor);
     put_le(aml, 3 + 5 * width, 2);

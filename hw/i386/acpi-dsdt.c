@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The DSDT: processors, the PCI host bridge with its windows and interrupt routing, and the devices that cannot be enumerated. */
+/*
+ * The DSDT: processors, the PCI host bridge with its windows and interrupt routing, and the devices
+ * that cannot be enumerated.
+ */
 #include "hw/i386/acpi-aml.h"
 #include "hw/i386/acpi.h"
 
@@ -9,7 +12,10 @@
 #define PCI_PINS 4
 #define CONFIG_PORTS 0xcf8
 #define CONFIG_PORTS_SIZE 8
-/* Guest physical addresses of a TD end below its shared bit, which is bit 47 at least (TDX module: GPAW 48 or 52). */
+/*
+ * Guest physical addresses of a TD end below its shared bit, which is bit 47 at least (TDX module:
+ * GPAW 48 or 52).
+ */
 #define WINDOW64_END (UINT64_C(1) << 47)
 
 /* _OSC: control bits and return status (ACPI 6.5, 6.2.11; PCI Firmware Specification 3.3, 4.5.1) */
@@ -61,7 +67,10 @@ static void add_processors(Aml *aml, unsigned count)
     }
 }
 
-/* Where firmware begins to place memory BARs: the part below 4 GiB that one variable range register can cover. */
+/*
+ * Where firmware begins to place memory BARs: the part below 4 GiB that one variable range register
+ * can cover.
+ */
 static uint64_t window32_start(const E820Layout *ram)
 {
     uint64_t size = 2 * GiB;
@@ -80,8 +89,9 @@ static void add_window32(Aml *aml, uint64_t start, uint64_t end)
 }
 
 /*
- * All that may lead to PCI. Below 4 GiB firmware of different age uses different parts, so the windows are what is left around
- * RAM, ECAM and the interrupt controllers; above, it is what firmware uses, or everything if it uses nothing.
+ * All that may lead to PCI. Below 4 GiB firmware of different age uses different parts, so the
+ * windows are what is left around RAM, ECAM and the interrupt controllers; above, it is what
+ * firmware uses, or everything if it uses nothing.
  */
 static void add_windows(Aml *aml, const AcpiConfig *config)
 {
@@ -95,7 +105,8 @@ static void add_windows(Aml *aml, const AcpiConfig *config)
     aml_bus_window(aml, 0, 256);
     aml_io_ports(aml, CONFIG_PORTS, CONFIG_PORTS_SIZE);
     aml_io_window(aml, 0, CONFIG_PORTS);
-    aml_io_window(aml, CONFIG_PORTS + CONFIG_PORTS_SIZE, 0x10000 - CONFIG_PORTS - CONFIG_PORTS_SIZE);
+    aml_io_window(aml, CONFIG_PORTS + CONFIG_PORTS_SIZE,
+                  0x10000 - CONFIG_PORTS - CONFIG_PORTS_SIZE);
     add_window32(aml, start, MIN(config->ecam_base, IOAPIC_BASE));
     add_window32(aml, MAX(start, ecam_end), IOAPIC_BASE);
     if (config->window64_size) {
@@ -107,13 +118,15 @@ static void add_windows(Aml *aml, const AcpiConfig *config)
 }
 
 /*
- * _OSC for PCI host bridges (PCI Firmware Specification 3.3, 4.5): the operating system may have native hotplug, power
- * management events, error reporting and the PCI Express capability structure; there is no SHPC controller.
+ * _OSC for PCI host bridges (PCI Firmware Specification 3.3, 4.5): the operating system may have
+ * native hotplug, power management events, error reporting and the PCI Express capability
+ * structure; there is no SHPC controller.
  */
 static void add_osc(Aml *aml)
 {
     static const uint8_t pci_bridge[16] = { /* 33DB4D5B-1FF7-401C-9657-7441C03DD766 */
-        0x5b, 0x4d, 0xdb, 0x33, 0xf7, 0x1f, 0x1c, 0x40, 0x96, 0x57, 0x74, 0x41, 0xc0, 0x3d, 0xd7, 0x66,
+        0x5b, 0x4d, 0xdb, 0x33, 0xf7, 0x1f, 0x1c, 0x40, 0x96, 0x57, 0x74, 0x41, 0xc0, 0x3d, 0xd7,
+        0x66,
     };
 
     aml_method(aml, "_OSC", 4);
@@ -153,7 +166,10 @@ static void add_osc(Aml *aml)
     aml_end(aml);
 }
 
-/* Each slot's four pins, rotated by slot (PCI to PCI Bridge 1.2, 9.1), are wired to I/O APIC inputs 16 to 19. */
+/*
+ * Each slot's four pins, rotated by slot (PCI to PCI Bridge 1.2, 9.1), are wired to I/O APIC inputs
+ * 16 to 19.
+ */
 static void add_routing(Aml *aml)
 {
     aml_name(aml, "_PRT");
@@ -230,8 +246,8 @@ static void add_pci(Aml *aml, const AcpiConfig *config)
 }
 
 /*
- * ECAM is not one of the bridge's windows; an operating system uses it only if somebody has it reserved. Above 4 GiB,
- * where no firmware puts it, it stays unreserved.
+ * ECAM is not one of the bridge's windows; an operating system uses it only if somebody has it
+ * reserved. Above 4 GiB, where no firmware puts it, it stays unreserved.
  */
 static void add_ecam(Aml *aml, const AcpiConfig *config)
 {

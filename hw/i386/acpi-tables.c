@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The ACPI tables and the script that tells firmware how to place and link them. Layouts: ACPI 6.5, chapter 5. */
+/*
+ * The ACPI tables and the script that tells firmware how to place and link them. Layouts: ACPI 6.5,
+ * chapter 5.
+ */
 #include "hw/i386/acpi.h"
 
 #include <string.h>
@@ -66,7 +69,10 @@ static void allocate(AcpiFiles *files, const char *file, uint32_t align, uint8_t
     c[64] = zone;
 }
 
-/* The field of `size` bytes at `offset` of a file holds an offset into the tables file: its address is added. */
+/*
+ * The field of `size` bytes at `offset` of a file holds an offset into the tables file: its address
+ * is added.
+ */
 static void add_pointer(AcpiFiles *files, const char *file, uint32_t offset, uint8_t size)
 {
     uint8_t *c = command(files, LOADER_ADD_POINTER);
@@ -77,7 +83,8 @@ static void add_pointer(AcpiFiles *files, const char *file, uint32_t offset, uin
     c[120] = size;
 }
 
-static void add_checksum(AcpiFiles *files, const char *file, uint32_t at, uint32_t start, uint32_t length)
+static void add_checksum(AcpiFiles *files, const char *file, uint32_t at, uint32_t start,
+                         uint32_t length)
 {
     uint8_t *c = command(files, LOADER_ADD_CHECKSUM);
 
@@ -153,8 +160,11 @@ static uint32_t add_dsdt(AcpiFiles *files, const AcpiConfig *config)
     return end_table(files, start);
 }
 
-/* A register block: its old form (32-bit port, length in bytes) and its generic address structure. */
-static void put_block(uint8_t *fadt, unsigned old, unsigned old_length, unsigned generic, uint16_t port, uint8_t size)
+/*
+ * A register block: its old form (32-bit port, length in bytes) and its generic address structure.
+ */
+static void put_block(uint8_t *fadt, unsigned old, unsigned old_length, unsigned generic,
+                      uint16_t port, uint8_t size)
 {
     store_le32(fadt + old, port);
     fadt[old_length] = size;
@@ -168,7 +178,8 @@ static uint32_t add_fadt(AcpiFiles *files, uint32_t facs, uint32_t dsdt)
     enum { NO_C2_LATENCY = 101, NO_C3_LATENCY = 1001 };
     enum { ISA_DEVICES = 1 << 0, NO_VGA = 1 << 2 };
     enum {
-        WBINVD = 1 << 0, PROC_C1 = 1 << 2, NO_FIXED_SLEEP_BUTTON = 1 << 5, NO_FIXED_RTC_WAKE = 1 << 6,
+        WBINVD = 1 << 0, PROC_C1 = 1 << 2, NO_FIXED_SLEEP_BUTTON = 1 << 5,
+        NO_FIXED_RTC_WAKE = 1 << 6,
         RESET_REGISTER = 1 << 10,
     };
     uint32_t start = begin_table(files, "FACP", 6);
@@ -179,7 +190,9 @@ static uint32_t add_fadt(AcpiFiles *files, uint32_t facs, uint32_t dsdt)
     store_le32(fadt + FADT_DSDT, dsdt);
     store_le64(fadt + FADT_X_DSDT, dsdt);
     store_le16(fadt + 46, SCI);
-    /* No SMI command port (48) without system management mode: the machine is in ACPI mode always. */
+    /*
+     * No SMI command port (48) without system management mode: the machine is in ACPI mode always.
+     */
     put_block(fadt, 56, 88, 148, PM_BASE, 4);         /* PM1a event */
     put_block(fadt, 64, 89, 172, PM_BASE + 4, 2);     /* PM1a control */
     put_block(fadt, 76, 91, 208, PM_BASE + 8, 4);     /* timer */
@@ -188,7 +201,8 @@ static uint32_t add_fadt(AcpiFiles *files, uint32_t facs, uint32_t dsdt)
     store_le16(fadt + 98, NO_C3_LATENCY);
     fadt[108] = 0x32; /* the RTC's century */
     store_le16(fadt + 109, ISA_DEVICES | NO_VGA);
-    store_le32(fadt + 112, WBINVD | PROC_C1 | NO_FIXED_SLEEP_BUTTON | NO_FIXED_RTC_WAKE | RESET_REGISTER);
+    store_le32(fadt + 112,
+               WBINVD | PROC_C1 | NO_FIXED_SLEEP_BUTTON | NO_FIXED_RTC_WAKE | RESET_REGISTER);
     fadt[116] = GAS_IO;
     fadt[117] = 8;
     store_le64(fadt + 120, RESET_PORT);
@@ -200,7 +214,9 @@ static uint32_t add_fadt(AcpiFiles *files, uint32_t facs, uint32_t dsdt)
     return end_table(files, start);
 }
 
-/* Ids that a byte can hold, but for 255, the broadcast, take the short form (ACPI 6.5, 5.2.12.12). */
+/*
+ * Ids that a byte can hold, but for 255, the broadcast, take the short form (ACPI 6.5, 5.2.12.12).
+ */
 static void add_processor(AcpiFiles *files, uint32_t uid, uint32_t apic_id)
 {
     enum { LOCAL_APIC = 0, LOCAL_X2APIC = 9, ENABLED = 1 };

@@ -10,8 +10,9 @@
 #define RSDP_FILE "etc/acpi/rsdp"
 #define LOADER_FILE "etc/table-loader"
 /*
- * Firmware may have read the directory before it placed ECAM, and believes the size it saw there: the tables file is as
- * large as the first tables and the little by which windows around ECAM can make them grow, and filled up with zeroes.
+ * Firmware may have read the directory before it placed ECAM, and believes the size it saw there:
+ * the tables file is as large as the first tables and the little by which windows around ECAM can
+ * make them grow, and filled up with zeroes.
  */
 #define GROWTH 256
 #define SIZE_UNIT 4096
@@ -47,7 +48,8 @@ static void add_function(PciFunction *function, void *opaque)
             add_to_span(opaque, base, base);
         }
     }
-    if (pci_bridge_bus(function) && pci_bridge_window(function, PCI_WINDOW_PREFETCHABLE, &first, &last)) {
+    if (pci_bridge_bus(function) &&
+        pci_bridge_window(function, PCI_WINDOW_PREFETCHABLE, &first, &last)) {
         add_to_span(opaque, first, last);
     }
 }
@@ -101,11 +103,12 @@ static bool add_files(Acpi *acpi, GError **errp)
     g_autoptr(AcpiFiles) files = acpi_files_new(&acpi->config);
     acpi->tables_size = (files->tables->len + GROWTH + SIZE_UNIT - 1) / SIZE_UNIT * SIZE_UNIT;
     fill_up(acpi, files->tables);
-    return fw_cfg_add_live_file(acpi->fw_cfg, TABLES_FILE, files->tables->data, files->tables->len, &file_ops, acpi,
-                                errp) &&
-           fw_cfg_add_live_file(acpi->fw_cfg, RSDP_FILE, files->rsdp, sizeof(files->rsdp), &file_ops, acpi, errp) &&
-           fw_cfg_add_live_file(acpi->fw_cfg, LOADER_FILE, files->loader->data, files->loader->len, &file_ops, acpi,
-                                errp);
+    return fw_cfg_add_live_file(acpi->fw_cfg, TABLES_FILE, files->tables->data, files->tables->len,
+                                &file_ops, acpi, errp) &&
+           fw_cfg_add_live_file(acpi->fw_cfg, RSDP_FILE, files->rsdp, sizeof(files->rsdp),
+                                &file_ops, acpi, errp) &&
+           fw_cfg_add_live_file(acpi->fw_cfg, LOADER_FILE, files->loader->data, files->loader->len,
+                                &file_ops, acpi, errp);
 }
 
 Acpi *acpi_new(FwCfg *fw_cfg, const AcpiConfig *config, const Mch *mch, PciBus *pci, GError **errp)

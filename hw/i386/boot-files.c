@@ -10,12 +10,14 @@
 #include "util/bytes.h"
 #include "util/error.h"
 
-enum { SETUP_SECTS = 0x1f1, BOOT_FLAG = 0x1fe, HEADER_MAGIC = 0x202, PROTOCOL = 0x206, LOADFLAGS = 0x211, CMDLINE_SIZE = 0x238 };
+enum { SETUP_SECTS = 0x1f1, BOOT_FLAG = 0x1fe, HEADER_MAGIC = 0x202, PROTOCOL = 0x206,
+       LOADFLAGS = 0x211, CMDLINE_SIZE = 0x238 };
 #define BOOT_FLAG_VALUE 0xaa55
 #define LOADED_HIGH 0x01
 #define SECTOR 512
 #define DEFAULT_SETUP_SECTS 4
-#define MIN_PROTOCOL 0x0206 /* the first that says how long its command line may be; EFI stubs came later */
+#define MIN_PROTOCOL \
+    0x0206 /* the first that says how long its command line may be; EFI stubs came later */
 #define MIN_SIZE 0x23c
 
 /* Firmware starts the kernel as an EFI application: a PE image that begins with a DOS header. */
@@ -33,12 +35,16 @@ enum { PE_OFFSET = 0x3c, PE_MACHINE = 4, PE_OPTIONAL = 24, PE_SUBSYSTEM = PE_OPT
 #define MAGIC_PE32_PLUS 0x20b
 #define SUBSYSTEM_EFI_APPLICATION 10
 
-/* A unified kernel image, a boot loader, the shell: no Linux header, and firmware starts them all the same. */
+/*
+ * A unified kernel image, a boot loader, the shell: no Linux header, and firmware starts them all
+ * the same.
+ */
 static bool is_efi_application(const uint8_t *data, size_t size)
 {
     uint32_t pe = size < PE_OFFSET + 4 ? 0 : load_le32(data + PE_OFFSET);
 
-    return size >= MIN_SIZE && has_efi_stub(data, size) && range_inside(pe, PE_HEADERS_SIZE, size) &&
+    return size >= MIN_SIZE && has_efi_stub(data, size) &&
+           range_inside(pe, PE_HEADERS_SIZE, size) &&
            load_le16(data + pe + PE_MACHINE) == MACHINE_X64 &&
            load_le16(data + pe + PE_OPTIONAL) == MAGIC_PE32_PLUS &&
            load_le16(data + pe + PE_SUBSYSTEM) == SUBSYSTEM_EFI_APPLICATION;
@@ -57,24 +63,29 @@ bool linux_image_parse(const uint8_t *data, size_t size, LinuxImage *image, GErr
         return true;
     }
     if (!has_linux_header(data, size)) {
-        error_set(errp, "invalid kernel header: neither a bzImage nor an EFI application for x86-64");
+        error_set(errp,
+                  "invalid kernel header: neither a bzImage nor an EFI application for x86-64");
         return false;
     }
     image->protocol = load_le16(data + PROTOCOL);
     if (image->protocol < MIN_PROTOCOL || !(data[LOADFLAGS] & LOADED_HIGH)) {
-        return error_set(errp, "invalid kernel header: boot protocol 0x%04x, at least 0x%04x and a bzImage are needed",
-                         image->protocol, MIN_PROTOCOL);
+        return error_set(
+            errp,
+            "invalid kernel header: boot protocol 0x%04x, at least 0x%04x and a bzImage are needed",
+            image->protocol, MIN_PROTOCOL);
     }
     unsigned sectors = data[SETUP_SECTS] ? data[SETUP_SECTS] : DEFAULT_SETUP_SECTS;
     image->setup_size = (sectors + 1) * SECTOR;
     if (image->setup_size >= size) {
-        return error_set(errp, "invalid kernel header: %zu bytes of set-up code in a file of %zu bytes",
+        return error_set(errp,
+                         "invalid kernel header: %zu bytes of set-up code in a file of %zu bytes",
                          image->setup_size, size);
     }
     image->cmdline_max = load_le32(data + CMDLINE_SIZE);
     if (!has_efi_stub(data, size)) {
         error_set(errp, "invalid kernel header: no EFI stub");
-        error_hint(errp, "In a TD, firmware starts the kernel: it must be built with CONFIG_EFI_STUB");
+        error_hint(errp,
+                   "In a TD, firmware starts the kernel: it must be built with CONFIG_EFI_STUB");
         return false;
     }
     return true;
@@ -100,7 +111,8 @@ static bool add_kernel(FwCfg *fw_cfg, GBytes *kernel, const LinuxImage *image, G
 {
     size_t size = g_bytes_get_size(kernel);
     g_autoptr(GBytes) setup = g_bytes_new_from_bytes(kernel, 0, image->setup_size);
-    g_autoptr(GBytes) rest = g_bytes_new_from_bytes(kernel, image->setup_size, size - image->setup_size);
+    g_autoptr(GBytes)
+        rest = g_bytes_new_from_bytes(kernel, image->setup_size, size - image->setup_size);
 
     add_numbered(fw_cfg, FW_CFG_SETUP_SIZE, FW_CFG_SETUP_DATA, setup);
     add_numbered(fw_cfg, FW_CFG_KERNEL_SIZE, FW_CFG_KERNEL_DATA, rest);
@@ -116,8 +128,8 @@ static bool add_cmdline(FwCfg *fw_cfg, const char *cmdline, GError **errp)
     return fw_cfg_add_file(fw_cfg, "etc/boot/cmdline", cmdline, size, errp);
 }
 
-bool boot_files_add_kernel(FwCfg *fw_cfg, const char *name, GBytes *kernel, GBytes *initrd, GBytes *shim,
-                           const char *cmdline, GError **errp)
+bool boot_files_add_kernel(FwCfg *fw_cfg, const char *name, GBytes *kernel, GBytes *initrd,
+                           GBytes *shim, const char *cmdline, GError **errp)
 {
     LinuxImage image;
     g_autoptr(GError) err = NULL;
@@ -129,10 +141,11 @@ bool boot_files_add_kernel(FwCfg *fw_cfg, const char *name, GBytes *kernel, GByt
     }
     cmdline = cmdline ? cmdline : "";
     if (strlen(cmdline) > image.cmdline_max) {
-        return error_set(errp, "-append has %zu characters, and kernel '%s' takes at most %u", strlen(cmdline), name,
-                         image.cmdline_max);
+        return error_set(errp, "-append has %zu characters, and kernel '%s' takes at most %u",
+                         strlen(cmdline), name, image.cmdline_max);
     }
-    if (!check_size("kernel", kernel, errp) || !check_size("initrd", initrd, errp) || !check_size("shim", shim, errp)) {
+    if (!check_size("kernel", kernel, errp) || !check_size("initrd", initrd, errp) ||
+        !check_size("shim", shim, errp)) {
         return false;
     }
     if (!add_kernel(fw_cfg, kernel, &image, errp) || !add_cmdline(fw_cfg, cmdline, errp)) {

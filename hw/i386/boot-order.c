@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* See boot-order.h. One OpenFirmware path a line, NUL at the end; "HALT" after the last means no other; as OVMF reads them (QemuBootOrderLib). */
+/*
+ * See boot-order.h. One OpenFirmware path a line, NUL at the end; "HALT" after the last means no
+ * other; as OVMF reads them (QemuBootOrderLib).
+ */
 #include "hw/i386/boot-order.h"
 
 #include "hw/scsi/scsi.h"
@@ -24,8 +27,10 @@ static char *scsi_boot_path(QomObject *object)
     if (!qom_is(object, &scsi_device_type) || !disk->disk || disk->bootindex < 0) {
         return NULL;
     }
-    g_autofree char *controller = virtio_pci_firmware_path((const VirtioPciDevice *)disk->device.bus->owner, "scsi");
-    return g_strdup_printf("%s/channel@%x/disk@%x,%x", controller, disk->channel, disk->target, disk->lun);
+    g_autofree char *controller =
+        virtio_pci_firmware_path((const VirtioPciDevice *)disk->device.bus->owner, "scsi");
+    return g_strdup_printf("%s/channel@%x/disk@%x,%x", controller, disk->channel, disk->target,
+                           disk->lun);
 }
 
 static void add_entry(QomObject *object, void *opaque)

@@ -4,7 +4,10 @@
 
 #include "util/bytes.h"
 
-/* q35 of QEMU: RAM up to 2.75 GiB is all low; from there on low RAM is cut to 2 GiB, so that 1 GiB pages stay aligned. */
+/*
+ * q35 of QEMU: RAM up to 2.75 GiB is all low; from there on low RAM is cut to 2 GiB, so that 1 GiB
+ * pages stay aligned.
+ */
 #define Q35_LOW_RAM_MAX UINT64_C(0xb0000000)
 #define Q35_LOW_RAM_SPLIT (2 * GiB)
 

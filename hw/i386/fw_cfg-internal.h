@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fw_cfg's two halves: the items (fw_cfg-items.c) and the registers that read them (fw_cfg.c). Private to hw/i386. */
+/*
+ * fw_cfg's two halves: the items (fw_cfg-items.c) and the registers that read them (fw_cfg.c).
+ * Private to hw/i386.
+ */
 #ifndef FW_CFG_INTERNAL_H
 #define FW_CFG_INTERNAL_H
 

@@ -99,7 +99,8 @@ void fw_cfg_add_bytes(FwCfg *fw_cfg, uint16_t key, const void *data, size_t size
 
 void fw_cfg_add_part(FwCfg *fw_cfg, uint16_t key, GBytes *bytes)
 {
-    g_assert(key < FW_CFG_FIRST_FILE && key != FW_CFG_DIRECTORY && g_bytes_get_size(bytes) <= UINT32_MAX);
+    g_assert(key < FW_CFG_FIRST_FILE && key != FW_CFG_DIRECTORY &&
+             g_bytes_get_size(bytes) <= UINT32_MAX);
     set_bytes(&fw_cfg->numbered[key], bytes);
 }
 
@@ -146,13 +147,15 @@ static bool check_file(const FwCfg *fw_cfg, const char *name, size_t size, GErro
     unsigned index;
 
     if (!name[0] || strlen(name) >= FW_CFG_NAME_SIZE) {
-        return error_set(errp, "fw_cfg file name '%s' must have 1 to %d characters", name, FW_CFG_NAME_SIZE - 1);
+        return error_set(errp, "fw_cfg file name '%s' must have 1 to %d characters", name,
+                         FW_CFG_NAME_SIZE - 1);
     }
     if (size > UINT32_MAX) {
         return error_set(errp, "fw_cfg file '%s' has %zu bytes, more than 4 GiB - 1", name, size);
     }
     if (fw_cfg->files->len >= FW_CFG_MAX_FILES) {
-        return error_set(errp, "fw_cfg file '%s' is one too many: at most %d", name, FW_CFG_MAX_FILES);
+        return error_set(errp, "fw_cfg file '%s' is one too many: at most %d", name,
+                         FW_CFG_MAX_FILES);
     }
     if (find_file(fw_cfg, name, &index)) {
         return error_set(errp, "fw_cfg file '%s' exists already", name);
@@ -170,8 +173,8 @@ static void insert_file(FwCfg *fw_cfg, FwCfgItem *file, const char *name)
     rebuild_directory(fw_cfg);
 }
 
-bool fw_cfg_add_live_file(FwCfg *fw_cfg, const char *name, const void *data, size_t size, const FwCfgFileOps *ops,
-                          void *opaque, GError **errp)
+bool fw_cfg_add_live_file(FwCfg *fw_cfg, const char *name, const void *data, size_t size,
+                          const FwCfgFileOps *ops, void *opaque, GError **errp)
 {
     if (!check_file(fw_cfg, name, size, errp)) {
         return false;

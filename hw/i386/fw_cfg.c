@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fw_cfg's registers: selector and data ports, and DMA (the interface is the one edk2's QemuFwCfgLib and Linux's
- * qemu_fw_cfg drive).
+ * fw_cfg's registers: selector and data ports, and DMA (the interface is the one edk2's
+ * QemuFwCfgLib and Linux's qemu_fw_cfg drive).
  */
 #include "hw/i386/fw_cfg.h"
 
@@ -16,7 +16,8 @@
 #define DATA_OFFSET 1
 #define DMA_PORT 0x514
 #define DMA_SIGNATURE "QEMU CFG"
-#define KEY_BITS 0x3fff     /* bit 14 asks for writing by port, which is gone; bit 15 for an architecture's own items */
+/* bit 14 asks for writing by port, which is gone; bit 15 for an architecture's own items */
+#define KEY_BITS 0x3fff
 #define KEY_LOCAL 0x8000
 #define ID_TRADITIONAL 1u
 #define ID_DMA 2u
@@ -150,7 +151,8 @@ static void dma_run(FwCfg *fw_cfg, uint64_t at)
         return; /* there is nowhere to write the error to */
     }
     memcpy(descriptor, host, sizeof(descriptor)); /* once: another vCPU may be changing it */
-    bool ok = dma_transfer(fw_cfg, load_be32(descriptor), load_be32(descriptor + 4), load_be64(descriptor + 8));
+    bool ok = dma_transfer(fw_cfg, load_be32(descriptor), load_be32(descriptor + 4),
+                           load_be64(descriptor + 8));
     store_be32(host, ok ? 0 : DMA_ERROR);
 }
 

@@ -8,10 +8,12 @@
 #include "util/error.h"
 
 /* A device that this machine does not have: off and auto say what is so. */
-static bool set_absent(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+static bool set_absent(QomObject *object, const QomProperty *property, JsonValue *value,
+                       GError **errp)
 {
-    bool on = json_object_is_type(value, json_type_boolean) ? json_object_get_boolean(value)
-                                                            : !strcmp(json_object_get_string(value), "on");
+    bool on = json_object_is_type(value, json_type_boolean)
+                  ? json_object_get_boolean(value)
+                  : !strcmp(json_object_get_string(value), "on");
 
     if (on) {
         error_set(errp, "'%s=on': this machine has no such device", property->name);
@@ -20,27 +22,35 @@ static bool set_absent(QomObject *object, const QomProperty *property, JsonValue
     return !on;
 }
 
-static bool get_absent(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool get_absent(QomObject *object, const QomProperty *property, JsonValue **result,
+                       GError **errp)
 {
-    *result = property->kind == QOM_BOOL ? json_object_new_boolean(false) : json_object_new_string("off");
+    *result = property->kind == QOM_BOOL ? json_object_new_boolean(false)
+                                         : json_object_new_string("off");
     return true;
 }
 
-#define ABSENT(name_, kind_, description_) \
-    { .name = (name_), .kind = (kind_), .description = (description_), .set = set_absent, .get = get_absent, .default_help = "off" }
+#define ABSENT(name_, kind_, description_)                                                \
+    { .name = (name_), .kind = (kind_), .description = (description_), .set = set_absent, \
+      .get = get_absent, .default_help = "off" }
 #define STR(name, field, description) QOM_PROPERTY_STR(name, BoardMachine, field, NULL, description)
 
 /* The names, kinds and defaults are those of QEMU's machines. */
 static const QomProperty board_properties[] = {
-    QOM_PROPERTY_LINK("confidential-guest-support", BoardMachine, confidential_guest, &confidential_guest_support_type, "/objects",
+    QOM_PROPERTY_LINK("confidential-guest-support", BoardMachine, confidential_guest,
+                      &confidential_guest_support_type, "/objects",
                       "Set confidential guest scheme to support: id of an -object tdx-guest"),
-    QOM_PROPERTY_LINK("memory-encryption", BoardMachine, confidential_guest, &confidential_guest_support_type, "/objects",
+    QOM_PROPERTY_LINK("memory-encryption", BoardMachine, confidential_guest,
+                      &confidential_guest_support_type, "/objects",
                       "old name of confidential-guest-support", .flags = QOM_HIDDEN),
-    QOM_PROPERTY_LINK("memory-backend", BoardMachine, memory_backend, &memory_backend_type, "/objects",
-                      "Set RAM backend: id of an -object memory-backend-*; for a TD the half of RAM that the guest shares"),
+    QOM_PROPERTY_LINK("memory-backend", BoardMachine, memory_backend, &memory_backend_type,
+                      "/objects",
+                      "Set RAM backend: id of an -object memory-backend-*; for a TD the half of "
+                      "RAM that the guest shares"),
     QOM_PROPERTY_BOOL("mem-merge", BoardMachine, mem_merge, "on",
                       "Enable/disable memory merge support; of a TD's memory nothing is merged"),
-    QOM_PROPERTY_BOOL("dump-guest-core", BoardMachine, dump_guest_core, "on", "Include guest memory in a core dump"),
+    QOM_PROPERTY_BOOL("dump-guest-core", BoardMachine, dump_guest_core, "on",
+                      "Include guest memory in a core dump"),
     STR("firmware", firmware, "Firmware image: the same as -bios"),
     STR("kernel", kernel, "Linux kernel image file: the same as -kernel"),
     STR("initrd", initrd, "Linux initial ramdisk file: the same as -initrd"),
@@ -54,7 +64,8 @@ static const QomProperty board_properties[] = {
 static const QomProperty pc_properties[] = {
     QOM_PROPERTY_ON_OFF_AUTO("acpi", PcMachine, acpi, NULL, "Enable ACPI: tables for the guest"),
     QOM_PROPERTY_ON_OFF_AUTO("smm", PcMachine, smm, NULL, "Enable SMM; not in a TD"),
-    QOM_PROPERTY_ON_OFF_AUTO("pic", PcMachine, pic, NULL, "Enable the i8259 interrupt controllers; not in a TD"),
+    QOM_PROPERTY_ON_OFF_AUTO("pic", PcMachine, pic, NULL,
+                             "Enable the i8259 interrupt controllers; not in a TD"),
     ABSENT("nvdimm", QOM_BOOL, "Set on/off to enable/disable NVDIMM instantiation: not there"),
     ABSENT("hpet", QOM_BOOL, "Enable/disable high precision event timer emulation: not there"),
     ABSENT("i8042", QOM_BOOL, "Enable/disable Intel 8042 PS/2 controller emulation: not there"),
@@ -66,27 +77,33 @@ static const QomProperty pc_properties[] = {
 };
 
 const QomType board_machine_type = {
-    .name = "board-machine", .parent = &machine_type, .abstract = true, .size = sizeof(BoardMachine), .properties = board_properties,
+    .name = "board-machine", .parent = &machine_type, .abstract = true,
+    .size = sizeof(BoardMachine), .properties = board_properties,
 };
 
-const QomType x86_machine_type = { .name = "x86-machine", .parent = &board_machine_type, .abstract = true };
+const QomType x86_machine_type = { .name = "x86-machine", .parent = &board_machine_type,
+                                   .abstract = true };
 
 const QomType generic_pc_machine_type = {
-    .name = "generic-pc-machine", .parent = &x86_machine_type, .abstract = true, .size = sizeof(PcMachine),
+    .name = "generic-pc-machine", .parent = &x86_machine_type, .abstract = true,
+    .size = sizeof(PcMachine),
     .properties = pc_properties,
 };
 
-static const MachineOps q35_ops = { .alias = "q35", .id = Q35_MACHINE_ID, .default_ram_id = "pc.ram" };
+static const MachineOps q35_ops = { .alias = "q35", .id = Q35_MACHINE_ID,
+                                    .default_ram_id = "pc.ram" };
 
 const QomType pc_q35_machine_type = {
-    .name = Q35_MACHINE_ID "-machine", .parent = &generic_pc_machine_type, .description = "Standard PC (Q35 + ICH9, 2009)",
+    .name = Q35_MACHINE_ID "-machine", .parent = &generic_pc_machine_type,
+    .description = "Standard PC (Q35 + ICH9, 2009)",
     .ops = &q35_ops,
 };
 
 static const MachineOps none_ops = { .id = "none" };
 
 const QomType none_machine_type = {
-    .name = "none-machine", .parent = &board_machine_type, .description = "empty machine", .ops = &none_ops,
+    .name = "none-machine", .parent = &board_machine_type, .description = "empty machine",
+    .ops = &none_ops,
 };
 
 /* As if the user had written -object memory-backend-ram,id=pc.ram,size=SIZE. */
@@ -112,7 +129,8 @@ bool board_machine_make_ram(BoardMachine *board, uint64_t size, bool merge, GErr
     QomObject *linked = board->memory_backend.target;
 
     board->ram = linked ? MEMORY_BACKEND(linked) : default_ram(board, size, errp);
-    return board->ram && memory_backend_advise(board->ram, board->dump_guest_core, merge && board->mem_merge, errp);
+    return board->ram && memory_backend_advise(board->ram, board->dump_guest_core,
+                                               merge && board->mem_merge, errp);
 }
 
 char *machine_types_help(QomTypes types)
@@ -120,12 +138,16 @@ char *machine_types_help(QomTypes types)
     GString *text = g_string_new("Supported machines are:\n");
 
     for (; *types; types++) {
-        const MachineOps *ops = qom_type_is(*types, &machine_type) && !(*types)->abstract ? qom_type_ops(*types) : NULL;
+        const MachineOps *ops = qom_type_is(*types, &machine_type) && !(*types)->abstract
+                                    ? qom_type_ops(*types)
+                                    : NULL;
         if (ops && ops->alias) {
-            g_string_append_printf(text, "%-20s %s (alias of %s)\n", ops->alias, (*types)->description, ops->id);
+            g_string_append_printf(text, "%-20s %s (alias of %s)\n", ops->alias,
+                                   (*types)->description, ops->id);
         }
         if (ops) {
-            g_string_append_printf(text, "%-20s %s%s\n", ops->id, (*types)->description, ops->alias ? " (default)" : "");
+            g_string_append_printf(text, "%-20s %s%s\n", ops->id, (*types)->description,
+                                   ops->alias ? " (default)" : "");
         }
     }
     return g_string_free(text, FALSE);

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* q35 memory controller hub. PCIEXBAR: Intel 3 Series Express Chipset datasheet (316966), section 5.1.16. */
+/*
+ * q35 memory controller hub. PCIEXBAR: Intel 3 Series Express Chipset datasheet (316966), section
+ * 5.1.16.
+ */
 #include "hw/i386/mch.h"
 
 #define PCIEXBAR 0x60
 #define PCIEXBAR_ENABLE 1u
 #define PCIEXBAR_LENGTH(low) ((low) >> 1 & 3)
-/* The datasheet's default is E0000000; firmware of before 2023 expects the window here and enables it itself. */
+/*
+ * The datasheet's default is E0000000; firmware of before 2023 expects the window here and enables
+ * it itself.
+ */
 #define PCIEXBAR_POWER_ON 0xb0000000u
 
 struct Mch {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ACPI registers at PMBASE. Layout: ICH9 datasheet (316972), section 13.8.3; meaning: ACPI 6.5, section 4.8.3. */
+/*
+ * ACPI registers at PMBASE. Layout: ICH9 datasheet (316972), section 13.8.3; meaning: ACPI 6.5,
+ * section 4.8.3.
+ */
 #include "hw/i386/pm.h"
 
 #include <glib.h>
@@ -9,7 +12,8 @@
 
 #define PM_SIZE 0x80
 enum {
-    PM1_STATUS = 0x00, PM1_ENABLE = 0x02, PM1_CONTROL = 0x04, PM_TIMER = 0x08, GPE0_STATUS = 0x20, GPE0_ENABLE = 0x28,
+    PM1_STATUS = 0x00, PM1_ENABLE = 0x02, PM1_CONTROL = 0x04, PM_TIMER = 0x08, GPE0_STATUS = 0x20,
+    GPE0_ENABLE = 0x28,
 };
 #define GPE0_BYTES 8
 
@@ -123,7 +127,8 @@ static void sleep_now(Pm *pm)
     unsigned type = CONTROL_SLEEP_TYPE(pm->control);
 
     if (type != SLEEP_TYPE_OFF) {
-        log_item(LOG_GUEST_ERRORS, "pm: the guest asks for sleep type %u, but only %u (power off) exists", type,
+        log_item(LOG_GUEST_ERRORS,
+                 "pm: the guest asks for sleep type %u, but only %u (power off) exists", type,
                  SLEEP_TYPE_OFF);
         return;
     }
@@ -153,7 +158,9 @@ static void write_byte(Pm *pm, unsigned offset, uint8_t byte)
     case PM1_CONTROL:
     case PM1_CONTROL + 1:
         merge_byte(&pm->control, offset, byte, CONTROL_KEPT);
-        /* SLP_EN and SLP_TYP share the upper byte, so a byte access says it all; SLP_EN reads as 0. */
+        /*
+         * SLP_EN and SLP_TYP share the upper byte, so a byte access says it all; SLP_EN reads as 0.
+         */
         if (offset == PM1_CONTROL + 1 && (byte & CONTROL_SLEEP_ENABLE >> 8)) {
             sleep_now(pm);
         }
@@ -202,7 +209,8 @@ void pm_reset(Pm *pm)
     update_sci(pm);
 }
 
-Pm *pm_new(AddressSpace *ports, Clock clock, const IrqLine *sci, const RunStatePort *runstate, void *runstate_opaque)
+Pm *pm_new(AddressSpace *ports, Clock clock, const IrqLine *sci, const RunStatePort *runstate,
+           void *runstate_opaque)
 {
     Pm *pm = g_new0(Pm, 1);
 

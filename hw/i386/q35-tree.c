@@ -15,7 +15,8 @@ typedef struct Ich9Lpc {
 } Ich9Lpc;
 
 /* Suspend to RAM and to disk are not in this machine's ACPI tables. */
-static bool set_always(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+static bool set_always(QomObject *object, const QomProperty *property, JsonValue *value,
+                       GError **errp)
 {
     if (json_object_get_int(value) != 1) {
         error_set(errp, "Parameter '%s' expects 1: this machine never suspends", property->name);
@@ -26,23 +27,29 @@ static bool set_always(QomObject *object, const QomProperty *property, JsonValue
 }
 
 /* Devices are plugged into pcie-root-port by PCI Express's own means; ACPI has no part in it. */
-static bool set_never(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+static bool set_never(QomObject *object, const QomProperty *property, JsonValue *value,
+                      GError **errp)
 {
     if (json_object_get_boolean(value)) {
-        error_set(errp, "Parameter '%s' expects 'off': devices are plugged into pcie-root-port, without ACPI", property->name);
+        error_set(
+            errp,
+            "Parameter '%s' expects 'off': devices are plugged into pcie-root-port, without ACPI",
+            property->name);
         error_hint(errp, "Leave it out, or set it to off");
         return false;
     }
     return true;
 }
 
-static bool get_never(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool get_never(QomObject *object, const QomProperty *property, JsonValue **result,
+                      GError **errp)
 {
     *result = json_object_new_boolean(false);
     return true;
 }
 
-static bool get_always(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool get_always(QomObject *object, const QomProperty *property, JsonValue **result,
+                       GError **errp)
 {
     *result = json_object_new_int(1);
     return true;
@@ -50,12 +57,16 @@ static bool get_always(QomObject *object, const QomProperty *property, JsonValue
 
 static const QomProperty lpc_properties[] = {
     QOM_PROPERTY_BOOL("noreboot", Ich9Lpc, noreboot, "on",
-                      "an expired TCO watchdog does not reset; the machine has no such watchdog, so that it changes nothing"),
-    { .name = "disable_s3", .kind = QOM_UINT8, .set = set_always, .get = get_always, .default_help = "1",
+                      "an expired TCO watchdog does not reset; the machine has no such watchdog, "
+                      "so that it changes nothing"),
+    { .name = "disable_s3", .kind = QOM_UINT8, .set = set_always, .get = get_always,
+      .default_help = "1",
       .description = "no suspend to RAM: always so" },
-    { .name = "disable_s4", .kind = QOM_UINT8, .set = set_always, .get = get_always, .default_help = "1",
+    { .name = "disable_s4", .kind = QOM_UINT8, .set = set_always, .get = get_always,
+      .default_help = "1",
       .description = "no suspend to disk: always so" },
-    { .name = "acpi-pci-hotplug-with-bridge-support", .kind = QOM_BOOL, .set = set_never, .get = get_never, .default_help = "off",
+    { .name = "acpi-pci-hotplug-with-bridge-support", .kind = QOM_BOOL, .set = set_never,
+      .get = get_never, .default_help = "off",
       .description = "no hotplug by ACPI: always so" },
     { NULL },
 };
@@ -76,7 +87,8 @@ static bool lpc_realize(Device *device, GError **errp)
 static const DeviceOps lpc_ops = { .internal = true, .no_hotplug = true, .realize = lpc_realize };
 
 const QomType ich9_lpc_type = {
-    .name = "ICH9-LPC", .parent = &device_type, .size = sizeof(Ich9Lpc), .description = "ICH9 LPC bridge",
+    .name = "ICH9-LPC", .parent = &device_type, .size = sizeof(Ich9Lpc),
+    .description = "ICH9 LPC bridge",
     .properties = lpc_properties, .ops = &lpc_ops,
 };
 
@@ -90,5 +102,6 @@ bool q35_add_to_tree(Q35Machine *q35, Machine *machine, GError **errp)
     }
     q35_pcihost_set_bus(host, q35->devices->pci);
     QOM_CAST(Ich9Lpc, &ich9_lpc_type, lpc)->q35 = q35;
-    return device_realize(host, machine->main_bus, errp) && device_realize(lpc, machine->main_bus, errp);
+    return device_realize(host, machine->main_bus, errp) &&
+           device_realize(lpc, machine->main_bus, errp);
 }

@@ -18,12 +18,13 @@
 #define E820_RAM 1
 
 /*
- * Host memory that costs nothing until it is touched: of a TD's RAM only what the guest shares is ever used here, so
- * neither launch time nor the host's commit limit may depend on its size.
+ * Host memory that costs nothing until it is touched: of a TD's RAM only what the guest shares is
+ * ever used here, so neither launch time nor the host's commit limit may depend on its size.
  */
 static void *map(const char *name, uint64_t size, GError **errp)
 {
-    void *host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *host = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (host == MAP_FAILED) {
         int error = errno;
@@ -36,7 +37,8 @@ static void *map(const char *name, uint64_t size, GError **errp)
 }
 
 /* host NULL: the machine's own mapping. */
-static bool add_ram(Q35Machine *machine, const char *name, hwaddr gpa, uint64_t size, uint8_t *host, GError **errp)
+static bool add_ram(Q35Machine *machine, const char *name, hwaddr gpa, uint64_t size, uint8_t *host,
+                    GError **errp)
 {
     bool own = !host;
 
@@ -44,7 +46,8 @@ static bool add_ram(Q35Machine *machine, const char *name, hwaddr gpa, uint64_t 
         return false;
     }
     machine->own_ram[machine->num_ram] = own;
-    machine->ram[machine->num_ram++] = (GuestRam) { .name = name, .gpa = gpa, .size = size, .host = host };
+    machine->ram[machine->num_ram++] =
+        (GuestRam){.name = name, .gpa = gpa, .size = size, .host = host};
     address_space_add_ram(machine->memory, name, gpa, size, host);
     return true;
 }
@@ -68,7 +71,9 @@ static bool add_firmware(Q35Machine *machine, const Q35Config *config, GError **
     uint64_t size = config->firmware.size;
 
     if (size % GUEST_PAGE_SIZE || size > MAX_FIRMWARE_SIZE) {
-        return error_set(errp, "firmware size %" G_GUINT64_FORMAT " must be a multiple of 4096 bytes, at most 16 MiB",
+        return error_set(errp,
+                         "firmware size %" G_GUINT64_FORMAT
+                         " must be a multiple of 4096 bytes, at most 16 MiB",
                          size);
     }
     if (!add_ram(machine, "firmware", 4 * GiB - size, size, NULL, errp)) {
@@ -86,13 +91,16 @@ static bool add_firmware(Q35Machine *machine, const Q35Config *config, GError **
 static bool make_ram(Q35Machine *machine, const Q35Config *config, GError **errp)
 {
     if (!config->ram_size || config->ram_size % GUEST_PAGE_SIZE) {
-        return error_set(errp, "memory size %" G_GUINT64_FORMAT " must be a positive multiple of 4096 bytes",
+        return error_set(errp,
+                         "memory size %" G_GUINT64_FORMAT
+                         " must be a positive multiple of 4096 bytes",
                          config->ram_size);
     }
     machine->layout = e820_layout(config->ram_size);
     uint8_t *high = config->ram ? config->ram + machine->layout.below_4g : NULL;
     return add_ram(machine, "ram-below-4g", 0, machine->layout.below_4g, config->ram, errp) &&
-           (!machine->layout.above_4g || add_ram(machine, "ram-above-4g", 4 * GiB, machine->layout.above_4g, high, errp)) &&
+           (!machine->layout.above_4g ||
+            add_ram(machine, "ram-above-4g", 4 * GiB, machine->layout.above_4g, high, errp)) &&
            (!config->firmware.size || add_firmware(machine, config, errp));
 }
 
@@ -136,14 +144,16 @@ static void make_serial_ports(Q35Machine *machine, const Q35Config *config)
         uint16_t base;
         uint8_t gsi;
     } ports[Q35_MAX_SERIAL] = {
-        { "serial0", 0x3f8, 4 }, { "serial1", 0x2f8, 3 }, { "serial2", 0x3e8, 4 }, { "serial3", 0x2e8, 3 },
+        { "serial0", 0x3f8, 4 }, { "serial1", 0x2f8, 3 }, { "serial2", 0x3e8, 4 },
+        { "serial3", 0x2e8, 3 },
     };
     Q35Devices *devices = machine->devices;
 
     for (unsigned i = 0; i < Q35_MAX_SERIAL; i++) {
         if (config->serial[i]) {
-            devices->serial[i] = serial_new(machine->ports, ports[i].name, ports[i].base, config->serial[i],
-                                            &machine->lock, &devices->gsi[ports[i].gsi]);
+            devices->serial[i] = serial_new(machine->ports, ports[i].name, ports[i].base,
+                                            config->serial[i], &machine->lock,
+                                            &devices->gsi[ports[i].gsi]);
         }
     }
 }
@@ -159,15 +169,17 @@ SharedMemoryPort q35_all_memory(Q35Machine *machine)
 }
 
 /*
- * The wires of the PCI pins are PIRQA to PIRQD of the LPC bridge. Their way to an 8259, which its PIRQx_ROUT registers
- * choose, ends there, for there is none; to the I/O APIC's inputs 16 to 19 they are fixed (ICH9 datasheet, 5.9).
+ * The wires of the PCI pins are PIRQA to PIRQD of the LPC bridge. Their way to an 8259, which its
+ * PIRQx_ROUT registers choose, ends there, for there is none; to the I/O APIC's inputs 16 to 19
+ * they are fixed (ICH9 datasheet, 5.9).
  */
 static void make_root_bus(Q35Machine *machine)
 {
     Q35Devices *d = machine->devices;
     PciRootPorts root = {
         .memory = machine->memory, .ports = machine->ports, .msi = &d->msi, .events = &d->events,
-        .shared_memory = &d->shared_memory, .machine_lock = &machine->lock, .ram = machine->ram, .num_ram = machine->num_ram,
+        .shared_memory = &d->shared_memory, .machine_lock = &machine->lock, .ram = machine->ram,
+        .num_ram = machine->num_ram,
     };
 
     for (unsigned i = 0; i < PCI_NUM_PIRQS; i++) {
@@ -192,7 +204,8 @@ static void make_devices(Q35Machine *machine, const Q35Config *config)
     make_root_bus(machine);
     d->pci_host = pci_host_new(d->pci, memory, ports, &reset_control_ops, d->reset_ports);
     d->mch = mch_new(d->pci, d->pci_host);
-    d->pm = pm_new(ports, config->clock, &d->gsi[Q35_SCI_GSI], config->runstate, config->runstate_opaque);
+    d->pm = pm_new(ports, config->clock, &d->gsi[Q35_SCI_GSI], config->runstate,
+                   config->runstate_opaque);
     d->lpc = lpc_new(d->pci, memory, &(LpcPorts) { .acpi_moved = acpi_moved, .opaque = d });
     d->rtc = rtc_new(ports, config->clock, &machine->layout, config->num_cpus);
     d->fw_cfg = fw_cfg_new(&d->shared_memory, ports);
@@ -228,7 +241,8 @@ Q35Machine *q35_new(const Q35Config *config, GError **errp)
 bool q35_add_acpi(Q35Machine *machine, const uint32_t *apic_ids, GError **errp)
 {
     Q35Devices *d = machine->devices;
-    AcpiConfig acpi = { .apic_ids = apic_ids, .num_cpus = machine->num_cpus, .ram = machine->layout };
+    AcpiConfig acpi = { .apic_ids = apic_ids, .num_cpus = machine->num_cpus,
+                        .ram = machine->layout };
 
     for (unsigned i = 0; i < Q35_MAX_SERIAL; i++) {
         acpi.serial[i] = d->serial[i];
@@ -238,8 +252,9 @@ bool q35_add_acpi(Q35Machine *machine, const uint32_t *apic_ids, GError **errp)
 }
 
 /*
- * Real-mode code that reloads CS runs from the copy of the firmware's end below 1 MiB. It lies in RAM, as after a firmware has
- * shadowed itself: the chipset's PAM registers, which choose between ROM and RAM there, have no effect.
+ * Real-mode code that reloads CS runs from the copy of the firmware's end below 1 MiB. It lies in
+ * RAM, as after a firmware has shadowed itself: the chipset's PAM registers, which choose between
+ * ROM and RAM there, have no effect.
  */
 static void shadow_firmware(Q35Machine *machine)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reset by port: ICH9 datasheet (316972), sections 13.7.5 (RST_CNT, CF9) and 13.7.3 (PORT92); 8042 command FE. */
+/*
+ * Reset by port: ICH9 datasheet (316972), sections 13.7.5 (RST_CNT, CF9) and 13.7.3 (PORT92); 8042
+ * command FE.
+ */
 #include "hw/i386/reset-ports.h"
 
 #include <glib.h>
@@ -81,14 +84,16 @@ void reset_ports_reset(ResetPorts *reset)
     reset->fast = 0x02;
 }
 
-ResetPorts *reset_ports_new(AddressSpace *ports, const RunStatePort *runstate, void *runstate_opaque)
+ResetPorts *reset_ports_new(AddressSpace *ports, const RunStatePort *runstate,
+                            void *runstate_opaque)
 {
     ResetPorts *reset = g_new0(ResetPorts, 1);
 
     reset->runstate = runstate;
     reset->runstate_opaque = runstate_opaque;
     reset_ports_reset(reset);
-    address_space_add_io(ports, "keyboard-reset", KEYBOARD_COMMAND_PORT, 1, 0, &keyboard_ops, reset);
+    address_space_add_io(ports, "keyboard-reset", KEYBOARD_COMMAND_PORT, 1, 0, &keyboard_ops,
+                         reset);
     address_space_add_io(ports, "port92", FAST_PORT, 1, 0, &fast_ops, reset);
     return reset;
 }

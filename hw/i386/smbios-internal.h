@@ -11,7 +11,8 @@ struct SmbiosOptions {
 };
 
 /* The value given, else `otherwise`. Borrowed. options may be NULL. */
-const char *smbios_field(const SmbiosOptions *options, unsigned type, const char *field, const char *otherwise);
+const char *smbios_field(const SmbiosOptions *options, unsigned type, const char *field,
+                         const char *otherwise);
 /* Was any field of the type given? */
 bool smbios_has_type(const SmbiosOptions *options, unsigned type);
 

@@ -16,7 +16,8 @@ static const struct {
     { 1, { "manufacturer", "product", "version", "serial", "uuid", "sku", "family" } },
     { 2, { "manufacturer", "product", "version", "serial", "asset", "location" } },
     { 3, { "manufacturer", "version", "serial", "asset", "sku" } },
-    { 4, { "sock_pfx", "manufacturer", "version", "serial", "asset", "part", "max-speed", "current-speed" } },
+    { 4, { "sock_pfx", "manufacturer", "version", "serial", "asset", "part", "max-speed",
+           "current-speed" } },
     { 11, { "value" } },
     { 17, { "loc_pfx", "bank", "manufacturer", "serial", "asset", "part", "speed" } },
 };
@@ -39,7 +40,8 @@ void smbios_options_free(SmbiosOptions *options)
     }
 }
 
-const char *smbios_field(const SmbiosOptions *options, unsigned type, const char *field, const char *otherwise)
+const char *smbios_field(const SmbiosOptions *options, unsigned type, const char *field,
+                         const char *otherwise)
 {
     g_autofree char *key = g_strdup_printf("%u.%s", type, field);
     const char *value = options ? g_hash_table_lookup(options->fields, key) : NULL;
@@ -81,7 +83,8 @@ static bool check_release(const char *value)
     g_auto(GStrv) parts = g_strsplit(value, ".", -1);
     guint64 number;
 
-    return g_strv_length(parts) == 2 && g_ascii_string_to_unsigned(parts[0], 10, 0, 255, &number, NULL) &&
+    return g_strv_length(parts) == 2 &&
+           g_ascii_string_to_unsigned(parts[0], 10, 0, 255, &number, NULL) &&
            g_ascii_string_to_unsigned(parts[1], 10, 0, 255, &number, NULL);
 }
 
@@ -94,18 +97,23 @@ static bool check_value(unsigned type, const char *field, const char *value, GEr
         return error_set(errp, "Parameter 'uuid' expects a UUID, not '%s'", value);
     }
     if (!strcmp(field, "release") && !check_release(value)) {
-        return error_set(errp, "Parameter 'release' expects MAJOR.MINOR, each from 0 to 255, not '%s'", value);
+        return error_set(errp,
+                         "Parameter 'release' expects MAJOR.MINOR, each from 0 to 255, not '%s'",
+                         value);
     }
     if (!strcmp(field, "uefi")) {
         return keyval_bool(field, value, &on, errp);
     }
-    if ((strstr(field, "speed")) && !g_ascii_string_to_unsigned(value, 10, 0, 65535, &number, NULL)) {
-        return error_set(errp, "Parameter '%s' expects MHz from 0 to 65535, not '%s'", field, value);
+    if ((strstr(field, "speed")) &&
+        !g_ascii_string_to_unsigned(value, 10, 0, 65535, &number, NULL)) {
+        return error_set(errp, "Parameter '%s' expects MHz from 0 to 65535, not '%s'", field,
+                         value);
     }
     return true;
 }
 
-static bool set_field(SmbiosOptions *options, unsigned type, const char *const *fields, const KeyValPair *pair, GError **errp)
+static bool set_field(SmbiosOptions *options, unsigned type, const char *const *fields,
+                      const KeyValPair *pair, GError **errp)
 {
     if (!g_strv_contains(fields, pair->key)) {
         error_set(errp, "Invalid parameter '%s' for type %u", pair->key, type);
@@ -118,7 +126,8 @@ static bool set_field(SmbiosOptions *options, unsigned type, const char *const *
     if (type == 11) {
         g_ptr_array_add(options->strings, g_strdup(pair->value));
     } else {
-        g_hash_table_insert(options->fields, g_strdup_printf("%u.%s", type, pair->key), g_strdup(pair->value));
+        g_hash_table_insert(options->fields, g_strdup_printf("%u.%s", type, pair->key),
+                            g_strdup(pair->value));
     }
     return true;
 }
@@ -132,7 +141,8 @@ bool smbios_options_set(SmbiosOptions *options, const char *text, GError **errp)
         return false;
     }
     if (keyval_get(kv, "file")) {
-        error_set(errp, "Parameter 'file' is not supported: tables are made from the fields of type=N");
+        error_set(errp,
+                  "Parameter 'file' is not supported: tables are made from the fields of type=N");
         return false;
     }
     const char *given = keyval_get(kv, "type");

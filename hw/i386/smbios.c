@@ -59,7 +59,8 @@ static void end(Structure *s)
 
 static void add_bios(GByteArray *out, const SmbiosOptions *options)
 {
-    const char *release = smbios_field(options, 0, "release", NULL), *uefi = smbios_field(options, 0, "uefi", "on");
+    const char *release = smbios_field(options, 0, "release", NULL),
+               *uefi = smbios_field(options, 0, "uefi", "on");
     Structure s = begin(out, 0, HANDLE(0, 0));
 
     put_string(&s, smbios_field(options, 0, "vendor", NULL));
@@ -69,7 +70,8 @@ static void add_bios(GByteArray *out, const SmbiosOptions *options)
     put(&s, 0, 1);
     put(&s, 1 << 3, 8);  /* characteristics are not supported */
     put(&s, 0, 1);
-    put(&s, 0x14 | (*uefi == 'o' && uefi[1] == 'n' ? 8 : 0), 1); /* VM, targeted content distribution; UEFI */
+    /* VM, targeted content distribution; UEFI */
+    put(&s, 0x14 | (*uefi == 'o' && uefi[1] == 'n' ? 8 : 0), 1);
     put(&s, release ? (uint64_t)g_ascii_strtoull(release, NULL, 10) : 0, 1);
     put(&s, release ? (uint64_t)g_ascii_strtoull(strchr(release, '.') + 1, NULL, 10) : 0, 1);
     put(&s, 0xffff, 2);  /* no embedded controller */
@@ -206,7 +208,8 @@ static void add_memory_array(GByteArray *out, uint64_t size, unsigned devices)
 static void add_memory_device(GByteArray *out, const SmbiosOptions *o, unsigned n, uint64_t size)
 {
     g_autofree char *name = g_strdup_printf("%s %u", smbios_field(o, 17, "loc_pfx", "DIMM"), n);
-    uint64_t speed = (uint64_t)g_ascii_strtoull(smbios_field(o, 17, "speed", "0"), NULL, 10), mib = size / MiB;
+    uint64_t speed = (uint64_t)g_ascii_strtoull(smbios_field(o, 17, "speed", "0"), NULL, 10),
+             mib = size / MiB;
     Structure s = begin(out, 17, HANDLE(17, n));
 
     put(&s, HANDLE(16, 0), 2);

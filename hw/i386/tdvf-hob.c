@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writes the TD HOB list. Firmware walks it without bounds and stops for ever at the first field it dislikes, so the
- * list holds three kinds of HOB only: PHIT, resource descriptors, end. Layouts: UEFI PI specification 1.8, vol. 3, ch. 5.
+ * Writes the TD HOB list. Firmware walks it without bounds and stops for ever at the first field it
+ * dislikes, so the list holds three kinds of HOB only: PHIT, resource descriptors, end. Layouts:
+ * UEFI PI specification 1.8, vol. 3, ch. 5.
  */
 #include "hw/i386/tdvf-hob.h"
 
@@ -24,14 +25,17 @@
 /* Pages of these sections are in the TD, accepted, before its first instruction. */
 static bool is_added(const TdvfSection *s)
 {
-    return s->type == TDVF_SECTION_TD_HOB || s->type == TDVF_SECTION_TEMP_MEM || s->type == TDVF_SECTION_PAYLOAD;
+    return s->type == TDVF_SECTION_TD_HOB || s->type == TDVF_SECTION_TEMP_MEM ||
+           s->type == TDVF_SECTION_PAYLOAD;
 }
 
 static int compare_sections(const void *a, const void *b)
 {
     const TdvfSection *const *x = a, *const *y = b;
 
-    return (*x)->memory_address < (*y)->memory_address ? -1 : (*x)->memory_address > (*y)->memory_address;
+    return (*x)->memory_address < (*y)->memory_address
+               ? -1
+               : (*x)->memory_address > (*y)->memory_address;
 }
 
 static void add_piece(GArray *pieces, hwaddr base, hwaddr end, bool unaccepted)
@@ -90,13 +94,16 @@ static uint8_t *write_resource(uint8_t *at, const TdvfHobPiece *piece)
     return write_header(at, HOB_TYPE_RESOURCE, HOB_RESOURCE_SIZE);
 }
 
-bool tdvf_hob_write(const TdvfImage *image, const E820Layout *ram, uint8_t *buf, size_t size, GError **errp)
+bool tdvf_hob_write(const TdvfImage *image, const E820Layout *ram, uint8_t *buf, size_t size,
+                    GError **errp)
 {
     g_autoptr(GArray) pieces = tdvf_hob_pieces(image, ram);
     size_t needed = HOB_HANDOFF_SIZE + (size_t)HOB_RESOURCE_SIZE * pieces->len + HOB_END_SIZE;
 
     if (needed > size) {
-        return error_set(errp, "TD_HOB section: %zu bytes are not enough for the list of %u memory ranges: it takes %zu",
+        return error_set(errp,
+                         "TD_HOB section: %zu bytes are not enough for the list of %u memory "
+                         "ranges: it takes %zu",
                          size, pieces->len, needed);
     }
     memset(buf, 0, size);

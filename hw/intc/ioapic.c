@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * I/O APIC. Registers: Intel 82093AA datasheet (290566), section 3, and for the EOI register ICH9 datasheet (316972),
- * 13.5; messages: Intel SDM vol. 3, 11.11.
+ * I/O APIC. Registers: Intel 82093AA datasheet (290566), section 3, and for the EOI register ICH9
+ * datasheet (316972), 13.5; messages: Intel SDM vol. 3, 11.11.
  */
 #include "hw/intc/ioapic.h"
 
@@ -24,13 +24,15 @@ enum { REGISTER_ID = 0, REGISTER_VERSION = 1, REGISTER_ARBITRATION = 2, REGISTER
 #define ENTRY_MASKED 0x10000u
 #define ENTRY_READ_ONLY 0x5000u  /* delivery status, remote IRR */
 #define ENTRY_LOW_BITS 0x1ffffu
-#define ENTRY_HIGH_BITS 0xfffe0000u /* destination, and its extension below (bits 49 to 55 of the entry) */
+/* destination, and its extension below (bits 49 to 55 of the entry) */
+#define ENTRY_HIGH_BITS 0xfffe0000u
 #define MODE_EXTINT 7u
 
 #define MSI_BASE 0xfee00000u
 #define MSI_LOGICAL 0x4u
 #define MSI_DESTINATION_SHIFT 12
-#define MSI_EXTENSION_SHIFT 5 /* destination bits 8 to 14, with KVM_FEATURE_MSI_EXT_DEST_ID (Linux kvm_para.h) */
+/* destination bits 8 to 14, with KVM_FEATURE_MSI_EXT_DEST_ID (Linux kvm_para.h) */
+#define MSI_EXTENSION_SHIFT 5
 
 typedef struct Pin {
     Ioapic *ioapic;
@@ -55,7 +57,8 @@ static void send(Pin *pin)
     }
     pin->count++;
     uint32_t address = MSI_BASE | pin->high >> 24 << MSI_DESTINATION_SHIFT |
-                       (pin->high >> 17 & 0x7f) << MSI_EXTENSION_SHIFT | (pin->low & ENTRY_LOGICAL ? MSI_LOGICAL : 0);
+                       (pin->high >> 17 & 0x7f) << MSI_EXTENSION_SHIFT |
+                       (pin->low & ENTRY_LOGICAL ? MSI_LOGICAL : 0);
     msi_send(pin->ioapic->msi, address, mode << 8 | (pin->low & ENTRY_VECTOR));
 }
 
@@ -103,8 +106,9 @@ static void write_entry(Pin *pin, bool high, uint32_t value)
     }
     pin->low = (value & ENTRY_LOW_BITS & ~ENTRY_READ_ONLY) | (pin->low & ENTRY_READ_ONLY);
     /*
-     * Making an entry edge-triggered ends its interrupt, which is how it is done without the EOI register. Unmasking it
-     * may well be the end of a handler that masked the line: nothing else would tell.
+     * Making an entry edge-triggered ends its interrupt, which is how it is done without the EOI
+     * register. Unmasking it may well be the end of a handler that masked the line: nothing else
+     * would tell.
      */
     if (!(pin->low & ENTRY_LEVEL) || !(pin->low & ENTRY_MASKED)) {
         pin->low &= ~ENTRY_REMOTE_IRR;
@@ -206,7 +210,8 @@ Ioapic *ioapic_new(AddressSpace *memory, const MsiPort *msi)
         ioapic->pins[pin].ioapic = ioapic;
     }
     ioapic_reset(ioapic);
-    address_space_add_io(memory, "ioapic", IOAPIC_BASE_ADDRESS, WINDOW_SIZE, 0, &window_ops, ioapic);
+    address_space_add_io(memory, "ioapic", IOAPIC_BASE_ADDRESS, WINDOW_SIZE, 0, &window_ops,
+                         ioapic);
     return ioapic;
 }
 
@@ -217,16 +222,22 @@ void ioapic_free(Ioapic *ioapic)
 
 void ioapic_describe(const Ioapic *ioapic, GString *out)
 {
-    static const char *const modes[] = { "fixed", "lowest", "SMI", "mode3", "NMI", "INIT", "mode6", "ExtINT" };
+    static const char *const modes[] = { "fixed", "lowest", "SMI", "mode3", "NMI", "INIT", "mode6",
+                                         "ExtINT" };
 
-    g_string_append_printf(out, "ioapic0: ver=0x%x id=0x%02x sel=0x%02x\n", VERSION, ioapic->id >> 24, ioapic->index);
+    g_string_append_printf(out, "ioapic0: ver=0x%x id=0x%02x sel=0x%02x\n", VERSION,
+                           ioapic->id >> 24, ioapic->index);
     for (unsigned i = 0; i < IOAPIC_PINS; i++) {
         const Pin *pin = &ioapic->pins[i];
 
-        g_string_append_printf(out, "  pin %-2u 0x%08x%08x dest=%u vec=%-3u %s %-6s %-6s %s%s%s\n", i, pin->high, pin->low, pin->high >> 24,
-                               pin->low & ENTRY_VECTOR, pin->low & ENTRY_LEVEL ? "level" : "edge ", pin->low & ENTRY_MASKED ? "masked" : "",
-                               modes[pin->low >> ENTRY_MODE_SHIFT & ENTRY_MODE_BITS], pin->low & ENTRY_LOGICAL ? "logical" : "physical",
-                               pin->low & ENTRY_REMOTE_IRR ? " remote-IRR" : "", pin->up ? " up" : "");
+        g_string_append_printf(out, "  pin %-2u 0x%08x%08x dest=%u vec=%-3u %s %-6s %-6s %s%s%s\n",
+                               i, pin->high, pin->low, pin->high >> 24, pin->low & ENTRY_VECTOR,
+                               pin->low & ENTRY_LEVEL ? "level" : "edge ",
+                               pin->low & ENTRY_MASKED ? "masked" : "",
+                               modes[pin->low >> ENTRY_MODE_SHIFT & ENTRY_MODE_BITS],
+                               pin->low & ENTRY_LOGICAL ? "logical" : "physical",
+                               pin->low & ENTRY_REMOTE_IRR ? " remote-IRR" : "",
+                               pin->up ? " up" : "");
     }
 }
 

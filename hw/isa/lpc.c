@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ICH9 LPC bridge. Registers and their numbers: Intel I/O Controller Hub 9 datasheet (316972), section 13.1. */
+/*
+ * ICH9 LPC bridge. Registers and their numbers: Intel I/O Controller Hub 9 datasheet (316972),
+ * section 13.1.
+ */
 #include "hw/isa/lpc.h"
 
 enum {
-    PMBASE = 0x40, ACPI_CNTL = 0x44, GPIOBASE = 0x48, GPIO_CNTL = 0x4c, PIRQA_ROUT = 0x60, SERIRQ_CNTL = 0x64,
+    PMBASE = 0x40, ACPI_CNTL = 0x44, GPIOBASE = 0x48, GPIO_CNTL = 0x4c, PIRQA_ROUT = 0x60,
+    SERIRQ_CNTL = 0x64,
     PIRQE_ROUT = 0x68, LPC_IODEC = 0x80, LPC_EN = 0x82, RCBA = 0xf0,
 };
 #define PMBASE_BITS 0xff80u
@@ -18,7 +22,10 @@ struct Lpc {
     LpcPorts ports;
 };
 
-/* Nothing in the root complex block is modelled: strap and clock gating registers that read as 0 and keep nothing. */
+/*
+ * Nothing in the root complex block is modelled: strap and clock gating registers that read as 0
+ * and keep nothing.
+ */
 static uint64_t rcba_read(void *opaque, hwaddr offset, unsigned size)
 {
     return 0;
@@ -31,7 +38,8 @@ static void config_written(void *opaque, unsigned offset, unsigned size)
     Lpc *lpc = opaque;
 
     if (offset < ACPI_CNTL + 1 && offset + size > PMBASE && lpc->ports.acpi_moved) {
-        lpc->ports.acpi_moved(lpc->ports.opaque, pci_config_get(lpc->function, ACPI_CNTL, 1) & ACPI_ENABLE,
+        lpc->ports.acpi_moved(lpc->ports.opaque,
+                              pci_config_get(lpc->function, ACPI_CNTL, 1) & ACPI_ENABLE,
                               pci_config_get(lpc->function, PMBASE, 2) & PMBASE_BITS);
     }
     if (offset < RCBA + 4 && offset + size > RCBA) {
@@ -45,8 +53,8 @@ static const PciFunctionOps lpc_ops = { config_written };
 static void define_registers(PciFunction *function)
 {
     /*
-     * I/O, memory and bus master are always on (13.1.3); the bridge is not a target of parity or system errors
-     * here.
+     * I/O, memory and bus master are always on (13.1.3); the bridge is not a target of parity or
+     * system errors here.
      */
     pci_config_define(function, PCI_COMMAND, 2, 0x0007, 0x0140);
     pci_config_define(function, PCI_STATUS, 2, 0x0200, 0);

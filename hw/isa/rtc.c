@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * MC146818 real-time clock. Registers: Motorola MC146818 data sheet; memory sizes in CMOS: as PC firmware expects
- * them.
+ * MC146818 real-time clock. Registers: Motorola MC146818 data sheet; memory sizes in CMOS: as PC
+ * firmware expects them.
  */
 #include "hw/isa/rtc.h"
 
@@ -13,7 +13,8 @@
 #define NS_PER_SECOND UINT64_C(1000000000)
 
 enum {
-    SECONDS = 0, SECONDS_ALARM = 1, MINUTES = 2, MINUTES_ALARM = 3, HOURS = 4, HOURS_ALARM = 5, DAY_OF_WEEK = 6,
+    SECONDS = 0, SECONDS_ALARM = 1, MINUTES = 2, MINUTES_ALARM = 3, HOURS = 4, HOURS_ALARM = 5,
+    DAY_OF_WEEK = 6,
     DAY = 7, MONTH = 8, YEAR = 9, REG_A = 10, REG_B = 11, REG_C = 12, REG_D = 13, CENTURY = 0x32,
 };
 #define A_UPDATE_IN_PROGRESS 0x80
@@ -45,7 +46,10 @@ typedef struct Date {
     unsigned weekday;    /* 1 = Sunday */
 } Date;
 
-/* Days since 1970-01-01 of a date in the Gregorian calendar; March-based years put the leap day last. */
+/*
+ * Days since 1970-01-01 of a date in the Gregorian calendar; March-based years put the leap day
+ * last.
+ */
 static int64_t days_of(int64_t year, unsigned month, unsigned day)
 {
     int64_t y = month <= 2 ? year - 1 : year;
@@ -53,7 +57,8 @@ static int64_t days_of(int64_t year, unsigned month, unsigned day)
     int64_t year_of_era = y - era * 400;
     int64_t day_of_year = (153 * (int64_t)(month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
 
-    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
+    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
+           719468;
 }
 
 static Date date_of(int64_t seconds)
@@ -65,7 +70,10 @@ static Date date_of(int64_t seconds)
         rest += 86400;
         days--;
     }
-    /* The year is near the quotient by the mean length: step to the one whose 1 January is not later. */
+    /*
+     * The year is near the quotient by the mean length: step to the one whose 1 January is not
+     * later.
+     */
     date.year = 1970 + days * 400 / 146097;
     while (days_of(date.year, 1, 1) > days) {
         date.year--;
@@ -132,8 +140,8 @@ static void load_time(Rtc *rtc)
 }
 
 /*
- * The registers, whatever the guest put there, become the time: fields out of range count on into the next larger
- * one.
+ * The registers, whatever the guest put there, become the time: fields out of range count on into
+ * the next larger one.
  */
 static void store_time(Rtc *rtc)
 {
@@ -148,8 +156,8 @@ static void store_time(Rtc *rtc)
 
 static bool is_time_register(unsigned index)
 {
-    return index == SECONDS || index == MINUTES || index == HOURS || (index >= DAY_OF_WEEK && index <= YEAR) ||
-           index == CENTURY;
+    return index == SECONDS || index == MINUTES || index == HOURS ||
+           (index >= DAY_OF_WEEK && index <= YEAR) || index == CENTURY;
 }
 
 static bool is_running(const Rtc *rtc)
@@ -216,7 +224,8 @@ static uint8_t read_register(Rtc *rtc, unsigned index)
 {
     switch (index) {
     case REG_A: {
-        bool soon = clock_realtime_ns(&rtc->clock) % NS_PER_SECOND >= NS_PER_SECOND - UPDATE_WARNING_NS;
+        bool soon = clock_realtime_ns(&rtc->clock) % NS_PER_SECOND >=
+                    NS_PER_SECOND - UPDATE_WARNING_NS;
         return rtc->memory[REG_A] | (is_running(rtc) && soon ? A_UPDATE_IN_PROGRESS : 0);
     }
     case REG_C:
@@ -238,7 +247,8 @@ static void write_b(Rtc *rtc, uint8_t value)
     if (was_running && (value & B_SET)) {
         load_time(rtc);
     }
-    rtc->memory[REG_B] = value & ~(value & B_SET ? 0x10 : 0); /* SET clears the update interrupt enable */
+    /* SET clears the update interrupt enable */
+    rtc->memory[REG_B] = value & ~(value & B_SET ? 0x10 : 0);
     if (!was_running && is_running(rtc)) {
         store_time(rtc);
     }
@@ -297,7 +307,8 @@ static void put_le(Rtc *rtc, unsigned index, unsigned bytes, uint64_t value)
 static void put_memory_sizes(Rtc *rtc, const E820Layout *layout)
 {
     uint64_t above_1m = layout->below_4g > 1 * MiB ? (layout->below_4g - 1 * MiB) / KiB : 0;
-    uint64_t above_16m = layout->below_4g > 16 * MiB ? (layout->below_4g - 16 * MiB) / (64 * KiB) : 0;
+    uint64_t above_16m = layout->below_4g > 16 * MiB ? (layout->below_4g - 16 * MiB) / (64 * KiB)
+                                                     : 0;
 
     put_le(rtc, 0x15, 2, MIN(layout->below_4g / KiB, 640));
     put_le(rtc, 0x17, 2, MIN(above_1m, 0xffff));

@@ -60,7 +60,8 @@ struct Serial {
     unsigned head, count;
     bool holding;             /* a byte in THR that the chardev has no room for yet */
     uint8_t held;
-    bool transmit_indication; /* THR became empty, and the guest has neither read that from IIR nor written */
+    /* THR became empty, and the guest has neither read that from IIR nor written */
+    bool transmit_indication;
     bool level;               /* of the interrupt line */
 };
 
@@ -115,7 +116,8 @@ static void receive_byte(Serial *serial, uint8_t byte)
     if (serial->count == capacity(serial)) {
         serial->lsr |= LSR_OVERRUN;
         if (!fifos_on(serial)) {
-            serial->fifo[serial->head] = byte; /* one register: the new character replaces the old one */
+            /* one register: the new character replaces the old one */
+            serial->fifo[serial->head] = byte;
         }
         return;
     }
@@ -141,7 +143,10 @@ static uint8_t read_data(Serial *serial)
     return byte;
 }
 
-/* THR stays full until there is room, and a byte that is written meanwhile replaces the one there, as in the device. */
+/*
+ * THR stays full until there is room, and a byte that is written meanwhile replaces the one there,
+ * as in the device.
+ */
 static void transmit(Serial *serial, uint8_t byte)
 {
     serial->holding = chardev_write(serial->chardev, &byte, 1) == 0;
@@ -184,7 +189,10 @@ static void write_fcr(Serial *serial, uint8_t value)
 {
     bool toggled = (serial->fcr ^ value) & FCR_ENABLE;
 
-    /* The other bits are only programmed together with the enable bit; changing that clears both FIFOs. */
+    /*
+     * The other bits are only programmed together with the enable bit; changing that clears both
+     * FIFOs.
+     */
     serial->fcr = value & FCR_ENABLE ? value & FCR_KEPT : 0;
     if (toggled || ((value & FCR_ENABLE) && (value & FCR_CLEAR_RECEIVED))) {
         clear_received(serial);
@@ -230,7 +238,8 @@ static uint8_t read_register(Serial *serial, unsigned offset)
     case MCR:
         return serial->mcr;
     case LSR:
-        value = serial->lsr | (serial->holding ? 0 : LSR_TRANSMIT_EMPTY) | (serial->count ? LSR_DATA_READY : 0);
+        value = serial->lsr | (serial->holding ? 0 : LSR_TRANSMIT_EMPTY) |
+                (serial->count ? LSR_DATA_READY : 0);
         serial->lsr &= ~LSR_ERRORS;
         return value;
     case MSR:
@@ -368,8 +377,8 @@ void serial_reset(Serial *serial)
     update_irq(serial);
 }
 
-Serial *serial_new(AddressSpace *ports, const char *name, hwaddr base, Chardev *chardev, GMutex *machine_lock,
-                   const IrqLine *irq)
+Serial *serial_new(AddressSpace *ports, const char *name, hwaddr base, Chardev *chardev,
+                   GMutex *machine_lock, const IrqLine *irq)
 {
     Serial *serial = g_new0(Serial, 1);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* PCI-to-PCI bridges: the type 1 header and its windows (PCI-to-PCI Bridge 1.2, chapters 3 and 4). */
+/*
+ * PCI-to-PCI bridges: the type 1 header and its windows (PCI-to-PCI Bridge 1.2, chapters 3 and 4).
+ */
 #include "hw/pci/pcie-port.h"
 #include "pci-internal.h"
 
@@ -10,16 +12,19 @@ PciFunction *pci_bridge_new(const PciIdentity *identity, const PciFunctionOps *o
     PciFunction *function = pci_function_new(identity, PCIE_CONFIG_SIZE, ops, opaque);
 
     pci_config_define(function, PCI_HEADER_TYPE, 1, PCI_HEADER_BRIDGE, 0);
-    pci_config_define(function, PCI_COMMAND, 2, 0, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
-                      PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
+    pci_config_define(function, PCI_COMMAND, 2, 0,
+                      PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
+                          PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
     pci_config_define(function, PCI_PRIMARY_BUS, 4, 0, 0x00ffffff);
-    pci_config_define(function, PCI_IO_BASE, 2, 0, 0xf0f0); /* 16-bit I/O addresses, all there are */
+    pci_config_define(function, PCI_IO_BASE, 2, 0,
+                      0xf0f0); /* 16-bit I/O addresses, all there are */
     pci_config_define(function, PCI_MEMORY_BASE, 4, 0, 0xfff0fff0);
     pci_config_define(function, PCI_PREF_BASE, 4, WINDOW_64 << 16 | WINDOW_64, 0xfff0fff0);
     pci_config_define(function, PCI_PREF_BASE_UPPER, 4, 0, 0xffffffff);
     pci_config_define(function, PCI_PREF_LIMIT_UPPER, 4, 0, 0xffffffff);
     pci_config_define(function, PCI_BRIDGE_CONTROL, 2, 0,
-                      PCI_BRIDGE_CONTROL_PARITY | PCI_BRIDGE_CONTROL_SERR | PCI_BRIDGE_CONTROL_RESET);
+                      PCI_BRIDGE_CONTROL_PARITY | PCI_BRIDGE_CONTROL_SERR |
+                          PCI_BRIDGE_CONTROL_RESET);
     function->bridge = g_new0(PciBridge, 1);
     function->bridge->bus = pci_bus_new(NULL);
     function->bridge->bus->bridge = function;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The host bridge's ways into configuration space: ports CF8/CFC (PCI 3.0, 3.2.2.3.2) and ECAM (PCI Express 5.0,
- * 7.2.2).
+ * The host bridge's ways into configuration space: ports CF8/CFC (PCI 3.0, 3.2.2.3.2) and ECAM (PCI
+ * Express 5.0, 7.2.2).
  */
 #include "hw/pci/pci.h"
 
@@ -59,8 +59,8 @@ static uint64_t data_read(void *opaque, hwaddr offset, unsigned size)
     if (!(host->address & CONFIG_ENABLE)) {
         return UINT64_MAX;
     }
-    return pci_bus_read(host->bus, host->address >> 16 & 0xff, host->address >> 8 & 0xff, data_offset(host, offset),
-                        size);
+    return pci_bus_read(host->bus, host->address >> 16 & 0xff, host->address >> 8 & 0xff,
+                        data_offset(host, offset), size);
 }
 
 static void data_write(void *opaque, hwaddr offset, uint64_t value, unsigned size)
@@ -68,8 +68,8 @@ static void data_write(void *opaque, hwaddr offset, uint64_t value, unsigned siz
     PciHost *host = opaque;
 
     if (host->address & CONFIG_ENABLE) {
-        pci_bus_write(host->bus, host->address >> 16 & 0xff, host->address >> 8 & 0xff, data_offset(host, offset),
-                      value, size);
+        pci_bus_write(host->bus, host->address >> 16 & 0xff, host->address >> 8 & 0xff,
+                      data_offset(host, offset), value, size);
     }
 }
 
@@ -98,8 +98,8 @@ static void ecam_write(void *opaque, hwaddr offset, uint64_t value, unsigned siz
 
 static const IoRegionOps ecam_ops = { ecam_read, ecam_write, 8 };
 
-PciHost *pci_host_new(PciBus *bus, AddressSpace *memory, AddressSpace *ports, const IoRegionOps *reset_control,
-                      void *reset_opaque)
+PciHost *pci_host_new(PciBus *bus, AddressSpace *memory, AddressSpace *ports,
+                      const IoRegionOps *reset_control, void *reset_opaque)
 {
     PciHost *host = g_new0(PciHost, 1);
 
@@ -107,7 +107,8 @@ PciHost *pci_host_new(PciBus *bus, AddressSpace *memory, AddressSpace *ports, co
     host->memory = memory;
     host->reset_control = reset_control;
     host->reset_opaque = reset_opaque;
-    address_space_add_io(ports, "pci-config-address", CONFIG_ADDRESS_PORT, 4, 0, &address_ops, host);
+    address_space_add_io(ports, "pci-config-address", CONFIG_ADDRESS_PORT, 4, 0, &address_ops,
+                         host);
     address_space_add_io(ports, "pci-config-data", CONFIG_DATA_PORT, 4, 0, &data_ops, host);
     return host;
 }
@@ -129,7 +130,8 @@ void pci_host_set_ecam(PciHost *host, bool enabled, hwaddr base, uint64_t size)
         host->ecam = NULL;
     }
     if (!host->ecam) {
-        host->ecam = address_space_add_io(host->memory, "pcie-ecam", base, size, 0, &ecam_ops, host);
+        host->ecam = address_space_add_io(host->memory, "pcie-ecam", base, size, 0, &ecam_ops,
+                                          host);
         host->ecam_size = size;
     }
     io_region_set(host->ecam, enabled, base);

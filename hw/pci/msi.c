@@ -13,8 +13,8 @@ void pci_msi_add(PciFunction *function, unsigned vectors)
     g_assert(vectors && vectors <= 32 && vectors == 1u << log2);
     function->msi = offset;
     function->msi_vectors = vectors;
-    pci_config_define(function, offset + PCI_MSI_CONTROL, 2, PCI_MSI_64BIT | PCI_MSI_MASKABLE | log2 << 1,
-                      PCI_MSI_ENABLE | 7 << 4);
+    pci_config_define(function, offset + PCI_MSI_CONTROL, 2,
+                      PCI_MSI_64BIT | PCI_MSI_MASKABLE | log2 << 1, PCI_MSI_ENABLE | 7 << 4);
     pci_config_define(function, offset + PCI_MSI_ADDRESS, 4, 0, 0xfffffffc);
     pci_config_define(function, offset + PCI_MSI_ADDRESS_UPPER, 4, 0, 0xffffffff);
     pci_config_define(function, offset + PCI_MSI_DATA, 2, 0, 0xffff);
@@ -40,11 +40,13 @@ bool pci_msi_enabled(const PciFunction *function)
 
 static void send(const PciFunction *function, unsigned vector, unsigned allocated)
 {
-    uint64_t address = (uint64_t)pci_config_get(function, function->msi + PCI_MSI_ADDRESS_UPPER, 4) << 32 |
+    uint64_t address = (uint64_t)pci_config_get(function, function->msi + PCI_MSI_ADDRESS_UPPER, 4)
+                           << 32 |
                        pci_config_get(function, function->msi + PCI_MSI_ADDRESS, 4);
     uint32_t data = pci_config_get(function, function->msi + PCI_MSI_DATA, 2);
 
-    pci_send_message(function, address, (data & ~(allocated - 1)) | vector); /* the low bits are the function's */
+    /* the low bits are the function's */
+    pci_send_message(function, address, (data & ~(allocated - 1)) | vector);
 }
 
 static unsigned allocated_vectors(const PciFunction *function)

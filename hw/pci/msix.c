@@ -42,7 +42,8 @@ static bool is_pending(const PciMsix *msix, unsigned vector)
     return msix->pending[vector / 8] & 1 << vector % 8;
 }
 
-bool pci_msix_message(const PciFunction *function, unsigned vector, uint64_t *address, uint32_t *data)
+bool pci_msix_message(const PciFunction *function, unsigned vector, uint64_t *address,
+                      uint32_t *data)
 {
     const PciMsix *msix = function->msix;
 
@@ -56,7 +57,8 @@ bool pci_msix_message(const PciFunction *function, unsigned vector, uint64_t *ad
 
 static void send(const PciMsix *msix, unsigned vector)
 {
-    pci_send_message(msix->function, load_le64(entry(msix, vector)), load_le32(entry(msix, vector) + ENTRY_DATA));
+    pci_send_message(msix->function, load_le64(entry(msix, vector)),
+                     load_le32(entry(msix, vector) + ENTRY_DATA));
 }
 
 /* The vector's mask or message may be another now. */
@@ -100,7 +102,8 @@ static void table_write(void *opaque, hwaddr offset, uint64_t value, unsigned si
     PciMsix *msix = opaque;
 
     if (size < 4 || offset % size || offset >= msix->vectors * PCI_MSIX_ENTRY_SIZE) {
-        return; /* whole aligned double or quad words only (6.8.2); the pending bits are read-only */
+        /* whole aligned double or quad words only (6.8.2); the pending bits are read-only */
+        return;
     }
     for (unsigned i = 0; i < size; i++) {
         msix->table[offset + i] = value >> 8 * i;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Base address registers: sizing, and where each BAR is decoded. PCI 3.0, 6.2.5; windows: PCI-to-PCI Bridge 1.2, chapter 4. */
+/*
+ * Base address registers: sizing, and where each BAR is decoded. PCI 3.0, 6.2.5; windows:
+ * PCI-to-PCI Bridge 1.2, chapter 4.
+ */
 #include "pci-internal.h"
 
 static bool is_io(const PciBar *bar)
@@ -12,8 +15,8 @@ static bool is_64(const PciBar *bar)
     return bar->kind == PCI_BAR_MEM64 || bar->kind == PCI_BAR_MEM64_PREFETCHABLE;
 }
 
-void pci_bar_add(PciFunction *function, unsigned index, PciBarKind kind, const char *name, uint64_t size,
-                 const IoRegionOps *ops, void *opaque)
+void pci_bar_add(PciFunction *function, unsigned index, PciBarKind kind, const char *name,
+                 uint64_t size, const IoRegionOps *ops, void *opaque)
 {
     static const uint32_t type_bits[] = {
         [PCI_BAR_IO] = PCI_BAR_IS_IO, [PCI_BAR_MEM32] = 0, [PCI_BAR_MEM64] = PCI_BAR_IS_64,
@@ -30,7 +33,8 @@ void pci_bar_add(PciFunction *function, unsigned index, PciBarKind kind, const c
     bar->ops = ops;
     bar->opaque = opaque;
     uint64_t mask = ~(size - 1);
-    pci_config_define(function, offset, 4, type_bits[kind], mask & (kind == PCI_BAR_IO ? 0xfffffffcu : 0xfffffff0u));
+    pci_config_define(function, offset, 4, type_bits[kind],
+                      mask & (kind == PCI_BAR_IO ? 0xfffffffcu : 0xfffffff0u));
     if (is_64(bar)) {
         g_assert(index + 1 < PCI_NUM_BARS && !function->bars[index + 1].size);
         pci_config_define(function, offset + 4, 4, 0, mask >> 32);
@@ -38,7 +42,8 @@ void pci_bar_add(PciFunction *function, unsigned index, PciBarKind kind, const c
     uint32_t command = kind == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
     uint32_t writable = function->writable[PCI_COMMAND] | function->writable[PCI_COMMAND + 1] << 8;
     pci_config_define(function, PCI_COMMAND, 2, pci_config_get(function, PCI_COMMAND, 2),
-                      writable | command | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR);
+                      writable | command | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY |
+                          PCI_COMMAND_SERR);
 }
 
 static bool in_d0(const PciFunction *function)
@@ -47,7 +52,10 @@ static bool in_d0(const PciFunction *function)
            !(pci_config_get(function, function->pm + PCI_PM_CONTROL, 2) & PCI_PM_CONTROL_STATE);
 }
 
-/* The registers' address; PCI_BAR_UNMAPPED if it can be none: 0, or all ones while the size is being asked for. */
+/*
+ * The registers' address; PCI_BAR_UNMAPPED if it can be none: 0, or all ones while the size is
+ * being asked for.
+ */
 static hwaddr programmed_address(const PciFunction *function, unsigned index)
 {
     const PciBar *bar = &function->bars[index];
@@ -59,7 +67,8 @@ static hwaddr programmed_address(const PciFunction *function, unsigned index)
         base |= (hwaddr)pci_config_get(function, offset + 4, 4) << 32;
     }
     if (base == 0 || base > limit || bar->size - 1 >= limit - base) {
-        return PCI_BAR_UNMAPPED; /* the last address of its space is never a BAR's: that is what sizing writes */
+        return PCI_BAR_UNMAPPED; /* the last address of its space is never a BAR's: that is what
+                                    sizing writes */
     }
     return base;
 }
@@ -70,7 +79,8 @@ static hwaddr decoded_address(const PciFunction *function, unsigned index)
     hwaddr base = programmed_address(function, index);
     uint32_t needed = is_io(bar) ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
 
-    if (base == PCI_BAR_UNMAPPED || !in_d0(function) || !(pci_config_get(function, PCI_COMMAND, 2) & needed)) {
+    if (base == PCI_BAR_UNMAPPED || !in_d0(function) ||
+        !(pci_config_get(function, PCI_COMMAND, 2) & needed)) {
         return PCI_BAR_UNMAPPED;
     }
     for (const PciFunction *bridge = function->bus->bridge; bridge; bridge = bridge->bus->bridge) {
@@ -90,7 +100,8 @@ static void place(PciFunction *function, unsigned index, hwaddr address)
     }
     bar->address = address;
     if (bar->region) {
-        io_region_set(bar->region, address != PCI_BAR_UNMAPPED, address != PCI_BAR_UNMAPPED ? address : 0);
+        io_region_set(bar->region, address != PCI_BAR_UNMAPPED,
+                      address != PCI_BAR_UNMAPPED ? address : 0);
     }
     if (function->ops && function->ops->bar_moved) {
         function->ops->bar_moved(function->opaque, index, address);
@@ -124,7 +135,8 @@ void pci_bars_attach(PciFunction *function)
         AddressSpace *as = is_io(bar) ? ports->ports : ports->memory;
         if (bar->size && as) {
             address_space_begin(as);
-            bar->region = address_space_add_io(as, bar->name, 0, bar->size, PCI_BAR_PRIORITY, bar->ops, bar->opaque);
+            bar->region = address_space_add_io(as, bar->name, 0, bar->size, PCI_BAR_PRIORITY,
+                                               bar->ops, bar->opaque);
             io_region_set(bar->region, false, 0);
             address_space_commit(as);
         }
@@ -176,7 +188,8 @@ hwaddr pci_bar_address(const PciFunction *function, unsigned bar)
     return bar < PCI_NUM_BARS ? function->bars[bar].address : PCI_BAR_UNMAPPED;
 }
 
-static const PciBar *bar_at(const PciFunction *function, unsigned index, uint64_t offset, unsigned size)
+static const PciBar *bar_at(const PciFunction *function, unsigned index, uint64_t offset,
+                            unsigned size)
 {
     const PciBar *bar = index < PCI_NUM_BARS ? &function->bars[index] : NULL;
 
@@ -190,7 +203,8 @@ uint64_t pci_bar_read(PciFunction *function, unsigned index, uint64_t offset, un
     return bar && bar->ops->read ? bar->ops->read(bar->opaque, offset, size) : UINT64_MAX;
 }
 
-void pci_bar_write(PciFunction *function, unsigned index, uint64_t offset, uint64_t value, unsigned size)
+void pci_bar_write(PciFunction *function, unsigned index, uint64_t offset, uint64_t value,
+                   unsigned size)
 {
     const PciBar *bar = bar_at(function, index, offset, size);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * pci-bridge: a conventional bridge with a bus of 32 slots (PCI-to-PCI Bridge 1.2). It has no hotplug controller; container runtimes and
- * management programs put one into every machine, and often leave it empty.
+ * pci-bridge: a conventional bridge with a bus of 32 slots (PCI-to-PCI Bridge 1.2). It has no
+ * hotplug controller; container runtimes and management programs put one into every machine, and
+ * often leave it empty.
  */
 #include "hw/pci/pci-device.h"
 
@@ -15,7 +16,8 @@ typedef struct BridgeDevice {
     PciDevice pci;
     uint8_t chassis;
     bool shpc, msi;
-    uint64_t reserve[4]; /* room for devices that are plugged later: without hotplug nothing to keep */
+    /* room for devices that are plugged later: without hotplug nothing to keep */
+    uint64_t reserve[4];
     uint32_t buses;
 } BridgeDevice;
 
@@ -25,7 +27,8 @@ static PciFunction *make(PciDevice *device, GError **errp)
 
     if (((BridgeDevice *)device)->shpc) {
         error_set(errp, "pci-bridge: shpc=on is not available");
-        error_hint(errp, "Use shpc=off; where devices are to be plugged in later, use pcie-root-port");
+        error_hint(errp,
+                   "Use shpc=off; where devices are to be plugged in later, use pcie-root-port");
         return NULL;
     }
     return pci_bridge_new(&identity, NULL, NULL);
@@ -40,11 +43,14 @@ static void placed(PciDevice *device)
 }
 
 static const PciDeviceOps bridge_ops = {
-    .device = { .bus_type = &pcie_bus_type, .category = "Controller/Bridge/Hub", .no_hotplug = true, PCI_DEVICE_OPS },
+    .device = { .bus_type = &pcie_bus_type, .category = "Controller/Bridge/Hub", .no_hotplug = true,
+                PCI_DEVICE_OPS },
     .make = make, .placed = placed,
 };
 
-#define RESERVE(name, index) QOM_PROPERTY_SIZE(name, BridgeDevice, reserve[index], "0", "without effect: nothing is plugged in later")
+#define RESERVE(name, index)                                   \
+    QOM_PROPERTY_SIZE(name, BridgeDevice, reserve[index], "0", \
+                      "without effect: nothing is plugged in later")
 
 static const QomProperty bridge_properties[] = {
     QOM_PROPERTY_UINT8("chassis_nr", BridgeDevice, chassis, "0", "chassis number"),
@@ -54,11 +60,13 @@ static const QomProperty bridge_properties[] = {
     RESERVE("mem-reserve", 1),
     RESERVE("pref32-reserve", 2),
     RESERVE("pref64-reserve", 3),
-    QOM_PROPERTY_UINT32("bus-reserve", BridgeDevice, buses, "0", "without effect: nothing is plugged in later"),
+    QOM_PROPERTY_UINT32("bus-reserve", BridgeDevice, buses, "0",
+                        "without effect: nothing is plugged in later"),
     { NULL },
 };
 
 const QomType pci_bridge_device_type = {
-    .name = "pci-bridge", .parent = &pci_device_type, .description = "Standard PCI Bridge", .size = sizeof(BridgeDevice),
+    .name = "pci-bridge", .parent = &pci_device_type, .description = "Standard PCI Bridge",
+    .size = sizeof(BridgeDevice),
     .properties = bridge_properties, .ops = &bridge_ops,
 };

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Buses: which functions sit on them, how configuration accesses and interrupt pins find their way. */
+/*
+ * Buses: which functions sit on them, how configuration accesses and interrupt pins find their way.
+ */
 #include <string.h>
 
 #include "hw/pci/pcie-port.h"
@@ -77,12 +79,14 @@ int pci_bus_free_slot(const PciBus *bus, unsigned first_slot)
 bool pci_bus_check(const PciBus *bus, unsigned devfn, const char *name, GError **errp)
 {
     if (devfn >= PCI_DEVFN_COUNT || PCI_SLOT(devfn) >= num_slots(bus)) {
-        return error_set(errp, "PCI: slot %u is not valid for %s, parent device only allows plugging into slot 0",
-                         PCI_SLOT(devfn), name);
+        return error_set(
+            errp,
+            "PCI: slot %u is not valid for %s, parent device only allows plugging into slot 0",
+            PCI_SLOT(devfn), name);
     }
     if (bus->functions[devfn]) {
-        return error_set(errp, "PCI: slot %u function %u not available for %s, in use", PCI_SLOT(devfn), devfn & 7,
-                         name);
+        return error_set(errp, "PCI: slot %u function %u not available for %s, in use",
+                         PCI_SLOT(devfn), devfn & 7, name);
     }
     return true;
 }
@@ -177,7 +181,10 @@ void pci_bus_foreach(PciBus *bus, void (*visit)(PciFunction *function, void *opa
 
 /* ---- Configuration accesses ---- */
 
-/* Type 1 accesses go down by the bridges' bus numbers, and become type 0 on the bus that has the number (PCI-to-PCI 1.2, 3.1). */
+/*
+ * Type 1 accesses go down by the bridges' bus numbers, and become type 0 on the bus that has the
+ * number (PCI-to-PCI 1.2, 3.1).
+ */
 static PciBus *find_bus(PciBus *bus, unsigned number)
 {
     if (number == 0) {
@@ -188,7 +195,8 @@ static PciBus *find_bus(PciBus *bus, unsigned number)
         if (!bridge || !bridge->bridge || bridge->bridge->powered_off || bridge->bridge->in_reset) {
             continue;
         }
-        unsigned secondary = bridge->now[PCI_SECONDARY_BUS], subordinate = bridge->now[PCI_SUBORDINATE_BUS];
+        unsigned secondary = bridge->now[PCI_SECONDARY_BUS],
+                 subordinate = bridge->now[PCI_SUBORDINATE_BUS];
         if (secondary == number) {
             return bridge->bridge->bus;
         }
@@ -207,7 +215,8 @@ static PciFunction *find_function(PciBus *root, unsigned number, unsigned devfn)
     return bus && devfn < PCI_DEVFN_COUNT ? bus->functions[devfn] : NULL;
 }
 
-uint64_t pci_bus_read(PciBus *bus, unsigned bus_number, unsigned devfn, unsigned offset, unsigned size)
+uint64_t pci_bus_read(PciBus *bus, unsigned bus_number, unsigned devfn, unsigned offset,
+                      unsigned size)
 {
     PciFunction *function = find_function(bus, bus_number, devfn);
 
@@ -217,7 +226,8 @@ uint64_t pci_bus_read(PciBus *bus, unsigned bus_number, unsigned devfn, unsigned
     return pci_function_read(function, offset, size);
 }
 
-void pci_bus_write(PciBus *bus, unsigned bus_number, unsigned devfn, unsigned offset, uint64_t value, unsigned size)
+void pci_bus_write(PciBus *bus, unsigned bus_number, unsigned devfn, unsigned offset,
+                   uint64_t value, unsigned size)
 {
     PciFunction *function = find_function(bus, bus_number, devfn);
 
@@ -237,7 +247,10 @@ void pci_intx_add(PciFunction *function, unsigned pin)
                       writable | PCI_COMMAND_INTX_DISABLE);
 }
 
-/* Each bridge turns the pins by the slot of what is below it (PCI-to-PCI Bridge 1.2, 9.1); the root's wires are turned likewise. */
+/*
+ * Each bridge turns the pins by the slot of what is below it (PCI-to-PCI Bridge 1.2, 9.1); the
+ * root's wires are turned likewise.
+ */
 static void drive_wire(PciFunction *function, bool level)
 {
     unsigned pin = function->now[PCI_INTERRUPT_PIN] - 1;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Capability lists; power management and PCI Express capabilities. PCI 3.0, 6.7; PCI PM 1.2, 3.2; PCI Express 5.0, 7.5 and 7.6. */
+/*
+ * Capability lists; power management and PCI Express capabilities. PCI 3.0, 6.7; PCI PM 1.2, 3.2;
+ * PCI Express 5.0, 7.5 and 7.6.
+ */
 #include "pci-internal.h"
 
 #define FIRST_CAPABILITY 0x40
@@ -17,7 +20,8 @@ unsigned pci_capability_add(PciFunction *function, uint8_t id, unsigned size)
     pci_config_define(function, offset, 2, id, 0);
     function->last_capability = offset;
     function->free_offset = (offset + size + 3) & ~3u;
-    pci_config_define(function, PCI_STATUS, 1, pci_config_get(function, PCI_STATUS, 1) | PCI_STATUS_CAPABILITIES,
+    pci_config_define(function, PCI_STATUS, 1,
+                      pci_config_get(function, PCI_STATUS, 1) | PCI_STATUS_CAPABILITIES,
                       function->writable[PCI_STATUS]);
     return offset;
 }
@@ -29,7 +33,8 @@ unsigned pcie_capability_add(PciFunction *function, uint16_t id, unsigned versio
     g_assert(!function->bus && size >= 4 && offset + size <= function->size);
     if (function->last_extended) {
         uint32_t header = pci_config_get(function, function->last_extended, 4);
-        pci_config_define(function, function->last_extended, 4, (header & 0xfffff) | offset << 20, 0);
+        pci_config_define(function, function->last_extended, 4, (header & 0xfffff) | offset << 20,
+                          0);
     }
     pci_config_define(function, offset, 4, id | version << 16, 0);
     function->last_extended = offset;
@@ -42,8 +47,10 @@ unsigned pci_pm_add(PciFunction *function)
     unsigned offset = pci_capability_add(function, PCI_CAP_PM, PCI_PM_SIZE);
 
     function->pm = offset;
-    pci_config_define(function, offset + PCI_PM_CAPABILITIES, 2, 3, 0); /* version 1.2; neither D1, D2 nor PME */
-    pci_config_define(function, offset + PCI_PM_CONTROL, 2, PCI_PM_CONTROL_NO_SOFT_RESET, PCI_PM_CONTROL_STATE);
+    pci_config_define(function, offset + PCI_PM_CAPABILITIES, 2, 3,
+                      0); /* version 1.2; neither D1, D2 nor PME */
+    pci_config_define(function, offset + PCI_PM_CONTROL, 2, PCI_PM_CONTROL_NO_SOFT_RESET,
+                      PCI_PM_CONTROL_STATE);
     return offset;
 }
 
@@ -53,7 +60,10 @@ unsigned pci_express_add(PciFunction *function, unsigned type)
 
     function->express = offset;
     pci_config_define(function, offset + PCIE_CAPABILITIES, 2, EXPRESS_VERSION | type << 4, 0);
-    /* Role-based error reporting must be set from version 1.1 of the specification on. Payload: 128 bytes. */
+    /*
+     * Role-based error reporting must be set from version 1.1 of the specification on. Payload: 128
+     * bytes.
+     */
     pci_config_define(function, offset + PCIE_DEVICE_CAP, 4, 1u << 15, 0);
     pci_config_define(function, offset + PCIE_DEVICE_CONTROL, 2, 0, 0x000f);
     pci_config_define(function, offset + PCIE_DEVICE_STATUS, 2, 0, 0);

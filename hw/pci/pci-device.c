@@ -50,7 +50,8 @@ static bool place(PciDevice *device, const char *name, GError **errp)
 
     if (device->multifunction) {
         uint32_t header = pci_config_get(device->function, PCI_HEADER_TYPE, 1);
-        pci_config_define(device->function, PCI_HEADER_TYPE, 1, header | PCI_HEADER_MULTIFUNCTION, 0);
+        pci_config_define(device->function, PCI_HEADER_TYPE, 1, header | PCI_HEADER_MULTIFUNCTION,
+                          0);
     }
     if (!pci_bus_check(bus, device->addr, name, errp)) {
         return false;
@@ -101,10 +102,13 @@ void pci_device_unrealize(Device *base)
 }
 
 static const QomProperty pci_device_properties[] = {
-    QOM_PROPERTY_PCI_ADDR("addr", PciDevice, addr, "slot and optional function, such as 03.1; -1 = a free slot"),
-    QOM_PROPERTY_BOOL("multifunction", PciDevice, multifunction, "false", "the slot has more functions than this one"),
+    QOM_PROPERTY_PCI_ADDR("addr", PciDevice, addr,
+                          "slot and optional function, such as 03.1; -1 = a free slot"),
+    QOM_PROPERTY_BOOL("multifunction", PciDevice, multifunction, "false",
+                      "the slot has more functions than this one"),
     QOM_PROPERTY_STR("romfile", PciDevice, romfile, NULL, "empty: devices have no option ROMs"),
-    QOM_PROPERTY_UINT32("rombar", PciDevice, rombar, "1", "0 or 1, without effect: devices have no option ROMs"),
+    QOM_PROPERTY_UINT32("rombar", PciDevice, rombar, "1",
+                        "0 or 1, without effect: devices have no option ROMs"),
     { NULL },
 };
 
@@ -123,23 +127,29 @@ static bool check_multifunction(const PciBus *bus, const PciDevice *device, GErr
 {
     const PciFunction *first = pci_bus_function(bus, device->addr & ~7);
 
-    if ((device->addr & 7) && first && !(pci_config_get(first, PCI_HEADER_TYPE, 1) & PCI_HEADER_MULTIFUNCTION)) {
-        error_set(errp, "PCI: single function device can't be populated in function %x.%x", PCI_SLOT(device->addr),
-                  device->addr & 7);
-        error_hint(errp, "Give the device at function 0 of slot %u multifunction=on", PCI_SLOT(device->addr));
+    if ((device->addr & 7) && first &&
+        !(pci_config_get(first, PCI_HEADER_TYPE, 1) & PCI_HEADER_MULTIFUNCTION)) {
+        error_set(errp, "PCI: single function device can't be populated in function %x.%x",
+                  PCI_SLOT(device->addr), device->addr & 7);
+        error_hint(errp, "Give the device at function 0 of slot %u multifunction=on",
+                   PCI_SLOT(device->addr));
         return false;
     }
     return true;
 }
 
-/* The guest's owner measures firmware, and would measure programs of the host's that it runs, or run them unmeasured. */
+/*
+ * The guest's owner measures firmware, and would measure programs of the host's that it runs, or
+ * run them unmeasured.
+ */
 static bool check_rom(const PciDevice *device, GError **errp)
 {
     const char *name = device->device.object.type->name;
 
     if (device->romfile && *device->romfile) {
         error_set(errp, "%s: romfile=%s: option ROMs are not available", name, device->romfile);
-        error_hint(errp, "Leave romfile out, or give it empty; the drivers of disks and cards are in the firmware");
+        error_hint(errp, "Leave romfile out, or give it empty; the drivers of disks and cards are "
+                         "in the firmware");
         return false;
     }
     return device->rombar <= 1 || error_set(errp, "%s: rombar=%u: 0 or 1", name, device->rombar);
@@ -156,7 +166,8 @@ static bool plug(Bus *base, Device *plugged, GError **errp)
     }
     if (device->device.hotplugged && !port) {
         error_set(errp, "Bus '%s' does not support hotplugging", base->name);
-        error_hint(errp, "Make a pcie-root-port when the machine starts, and plug the device there with bus=");
+        error_hint(errp, "Make a pcie-root-port when the machine starts, and plug the device there "
+                         "with bus=");
         return false;
     }
     if (device->addr < 0) {
@@ -194,7 +205,8 @@ static char *describe(const Bus *bus, const Device *device)
     return g_strdup_printf("addr %02x.%x", PCI_SLOT(pci->addr), pci->addr & 7);
 }
 
-static const BusOps pcie_bus_ops = { .plug = plug, .unplug_request = unplug_request, .describe = describe };
+static const BusOps pcie_bus_ops = { .plug = plug, .unplug_request = unplug_request,
+                                     .describe = describe };
 
 const QomType pcie_bus_type = {
     .name = "PCIE", .parent = &bus_type, .size = sizeof(PcieBus), .ops = &pcie_bus_ops,
@@ -221,23 +233,28 @@ void q35_pcihost_set_bus(Device *device, PciBus *root)
 }
 
 /* How large the 64-bit window is follows from where firmware puts things. */
-static bool set_hole(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+static bool set_hole(QomObject *object, const QomProperty *property, JsonValue *value,
+                     GError **errp)
 {
     if (json_object_get_uint64(value)) {
-        report_warning("q35-pcihost.pci-hole64-size is without effect: the window is where the firmware puts devices. "
-                       "-fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=MEGABYTES tells OVMF how much to set apart");
+        report_warning("q35-pcihost.pci-hole64-size is without effect: the window is where the "
+                       "firmware puts devices. "
+                       "-fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=MEGABYTES tells OVMF how much "
+                       "to set apart");
     }
     return true;
 }
 
-static bool get_hole(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool get_hole(QomObject *object, const QomProperty *property, JsonValue **result,
+                     GError **errp)
 {
     *result = json_object_new_uint64(0);
     return true;
 }
 
 static const QomProperty pcihost_properties[] = {
-    { .name = "pci-hole64-size", .kind = QOM_SIZE, .set = set_hole, .get = get_hole, .default_help = "0",
+    { .name = "pci-hole64-size", .kind = QOM_SIZE, .set = set_hole, .get = get_hole,
+      .default_help = "0",
       .description = "without effect: the window is where the firmware puts devices" },
     { NULL },
 };
@@ -248,7 +265,8 @@ static bool pcihost_realize(Device *device, GError **errp)
     return true;
 }
 
-static const DeviceOps pcihost_ops = { .internal = true, .no_hotplug = true, .realize = pcihost_realize };
+static const DeviceOps pcihost_ops = { .internal = true, .no_hotplug = true,
+                                       .realize = pcihost_realize };
 
 const QomType q35_pcihost_type = {
     .name = "q35-pcihost", .parent = &device_type, .size = sizeof(Q35Pcihost), .ops = &pcihost_ops,
@@ -265,7 +283,10 @@ typedef struct RootPort {
     PcieBus *bus; /* behind it; borrowed */
 } RootPort;
 
-/* Functions that the guest has let go wait here for the main loop, which alone may take devices out. */
+/*
+ * Functions that the guest has let go wait here for the main loop, which alone may take devices
+ * out.
+ */
 static gboolean remove_device(gpointer opaque)
 {
     PciDevice *device = opaque;
@@ -316,7 +337,8 @@ static void root_port_placed(PciDevice *device)
     const char *id = device->device.id;
     g_autofree char *name = id ? NULL : g_strdup_printf("pcie.%d", device->device.index + 1);
 
-    port->bus = (PcieBus *)pcie_bus_new(pci_bridge_bus(device->function), id ? id : name, &device->device);
+    port->bus = (PcieBus *)pcie_bus_new(pci_bridge_bus(device->function), id ? id : name,
+                                        &device->device);
     port->bus->bus.hotpluggable = port->hotplug;
 }
 
@@ -326,7 +348,8 @@ static void root_port_gone(PciDevice *device)
 }
 
 static const PciDeviceOps root_port_ops = {
-    .device = { .bus_type = &pcie_bus_type, .category = "Controller/Bridge/Hub", .no_hotplug = true, PCI_DEVICE_OPS },
+    .device = { .bus_type = &pcie_bus_type, .category = "Controller/Bridge/Hub", .no_hotplug = true,
+                PCI_DEVICE_OPS },
     .make = root_port_make, .gone = root_port_gone, .placed = root_port_placed,
 };
 
@@ -334,11 +357,13 @@ static const QomProperty root_port_properties[] = {
     QOM_PROPERTY_UINT8("port", RootPort, port, "0", "port number"),
     QOM_PROPERTY_UINT8("chassis", RootPort, chassis, "0", "chassis number"),
     QOM_PROPERTY_UINT16("slot", RootPort, slot, "0", "physical slot number, up to 8191"),
-    QOM_PROPERTY_BOOL("hotplug", RootPort, hotplug, "true", "devices may come and go while the machine runs"),
+    QOM_PROPERTY_BOOL("hotplug", RootPort, hotplug, "true",
+                      "devices may come and go while the machine runs"),
     { NULL },
 };
 
 const QomType pcie_root_port_type = {
-    .name = "pcie-root-port", .parent = &pci_device_type, .description = "PCI Express Root Port", .size = sizeof(RootPort),
+    .name = "pcie-root-port", .parent = &pci_device_type, .description = "PCI Express Root Port",
+    .size = sizeof(RootPort),
     .properties = root_port_properties, .ops = &root_port_ops,
 };

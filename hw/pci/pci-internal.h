@@ -31,7 +31,8 @@ struct PciFunction {
     PciBar bars[PCI_NUM_BARS];
     unsigned last_capability, free_offset;                   /* 0: no capability yet */
     unsigned last_extended, free_extended;
-    unsigned pm, express, msi;                               /* offsets of capabilities, 0: not there */
+    /* offsets of capabilities, 0: not there */
+    unsigned pm, express, msi;
     unsigned msi_vectors;
     PciMsix *msix;
     PciBridge *bridge;
@@ -58,7 +59,8 @@ struct PciBridge {
     void (*config_written)(PciFunction *function, unsigned offset, unsigned size);
     void (*reset)(PciFunction *function);
     void (*freed)(PciFunction *function);
-    void (*slot_changed)(PciFunction *function); /* a function came or went by pci_bus_add or pci_bus_remove */
+    /* a function came or went by pci_bus_add or pci_bus_remove */
+    void (*slot_changed)(PciFunction *function);
     void *port;        /* pcie-port.c */
 };
 

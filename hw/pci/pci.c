@@ -10,14 +10,16 @@ static void define_byte(PciFunction *function, unsigned offset, uint8_t value, u
     function->writable[offset] = writable;
 }
 
-void pci_config_define(PciFunction *function, unsigned offset, unsigned size, uint32_t power_on, uint32_t writable)
+void pci_config_define(PciFunction *function, unsigned offset, unsigned size, uint32_t power_on,
+                       uint32_t writable)
 {
     for (unsigned i = 0; i < size && offset + i < function->size; i++) {
         define_byte(function, offset + i, power_on >> 8 * i, writable >> 8 * i);
     }
 }
 
-void pci_config_write_one_to_clear(PciFunction *function, unsigned offset, unsigned size, uint32_t bits)
+void pci_config_write_one_to_clear(PciFunction *function, unsigned offset, unsigned size,
+                                   uint32_t bits)
 {
     for (unsigned i = 0; i < size && offset + i < function->size; i++) {
         function->clear[offset + i] = bits >> 8 * i;
@@ -41,8 +43,8 @@ void pci_config_set(PciFunction *function, unsigned offset, unsigned size, uint3
     }
 }
 
-PciFunction *pci_function_new(const PciIdentity *identity, unsigned config_size, const PciFunctionOps *ops,
-                              void *opaque)
+PciFunction *pci_function_new(const PciIdentity *identity, unsigned config_size,
+                              const PciFunctionOps *ops, void *opaque)
 {
     PciFunction *function = g_new0(PciFunction, 1);
 
@@ -126,7 +128,8 @@ bool pci_function_is_master(const PciFunction *function)
 static void parts_written(PciFunction *function, unsigned offset, unsigned size)
 {
     pci_update_begin(function);
-    if (pci_touches(offset, size, PCI_COMMAND, 2) || pci_touches(offset, size, PCI_BAR0, 4 * PCI_NUM_BARS) ||
+    if (pci_touches(offset, size, PCI_COMMAND, 2) ||
+        pci_touches(offset, size, PCI_BAR0, 4 * PCI_NUM_BARS) ||
         (function->pm && pci_touches(offset, size, function->pm + PCI_PM_CONTROL, 2))) {
         pci_bars_update(function);
         pci_intx_update(function);
@@ -164,7 +167,10 @@ void pci_function_reset(PciFunction *function)
     tell_written(function, 0, function->size);
 }
 
-/* One access to a function that was found. Master abort past the end of a conventional function's 256 bytes. */
+/*
+ * One access to a function that was found. Master abort past the end of a conventional function's
+ * 256 bytes.
+ */
 uint64_t pci_function_read(PciFunction *function, unsigned offset, unsigned size)
 {
     uint64_t value = 0;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The PCI Express root port and its hotplug slot: PCI Express 5.0, 6.7 (behaviour) and 7.5.3.9 to 7.5.3.11 (registers). */
+/*
+ * The PCI Express root port and its hotplug slot: PCI Express 5.0, 6.7 (behaviour) and 7.5.3.9 to
+ * 7.5.3.11 (registers).
+ */
 #include "hw/pci/pcie-port.h"
 
 #include "hw/pci/msi.h"
@@ -9,7 +12,8 @@
 #define VENDOR 0x1b36
 #define DEVICE 0x000c
 /* Slot events that raise the interrupt if enabled; the link's has its enable bit elsewhere */
-#define EVENTS (PCIE_SLOT_ATTENTION_BUTTON | PCIE_SLOT_PRESENCE_CHANGED | PCIE_SLOT_COMMAND_COMPLETED)
+#define EVENTS \
+    (PCIE_SLOT_ATTENTION_BUTTON | PCIE_SLOT_PRESENCE_CHANGED | PCIE_SLOT_COMMAND_COMPLETED)
 
 typedef struct Port {
     bool hotplug;
@@ -45,8 +49,10 @@ static void update_interrupt(PciFunction *function)
 {
     Port *port = port_of(function);
     uint32_t status = get(function, PCIE_SLOT_STATUS), control = get(function, PCIE_SLOT_CONTROL);
-    bool link = (status & PCIE_SLOT_STATUS_LINK_CHANGED) && (control & PCIE_SLOT_CONTROL_LINK_CHANGED);
-    bool interrupt = (control & PCIE_SLOT_CONTROL_INTERRUPT) && ((status & control & EVENTS) || link);
+    bool link = (status & PCIE_SLOT_STATUS_LINK_CHANGED) &&
+                (control & PCIE_SLOT_CONTROL_LINK_CHANGED);
+    bool interrupt = (control & PCIE_SLOT_CONTROL_INTERRUPT) &&
+                     ((status & control & EVENTS) || link);
 
     if (interrupt == port->interrupt) {
         return;
@@ -68,9 +74,11 @@ static void raise_events(PciFunction *function, uint32_t events)
 /* Presence and link as the slot's contents and power have them. The events that this is. */
 static uint32_t update_state(PciFunction *function)
 {
-    bool power = !(get(function, PCIE_SLOT_CONTROL) & PCIE_SLOT_CONTROL_POWER_OFF) || !port_of(function)->hotplug;
+    bool power = !(get(function, PCIE_SLOT_CONTROL) & PCIE_SLOT_CONTROL_POWER_OFF) ||
+                 !port_of(function)->hotplug;
     bool present = is_present(function), link = present && power;
-    uint32_t status = get(function, PCIE_SLOT_STATUS), link_status = get(function, PCIE_LINK_STATUS), events = 0;
+    uint32_t status = get(function, PCIE_SLOT_STATUS),
+             link_status = get(function, PCIE_LINK_STATUS), events = 0;
 
     if (present != !!(status & PCIE_SLOT_STATUS_PRESENT)) {
         events |= PCIE_SLOT_PRESENCE_CHANGED;
@@ -90,9 +98,11 @@ static void settle(PciFunction *function)
     Port *port = port_of(function);
 
     if (port->hotplug) {
-        set(function, PCIE_SLOT_CONTROL, PCIE_SLOT_CONTROL_ATTENTION_OFF |
-            (is_present(function) ? PCIE_SLOT_CONTROL_POWER_INDICATOR_ON
-                                  : PCIE_SLOT_CONTROL_POWER_INDICATOR_OFF | PCIE_SLOT_CONTROL_POWER_OFF));
+        set(function, PCIE_SLOT_CONTROL,
+            PCIE_SLOT_CONTROL_ATTENTION_OFF |
+                (is_present(function)
+                     ? PCIE_SLOT_CONTROL_POWER_INDICATOR_ON
+                     : PCIE_SLOT_CONTROL_POWER_INDICATOR_OFF | PCIE_SLOT_CONTROL_POWER_OFF));
     }
     update_state(function);
     port->control = get(function, PCIE_SLOT_CONTROL);
@@ -132,7 +142,8 @@ static void slot_control_written(PciFunction *function)
 {
     Port *port = port_of(function);
     uint32_t control = get(function, PCIE_SLOT_CONTROL), events = PCIE_SLOT_COMMAND_COMPLETED;
-    bool was_off = port->control & PCIE_SLOT_CONTROL_POWER_OFF, off = control & PCIE_SLOT_CONTROL_POWER_OFF;
+    bool was_off = port->control & PCIE_SLOT_CONTROL_POWER_OFF,
+         off = control & PCIE_SLOT_CONTROL_POWER_OFF;
 
     port->control = control;
     if (off != was_off) {
@@ -188,21 +199,28 @@ static void define_slot(PciFunction *function, const PcieRootPortConfig *config)
 
     if (config->hotplug) {
         capability |= PCIE_SLOT_CAP_ATTENTION_BUTTON | PCIE_SLOT_CAP_POWER_CONTROLLER |
-                      PCIE_SLOT_CAP_ATTENTION_INDICATOR | PCIE_SLOT_CAP_POWER_INDICATOR | PCIE_SLOT_CAP_HOTPLUG;
+                      PCIE_SLOT_CAP_ATTENTION_INDICATOR | PCIE_SLOT_CAP_POWER_INDICATOR |
+                      PCIE_SLOT_CAP_HOTPLUG;
         control = EVENTS | PCIE_SLOT_CONTROL_INTERRUPT | PCIE_SLOT_CONTROL_ATTENTION_OFF |
-                  PCIE_SLOT_CONTROL_POWER_INDICATOR | PCIE_SLOT_CONTROL_POWER_OFF | PCIE_SLOT_CONTROL_LINK_CHANGED;
+                  PCIE_SLOT_CONTROL_POWER_INDICATOR | PCIE_SLOT_CONTROL_POWER_OFF |
+                  PCIE_SLOT_CONTROL_LINK_CHANGED;
     }
     pci_config_define(function, at + PCIE_CAPABILITIES, 2,
-                      pci_config_get(function, at + PCIE_CAPABILITIES, 2) | PCIE_CAPABILITIES_SLOT, 0);
-    pci_config_define(function, at + PCIE_LINK_CAP, 4, pci_config_get(function, at + PCIE_LINK_CAP, 4) |
-                      PCIE_LINK_CAP_DLL_REPORTING | (uint32_t)config->port << 24, 0);
+                      pci_config_get(function, at + PCIE_CAPABILITIES, 2) | PCIE_CAPABILITIES_SLOT,
+                      0);
+    pci_config_define(function, at + PCIE_LINK_CAP, 4,
+                      pci_config_get(function, at + PCIE_LINK_CAP, 4) |
+                          PCIE_LINK_CAP_DLL_REPORTING | (uint32_t)config->port << 24,
+                      0);
     pci_config_define(function, at + PCIE_SLOT_CAP, 4, capability, 0);
     pci_config_define(function, at + PCIE_SLOT_CONTROL, 2, 0, control);
-    pci_config_write_one_to_clear(function, at + PCIE_SLOT_STATUS, 2, EVENTS | PCIE_SLOT_STATUS_LINK_CHANGED);
+    pci_config_write_one_to_clear(function, at + PCIE_SLOT_STATUS, 2,
+                                  EVENTS | PCIE_SLOT_STATUS_LINK_CHANGED);
     pci_config_define(function, at + PCIE_ROOT_CONTROL, 2, 0, 0x0017);
 }
 
-PciFunction *pcie_root_port_new(const PcieRootPortConfig *config, const PcieSlotOps *slot_ops, void *opaque)
+PciFunction *pcie_root_port_new(const PcieRootPortConfig *config, const PcieSlotOps *slot_ops,
+                                void *opaque)
 {
     static const PciIdentity identity = { VENDOR, DEVICE, .class_device = 0x0604 };
     PciFunction *function = pci_bridge_new(&identity, NULL, NULL);
@@ -212,7 +230,8 @@ PciFunction *pcie_root_port_new(const PcieRootPortConfig *config, const PcieSlot
     port->ops = slot_ops;
     port->opaque = opaque;
     *function->bridge = (PciBridge) {
-        .bus = function->bridge->bus, .one_slot = true, .port = port, .config_written = config_written, .reset = reset,
+        .bus = function->bridge->bus, .one_slot = true, .port = port,
+        .config_written = config_written, .reset = reset,
         .freed = freed, .slot_changed = slot_changed,
     };
     pci_express_add(function, PCIE_TYPE_ROOT_PORT);
@@ -229,15 +248,19 @@ bool pcie_is_root_port(const PciFunction *function)
     return function->bridge && function->bridge->port;
 }
 
-bool pcie_root_port_plug(PciFunction *function, PciFunction *child, unsigned devfn, const char *name, GError **errp)
+bool pcie_root_port_plug(PciFunction *function, PciFunction *child, unsigned devfn,
+                         const char *name, GError **errp)
 {
     PciBus *bus = function->bridge->bus;
 
     if (!port_of(function)->hotplug) {
-        return error_set(errp, "Hot-plug of %s: this pcie-root-port was made with hotplug=off", name);
+        return error_set(errp, "Hot-plug of %s: this pcie-root-port was made with hotplug=off",
+                         name);
     }
     if (is_present(function) && devfn != 0) {
-        return error_set(errp, "PCI: slot 0 function 0 already occupied, new func %s cannot be exposed to guest", name);
+        return error_set(
+            errp, "PCI: slot 0 function 0 already occupied, new func %s cannot be exposed to guest",
+            name);
     }
     if (!pci_bus_check(bus, devfn, name, errp)) {
         return false;
@@ -247,7 +270,10 @@ bool pcie_root_port_plug(PciFunction *function, PciFunction *child, unsigned dev
     port_of(function)->announce = false;
     pci_function_reset(child);
     if (devfn == 0) {
-        /* Linux takes a slot that has a button for one whose changes the button tells, and hears of no other (pciehp_hpc.c). */
+        /*
+         * Linux takes a slot that has a button for one whose changes the button tells, and hears of
+         * no other (pciehp_hpc.c).
+         */
         raise_events(function, PCIE_SLOT_ATTENTION_BUTTON);
     }
     return true;
@@ -258,7 +284,8 @@ bool pcie_root_port_request_unplug(PciFunction *function, const char *name, GErr
     Port *port = port_of(function);
 
     if (!port->hotplug) {
-        return error_set(errp, "Hot-unplug of %s: this pcie-root-port was made with hotplug=off", name);
+        return error_set(errp, "Hot-unplug of %s: this pcie-root-port was made with hotplug=off",
+                         name);
     }
     if (!is_present(function)) {
         return error_set(errp, "Hot-unplug of %s: the slot is empty", name);

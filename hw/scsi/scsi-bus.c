@@ -46,7 +46,10 @@ ScsiDisk *scsi_bus_find(const ScsiBus *bus, unsigned target, unsigned lun, bool 
     return device ? device->disk : NULL;
 }
 
-/* SPC-5, 6.33.2; LUNs as in SAM-6, 4.7.7.5: flat space addressing from 256 on. LUN 0 is always in it. */
+/*
+ * SPC-5, 6.33.2; LUNs as in SAM-6, 4.7.7.5: flat space addressing from 256 on. LUN 0 is always in
+ * it.
+ */
 GByteArray *scsi_bus_luns(const ScsiBus *bus, unsigned target)
 {
     GByteArray *data = g_byte_array_new();
@@ -76,10 +79,12 @@ static bool plug(Bus *parent, Device *newcomer, GError **errp)
         return error_set(errp, "bad scsi channel id: %u, must be 0", device->channel);
     }
     if (device->target != AUTO && device->target > SCSI_MAX_TARGET) {
-        return error_set(errp, "bad scsi device id: %u, must be 0 to %u", device->target, SCSI_MAX_TARGET);
+        return error_set(errp, "bad scsi device id: %u, must be 0 to %u", device->target,
+                         SCSI_MAX_TARGET);
     }
     if (device->lun != AUTO && device->lun > SCSI_MAX_LUN) {
-        return error_set(errp, "bad scsi device lun: %u, must be 0 to %u", device->lun, SCSI_MAX_LUN);
+        return error_set(errp, "bad scsi device lun: %u, must be 0 to %u", device->lun,
+                         SCSI_MAX_LUN);
     }
     if (device->target == AUTO) {
         for (device->target = 0; device->target <= SCSI_MAX_TARGET; device->target++) {
@@ -96,7 +101,8 @@ static bool plug(Bus *parent, Device *newcomer, GError **errp)
         }
     }
     if (find(all, device->target, device->lun, device)) {
-        return error_set(errp, "lun already used by another device: bus '%s', scsi-id %u, lun %u", parent->name, device->target, device->lun);
+        return error_set(errp, "lun already used by another device: bus '%s', scsi-id %u, lun %u",
+                         parent->name, device->target, device->lun);
     }
     return true;
 }
@@ -121,7 +127,8 @@ static void bus_finalize(QomObject *object)
 }
 
 const QomType scsi_bus_type = {
-    .name = "SCSI", .parent = &bus_type, .size = sizeof(ScsiBus), .ops = &bus_ops_, .init = bus_init,
+    .name = "SCSI", .parent = &bus_type, .size = sizeof(ScsiBus), .ops = &bus_ops_,
+    .init = bus_init,
     .finalize = bus_finalize,
 };
 
@@ -135,14 +142,18 @@ static void tell(const ScsiBus *bus, const ScsiDevice *device, ScsiChange change
 
 static const QomProperty device_properties[] = {
     QOM_PROPERTY_UINT32("channel", ScsiDevice, channel, "0", "0: there is one"),
-    QOM_PROPERTY_UINT32("scsi-id", ScsiDevice, target, "4294967295", "target, 0 to 255; 4294967295 = the first free one"),
-    QOM_PROPERTY_INT32("bootindex", ScsiDevice, bootindex, "-1", "place in the firmware's order of boot; -1 = none"),
-    QOM_PROPERTY_UINT32("lun", ScsiDevice, lun, "4294967295", "logical unit, 0 to 16383; 4294967295 = the first free one"),
+    QOM_PROPERTY_UINT32("scsi-id", ScsiDevice, target, "4294967295",
+                        "target, 0 to 255; 4294967295 = the first free one"),
+    QOM_PROPERTY_INT32("bootindex", ScsiDevice, bootindex, "-1",
+                       "place in the firmware's order of boot; -1 = none"),
+    QOM_PROPERTY_UINT32("lun", ScsiDevice, lun, "4294967295",
+                        "logical unit, 0 to 16383; 4294967295 = the first free one"),
     { NULL },
 };
 
 const QomType scsi_device_type = {
-    .name = "scsi-device", .parent = &device_type, .abstract = true, .size = sizeof(ScsiDevice), .properties = device_properties,
+    .name = "scsi-device", .parent = &device_type, .abstract = true, .size = sizeof(ScsiDevice),
+    .properties = device_properties,
 };
 
 /* ---- scsi-hd ---- */
@@ -176,12 +187,18 @@ static bool hd_realize(Device *device, GError **errp)
     ScsiBus *bus = (ScsiBus *)device->bus;
     g_autofree char *name = device_name(device), *path = qom_object_path(&device->object);
     const ScsiDiskConfig config = {
-        .node = (BlockNode *)hd->drive.target, .name = name, .vendor = hd->vendor, .product = hd->product, .version = hd->version,
-        .serial = hd->serial, .device_id = hd->device_id ? hd->device_id : hd->serial ? hd->serial : hd->drive.name, .wwn = hd->wwn,
-        .logical_block_size = hd->logical_block_size, .physical_block_size = MAX(hd->physical_block_size, hd->logical_block_size),
-        .shared = hd->share_rw, .write_through = hd->write_cache == QOM_OFF, .removable = hd->removable, .context = bus->context,
+        .node = (BlockNode *)hd->drive.target, .name = name, .vendor = hd->vendor,
+        .product = hd->product, .version = hd->version,
+        .serial = hd->serial,
+        .device_id = hd->device_id ? hd->device_id : hd->serial ? hd->serial : hd->drive.name,
+        .wwn = hd->wwn,
+        .logical_block_size = hd->logical_block_size,
+        .physical_block_size = MAX(hd->physical_block_size, hd->logical_block_size),
+        .shared = hd->share_rw, .write_through = hd->write_cache == QOM_OFF,
+        .removable = hd->removable, .context = bus->context,
         .resized = hd_resized, .opaque = hd,
-        .path = path, .on_read_error = (BlockOnError)hd->on_read_error, .on_write_error = (BlockOnError)hd->on_write_error,
+        .path = path, .on_read_error = (BlockOnError)hd->on_read_error,
+        .on_write_error = (BlockOnError)hd->on_write_error,
     };
     ScsiDisk *disk = scsi_disk_new(&config, errp);
 
@@ -219,28 +236,37 @@ static void hd_reset(Device *device)
 }
 
 static const DeviceOps hd_ops = {
-    .bus_type = &scsi_bus_type, .category = "Storage", .realize = hd_realize, .unrealize = hd_unrealize, .reset = hd_reset,
+    .bus_type = &scsi_bus_type, .category = "Storage", .realize = hd_realize,
+    .unrealize = hd_unrealize, .reset = hd_reset,
 };
 
 static const QomProperty hd_properties[] = {
-    QOM_PROPERTY_LINK("drive", ScsiHd, drive, &block_node_type, BLOCK_CONTAINER, "node name or id of the disk", .flags = QOM_REQUIRED,
+    QOM_PROPERTY_LINK("drive", ScsiHd, drive, &block_node_type, BLOCK_CONTAINER,
+                      "node name or id of the disk", .flags = QOM_REQUIRED,
                       .type_name = "str"),
-    QOM_PROPERTY_STR("serial", ScsiHd, serial, NULL, "what the guest is told as serial number, up to 36 characters"),
-    QOM_PROPERTY_STR("device_id", ScsiHd, device_id, NULL, "name among all disks, up to 20 characters (the serial number, or the drive's name)"),
+    QOM_PROPERTY_STR("serial", ScsiHd, serial, NULL,
+                     "what the guest is told as serial number, up to 36 characters"),
+    QOM_PROPERTY_STR("device_id", ScsiHd, device_id, NULL,
+                     "name among all disks, up to 20 characters (the serial number, or the drive's "
+                     "name)"),
     QOM_PROPERTY_STR("vendor", ScsiHd, vendor, "QEMU", "up to 8 characters"),
     QOM_PROPERTY_STR("product", ScsiHd, product, "QEMU HARDDISK", "up to 16 characters"),
     QOM_PROPERTY_STR("ver", ScsiHd, version, "2.5+", "up to 4 characters"),
     QOM_PROPERTY_UINT64("wwn", ScsiHd, wwn, "0", "world-wide name; 0 = none"),
     QOM_PROPERTY_UINT32("logical_block_size", ScsiHd, logical_block_size, "512", "bytes"),
     QOM_PROPERTY_UINT32("physical_block_size", ScsiHd, physical_block_size, "512", "bytes"),
-    QOM_PROPERTY_ON_OFF_AUTO("write-cache", ScsiHd, write_cache, "auto", "off: a write is stable when it is done"),
-    QOM_PROPERTY_BOOL("share-rw", ScsiHd, share_rw, "false", "other devices may write to the same disk"),
+    QOM_PROPERTY_ON_OFF_AUTO("write-cache", ScsiHd, write_cache, "auto",
+                             "off: a write is stable when it is done"),
+    QOM_PROPERTY_BOOL("share-rw", ScsiHd, share_rw, "false",
+                      "other devices may write to the same disk"),
     BLOCK_ON_ERROR_PROPERTIES(ScsiHd),
-    QOM_PROPERTY_BOOL("removable", ScsiHd, removable, "false", "the guest is told that the medium could be changed"),
+    QOM_PROPERTY_BOOL("removable", ScsiHd, removable, "false",
+                      "the guest is told that the medium could be changed"),
     { NULL },
 };
 
 const QomType scsi_hd_type = {
-    .name = "scsi-hd", .parent = &scsi_device_type, .description = "SCSI disk", .size = sizeof(ScsiHd), .properties = hd_properties,
+    .name = "scsi-hd", .parent = &scsi_device_type, .description = "SCSI disk",
+    .size = sizeof(ScsiHd), .properties = hd_properties,
     .ops = &hd_ops,
 };

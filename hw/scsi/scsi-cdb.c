@@ -4,10 +4,14 @@
 #include "util/bytes.h"
 
 enum {
-    TEST_UNIT_READY = 0x00, REQUEST_SENSE = 0x03, READ_6 = 0x08, WRITE_6 = 0x0a, INQUIRY = 0x12, MODE_SENSE_6 = 0x1a, START_STOP_UNIT = 0x1b,
-    PREVENT_REMOVAL = 0x1e, READ_CAPACITY_10 = 0x25, READ_10 = 0x28, WRITE_10 = 0x2a, VERIFY_10 = 0x2f, SYNCHRONIZE_CACHE_10 = 0x35,
-    WRITE_SAME_10 = 0x41, UNMAP = 0x42, MODE_SENSE_10 = 0x5a, READ_16 = 0x88, WRITE_16 = 0x8a, VERIFY_16 = 0x8f, SYNCHRONIZE_CACHE_16 = 0x91,
-    WRITE_SAME_16 = 0x93, SERVICE_ACTION_IN_16 = 0x9e, REPORT_LUNS = 0xa0, READ_12 = 0xa8, WRITE_12 = 0xaa, VERIFY_12 = 0xaf,
+    TEST_UNIT_READY = 0x00, REQUEST_SENSE = 0x03, READ_6 = 0x08, WRITE_6 = 0x0a, INQUIRY = 0x12,
+    MODE_SENSE_6 = 0x1a, START_STOP_UNIT = 0x1b,
+    PREVENT_REMOVAL = 0x1e, READ_CAPACITY_10 = 0x25, READ_10 = 0x28, WRITE_10 = 0x2a,
+    VERIFY_10 = 0x2f, SYNCHRONIZE_CACHE_10 = 0x35,
+    WRITE_SAME_10 = 0x41, UNMAP = 0x42, MODE_SENSE_10 = 0x5a, READ_16 = 0x88, WRITE_16 = 0x8a,
+    VERIFY_16 = 0x8f, SYNCHRONIZE_CACHE_16 = 0x91,
+    WRITE_SAME_16 = 0x93, SERVICE_ACTION_IN_16 = 0x9e, REPORT_LUNS = 0xa0, READ_12 = 0xa8,
+    WRITE_12 = 0xaa, VERIFY_12 = 0xaf,
 };
 #define READ_CAPACITY_16 0x10 /* service action */
 
@@ -127,7 +131,8 @@ ScsiCommand scsi_parse(const uint8_t cdb[SCSI_CDB_SIZE])
         parse_allocated(SCSI_READ_CAPACITY, 8, &c);
         break;
     case SERVICE_ACTION_IN_16:
-        parse_allocated((cdb[1] & 0x1f) == READ_CAPACITY_16 ? SCSI_READ_CAPACITY : SCSI_UNKNOWN, load_be32(cdb + 10), &c);
+        parse_allocated((cdb[1] & 0x1f) == READ_CAPACITY_16 ? SCSI_READ_CAPACITY : SCSI_UNKNOWN,
+                        load_be32(cdb + 10), &c);
         c.is_long = true;
         break;
     case VERIFY_10: case VERIFY_12: case VERIFY_16:

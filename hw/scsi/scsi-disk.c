@@ -10,7 +10,8 @@
 
 /* Sense keys: SPC-5, 4.5.6 */
 enum {
-    NO_SENSE = 0, MEDIUM_ERROR = 3, ILLEGAL_REQUEST = 5, UNIT_ATTENTION = 6, DATA_PROTECT = 7, ABORTED_COMMAND = 11,
+    NO_SENSE = 0, MEDIUM_ERROR = 3, ILLEGAL_REQUEST = 5, UNIT_ATTENTION = 6, DATA_PROTECT = 7,
+    ABORTED_COMMAND = 11,
 };
 #define MAX_RANGES 16
 #define UNMAP_HEADER 8
@@ -25,7 +26,8 @@ enum { ATTENTION_RESET = 0x2900, ATTENTION_CAPACITY = 0x2a09 };
 struct ScsiDisk {
     ScsiDiskConfig config;
     BlockClient *client;
-    unsigned attention; /* atomic: what the initiator has not heard of, code and qualifier; 0: nothing */
+    /* atomic: what the initiator has not heard of, code and qualifier; 0: nothing */
+    unsigned attention;
 };
 
 /* What one command does in several block requests, one after another. */
@@ -84,7 +86,8 @@ static void set_error(ScsiRequest *r, int error)
 {
     switch (error) {
     case -EIO:
-        set_sense(r, MEDIUM_ERROR, r->block.op == BLOCK_READ ? 0x11 : 0x0c, 0); /* unrecovered read error, write error */
+        set_sense(r, MEDIUM_ERROR, r->block.op == BLOCK_READ ? 0x11 : 0x0c,
+                  0); /* unrecovered read error, write error */
         break;
     case -ENOSPC:
         set_sense(r, DATA_PROTECT, 0x27, 7); /* space allocation failed write protect */
@@ -202,8 +205,8 @@ static void on_resized(void *opaque)
     ScsiDisk *disk = opaque;
     unsigned nothing = 0;
 
-    __atomic_compare_exchange_n(&disk->attention, &nothing, ATTENTION_CAPACITY, false, __ATOMIC_RELAXED,
-                                __ATOMIC_RELAXED);
+    __atomic_compare_exchange_n(&disk->attention, &nothing, ATTENTION_CAPACITY, false,
+                                __ATOMIC_RELAXED, __ATOMIC_RELAXED);
     if (disk->config.resized) {
         disk->config.resized(disk->config.opaque);
     }
@@ -331,7 +334,8 @@ static bool is_zero(const uint8_t *data, size_t size)
 static void write_same(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
 {
     uint32_t unit = disk->config.logical_block_size;
-    uint64_t blocks = c->blocks || c->block >= num_blocks(disk) ? c->blocks : num_blocks(disk) - c->block;
+    uint64_t blocks = c->blocks || c->block >= num_blocks(disk) ? c->blocks
+                                                                : num_blocks(disk) - c->block;
 
     if (block_is_read_only(disk->config.node)) {
         scsi_check_condition(r, DATA_PROTECT, 0x27, 0);
@@ -341,7 +345,8 @@ static void write_same(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
         bad_block(r);
         return;
     }
-    if (blocks > MAX_WRITE_SAME / unit || (c->unmap && !block_discard_granularity(disk->config.node))) {
+    if (blocks > MAX_WRITE_SAME / unit ||
+        (c->unmap && !block_discard_granularity(disk->config.node))) {
         bad_field(r);
         return;
     }
@@ -381,10 +386,13 @@ static ScsiIdentity identity_of(const ScsiDisk *disk)
     const ScsiDiskConfig *c = &disk->config;
 
     return (ScsiIdentity) {
-        .vendor = c->vendor, .product = c->product, .version = c->version, .serial = c->serial, .device_id = c->device_id, .wwn = c->wwn,
+        .vendor = c->vendor, .product = c->product, .version = c->version, .serial = c->serial,
+        .device_id = c->device_id, .wwn = c->wwn,
         .logical_block_size = c->logical_block_size, .physical_block_size = c->physical_block_size,
-        .discard = block_discard_granularity(c->node) && !block_is_read_only(c->node), .removable = c->removable,
-        .read_only = block_is_read_only(c->node), .write_cache = !c->write_through, .num_blocks = num_blocks(disk),
+        .discard = block_discard_granularity(c->node) && !block_is_read_only(c->node),
+        .removable = c->removable,
+        .read_only = block_is_read_only(c->node), .write_cache = !c->write_through,
+        .num_blocks = num_blocks(disk),
         .max_write_same = MAX_WRITE_SAME / c->logical_block_size,
     };
 }
@@ -393,7 +401,8 @@ static void inquiry(const ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
 {
     const ScsiIdentity identity = identity_of(disk);
     uint8_t data[SCSI_PAGE_SIZE];
-    unsigned size = c->vital ? scsi_vital_page(&identity, c->page, data) : scsi_inquiry(&identity, data);
+    unsigned size = c->vital ? scsi_vital_page(&identity, c->page, data)
+                             : scsi_inquiry(&identity, data);
 
     if (size) {
         scsi_answer(r, data, size, c->allocated);
@@ -428,7 +437,9 @@ static void read_capacity(const ScsiDisk *disk, ScsiRequest *r, const ScsiComman
     if (c->is_long) {
         store_be64(data, last);
         store_be32(data + 8, identity.logical_block_size);
-        data[13] = (uint8_t)(g_bit_storage(identity.physical_block_size / identity.logical_block_size) - 1);
+        data[13] = (uint8_t)(g_bit_storage(identity.physical_block_size /
+                                           identity.logical_block_size) -
+                             1);
         data[14] = identity.discard ? 0x80 : 0; /* LBPME */
     } else {
         store_be32(data, (uint32_t)MIN(last, UINT32_MAX));
@@ -448,7 +459,8 @@ static void request_sense(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
 
     unsigned attention = take_attention(disk);
 
-    set_sense(r, attention ? UNIT_ATTENTION : NO_SENSE, (uint8_t)(attention >> 8), (uint8_t)attention);
+    set_sense(r, attention ? UNIT_ATTENTION : NO_SENSE, (uint8_t)(attention >> 8),
+              (uint8_t)attention);
     memcpy(sense, r->sense, sizeof(sense));
     scsi_answer(r, sense, sizeof(sense), c->allocated);
 }
@@ -548,24 +560,28 @@ static bool check_size(const char *name, uint32_t value, uint32_t least, GError 
 ScsiDisk *scsi_disk_new(const ScsiDiskConfig *config, GError **errp)
 {
     if (!check_size("logical_block_size", config->logical_block_size, 512, errp) ||
-        !check_size("physical_block_size", config->physical_block_size, config->logical_block_size, errp)) {
+        !check_size("physical_block_size", config->physical_block_size, config->logical_block_size,
+                    errp)) {
         return NULL;
     }
     if (block_size(config->node) < config->logical_block_size) {
-        error_set(errp, "the disk has %" PRIu64 " bytes, less than one block of %u", block_size(config->node), config->logical_block_size);
+        error_set(errp, "the disk has %" PRIu64 " bytes, less than one block of %u",
+                  block_size(config->node), config->logical_block_size);
         return NULL;
     }
     ScsiDisk *disk = g_new0(ScsiDisk, 1);
     disk->config = *config;
     disk->config.name = disk->config.path = NULL;
     disk->attention = ATTENTION_RESET;
-    disk->client = block_attach(config->node, config->name, !block_is_read_only(config->node), config->shared, &client_ops, disk, config->context, errp);
+    disk->client = block_attach(config->node, config->name, !block_is_read_only(config->node),
+                                config->shared, &client_ops, disk, config->context, errp);
     if (!disk->client) {
         g_free(disk);
         return NULL;
     }
     if (config->path) {
-        block_set_on_error(disk->client, config->on_read_error, config->on_write_error, config->path);
+        block_set_on_error(disk->client, config->on_read_error, config->on_write_error,
+                           config->path);
     }
     return disk;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a disk tells of itself: INQUIRY (SPC-5, 6.6), vital product data (SPC-5, 7.7; SBC-4, 6.6), mode pages (SPC-5, 7.5; SBC-4, 6.5). */
+/*
+ * What a disk tells of itself: INQUIRY (SPC-5, 6.6), vital product data (SPC-5, 7.7; SBC-4, 6.6),
+ * mode pages (SPC-5, 7.5; SBC-4, 6.5).
+ */
 #include <string.h>
 
 #include "hw/scsi/scsi.h"
@@ -12,7 +15,8 @@
 #define REMOVABLE 0x80
 
 enum {
-    VPD_SUPPORTED = 0x00, VPD_SERIAL = 0x80, VPD_IDENTIFICATION = 0x83, VPD_BLOCK_LIMITS = 0xb0, VPD_CHARACTERISTICS = 0xb1,
+    VPD_SUPPORTED = 0x00, VPD_SERIAL = 0x80, VPD_IDENTIFICATION = 0x83, VPD_BLOCK_LIMITS = 0xb0,
+    VPD_CHARACTERISTICS = 0xb1,
     VPD_PROVISIONING = 0xb2,
 };
 enum { PAGE_CACHING = 0x08, PAGE_CONTROL = 0x0a, PAGE_ALL = 0x3f };
@@ -49,7 +53,8 @@ unsigned scsi_inquiry(const ScsiIdentity *identity, uint8_t *data)
 }
 
 /* One designator: code set, type, bytes. SPC-5, 7.7.6. */
-static unsigned put_designator(uint8_t *at, uint8_t code_set, uint8_t type, const void *bytes, size_t size)
+static unsigned put_designator(uint8_t *at, uint8_t code_set, uint8_t type, const void *bytes,
+                               size_t size)
 {
     at[0] = code_set;
     at[1] = type;
@@ -64,7 +69,8 @@ static unsigned put_identification(const ScsiIdentity *identity, uint8_t *data)
     unsigned n = 4;
 
     if (identity->device_id) {
-        n += put_designator(data + n, 2, 0, identity->device_id, MIN(strlen(identity->device_id), MAX_DEVICE_ID));
+        n += put_designator(data + n, 2, 0, identity->device_id,
+                            MIN(strlen(identity->device_id), MAX_DEVICE_ID));
     }
     if (identity->wwn) {
         uint8_t name[8];
@@ -90,7 +96,8 @@ static void put_limits(const ScsiIdentity *identity, uint8_t *data)
 unsigned scsi_vital_page(const ScsiIdentity *identity, uint8_t page, uint8_t *data)
 {
     static const uint8_t pages[] = {
-        VPD_SUPPORTED, VPD_SERIAL, VPD_IDENTIFICATION, VPD_BLOCK_LIMITS, VPD_CHARACTERISTICS, VPD_PROVISIONING,
+        VPD_SUPPORTED, VPD_SERIAL, VPD_IDENTIFICATION, VPD_BLOCK_LIMITS, VPD_CHARACTERISTICS,
+        VPD_PROVISIONING,
     };
     unsigned size;
 

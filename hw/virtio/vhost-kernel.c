@@ -25,7 +25,8 @@ static int call_kernel(int fd, unsigned long request, void *argument)
     return ioctl(fd, request, argument);
 }
 
-bool vhost_kernel_call(VhostKernel *kernel, unsigned long request, const char *name, void *argument, GError **errp)
+bool vhost_kernel_call(VhostKernel *kernel, unsigned long request, const char *name, void *argument,
+                       GError **errp)
 {
     while (kernel->call(kernel->fd, request, argument) < 0) {
         if (errno != EINTR) {
@@ -35,14 +36,16 @@ bool vhost_kernel_call(VhostKernel *kernel, unsigned long request, const char *n
     return true;
 }
 
-#define CALL(kernel, request, argument, errp) vhost_kernel_call(kernel, request, #request, argument, errp)
+#define CALL(kernel, request, argument, errp) \
+    vhost_kernel_call(kernel, request, #request, argument, errp)
 
 VhostKernel *vhost_kernel_new(int fd, const char *what, VhostIoctl call, GError **errp)
 {
     VhostKernel *kernel = g_new0(VhostKernel, 1);
 
     *kernel = (VhostKernel) { .fd = fd, .what = g_strdup(what), .call = call ? call : call_kernel };
-    if (!CALL(kernel, VHOST_SET_OWNER, NULL, errp) || !CALL(kernel, VHOST_GET_FEATURES, &kernel->features, errp)) {
+    if (!CALL(kernel, VHOST_SET_OWNER, NULL, errp) ||
+        !CALL(kernel, VHOST_GET_FEATURES, &kernel->features, errp)) {
         vhost_kernel_free(kernel);
         return NULL;
     }
@@ -68,24 +71,29 @@ uint64_t vhost_kernel_features(const VhostKernel *kernel)
     return kernel->features & ~OWN_FEATURES;
 }
 
-void vhost_kernel_set_run(VhostKernel *kernel, bool (*run)(VhostKernel *kernel, bool on, GError **errp))
+void vhost_kernel_set_run(VhostKernel *kernel,
+                          bool (*run)(VhostKernel *kernel, bool on, GError **errp))
 {
     kernel->run = run;
 }
 
-static bool start(void *opaque, uint64_t features, const GuestRam *ram, unsigned num_ram, GError **errp)
+static bool start(void *opaque, uint64_t features, const GuestRam *ram, unsigned num_ram,
+                  GError **errp)
 {
     VhostKernel *kernel = opaque;
-    g_autofree struct vhost_memory *memory = g_malloc0(sizeof(*memory) + num_ram * sizeof(memory->regions[0]));
+    g_autofree struct vhost_memory *memory = g_malloc0(sizeof(*memory) +
+                                                       num_ram * sizeof(memory->regions[0]));
 
     for (unsigned i = 0; i < num_ram; i++) {
         if (!ram[i].rom) {
             memory->regions[memory->nregions++] = (struct vhost_memory_region) {
-                .guest_phys_addr = ram[i].gpa, .memory_size = ram[i].size, .userspace_addr = (uintptr_t)ram[i].host,
+                .guest_phys_addr = ram[i].gpa, .memory_size = ram[i].size,
+                .userspace_addr = (uintptr_t)ram[i].host,
             };
         }
     }
-    return CALL(kernel, VHOST_SET_FEATURES, &features, errp) && CALL(kernel, VHOST_SET_MEM_TABLE, memory, errp);
+    return CALL(kernel, VHOST_SET_FEATURES, &features, errp) &&
+           CALL(kernel, VHOST_SET_MEM_TABLE, memory, errp);
 }
 
 static bool start_ring(void *opaque, const VhostRing *ring, GError **errp)
@@ -93,13 +101,17 @@ static bool start_ring(void *opaque, const VhostRing *ring, GError **errp)
     VhostKernel *kernel = opaque;
     struct vhost_vring_state size = { ring->index, ring->size }, base = { ring->index, ring->base };
     struct vhost_vring_addr addresses = {
-        .index = ring->index, .desc_user_addr = (uintptr_t)ring->descriptors, .used_user_addr = (uintptr_t)ring->used,
+        .index = ring->index, .desc_user_addr = (uintptr_t)ring->descriptors,
+        .used_user_addr = (uintptr_t)ring->used,
         .avail_user_addr = (uintptr_t)ring->available,
     };
-    struct vhost_vring_file kick = { ring->index, ring->kick }, interrupt = { ring->index, ring->call };
+    struct vhost_vring_file kick = { ring->index, ring->kick },
+    interrupt = { ring->index, ring->call };
 
-    return CALL(kernel, VHOST_SET_VRING_NUM, &size, errp) && CALL(kernel, VHOST_SET_VRING_BASE, &base, errp) &&
-           CALL(kernel, VHOST_SET_VRING_ADDR, &addresses, errp) && CALL(kernel, VHOST_SET_VRING_CALL, &interrupt, errp) &&
+    return CALL(kernel, VHOST_SET_VRING_NUM, &size, errp) &&
+           CALL(kernel, VHOST_SET_VRING_BASE, &base, errp) &&
+           CALL(kernel, VHOST_SET_VRING_ADDR, &addresses, errp) &&
+           CALL(kernel, VHOST_SET_VRING_CALL, &interrupt, errp) &&
            CALL(kernel, VHOST_SET_VRING_KICK, &kick, errp);
 }
 
@@ -112,7 +124,8 @@ static bool stop_ring(void *opaque, unsigned index, uint16_t *base, GError **err
     bool ok = CALL(kernel, VHOST_GET_VRING_BASE, &state, errp);
 
     *base = (uint16_t)state.num;
-    return CALL(kernel, VHOST_SET_VRING_KICK, &kick, ok ? errp : NULL) && CALL(kernel, VHOST_SET_VRING_CALL, &interrupt, ok ? errp : NULL) && ok;
+    return CALL(kernel, VHOST_SET_VRING_KICK, &kick, ok ? errp : NULL) &&
+           CALL(kernel, VHOST_SET_VRING_CALL, &interrupt, ok ? errp : NULL) && ok;
 }
 
 static bool run(void *opaque, bool on, GError **errp)
@@ -122,4 +135,5 @@ static bool run(void *opaque, bool on, GError **errp)
     return !kernel->run || kernel->run(kernel, on, errp);
 }
 
-const VhostOps vhost_kernel_ops = { .start = start, .start_ring = start_ring, .stop_ring = stop_ring, .run = run };
+const VhostOps vhost_kernel_ops = { .start = start, .start_ring = start_ring,
+                                    .stop_ring = stop_ring, .run = run };

@@ -49,7 +49,8 @@ bool vhost_user_await(Chardev *chardev, GError **errp)
         g_source_destroy(timer);
     }
     if (!chardev_is_open(chardev)) {
-        error_set(errp, "chardev '%s' (%s) has no vhost-user back end at its other end", chardev_label(chardev), chardev_filename(chardev));
+        error_set(errp, "chardev '%s' (%s) has no vhost-user back end at its other end",
+                  chardev_label(chardev), chardev_filename(chardev));
         error_hint(errp, "Start the back end first");
         return false;
     }
@@ -64,24 +65,29 @@ static bool check_ram(const VirtioEnvironment *environment, const char *name, GE
         }
     }
     error_set(errp, "%s: the machine's RAM is no file that a vhost-user back end can map", name);
-    error_hint(errp, "Add -object memory-backend-memfd,id=ram0,size=SIZE,share=on -machine memory-backend=ram0, with SIZE as in -m");
+    error_hint(errp, "Add -object memory-backend-memfd,id=ram0,size=SIZE,share=on -machine "
+                     "memory-backend=ram0, with SIZE as in -m");
     return false;
 }
 
 static bool get_config(VhostUserDevice *d, VhostUser *user, GError **errp)
 {
-    return !d->config.config_told || vhost_user_get_config(user, d->data, d->config.config_size, errp);
+    return !d->config.config_told ||
+           vhost_user_get_config(user, d->data, d->config.config_size, errp);
 }
 
 static bool check_back_end(const VhostUserDevice *d, const VhostUser *user, GError **errp)
 {
     if (d->features & ~vhost_user_features(user)) {
-        return error_set(errp, "the back end lacks features of the one before it: 0x%" PRIx64, d->features & ~vhost_user_features(user));
+        return error_set(errp, "the back end lacks features of the one before it: 0x%" PRIx64,
+                         d->features & ~vhost_user_features(user));
     }
     if (d->config.queues_told && d->config.num_queues > vhost_user_max_queues(user)) {
-        error_set(errp, "the back end has %u queue%s, and the device is to have %u", vhost_user_max_queues(user),
-                  vhost_user_max_queues(user) == 1 ? "" : "s", d->config.num_queues);
-        error_hint(errp, "Give the device num-queues=%u, or the back end more queues", vhost_user_max_queues(user));
+        error_set(errp, "the back end has %u queue%s, and the device is to have %u",
+                  vhost_user_max_queues(user), vhost_user_max_queues(user) == 1 ? "" : "s",
+                  d->config.num_queues);
+        error_hint(errp, "Give the device num-queues=%u, or the back end more queues",
+                   vhost_user_max_queues(user));
         return false;
     }
     return true;
@@ -108,7 +114,8 @@ static bool connect_back_end(VhostUserDevice *d, const char *name, GError **errp
 {
     VhostUser *user = vhost_user_new(chardev_raw_socket(d->config.chardev), name);
 
-    if (!vhost_user_negotiate(user, errp) || !check_back_end(d, user, errp) || !get_config(d, user, errp)) {
+    if (!vhost_user_negotiate(user, errp) || !check_back_end(d, user, errp) ||
+        !get_config(d, user, errp)) {
         vhost_user_free(user);
         return false;
     }
@@ -137,7 +144,8 @@ static bool may_wait(const VhostUserDevice *d)
 
 static void warn(const VhostUserDevice *d, const char *what)
 {
-    g_autofree char *text = g_strdup_printf("%s (%s): %s", virtio_name(d->device), d->config.name, what);
+    g_autofree char *text = g_strdup_printf("%s (%s): %s", virtio_name(d->device), d->config.name,
+                                            what);
 
     report_warning(text);
 }
@@ -150,9 +158,12 @@ static void on_lost(VhostUserDevice *d)
     vhost_lost(&d->vhost);
     disconnect(d);
     if (virtio_is_started(d->device) && !may_wait(d)) {
-        virtio_fail(d->device, "the back end at chardev '%s' has gone", chardev_label(d->config.chardev));
+        virtio_fail(d->device, "the back end at chardev '%s' has gone",
+                    chardev_label(d->config.chardev));
     } else {
-        warn(d, chardev_may_return(d->config.chardev) ? "the back end has gone; the device waits for its return" : "the back end has gone");
+        warn(d, chardev_may_return(d->config.chardev)
+                    ? "the back end has gone; the device waits for its return"
+                    : "the back end has gone");
     }
     virtio_config_changed(d->device);
 }
@@ -223,8 +234,8 @@ static void set_config(void *opaque, const uint8_t *config, unsigned offset, uns
     if (vhost_user_set_config(d->user, offset, config + offset, size, &err)) {
         memcpy(d->data + offset, config + offset, size);
     } else {
-        log_item(LOG_GUEST_ERRORS, "%s (%s): configuration [%u, %u) not written: %s", virtio_name(d->device), d->config.name, offset,
-                 offset + size, err->message);
+        log_item(LOG_GUEST_ERRORS, "%s (%s): configuration [%u, %u) not written: %s",
+                 virtio_name(d->device), d->config.name, offset, offset + size, err->message);
     }
 }
 
@@ -275,8 +286,10 @@ static void make_device(VhostUserDevice *d, const VirtioEnvironment *environment
 
     d->class = (VirtioClass) {
         .outside = true,
-        .name = d->config.name, .id = d->config.id, .config_size = d->config.config_size, .get_config = fill_config,
-        .set_config = set_config, .start = start, .stop = stop, .notify = notify, .start_queue = start_queue,
+        .name = d->config.name, .id = d->config.id, .config_size = d->config.config_size,
+        .get_config = fill_config,
+        .set_config = set_config, .start = start, .stop = stop, .notify = notify,
+        .start_queue = start_queue,
     };
     d->device = virtio_new(&d->class, d, environment);
     for (unsigned i = 0; i < d->config.num_queues; i++) {
@@ -284,15 +297,20 @@ static void make_device(VhostUserDevice *d, const VirtioEnvironment *environment
     }
     virtio_offer(d->device, (d->config.features & theirs) | d->config.own_features);
     virtio_withhold(d->device, RING_FEATURES & ~theirs);
-    /* Addresses in rings are physical ones whether or not the driver has accepted ACCESS_PLATFORM: the back end translates nothing. */
+    /*
+     * Addresses in rings are physical ones whether or not the driver has accepted ACCESS_PLATFORM:
+     * the back end translates nothing.
+     */
     d->features = theirs & (d->config.features | RING_FEATURES | VIRTIO_F_VERSION_1);
     d->vhost = (Vhost) {
-        .device = d->device, .ops = &vhost_user_ops, .opaque = d->user, .memory = environment->memory, .ram = environment->ram,
+        .device = d->device, .ops = &vhost_user_ops, .opaque = d->user,
+        .memory = environment->memory, .ram = environment->ram,
         .num_ram = environment->num_ram, .num_rings = d->config.num_queues, .features = d->features,
     };
 }
 
-VhostUserDevice *vhost_user_device_new(const VhostUserDeviceConfig *config, const VirtioEnvironment *environment, GError **errp)
+VhostUserDevice *vhost_user_device_new(const VhostUserDeviceConfig *config,
+                                       const VirtioEnvironment *environment, GError **errp)
 {
     g_assert(config->num_queues <= VHOST_MAX_RINGS && config->config_size <= VHOST_USER_MAX_CONFIG);
     if (!check_ram(environment, config->name, errp)) {
@@ -302,8 +320,10 @@ VhostUserDevice *vhost_user_device_new(const VhostUserDeviceConfig *config, cons
     d->config = *config;
     d->making = true;
     if (!chardev_attach_raw(config->chardev, &frontend, d)) {
-        error_set(errp, "chardev '%s' (%s) cannot lead to a vhost-user back end: it is no socket, or is in use", chardev_label(config->chardev),
-                  chardev_filename(config->chardev));
+        error_set(
+            errp,
+            "chardev '%s' (%s) cannot lead to a vhost-user back end: it is no socket, or is in use",
+            chardev_label(config->chardev), chardev_filename(config->chardev));
         error_hint(errp, "Give each vhost-user device a -chardev socket,path=… of its own");
         g_free(d);
         return NULL;
@@ -311,7 +331,8 @@ VhostUserDevice *vhost_user_device_new(const VhostUserDeviceConfig *config, cons
     d->making = false;
     g_autoptr(GError) err = NULL;
     if (chardev_raw_socket(config->chardev) < 0 || !connect_back_end(d, environment->name, &err)) {
-        error_set(errp, "chardev '%s' (%s): %s", chardev_label(config->chardev), chardev_filename(config->chardev),
+        error_set(errp, "chardev '%s' (%s): %s", chardev_label(config->chardev),
+                  chardev_filename(config->chardev),
                   err ? err->message : "no vhost-user back end is connected");
         chardev_detach(config->chardev, d);
         g_free(d);

@@ -28,25 +28,32 @@ static void fill_config(void *opaque, uint8_t *config)
 static bool check(const VhostUserFsPci *fs, GError **errp)
 {
     if (!fs->tag || !*fs->tag || strlen(fs->tag) > TAG_SIZE) {
-        error_set(errp, "vhost-user-fs: tag=%s: 1 to %u bytes are needed", fs->tag ? fs->tag : "", TAG_SIZE);
-        error_hint(errp, "It is the name that the guest mounts: with tag=data, mount -t virtiofs data /mnt");
+        error_set(errp, "vhost-user-fs: tag=%s: 1 to %u bytes are needed", fs->tag ? fs->tag : "",
+                  TAG_SIZE);
+        error_hint(errp, "It is the name that the guest mounts: with tag=data, mount -t virtiofs "
+                         "data /mnt");
         return false;
     }
     if (!fs->num_request_queues || fs->num_request_queues >= VHOST_MAX_RINGS) {
-        return error_set(errp, "vhost-user-fs: num-request-queues=%u: 1 to %u are possible", fs->num_request_queues, VHOST_MAX_RINGS - 1);
+        return error_set(errp, "vhost-user-fs: num-request-queues=%u: 1 to %u are possible",
+                         fs->num_request_queues, VHOST_MAX_RINGS - 1);
     }
-    if (fs->queue_size < 4 || fs->queue_size > VIRTIO_MAX_QUEUE_SIZE || (fs->queue_size & (fs->queue_size - 1))) {
-        return error_set(errp, "vhost-user-fs: queue-size=%u: must be a power of 2 from 4 to %u", fs->queue_size, VIRTIO_MAX_QUEUE_SIZE);
+    if (fs->queue_size < 4 || fs->queue_size > VIRTIO_MAX_QUEUE_SIZE ||
+        (fs->queue_size & (fs->queue_size - 1))) {
+        return error_set(errp, "vhost-user-fs: queue-size=%u: must be a power of 2 from 4 to %u",
+                         fs->queue_size, VIRTIO_MAX_QUEUE_SIZE);
     }
     return true;
 }
 
-static VirtioDevice *make(VirtioPciDevice *device, const VirtioEnvironment *environment, GError **errp)
+static VirtioDevice *make(VirtioPciDevice *device, const VirtioEnvironment *environment,
+                          GError **errp)
 {
     VhostUserFsPci *fs = (VhostUserFsPci *)device;
     const VhostUserDeviceConfig config = {
         .chardev = chardev_of(&fs->parent.chardev), .name = "vhost-user-fs", .id = VIRTIO_ID_FS,
-        .num_queues = 1u + fs->num_request_queues, .queue_size = fs->queue_size, .config_size = CONFIG_SIZE, .fill_config = fill_config,
+        .num_queues = 1u + fs->num_request_queues, .queue_size = fs->queue_size,
+        .config_size = CONFIG_SIZE, .fill_config = fill_config,
         .opaque = fs,
     };
 
@@ -60,13 +67,16 @@ static VirtioDevice *make(VirtioPciDevice *device, const VirtioEnvironment *envi
 static const VirtioPciOps ops = { VHOST_USER_PCI_OPS, .class_device = 0x0180, .make = make };
 
 static const QomProperty properties[] = {
-    QOM_PROPERTY_STR("tag", VhostUserFsPci, tag, NULL, "the name that the guest mounts, up to 36 bytes"),
-    QOM_PROPERTY_UINT16("num-request-queues", VhostUserFsPci, num_request_queues, "1", "number of request queues"),
+    QOM_PROPERTY_STR("tag", VhostUserFsPci, tag, NULL,
+                     "the name that the guest mounts, up to 36 bytes"),
+    QOM_PROPERTY_UINT16("num-request-queues", VhostUserFsPci, num_request_queues, "1",
+                        "number of request queues"),
     QOM_PROPERTY_UINT16("queue-size", VhostUserFsPci, queue_size, "128", "entries in each queue"),
     { NULL },
 };
 
 const QomType vhost_user_fs_pci_type = {
-    .name = "vhost-user-fs-pci", .parent = &vhost_user_pci_type, .description = "Virtio file system, served by virtiofsd",
+    .name = "vhost-user-fs-pci", .parent = &vhost_user_pci_type,
+    .description = "Virtio file system, served by virtiofsd",
     .size = sizeof(VhostUserFsPci), .properties = properties, .ops = &ops,
 };

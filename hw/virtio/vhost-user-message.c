@@ -15,12 +15,17 @@
 const char *vhost_user_request_name(uint32_t request)
 {
     static const char *const names[] = {
-        [VHOST_USER_GET_FEATURES] = "GET_FEATURES", [VHOST_USER_SET_FEATURES] = "SET_FEATURES", [VHOST_USER_SET_OWNER] = "SET_OWNER",
+        [VHOST_USER_GET_FEATURES] = "GET_FEATURES", [VHOST_USER_SET_FEATURES] = "SET_FEATURES",
+        [VHOST_USER_SET_OWNER] = "SET_OWNER",
         [VHOST_USER_SET_MEM_TABLE] = "SET_MEM_TABLE", [VHOST_USER_SET_VRING_NUM] = "SET_VRING_NUM",
-        [VHOST_USER_SET_VRING_ADDR] = "SET_VRING_ADDR", [VHOST_USER_SET_VRING_BASE] = "SET_VRING_BASE",
-        [VHOST_USER_GET_VRING_BASE] = "GET_VRING_BASE", [VHOST_USER_SET_VRING_KICK] = "SET_VRING_KICK",
-        [VHOST_USER_SET_VRING_CALL] = "SET_VRING_CALL", [VHOST_USER_GET_PROTOCOL_FEATURES] = "GET_PROTOCOL_FEATURES",
-        [VHOST_USER_SET_PROTOCOL_FEATURES] = "SET_PROTOCOL_FEATURES", [VHOST_USER_GET_QUEUE_NUM] = "GET_QUEUE_NUM",
+        [VHOST_USER_SET_VRING_ADDR] = "SET_VRING_ADDR",
+        [VHOST_USER_SET_VRING_BASE] = "SET_VRING_BASE",
+        [VHOST_USER_GET_VRING_BASE] = "GET_VRING_BASE",
+        [VHOST_USER_SET_VRING_KICK] = "SET_VRING_KICK",
+        [VHOST_USER_SET_VRING_CALL] = "SET_VRING_CALL",
+        [VHOST_USER_GET_PROTOCOL_FEATURES] = "GET_PROTOCOL_FEATURES",
+        [VHOST_USER_SET_PROTOCOL_FEATURES] = "SET_PROTOCOL_FEATURES",
+        [VHOST_USER_GET_QUEUE_NUM] = "GET_QUEUE_NUM",
         [VHOST_USER_SET_VRING_ENABLE] = "SET_VRING_ENABLE", [VHOST_USER_GET_CONFIG] = "GET_CONFIG",
         [VHOST_USER_SET_CONFIG] = "SET_CONFIG",
     };
@@ -41,14 +46,16 @@ bool vhost_user_break(VhostUserChannel *channel, GError **errp, const char *form
 
 static SocketContext deadline(const VhostUserChannel *channel)
 {
-    return (SocketContext) { .deadline = g_get_monotonic_time() + (gint64)channel->timeout_ms * 1000 };
+    return (SocketContext){.deadline = g_get_monotonic_time() + (gint64)channel->timeout_ms * 1000};
 }
 
-static bool await(VhostUserChannel *channel, short events, const SocketContext *context, uint32_t request, GError **errp)
+static bool await(VhostUserChannel *channel, short events, const SocketContext *context,
+                  uint32_t request, GError **errp)
 {
     return socket_wait(channel->fd, events, context, NULL) ||
-           vhost_user_break(channel, errp, "the back end does not %s %s within %u s", events == POLLIN ? "answer" : "read",
-                            vhost_user_request_name(request), channel->timeout_ms / 1000);
+           vhost_user_break(channel, errp, "the back end does not %s %s within %u s",
+                            events == POLLIN ? "answer" : "read", vhost_user_request_name(request),
+                            channel->timeout_ms / 1000);
 }
 
 /* ---- Sending ---- */
@@ -76,8 +83,9 @@ static ssize_t send_some(int fd, const uint8_t *data, size_t size, const int *fd
     return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-bool vhost_user_send(VhostUserChannel *channel, uint32_t request, bool need_reply, const uint8_t *payload, unsigned size, const int *fds,
-                     unsigned num_fds, GError **errp)
+bool vhost_user_send(VhostUserChannel *channel, uint32_t request, bool need_reply,
+                     const uint8_t *payload, unsigned size, const int *fds, unsigned num_fds,
+                     GError **errp)
 {
     uint8_t message[VHOST_USER_HEADER_SIZE + 512];
     const SocketContext context = deadline(channel);
@@ -102,8 +110,8 @@ bool vhost_user_send(VhostUserChannel *channel, uint32_t request, bool need_repl
                 return false;
             }
         } else if (!(now < 0 && errno == EINTR)) {
-            return vhost_user_break(channel, errp, "the back end has gone: sending %s: %s", vhost_user_request_name(request),
-                                    g_strerror(errno));
+            return vhost_user_break(channel, errp, "the back end has gone: sending %s: %s",
+                                    vhost_user_request_name(request), g_strerror(errno));
         }
     }
     return true;
@@ -133,7 +141,8 @@ static ssize_t receive_some(int fd, uint8_t *data, size_t size)
         struct cmsghdr align;
     } control;
     struct iovec vector = { data, size };
-    struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control) };
+    struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control.bytes,
+                              .msg_controllen = sizeof(control) };
     ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
     if (got >= 0) {
@@ -142,7 +151,8 @@ static ssize_t receive_some(int fd, uint8_t *data, size_t size)
     return got;
 }
 
-static bool receive_all(VhostUserChannel *channel, uint32_t request, uint8_t *data, size_t size, const SocketContext *context, GError **errp)
+static bool receive_all(VhostUserChannel *channel, uint32_t request, uint8_t *data, size_t size,
+                        const SocketContext *context, GError **errp)
 {
     for (size_t done = 0; done < size;) {
         ssize_t now = receive_some(channel->fd, data + done, size - done);
@@ -154,37 +164,43 @@ static bool receive_all(VhostUserChannel *channel, uint32_t request, uint8_t *da
                 return false;
             }
         } else if (!(now < 0 && errno == EINTR)) {
-            return vhost_user_break(channel, errp, "the back end has gone instead of answering %s%s%s", vhost_user_request_name(request),
-                                    now ? ": " : "", now ? g_strerror(errno) : "");
+            return vhost_user_break(channel, errp,
+                                    "the back end has gone instead of answering %s%s%s",
+                                    vhost_user_request_name(request), now ? ": " : "",
+                                    now ? g_strerror(errno) : "");
         }
     }
     return true;
 }
 
-bool vhost_user_check_header(const uint8_t header[VHOST_USER_HEADER_SIZE], uint32_t request, unsigned min, unsigned max, unsigned *size,
-                             GError **errp)
+bool vhost_user_check_header(const uint8_t header[VHOST_USER_HEADER_SIZE], uint32_t request,
+                             unsigned min, unsigned max, unsigned *size, GError **errp)
 {
     uint32_t got = load_le32(header), flags = load_le32(header + 4);
     const char *name = vhost_user_request_name(request);
 
     *size = load_le32(header + 8);
     if ((flags & VHOST_USER_VERSION_MASK) != VHOST_USER_VERSION) {
-        return error_set(errp, "the back end speaks version %u of the vhost-user protocol, not 1", flags & VHOST_USER_VERSION_MASK);
+        return error_set(errp, "the back end speaks version %u of the vhost-user protocol, not 1",
+                         flags & VHOST_USER_VERSION_MASK);
     }
     if (!(flags & VHOST_USER_REPLY)) {
-        return error_set(errp, "the back end sends request %u instead of an answer to %s", got, name);
+        return error_set(errp, "the back end sends request %u instead of an answer to %s", got,
+                         name);
     }
     if (got != request) {
-        return error_set(errp, "the back end answers request %u instead of %s (%u)", got, name, request);
+        return error_set(errp, "the back end answers request %u instead of %s (%u)", got, name,
+                         request);
     }
     if (*size < min || *size > max) {
-        return error_set(errp, "the back end's answer to %s has %u bytes, not %s%u", name, *size, min == max ? "" : "at most ", max);
+        return error_set(errp, "the back end's answer to %s has %u bytes, not %s%u", name, *size,
+                         min == max ? "" : "at most ", max);
     }
     return true;
 }
 
-bool vhost_user_receive(VhostUserChannel *channel, uint32_t request, uint8_t *payload, unsigned min, unsigned max, unsigned *size,
-                        GError **errp)
+bool vhost_user_receive(VhostUserChannel *channel, uint32_t request, uint8_t *payload, unsigned min,
+                        unsigned max, unsigned *size, GError **errp)
 {
     const SocketContext context = deadline(channel);
     uint8_t header[VHOST_USER_HEADER_SIZE];

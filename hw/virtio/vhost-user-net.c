@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * -netdev vhost-user, and the network card whose frames its back end moves (Virtio 1.2, 5.1). One pair of queues and no control queue: which
- * frames the driver gets is the back end's affair.
+ * -netdev vhost-user, and the network card whose frames its back end moves (Virtio 1.2, 5.1). One
+ * pair of queues and no control queue: which frames the driver gets is the back end's affair.
  */
 #include <string.h>
 
@@ -33,7 +33,8 @@ static bool open_netdev(Netdev *netdev, GError **errp)
     const VhostUserNetdev *user = (VhostUserNetdev *)netdev;
 
     if (user->queues != 1) {
-        return error_set(errp, "queues=%u is not available: a card has one pair of queues", user->queues);
+        return error_set(errp, "queues=%u is not available: a card has one pair of queues",
+                         user->queues);
     }
     return vhost_user_await(chardev_of(&user->chardev), errp);
 }
@@ -52,19 +53,23 @@ static char *describe(Netdev *netdev)
     return g_strdup_printf("chardev=%s", ((VhostUserNetdev *)netdev)->chardev.name);
 }
 
-static const NetdevOps netdev_ops = { .open = open_netdev, .close = close_netdev, .send = send_frame, .describe = describe };
+static const NetdevOps netdev_ops = { .open = open_netdev, .close = close_netdev,
+                                      .send = send_frame, .describe = describe };
 
 static const QomProperty netdev_properties[] = {
     QOM_PROPERTY_LINK("chardev", VhostUserNetdev, chardev, &chardev_type, CHARDEV_CONTAINER,
-                      "id of the socket chardev at whose other end the back end is", .flags = QOM_REQUIRED, .type_name = "str"),
-    QOM_PROPERTY_BOOL("vhostforce", VhostUserNetdev, force, "on", "always so: there is no other way for the frames"),
+                      "id of the socket chardev at whose other end the back end is",
+                      .flags = QOM_REQUIRED, .type_name = "str"),
+    QOM_PROPERTY_BOOL("vhostforce", VhostUserNetdev, force, "on",
+                      "always so: there is no other way for the frames"),
     QOM_PROPERTY_UINT32("queues", VhostUserNetdev, queues, "1", "pairs of queues: 1"),
     { NULL },
 };
 
 const QomType netdev_vhost_user_type = {
     .name = "netdev-vhost-user", .parent = &netdev_type, .size = sizeof(VhostUserNetdev),
-    .description = "a switch or network in another process, which reads and writes the guest's buffers", .properties = netdev_properties,
+    .description = "a switch or network in another process, which reads and writes the guest's "
+                   "buffers", .properties = netdev_properties,
     .ops = &netdev_ops,
 };
 
@@ -93,18 +98,22 @@ static void fill_config(void *opaque, uint8_t *config)
     const VhostUserNet *net = opaque;
 
     memcpy(config, net->mac, sizeof(net->mac));
-    store_le16(config + CONFIG_STATUS, vhost_user_device_is_connected(net->user) && !net->netdev->link_down);
+    store_le16(config + CONFIG_STATUS,
+               vhost_user_device_is_connected(net->user) && !net->netdev->link_down);
     store_le16(config + CONFIG_MTU, net->mtu);
 }
 
-VhostUserNet *vhost_user_net_new(Netdev *netdev, const uint8_t mac[6], uint16_t mtu, unsigned queue_size,
-                                 const VirtioEnvironment *environment, GError **errp)
+VhostUserNet *vhost_user_net_new(Netdev *netdev, const uint8_t mac[6], uint16_t mtu,
+                                 unsigned queue_size, const VirtioEnvironment *environment,
+                                 GError **errp)
 {
     VhostUserNet *net = g_new0(VhostUserNet, 1);
     const VhostUserDeviceConfig config = {
-        .chardev = chardev_of(&((VhostUserNetdev *)netdev)->chardev), .name = "vhost-user-net", .id = VIRTIO_ID_NET, .num_queues = 2,
+        .chardev = chardev_of(&((VhostUserNetdev *)netdev)->chardev), .name = "vhost-user-net",
+        .id = VIRTIO_ID_NET, .num_queues = 2,
         .queue_size = queue_size, .features = FEATURES,
-        .own_features = VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | (mtu ? VIRTIO_NET_F_MTU : 0), .config_size = CONFIG_SIZE,
+        .own_features = VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | (mtu ? VIRTIO_NET_F_MTU : 0),
+        .config_size = CONFIG_SIZE,
         .fill_config = fill_config, .opaque = net, .may_lose = true,
     };
 

@@ -7,7 +7,8 @@ bool vhost_user_pci_realize(Device *device, GError **errp)
 {
     const VhostUserPci *pci = (VhostUserPci *)device;
 
-    return (device->hotplugged || vhost_user_await(chardev_of(&pci->chardev), errp)) && pci_device_realize(device, errp);
+    return (device->hotplugged || vhost_user_await(chardev_of(&pci->chardev), errp)) &&
+           pci_device_realize(device, errp);
 }
 
 void vhost_user_pci_free(VirtioPciDevice *device)
@@ -19,10 +20,12 @@ void vhost_user_pci_free(VirtioPciDevice *device)
 
 static const QomProperty properties[] = {
     QOM_PROPERTY_LINK("chardev", VhostUserPci, chardev, &chardev_type, CHARDEV_CONTAINER,
-                      "id of the socket chardev at whose other end the back end is", .flags = QOM_REQUIRED, .type_name = "str"),
+                      "id of the socket chardev at whose other end the back end is",
+                      .flags = QOM_REQUIRED, .type_name = "str"),
     { NULL },
 };
 
 const QomType vhost_user_pci_type = {
-    .name = "vhost-user-pci", .parent = &virtio_pci_type, .abstract = true, .size = sizeof(VhostUserPci), .properties = properties,
+    .name = "vhost-user-pci", .parent = &virtio_pci_type, .abstract = true,
+    .size = sizeof(VhostUserPci), .properties = properties,
 };

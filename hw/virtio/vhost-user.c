@@ -16,7 +16,8 @@
 #define REGION_SIZE 32
 #define RING_WITHOUT_FD (UINT64_C(1) << 8)
 
-static const uint64_t wanted_protocol = UINT64_C(1) << VHOST_USER_PROTOCOL_MQ | UINT64_C(1) << VHOST_USER_PROTOCOL_REPLY_ACK |
+static const uint64_t wanted_protocol = UINT64_C(1) << VHOST_USER_PROTOCOL_MQ |
+                                        UINT64_C(1) << VHOST_USER_PROTOCOL_REPLY_ACK |
                                         UINT64_C(1) << VHOST_USER_PROTOCOL_CONFIG;
 
 struct VhostUser {
@@ -30,7 +31,9 @@ VhostUser *vhost_user_new(int fd, const char *name)
 {
     VhostUser *user = g_new0(VhostUser, 1);
 
-    user->channel = (VhostUserChannel) { .fd = fd, .name = g_strdup(name), .timeout_ms = VHOST_USER_TIMEOUT_MS };
+    user->channel = (VhostUserChannel){.fd = fd,
+                                       .name = g_strdup(name),
+                                       .timeout_ms = VHOST_USER_TIMEOUT_MS};
     user->max_queues = 1;
     return user;
 }
@@ -75,24 +78,30 @@ bool vhost_user_check(VhostUser *user, GError **errp)
 
 /* ---- Requests ---- */
 
-/* A request that is not answered, but for the acknowledgment that the back end may have promised. */
-static bool tell(VhostUser *user, uint32_t request, const uint8_t *payload, unsigned size, const int *fds, unsigned num_fds, GError **errp)
+/*
+ * A request that is not answered, but for the acknowledgment that the back end may have promised.
+ */
+static bool tell(VhostUser *user, uint32_t request, const uint8_t *payload, unsigned size,
+                 const int *fds, unsigned num_fds, GError **errp)
 {
     bool acknowledged = vhost_user_has_protocol(user, VHOST_USER_PROTOCOL_REPLY_ACK);
     uint8_t reply[8];
     unsigned got;
 
-    if (!vhost_user_send(&user->channel, request, acknowledged, payload, size, fds, num_fds, errp)) {
+    if (!vhost_user_send(&user->channel, request, acknowledged, payload, size, fds, num_fds,
+                         errp)) {
         return false;
     }
     if (!acknowledged) {
         return true;
     }
-    if (!vhost_user_receive(&user->channel, request, reply, sizeof(reply), sizeof(reply), &got, errp)) {
+    if (!vhost_user_receive(&user->channel, request, reply, sizeof(reply), sizeof(reply), &got,
+                            errp)) {
         return false;
     }
     uint64_t status = load_le64(reply);
-    return status == 0 || error_set(errp, "the back end refuses %s (status %" PRIu64 ")", vhost_user_request_name(request), status);
+    return status == 0 || error_set(errp, "the back end refuses %s (status %" PRIu64 ")",
+                                    vhost_user_request_name(request), status);
 }
 
 static bool tell_u64(VhostUser *user, uint32_t request, uint64_t value, GError **errp)
@@ -103,7 +112,8 @@ static bool tell_u64(VhostUser *user, uint32_t request, uint64_t value, GError *
     return tell(user, request, payload, sizeof(payload), NULL, 0, errp);
 }
 
-static bool tell_state(VhostUser *user, uint32_t request, unsigned index, uint32_t number, GError **errp)
+static bool tell_state(VhostUser *user, uint32_t request, unsigned index, uint32_t number,
+                       GError **errp)
 {
     uint8_t payload[8];
 
@@ -118,7 +128,8 @@ static bool ask_u64(VhostUser *user, uint32_t request, uint64_t *value, GError *
     unsigned got;
 
     if (!vhost_user_send(&user->channel, request, false, NULL, 0, NULL, 0, errp) ||
-        !vhost_user_receive(&user->channel, request, reply, sizeof(reply), sizeof(reply), &got, errp)) {
+        !vhost_user_receive(&user->channel, request, reply, sizeof(reply), sizeof(reply), &got,
+                            errp)) {
         return false;
     }
     *value = load_le64(reply);
@@ -147,7 +158,8 @@ static bool negotiate_protocol(VhostUser *user, GError **errp)
         return false;
     }
     if (user->max_queues > VIRTIO_MAX_QUEUES) {
-        user->max_queues = VIRTIO_MAX_QUEUES; /* QEMU's and DPDK's back ends tell their own limits, which may be larger */
+        /* QEMU's and DPDK's back ends tell their own limits, which may be larger */
+        user->max_queues = VIRTIO_MAX_QUEUES;
     }
     return user->max_queues || error_set(errp, "the back end has 0 queues");
 }
@@ -158,9 +170,11 @@ bool vhost_user_negotiate(VhostUser *user, GError **errp)
         return false;
     }
     if (!(user->features & VIRTIO_F_VERSION_1)) {
-        return error_set(errp, "the back end does not offer VIRTIO_F_VERSION_1: it is for legacy drivers alone");
+        return error_set(
+            errp, "the back end does not offer VIRTIO_F_VERSION_1: it is for legacy drivers alone");
     }
-    return negotiate_protocol(user, errp) && tell(user, VHOST_USER_SET_OWNER, NULL, 0, NULL, 0, errp);
+    return negotiate_protocol(user, errp) &&
+           tell(user, VHOST_USER_SET_OWNER, NULL, 0, NULL, 0, errp);
 }
 
 /* ---- Configuration ---- */
@@ -174,14 +188,18 @@ bool vhost_user_get_config(VhostUser *user, uint8_t *config, unsigned size, GErr
 
     g_assert(size <= VHOST_USER_MAX_CONFIG);
     if (!vhost_user_has_protocol(user, VHOST_USER_PROTOCOL_CONFIG)) {
-        return error_set(errp, "the back end does not tell the device's configuration (protocol feature CONFIG)");
+        return error_set(errp, "the back end does not tell the device's configuration (protocol "
+                               "feature CONFIG)");
     }
     store_le32(payload + CONFIG_LENGTH, size);
-    if (!vhost_user_send(&user->channel, VHOST_USER_GET_CONFIG, false, payload, CONFIG_HEADER + size, NULL, 0, errp) ||
-        !vhost_user_receive(&user->channel, VHOST_USER_GET_CONFIG, reply, 0, CONFIG_HEADER + size, &got, errp)) {
+    if (!vhost_user_send(&user->channel, VHOST_USER_GET_CONFIG, false, payload,
+                         CONFIG_HEADER + size, NULL, 0, errp) ||
+        !vhost_user_receive(&user->channel, VHOST_USER_GET_CONFIG, reply, 0, CONFIG_HEADER + size,
+                            &got, errp)) {
         return false;
     }
-    if (got != CONFIG_HEADER + size || load_le32(reply + CONFIG_OFFSET) != 0 || load_le32(reply + CONFIG_LENGTH) != size) {
+    if (got != CONFIG_HEADER + size || load_le32(reply + CONFIG_OFFSET) != 0 ||
+        load_le32(reply + CONFIG_LENGTH) != size) {
         return error_set(errp, "the back end has no configuration of %u bytes: it answers %u", size,
                          got > CONFIG_HEADER ? got - CONFIG_HEADER : 0);
     }
@@ -189,7 +207,8 @@ bool vhost_user_get_config(VhostUser *user, uint8_t *config, unsigned size, GErr
     return true;
 }
 
-bool vhost_user_set_config(VhostUser *user, unsigned offset, const uint8_t *data, unsigned size, GError **errp)
+bool vhost_user_set_config(VhostUser *user, unsigned offset, const uint8_t *data, unsigned size,
+                           GError **errp)
 {
     uint8_t payload[CONFIG_HEADER + VHOST_USER_MAX_CONFIG] = { 0 };
 
@@ -232,11 +251,13 @@ static bool set_memory(VhostUser *user, const GuestRam *ram, unsigned num_ram, G
     return tell(user, VHOST_USER_SET_MEM_TABLE, payload, 8 + count * REGION_SIZE, fds, count, errp);
 }
 
-static bool start(void *opaque, uint64_t features, const GuestRam *ram, unsigned num_ram, GError **errp)
+static bool start(void *opaque, uint64_t features, const GuestRam *ram, unsigned num_ram,
+                  GError **errp)
 {
     VhostUser *user = opaque;
 
-    return tell_u64(user, VHOST_USER_SET_FEATURES, features | (user->features & F_PROTOCOL_FEATURES), errp) &&
+    return tell_u64(user, VHOST_USER_SET_FEATURES,
+                    features | (user->features & F_PROTOCOL_FEATURES), errp) &&
            set_memory(user, ram, num_ram, errp);
 }
 
@@ -266,11 +287,15 @@ static bool start_ring(void *opaque, const VhostRing *ring, GError **errp)
     uint64_t features;
 
     return tell_state(user, VHOST_USER_SET_VRING_NUM, ring->index, ring->size, errp) &&
-           tell_state(user, VHOST_USER_SET_VRING_BASE, ring->index, ring->base, errp) && tell_addresses(user, ring, errp) &&
+           tell_state(user, VHOST_USER_SET_VRING_BASE, ring->index, ring->base, errp) &&
+           tell_addresses(user, ring, errp) &&
            tell_ring_fd(user, VHOST_USER_SET_VRING_CALL, ring->index, ring->call, errp) &&
            tell_ring_fd(user, VHOST_USER_SET_VRING_KICK, ring->index, ring->kick, errp) &&
-           (!user->enables || tell_state(user, VHOST_USER_SET_VRING_ENABLE, ring->index, 1, errp)) &&
-           /* A back end that acknowledges nothing has at least read all of it when it answers this. */
+           (!user->enables ||
+            tell_state(user, VHOST_USER_SET_VRING_ENABLE, ring->index, 1, errp)) &&
+           /*
+            * A back end that acknowledges nothing has at least read all of it when it answers this.
+            */
            ask_u64(user, VHOST_USER_GET_FEATURES, &features, errp);
 }
 
@@ -282,16 +307,21 @@ static bool stop_ring(void *opaque, unsigned index, uint16_t *base, GError **err
 
     store_le32(payload, index);
     if ((user->enables && !tell_state(user, VHOST_USER_SET_VRING_ENABLE, index, 0, errp)) ||
-        !vhost_user_send(&user->channel, VHOST_USER_GET_VRING_BASE, false, payload, sizeof(payload), NULL, 0, errp) ||
-        !vhost_user_receive(&user->channel, VHOST_USER_GET_VRING_BASE, reply, sizeof(reply), sizeof(reply), &got, errp)) {
+        !vhost_user_send(&user->channel, VHOST_USER_GET_VRING_BASE, false, payload, sizeof(payload),
+                         NULL, 0, errp) ||
+        !vhost_user_receive(&user->channel, VHOST_USER_GET_VRING_BASE, reply, sizeof(reply),
+                            sizeof(reply), &got, errp)) {
         return false;
     }
     if (load_le32(reply) != index || load_le32(reply + 4) > UINT16_MAX) {
-        return vhost_user_break(&user->channel, errp, "the back end answers with ring %u, entry %u when asked for ring %u",
-                                load_le32(reply), load_le32(reply + 4), index);
+        return vhost_user_break(
+            &user->channel, errp,
+            "the back end answers with ring %u, entry %u when asked for ring %u", load_le32(reply),
+            load_le32(reply + 4), index);
     }
     *base = (uint16_t)load_le32(reply + 4);
     return true;
 }
 
-const VhostOps vhost_user_ops = { .start = start, .start_ring = start_ring, .stop_ring = stop_ring };
+const VhostOps vhost_user_ops = { .start = start, .start_ring = start_ring,
+                                  .stop_ring = stop_ring };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* vhost-vsock-pci: sockets between guest and host (Virtio 1.2, 5.10), served by the kernel's /dev/vhost-vsock. */
+/*
+ * vhost-vsock-pci: sockets between guest and host (Virtio 1.2, 5.10), served by the kernel's
+ * /dev/vhost-vsock.
+ */
 #include "hw/virtio/vhost-ioctls.h"
 
 #include <errno.h>
@@ -29,7 +32,8 @@ static bool set_running(VhostKernel *kernel, bool on, GError **errp)
 {
     int value = on;
 
-    return vhost_kernel_call(kernel, VHOST_VSOCK_SET_RUNNING, "VHOST_VSOCK_SET_RUNNING", &value, errp);
+    return vhost_kernel_call(kernel, VHOST_VSOCK_SET_RUNNING, "VHOST_VSOCK_SET_RUNNING", &value,
+                             errp);
 }
 
 static void get_config(void *opaque, uint8_t *config)
@@ -59,20 +63,24 @@ static void notify(void *opaque, VirtQueue *queue)
 
 static const VirtioClass vsock_class = {
     .outside = true,
-    .name = "vhost-vsock", .id = VIRTIO_ID_VSOCK, .config_size = CONFIG_SIZE, .get_config = get_config, .start = start, .stop = stop,
+    .name = "vhost-vsock", .id = VIRTIO_ID_VSOCK, .config_size = CONFIG_SIZE,
+    .get_config = get_config, .start = start, .stop = stop,
     .notify = notify, .start_queue = start_queue,
 };
 
 static bool set_cid(VhostVsock *vsock, GError **errp)
 {
-    if (!vhost_kernel_call(vsock->kernel, VHOST_VSOCK_SET_GUEST_CID, "VHOST_VSOCK_SET_GUEST_CID", &vsock->cid, errp)) {
-        error_hint(errp, "guest-cid=%" PRIu64 " may be another guest's: each needs its own", vsock->cid);
+    if (!vhost_kernel_call(vsock->kernel, VHOST_VSOCK_SET_GUEST_CID, "VHOST_VSOCK_SET_GUEST_CID",
+                           &vsock->cid, errp)) {
+        error_hint(errp, "guest-cid=%" PRIu64 " may be another guest's: each needs its own",
+                   vsock->cid);
         return false;
     }
     return true;
 }
 
-VhostVsock *vhost_vsock_new(int fd, uint64_t guest_cid, VhostIoctl call, const VirtioEnvironment *environment, GError **errp)
+VhostVsock *vhost_vsock_new(int fd, uint64_t guest_cid, VhostIoctl call,
+                            const VirtioEnvironment *environment, GError **errp)
 {
     const uint64_t ring_features = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX;
 
@@ -96,8 +104,10 @@ VhostVsock *vhost_vsock_new(int fd, uint64_t guest_cid, VhostIoctl call, const V
     uint64_t theirs = vhost_kernel_features(vsock->kernel);
     virtio_withhold(vsock->device, ring_features & ~theirs);
     vsock->vhost = (Vhost) {
-        .device = vsock->device, .ops = &vhost_kernel_ops, .opaque = vsock->kernel, .memory = environment->memory, .ram = environment->ram,
-        .num_ram = environment->num_ram, .num_rings = QUEUE_EVENT, .features = theirs & (ring_features | VIRTIO_F_VERSION_1),
+        .device = vsock->device, .ops = &vhost_kernel_ops, .opaque = vsock->kernel,
+        .memory = environment->memory, .ram = environment->ram,
+        .num_ram = environment->num_ram, .num_rings = QUEUE_EVENT,
+        .features = theirs & (ring_features | VIRTIO_F_VERSION_1),
     };
     return vsock;
 }
@@ -133,12 +143,14 @@ static int open_device(const char *vhostfd, GError **errp)
         fd = open(DEVICE_FILE, O_RDWR | O_CLOEXEC);
         if (fd < 0) {
             error_set(errp, "Could not open '%s': %s", DEVICE_FILE, g_strerror(errno));
-            error_hint(errp, "It needs the module vhost_vsock, and permission; vhostfd= takes a descriptor that somebody else has opened");
+            error_hint(errp, "It needs the module vhost_vsock, and permission; vhostfd= takes a "
+                             "descriptor that somebody else has opened");
         }
         return fd;
     }
     if (!g_ascii_string_to_unsigned(vhostfd, 10, 0, INT_MAX, &number, NULL)) {
-        error_set(errp, "Parameter 'vhostfd' expects the number of an open descriptor, not '%s'", vhostfd);
+        error_set(errp, "Parameter 'vhostfd' expects the number of an open descriptor, not '%s'",
+                  vhostfd);
         return -1;
     }
     fd = fcntl((int)number, F_DUPFD_CLOEXEC, 0);
@@ -148,7 +160,8 @@ static int open_device(const char *vhostfd, GError **errp)
     return fd;
 }
 
-static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment, GError **errp)
+static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment,
+                          GError **errp)
 {
     VhostVsockPci *device = (VhostVsockPci *)parent;
     int fd = open_device(device->vhostfd, errp);
@@ -166,18 +179,23 @@ static void free_vsock(VirtioPciDevice *parent)
 }
 
 static const VirtioPciOps ops = {
-    .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Network", PCI_DEVICE_OPS }, VIRTIO_PCI_OPS },
+    .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Network", PCI_DEVICE_OPS },
+             VIRTIO_PCI_OPS },
     .class_device = 0x0780, .make = make, .free = free_vsock,
 };
 
 static const QomProperty properties[] = {
-    QOM_PROPERTY_UINT64("guest-cid", VhostVsockPci, guest_cid, "0", "the guest's address, 3 to 4294967294, its own on this host"),
-    QOM_PROPERTY_STR("vhostfd", VhostVsockPci, vhostfd, NULL, "number of an open descriptor of /dev/vhost-vsock"),
+    QOM_PROPERTY_UINT64("guest-cid", VhostVsockPci, guest_cid, "0",
+                        "the guest's address, 3 to 4294967294, its own on this host"),
+    QOM_PROPERTY_STR("vhostfd", VhostVsockPci, vhostfd, NULL,
+                     "number of an open descriptor of /dev/vhost-vsock"),
     { NULL },
 };
 
 const QomType vhost_vsock_pci_type = {
-    .name = "vhost-vsock-pci", .parent = &virtio_pci_type, .description = "Sockets between guest and host, by the kernel",
+    .name = "vhost-vsock-pci", .parent = &virtio_pci_type,
+    .description = "Sockets between guest and host, by the kernel",
     .size = sizeof(VhostVsockPci), .properties = properties, .ops = &ops,
 };
-const QomType vhost_vsock_pci_nt_type = VIRTIO_NON_TRANSITIONAL("vhost-vsock-pci", vhost_vsock_pci_type);
+const QomType vhost_vsock_pci_nt_type = VIRTIO_NON_TRANSITIONAL("vhost-vsock-pci",
+                                                                vhost_vsock_pci_type);

@@ -9,7 +9,10 @@
 #include "util/bytes.h"
 #include "util/error.h"
 
-/* Sizes of a split ring's parts: Virtio 1.2, 2.7. With EVENT_IDX the two outer ones have a field more. */
+/*
+ * Sizes of a split ring's parts: Virtio 1.2, 2.7. With EVENT_IDX the two outer ones have a field
+ * more.
+ */
 static uint64_t available_size(unsigned size)
 {
     return 6 + 2 * (uint64_t)size;
@@ -20,21 +23,30 @@ static uint64_t used_size(unsigned size)
     return 6 + 8 * (uint64_t)size;
 }
 
-static bool map_part(const Vhost *vhost, unsigned index, const char *part, hwaddr gpa, uint64_t size, uint8_t **host, GError **errp)
+static bool map_part(const Vhost *vhost, unsigned index, const char *part, hwaddr gpa,
+                     uint64_t size, uint8_t **host, GError **errp)
 {
     *host = shared_memory_map(vhost->memory, gpa, size);
-    return *host || error_set(errp, "the %s of queue %u, %" PRIu64 " bytes at 0x%" PRIx64 ", are not memory that the guest shares", part,
-                              index, size, gpa);
+    return *host || error_set(errp,
+                              "the %s of queue %u, %" PRIu64 " bytes at 0x%" PRIx64
+                              ", are not memory that the guest shares",
+                              part, index, size, gpa);
 }
 
-static bool map_ring(const Vhost *vhost, const VirtQueueLayout *layout, VhostRing *ring, GError **errp)
+static bool map_ring(const Vhost *vhost, const VirtQueueLayout *layout, VhostRing *ring,
+                     GError **errp)
 {
-    return map_part(vhost, ring->index, "descriptors", layout->descriptors, 16 * (uint64_t)layout->size, &ring->descriptors, errp) &&
-           map_part(vhost, ring->index, "available ring", layout->available, available_size(layout->size), &ring->available, errp) &&
-           map_part(vhost, ring->index, "used ring", layout->used, used_size(layout->size), &ring->used, errp);
+    return map_part(vhost, ring->index, "descriptors", layout->descriptors,
+                    16 * (uint64_t)layout->size, &ring->descriptors, errp) &&
+           map_part(vhost, ring->index, "available ring", layout->available,
+                    available_size(layout->size), &ring->available, errp) &&
+           map_part(vhost, ring->index, "used ring", layout->used, used_size(layout->size),
+                    &ring->used, errp);
 }
 
-/* Where the used ring ends: all before it has been answered. Without the ring, the index as it was. */
+/*
+ * Where the used ring ends: all before it has been answered. Without the ring, the index as it was.
+ */
 static uint16_t used_index(const Vhost *vhost, const VirtQueueLayout *layout)
 {
     const uint8_t *used = shared_memory_map(vhost->memory, layout->used, used_size(layout->size));
@@ -62,7 +74,8 @@ static bool start_ring(Vhost *vhost, VirtQueue *queue, GError **errp)
         return false;
     }
     if (!vhost->taken[ring.index] && !virtqueue_take_over(queue, &ring.kick, &ring.call)) {
-        return error_set(errp, "no event descriptors for queue %u: %s", ring.index, g_strerror(errno));
+        return error_set(errp, "no event descriptors for queue %u: %s", ring.index,
+                         g_strerror(errno));
     }
     vhost->taken[ring.index] = true;
     if (!vhost->ops->start_ring(vhost->opaque, &ring, errp)) {
@@ -121,7 +134,8 @@ void vhost_start_queue(Vhost *vhost, VirtQueue *queue)
 {
     g_autoptr(GError) err = NULL;
 
-    if (vhost->running && virtqueue_index(queue) < vhost->num_rings && !start_ring(vhost, queue, &err)) {
+    if (vhost->running && virtqueue_index(queue) < vhost->num_rings &&
+        !start_ring(vhost, queue, &err)) {
         virtio_fail(vhost->device, "%s", err->message);
     }
 }
@@ -129,7 +143,8 @@ void vhost_start_queue(Vhost *vhost, VirtQueue *queue)
 void vhost_stop(Vhost *vhost)
 {
     if (vhost->running && vhost->ops->run) {
-        vhost->ops->run(vhost->opaque, false, NULL); /* one that does not answer fails at its rings too */
+        /* one that does not answer fails at its rings too */
+        vhost->ops->run(vhost->opaque, false, NULL);
     }
     vhost->running = false;
     for (unsigned i = 0; i < vhost->num_rings; i++) {

@@ -6,7 +6,9 @@
 
 static PciFunction *make(PciDevice *device, GError **errp)
 {
-    error_set(errp, "virtio-balloon-pci: there is no balloon: a TD's memory is private, and pages that its balloon gave up "
+    error_set(errp,
+              "virtio-balloon-pci: there is no balloon: a TD's memory is private, and pages that "
+              "its balloon gave up "
               "could neither be taken from it nor given back without losing what it accepted");
     error_hint(errp, "Leave the device out; in libvirt's XML: <memballoon model='none'/>");
     return NULL;
@@ -17,5 +19,6 @@ static const PciDeviceOps ops = {
 };
 
 const QomType virtio_balloon_pci_type = {
-    .name = "virtio-balloon-pci", .parent = &pci_device_type, .description = "refused: a TD has no balloon", .ops = &ops,
+    .name = "virtio-balloon-pci", .parent = &pci_device_type,
+    .description = "refused: a TD has no balloon", .ops = &ops,
 };

@@ -15,18 +15,23 @@ typedef struct VirtioBlkPci {
     bool share_rw, discard, write_zeroes, config_wce;
 } VirtioBlkPci;
 
-static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment, GError **errp)
+static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment,
+                          GError **errp)
 {
     VirtioBlkPci *device = (VirtioBlkPci *)parent;
     BlockNode *node = (BlockNode *)device->drive.target;
     g_autofree char *object = qom_object_path(&parent->pci.device.object);
-    g_autofree char *path = g_strdup_printf("%s/virtio-backend", object); /* as query-block has it */
+    /* as query-block has it */
+    g_autofree char *path = g_strdup_printf("%s/virtio-backend", object);
     VirtioBlkConfig config = {
-        .node = node, .serial = device->serial, .num_queues = device->num_queues, .queue_size = device->queue_size,
-        .logical_block_size = device->logical_block_size, .physical_block_size = device->physical_block_size,
+        .node = node, .serial = device->serial, .num_queues = device->num_queues,
+        .queue_size = device->queue_size,
+        .logical_block_size = device->logical_block_size,
+        .physical_block_size = device->physical_block_size,
         .shared = device->share_rw, .discard = device->discard && block_discard_granularity(node),
         .write_zeroes = device->write_zeroes, .write_through = device->write_cache == QOM_OFF,
-        .fixed_cache = !device->config_wce, .path = path, .on_read_error = (BlockOnError)device->on_read_error,
+        .fixed_cache = !device->config_wce, .path = path,
+        .on_read_error = (BlockOnError)device->on_read_error,
         .on_write_error = (BlockOnError)device->on_write_error,
     };
 
@@ -47,27 +52,36 @@ static GMainContext *context(VirtioPciDevice *parent)
 }
 
 static const VirtioPciOps ops = {
-    .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Storage", PCI_DEVICE_OPS }, VIRTIO_PCI_OPS },
-    .class_device = 0x0100, .boot_name = "scsi", .boot_unit = "disk@0,0", .make = make, .free = free_blk,
+    .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Storage", PCI_DEVICE_OPS },
+             VIRTIO_PCI_OPS },
+    .class_device = 0x0100, .boot_name = "scsi", .boot_unit = "disk@0,0", .make = make,
+    .free = free_blk,
     .context = context,
 };
 
 static const QomProperty properties[] = {
-    QOM_PROPERTY_LINK("drive", VirtioBlkPci, drive, &block_node_type, BLOCK_CONTAINER, "node name or id of the disk",
+    QOM_PROPERTY_LINK("drive", VirtioBlkPci, drive, &block_node_type, BLOCK_CONTAINER,
+                      "node name or id of the disk",
                       .flags = QOM_REQUIRED, .type_name = "str"),
     VIRTIO_BOOTINDEX_PROPERTY,
     IOTHREAD_PROPERTY(VirtioBlkPci),
-    QOM_PROPERTY_STR("serial", VirtioBlkPci, serial, NULL, "what the guest is told as serial number, up to 20 characters"),
+    QOM_PROPERTY_STR("serial", VirtioBlkPci, serial, NULL,
+                     "what the guest is told as serial number, up to 20 characters"),
     QOM_PROPERTY_UINT16("num-queues", VirtioBlkPci, num_queues, "1", "number of request queues"),
     QOM_PROPERTY_UINT16("queue-size", VirtioBlkPci, queue_size, "256", "entries in each queue"),
     QOM_PROPERTY_UINT32("logical_block_size", VirtioBlkPci, logical_block_size, "512", "bytes"),
     QOM_PROPERTY_UINT32("physical_block_size", VirtioBlkPci, physical_block_size, "512", "bytes"),
-    QOM_PROPERTY_ON_OFF_AUTO("write-cache", VirtioBlkPci, write_cache, "auto", "off: a write is stable when it is done"),
+    QOM_PROPERTY_ON_OFF_AUTO("write-cache", VirtioBlkPci, write_cache, "auto",
+                             "off: a write is stable when it is done"),
     BLOCK_ON_ERROR_PROPERTIES(VirtioBlkPci),
-    QOM_PROPERTY_BOOL("config-wce", VirtioBlkPci, config_wce, "true", "the driver may switch the write cache"),
-    QOM_PROPERTY_BOOL("share-rw", VirtioBlkPci, share_rw, "false", "other devices may write to the same disk"),
-    QOM_PROPERTY_BOOL("discard", VirtioBlkPci, discard, "true", "offer discards, if the disk takes them"),
-    QOM_PROPERTY_BOOL("write-zeroes", VirtioBlkPci, write_zeroes, "true", "offer writing of zeroes"),
+    QOM_PROPERTY_BOOL("config-wce", VirtioBlkPci, config_wce, "true",
+                      "the driver may switch the write cache"),
+    QOM_PROPERTY_BOOL("share-rw", VirtioBlkPci, share_rw, "false",
+                      "other devices may write to the same disk"),
+    QOM_PROPERTY_BOOL("discard", VirtioBlkPci, discard, "true",
+                      "offer discards, if the disk takes them"),
+    QOM_PROPERTY_BOOL("write-zeroes", VirtioBlkPci, write_zeroes, "true",
+                      "offer writing of zeroes"),
     { NULL },
 };
 
@@ -75,4 +89,5 @@ const QomType virtio_blk_pci_type = {
     .name = "virtio-blk-pci", .parent = &virtio_pci_type, .description = "Virtio block device",
     .size = sizeof(VirtioBlkPci), .properties = properties, .ops = &ops,
 };
-const QomType virtio_blk_pci_nt_type = VIRTIO_NON_TRANSITIONAL("virtio-blk-pci", virtio_blk_pci_type);
+const QomType virtio_blk_pci_nt_type = VIRTIO_NON_TRANSITIONAL("virtio-blk-pci",
+                                                               virtio_blk_pci_type);

@@ -18,7 +18,8 @@
 #define VIRTIO_BLK_F_DISCARD (UINT64_C(1) << 13)
 #define VIRTIO_BLK_F_WRITE_ZEROES (UINT64_C(1) << 14)
 
-enum { TYPE_IN = 0, TYPE_OUT = 1, TYPE_FLUSH = 4, TYPE_GET_ID = 8, TYPE_DISCARD = 11, TYPE_WRITE_ZEROES = 13 };
+enum { TYPE_IN = 0, TYPE_OUT = 1, TYPE_FLUSH = 4, TYPE_GET_ID = 8, TYPE_DISCARD = 11,
+       TYPE_WRITE_ZEROES = 13 };
 enum { STATUS_OK = 0, STATUS_IOERR = 1, STATUS_UNSUPPORTED = 2 };
 #define HEADER_SIZE 16
 #define ID_SIZE 20
@@ -27,9 +28,12 @@ enum { STATUS_OK = 0, STATUS_IOERR = 1, STATUS_UNSUPPORTED = 2 };
 
 /* struct virtio_blk_config */
 enum {
-    CONFIG_CAPACITY = 0, CONFIG_SEG_MAX = 12, CONFIG_BLK_SIZE = 20, CONFIG_PHYSICAL_EXPONENT = 24, CONFIG_MIN_IO = 26,
-    CONFIG_WRITEBACK = 32, CONFIG_NUM_QUEUES = 34, CONFIG_MAX_DISCARD = 36, CONFIG_MAX_DISCARD_SEGMENTS = 40,
-    CONFIG_DISCARD_ALIGNMENT = 44, CONFIG_MAX_ZEROES = 48, CONFIG_MAX_ZEROES_SEGMENTS = 52, CONFIG_ZEROES_UNMAP = 56,
+    CONFIG_CAPACITY = 0, CONFIG_SEG_MAX = 12, CONFIG_BLK_SIZE = 20, CONFIG_PHYSICAL_EXPONENT = 24,
+    CONFIG_MIN_IO = 26,
+    CONFIG_WRITEBACK = 32, CONFIG_NUM_QUEUES = 34, CONFIG_MAX_DISCARD = 36,
+    CONFIG_MAX_DISCARD_SEGMENTS = 40,
+    CONFIG_DISCARD_ALIGNMENT = 44, CONFIG_MAX_ZEROES = 48, CONFIG_MAX_ZEROES_SEGMENTS = 52,
+    CONFIG_ZEROES_UNMAP = 56,
     CONFIG_SIZE = 60,
 };
 #define MAX_DISCARD_SECTORS (UINT32_MAX / BLOCK_SECTOR_SIZE)
@@ -113,8 +117,8 @@ static void resized(void *opaque)
 
 static const BlockClientOps client_ops = { done, resized };
 
-static Request *new_request(VirtQueue *queue, VirtqElement *element, BlockOp op, uint64_t offset, uint64_t size,
-                            unsigned num_iov)
+static Request *new_request(VirtQueue *queue, VirtqElement *element, BlockOp op, uint64_t offset,
+                            uint64_t size, unsigned num_iov)
 {
     Request *request = g_malloc(sizeof(*request) + num_iov * sizeof(struct iovec));
 
@@ -137,11 +141,13 @@ static bool is_in_blocks(const VirtioBlk *blk, uint64_t sector, uint64_t size)
 {
     uint32_t block = blk->config.logical_block_size;
 
-    return sector <= UINT64_MAX / BLOCK_SECTOR_SIZE && sector * BLOCK_SECTOR_SIZE % block == 0 && size % block == 0;
+    return sector <= UINT64_MAX / BLOCK_SECTOR_SIZE && sector * BLOCK_SECTOR_SIZE % block == 0 &&
+           size % block == 0;
 }
 
 /* The data between header and status. */
-static void transfer(VirtioBlk *blk, VirtQueue *queue, VirtqElement *element, bool is_write, uint64_t sector)
+static void transfer(VirtioBlk *blk, VirtQueue *queue, VirtqElement *element, bool is_write,
+                     uint64_t sector)
 {
     uint64_t size = is_write ? element->out_size - HEADER_SIZE : element->in_size - 1;
     uint64_t offset = sector * BLOCK_SECTOR_SIZE;
@@ -151,10 +157,11 @@ static void transfer(VirtioBlk *blk, VirtQueue *queue, VirtqElement *element, bo
         return;
     }
     unsigned count = is_write ? element->num_out : element->num_in;
-    Request *request = new_request(queue, element, is_write ? BLOCK_WRITE : BLOCK_READ, offset, size, count);
+    Request *request = new_request(queue, element, is_write ? BLOCK_WRITE : BLOCK_READ, offset,
+                                   size, count);
     request->block.iov = request->iov;
-    request->block.iov_count = virtq_slice(is_write ? element->out : element->in, count, is_write ? HEADER_SIZE : 0, size,
-                                           request->iov);
+    request->block.iov_count = virtq_slice(is_write ? element->out : element->in, count,
+                                           is_write ? HEADER_SIZE : 0, size, request->iov);
     request->block.flags = is_write ? write_flags(blk) : 0;
     block_submit(blk->client, &request->block);
 }
@@ -171,7 +178,8 @@ static void get_id(VirtioBlk *blk, VirtQueue *queue, VirtqElement *element)
 static void discard(VirtioBlk *blk, VirtQueue *queue, VirtqElement *element, bool zeroes)
 {
     uint8_t segment[SEGMENT_SIZE];
-    bool offered = virtio_has(blk->device, zeroes ? VIRTIO_BLK_F_WRITE_ZEROES : VIRTIO_BLK_F_DISCARD);
+    bool offered = virtio_has(blk->device,
+                              zeroes ? VIRTIO_BLK_F_WRITE_ZEROES : VIRTIO_BLK_F_DISCARD);
 
     if (!offered || element->out_size != HEADER_SIZE + SEGMENT_SIZE ||
         virtq_read(element, HEADER_SIZE, segment, SEGMENT_SIZE) != SEGMENT_SIZE) {
@@ -190,7 +198,8 @@ static void discard(VirtioBlk *blk, VirtQueue *queue, VirtqElement *element, boo
         return;
     }
     Request *request = new_request(queue, element, zeroes ? BLOCK_WRITE_ZEROES : BLOCK_DISCARD,
-                                   sector * BLOCK_SECTOR_SIZE, (uint64_t)sectors * BLOCK_SECTOR_SIZE, 0);
+                                   sector * BLOCK_SECTOR_SIZE,
+                                   (uint64_t)sectors * BLOCK_SECTOR_SIZE, 0);
     request->block.flags = zeroes ? write_flags(blk) | (flags ? BLOCK_MAY_UNMAP : 0) : 0;
     block_submit(blk->client, &request->block);
 }
@@ -201,7 +210,9 @@ static bool handle_request(VirtioBlk *blk, VirtQueue *queue, VirtqElement *eleme
     uint8_t header[HEADER_SIZE];
 
     if (virtq_read(element, 0, header, sizeof(header)) < sizeof(header) || !element->in_size) {
-        virtqueue_fail(queue, element, "a request of %" PRIu64 " bytes to read and %" PRIu64 " to write, at least 16 and 1 needed",
+        virtqueue_fail(queue, element,
+                       "a request of %" PRIu64 " bytes to read and %" PRIu64
+                       " to write, at least 16 and 1 needed",
                        element->out_size, element->in_size);
         return false;
     }
@@ -329,8 +340,10 @@ static void gone(void *opaque)
 }
 
 static const VirtioClass blk_class = {
-    .name = "virtio-blk", .id = VIRTIO_ID_BLOCK, .config_size = CONFIG_SIZE, .get_config = get_config,
-    .set_config = set_config, .start = start, .stop = stop, .notify = notify, .stop_queue = stop_queue, .gone = gone,
+    .name = "virtio-blk", .id = VIRTIO_ID_BLOCK, .config_size = CONFIG_SIZE,
+    .get_config = get_config,
+    .set_config = set_config, .start = start, .stop = stop, .notify = notify,
+    .stop_queue = stop_queue, .gone = gone,
 };
 
 /* ---- Life ---- */
@@ -343,20 +356,26 @@ static bool is_power_of_two(unsigned value)
 static bool check_config(const VirtioBlkConfig *config, GError **errp)
 {
     if (!config->num_queues || config->num_queues > VIRTIO_BLK_MAX_QUEUES) {
-        return error_set(errp, "num-queues is %u, must be 1 to %u", config->num_queues, VIRTIO_BLK_MAX_QUEUES);
+        return error_set(errp, "num-queues is %u, must be 1 to %u", config->num_queues,
+                         VIRTIO_BLK_MAX_QUEUES);
     }
-    if (!is_power_of_two(config->queue_size) || config->queue_size < 4 || config->queue_size > VIRTIO_MAX_QUEUE_SIZE) {
-        return error_set(errp, "invalid queue-size property (%u), must be a power of 2 from 4 to %u", config->queue_size,
-                         VIRTIO_MAX_QUEUE_SIZE);
+    if (!is_power_of_two(config->queue_size) || config->queue_size < 4 ||
+        config->queue_size > VIRTIO_MAX_QUEUE_SIZE) {
+        return error_set(errp,
+                         "invalid queue-size property (%u), must be a power of 2 from 4 to %u",
+                         config->queue_size, VIRTIO_MAX_QUEUE_SIZE);
     }
     if (!is_power_of_two(config->logical_block_size) || config->logical_block_size < 512 ||
         config->logical_block_size > 2 * MiB) {
         return error_set(errp, "logical_block_size is %u, must be a power of 2 from 512 to 2097152",
                          config->logical_block_size);
     }
-    if (!is_power_of_two(config->physical_block_size) || config->physical_block_size < config->logical_block_size ||
+    if (!is_power_of_two(config->physical_block_size) ||
+        config->physical_block_size < config->logical_block_size ||
         config->physical_block_size > 2 * MiB) {
-        return error_set(errp, "physical_block_size is %u, must be a power of 2 from logical_block_size (%u) to 2097152",
+        return error_set(errp,
+                         "physical_block_size is %u, must be a power of 2 from logical_block_size "
+                         "(%u) to 2097152",
                          config->physical_block_size, config->logical_block_size);
     }
     return true;
@@ -364,14 +383,16 @@ static bool check_config(const VirtioBlkConfig *config, GError **errp)
 
 static uint64_t features(const VirtioBlkConfig *config)
 {
-    return VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_TOPOLOGY |
-           (config->fixed_cache ? 0 : VIRTIO_BLK_F_CONFIG_WCE) | (config->read_only ? VIRTIO_BLK_F_RO : 0) |
+    return VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_FLUSH |
+           VIRTIO_BLK_F_TOPOLOGY | (config->fixed_cache ? 0 : VIRTIO_BLK_F_CONFIG_WCE) |
+           (config->read_only ? VIRTIO_BLK_F_RO : 0) |
            (config->num_queues > 1 ? VIRTIO_BLK_F_MQ : 0) |
            (config->discard && !config->read_only ? VIRTIO_BLK_F_DISCARD : 0) |
            (config->write_zeroes && !config->read_only ? VIRTIO_BLK_F_WRITE_ZEROES : 0);
 }
 
-VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, const VirtioEnvironment *environment, GError **errp)
+VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, const VirtioEnvironment *environment,
+                          GError **errp)
 {
     VirtioBlk *blk;
 
@@ -383,13 +404,15 @@ VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, const VirtioEnvironment
     blk->config.read_only |= block_is_read_only(config->node);
     blk->write_back = !config->write_through;
     blk->client = block_attach(config->node, environment->name ? environment->name : blk_class.name,
-                               !blk->config.read_only, config->shared, &client_ops, blk, environment->context, errp);
+                               !blk->config.read_only, config->shared, &client_ops, blk,
+                               environment->context, errp);
     if (!blk->client) {
         g_free(blk);
         return NULL;
     }
     if (config->path) {
-        block_set_on_error(blk->client, config->on_read_error, config->on_write_error, config->path);
+        block_set_on_error(blk->client, config->on_read_error, config->on_write_error,
+                           config->path);
     }
     if (config->serial) {
         memcpy(blk->serial, config->serial, MIN(strlen(config->serial), ID_SIZE));

@@ -17,9 +17,12 @@ struct VirtQueue {
     bool told;                  /* told_used counts */
     bool quiet;                 /* the driver need not notify */
     unsigned in_flight;         /* requests that were popped, of this epoch */
-    bool has_turn;              /* within virtqueue_kicked(): that many requests are taken, and the rest at the next turn */
+    /* within virtqueue_kicked(): that many requests are taken, and the rest at the next turn */
+    bool has_turn;
     unsigned turn;
-    /* Of packed queues: next_available and next_used are slots, each with the counter of its round */
+    /*
+     * Of packed queues: next_available and next_used are slots, each with the counter of its round
+     */
     bool available_wrap, used_wrap;
     uint64_t used_slots, told_slots; /* since it was enabled */
     uint32_t epoch;
@@ -31,8 +34,13 @@ struct VirtioDevice {
     void *opaque;
     const SharedMemoryPort *memory;
     GMutex *machine_lock;
-    GMainContext *context;      /* of the thread that handles the queues; NULL: all below is guarded by the machine lock */
-    GMutex lock;                /* with a context: of all below. What is written with the machine lock too may be read with either */
+    GMainContext *context; /* of the thread that handles the queues; NULL: all below is guarded by
+                              the machine lock */
+    /*
+     * with a context: of all below. What is written with the machine lock too may be read with
+     * either
+     */
+    GMutex lock;
     char *name;
     GPtrArray *queues;          /* of VirtQueue */
     uint64_t offered, accepted; /* accepted: as the driver writes it, final with FEATURES_OK */
@@ -48,7 +56,9 @@ struct VirtioDevice {
     void *transport_opaque;
 };
 
-/* Around what reads or changes queues under the machine lock: the device's own lock, if it has one. */
+/*
+ * Around what reads or changes queues under the machine lock: the device's own lock, if it has one.
+ */
 static inline void virtio_queues_lock(VirtioDevice *device)
 {
     if (device->context) {

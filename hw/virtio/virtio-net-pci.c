@@ -23,7 +23,10 @@ typedef struct VirtioNetPci {
     bool mrg_rxbuf, ctrl_vq, mq;
 } VirtioNetPci;
 
-/* 52:54:00:12:34:56 and the ones after it, as in QEMU: by the card's number among those that were given none. */
+/*
+ * 52:54:00:12:34:56 and the ones after it, as in QEMU: by the card's number among those that were
+ * given none.
+ */
 static void default_mac(const VirtioNetPci *device, uint8_t mac[6])
 {
     static const uint8_t first[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
@@ -38,18 +41,22 @@ static bool check(const VirtioNetPci *device, GError **errp)
 
     for (unsigned i = 0; i < G_N_ELEMENTS(sizes); i++) {
         if (sizes[i] < 256 || sizes[i] > VIRTIO_MAX_QUEUE_SIZE || (sizes[i] & (sizes[i] - 1))) {
-            error_set(errp, "Invalid %cx_queue_size (= %u), must be a power of 2 between 256 and %u.", i ? 't' : 'r', sizes[i],
-                      VIRTIO_MAX_QUEUE_SIZE);
+            error_set(errp,
+                      "Invalid %cx_queue_size (= %u), must be a power of 2 between 256 and %u.",
+                      i ? 't' : 'r', sizes[i], VIRTIO_MAX_QUEUE_SIZE);
             return false;
         }
     }
     if (device->mac[0] & 1) {
-        return error_set(errp, "Parameter 'mac' expects an address of one card, and bit 0 of the first byte makes it one of a group");
+        return error_set(errp, "Parameter 'mac' expects an address of one card, and bit 0 of the "
+                               "first byte makes it one of a group");
     }
     return true;
 }
 
-/* Told once: whoever wants to know what the filters are now asks, and is told of the next change. */
+/*
+ * Told once: whoever wants to know what the filters are now asks, and is told of the next change.
+ */
 static void filter_changed(void *opaque)
 {
     VirtioNetPci *device = opaque;
@@ -97,12 +104,14 @@ static VirtioDevice *make_in_kernel(VirtioNetPci *device, const VirtioNetConfig 
     return device->kernel ? vhost_net_device(device->kernel) : NULL;
 }
 
-static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment, GError **errp)
+static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment,
+                          GError **errp)
 {
     static const uint8_t none[6];
     VirtioNetPci *device = (VirtioNetPci *)parent;
     VirtioNetConfig config = {
-        .netdev = (Netdev *)device->netdev.target, .queue_size = MAX(device->rx_queue_size, device->tx_queue_size),
+        .netdev = (Netdev *)device->netdev.target,
+        .queue_size = MAX(device->rx_queue_size, device->tx_queue_size),
         .mtu = device->host_mtu, .merge = device->mrg_rxbuf, .control = device->ctrl_vq,
         .filter_changed = filter_changed, .opaque = device,
     };
@@ -116,7 +125,8 @@ static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *envi
     }
     memcpy(config.mac, device->mac, sizeof(config.mac));
     if (config.netdev && qom_type_is(config.netdev->object.type, &netdev_vhost_user_type)) {
-        device->user = vhost_user_net_new(config.netdev, config.mac, config.mtu, config.queue_size, environment, errp);
+        device->user = vhost_user_net_new(config.netdev, config.mac, config.mtu, config.queue_size,
+                                          environment, errp);
         return device->user ? vhost_user_net_device(device->user) : NULL;
     }
     if (config.netdev && netdev_tap_wants_vhost(config.netdev)) {
@@ -136,19 +146,28 @@ static void free_net(VirtioPciDevice *parent)
 }
 
 static const VirtioPciOps ops = {
-    .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Network", PCI_DEVICE_OPS }, VIRTIO_PCI_OPS },
-    .class_device = 0x0200, .boot_name = "ethernet", .boot_unit = "ethernet-phy@0", .make = make, .free = free_net,
+    .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Network", PCI_DEVICE_OPS },
+             VIRTIO_PCI_OPS },
+    .class_device = 0x0200, .boot_name = "ethernet", .boot_unit = "ethernet-phy@0", .make = make,
+    .free = free_net,
 };
 
 static const QomProperty properties[] = {
-    QOM_PROPERTY_LINK("netdev", VirtioNetPci, netdev, &netdev_type, "/netdevs", "id of the -netdev that the card is connected to",
+    QOM_PROPERTY_LINK("netdev", VirtioNetPci, netdev, &netdev_type, "/netdevs",
+                      "id of the -netdev that the card is connected to",
                       .type_name = "str"),
-    QOM_PROPERTY_MAC("mac", VirtioNetPci, mac, "Ethernet address (52:54:00:12:34:56 and the ones after it)"),
-    QOM_PROPERTY_UINT16("host_mtu", VirtioNetPci, host_mtu, "0", "MTU that the driver is told; 0 = none"),
-    QOM_PROPERTY_UINT16("rx_queue_size", VirtioNetPci, rx_queue_size, "256", "entries of the queues"),
-    QOM_PROPERTY_UINT16("tx_queue_size", VirtioNetPci, tx_queue_size, "256", "entries of the queues"),
-    QOM_PROPERTY_BOOL("mq", VirtioNetPci, mq, "off", "without effect: a netdev has one pair of queues"),
-    QOM_PROPERTY_BOOL("mrg_rxbuf", VirtioNetPci, mrg_rxbuf, "on", "a frame may lie in several buffers"),
+    QOM_PROPERTY_MAC("mac", VirtioNetPci, mac,
+                     "Ethernet address (52:54:00:12:34:56 and the ones after it)"),
+    QOM_PROPERTY_UINT16("host_mtu", VirtioNetPci, host_mtu, "0",
+                        "MTU that the driver is told; 0 = none"),
+    QOM_PROPERTY_UINT16("rx_queue_size", VirtioNetPci, rx_queue_size, "256",
+                        "entries of the queues"),
+    QOM_PROPERTY_UINT16("tx_queue_size", VirtioNetPci, tx_queue_size, "256",
+                        "entries of the queues"),
+    QOM_PROPERTY_BOOL("mq", VirtioNetPci, mq, "off",
+                      "without effect: a netdev has one pair of queues"),
+    QOM_PROPERTY_BOOL("mrg_rxbuf", VirtioNetPci, mrg_rxbuf, "on",
+                      "a frame may lie in several buffers"),
     VIRTIO_BOOTINDEX_PROPERTY,
     QOM_PROPERTY_BOOL("ctrl_vq", VirtioNetPci, ctrl_vq, "on", "control queue: address filters"),
     { NULL },
@@ -158,4 +177,5 @@ const QomType virtio_net_pci_type = {
     .name = "virtio-net-pci", .parent = &virtio_pci_type, .description = "Virtio network card",
     .size = sizeof(VirtioNetPci), .properties = properties, .ops = &ops,
 };
-const QomType virtio_net_pci_nt_type = VIRTIO_NON_TRANSITIONAL("virtio-net-pci", virtio_net_pci_type);
+const QomType virtio_net_pci_nt_type = VIRTIO_NON_TRANSITIONAL("virtio-net-pci",
+                                                               virtio_net_pci_type);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The virtio network card (Virtio 1.2, 5.1): frames between a netdev and the driver's queues, and which frames the driver wants. */
+/*
+ * The virtio network card (Virtio 1.2, 5.1): frames between a netdev and the driver's queues, and
+ * which frames the driver wants.
+ */
 #include "hw/virtio/virtio-net.h"
 
 #include <string.h>
@@ -30,7 +33,8 @@
 
 /* Control commands: 5.1.6.5 */
 enum { CTRL_RX = 0, CTRL_MAC = 1, CTRL_VLAN = 2 };
-enum { CTRL_RX_PROMISC, CTRL_RX_ALLMULTI, CTRL_RX_ALLUNI, CTRL_RX_NOMULTI, CTRL_RX_NOUNI, CTRL_RX_NOBCAST, CTRL_RX_COUNT };
+enum { CTRL_RX_PROMISC, CTRL_RX_ALLMULTI, CTRL_RX_ALLUNI, CTRL_RX_NOMULTI, CTRL_RX_NOUNI,
+       CTRL_RX_NOBCAST, CTRL_RX_COUNT };
 enum { CTRL_MAC_TABLE_SET, CTRL_MAC_ADDR_SET };
 enum { CTRL_VLAN_ADD, CTRL_VLAN_DEL };
 #define CTRL_OK 0
@@ -62,7 +66,7 @@ struct VirtioNet {
     uint8_t vlans[NUM_VLANS / 8];
 };
 
-/* Filters ---------------------------------------------------------------------------------------------------------- */
+/* Filters -------------------------------------------------------------------------------------- */
 
 static bool in_table(const MacTable *table, const uint8_t *address)
 {
@@ -81,7 +85,8 @@ static unsigned frame_be16(const uint8_t *field)
 
 static bool vlan_wanted(const VirtioNet *net, const uint8_t *frame, size_t size)
 {
-    if (!virtio_has(net->device, VIRTIO_NET_F_CTRL_VLAN) || size < 16 || frame_be16(frame + 12) != 0x8100) {
+    if (!virtio_has(net->device, VIRTIO_NET_F_CTRL_VLAN) || size < 16 ||
+        frame_be16(frame + 12) != 0x8100) {
         return true; /* no IEEE 802.1Q tag */
     }
     unsigned vlan = frame_be16(frame + 14) & 0xfff;
@@ -102,10 +107,12 @@ static bool is_wanted(const VirtioNet *net, const uint8_t *frame, size_t size)
         return !net->filters[CTRL_RX_NOBCAST];
     }
     if (frame[0] & 1) {
-        return !net->filters[CTRL_RX_NOMULTI] && (net->filters[CTRL_RX_ALLMULTI] || in_table(&net->multicast, frame));
+        return !net->filters[CTRL_RX_NOMULTI] &&
+               (net->filters[CTRL_RX_ALLMULTI] || in_table(&net->multicast, frame));
     }
     return !net->filters[CTRL_RX_NOUNI] &&
-           (net->filters[CTRL_RX_ALLUNI] || !memcmp(frame, net->mac, MAC_SIZE) || in_table(&net->unicast, frame));
+           (net->filters[CTRL_RX_ALLUNI] || !memcmp(frame, net->mac, MAC_SIZE) ||
+            in_table(&net->unicast, frame));
 }
 
 /* Until the driver says otherwise it gets what is addressed to it, and multicast frames. */
@@ -118,11 +125,12 @@ static void reset_filters(VirtioNet *net)
     memset(net->vlans, 0, sizeof(net->vlans));
 }
 
-/* Receiving -------------------------------------------------------------------------------------------------------- */
+/* Receiving ------------------------------------------------------------------------------------ */
 
 /*
- * Takes buffers for `total` bytes; how many, 0: there are not enough now, and none is taken. -1: the device broke, or as
- * many as a frame may be spread over are too small for it, which waiting would not change.
+ * Takes buffers for `total` bytes; how many, 0: there are not enough now, and none is taken. -1:
+ * the device broke, or as many as a frame may be spread over are too small for it, which waiting
+ * would not change.
  */
 static int take_buffers(VirtioNet *net, VirtQueue *queue, size_t total, VirtqElement **buffers)
 {
@@ -140,9 +148,14 @@ static int take_buffers(VirtioNet *net, VirtQueue *queue, size_t total, VirtqEle
         room += element->in_size;
         if (element->in_size < HEADER_SIZE || (!merge && room < total)) {
             if (element->in_size < HEADER_SIZE) {
-                virtqueue_fail(queue, NULL, "a receive buffer of %" PRIu64 " bytes, smaller than its header", element->in_size);
+                virtqueue_fail(queue, NULL,
+                               "a receive buffer of %" PRIu64 " bytes, smaller than its header",
+                               element->in_size);
             } else {
-                virtqueue_fail(queue, NULL, "a receive buffer of %" PRIu64 " bytes for a frame with header of %zu", element->in_size, total);
+                virtqueue_fail(queue, NULL,
+                               "a receive buffer of %" PRIu64
+                               " bytes for a frame with header of %zu",
+                               element->in_size, total);
             }
             while (count) {
                 virtq_element_free(buffers[--count]);
@@ -167,7 +180,8 @@ static bool receive(void *opaque, const uint8_t *frame, size_t size)
     VirtqElement *buffers[MAX_BUFFERS];
     uint8_t header[HEADER_SIZE] = { 0 };
 
-    if (!virtio_is_started(net->device) || !virtqueue_is_ready(queue) || !is_wanted(net, frame, size)) {
+    if (!virtio_is_started(net->device) || !virtqueue_is_ready(queue) ||
+        !is_wanted(net, frame, size)) {
         return true; /* nobody listens: gone, as on a wire */
     }
     int count = take_buffers(net, queue, HEADER_SIZE + size, buffers);
@@ -180,7 +194,8 @@ static bool receive(void *opaque, const uint8_t *frame, size_t size)
     size_t done = 0;
     for (int i = 0; i < count; i++) {
         uint64_t skip = i ? 0 : HEADER_SIZE;
-        size_t part = virtq_write(buffers[i], skip, frame + done, MIN(size - done, buffers[i]->in_size - skip));
+        size_t part = virtq_write(buffers[i], skip, frame + done,
+                                  MIN(size - done, buffers[i]->in_size - skip));
 
         done += part;
         virtqueue_push(queue, buffers[i], (uint32_t)(skip + part));
@@ -189,11 +204,11 @@ static bool receive(void *opaque, const uint8_t *frame, size_t size)
     return true;
 }
 
-/* Transmitting ----------------------------------------------------------------------------------------------------- */
+/* Transmitting --------------------------------------------------------------------------------- */
 
 /*
- * The driver may change the frame while it is sent: what is sent is then some mixture, which is the guest's own affair. No
- * checksum or segmentation was offered to it, so the header says nothing.
+ * The driver may change the frame while it is sent: what is sent is then some mixture, which is the
+ * guest's own affair. No checksum or segmentation was offered to it, so the header says nothing.
  */
 static void transmit(VirtioNet *net, VirtQueue *queue)
 {
@@ -202,8 +217,9 @@ static void transmit(VirtioNet *net, VirtQueue *queue)
 
     while ((element = virtqueue_pop(queue))) {
         if (element->out_size < HEADER_SIZE || element->out_size - HEADER_SIZE > NET_MAX_FRAME) {
-            virtqueue_fail(queue, element, "a frame with header of %" PRIu64 " bytes, %u to %u are possible", element->out_size,
-                           HEADER_SIZE, HEADER_SIZE + NET_MAX_FRAME);
+            virtqueue_fail(queue, element,
+                           "a frame with header of %" PRIu64 " bytes, %u to %u are possible",
+                           element->out_size, HEADER_SIZE, HEADER_SIZE + NET_MAX_FRAME);
             return;
         }
         uint64_t size = element->out_size - HEADER_SIZE;
@@ -216,7 +232,7 @@ static void transmit(VirtioNet *net, VirtQueue *queue)
     virtqueue_notify(queue);
 }
 
-/* Control ---------------------------------------------------------------------------------------------------------- */
+/* Control -------------------------------------------------------------------------------------- */
 
 static bool read_table(const VirtqElement *element, uint64_t *offset, MacTable *table)
 {
@@ -251,7 +267,8 @@ static bool set_macs(VirtioNet *net, const VirtqElement *element, uint8_t comman
         memcpy(net->mac, mac, sizeof(mac));
         return true;
     }
-    if (command != CTRL_MAC_TABLE_SET || !read_table(element, &offset, &unicast) || !read_table(element, &offset, &multicast)) {
+    if (command != CTRL_MAC_TABLE_SET || !read_table(element, &offset, &unicast) ||
+        !read_table(element, &offset, &multicast)) {
         return false;
     }
     net->unicast = unicast;
@@ -263,12 +280,14 @@ static bool set_vlan(VirtioNet *net, const VirtqElement *element, uint8_t comman
 {
     uint8_t field[2];
 
-    if (command > CTRL_VLAN_DEL || virtq_read(element, 2, field, sizeof(field)) < sizeof(field) || load_le16(field) >= NUM_VLANS) {
+    if (command > CTRL_VLAN_DEL || virtq_read(element, 2, field, sizeof(field)) < sizeof(field) ||
+        load_le16(field) >= NUM_VLANS) {
         return false;
     }
     unsigned vlan = load_le16(field);
     uint8_t bit = (uint8_t)(1u << vlan % 8);
-    net->vlans[vlan / 8] = (uint8_t)(command == CTRL_VLAN_ADD ? net->vlans[vlan / 8] | bit : net->vlans[vlan / 8] & ~bit);
+    net->vlans[vlan / 8] = (uint8_t)(command == CTRL_VLAN_ADD ? net->vlans[vlan / 8] | bit
+                                                              : net->vlans[vlan / 8] & ~bit);
     return true;
 }
 
@@ -314,7 +333,7 @@ static void control(VirtioNet *net, VirtQueue *queue)
     virtqueue_notify(queue);
 }
 
-/* The device ------------------------------------------------------------------------------------------------------- */
+/* The device ----------------------------------------------------------------------------------- */
 
 static void notify(void *opaque, VirtQueue *queue)
 {
@@ -367,14 +386,15 @@ static const VirtioClass net_class = {
 
 static uint64_t features(const VirtioNetConfig *config)
 {
-    const uint64_t control = VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_VLAN | VIRTIO_NET_F_CTRL_RX_EXTRA |
-                             VIRTIO_NET_F_CTRL_MAC_ADDR;
+    const uint64_t control = VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_VLAN |
+                             VIRTIO_NET_F_CTRL_RX_EXTRA | VIRTIO_NET_F_CTRL_MAC_ADDR;
 
     return VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | (config->mtu ? VIRTIO_NET_F_MTU : 0) |
            (config->merge ? VIRTIO_NET_F_MRG_RXBUF : 0) | (config->control ? control : 0);
 }
 
-VirtioNet *virtio_net_new(const VirtioNetConfig *config, const VirtioEnvironment *environment, GError **errp)
+VirtioNet *virtio_net_new(const VirtioNetConfig *config, const VirtioEnvironment *environment,
+                          GError **errp)
 {
     VirtioNet *net = g_new0(VirtioNet, 1);
 
@@ -463,7 +483,8 @@ JsonValue *virtio_net_rx_filter(const VirtioNet *net)
                            json_object_new_boolean(!filters[CTRL_RX_NOBCAST]));
     json_object_object_add(info, "multicast-overflow",
                            json_object_new_boolean(net->multicast.overflow));
-    json_object_object_add(info, "unicast-overflow", json_object_new_boolean(net->unicast.overflow));
+    json_object_object_add(info, "unicast-overflow",
+                           json_object_new_boolean(net->unicast.overflow));
     json_object_object_add(info, "main-mac", mac_text(net->mac));
     json_object_object_add(info, "vlan-table", vlans);
     json_object_object_add(info, "unicast-table", mac_list(&net->unicast));

@@ -23,7 +23,8 @@
 
 /* The BAR's parts */
 #define PART_SIZE 0x1000
-enum { PART_COMMON = 0x0000, PART_ISR = 0x1000, PART_CONFIG = 0x2000, PART_NOTIFY = 0x3000, BAR_SIZE = 0x4000 };
+enum { PART_COMMON = 0x0000, PART_ISR = 0x1000, PART_CONFIG = 0x2000, PART_NOTIFY = 0x3000,
+       BAR_SIZE = 0x4000 };
 #define NOTIFY_MULTIPLIER 4
 
 /* 4.1.4 */
@@ -35,11 +36,16 @@ enum { CAP_PCI_BAR = 4, CAP_PCI_OFFSET = 8, CAP_PCI_LENGTH = 12, CAP_PCI_DATA = 
 
 /* 4.1.4.3 */
 enum {
-    COMMON_DEVICE_FEATURE_SELECT = 0x00, COMMON_DEVICE_FEATURE = 0x04, COMMON_DRIVER_FEATURE_SELECT = 0x08,
-    COMMON_DRIVER_FEATURE = 0x0c, COMMON_CONFIG_VECTOR = 0x10, COMMON_NUM_QUEUES = 0x12, COMMON_STATUS = 0x14,
-    COMMON_GENERATION = 0x15, COMMON_QUEUE_SELECT = 0x16, COMMON_QUEUE_SIZE = 0x18, COMMON_QUEUE_VECTOR = 0x1a,
-    COMMON_QUEUE_ENABLE = 0x1c, COMMON_QUEUE_NOTIFY_OFF = 0x1e, COMMON_QUEUE_DESC = 0x20, COMMON_QUEUE_DRIVER = 0x28,
-    COMMON_QUEUE_DEVICE = 0x30, COMMON_QUEUE_NOTIFY_DATA = 0x38, COMMON_QUEUE_RESET = 0x3a, COMMON_SIZE = 0x3c,
+    COMMON_DEVICE_FEATURE_SELECT = 0x00, COMMON_DEVICE_FEATURE = 0x04,
+    COMMON_DRIVER_FEATURE_SELECT = 0x08,
+    COMMON_DRIVER_FEATURE = 0x0c, COMMON_CONFIG_VECTOR = 0x10, COMMON_NUM_QUEUES = 0x12,
+    COMMON_STATUS = 0x14,
+    COMMON_GENERATION = 0x15, COMMON_QUEUE_SELECT = 0x16, COMMON_QUEUE_SIZE = 0x18,
+    COMMON_QUEUE_VECTOR = 0x1a,
+    COMMON_QUEUE_ENABLE = 0x1c, COMMON_QUEUE_NOTIFY_OFF = 0x1e, COMMON_QUEUE_DESC = 0x20,
+    COMMON_QUEUE_DRIVER = 0x28,
+    COMMON_QUEUE_DEVICE = 0x30, COMMON_QUEUE_NOTIFY_DATA = 0x38, COMMON_QUEUE_RESET = 0x3a,
+    COMMON_SIZE = 0x3c,
 };
 enum { ISR_QUEUE = 1, ISR_CONFIG = 2 };
 
@@ -64,7 +70,8 @@ struct VirtioPci {
     PciFunction *function;
     VirtioDevice *device;
     const PciRootPorts *root;
-    GMainContext *context;  /* whose thread serves the queues, without the machine lock; NULL: the main loop */
+    GMainContext *
+        context; /* whose thread serves the queues, without the machine lock; NULL: the main loop */
     bool no_ioeventfd;
     unsigned num_queues;
     PciQueue *queues;
@@ -113,7 +120,8 @@ static void interrupt(void *opaque, VirtQueue *queue)
     VirtioPci *pci = opaque;
 
     if (queue && pci->context) {
-        signal_event(pci->queues[virtqueue_index(queue)].call); /* the message is the machine lock's to look at */
+        /* the message is the machine lock's to look at */
+        signal_event(pci->queues[virtqueue_index(queue)].call);
     } else if (queue) {
         raise_interrupt(pci, pci->queues[virtqueue_index(queue)].vector, ISR_QUEUE);
     } else {
@@ -167,13 +175,17 @@ static bool has_call(const PciQueue *queue)
     return queue->external || (queue->pci->context && virtqueue_is_ready(queue->queue));
 }
 
-/* How these signals reach the guest: past this process while the vector is usable, else through the main loop. */
+/*
+ * How these signals reach the guest: past this process while the vector is usable, else through the
+ * main loop.
+ */
 static void connect_call(PciQueue *queue)
 {
     VirtioPci *pci = queue->pci;
     uint64_t address;
     uint32_t data;
-    bool usable = has_call(queue) && pci_msix_message(pci->function, queue->vector, &address, &data) &&
+    bool usable = has_call(queue) &&
+                  pci_msix_message(pci->function, queue->vector, &address, &data) &&
                   pci_function_is_master(pci->function);
 
     if (usable && event_assign_interrupt(pci->root->events, queue->call, address, data)) {
@@ -192,7 +204,8 @@ static void connect_call(PciQueue *queue)
     }
 }
 
-static void vector_changed(void *opaque, unsigned vector, bool usable, uint64_t address, uint32_t data)
+static void vector_changed(void *opaque, unsigned vector, bool usable, uint64_t address,
+                           uint32_t data)
 {
     VirtioPci *pci = opaque;
 
@@ -225,7 +238,10 @@ static gboolean on_again(gpointer opaque)
 static void serve(PciQueue *queue)
 {
     VirtioPci *pci = queue->pci;
-    /* A thread without the machine lock may as long as it is given the eventfd to look at: see is_watched(). */
+    /*
+     * A thread without the machine lock may as long as it is given the eventfd to look at: see
+     * is_watched().
+     */
     bool may = pci->context ? queue->kick_source != NULL : pci_function_is_master(pci->function);
 
     if (may && virtqueue_kicked(queue->queue) && !queue->again_source) {
@@ -250,7 +266,10 @@ static gboolean on_kick(int fd, GIOCondition condition, gpointer opaque)
     return G_SOURCE_CONTINUE;
 }
 
-/* Somebody looks at the eventfd. A thread without the machine lock cannot look at registers: it is stopped while it must not. */
+/*
+ * Somebody looks at the eventfd. A thread without the machine lock cannot look at registers: it is
+ * stopped while it must not.
+ */
 static bool is_watched(const PciQueue *queue)
 {
     const VirtioPci *pci = queue->pci;
@@ -259,7 +278,8 @@ static bool is_watched(const PciQueue *queue)
         return false;
     }
     if (pci->context) {
-        return virtqueue_is_ready(queue->queue) && (pci_config_get(pci->function, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+        return virtqueue_is_ready(queue->queue) &&
+               (pci_config_get(pci->function, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
     }
     return queue->kick_address != PCI_BAR_UNMAPPED;
 }
@@ -278,7 +298,8 @@ static void update_kick(PciQueue *queue)
             event_release_write(pci->root->events, queue->kick_address, 2, queue->kick);
         }
         queue->kick_address = PCI_BAR_UNMAPPED;
-        if (address != PCI_BAR_UNMAPPED && event_assign_write(pci->root->events, address, 2, queue->kick)) {
+        if (address != PCI_BAR_UNMAPPED &&
+            event_assign_write(pci->root->events, address, 2, queue->kick)) {
             queue->kick_address = address;
         }
     }
@@ -409,9 +430,11 @@ static uint64_t common_read(VirtioPci *pci, unsigned offset, unsigned size)
     uint64_t value = 0;
 
     store_le32(common + COMMON_DEVICE_FEATURE_SELECT, pci->device_feature_select);
-    store_le32(common + COMMON_DEVICE_FEATURE, half(virtio_offered(pci->device), pci->device_feature_select));
+    store_le32(common + COMMON_DEVICE_FEATURE,
+               half(virtio_offered(pci->device), pci->device_feature_select));
     store_le32(common + COMMON_DRIVER_FEATURE_SELECT, pci->driver_feature_select);
-    store_le32(common + COMMON_DRIVER_FEATURE, half(virtio_driver_features(pci->device), pci->driver_feature_select));
+    store_le32(common + COMMON_DRIVER_FEATURE,
+               half(virtio_driver_features(pci->device), pci->driver_feature_select));
     store_le16(common + COMMON_CONFIG_VECTOR, pci->config_vector);
     store_le16(common + COMMON_NUM_QUEUES, pci->num_queues);
     common[COMMON_STATUS] = virtio_status(pci->device);
@@ -491,10 +514,16 @@ static void set_status(VirtioPci *pci, uint8_t status)
 static unsigned field_size(unsigned offset)
 {
     return offset == COMMON_STATUS || offset == COMMON_GENERATION ? 1
-           : offset < COMMON_CONFIG_VECTOR || (offset >= COMMON_QUEUE_DESC && offset < COMMON_QUEUE_NOTIFY_DATA) ? 4 : 2;
+           : offset < COMMON_CONFIG_VECTOR ||
+                   (offset >= COMMON_QUEUE_DESC && offset < COMMON_QUEUE_NOTIFY_DATA)
+               ? 4
+               : 2;
 }
 
-/* 4.1.3.1: drivers write a field in one access, or a 64-bit one in two halves; anything else is not heard. */
+/*
+ * 4.1.3.1: drivers write a field in one access, or a 64-bit one in two halves; anything else is not
+ * heard.
+ */
 static void common_write(VirtioPci *pci, unsigned offset, uint32_t value, unsigned size)
 {
     PciQueue *q = selected_queue(pci);
@@ -594,7 +623,8 @@ static bool window_access(const VirtioPci *pci, unsigned *bar, uint32_t *offset,
     *bar = pci_config_get(pci->function, pci->cap_pci + CAP_PCI_BAR, 1);
     *offset = pci_config_get(pci->function, pci->cap_pci + CAP_PCI_OFFSET, 4);
     *length = pci_config_get(pci->function, pci->cap_pci + CAP_PCI_LENGTH, 4);
-    return *bar == VIRTIO_BAR && (*length == 1 || *length == 2 || *length == 4) && *offset % *length == 0;
+    return *bar == VIRTIO_BAR && (*length == 1 || *length == 2 || *length == 4) &&
+           *offset % *length == 0;
 }
 
 static bool touches_window(const VirtioPci *pci, unsigned offset, unsigned size)
@@ -611,7 +641,8 @@ static void config_read(void *opaque, unsigned offset, unsigned size)
     uint32_t at, length;
 
     if (touches_window(pci, offset, size) && window_access(pci, &bar, &at, &length)) {
-        pci_config_set(pci->function, pci->cap_pci + CAP_PCI_DATA, 4, pci_bar_read(pci->function, bar, at, length));
+        pci_config_set(pci->function, pci->cap_pci + CAP_PCI_DATA, 4,
+                       pci_bar_read(pci->function, bar, at, length));
     }
 }
 
@@ -676,13 +707,15 @@ static void pci_freed(void *opaque)
 }
 
 static const PciFunctionOps function_ops = {
-    .config_written = config_written, .config_read = config_read, .bar_moved = bar_moved, .reset = reset,
+    .config_written = config_written, .config_read = config_read, .bar_moved = bar_moved,
+    .reset = reset,
     .free = pci_freed,
 };
 
 /* ---- Making it ---- */
 
-static unsigned add_capability(VirtioPci *pci, unsigned type, unsigned size, unsigned bar, uint32_t offset, uint32_t length)
+static unsigned add_capability(VirtioPci *pci, unsigned type, unsigned size, unsigned bar,
+                               uint32_t offset, uint32_t length)
 {
     unsigned at = pci_capability_add(pci->function, PCI_CAP_VENDOR, size);
 
@@ -703,7 +736,8 @@ static void add_capabilities(VirtioPci *pci, bool integrated)
     if (virtio_class(pci->device)->config_size) {
         add_capability(pci, CAP_CONFIG, CAP_SIZE, VIRTIO_BAR, PART_CONFIG, PART_SIZE);
     }
-    unsigned notify = add_capability(pci, CAP_NOTIFY, CAP_NOTIFY_SIZE, VIRTIO_BAR, PART_NOTIFY, PART_SIZE);
+    unsigned notify = add_capability(pci, CAP_NOTIFY, CAP_NOTIFY_SIZE, VIRTIO_BAR, PART_NOTIFY,
+                                     PART_SIZE);
     pci_config_define(function, notify + CAP_SIZE, 4, NOTIFY_MULTIPLIER, 0);
     unsigned window = pci->cap_pci = add_capability(pci, CAP_PCI, CAP_PCI_SIZE, 0, 0, 0);
     pci_config_define(function, window + CAP_PCI_BAR, 1, 0, 0xff);
@@ -729,14 +763,17 @@ static void make_queues(VirtioPci *pci)
     }
 }
 
-PciFunction *virtio_pci_new(VirtioDevice *device, const VirtioPciConfig *config, const PciRootPorts *root, bool integrated)
+PciFunction *virtio_pci_new(VirtioDevice *device, const VirtioPciConfig *config,
+                            const PciRootPorts *root, bool integrated)
 {
     VirtioPci *pci = g_new0(VirtioPci, 1);
     PciIdentity identity = {
-        VENDOR, FIRST_DEVICE + virtio_class(device)->id, .class_device = config->class_device, .revision = 1,
+        VENDOR, FIRST_DEVICE + virtio_class(device)->id, .class_device = config->class_device,
+        .revision = 1,
         .subsystem_vendor = VENDOR, .subsystem = SUBSYSTEM,
     };
-    unsigned vectors = config->vectors == VIRTIO_PCI_VECTORS_DEFAULT ? virtio_num_queues(device) + 1 : config->vectors;
+    unsigned vectors = config->vectors == VIRTIO_PCI_VECTORS_DEFAULT ? virtio_num_queues(device) + 1
+                                                                     : config->vectors;
 
     pci->device = device;
     pci->root = root;
@@ -744,7 +781,8 @@ PciFunction *virtio_pci_new(VirtioDevice *device, const VirtioPciConfig *config,
     pci->no_ioeventfd = config->no_ioeventfd;
     pci->config_vector = PCI_MSIX_NO_VECTOR;
     pci->function = pci_function_new(&identity, PCIE_CONFIG_SIZE, &function_ops, pci);
-    pci_bar_add(pci->function, VIRTIO_BAR, PCI_BAR_MEM64_PREFETCHABLE, "virtio-pci", BAR_SIZE, &bar_ops, pci);
+    pci_bar_add(pci->function, VIRTIO_BAR, PCI_BAR_MEM64_PREFETCHABLE, "virtio-pci", BAR_SIZE,
+                &bar_ops, pci);
     if (vectors) {
         pci_msix_add(pci->function, MSIX_BAR, MIN(vectors, PCI_MSIX_MAX_VECTORS));
         pci_msix_set_notifier(pci->function, vector_changed, pci);

@@ -6,7 +6,10 @@
 
 #define QUEUE_SIZE 8
 #define CHUNK 1024
-/* Of one request, whose buffers may be all of RAM several times over: less than was asked for is allowed (5.4.6.2). */
+/*
+ * Of one request, whose buffers may be all of RAM several times over: less than was asked for is
+ * allowed (5.4.6.2).
+ */
 #define MAX_REQUEST 65536
 /* When to ask again a source that had nothing. */
 #define RETRY_MS 20
@@ -87,7 +90,8 @@ static void notify(void *opaque, VirtQueue *queue)
     serve(opaque);
 }
 
-static const VirtioClass rng_class = { .name = "virtio-rng", .id = VIRTIO_ID_RNG, .notify = notify };
+static const VirtioClass rng_class = { .name = "virtio-rng", .id = VIRTIO_ID_RNG,
+                                       .notify = notify };
 
 VirtioRng *virtio_rng_new(const VirtioRngConfig *config, const VirtioEnvironment *environment)
 {
@@ -128,7 +132,8 @@ typedef struct VirtioRngPci {
     uint32_t period;
 } VirtioRngPci;
 
-static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment, GError **errp)
+static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment,
+                          GError **errp)
 {
     VirtioRngPci *device = (VirtioRngPci *)parent;
 
@@ -145,7 +150,8 @@ static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *envi
     }
     VirtioRngConfig config = {
         .rng = (Rng *)(device->rng.target ? device->rng.target : device->builtin),
-        .max_bytes = device->max_bytes >= INT64_MAX ? UINT64_MAX : device->max_bytes, .period_ms = device->period,
+        .max_bytes = device->max_bytes >= INT64_MAX ? UINT64_MAX : device->max_bytes,
+        .period_ms = device->period,
     };
     device->own = virtio_rng_new(&config, environment);
     return virtio_rng_device(device->own);
@@ -160,13 +166,16 @@ static void free_rng(VirtioPciDevice *parent)
 }
 
 static const VirtioPciOps ops = {
-    .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Misc", PCI_DEVICE_OPS }, VIRTIO_PCI_OPS },
+    .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Misc", PCI_DEVICE_OPS },
+             VIRTIO_PCI_OPS },
     .class_device = 0x00ff, .make = make, .free = free_rng,
 };
 
 static const QomProperty properties[] = {
-    QOM_PROPERTY_LINK("rng", VirtioRngPci, rng, &rng_type, "/objects", "id of an -object rng-*; none = rng-builtin"),
-    QOM_PROPERTY_UINT64("max-bytes", VirtioRngPci, max_bytes, "9223372036854775807", "bytes in each period, at most"),
+    QOM_PROPERTY_LINK("rng", VirtioRngPci, rng, &rng_type, "/objects",
+                      "id of an -object rng-*; none = rng-builtin"),
+    QOM_PROPERTY_UINT64("max-bytes", VirtioRngPci, max_bytes, "9223372036854775807",
+                        "bytes in each period, at most"),
     QOM_PROPERTY_UINT32("period", VirtioRngPci, period, "65536", "milliseconds"),
     { NULL },
 };
@@ -175,4 +184,5 @@ const QomType virtio_rng_pci_type = {
     .name = "virtio-rng-pci", .parent = &virtio_pci_type, .description = "Virtio entropy device",
     .size = sizeof(VirtioRngPci), .properties = properties, .ops = &ops,
 };
-const QomType virtio_rng_pci_nt_type = VIRTIO_NON_TRANSITIONAL("virtio-rng-pci", virtio_rng_pci_type);
+const QomType virtio_rng_pci_nt_type = VIRTIO_NON_TRANSITIONAL("virtio-rng-pci",
+                                                               virtio_rng_pci_type);

@@ -12,11 +12,13 @@ typedef struct VirtioScsiPci {
 
 #define AUTO UINT32_MAX
 
-static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment, GError **errp)
+static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment,
+                          GError **errp)
 {
     VirtioScsiPci *device = (VirtioScsiPci *)parent;
     const VirtioScsiConfig config = {
-        .num_queues = device->num_queues == AUTO ? 1 : device->num_queues, .queue_size = device->queue_size,
+        .num_queues = device->num_queues == AUTO ? 1 : device->num_queues,
+        .queue_size = device->queue_size,
         .max_sectors = device->max_sectors, .cmd_per_lun = device->cmd_per_lun,
     };
 
@@ -33,7 +35,8 @@ static void placed(PciDevice *pci)
 {
     VirtioScsiPci *device = (VirtioScsiPci *)pci;
     const char *id = pci->device.id;
-    g_autofree char *name = id ? g_strdup_printf("%s.0", id) : g_strdup_printf("scsi.%d", pci->device.index);
+    g_autofree char *name = id ? g_strdup_printf("%s.0", id)
+                               : g_strdup_printf("scsi.%d", pci->device.index);
     ScsiBus *bus = (ScsiBus *)bus_new(&scsi_bus_type, name, &pci->device);
 
     bus->bus.hotpluggable = true;
@@ -48,21 +51,28 @@ static GMainContext *context(VirtioPciDevice *parent)
 }
 
 static const VirtioPciOps ops = {
-    .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Storage", PCI_DEVICE_OPS }, VIRTIO_PCI_OPS, .placed = placed },
+    .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Storage", PCI_DEVICE_OPS },
+             VIRTIO_PCI_OPS, .placed = placed },
     .class_device = 0x0100, .make = make, .free = free_scsi, .context = context,
 };
 
 static const QomProperty properties[] = {
     IOTHREAD_PROPERTY(VirtioScsiPci),
-    QOM_PROPERTY_UINT32("num_queues", VirtioScsiPci, num_queues, "4294967295", "number of request queues; 4294967295 = 1"),
-    QOM_PROPERTY_UINT32("virtqueue_size", VirtioScsiPci, queue_size, "256", "entries in each queue"),
-    QOM_PROPERTY_UINT32("max_sectors", VirtioScsiPci, max_sectors, "65535", "most sectors in one request, as the driver is told"),
-    QOM_PROPERTY_UINT32("cmd_per_lun", VirtioScsiPci, cmd_per_lun, "128", "most requests at a time for one disk, as the driver is told"),
+    QOM_PROPERTY_UINT32("num_queues", VirtioScsiPci, num_queues, "4294967295",
+                        "number of request queues; 4294967295 = 1"),
+    QOM_PROPERTY_UINT32("virtqueue_size", VirtioScsiPci, queue_size, "256",
+                        "entries in each queue"),
+    QOM_PROPERTY_UINT32("max_sectors", VirtioScsiPci, max_sectors, "65535",
+                        "most sectors in one request, as the driver is told"),
+    QOM_PROPERTY_UINT32("cmd_per_lun", VirtioScsiPci, cmd_per_lun, "128",
+                        "most requests at a time for one disk, as the driver is told"),
     { NULL },
 };
 
 const QomType virtio_scsi_pci_type = {
-    .name = "virtio-scsi-pci", .parent = &virtio_pci_type, .description = "Virtio SCSI host", .size = sizeof(VirtioScsiPci),
+    .name = "virtio-scsi-pci", .parent = &virtio_pci_type, .description = "Virtio SCSI host",
+    .size = sizeof(VirtioScsiPci),
     .properties = properties, .ops = &ops,
 };
-const QomType virtio_scsi_pci_nt_type = VIRTIO_NON_TRANSITIONAL("virtio-scsi-pci", virtio_scsi_pci_type);
+const QomType virtio_scsi_pci_nt_type = VIRTIO_NON_TRANSITIONAL("virtio-scsi-pci",
+                                                                virtio_scsi_pci_type);

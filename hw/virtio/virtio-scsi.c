@@ -11,8 +11,10 @@ enum { QUEUE_CONTROL, QUEUE_EVENT, QUEUE_REQUEST };
 
 /* struct virtio_scsi_config: 5.6.4 */
 enum {
-    CONFIG_NUM_QUEUES = 0, CONFIG_SEG_MAX = 4, CONFIG_MAX_SECTORS = 8, CONFIG_CMD_PER_LUN = 12, CONFIG_EVENT_SIZE = 16,
-    CONFIG_SENSE_SIZE = 20, CONFIG_CDB_SIZE = 24, CONFIG_MAX_CHANNEL = 28, CONFIG_MAX_TARGET = 30, CONFIG_MAX_LUN = 32, CONFIG_SIZE = 36,
+    CONFIG_NUM_QUEUES = 0, CONFIG_SEG_MAX = 4, CONFIG_MAX_SECTORS = 8, CONFIG_CMD_PER_LUN = 12,
+    CONFIG_EVENT_SIZE = 16,
+    CONFIG_SENSE_SIZE = 20, CONFIG_CDB_SIZE = 24, CONFIG_MAX_CHANNEL = 28, CONFIG_MAX_TARGET = 30,
+    CONFIG_MAX_LUN = 32, CONFIG_SIZE = 36,
 };
 #define VIRTIO_SCSI_F_HOTPLUG (UINT64_C(1) << 1)
 #define VIRTIO_SCSI_F_CHANGE (UINT64_C(1) << 2)
@@ -23,13 +25,16 @@ enum {
 
 /* struct virtio_scsi_req_cmd: 5.6.6.1 */
 enum { REQUEST_LUN = 0, REQUEST_CDB = 19 };
-enum { RESPONSE_SENSE_LENGTH = 0, RESPONSE_RESIDUAL = 4, RESPONSE_STATUS = 10, RESPONSE_RESPONSE = 11, RESPONSE_SENSE = 12 };
-enum { OK = 0, OVERRUN = 1, ABORTED = 2, BAD_TARGET = 3, FUNCTION_SUCCEEDED = 10, FUNCTION_REJECTED = 11, INCORRECT_LUN = 12 };
+enum { RESPONSE_SENSE_LENGTH = 0, RESPONSE_RESIDUAL = 4, RESPONSE_STATUS = 10,
+       RESPONSE_RESPONSE = 11, RESPONSE_SENSE = 12 };
+enum { OK = 0, OVERRUN = 1, ABORTED = 2, BAD_TARGET = 3, FUNCTION_SUCCEEDED = 10,
+       FUNCTION_REJECTED = 11, INCORRECT_LUN = 12 };
 
 /* Control requests: 5.6.6.2 */
 enum { CONTROL_TASK_MANAGEMENT = 0, CONTROL_EVENT_QUERY = 1, CONTROL_EVENT_SUBSCRIBE = 2 };
 enum {
-    ABORT_TASK = 0, ABORT_TASK_SET = 1, CLEAR_ACA = 2, CLEAR_TASK_SET = 3, I_T_NEXUS_RESET = 4, LOGICAL_UNIT_RESET = 5, QUERY_TASK = 6,
+    ABORT_TASK = 0, ABORT_TASK_SET = 1, CLEAR_ACA = 2, CLEAR_TASK_SET = 3, I_T_NEXUS_RESET = 4,
+    LOGICAL_UNIT_RESET = 5, QUERY_TASK = 6,
     QUERY_TASK_SET = 7,
 };
 #define MANAGEMENT_SIZE 24
@@ -86,7 +91,8 @@ static void answer(Request *request, uint8_t response)
     if (virtqueue_is_awaited(request->queue, request->element)) {
         virtq_write(request->element, 0, head, size);
     }
-    virtqueue_push(request->queue, request->element, size + (scsi->in_size && !scsi->out_size ? (uint32_t)scsi->moved : 0));
+    virtqueue_push(request->queue, request->element,
+                   size + (scsi->in_size && !scsi->out_size ? (uint32_t)scsi->moved : 0));
     g_free(request);
 }
 
@@ -141,7 +147,8 @@ static bool parse_lun(const uint8_t lun[8], unsigned *target, unsigned *unit)
     return lun[0] == 1 && (method == 0x40 || (method == 0 && *unit < 256));
 }
 
-static void report_luns(const VirtioScsi *scsi, ScsiRequest *request, unsigned target, const ScsiCommand *command)
+static void report_luns(const VirtioScsi *scsi, ScsiRequest *request, unsigned target,
+                        const ScsiCommand *command)
 {
     g_autoptr(GByteArray) luns = scsi_bus_luns(scsi->bus, target);
 
@@ -153,7 +160,9 @@ static void dispatch(VirtioScsi *scsi, Request *request, const uint8_t *lun)
     const ScsiCommand command = scsi_parse(request->scsi.cdb);
     unsigned target, unit;
     bool there = false;
-    ScsiDisk *disk = parse_lun(lun, &target, &unit) && scsi->bus ? scsi_bus_find(scsi->bus, target, unit, &there) : NULL;
+    ScsiDisk *disk = parse_lun(lun, &target, &unit) && scsi->bus
+                         ? scsi_bus_find(scsi->bus, target, unit, &there)
+                         : NULL;
 
     if (!there) {
         answer(request, BAD_TARGET);
@@ -172,14 +181,18 @@ static void dispatch(VirtioScsi *scsi, Request *request, const uint8_t *lun)
 static bool handle_request(VirtioScsi *scsi, VirtQueue *queue, VirtqElement *element)
 {
     uint8_t head[REQUEST_CDB + SCSI_CDB_SIZE] = { 0 };
-    uint32_t head_size = REQUEST_CDB + scsi->cdb_size, answer_size = RESPONSE_SENSE + scsi->sense_size;
+    uint32_t head_size = REQUEST_CDB + scsi->cdb_size,
+             answer_size = RESPONSE_SENSE + scsi->sense_size;
 
     if (virtq_read(element, 0, head, head_size) < head_size || element->in_size < answer_size) {
-        virtqueue_fail(queue, element, "a request of %" PRIu64 " bytes to read and %" PRIu64 " to write, at least %u and %u needed",
+        virtqueue_fail(queue, element,
+                       "a request of %" PRIu64 " bytes to read and %" PRIu64
+                       " to write, at least %u and %u needed",
                        element->out_size, element->in_size, head_size, answer_size);
         return false;
     }
-    Request *request = g_malloc0(sizeof(*request) + (element->num_out + element->num_in) * sizeof(struct iovec));
+    Request *request = g_malloc0(sizeof(*request) +
+                                 (element->num_out + element->num_in) * sizeof(struct iovec));
     struct iovec *in = request->iov + element->num_out;
     request->owner = scsi;
     request->queue = queue;
@@ -189,8 +202,10 @@ static bool handle_request(VirtioScsi *scsi, VirtQueue *queue, VirtqElement *ele
     request->scsi.done = done;
     request->scsi.out_size = element->out_size - head_size;
     request->scsi.in_size = element->in_size - answer_size;
-    request->scsi.num_out = virtq_slice(element->out, element->num_out, head_size, request->scsi.out_size, request->iov);
-    request->scsi.num_in = virtq_slice(element->in, element->num_in, answer_size, request->scsi.in_size, in);
+    request->scsi.num_out = virtq_slice(element->out, element->num_out, head_size,
+                                        request->scsi.out_size, request->iov);
+    request->scsi.num_in = virtq_slice(element->in, element->num_in, answer_size,
+                                       request->scsi.in_size, in);
     request->scsi.out = request->iov;
     request->scsi.in = in;
     dispatch(scsi, request, head + REQUEST_LUN);
@@ -211,13 +226,16 @@ static void reset_target(const VirtioScsi *scsi, unsigned target, ScsiDisk *only
 }
 
 /*
- * 5.6.6.2.1. Requests under way end by themselves, and are not to be seen after the answer: it waits for them. *waits: so it is.
+ * 5.6.6.2.1. Requests under way end by themselves, and are not to be seen after the answer: it
+ * waits for them. *waits: so it is.
  */
 static uint8_t manage_tasks(const VirtioScsi *scsi, const uint8_t *request, bool *waits)
 {
     unsigned target, unit;
     bool there = false;
-    ScsiDisk *disk = parse_lun(request + 8, &target, &unit) && scsi->bus ? scsi_bus_find(scsi->bus, target, unit, &there) : NULL;
+    ScsiDisk *disk = parse_lun(request + 8, &target, &unit) && scsi->bus
+                         ? scsi_bus_find(scsi->bus, target, unit, &there)
+                         : NULL;
     uint32_t subtype = load_le32(request + 4);
 
     *waits = false;
@@ -249,9 +267,11 @@ static bool handle_control(VirtioScsi *scsi, VirtQueue *queue, VirtqElement *ele
     uint32_t type = load_le32(request);
     bool is_event = type == CONTROL_EVENT_QUERY || type == CONTROL_EVENT_SUBSCRIBE, waits;
 
-    if (size < 4 || size < (is_event ? EVENT_REQUEST_SIZE : MANAGEMENT_SIZE) || element->in_size < (is_event ? 5 : 1)) {
-        virtqueue_fail(queue, element, "a control request of %" PRIu64 " bytes to read and %" PRIu64 " to write", element->out_size,
-                       element->in_size);
+    if (size < 4 || size < (is_event ? EVENT_REQUEST_SIZE : MANAGEMENT_SIZE) ||
+        element->in_size < (is_event ? 5 : 1)) {
+        virtqueue_fail(queue, element,
+                       "a control request of %" PRIu64 " bytes to read and %" PRIu64 " to write",
+                       element->out_size, element->in_size);
         return false;
     }
     if (is_event) { /* of no events */
@@ -260,7 +280,8 @@ static bool handle_control(VirtioScsi *scsi, VirtQueue *queue, VirtqElement *ele
         virtqueue_push(queue, element, sizeof(none));
         return true;
     }
-    uint8_t response = type == CONTROL_TASK_MANAGEMENT ? manage_tasks(scsi, request, &waits) : (waits = false, FUNCTION_REJECTED);
+    uint8_t response = type == CONTROL_TASK_MANAGEMENT ? manage_tasks(scsi, request, &waits)
+                                                       : (waits = false, FUNCTION_REJECTED);
     if (waits && scsi->running) {
         Waiting *waiting = g_new(Waiting, 1);
         *waiting = (Waiting) { element, queue, response };
@@ -285,7 +306,8 @@ static void send_event(VirtioScsi *scsi, uint32_t event, const ScsiDevice *devic
         return;
     }
     if (element->in_size < EVENT_SIZE) {
-        virtqueue_fail(queue, element, "a buffer of %" PRIu64 " bytes for an event, at least %u needed",
+        virtqueue_fail(queue, element,
+                       "a buffer of %" PRIu64 " bytes for an event, at least %u needed",
                        element->in_size, EVENT_SIZE);
         return;
     }
@@ -293,7 +315,10 @@ static void send_event(VirtioScsi *scsi, uint32_t event, const ScsiDevice *devic
     if (device) {
         data[4] = 1;
         data[5] = (uint8_t)device->target;
-        /* As REPORT LUNS has it, and not as requests do: drivers/scsi/virtio_scsi.c takes it for the number. */
+        /*
+         * As REPORT LUNS has it, and not as requests do: drivers/scsi/virtio_scsi.c takes it for
+         * the number.
+         */
         data[6] = device->lun < 256 ? 0 : (uint8_t)(0x40 | device->lun >> 8);
         data[7] = (uint8_t)device->lun;
     }
@@ -332,7 +357,8 @@ static void notify(void *opaque, VirtQueue *queue)
     do {
         virtqueue_want_notify(queue, false);
         while ((element = virtqueue_pop(queue))) {
-            if (!(virtqueue_index(queue) == QUEUE_CONTROL ? handle_control : handle_request)(scsi, queue, element)) {
+            if (!(virtqueue_index(queue) == QUEUE_CONTROL ? handle_control
+                                                          : handle_request)(scsi, queue, element)) {
                 return;
             }
         }
@@ -384,7 +410,8 @@ static void get_config(void *opaque, uint8_t *config)
     const VirtioScsi *scsi = opaque;
 
     store_le32(config + CONFIG_NUM_QUEUES, scsi->config.num_queues);
-    store_le32(config + CONFIG_SEG_MAX, scsi->config.queue_size - 2); /* beside request and response */
+    store_le32(config + CONFIG_SEG_MAX,
+               scsi->config.queue_size - 2); /* beside request and response */
     store_le32(config + CONFIG_MAX_SECTORS, scsi->config.max_sectors);
     store_le32(config + CONFIG_CMD_PER_LUN, scsi->config.cmd_per_lun);
     store_le32(config + CONFIG_EVENT_SIZE, EVENT_SIZE);
@@ -398,7 +425,8 @@ static void get_config(void *opaque, uint8_t *config)
 static void set_config(void *opaque, const uint8_t *config, unsigned offset, unsigned size)
 {
     VirtioScsi *scsi = opaque;
-    uint32_t sense = load_le32(config + CONFIG_SENSE_SIZE), cdb = load_le32(config + CONFIG_CDB_SIZE);
+    uint32_t sense = load_le32(config + CONFIG_SENSE_SIZE),
+             cdb = load_le32(config + CONFIG_CDB_SIZE);
 
     if (sense <= MAX_SENSE_SIZE) {
         scsi->sense_size = sense;
@@ -409,18 +437,23 @@ static void set_config(void *opaque, const uint8_t *config, unsigned offset, uns
 }
 
 static const VirtioClass scsi_class = {
-    .name = "virtio-scsi", .id = VIRTIO_ID_SCSI, .config_size = CONFIG_SIZE, .get_config = get_config, .set_config = set_config,
+    .name = "virtio-scsi", .id = VIRTIO_ID_SCSI, .config_size = CONFIG_SIZE,
+    .get_config = get_config, .set_config = set_config,
     .stop = stop, .notify = notify, .stop_queue = stop_queue,
 };
 
-VirtioScsi *virtio_scsi_new(const VirtioScsiConfig *config, const VirtioEnvironment *environment, GError **errp)
+VirtioScsi *virtio_scsi_new(const VirtioScsiConfig *config, const VirtioEnvironment *environment,
+                            GError **errp)
 {
     if (!config->num_queues || config->num_queues > VIRTIO_SCSI_MAX_QUEUES) {
-        error_set(errp, "num_queues is %u, must be 1 to %u", config->num_queues, VIRTIO_SCSI_MAX_QUEUES);
+        error_set(errp, "num_queues is %u, must be 1 to %u", config->num_queues,
+                  VIRTIO_SCSI_MAX_QUEUES);
         return NULL;
     }
-    if (config->queue_size < 4 || config->queue_size > VIRTIO_MAX_QUEUE_SIZE || (config->queue_size & (config->queue_size - 1))) {
-        error_set(errp, "virtqueue_size is %u, must be a power of 2 from 4 to %u", config->queue_size, VIRTIO_MAX_QUEUE_SIZE);
+    if (config->queue_size < 4 || config->queue_size > VIRTIO_MAX_QUEUE_SIZE ||
+        (config->queue_size & (config->queue_size - 1))) {
+        error_set(errp, "virtqueue_size is %u, must be a power of 2 from 4 to %u",
+                  config->queue_size, VIRTIO_MAX_QUEUE_SIZE);
         return NULL;
     }
     VirtioScsi *scsi = g_new0(VirtioScsi, 1);

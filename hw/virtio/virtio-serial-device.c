@@ -16,7 +16,8 @@ typedef struct VirtioSerialBus {
     GMutex *machine_lock;
 } VirtioSerialBus;
 
-const QomType virtio_serial_bus_type = { .name = "virtio-serial-bus", .parent = &bus_type, .size = sizeof(VirtioSerialBus) };
+const QomType virtio_serial_bus_type = { .name = "virtio-serial-bus", .parent = &bus_type,
+                                         .size = sizeof(VirtioSerialBus) };
 
 typedef struct VirtioSerialPci {
     VirtioPciDevice parent;
@@ -24,12 +25,14 @@ typedef struct VirtioSerialPci {
     uint32_t max_ports;
 } VirtioSerialPci;
 
-static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment, GError **errp)
+static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment,
+                          GError **errp)
 {
     VirtioSerialPci *device = (VirtioSerialPci *)parent;
 
     if (!device->max_ports || device->max_ports > VIRTIO_SERIAL_MAX_PORTS) {
-        error_set(errp, "max_ports is %u, must be 1 to %u", device->max_ports, VIRTIO_SERIAL_MAX_PORTS);
+        error_set(errp, "max_ports is %u, must be 1 to %u", device->max_ports,
+                  VIRTIO_SERIAL_MAX_PORTS);
         return NULL;
     }
     device->serial = virtio_serial_new(device->max_ports, environment);
@@ -45,7 +48,8 @@ static void placed(PciDevice *pci)
 {
     VirtioSerialPci *device = (VirtioSerialPci *)pci;
     const char *id = pci->device.id;
-    g_autofree char *name = id ? g_strdup_printf("%s.0", id) : g_strdup_printf("virtio-serial-bus.%d", pci->device.index);
+    g_autofree char *name = id ? g_strdup_printf("%s.0", id)
+                               : g_strdup_printf("virtio-serial-bus.%d", pci->device.index);
     VirtioSerialBus *bus = (VirtioSerialBus *)bus_new(&virtio_serial_bus_type, name, &pci->device);
 
     bus->serial = device->serial;
@@ -54,7 +58,8 @@ static void placed(PciDevice *pci)
 }
 
 static const VirtioPciOps pci_ops = {
-    .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Input", PCI_DEVICE_OPS }, VIRTIO_PCI_OPS, .placed = placed },
+    .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Input", PCI_DEVICE_OPS },
+             VIRTIO_PCI_OPS, .placed = placed },
     .class_device = 0x0780, .make = make, .free = free_serial,
 };
 
@@ -64,10 +69,12 @@ static const QomProperty pci_properties[] = {
 };
 
 const QomType virtio_serial_pci_type = {
-    .name = "virtio-serial-pci", .parent = &virtio_pci_type, .description = "Virtio console device with ports",
+    .name = "virtio-serial-pci", .parent = &virtio_pci_type,
+    .description = "Virtio console device with ports",
     .size = sizeof(VirtioSerialPci), .properties = pci_properties, .ops = &pci_ops,
 };
-const QomType virtio_serial_pci_nt_type = VIRTIO_NON_TRANSITIONAL("virtio-serial-pci", virtio_serial_pci_type);
+const QomType virtio_serial_pci_nt_type = VIRTIO_NON_TRANSITIONAL("virtio-serial-pci",
+                                                                  virtio_serial_pci_type);
 
 /* ---- Ports ---- */
 
@@ -100,18 +107,22 @@ static bool choose_number(Port *port, const VirtioSerialBus *bus, bool is_consol
     unsigned max = virtio_serial_max_ports(bus->serial);
 
     if (port->nr == AUTO) {
-        for (port->nr = is_console ? 0 : 1; port->nr < max && virtio_serial_port(bus->serial, port->nr); port->nr++) {
+        for (port->nr = is_console ? 0 : 1;
+             port->nr < max && virtio_serial_port(bus->serial, port->nr); port->nr++) {
             continue;
         }
     }
     if (port->nr >= max) {
-        return error_set(errp, "virtio-serial-bus: Out-of-range port id specified, max. allowed: %u", max - 1);
+        return error_set(errp,
+                         "virtio-serial-bus: Out-of-range port id specified, max. allowed: %u",
+                         max - 1);
     }
     if (virtio_serial_port(bus->serial, port->nr)) {
         return error_set(errp, "virtio-serial-bus: A port already exists at id %u", port->nr);
     }
     if (port->nr == 0 && !is_console) {
-        return error_set(errp, "virtio-serial-bus: Port number 0 on virtio-serial devices reserved for virtconsole devices");
+        return error_set(errp, "virtio-serial-bus: Port number 0 on virtio-serial devices reserved "
+                               "for virtconsole devices");
     }
     return true;
 }
@@ -142,8 +153,8 @@ static bool port_realize(Device *device, GError **errp)
     bool is_console = qom_is(&device->object, &virtconsole_type);
 
     if (chardev && chardev_in_use(chardev) && !chardev_is_mux(chardev)) {
-        return error_set(errp, "Property '%s.chardev' can't take value '%s', it's in use", device->object.type->name,
-                         port->chardev.name);
+        return error_set(errp, "Property '%s.chardev' can't take value '%s', it's in use",
+                         device->object.type->name, port->chardev.name);
     }
     if (!choose_number(port, bus, is_console, errp)) {
         return false;
@@ -164,8 +175,8 @@ static bool port_realize(Device *device, GError **errp)
     lock(bus);
     g_clear_pointer(&port->port, virtio_serial_port_free);
     unlock(bus);
-    return error_set(errp, "Property '%s.chardev' can't take value '%s', it has front ends enough", device->object.type->name,
-                     port->chardev.name);
+    return error_set(errp, "Property '%s.chardev' can't take value '%s', it has front ends enough",
+                     device->object.type->name, port->chardev.name);
 }
 
 static void port_unrealize(Device *device)
@@ -180,14 +191,17 @@ static void port_unrealize(Device *device)
 }
 
 static const DeviceOps port_ops = {
-    .bus_type = &virtio_serial_bus_type, .category = "Input", .realize = port_realize, .unrealize = port_unrealize,
+    .bus_type = &virtio_serial_bus_type, .category = "Input", .realize = port_realize,
+    .unrealize = port_unrealize,
 };
 
 static const QomProperty port_properties[] = {
-    QOM_PROPERTY_LINK("chardev", Port, chardev, &chardev_type, CHARDEV_CONTAINER, "ID of a chardev to use as a backend",
+    QOM_PROPERTY_LINK("chardev", Port, chardev, &chardev_type, CHARDEV_CONTAINER,
+                      "ID of a chardev to use as a backend",
                       .type_name = "str"),
     QOM_PROPERTY_STR("name", Port, name, NULL, "name of the port in the guest"),
-    QOM_PROPERTY_UINT32("nr", Port, nr, "4294967295", "number of the port; 4294967295 = the first that is free"),
+    QOM_PROPERTY_UINT32("nr", Port, nr, "4294967295",
+                        "number of the port; 4294967295 = the first that is free"),
     { NULL },
 };
 
@@ -196,8 +210,10 @@ const QomType virtio_serial_port_type = {
     .properties = port_properties, .ops = &port_ops,
 };
 const QomType virtserialport_type = {
-    .name = "virtserialport", .parent = &virtio_serial_port_type, .description = "Port of a virtio-serial device",
+    .name = "virtserialport", .parent = &virtio_serial_port_type,
+    .description = "Port of a virtio-serial device",
 };
 const QomType virtconsole_type = {
-    .name = "virtconsole", .parent = &virtio_serial_port_type, .description = "Console of a virtio-serial device",
+    .name = "virtconsole", .parent = &virtio_serial_port_type,
+    .description = "Console of a virtio-serial device",
 };

@@ -12,7 +12,8 @@
 #define CONTROL_SIZE 8
 #define CONFIG_SIZE 12
 #define CONFIG_MAX_PORTS 4
-enum { DEVICE_READY = 0, PORT_ADD = 1, PORT_REMOVE = 2, PORT_READY = 3, CONSOLE_PORT = 4, PORT_OPEN = 6, PORT_NAME = 7 };
+enum { DEVICE_READY = 0, PORT_ADD = 1, PORT_REMOVE = 2, PORT_READY = 3, CONSOLE_PORT = 4,
+       PORT_OPEN = 6, PORT_NAME = 7 };
 /* Messages that the guest gave no buffers for: one that asks again and again gets no more. */
 #define MAX_PENDING 1024
 #define CHUNK 4096
@@ -40,7 +41,8 @@ struct VirtioSerial {
 
 static bool has_ports(const VirtioSerial *serial)
 {
-    return virtio_is_started(serial->device) && virtio_has(serial->device, VIRTIO_CONSOLE_F_MULTIPORT);
+    return virtio_is_started(serial->device) &&
+           virtio_has(serial->device, VIRTIO_CONSOLE_F_MULTIPORT);
 }
 
 static void send_pending(VirtioSerial *serial)
@@ -56,7 +58,8 @@ static void send_pending(VirtioSerial *serial)
     virtqueue_notify(serial->control_in);
 }
 
-static void send_control(VirtioSerial *serial, unsigned port, unsigned event, unsigned value, const char *text)
+static void send_control(VirtioSerial *serial, unsigned port, unsigned event, unsigned value,
+                         const char *text)
 {
     uint8_t header[CONTROL_SIZE];
 
@@ -131,7 +134,8 @@ static void serve_control(VirtioSerial *serial)
     while ((element = virtqueue_pop(serial->control_out))) {
         uint8_t message[CONTROL_SIZE];
         if (virtq_read(element, 0, message, sizeof(message)) < sizeof(message)) {
-            virtqueue_fail(serial->control_out, element, "a control message of %" PRIu64 " bytes, 8 needed", element->out_size);
+            virtqueue_fail(serial->control_out, element,
+                           "a control message of %" PRIu64 " bytes, 8 needed", element->out_size);
             return;
         }
         virtqueue_push(serial->control_out, element, 0);
@@ -149,7 +153,9 @@ static bool send_some(VirtioSerialPort *port)
 
     while (port->sent < port->sending->out_size) {
         size_t n = virtq_read(port->sending, port->sent, bytes, sizeof(bytes));
-        unsigned taken = port->config.chardev && port->host_open ? chardev_write(port->config.chardev, bytes, n) : n;
+        unsigned taken = port->config.chardev && port->host_open
+                             ? chardev_write(port->config.chardev, bytes, n)
+                             : n;
         port->sent += taken;
         if (taken < n) {
             return false;
@@ -175,7 +181,8 @@ static void serve_out(VirtioSerialPort *port)
 static bool takes_input(const VirtioSerialPort *port)
 {
     /* Without multiport there is port 0 alone, and it is open. */
-    return virtqueue_is_ready(port->in) && (port->guest_open || (!has_ports(port->serial) && port->config.number == 0));
+    return virtqueue_is_ready(port->in) &&
+           (port->guest_open || (!has_ports(port->serial) && port->config.number == 0));
 }
 
 static unsigned can_receive(void *opaque)
@@ -196,7 +203,8 @@ static void receive(void *opaque, const uint8_t *data, unsigned n)
     VirtioSerialPort *port = opaque;
 
     virtio_lock(port->serial->device);
-    if (port->receiving) { /* else the driver was reset since can_receive(): the bytes are lost with what it had */
+    /* else the driver was reset since can_receive(): the bytes are lost with what it had */
+    if (port->receiving) {
         size_t done = virtq_write(port->receiving, 0, data, n);
         virtqueue_push(port->in, g_steal_pointer(&port->receiving), done);
         virtqueue_notify(port->in);
@@ -304,7 +312,8 @@ static void get_config(void *opaque, uint8_t *config)
 }
 
 static const VirtioClass serial_class = {
-    .name = "virtio-serial", .id = VIRTIO_ID_CONSOLE, .config_size = CONFIG_SIZE, .get_config = get_config, .start = start,
+    .name = "virtio-serial", .id = VIRTIO_ID_CONSOLE, .config_size = CONFIG_SIZE,
+    .get_config = get_config, .start = start,
     .stop = stop, .notify = notify,
 };
 
@@ -364,7 +373,8 @@ VirtioSerialPort *virtio_serial_port_new(VirtioSerial *serial, const VirtioSeria
     port->name = g_strdup(config->name);
     port->in = virtio_queue(serial->device, first);
     port->out = virtio_queue(serial->device, first + 1);
-    port->host_open = config->is_console; /* a console is written to whether somebody reads or not */
+    /* a console is written to whether somebody reads or not */
+    port->host_open = config->is_console;
     serial->ports[config->number] = port;
     send_control(serial, config->number, PORT_ADD, 1, NULL);
     return port;
@@ -388,7 +398,8 @@ void virtio_serial_port_free(VirtioSerialPort *port)
         send_control(port->serial, port->config.number, PORT_REMOVE, 1, NULL);
         port->serial->ports[port->config.number] = NULL;
         if (port->sending) {
-            virtqueue_unpop(port->out, port->sending); /* the guest takes back what was not used, and counts on the next port's */
+            /* the guest takes back what was not used, and counts on the next port's */
+            virtqueue_unpop(port->out, port->sending);
         }
         if (port->receiving) {
             virtqueue_unpop(port->in, port->receiving);

@@ -5,7 +5,8 @@
 #include "system/core/log.h"
 #include "virtio-internal.h"
 
-#define COMMON_FEATURES (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM)
+#define COMMON_FEATURES \
+    (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM)
 #define MAX_CONFIG_SIZE 4096
 
 static void lock_machine(const VirtioDevice *device)
@@ -70,7 +71,8 @@ static void defer(VirtioDevice *device, bool *what)
 
 /* ---- Life ---- */
 
-VirtioDevice *virtio_new(const VirtioClass *class, void *opaque, const VirtioEnvironment *environment)
+VirtioDevice *virtio_new(const VirtioClass *class, void *opaque,
+                         const VirtioEnvironment *environment)
 {
     VirtioDevice *device = g_new0(VirtioDevice, 1);
 
@@ -225,13 +227,16 @@ static void reset(VirtioDevice *device)
     tell_changed(device);
 }
 
-/* 2.2.2: what was not offered, or the lack of what this device cannot do without, is not accepted. */
+/*
+ * 2.2.2: what was not offered, or the lack of what this device cannot do without, is not accepted.
+ */
 static bool features_are_fine(const VirtioDevice *device)
 {
     if ((device->accepted & ~device->offered) || !(device->accepted & VIRTIO_F_VERSION_1)) {
         return false;
     }
-    return !device->class->accept_features || device->class->accept_features(device->opaque, device->accepted);
+    return !device->class->accept_features ||
+           device->class->accept_features(device->opaque, device->accepted);
 }
 
 uint8_t virtio_status(const VirtioDevice *device)
@@ -288,7 +293,8 @@ static void fail_now(VirtioDevice *device)
     stop(device);
     tell_changed(device);
     if ((device->status & VIRTIO_STATUS_DRIVER_OK) && device->transport) {
-        device->transport->interrupt(device->transport_opaque, NULL); /* 2.1.2: only after DRIVER_OK */
+        /* 2.1.2: only after DRIVER_OK */
+        device->transport->interrupt(device->transport_opaque, NULL);
     }
 }
 
@@ -301,9 +307,10 @@ void virtio_fail(VirtioDevice *device, const char *format, ...)
     va_end(args);
     log_item(LOG_GUEST_ERRORS, "%s (%s): %s", device->name, device->class->name, what);
     if (!device->reported) {
-        g_autofree char *text = g_strdup_printf("%s (%s): %s; the device needs a reset by the guest. Further errors of this "
-                                                "device are logged with -d guest_errors", device->name,
-                                                device->class->name, what);
+        g_autofree char *text = g_strdup_printf(
+            "%s (%s): %s; the device needs a reset by the guest. Further errors of this "
+            "device are logged with -d guest_errors",
+            device->name, device->class->name, what);
         device->reported = true;
         report_warning(text);
     }

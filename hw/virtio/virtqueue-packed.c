@@ -95,7 +95,8 @@ static unsigned follow(VirtqChain *chain, uint8_t *ring, uint16_t flags, uint16_
         if (flags & VIRTQ_DESC_INDIRECT) {
             if (count > 1 || (flags & VIRTQ_DESC_NEXT) ||
                 !virtio_has(queue->device, VIRTIO_F_INDIRECT_DESC)) {
-                virtio_fail(queue->device, "queue %u: an indirect descriptor with flags 0x%x is not allowed here",
+                virtio_fail(queue->device,
+                            "queue %u: an indirect descriptor with flags 0x%x is not allowed here",
                             queue->index, flags);
                 return 0;
             }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Virtqueues, split ones (Virtio 1.2, 2.7) and what packed ones have in common with them. Each look at a ring goes through the map of what the guest shares: a page that it
- * makes private between two requests is seen at the second.
+ * Virtqueues, split ones (Virtio 1.2, 2.7) and what packed ones have in common with them. Each look
+ * at a ring goes through the map of what the guest shares: a page that it makes private between two
+ * requests is seen at the second.
  */
 #include <string.h>
 
@@ -189,12 +190,16 @@ uint8_t *virtqueue_map_ring(VirtQueue *queue, VirtQueuePart part)
     };
     hwaddr address = queue->address[part];
     bool packed = virtqueue_is_packed(queue);
-    unsigned alignment = part == VIRTQ_DESCRIPTORS ? 16 : part == VIRTQ_AVAILABLE && !packed ? 2 : 4;
-    uint8_t *ring = address % alignment ? NULL
-                                        : shared_memory_map(queue->device->memory, address, ring_size(queue, part));
+    unsigned alignment = part == VIRTQ_DESCRIPTORS            ? 16
+                         : part == VIRTQ_AVAILABLE && !packed ? 2
+                                                              : 4;
+    uint8_t *ring = address % alignment
+                        ? NULL
+                        : shared_memory_map(queue->device->memory, address, ring_size(queue, part));
 
     if (!ring) {
-        virtio_fail(queue->device, "queue %u: the %s at 0x%" PRIx64 " is not in memory that the guest shares",
+        virtio_fail(queue->device,
+                    "queue %u: the %s at 0x%" PRIx64 " is not in memory that the guest shares",
                     queue->index, names[part][packed], address);
     }
     return ring;
@@ -216,7 +221,8 @@ static int count_available(VirtQueue *queue, const uint8_t *available)
     uint16_t count = virtq_load16(available + RING_INDEX) - queue->next_available;
 
     if (count > queue->size) {
-        virtio_fail(queue->device, "queue %u: the available index moved by %u, more than the queue's %u entries",
+        virtio_fail(queue->device,
+                    "queue %u: the available index moved by %u, more than the queue's %u entries",
                     queue->index, count, queue->size);
         return -1;
     }
@@ -253,7 +259,7 @@ static Descriptor load_descriptor(const uint8_t *table, unsigned index)
 {
     const uint8_t *at = table + (size_t)index * DESC_SIZE;
 
-    return (Descriptor) { load_le64(at), load_le32(at + 8), load_le16(at + 12), load_le16(at + 14) };
+    return (Descriptor){load_le64(at), load_le32(at + 8), load_le16(at + 12), load_le16(at + 14)};
 }
 
 void virtq_chain_init(VirtqChain *chain, VirtQueue *queue)
@@ -269,7 +275,8 @@ bool virtq_chain_add(VirtqChain *chain, hwaddr address, uint32_t length, bool in
     unsigned index = chain->queue->index, count = chain->num_out + chain->num_in;
 
     if (count == VIRTIO_MAX_CHAIN) {
-        virtio_fail(device, "queue %u: a request of more than %u descriptors", index, VIRTIO_MAX_CHAIN);
+        virtio_fail(device, "queue %u: a request of more than %u descriptors", index,
+                    VIRTIO_MAX_CHAIN);
         return false;
     }
     if (!in && chain->num_in) {
@@ -286,7 +293,9 @@ bool virtq_chain_add(VirtqChain *chain, hwaddr address, uint32_t length, bool in
     }
     uint8_t *host = shared_memory_map(device->memory, address, length);
     if (!host) {
-        virtio_fail(device, "queue %u: a buffer at 0x%" PRIx64 ", size 0x%" PRIx32 ", is not in memory that the guest shares",
+        virtio_fail(device,
+                    "queue %u: a buffer at 0x%" PRIx64 ", size 0x%" PRIx32
+                    ", is not in memory that the guest shares",
                     index, address, length);
         return false;
     }
@@ -297,7 +306,8 @@ bool virtq_chain_add(VirtqChain *chain, hwaddr address, uint32_t length, bool in
 }
 
 /* Follows a chain in a table; limit: how many descriptors it may have, which ends loops. */
-static bool follow(VirtqChain *chain, const uint8_t *table, unsigned size, unsigned start, bool indirect);
+static bool follow(VirtqChain *chain, const uint8_t *table, unsigned size, unsigned start,
+                   bool indirect);
 
 const uint8_t *virtq_indirect_table(VirtQueue *queue, hwaddr address, uint32_t size)
 {
@@ -309,7 +319,9 @@ const uint8_t *virtq_indirect_table(VirtQueue *queue, hwaddr address, uint32_t s
     }
     const uint8_t *table = shared_memory_map(device->memory, address, size);
     if (!table) {
-        virtio_fail(device, "queue %u: the indirect table at 0x%" PRIx64 " is not in memory that the guest shares",
+        virtio_fail(device,
+                    "queue %u: the indirect table at 0x%" PRIx64
+                    " is not in memory that the guest shares",
                     queue->index, address);
     }
     return table;
@@ -321,14 +333,16 @@ static bool follow_indirect(VirtqChain *chain, const Descriptor *d)
     unsigned index = chain->queue->index;
 
     if (!virtio_has(device, VIRTIO_F_INDIRECT_DESC) || (d->flags & VIRTQ_DESC_NEXT)) {
-        virtio_fail(device, "queue %u: an indirect descriptor with flags 0x%x is not allowed here", index, d->flags);
+        virtio_fail(device, "queue %u: an indirect descriptor with flags 0x%x is not allowed here",
+                    index, d->flags);
         return false;
     }
     const uint8_t *table = virtq_indirect_table(chain->queue, d->address, d->length);
     return table && follow(chain, table, d->length / DESC_SIZE, 0, true);
 }
 
-static bool follow(VirtqChain *chain, const uint8_t *table, unsigned size, unsigned start, bool indirect)
+static bool follow(VirtqChain *chain, const uint8_t *table, unsigned size, unsigned start,
+                   bool indirect)
 {
     VirtioDevice *device = chain->queue->device;
     unsigned at = start;
@@ -337,7 +351,8 @@ static bool follow(VirtqChain *chain, const uint8_t *table, unsigned size, unsig
         Descriptor d = load_descriptor(table, at);
         if (d.flags & VIRTQ_DESC_INDIRECT) {
             if (indirect) {
-                virtio_fail(device, "queue %u: an indirect table inside an indirect table", chain->queue->index);
+                virtio_fail(device, "queue %u: an indirect table inside an indirect table",
+                            chain->queue->index);
                 return false;
             }
             return follow_indirect(chain, &d);
@@ -349,7 +364,8 @@ static bool follow(VirtqChain *chain, const uint8_t *table, unsigned size, unsig
             return true;
         }
         if (d.next >= size) {
-            virtio_fail(device, "queue %u: descriptor %u follows, of %u", chain->queue->index, d.next, size);
+            virtio_fail(device, "queue %u: descriptor %u follows, of %u", chain->queue->index,
+                        d.next, size);
             return false;
         }
         at = d.next;
@@ -364,7 +380,8 @@ VirtqElement *virtq_chain_element(const VirtqChain *chain, uint16_t head)
     VirtqElement *element = g_malloc(sizeof(*element) + count * sizeof(struct iovec));
 
     *element = (VirtqElement) {
-        .num_out = chain->num_out, .num_in = chain->num_in, .out_size = chain->out_size, .in_size = chain->in_size,
+        .num_out = chain->num_out, .num_in = chain->num_in, .out_size = chain->out_size,
+        .in_size = chain->in_size,
         .head = head, .epoch = chain->queue->epoch, .out = (struct iovec *)(element + 1),
     };
     element->in = element->out + chain->num_out;
@@ -383,7 +400,8 @@ static void set_available_event(VirtQueue *queue)
     uint8_t *used = virtqueue_map_ring(queue, VIRTQ_USED);
 
     if (used) {
-        virtq_store16(used + RING_ENTRIES + (size_t)queue->size * USED_ENTRY_SIZE, queue->next_available);
+        virtq_store16(used + RING_ENTRIES + (size_t)queue->size * USED_ENTRY_SIZE,
+                      queue->next_available);
     }
 }
 
@@ -394,9 +412,11 @@ static VirtqElement *split_pop(VirtQueue *queue)
     if (!table || count_available(queue, available) <= 0) {
         return NULL;
     }
-    uint16_t head = virtq_load16(available + RING_ENTRIES + 2 * (queue->next_available % queue->size));
+    uint16_t head = virtq_load16(available + RING_ENTRIES +
+                                 2 * (queue->next_available % queue->size));
     if (head >= queue->size) {
-        virtio_fail(queue->device, "queue %u: descriptor %u is available, of %u", queue->index, head, queue->size);
+        virtio_fail(queue->device, "queue %u: descriptor %u is available, of %u", queue->index,
+                    head, queue->size);
         return NULL;
     }
     VirtqChain chain;
@@ -415,7 +435,8 @@ static VirtqElement *split_pop(VirtQueue *queue)
 static bool has_room(VirtQueue *queue)
 {
     if (queue->in_flight >= queue->size && !virtqueue_is_empty(queue)) {
-        virtio_fail(queue->device, "queue %u: more requests at a time than its %u entries", queue->index, queue->size);
+        virtio_fail(queue->device, "queue %u: more requests at a time than its %u entries",
+                    queue->index, queue->size);
     }
     return queue->in_flight < queue->size;
 }
@@ -425,7 +446,8 @@ VirtqElement *virtqueue_pop(VirtQueue *queue)
     if (!is_alive(queue) || queue->external || turn_is_over(queue) || !has_room(queue)) {
         return NULL;
     }
-    VirtqElement *element = virtqueue_is_packed(queue) ? virtqueue_packed_pop(queue) : split_pop(queue);
+    VirtqElement *element = virtqueue_is_packed(queue) ? virtqueue_packed_pop(queue)
+                                                       : split_pop(queue);
     if (element) {
         queue->in_flight++;
         queue->turn -= queue->has_turn;
@@ -461,7 +483,8 @@ static void push(VirtQueue *queue, const VirtqElement *element, uint32_t written
     uint8_t *used = virtqueue_map_ring(queue, VIRTQ_USED);
 
     if (used) {
-        uint8_t *entry = used + RING_ENTRIES + USED_ENTRY_SIZE * (size_t)(queue->next_used % queue->size);
+        uint8_t *entry = used + RING_ENTRIES +
+                         USED_ENTRY_SIZE * (size_t)(queue->next_used % queue->size);
         store_le32(entry, element->head);
         store_le32(entry + 4, written);
         virtq_store16(used + RING_INDEX, ++queue->next_used);
@@ -484,12 +507,14 @@ static bool driver_wants_interrupt(VirtQueue *queue)
     if (!available) {
         return false;
     }
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the used index is seen before the driver's wish is read */
+    __atomic_thread_fence(
+        __ATOMIC_SEQ_CST); /* the used index is seen before the driver's wish is read */
     if (!has_event_index(queue)) {
         return !(virtq_load16(available + RING_FLAGS) & AVAILABLE_NO_INTERRUPT);
     }
     uint16_t event = virtq_load16(available + RING_ENTRIES + 2 * (size_t)queue->size);
-    bool passed = (uint16_t)(queue->next_used - event - 1) < (uint16_t)(queue->next_used - queue->told_used);
+    bool passed = (uint16_t)(queue->next_used - event - 1) <
+                  (uint16_t)(queue->next_used - queue->told_used);
     return passed || !queue->told;
 }
 
@@ -512,7 +537,8 @@ void virtqueue_notify(VirtQueue *queue)
     if (!is_alive(queue)) {
         return;
     }
-    bool wanted = virtqueue_is_packed(queue) ? virtqueue_packed_wants_interrupt(queue) : split_wants_interrupt(queue);
+    bool wanted = virtqueue_is_packed(queue) ? virtqueue_packed_wants_interrupt(queue)
+                                             : split_wants_interrupt(queue);
     if (wanted && device->transport) {
         device->transport->interrupt(device->transport_opaque, queue);
     }
@@ -547,14 +573,16 @@ void virtqueue_want_notify(VirtQueue *queue, bool want)
 {
     queue->quiet = !want;
     if (is_alive(queue)) {
-        (virtqueue_is_packed(queue) ? virtqueue_packed_want_notify : split_want_notify)(queue, want);
+        (virtqueue_is_packed(queue) ? virtqueue_packed_want_notify : split_want_notify)(queue,
+                                                                                        want);
         __atomic_thread_fence(__ATOMIC_SEQ_CST); /* before the caller looks into the queue again */
     }
 }
 
 /* ---- Bytes of a request ---- */
 
-unsigned virtq_slice(const struct iovec *iov, unsigned count, uint64_t offset, uint64_t size, struct iovec *parts)
+unsigned virtq_slice(const struct iovec *iov, unsigned count, uint64_t offset, uint64_t size,
+                     struct iovec *parts)
 {
     unsigned n = 0;
 
@@ -571,7 +599,8 @@ unsigned virtq_slice(const struct iovec *iov, unsigned count, uint64_t offset, u
     return n;
 }
 
-static size_t copy(const struct iovec *iov, unsigned count, uint64_t offset, uint8_t *buffer, size_t size, bool in)
+static size_t copy(const struct iovec *iov, unsigned count, uint64_t offset, uint8_t *buffer,
+                   size_t size, bool in)
 {
     size_t done = 0;
 

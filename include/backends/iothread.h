@@ -19,7 +19,9 @@ typedef struct IoThread {
 extern const QomType iothread_type; /* "iothread" */
 
 /* A row of the properties of devices whose queues it may handle; `iothread` is a QomLink. */
-#define IOTHREAD_PROPERTY(type) QOM_PROPERTY_LINK("iothread", type, iothread, &iothread_type, "/objects", "id of the thread that handles the queues")
+#define IOTHREAD_PROPERTY(type)                                               \
+    QOM_PROPERTY_LINK("iothread", type, iothread, &iothread_type, "/objects", \
+                      "id of the thread that handles the queues")
 /* What the link leads to; NULL: nothing, which is the main loop. */
 static inline GMainContext *iothread_context(const QomLink *link)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * -object memory-backend-ram, -memfd and -file: host memory for a machine's RAM. For a TD it is the half that the guest shares with
- * the host; its private half is KVM's.
+ * -object memory-backend-ram, -memfd and -file: host memory for a machine's RAM. For a TD it is the
+ * half that the guest shares with the host; its private half is KVM's.
  *
  * Memory costs nothing until it is touched, unless prealloc asks for it. Main loop thread.
  */
@@ -26,7 +26,9 @@ typedef struct MemoryBackend {
 } MemoryBackend;
 
 typedef struct MemoryBackendOps {
-    /* Opens what there is to open: fd, offset, page size. False: *errp. NULL: memory is anonymous. */
+    /*
+     * Opens what there is to open: fd, offset, page size. False: *errp. NULL: memory is anonymous.
+     */
     bool (*open)(MemoryBackend *backend, GError **errp);
 } MemoryBackendOps;
 
@@ -38,8 +40,8 @@ extern const QomType memory_backend_file_type;  /* "memory-backend-file" */
 #define MEMORY_BACKEND(object) QOM_CAST(MemoryBackend, &memory_backend_type, object)
 
 /*
- * What the machine says where the backend says auto: core dumps with or without it, merging of equal pages. The backend is
- * complete.
+ * What the machine says where the backend says auto: core dumps with or without it, merging of
+ * equal pages. The backend is complete.
  */
 bool memory_backend_advise(MemoryBackend *backend, bool dump, bool merge, GError **errp);
 

@@ -10,7 +10,10 @@ typedef struct Rng {
 } Rng;
 
 typedef struct RngOps {
-    /* How many bytes there were: up to size, at least 1; or 0: none just now. -1: *errp. Does not wait. */
+    /*
+     * How many bytes there were: up to size, at least 1; or 0: none just now. -1: *errp. Does not
+     * wait.
+     */
     gssize (*read)(Rng *rng, void *bytes, size_t size, GError **errp);
 } RngOps;
 

@@ -12,9 +12,11 @@ typedef struct NbdEnd {
 } NbdEnd;
 
 /*
- * A node that is export `name` of the server at fd, a blocking socket, which the node closes, as it does on failure. what: the image, for
- * messages. The server has timeout_s seconds for its greeting and what follows up to the node's size. NULL: *errp, end is not told.
+ * A node that is export `name` of the server at fd, a blocking socket, which the node closes, as it
+ * does on failure. what: the image, for messages. The server has timeout_s seconds for its greeting
+ * and what follows up to the node's size. NULL: *errp, end is not told.
  */
-BlockNode *block_nbd_new(int fd, const char *name, const char *what, bool read_only, unsigned timeout_s, NbdEnd end, GError **errp);
+BlockNode *block_nbd_new(int fd, const char *name, const char *what, bool read_only,
+                         unsigned timeout_s, NbdEnd end, GError **errp);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -object monitor-qmp: the same as -mon mode=control, in the form that management software gives it. */
+/*
+ * -object monitor-qmp: the same as -mon mode=control, in the form that management software gives
+ * it.
+ */
 #ifndef MONITOR_MONITOR_OBJECT_H
 #define MONITOR_MONITOR_OBJECT_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Monitors: where clients of QMP come from, what they may see of the machine, and what they are told. Main loop thread only. */
+/*
+ * Monitors: where clients of QMP come from, what they may see of the machine, and what they are
+ * told. Main loop thread only.
+ */
 #ifndef MONITOR_MONITOR_H
 #define MONITOR_MONITOR_H
 
@@ -31,7 +34,10 @@ typedef struct MachineInfo {
     const char *default_ram_id; /* of the memory backend that is made without one; NULL = no RAM */
 } MachineInfo;
 
-/* What commands act on. The program fills it once the machine is made; a pointer to a const object is borrowed. */
+/*
+ * What commands act on. The program fills it once the machine is made; a pointer to a const object
+ * is borrowed.
+ */
 /* blockdev-add and blockdev-del, which the options' owner carries out. */
 typedef struct BlockdevPort {
     bool (*add)(void *opaque, JsonValue *options, GError **errp);
@@ -47,7 +53,8 @@ struct QapiContext {
     AddressSpace *memory, *ports;        /* NULL: none */
     QmpSession *session;                 /* whose request is being served */
     struct Q35Machine *board;            /* NULL: there is none */
-    const char *machine;                 /* "pc-q35-11.1", or "none": then there is no guest, plan, TD, cpu or topology */
+    /* "pc-q35-11.1", or "none": then there is no guest, plan, TD, cpu or topology */
+    const char *machine;
     const MachineInfo *machines;
     QomObject *objects;                  /* the root of the tree */
     BlockdevPort blockdev;
@@ -63,7 +70,8 @@ struct QapiContext {
     Kvm *kvm;                            /* NULL: none */
     const TdxPlan *plan;                 /* of a TD, or NULL */
     const TdxCapabilities *caps;         /* NULL: asked for when needed */
-    TdxTd *const *td;                    /* where the TD of the moment is; it may be NULL during a reset, and if the guest is none */
+    /* where the TD of the moment is; it may be NULL during a reset, and if the guest is none */
+    TdxTd *const *td;
     uint8_t mrtd[TDX_MEASUREMENT_SIZE];  /* computed when first asked for */
     bool has_mrtd;
     bool migration_events;               /* the only migration capability, switched on */
@@ -72,16 +80,23 @@ struct QapiContext {
 /* Errors with a class of their own; those of other domains are GenericError. */
 #define QMP_ERROR (qmp_error_quark())
 GQuark qmp_error_quark(void);
-typedef enum QmpErrorClass { QMP_COMMAND_NOT_FOUND, QMP_DEVICE_NOT_FOUND, QMP_DEVICE_NOT_ACTIVE } QmpErrorClass;
-bool qmp_error_set(GError **errp, QmpErrorClass error_class, const char *format, ...) G_GNUC_PRINTF(3, 4);
+typedef enum QmpErrorClass { QMP_COMMAND_NOT_FOUND, QMP_DEVICE_NOT_FOUND,
+                             QMP_DEVICE_NOT_ACTIVE } QmpErrorClass;
+bool qmp_error_set(GError **errp, QmpErrorClass error_class, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
 /* One client's conversation, apart from how the bytes travel. */
 typedef void QmpOutputFn(void *opaque, const char *line, bool is_event);
 /* commands: ends with name NULL. The context must outlive the session. */
-QmpSession *qmp_session_new(const QapiCommand *commands, QapiContext *context, QmpOutputFn *output, void *opaque);
+QmpSession *qmp_session_new(const QapiCommand *commands, QapiContext *context, QmpOutputFn *output,
+                            void *opaque);
 void qmp_session_free(QmpSession *session);
-/* What of a client matters besides bytes: its next file descriptor or -1; and that it may send more again. Either may be NULL. */
-void qmp_session_set_client(QmpSession *session, int (*take_fd)(void *opaque), void (*progress)(void *opaque));
+/*
+ * What of a client matters besides bytes: its next file descriptor or -1; and that it may send more
+ * again. Either may be NULL.
+ */
+void qmp_session_set_client(QmpSession *session, int (*take_fd)(void *opaque),
+                            void (*progress)(void *opaque));
 /* Offer out-of-band execution to the next client. It is on by default. */
 void qmp_session_offer_oob(QmpSession *session, bool on);
 /* Requests that wait. With QMP_QUEUE_SIZE or more of them no input should be fed. */
@@ -106,7 +121,10 @@ typedef struct MonitorConfig {
 } MonitorConfig;
 void monitor_config_free(MonitorConfig *config);
 
-/* All monitors of a machine. Their clients are greeted at once, and served when monitors_ready() has been called. */
+/*
+ * All monitors of a machine. Their clients are greeted at once, and served when monitors_ready()
+ * has been called.
+ */
 typedef struct Monitors Monitors;
 Monitors *monitors_new(QapiContext *context); /* context->chardevs are there already */
 void monitors_free(Monitors *monitors); /* before the chardevs */

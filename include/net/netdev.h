@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Netdevs: the host's end of a guest's network, what -netdev makes. Each is an object of a type "netdev-TYPE" (qom/object.h) that
- * stands at /netdevs/ID; a network card takes one, and frames travel between the two.
+ * Netdevs: the host's end of a guest's network, what -netdev makes. Each is an object of a type
+ * "netdev-TYPE" (qom/object.h) that stands at /netdevs/ID; a network card takes one, and frames
+ * travel between the two.
  *
- * Frames are Ethernet frames without preamble and check sequence. All calls are made with the machine lock held, unless said; a
- * netdev that hears from the host on the main loop takes it, from the card that it serves.
+ * Frames are Ethernet frames without preamble and check sequence. All calls are made with the
+ * machine lock held, unless said; a netdev that hears from the host on the main loop takes it, from
+ * the card that it serves.
  */
 #ifndef NET_NETDEV_H
 #define NET_NETDEV_H
@@ -14,7 +16,10 @@
 #include "qapi/qapi.h"
 #include "qom/object.h"
 
-/* The largest frame either side sends: an IP packet of 64 KiB that has not been cut yet, with its header. */
+/*
+ * The largest frame either side sends: an IP packet of 64 KiB that has not been cut yet, with its
+ * header.
+ */
 #define NET_MAX_FRAME (65536 + 32)
 
 typedef struct Netdev Netdev;
@@ -63,8 +68,10 @@ typedef struct NetdevOps {
 } NetdevOps;
 
 extern const QomType netdev_type;        /* "netdev", abstract */
-extern const QomType netdev_user_type;   /* "netdev-user": a network of its own behind this process (libslirp) */
-extern const QomType netdev_stream_type; /* "netdev-stream": a stream socket, as passt and other VMMs speak it */
+/* "netdev-user": a network of its own behind this process (libslirp) */
+extern const QomType netdev_user_type;
+/* "netdev-stream": a stream socket, as passt and other VMMs speak it */
+extern const QomType netdev_stream_type;
 extern const QomType netdev_tap_type;    /* "netdev-tap" */
 extern const QomType netdev_dgram_type;  /* "netdev-dgram": datagrams, one a frame */
 extern const QomType netdev_passt_type;  /* "netdev-passt": a stream to passt, which it starts */
@@ -72,8 +79,9 @@ extern const QomType netdev_passt_type;  /* "netdev-passt": a stream to passt, w
 #define NETDEV(object) QOM_CAST(Netdev, &netdev_type, object)
 
 /*
- * What -netdev and netdev_add make: settings hold type (as "user"), id and the properties. At /netdevs/ID; opened by netdev_open().
- * Borrowed; NULL: *errp, and nothing is left. Machine lock not held.
+ * What -netdev and netdev_add make: settings hold type (as "user"), id and the properties. At
+ * /netdevs/ID; opened by netdev_open(). Borrowed; NULL: *errp, and nothing is left. Machine lock
+ * not held.
  */
 Netdev *netdev_create(QomObject *root, const QomSettings *settings, GError **errp);
 /* False: *errp, and the netdev is gone. Machine lock not held. */
@@ -93,7 +101,10 @@ void netdev_detach(Netdev *netdev);
 void netdev_send(Netdev *netdev, const struct iovec *pieces, unsigned count, size_t size);
 /* From the card: there is room again. */
 void netdev_card_ready(Netdev *netdev);
-/* From the netdev: a frame for the guest. It waits while the card has no room, as long as not too many do. */
+/*
+ * From the netdev: a frame for the guest. It waits while the card has no room, as long as not too
+ * many do.
+ */
 void netdev_deliver(Netdev *netdev, const uint8_t *frame, size_t size);
 /* set_link */
 void netdev_set_link(Netdev *netdev, bool up);

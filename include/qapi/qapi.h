@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A schema's types as data, and the check of a JSON value against one. qapi-types.h, generated from the files of qapi/, declares this
- * program's types, events and commands.
+ * A schema's types as data, and the check of a JSON value against one. qapi-types.h, generated from
+ * the files of qapi/, declares this program's types, events and commands.
  */
 #ifndef QAPI_QAPI_H
 #define QAPI_QAPI_H
@@ -9,7 +9,8 @@
 #include "util/json.h"
 
 typedef enum QapiKind {
-    QAPI_ANY, QAPI_NULL, QAPI_BOOL, QAPI_INT, QAPI_NUMBER, QAPI_STR, QAPI_ENUM, QAPI_ARRAY, QAPI_OBJECT,
+    QAPI_ANY, QAPI_NULL, QAPI_BOOL, QAPI_INT, QAPI_NUMBER, QAPI_STR, QAPI_ENUM, QAPI_ARRAY,
+    QAPI_OBJECT,
 } QapiKind;
 
 typedef struct QapiType QapiType;
@@ -42,13 +43,15 @@ typedef struct QapiEvent {
     const QapiType *data; /* NULL: none */
 } QapiEvent;
 
-typedef struct QapiContext QapiContext; /* what handlers work on; the owner of the handlers defines it */
+typedef struct QapiContext
+    QapiContext; /* what handlers work on; the owner of the handlers defines it */
 
 /*
- * A command's handler. arguments: checked, an object. *result: NULL on entry; a new value of the type that the command
- * returns; NULL stands for {}. False: *errp.
+ * A command's handler. arguments: checked, an object. *result: NULL on entry; a new value of the
+ * type that the command returns; NULL stands for {}. False: *errp.
  */
-typedef bool QapiCommandFn(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp);
+typedef bool QapiCommandFn(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                           GError **errp);
 
 typedef struct QapiCommand {
     const char *name;
@@ -61,26 +64,33 @@ typedef struct QapiCommand {
 extern const char *const qapi_schema[];
 
 /*
- * Is the value one of the type? type NULL: an object without members. name: of what is checked, for messages, or NULL for the
- * arguments themselves. False: "Parameter 'x' is missing", "Invalid parameter type for 'x', expected: string" …
+ * Is the value one of the type? type NULL: an object without members. name: of what is checked, for
+ * messages, or NULL for the arguments themselves. False: "Parameter 'x' is missing", "Invalid
+ * parameter type for 'x', expected: string" …
  */
 bool qapi_check(const QapiType *type, JsonValue *value, const char *name, GError **errp);
 
-/* The type whose members the tag of an object chooses beside those of `type`; NULL: none, or it has no members of its own. */
+/*
+ * The type whose members the tag of an object chooses beside those of `type`; NULL: none, or it has
+ * no members of its own.
+ */
 const QapiType *qapi_variant(const QapiType *type, JsonValue *value);
 
 /*
- * Strings of keyval_to_json() to what the schema says they are: numbers, sizes with suffixes, booleans, members of the variant
- * that the tag chooses. A SocketAddress may stand in its short text form, "unix:PATH". Only what cannot be read is an error
- * here: qapi_check() does the rest. name: of the value, for messages, or NULL. NULL: "Parameter 'x' expects …". Caller puts.
+ * Strings of keyval_to_json() to what the schema says they are: numbers, sizes with suffixes,
+ * booleans, members of the variant that the tag chooses. A SocketAddress may stand in its short
+ * text form, "unix:PATH". Only what cannot be read is an error here: qapi_check() does the rest.
+ * name: of the value, for messages, or NULL. NULL: "Parameter 'x' expects …". Caller puts.
  */
 JsonValue *qapi_from_keyval(const QapiType *type, JsonValue *text, const char *name, GError **errp);
 
 /*
- * An option's argument, in either form, as a checked value of the type: JSON if it begins with '{', else KEY=VALUE with dots,
- * whose first element may lack its key (`implied`, or NULL). *help (may be NULL: then it is an error) is set if help was asked for; the value then
- * holds the unchecked strings that were given. Caller puts.
+ * An option's argument, in either form, as a checked value of the type: JSON if it begins with '{',
+ * else KEY=VALUE with dots, whose first element may lack its key (`implied`, or NULL). *help (may
+ * be NULL: then it is an error) is set if help was asked for; the value then holds the unchecked
+ * strings that were given. Caller puts.
  */
-JsonValue *qapi_option(const QapiType *type, const char *text, const char *implied, bool *help, GError **errp);
+JsonValue *qapi_option(const QapiType *type, const char *text, const char *implied, bool *help,
+                       GError **errp);
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The part of the KVM user-space interface that TDX needs and that older linux/kvm.h files (before Linux 6.16) lack.
+ * The part of the KVM user-space interface that TDX needs and that older linux/kvm.h files (before
+ * Linux 6.16) lack.
  *
- * Everything here is guarded: with a newer system header its own definitions are used, and the assertions below compare
- * them with the sizes and offsets this tree was written for. Source of the numbers: Linux uapi 6.16 … 7.3.
+ * Everything here is guarded: with a newer system header its own definitions are used, and the
+ * assertions below compare them with the sizes and offsets this tree was written for. Source of the
+ * numbers: Linux uapi 6.16 … 7.3.
  */
 #ifndef STANDARD_HEADERS_LINUX_KVM_TDX_H
 #define STANDARD_HEADERS_LINUX_KVM_TDX_H
@@ -14,9 +16,11 @@
 #include <linux/kvm.h>
 #include <linux/kvm_para.h>
 
-#define KVM_ABI_AT(type, field, offset) \
-    _Static_assert(offsetof(struct type, field) == (offset), #type "." #field " is not where KVM has it")
-#define KVM_ABI_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type " has not KVM's size")
+#define KVM_ABI_AT(type, field, offset)                      \
+    _Static_assert(offsetof(struct type, field) == (offset), \
+                   #type "." #field " is not where KVM has it")
+#define KVM_ABI_SIZE(type, size) \
+    _Static_assert(sizeof(struct type) == (size), #type " has not KVM's size")
 #define KVM_ABI_IOCTL(name, code) _Static_assert((name) == (code), #name " has not KVM's number")
 
 /* VM types: argument of KVM_CREATE_VM, and bit numbers in the answer to KVM_CAP_VM_TYPES. */
@@ -120,7 +124,10 @@ struct kvm_pre_fault_memory {
 #define KVM_PRE_FAULT_MEMORY _IOWR(KVMIO, 0xd5, struct kvm_pre_fault_memory)
 #endif
 
-/* Exits. Where the system's header has them, its members of kvm_run must lie where the types below put them. */
+/*
+ * Exits. Where the system's header has them, its members of kvm_run must lie where the types below
+ * put them.
+ */
 #ifdef KVM_EXIT_MEMORY_FAULT
 KVM_ABI_AT(kvm_run, memory_fault.flags, 32);
 KVM_ABI_AT(kvm_run, memory_fault.gpa, 40);
@@ -156,8 +163,8 @@ KVM_ABI_AT(kvm_run, tdx.setup_event_notify.vector, 56);
 #endif
 
 /*
- * Members of struct kvm_run's exit union that older headers lack, as types of their own: with any header they are read
- * through kvm_run_memory_fault() and kvm_run_tdx().
+ * Members of struct kvm_run's exit union that older headers lack, as types of their own: with any
+ * header they are read through kvm_run_memory_fault() and kvm_run_tdx().
  */
 #define KVM_RUN_EXIT_OFFSET 32
 
@@ -251,7 +258,10 @@ struct kvm_tdx_init_mem_region {
 };
 #endif
 
-/* TDVMCALL numbers and completion codes in R10 (Guest-Host-Communication Interface for Intel TDX, section 3). */
+/*
+ * TDVMCALL numbers and completion codes in R10 (Guest-Host-Communication Interface for Intel TDX,
+ * section 3).
+ */
 #define TDVMCALL_GET_TD_VM_CALL_INFO UINT64_C(0x10000)
 #define TDVMCALL_MAP_GPA UINT64_C(0x10001)
 #define TDVMCALL_GET_QUOTE UINT64_C(0x10002)
@@ -284,14 +294,21 @@ KVM_ABI_IOCTL(KVM_SET_MEMORY_ATTRIBUTES, 0x4020aed2);
 KVM_ABI_IOCTL(KVM_CREATE_GUEST_MEMFD, 0xc040aed4);
 KVM_ABI_IOCTL(KVM_PRE_FAULT_MEMORY, 0xc040aed5);
 
-_Static_assert(KVM_X86_TDX_VM == 5 && KVM_CAP_VM_TYPES == 235 && KVM_CAP_X86_APIC_BUS_CYCLES_NS == 237, "KVM's numbers");
+_Static_assert(KVM_X86_TDX_VM == 5 && KVM_CAP_VM_TYPES == 235 &&
+                   KVM_CAP_X86_APIC_BUS_CYCLES_NS == 237,
+               "KVM's numbers");
 _Static_assert(KVM_CAP_GUEST_MEMFD == 234 && KVM_CAP_MEMORY_ATTRIBUTES == 233, "KVM's numbers");
 _Static_assert(KVM_MEM_GUEST_MEMFD == 4 && KVM_MEMORY_ATTRIBUTE_PRIVATE == 8, "KVM's numbers");
-_Static_assert(KVM_MEMORY_EXIT_FLAG_PRIVATE == 8 && KVM_EXIT_MEMORY_FAULT == 39 && KVM_EXIT_TDX == 40, "KVM's numbers");
+_Static_assert(KVM_MEMORY_EXIT_FLAG_PRIVATE == 8 && KVM_EXIT_MEMORY_FAULT == 39 &&
+                   KVM_EXIT_TDX == 40,
+               "KVM's numbers");
 _Static_assert(KVM_SYSTEM_EVENT_TDX_FATAL == 7 && KVM_HC_MAP_GPA_RANGE == 12, "KVM's numbers");
 _Static_assert(KVM_TDX_CAPABILITIES == 0 && KVM_TDX_INIT_VM == 1 && KVM_TDX_INIT_VCPU == 2 &&
-               KVM_TDX_INIT_MEM_REGION == 3 && KVM_TDX_FINALIZE_VM == 4 && KVM_TDX_GET_CPUID == 5, "KVM's numbers");
-_Static_assert(KVM_TDX_MEASURE_MEMORY_REGION == 1 && KVM_MAP_GPA_RANGE_ENCRYPTED == 0x10, "KVM's numbers");
+                   KVM_TDX_INIT_MEM_REGION == 3 && KVM_TDX_FINALIZE_VM == 4 &&
+                   KVM_TDX_GET_CPUID == 5,
+               "KVM's numbers");
+_Static_assert(KVM_TDX_MEASURE_MEMORY_REGION == 1 && KVM_MAP_GPA_RANGE_ENCRYPTED == 0x10,
+               "KVM's numbers");
 
 KVM_ABI_SIZE(kvm_userspace_memory_region2, 160);
 KVM_ABI_AT(kvm_userspace_memory_region2, flags, 4);

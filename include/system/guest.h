@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kinds of guests that a machine can be launched into (system/core/guest.h). Main loop thread. */
+/*
+ * The kinds of guests that a machine can be launched into (system/core/guest.h). Main loop thread.
+ */
 #ifndef SYSTEM_GUEST_H
 #define SYSTEM_GUEST_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The command line as a value: what the user asked for, checked option by option; nothing is opened or started. */
+/*
+ * The command line as a value: what the user asked for, checked option by option; nothing is opened
+ * or started.
+ */
 #ifndef SYSTEM_OPTIONS_H
 #define SYSTEM_OPTIONS_H
 
@@ -33,7 +36,8 @@ typedef struct BootFiles {
     bool menu;                             /* the firmware shows its menu for menu_ms */
     unsigned menu_ms;                      /* 0 = the firmware's own time */
     bool fail_given;
-    int fail_ms;                           /* from where nothing boots to the next try; -1 = never */
+    /* from where nothing boots to the next try; -1 = never */
+    int fail_ms;
 } BootFiles;
 
 /* -add-fd: a descriptor that the parent process left open, for a set. */
@@ -55,7 +59,8 @@ typedef struct LifeOptions {
 } LifeOptions;
 
 typedef struct MachineConfig {
-    QomObject *root;                /* the tree of objects: /objects from the start, /machine when the options are complete */
+    /* the tree of objects: /objects from the start, /machine when the options are complete */
+    QomObject *root;
     const QomType *machine_type;    /* NULL = not given */
     GArray *machine_properties;     /* of KeyValPair: what -machine gives, in order */
     Machine *machine_object;        /* /machine; borrowed from the tree */
@@ -64,12 +69,15 @@ typedef struct MachineConfig {
     GPtrArray *objects, *devices;   /* -object and -device (options-object.c) */
     GPtrArray *globals;             /* of QomGlobal */
     GPtrArray *drives;              /* -drive and -blockdev (options-block.c) */
-    BlockErrorPort *disk_errors;    /* of all disks; the program fills in this and the next before they are opened */
+    /* of all disks; the program fills in this and the next before they are opened */
+    BlockErrorPort *disk_errors;
     BlockFilePort *disk_files;
     char *kernel_irqchip;           /* "on", "off", "split", or NULL = auto */
     Accelerator accelerator;
-    bool accelerator_optional;      /* one of several that were named: that it is not there is no error for -machine none */
-    char *qtest, *qtest_log;        /* where a test's program is, and the log of it; NULL = not given */
+    /* one of several that were named: that it is not there is no error for -machine none */
+    bool accelerator_optional;
+    /* where a test's program is, and the log of it; NULL = not given */
+    char *qtest, *qtest_log;
     CpuModelRequest *cpu;           /* NULL = not given */
     CpuTopology topology;
     uint64_t ram_size;
@@ -84,7 +92,8 @@ typedef struct MachineConfig {
     char *log_items, *log_file;
     GPtrArray *netdevs;             /* of what options-net.c keeps of each -netdev */
     bool nic_given;                 /* -netdev, -nic, -net: no default card */
-    char *net_nic, *net_backend;    /* the two halves of a network that -net gives, as typed; NULL = not given */
+    /* the two halves of a network that -net gives, as typed; NULL = not given */
+    char *net_nic, *net_backend;
     bool numa_given;                /* the one NUMA node there is */
     uint64_t numa_size;             /* what -numa says of its memory; 0 = nothing */
     const TdxGuestConfig *guest;    /* the one the machine uses, or NULL */
@@ -96,7 +105,10 @@ typedef enum OptionsResult {
     OPTIONS_ERROR, /* a message was printed: exit 1 */
 } OptionsResult;
 
-/* argv as main() has it; types: the program's. Messages go to stderr with the option and its argument as typed. */
+/*
+ * argv as main() has it; types: the program's. Messages go to stderr with the option and its
+ * argument as typed.
+ */
 OptionsResult options_parse(int argc, char **argv, QomTypes types, MachineConfig **config);
 void machine_config_free(MachineConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MachineConfig, machine_config_free)
@@ -122,7 +134,10 @@ bool machine_config_create_devices(MachineConfig *config, GError **errp);
 bool machine_config_complete_objects(const MachineConfig *config, GError **errp);
 /* Once the machine's buses are there. */
 bool machine_config_plug_devices(const MachineConfig *config, GError **errp);
-/* What "help", "TYPE,help" as the option's argument prints; NULL: the argument asks for no help. Caller frees. */
+/*
+ * What "help", "TYPE,help" as the option's argument prints; NULL: the argument asks for no help.
+ * Caller frees.
+ */
 char *object_option_help(QomTypes types, const char *text);
 char *device_option_help(QomTypes types, const char *text);
 char *machine_option_help(QomTypes types, const char *text);
@@ -133,7 +148,10 @@ void block_options_init(MachineConfig *config);
 void block_options_clear(MachineConfig *config);
 /* Opens them as block nodes of the tree, before the devices are plugged. */
 bool machine_config_open_drives(const MachineConfig *config, GError **errp);
-/* What -blockdev does, and its reverse, while the machine runs; options: an object, as -blockdev takes it in JSON. */
+/*
+ * What -blockdev does, and its reverse, while the machine runs; options: an object, as -blockdev
+ * takes it in JSON.
+ */
 bool machine_config_add_drive(const MachineConfig *config, JsonValue *options, GError **errp);
 bool machine_config_remove_drive(const MachineConfig *config, const char *name, GError **errp);
 /* The network (options-net.c). */
@@ -189,7 +207,10 @@ bool option_overcommit(MachineConfig *config, const char *text, GError **errp);
 bool option_pidfile(MachineConfig *config, const char *text, GError **errp);
 bool option_run_with(MachineConfig *config, const char *text, GError **errp);
 bool option_sandbox(MachineConfig *config, const char *text, GError **errp);
-/* What to write instead of an option or a machine property that is not there (options-absent.c). NULL: not known. */
+/*
+ * What to write instead of an option or a machine property that is not there (options-absent.c).
+ * NULL: not known.
+ */
 const char *option_instead(const char *name);
 const char *machine_property_instead(const char *name);
 /* What monitors tell of options and machines (options-info.c). */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -pidfile: the process ID in a file that is locked while the program runs and removed when it ends. */
+/*
+ * -pidfile: the process ID in a file that is locked while the program runs and removed when it
+ * ends.
+ */
 #ifndef SYSTEM_PIDFILE_H
 #define SYSTEM_PIDFILE_H
 

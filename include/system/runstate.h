@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The machine's life as the program sees it: requests from vCPUs, devices, signals and monitors, served one at a time by the
- * main loop. Requests (the port) may come from any thread; everything else is for the main loop's thread.
+ * The machine's life as the program sees it: requests from vCPUs, devices, signals and monitors,
+ * served one at a time by the main loop. Requests (the port) may come from any thread; everything
+ * else is for the main loop's thread.
  */
 #ifndef SYSTEM_RUNSTATE_H
 #define SYSTEM_RUNSTATE_H
@@ -14,7 +15,10 @@
 typedef struct RunState RunState;
 
 typedef struct RunStateHandlers {
-    /* A reset: make a new TD from the same plan, paused. False ends the program with exit status 1 (the handler reported why). */
+    /*
+     * A reset: make a new TD from the same plan, paused. False ends the program with exit status 1
+     * (the handler reported why).
+     */
     bool (*reset)(void *opaque);
     void (*pause)(void *opaque);  /* returns when no vCPU runs */
     void (*resume)(void *opaque);
@@ -31,8 +35,9 @@ typedef struct RunStateActions {
     QapiPanicAction panic;
 } RunStateActions;
 
-#define RUNSTATE_ACTIONS_DEFAULT \
-    ((RunStateActions){ QAPI_REBOOT_ACTION_RESET, QAPI_SHUTDOWN_ACTION_POWEROFF, QAPI_PANIC_ACTION_SHUTDOWN })
+#define RUNSTATE_ACTIONS_DEFAULT                                                 \
+    ((RunStateActions){ QAPI_REBOOT_ACTION_RESET, QAPI_SHUTDOWN_ACTION_POWEROFF, \
+                        QAPI_PANIC_ACTION_SHUTDOWN })
 
 /* In state prelaunch. */
 RunState *runstate_new(const RunStateHandlers *handlers, const RunStateActions *actions);
@@ -50,7 +55,10 @@ void runstate_stop(RunState *state);
 void runstate_stop_for_io_error(RunState *state);
 void runstate_power_button(RunState *state);
 
-/* From now on SIGINT, SIGTERM and SIGHUP are requests to end, served by whoever runs the main context. */
+/*
+ * From now on SIGINT, SIGTERM and SIGHUP are requests to end, served by whoever runs the main
+ * context.
+ */
 void runstate_catch_signals(RunState *state);
 /* The machine has been shut down: the loop ends, or will not begin. */
 bool runstate_ended(const RunState *state);

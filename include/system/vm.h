@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One machine with its TD: made from a MachineConfig, run, taken apart. The start-up list of the program is vm_new(). */
+/*
+ * One machine with its TD: made from a MachineConfig, run, taken apart. The start-up list of the
+ * program is vm_new().
+ */
 #ifndef SYSTEM_VM_H
 #define SYSTEM_VM_H
 

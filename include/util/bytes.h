@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Checked access to bytes from outside: little-endian loads and stores inside a known extent. Parsers of files, guest
- * memory and sockets use these and never overlay structures.
+ * Checked access to bytes from outside: little-endian loads and stores inside a known extent.
+ * Parsers of files, guest memory and sockets use these and never overlay structures.
  */
 #ifndef UTIL_BYTES_H
 #define UTIL_BYTES_H

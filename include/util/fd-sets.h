@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * File descriptors that other processes gave: sets that file names such as /dev/fdset/3 open (add-fd, -add-fd), and names that
- * the next command refers to (getfd). Main loop thread only.
+ * File descriptors that other processes gave: sets that file names such as /dev/fdset/3 open
+ * (add-fd, -add-fd), and names that the next command refers to (getfd). Main loop thread only.
  */
 #ifndef UTIL_FD_SETS_H
 #define UTIL_FD_SETS_H
@@ -30,7 +30,10 @@ unsigned fd_sets_size(const FdSets *sets);
 FdSetMember fd_sets_at(const FdSets *sets, unsigned i);
 
 bool fd_sets_has_path(const char *path); /* is it one of /dev/fdset/? */
-/* A duplicate, the caller's, of a member of the path's set that was opened as flags (O_RDONLY, …) ask. -1: *errp. */
+/*
+ * A duplicate, the caller's, of a member of the path's set that was opened as flags (O_RDONLY, …)
+ * ask. -1: *errp.
+ */
 int fd_sets_open(FdSets *sets, const char *path, int flags, GError **errp);
 
 /* Gives a descriptor, taken over, a name; one that had it is closed. */

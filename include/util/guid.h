@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* GUIDs in the mixed-endian byte order that firmware files and tables use (UEFI specification, appendix A). */
+/*
+ * GUIDs in the mixed-endian byte order that firmware files and tables use (UEFI specification,
+ * appendix A).
+ */
 #ifndef UTIL_GUID_H
 #define UTIL_GUID_H
 

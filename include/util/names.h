@@ -5,10 +5,16 @@
 
 #include <glib.h>
 
-/* The name in a NULL-terminated list that `name` is most likely meant to be, or NULL if none is near. '-' and '_' are alike. */
+/*
+ * The name in a NULL-terminated list that `name` is most likely meant to be, or NULL if none is
+ * near. '-' and '_' are alike.
+ */
 const char *nearest_name(const char *name, const char *const *names);
 
-/* Adds to *errp the hint "Did you mean 'x'?", or the whole list if no name is near (or name is NULL) and the list is short. */
+/*
+ * Adds to *errp the hint "Did you mean 'x'?", or the whole list if no name is near (or name is
+ * NULL) and the list is short.
+ */
 void error_hint_names(GError **errp, const char *name, const char *const *names);
 
 #endif

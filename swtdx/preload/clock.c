@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * With --deterministic the program's clocks are virtual, too: what its devices tell a TD about time, a power management timer or a
- * real-time clock, comes of the instructions that the TD executed. Its random numbers come of a fixed seed.
+ * With --deterministic the program's clocks are virtual, too: what its devices tell a TD about
+ * time, a power management timer or a real-time clock, comes of the instructions that the TD
+ * executed. Its random numbers come of a fixed seed.
  *
  * CLOCK_MONOTONIC_RAW and the clocks of CPU time stay the machine's. Waits take real time.
  */

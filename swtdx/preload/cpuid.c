@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A program that executes CPUID must see the profile's processor too: VMMs take vendor, family and address widths from it.
+ * A program that executes CPUID must see the profile's processor too: VMMs take vendor, family and
+ * address widths from it.
  *
- * CPUID can't be trapped from user mode on every machine (arch_prctl(ARCH_SET_CPUID) needs faulting, and would trap those of libc and of
- * this library, too), so the CPUIDs of an object's code become UD2, and the SIGILL is answered; libraries.c says which objects'. The
- * function starts in .eh_frame_hdr (LSB core, "Exception Frames") make sure that only instructions are replaced, never the same
- * two bytes inside of others.
+ * CPUID can't be trapped from user mode on every machine (arch_prctl(ARCH_SET_CPUID) needs
+ * faulting, and would trap those of libc and of this library, too), so the CPUIDs of an object's
+ * code become UD2, and the SIGILL is answered; libraries.c says which objects'. The function starts
+ * in .eh_frame_hdr (LSB core, "Exception Frames") make sure that only instructions are replaced,
+ * never the same two bytes inside of others.
  */
 #include <cpuid.h>
 #include <link.h>
@@ -28,7 +30,10 @@
 #define UD2_SECOND 0x0b
 #define MAX_SITES 4096
 
-/* Entries are only added, by one thread at a time, each before its instruction is replaced; the handler of SIGILL reads. */
+/*
+ * Entries are only added, by one thread at a time, each before its instruction is replaced; the
+ * handler of SIGILL reads.
+ */
 static uintptr_t sites[MAX_SITES];
 static _Atomic unsigned num_sites;
 static bool handled; /* SIGILL comes to us */
@@ -50,7 +55,8 @@ typedef struct Image {
 static bool read_frame_header(Image *image, const ElfW(Phdr) *segment)
 {
     const uint8_t *h = (const uint8_t *)(image->base + segment->p_vaddr);
-    if (segment->p_memsz < TABLE_AT || h[0] != 1 || h[2] != ENCODING_UDATA4 || h[3] != ENCODING_TABLE) {
+    if (segment->p_memsz < TABLE_AT || h[0] != 1 || h[2] != ENCODING_UDATA4 ||
+        h[3] != ENCODING_TABLE) {
         return false;
     }
     memcpy(&image->num_functions, h + 8, sizeof(image->num_functions));
@@ -85,7 +91,8 @@ static bool is_instruction(const ZydisDecoder *decoder, uintptr_t start, uintptr
 {
     ZydisDecodedInstruction insn;
     while (start < address) {
-        if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(decoder, NULL, (const void *)start, address - start + CPUID_LENGTH, &insn))) {
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(decoder, NULL, (const void *)start,
+                                                        address - start + CPUID_LENGTH, &insn))) {
             return false;
         }
         start += insn.length;
@@ -101,7 +108,8 @@ static void find_sites(const Image *image, const ZydisDecoder *decoder, const El
     while (at < end && (hit = memmem((const void *)at, end - at, opcode, sizeof(opcode)))) {
         uintptr_t function = function_of(image, (uintptr_t)hit);
         unsigned n = atomic_load(&num_sites);
-        if (function >= start && is_instruction(decoder, function, (uintptr_t)hit) && n < MAX_SITES) {
+        if (function >= start && is_instruction(decoder, function, (uintptr_t)hit) &&
+            n < MAX_SITES) {
             sites[n] = (uintptr_t)hit;
             atomic_store(&num_sites, n + 1);
         }
@@ -109,7 +117,10 @@ static void find_sites(const Image *image, const ZydisDecoder *decoder, const El
     }
 }
 
-/* 0F A2 becomes 0F 0B: one byte. The pages are private copies from then on, as after any relocation. Others may be executing there. */
+/*
+ * 0F A2 becomes 0F 0B: one byte. The pages are private copies from then on, as after any
+ * relocation. Others may be executing there.
+ */
 static bool replace(uintptr_t site)
 {
     uintptr_t page = (site + 1) & ~(uintptr_t)(PAGE - 1);
@@ -123,22 +134,27 @@ static bool replace(uintptr_t site)
 
 bool preload_trap_object(const struct dl_phdr_info *info, uintptr_t *first_site)
 {
-    Image image = { .base = info->dlpi_addr, .headers = info->dlpi_phdr, .num_headers = info->dlpi_phnum };
+    Image image = { .base = info->dlpi_addr, .headers = info->dlpi_phdr,
+                    .num_headers = info->dlpi_phnum };
     ZydisDecoder decoder;
     unsigned before = atomic_load(&num_sites);
     *first_site = 0;
     for (unsigned i = 0; i < image.num_headers; i++) {
-        if (image.headers[i].p_type == PT_GNU_EH_FRAME && !read_frame_header(&image, &image.headers[i])) {
+        if (image.headers[i].p_type == PT_GNU_EH_FRAME &&
+            !read_frame_header(&image, &image.headers[i])) {
             image.frame_header = NULL;
         }
     }
-    if (!image.frame_header || !handled || !ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64))) {
+    if (!image.frame_header || !handled ||
+        !ZYAN_SUCCESS(
+            ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64))) {
         return true;
     }
     ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE);
     for (unsigned i = 0; i < image.num_headers; i++) {
         const ElfW(Phdr) *h = &image.headers[i];
-        if (h->p_type == PT_LOAD && (h->p_flags & PF_X) && (h->p_flags & PF_R) && !(h->p_flags & PF_W)) {
+        if (h->p_type == PT_LOAD && (h->p_flags & PF_X) && (h->p_flags & PF_R) &&
+            !(h->p_flags & PF_W)) {
             find_sites(&image, &decoder, h);
         }
     }
@@ -167,18 +183,25 @@ bool preload_cpuid_trapped(void)
 }
 
 /*
- * Which bits of EAX, EBX, ECX and EDX offer instructions to a program: those that this machine lacks it must not see. Features of the
- * operating system's (VMX and SMX, paging, interrupt controllers, MSRs) are as the profile has them: a program asks about them to
- * know what a VMM can do here.
+ * Which bits of EAX, EBX, ECX and EDX offer instructions to a program: those that this machine
+ * lacks it must not see. Features of the operating system's (VMX and SMX, paging, interrupt
+ * controllers, MSRs) are as the profile has them: a program asks about them to know what a VMM can
+ * do here.
  */
 static void instruction_bits(uint32_t leaf, uint32_t subleaf, uint32_t bits[4])
 {
     static const struct {
         uint32_t leaf, subleaf, bits[4];
     } words[] = {
-        /* but DTES64, MONITOR, DS-CPL, VMX, SMX, EIST, TM2, SDBG, xTPR, PDCM, PCID, DCA, x2APIC, TSC deadline; and but what EDX has of these */
+        /*
+         * but DTES64, MONITOR, DS-CPL, VMX, SMX, EIST, TM2, SDBG, xTPR, PDCM, PCID, DCA, x2APIC,
+         * TSC deadline; and but what EDX has of these
+         */
         { 1, 0, { 0, 0, 0xfed93603, 0x47988d31 } },
-        /* but TSC_ADJUST, SMEP, INVPCID, PQM, FPU CS and DS, PQE, SMAP; MD_CLEAR, IBRS and all above */
+        /*
+         * but TSC_ADJUST, SMEP, INVPCID, PQM, FPU CS and DS, PQE, SMAP; MD_CLEAR, IBRS and all
+         * above
+         */
         { 7, 0, { 0, 0xffef4b7d, 0xffffffff, 0x03fffbff } },
         { 7, 1, { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff } },
         { 0x80000001, 0, { 0, 0, 0xffffffff, 0xffffffff } },
@@ -201,7 +224,8 @@ void preload_cpuid(const Profile *profile, uint32_t leaf, uint32_t subleaf, uint
         regs[i] &= native[i] | ~offered[i];
     }
     if (leaf == 1) {
-        regs[2] |= native[2] & bit_OSXSAVE; /* of the operating system's doing, which is this machine's */
+        /* of the operating system's doing, which is this machine's */
+        regs[2] |= native[2] & bit_OSXSAVE;
     }
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Hooks on calls that take a descriptor: ours go to the host library, all others to libc after one table look-up. */
+/*
+ * Hooks on calls that take a descriptor: ours go to the host library, all others to libc after one
+ * table look-up.
+ */
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -75,7 +78,8 @@ HOOK int fallocate64(int fd, int mode, off64_t offset, off64_t length)
 /* glibc's answers an error number, and asks for mode 0, which a guest_memfd refuses. */
 HOOK int posix_fallocate(int fd, off_t offset, off_t length)
 {
-    return preload_ours(fd) ? -kvm_fd_fallocate(preload_host, fd, 0, offset, length) : REAL(posix_fallocate)(fd, offset, length);
+    return preload_ours(fd) ? -kvm_fd_fallocate(preload_host, fd, 0, offset, length)
+                            : REAL(posix_fallocate)(fd, offset, length);
 }
 
 HOOK int posix_fallocate64(int fd, off64_t offset, off64_t length)
@@ -226,8 +230,8 @@ HOOK int fcntl64(int fd, int cmd, ...)
 }
 
 /*
- * The tables of TDs are reserved for the largest there can be, terabytes of addresses: locking them in advance would make every
- * page of them. What is used is locked as it comes.
+ * The tables of TDs are reserved for the largest there can be, terabytes of addresses: locking them
+ * in advance would make every page of them. What is used is locked as it comes.
  */
 HOOK int mlockall(int flags)
 {

@@ -28,7 +28,9 @@ int __fxstat64(int version, int fd, struct stat64 *st);
 
 typedef enum PathKind { PATH_OTHER, PATH_KVM, PATH_FILE, PATH_DIRECTORY, PATH_ABSENT } PathKind;
 
-/* What a path is on the profile's host. Only absolute paths: the host's files are always named so. */
+/*
+ * What a path is on the profile's host. Only absolute paths: the host's files are always named so.
+ */
 static PathKind classify(const char *path, const ProfileFile **file)
 {
     const Profile *profile = preload_profile();
@@ -51,7 +53,8 @@ static PathKind classify(const char *path, const ProfileFile **file)
             return PATH_FILE;
         }
         /* A module of which no parameter exists is not loaded. */
-        if (!strncmp(path, "/sys/module/kvm", 15) && !strncmp(path, f->path, n) && f->path[n] == '/' && kind != PATH_DIRECTORY) {
+        if (!strncmp(path, "/sys/module/kvm", 15) && !strncmp(path, f->path, n) &&
+            f->path[n] == '/' && kind != PATH_DIRECTORY) {
             kind = f->error == ENOENT ? PATH_ABSENT : PATH_DIRECTORY;
         }
     }
@@ -260,7 +263,8 @@ static bool access_ours(const char *path, int how, int *result)
     if (r > 0) {
         PathKind kind = classify(path, &file);
         bool refused = kind == PATH_KVM ? profile->dev_kvm_error == EACCES && how != F_OK
-                     : kind == PATH_FILE && ((how & (W_OK | X_OK)) || (how && file->error == EACCES));
+                                        : kind == PATH_FILE && ((how & (W_OK | X_OK)) ||
+                                                                (how && file->error == EACCES));
         r = refused ? -EACCES : 0;
     }
     *result = (int)preload_result(r);
@@ -398,7 +402,8 @@ HOOK int uname(struct utsname *name)
     const Profile *profile = preload_profile();
     int r = REAL(uname)(name);
     if (!r && profile && profile->kernel_release[0]) {
-        snprintf(name->release, sizeof(name->release), "%.*s", (int)sizeof(profile->kernel_release) - 1, profile->kernel_release);
+        snprintf(name->release, sizeof(name->release), "%.*s",
+                 (int)sizeof(profile->kernel_release) - 1, profile->kernel_release);
     }
     return r;
 }

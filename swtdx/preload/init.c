@@ -21,17 +21,22 @@ static pthread_mutex_t host_lock = PTHREAD_MUTEX_INITIALIZER;
 static void say(const char *what, const char *detail)
 {
     char text[512];
-    int n = snprintf(text, sizeof(text), "swtdx: %s%s%s\n", what, detail ? ": " : "", detail ? detail : "");
+    int n = snprintf(text, sizeof(text), "swtdx: %s%s%s\n", what, detail ? ": " : "",
+                     detail ? detail : "");
     if (n > 0) {
         syscall(SYS_write, 2, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
     }
 }
 
-/* A blob in a file, or in an inherited descriptor ("fd:N"), which stays open for programs that this one starts. */
+/*
+ * A blob in a file, or in an inherited descriptor ("fd:N"), which stays open for programs that this
+ * one starts.
+ */
 static bool load_profile(const char *where)
 {
     bool inherited = !strncmp(where, "fd:", 3);
-    long fd = inherited ? atoi(where + 3) : syscall(SYS_openat, AT_FDCWD, where, O_RDONLY | O_CLOEXEC, 0);
+    long fd = inherited ? atoi(where + 3)
+                        : syscall(SYS_openat, AT_FDCWD, where, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0) {
         return false;
     }
@@ -91,10 +96,13 @@ KvmHost *preload_make_host(void)
 {
     pthread_mutex_lock(&host_lock);
     if (!preload_host && profile) {
-        KvmHostOptions options = { .missing = missing, .trace = getenv("SWTDX_TRACE"), .trace_json = getenv("SWTDX_TRACE_JSON") != NULL,
+        KvmHostOptions options = { .missing = missing, .trace = getenv("SWTDX_TRACE"),
+                                   .trace_json = getenv("SWTDX_TRACE_JSON") != NULL,
                                    .fault = getenv("SWTDX_FAULT"), .record = getenv("SWTDX_RECORD"),
-                                   .keyids = getenv("SWTDX_KEYIDS"), .summary = getenv("SWTDX_SUMMARY") != NULL,
-                                   .interpret = getenv("SWTDX_INTERPRET") != NULL, .deterministic = preload_deterministic };
+                                   .keyids = getenv("SWTDX_KEYIDS"),
+                                   .summary = getenv("SWTDX_SUMMARY") != NULL,
+                                   .interpret = getenv("SWTDX_INTERPRET") != NULL,
+                                   .deterministic = preload_deterministic };
         char error[256];
         KvmHost *host = kvm_host_new(profile, &options, error, sizeof(error));
         if (!host) {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which objects' CPUIDs show the profile's processor: those of the program and of all its libraries, also of those that it loads
- * later, but for
- *  - the C library and the loader: they have chosen their functions before anything of ours ran, and must not think otherwise later;
- *  - this library, which asks about the machine; the run-times of sanitizers; the kernel's vDSO, which cannot be written.
- * Libraries that choose instructions by CPUID stay right: no instruction is shown that this machine lacks (preload_cpuid()).
+ * Which objects' CPUIDs show the profile's processor: those of the program and of all its
+ * libraries, also of those that it loads later, but for
+ *  - the C library and the loader: they have chosen their functions before anything of ours ran,
+ * and must not think otherwise later;
+ *  - this library, which asks about the machine; the run-times of sanitizers; the kernel's vDSO,
+ * which cannot be written. Libraries that choose instructions by CPUID stay right: no instruction
+ * is shown that this machine lacks (preload_cpuid()).
  */
 #include <link.h>
 #include <pthread.h>
@@ -30,7 +32,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static bool left_alone(const struct dl_phdr_info *info)
 {
-    static const char *const names[] = { "libc.so.", "ld-linux-x86-64.so.", "libasan.so.", "libtsan.so.", "libubsan.so.", "libclang_rt.",
+    static const char *const names[] = { "libc.so.", "ld-linux-x86-64.so.", "libasan.so.",
+                                         "libtsan.so.", "libubsan.so.", "libclang_rt.",
                                          "linux-vdso.so." };
     const char *name = strrchr(info->dlpi_name, '/');
     uintptr_t own = (uintptr_t)&left_alone;
@@ -87,7 +90,8 @@ static void look_at_all(void)
     dl_iterate_phdr(look, &failed);
     pthread_mutex_unlock(&lock);
     if (failed) {
-        static const char text[] = "swtdx: the program's code cannot be changed: its CPUID instructions show this machine\n";
+        static const char text[] = "swtdx: the program's code cannot be changed: its CPUID "
+                                   "instructions show this machine\n";
         syscall(SYS_write, 2, text, sizeof(text) - 1);
     }
     errno = saved;
@@ -114,7 +118,10 @@ static void *open_and_look(const char *name, int flags)
     return handle;
 }
 
-/* Does the object that calls search places of its own (gABI, DT_RUNPATH, DT_RPATH)? The loader knows the caller by its return address. */
+/*
+ * Does the object that calls search places of its own (gABI, DT_RUNPATH, DT_RPATH)? The loader
+ * knows the caller by its return address.
+ */
 static bool has_search_path(const void *caller)
 {
     Dl_info info;
@@ -130,8 +137,12 @@ static bool has_search_path(const void *caller)
     return false;
 }
 
-/* Where a call of dlopen() is to go: the hook jumps there, so that libc's sees its caller where that matters. */
-__attribute__((visibility("hidden"), used)) OpenFn *preload_dlopen_target(const char *name, const void *caller);
+/*
+ * Where a call of dlopen() is to go: the hook jumps there, so that libc's sees its caller where
+ * that matters.
+ */
+__attribute__((visibility("hidden"), used)) OpenFn *preload_dlopen_target(const char *name,
+                                                                          const void *caller);
 OpenFn *preload_dlopen_target(const char *name, const void *caller)
 {
     bool searched = name && !strchr(name, '/');

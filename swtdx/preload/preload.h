@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * libswtdx.so: stands in for /dev/kvm and the host's files in the process of an unmodified program. This directory
- * holds the libc hooks alone; what they lead to is swtdx/host.
+ * libswtdx.so: stands in for /dev/kvm and the host's files in the process of an unmodified program.
+ * This directory holds the libc hooks alone; what they lead to is swtdx/host.
  *
- * The variables here are the process's own and unavoidable: a hook has no argument to carry a context in.
+ * The variables here are the process's own and unavoidable: a hook has no argument to carry a
+ * context in.
  */
 #ifndef SWTDX_PRELOAD_H
 #define SWTDX_PRELOAD_H
@@ -34,27 +35,42 @@ extern KvmHost *preload_host;
 KvmHost *preload_make_host(void);
 /* `swtdx run --deterministic`: time and randomness are virtual. Set before main(). */
 extern bool preload_deterministic;
-/* The profile of this process: that of SWTDX_PROFILE, or the built-in one. NULL: not under `swtdx run`. */
+/*
+ * The profile of this process: that of SWTDX_PROFILE, or the built-in one. NULL: not under `swtdx
+ * run`.
+ */
 const Profile *preload_profile(void);
 /* signals.c: SIGQUIT's default action is preceded by a dump. */
 void preload_watch_quit(void);
 /* SIGILL comes to us first, whatever the program does with it; false: the handler can't be set. */
 bool preload_watch_ill(void);
 
-/* libraries.c: from now on CPUID instructions of the program and its libraries show the profile's processor. Before main(). */
+/*
+ * libraries.c: from now on CPUID instructions of the program and its libraries show the profile's
+ * processor. Before main().
+ */
 void preload_trap_cpuid(void);
 /* cpuid.c: SIGILL is ours from now on; before the next. */
 void preload_watch_cpuid(void);
-/* Makes traps of an object's CPUIDs; *first_site: one of them, or 0. False: its code cannot be changed. One thread at a time. */
+/*
+ * Makes traps of an object's CPUIDs; *first_site: one of them, or 0. False: its code cannot be
+ * changed. One thread at a time.
+ */
 struct dl_phdr_info;
 bool preload_trap_object(const struct dl_phdr_info *info, uintptr_t *first_site);
 /* Is it still one, or was another object loaded there? */
 bool preload_site_stands(uintptr_t site);
 /* May there be such instructions? SIGILL must then never be blocked. */
 bool preload_cpuid_trapped(void);
-/* In the handler of SIGILL: true when it was such an instruction; context (ucontext_t) then goes on behind it. */
+/*
+ * In the handler of SIGILL: true when it was such an instruction; context (ucontext_t) then goes on
+ * behind it.
+ */
 bool preload_cpuid_answer(void *context);
-/* What CPUID shows a program: the profile's processor, without the instructions that this machine lacks. */
+/*
+ * What CPUID shows a program: the profile's processor, without the instructions that this machine
+ * lacks.
+ */
 void preload_cpuid(const Profile *profile, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 
 /* Is fd one of ours? */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Any delivered signal ends KVM_RUN with EINTR: every handler that the program installs runs behind one of ours, which
- * makes the vCPU of that thread leave first.
+ * Any delivered signal ends KVM_RUN with EINTR: every handler that the program installs runs behind
+ * one of ours, which makes the vCPU of that thread leave first.
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -25,7 +25,9 @@ static struct {
     _Atomic int flags;
 } actions[SIGNALS];
 
-/* A SIGILL that is the program's, without a handler of its own: what would have happened, happens. */
+/*
+ * A SIGILL that is the program's, without a handler of its own: what would have happened, happens.
+ */
 static void ill_by_default(const siginfo_t *info)
 {
     struct sigaction dfl;
@@ -67,7 +69,10 @@ static void on_signal(int signo, siginfo_t *info, void *context)
     }
 }
 
-/* SIGQUIT nobody handles: the dump first, then the service thread sends it again, with its default action. */
+/*
+ * SIGQUIT nobody handles: the dump first, then the service thread sends it again, with its default
+ * action.
+ */
 static void on_quit(int signo, siginfo_t *info, void *context)
 {
     struct sigaction dfl;
@@ -86,7 +91,8 @@ static void on_quit(int signo, siginfo_t *info, void *context)
 void preload_watch_quit(void)
 {
     struct sigaction act;
-    if (REAL(sigaction)(SIGQUIT, NULL, &act) || (act.sa_flags & SA_SIGINFO) || act.sa_handler != SIG_DFL) {
+    if (REAL(sigaction)(SIGQUIT, NULL, &act) || (act.sa_flags & SA_SIGINFO) ||
+        act.sa_handler != SIG_DFL) {
         return;
     }
     memset(&act, 0, sizeof(act));
@@ -192,7 +198,10 @@ HOOK SignalHandler __sysv_signal(int signo, SignalHandler handler)
     return install(signo, handler, (int)(SA_RESETHAND | SA_NODEFER));
 }
 
-/* ---- masks: where CPUIDs are trapped, SIGILL is never blocked (the kernel would end the process) ---- */
+/*
+ * ---- masks: where CPUIDs are trapped, SIGILL is never blocked (the kernel would end the process)
+ * ----
+ */
 
 static const sigset_t *without_ill(int how, const sigset_t *set, sigset_t *copy)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What `swtdx run` and `swtdx measure` share: their options, and the environment that loads libswtdx.so into a program. */
+/*
+ * What `swtdx run` and `swtdx measure` share: their options, and the environment that loads
+ * libswtdx.so into a program.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -25,8 +28,10 @@ static char *find_library(void)
     g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
     if (self) {
         g_autofree char *dir = g_path_get_dirname(self);
-        static const char *const places[] = { "../preload/libswtdx.so", "swtdx/preload/libswtdx.so", "libswtdx.so", "../lib/swtdx/libswtdx.so",
-                                              "../lib/x86_64-linux-gnu/swtdx/libswtdx.so", "../lib64/swtdx/libswtdx.so" };
+        static const char *const places[] = { "../preload/libswtdx.so", "swtdx/preload/libswtdx.so",
+                                              "libswtdx.so", "../lib/swtdx/libswtdx.so",
+                                              "../lib/x86_64-linux-gnu/swtdx/libswtdx.so",
+                                              "../lib64/swtdx/libswtdx.so" };
         for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
             g_autofree char *path = g_build_filename(dir, places[i], NULL);
             if (g_file_test(path, G_FILE_TEST_EXISTS)) {
@@ -64,7 +69,10 @@ static bool hand_over_profile(const Profile *profile, GError **error)
     return true;
 }
 
-/* A file without contents, whose bytes the program's processes lock: one for each KeyID of the host. */
+/*
+ * A file without contents, whose bytes the program's processes lock: one for each KeyID of the
+ * host.
+ */
 static bool hand_over_keyids(GError **error)
 {
     struct stat st;
@@ -73,7 +81,8 @@ static bool hand_over_keyids(GError **error)
         g_set_error(error, RUN_ERROR, 0, "cannot make the file of KeyIDs: %s", g_strerror(errno));
         return false;
     }
-    g_autofree char *value = g_strdup_printf("fd:%d:%llu:%llu", fd, (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    g_autofree char *value = g_strdup_printf("fd:%d:%llu:%llu", fd, (unsigned long long)st.st_dev,
+                                             (unsigned long long)st.st_ino);
     g_setenv("SWTDX_KEYIDS", value, true);
     return true;
 }
@@ -90,12 +99,14 @@ static bool set_environment(const RunOptions *options, GError **error)
     if (!profile_load(options->host, &profile, error)) {
         return false;
     }
-    if (options->faults->len && !kvm_fault_check(options->faults->str, fault_error, sizeof(fault_error))) {
+    if (options->faults->len &&
+        !kvm_fault_check(options->faults->str, fault_error, sizeof(fault_error))) {
         g_set_error(error, RUN_ERROR, 0, "%s", fault_error);
         return false;
     }
     g_unsetenv("SWTDX_PROFILE");
-    if (memcmp(&profile, profile_builtin(), sizeof(profile)) && !hand_over_profile(&profile, error)) {
+    if (memcmp(&profile, profile_builtin(), sizeof(profile)) &&
+        !hand_over_profile(&profile, error)) {
         return false;
     }
     if (!hand_over_keyids(error)) {
@@ -107,7 +118,8 @@ static bool set_environment(const RunOptions *options, GError **error)
 #else
     const char *first = "";
 #endif
-    g_autofree char *preload = g_strdup_printf("%s%s%s%s", first, library, others && *others ? ":" : "", others ? others : "");
+    g_autofree char *preload = g_strdup_printf("%s%s%s%s", first, library,
+                                               others && *others ? ":" : "", others ? others : "");
     g_setenv("LD_PRELOAD", preload, true);
     if (options->trace) {
         g_autofree char *path = g_canonicalize_filename(options->trace, NULL);
@@ -174,7 +186,8 @@ int run_options_parse(char **argv, RunOptions *options, const char *help, RunOpt
             options->trace_json = true;
         } else if (run_option_value(argv, &i, "--fault", &value)) {
             if (value) {
-                g_string_append_printf(options->faults, "%s%s", options->faults->len ? "," : "", value);
+                g_string_append_printf(options->faults, "%s%s", options->faults->len ? "," : "",
+                                       value);
             }
         } else if (!more || !more(argv, &i, options, &value)) {
             g_autofree char *text = g_strdup_printf("unknown option '%s'; see its --help", argv[i]);

@@ -44,7 +44,8 @@ static void replay(Measurement *m, unsigned index, const uint8_t digest[48])
     }
 }
 
-void measurement_init(Measurement *m, const Record *record, const char *host, const char *until, bool reached)
+void measurement_init(Measurement *m, const Record *record, const char *host, const char *until,
+                      bool reached)
 {
     EventLogEntry entry;
     *m = (Measurement){ .record = record, .host = host, .until = until, .reached = reached };
@@ -83,9 +84,11 @@ static char *verdict(const Measurement *m, unsigned i)
         return g_strdup_printf("%u extends, as the log says", m->extends[i]);
     }
     if (m->events[i] < m->extends[i] && m->differs[i] == m->events[i] + 1) {
-        return g_strdup_printf("%u extends, of which the log has the first %u", m->extends[i], m->events[i]);
+        return g_strdup_printf("%u extends, of which the log has the first %u", m->extends[i],
+                               m->events[i]);
     }
-    return g_strdup_printf("%u extends, the log differs from number %u on (it has %u)", m->extends[i], m->differs[i], m->events[i]);
+    return g_strdup_printf("%u extends, the log differs from number %u on (it has %u)",
+                           m->extends[i], m->differs[i], m->events[i]);
 }
 
 /* What the reader must know besides. */
@@ -94,25 +97,32 @@ static GPtrArray *notes(const Measurement *m)
     const Record *r = m->record;
     GPtrArray *list = g_ptr_array_new_with_free_func(g_free);
     if (!m->reached) {
-        g_ptr_array_add(list, g_strdup_printf("'%s' did not come%s: the values are those of the moment the TD was stopped or ended", m->until,
-                                              atomic_load(&r->asked) ? " in time" : ""));
+        g_ptr_array_add(list, g_strdup_printf("'%s' did not come%s: the values are those of the "
+                                              "moment the TD was stopped or ended",
+                                              m->until, atomic_load(&r->asked) ? " in time" : ""));
     }
     if (r->until == RECORD_UNTIL_LAUNCH) {
         return list;
     }
     if (!total_extends(m)) {
-        g_ptr_array_add(list, g_strdup("the guest extended no RTMR: its firmware has no measured boot for TDs (Debian's OVMF has it from Debian 13 "
+        g_ptr_array_add(list, g_strdup("the guest extended no RTMR: its firmware has no measured "
+                                       "boot for TDs (Debian's OVMF has it from Debian 13 "
                                        "on), or it did not get that far"));
     } else if (!has_log(m)) {
-        g_ptr_array_add(list, g_strdup("no event log was found in the guest's memory, by an ACPI table CCEL or by its header: the extends alone are told"));
+        g_ptr_array_add(list, g_strdup("no event log was found in the guest's memory, by an ACPI "
+                                       "table CCEL or by its header: the extends alone are told"));
     } else if (!r->log_ccel) {
-        g_ptr_array_add(list, g_strdup("the log was found by its header: no ACPI table CCEL names it (yet)"));
+        g_ptr_array_add(list,
+                        g_strdup(
+                            "the log was found by its header: no ACPI table CCEL names it (yet)"));
     }
     if (r->extends_lost || r->ranges_lost) {
         g_ptr_array_add(list, g_strdup("there were more extends or pages than the record holds"));
     }
     if (r->tds > 1) {
-        g_ptr_array_add(list, g_strdup_printf("the program made %u TDs, or reset one; this is the last", r->tds));
+        g_ptr_array_add(list,
+                        g_strdup_printf("the program made %u TDs, or reset one; this is the last",
+                                        r->tds));
     }
     return list;
 }
@@ -138,14 +148,16 @@ static void append_ascii(GString *s, const uint8_t *p, size_t n)
 static void append_utf16(GString *s, const uint8_t *p, size_t chars)
 {
     for (size_t i = 0; i < chars && (p[2 * i] || p[2 * i + 1]); i++) {
-        g_string_append_c(s, !p[2 * i + 1] && p[2 * i] >= 0x20 && p[2 * i] < 0x7f ? (char)p[2 * i] : '?');
+        g_string_append_c(s, !p[2 * i + 1] && p[2 * i] >= 0x20 && p[2 * i] < 0x7f ? (char)p[2 * i]
+                                                                                  : '?');
     }
 }
 
 /* UEFI_VARIABLE_DATA: GUID, length of the name in characters, of the data in bytes, name, data. */
 static void append_variable(GString *s, const EventLogEntry *e)
 {
-    uint64_t chars = e->size >= 32 ? get_le(e->data + 16, 8) : 0, bytes = e->size >= 32 ? get_le(e->data + 24, 8) : 0;
+    uint64_t chars = e->size >= 32 ? get_le(e->data + 16, 8) : 0,
+             bytes = e->size >= 32 ? get_le(e->data + 24, 8) : 0;
     if (chars && chars <= (e->size - 32) / 2) {
         append_utf16(s, e->data + 32, (size_t)chars);
         g_string_append_printf(s, " (%" PRIu64 " bytes)", bytes);
@@ -168,7 +180,8 @@ static void append_texts(GString *s, const EventLogEntry *e)
     for (uint32_t i = 0; i < e->size;) {
         size_t n = strnlen((const char *)e->data + i, e->size - i);
         if (n) {
-            g_string_append_printf(s, "%s%.*s", s->len ? " " : "", (int)n, (const char *)e->data + i);
+            g_string_append_printf(s, "%s%.*s", s->len ? " " : "", (int)n,
+                                   (const char *)e->data + i);
         }
         i += (uint32_t)n + 1;
     }
@@ -182,7 +195,8 @@ static void append_described(GString *s, const EventLogEntry *e)
         append_ascii(s, e->data + 1, n);
     }
     if (e->type == 0x8000000a && e->size >= n + 17) {
-        g_string_append_printf(s, " at 0x%" PRIx64 ", 0x%" PRIx64 " bytes", get_le(e->data + 1 + n, 8), get_le(e->data + 9 + n, 8));
+        g_string_append_printf(s, " at 0x%" PRIx64 ", 0x%" PRIx64 " bytes",
+                               get_le(e->data + 1 + n, 8), get_le(e->data + 9 + n, 8));
     }
 }
 
@@ -204,9 +218,12 @@ static char *describe(const EventLogEntry *e)
     case 0x8000000a: case 0x8000000b:
         append_described(s, e);
         break;
-    case 0x80000003: case 0x80000004: case 0x80000005: /* EFI_IMAGE_LOAD_EVENT: address, length, link address, path length */
+    case 0x80000003:
+    case 0x80000004:
+    case 0x80000005: /* EFI_IMAGE_LOAD_EVENT: address, length, link address, path length */
         if (e->size >= 32) {
-            g_string_append_printf(s, "image of 0x%" PRIx64 " bytes at 0x%" PRIx64, get_le(e->data + 8, 8), get_le(e->data, 8));
+            g_string_append_printf(s, "image of 0x%" PRIx64 " bytes at 0x%" PRIx64,
+                                   get_le(e->data + 8, 8), get_le(e->data, 8));
         }
         break;
     default:
@@ -243,8 +260,8 @@ static void print_ranges(const Record *r, FILE *out)
 {
     for (uint32_t i = 0; i < r->num_ranges && i < RECORD_MAX_RANGES; i++) {
         const RecordRange *range = &r->ranges[i];
-        fprintf(out, "  0x%09" PRIx64 "  %6" PRIu64 " page%s%s\n", range->gpa, range->pages, range->pages == 1 ? "" : "s",
-                range->measured ? ", contents measured" : "");
+        fprintf(out, "  0x%09" PRIx64 "  %6" PRIu64 " page%s%s\n", range->gpa, range->pages,
+                range->pages == 1 ? "" : "s", range->measured ? ", contents measured" : "");
     }
 }
 
@@ -256,8 +273,10 @@ static void print_log(const Record *r, FILE *out)
         if (!e.digest) {
             continue; /* the header */
         }
-        g_autofree char *digest = hex(e.digest, 48), *type = type_name(e.type), *text = describe(&e);
-        fprintf(out, "  %-5s  %-32s  %s\n         %s\n", e.type == EVENT_LOG_NO_ACTION ? "-" : registers[e.mr], type, text, digest);
+        g_autofree char *digest = hex(e.digest, 48), *type = type_name(e.type),
+                        *text = describe(&e);
+        fprintf(out, "  %-5s  %-32s  %s\n         %s\n",
+                e.type == EVENT_LOG_NO_ACTION ? "-" : registers[e.mr], type, text, digest);
     }
 }
 
@@ -273,9 +292,13 @@ void measurement_print(const Measurement *m, FILE *out)
 {
     const Record *r = m->record;
     g_autofree char *mrtd = hex(r->mrtd, 48);
-    fprintf(out, "host        %s (software: no quote vouches for these values)\nmeasured    until %s%s\n", m->host, m->until, m->reached ? "" : ", which did not come");
-    fprintf(out, "TD          attributes 0x%" PRIx64 ", XFAM 0x%" PRIx64 ", %u vCPU%s\nMRTD        %s\n", r->attributes, r->xfam, r->vcpus,
-            r->vcpus == 1 ? "" : "s", mrtd);
+    fprintf(
+        out,
+        "host        %s (software: no quote vouches for these values)\nmeasured    until %s%s\n",
+        m->host, m->until, m->reached ? "" : ", which did not come");
+    fprintf(out,
+            "TD          attributes 0x%" PRIx64 ", XFAM 0x%" PRIx64 ", %u vCPU%s\nMRTD        %s\n",
+            r->attributes, r->xfam, r->vcpus, r->vcpus == 1 ? "" : "s", mrtd);
     for (unsigned i = 0; i < 4; i++) {
         g_autofree char *value = hex(r->rtmr[i], 48), *text = verdict(m, i);
         fprintf(out, "RTMR%u       %s\n            %s\n", i, value, text);
@@ -287,7 +310,8 @@ void measurement_print(const Measurement *m, FILE *out)
     fprintf(out, "\npages added before the launch:\n");
     print_ranges(r, out);
     if (has_log(m)) {
-        fprintf(out, "\nevent log at 0x%" PRIx64 ", %u of %" PRIu64 " bytes", r->log_gpa, r->log_bytes, r->log_size);
+        fprintf(out, "\nevent log at 0x%" PRIx64 ", %u of %" PRIu64 " bytes", r->log_gpa,
+                r->log_bytes, r->log_size);
         if (r->log_ccel) {
             fprintf(out, ", named by the table CCEL at 0x%" PRIx64, r->log_ccel);
         }
@@ -379,7 +403,8 @@ static json_object *json_log(const Measurement *m)
     }
     json_object *replays = json_object_new_array();
     for (unsigned i = 0; i < 4; i++) {
-        json_object_array_add(replays, json_object_new_boolean(!memcmp(m->replay[i], r->rtmr[i], 48)));
+        json_object_array_add(replays,
+                              json_object_new_boolean(!memcmp(m->replay[i], r->rtmr[i], 48)));
     }
     json_object_object_add(o, "replays", replays);
     json_object_object_add(o, "events", json_events(r));
@@ -389,7 +414,8 @@ static json_object *json_log(const Measurement *m)
 void measurement_print_json(const Measurement *m, FILE *out)
 {
     const Record *r = m->record;
-    json_object *o = json_object_new_object(), *rtmrs = json_object_new_array(), *texts = json_object_new_array();
+    json_object *o = json_object_new_object(), *rtmrs = json_object_new_array(),
+                *texts = json_object_new_array();
     add_text(o, "host", m->host);
     add_text(o, "until", m->until);
     json_object_object_add(o, "reached", json_object_new_boolean(m->reached));
@@ -413,6 +439,8 @@ void measurement_print_json(const Measurement *m, FILE *out)
         json_object_array_add(texts, json_object_new_string(g_ptr_array_index(list, i)));
     }
     json_object_object_add(o, "notes", texts);
-    fprintf(out, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    fprintf(out, "%s\n",
+            json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+                                                  JSON_C_TO_STRING_NOSLASHESCAPE));
     json_object_put(o);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `swtdx measure`: runs a program until its TD has measured what was asked for, ends it, and tells the measurements. */
+/*
+ * `swtdx measure`: runs a program until its TD has measured what was asked for, ends it, and tells
+ * the measurements.
+ */
 #include <errno.h>
 #include <linux/futex.h>
 #include <signal.h>
@@ -26,12 +29,17 @@
 static const char measure_help[] =
     "usage: swtdx measure [OPTIONS] -- PROGRAM [ARGS]\n"
     "\n"
-    "Runs PROGRAM, any VMM, on a software TDX host until its TD has measured what is asked for, ends it, and prints\n"
-    "MRTD, RTMR0 to RTMR3 and the firmware's event log on standard output. PROGRAM's own output goes to stderr.\n"
+    "Runs PROGRAM, any VMM, on a software TDX host until its TD has measured what is asked for, "
+    "ends it, and prints\n"
+    "MRTD, RTMR0 to RTMR3 and the firmware's event log on standard output. PROGRAM's own output "
+    "goes to stderr.\n"
     "\n"
-    "  --until WHAT      EBS (default): the firmware left boot services, as it measures that itself; launch: the TD is\n"
-    "                    ready, no vCPU runs; extend=N: N extends of RTMRs; EV_NAME: the log has an event of that type;\n"
-    "                    end: PROGRAM ended; anything else: the log has an event whose data contain that text\n"
+    "  --until WHAT      EBS (default): the firmware left boot services, as it measures that "
+    "itself; launch: the TD is\n"
+    "                    ready, no vCPU runs; extend=N: N extends of RTMRs; EV_NAME: the log has "
+    "an event of that type;\n"
+    "                    end: PROGRAM ended; anything else: the log has an event whose data "
+    "contain that text\n"
     "  --timeout SECONDS give up waiting, and print what there is (default 180)\n"
     "  --json            print JSON\n"
     "  --host PROFILE, --trace FILE, --trace-json FILE, --fault SPEC, --summary, --interpret,\n"
@@ -62,7 +70,8 @@ static bool fill_until(Record *record, const char *until)
         return event_log_type_by_name(until, &record->number);
     } else {
         record->until = RECORD_UNTIL_TEXT;
-        return *until && g_strlcpy(record->text, until, sizeof(record->text)) < sizeof(record->text);
+        return *until &&
+               g_strlcpy(record->text, until, sizeof(record->text)) < sizeof(record->text);
     }
     return true;
 }
@@ -77,7 +86,9 @@ static bool own_option(char **argv, int *i, RunOptions *options, const char **va
         char *end = NULL;
         unsigned long seconds = *value ? strtoul(*value, &end, 10) : 0;
         if (*value && (*end || !seconds || seconds > 86400)) {
-            fprintf(stderr, "swtdx: --timeout '%s': a number of seconds from 1 to 86400 is needed\n", *value);
+            fprintf(stderr,
+                    "swtdx: --timeout '%s': a number of seconds from 1 to 86400 is needed\n",
+                    *value);
             *value = NULL;
         }
         options->timeout = (unsigned)seconds;
@@ -114,7 +125,10 @@ static _Noreturn void become_program(const RunOptions *options)
     _exit(RUN_CANNOT);
 }
 
-/* All processes that came of the program: one that became a daemon is ours too (PR_SET_CHILD_SUBREAPER). */
+/*
+ * All processes that came of the program: one that became a daemon is ours too
+ * (PR_SET_CHILD_SUBREAPER).
+ */
 static bool all_ended(void)
 {
     pid_t pid;
@@ -184,11 +198,14 @@ static int measure(const RunOptions *options, Record *record)
     signal(SIGINT, SIG_IGN);
     signal(SIGQUIT, SIG_IGN);
     follow(record, options->timeout);
-    bool reached = atomic_load(&record->reached) || (record->until == RECORD_UNTIL_END && !atomic_load(&record->asked));
+    bool reached = atomic_load(&record->reached) ||
+                   (record->until == RECORD_UNTIL_END && !atomic_load(&record->asked));
     end_program(record, child);
     if (!atomic_load(&record->finalised)) {
         fprintf(stderr, "swtdx: %s launched no TD%s\n", options->path,
-                atomic_load(&record->state) != RECORD_NO_TD ? ": it stopped before KVM_TDX_FINALIZE_VM" : "");
+                atomic_load(&record->state) != RECORD_NO_TD
+                    ? ": it stopped before KVM_TDX_FINALIZE_VM"
+                    : "");
         return EXIT_NO_TD;
     }
     Measurement m;
@@ -209,8 +226,11 @@ int command_measure(char **argv)
             fprintf(stderr, "swtdx: no memory for the record: %s\n", g_strerror(errno));
             status = RUN_CANNOT;
         } else if (!fill_until(record, options.until)) {
-            fprintf(stderr, "swtdx: --until '%s': EBS, launch, end, extend=N, the name of an event type (EV_SEPARATOR), or a text of "
-                    "up to %d bytes is needed\n", options.until, RECORD_TEXT - 1);
+            fprintf(stderr,
+                    "swtdx: --until '%s': EBS, launch, end, extend=N, the name of an event type "
+                    "(EV_SEPARATOR), or a text of "
+                    "up to %d bytes is needed\n",
+                    options.until, RECORD_TEXT - 1);
             status = RUN_USAGE;
         } else {
             status = run_prepare(&options);

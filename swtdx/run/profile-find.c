@@ -16,7 +16,10 @@ typedef struct Chain {
 /* What a part of a host describes, by the beginning of its file's name; users may leave it out. */
 static const char *const axes[] = { "cpu-", "module-", "kernel-" };
 
-/* Where profiles lie: beside the program in the build tree, installed with it, and where it was to be installed. Free with g_strfreev(). */
+/*
+ * Where profiles lie: beside the program in the build tree, installed with it, and where it was to
+ * be installed. Free with g_strfreev().
+ */
 static char **profile_dirs(void)
 {
     g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
@@ -35,7 +38,8 @@ static bool is_file_name(const char *name)
 /* A base's file is looked for where the file that names it lies. */
 static char *canonical_name(const char *name, const Chain *above)
 {
-    return is_file_name(name) ? g_canonicalize_filename(name, above ? above->dir : NULL) : g_strdup(name);
+    return is_file_name(name) ? g_canonicalize_filename(name, above ? above->dir : NULL)
+                              : g_strdup(name);
 }
 
 static bool load_base(const char *name, void *opaque, Profile *profile, GError **error);
@@ -47,7 +51,8 @@ static bool load_file(const char *path, Chain *chain, Profile *profile, GError *
     if (!g_file_get_contents(path, &text, NULL, error)) {
         return false;
     }
-    if (!(chain->on_top ? profile_add_json : profile_from_json)(text, load_base, chain, profile, &inner)) {
+    if (!(chain->on_top ? profile_add_json : profile_from_json)(text, load_base, chain, profile,
+                                                                &inner)) {
         g_propagate_prefixed_error(error, inner, "%s: ", path);
         return false;
     }
@@ -67,7 +72,10 @@ static char *find_in(const char *dir, const char *name)
     return NULL;
 }
 
-/* The file of a profile: beside the one that names it (above, or NULL), else of a listed one. NULL: there is none. */
+/*
+ * The file of a profile: beside the one that names it (above, or NULL), else of a listed one. NULL:
+ * there is none.
+ */
 static char *find_file(const char *name, const Chain *above)
 {
     g_auto(GStrv) dirs = profile_dirs();
@@ -86,7 +94,8 @@ static bool load_named(const char *name, Chain *chain, Profile *profile, GError 
         }
         return true;
     }
-    g_autofree char *path = find_file(name, chain->above), *dir = path ? g_path_get_dirname(path) : NULL;
+    g_autofree char *path = find_file(name, chain->above),
+                    *dir = path ? g_path_get_dirname(path) : NULL;
     if (path) {
         chain->dir = dir;
         return load_file(path, chain, profile, error);
@@ -95,7 +104,8 @@ static bool load_named(const char *name, Chain *chain, Profile *profile, GError 
     return false;
 }
 
-static bool load(const char *name, bool on_top, const Chain *above, Profile *profile, GError **error)
+static bool load(const char *name, bool on_top, const Chain *above, Profile *profile,
+                 GError **error)
 {
     g_autofree char *full = canonical_name(name, above), *dir = NULL;
     Chain chain = { .name = full, .on_top = on_top, .above = above };
@@ -139,8 +149,8 @@ static bool load_parts(const char *name, char **parts, Profile *profile, GError 
     for (; *parts; parts++) {
         int axis = axis_of(*parts);
         if (axis >= 0 && taken[axis]) {
-            g_set_error(error, RUN_ERROR, 0, "host '%s': '%s' and '%s' are both a %.*s", name, taken[axis], *parts,
-                        (int)strlen(axes[axis]) - 1, axes[axis]);
+            g_set_error(error, RUN_ERROR, 0, "host '%s': '%s' and '%s' are both a %.*s", name,
+                        taken[axis], *parts, (int)strlen(axes[axis]) - 1, axes[axis]);
             return false;
         }
         if (axis >= 0) {
@@ -149,7 +159,8 @@ static bool load_parts(const char *name, char **parts, Profile *profile, GError 
         if (!load(*parts, true, NULL, profile, error)) {
             return false;
         }
-        g_string_append_printf(description, "%s%s", description->len ? "; " : "", profile->description);
+        g_string_append_printf(description, "%s%s", description->len ? "; " : "",
+                               profile->description);
     }
     if (strlen(name) >= sizeof(profile->name)) {
         g_set_error(error, RUN_ERROR, 0, "host '%s': its name is too long", name);
@@ -190,7 +201,8 @@ static bool fill_files(Profile *p, GError **error)
             g_string_replace(text, names[k], value, 0);
         }
         if (text->len >= sizeof(p->files[i].text)) {
-            g_set_error(error, RUN_ERROR, 0, "profile '%s': the text of %s is too long", p->name, p->files[i].path);
+            g_set_error(error, RUN_ERROR, 0, "profile '%s': the text of %s is too long", p->name,
+                        p->files[i].path);
             return false;
         }
         memset(p->files[i].text, 0, sizeof(p->files[i].text));
@@ -203,7 +215,8 @@ bool profile_load(const char *name, Profile *profile, GError **error)
 {
     g_auto(GStrv) parts = g_strsplit(name, "/", -1);
     bool several = !is_file_name(name) && g_strv_length(parts) > 1;
-    return (several ? load_parts(name, parts, profile, error) : load(name, false, NULL, profile, error)) &&
+    return (several ? load_parts(name, parts, profile, error)
+                    : load(name, false, NULL, profile, error)) &&
            fill_files(profile, error);
 }
 
@@ -219,7 +232,8 @@ static void add_names(const char *dir, GPtrArray *names)
     const char *entry;
     while (entries && (entry = g_dir_read_name(entries))) {
         g_autofree char *path = g_build_filename(dir, entry, NULL), *text = NULL;
-        if (g_str_has_suffix(entry, ".json") && g_file_get_contents(path, &text, NULL, NULL) && strstr(text, "\"description\"")) {
+        if (g_str_has_suffix(entry, ".json") && g_file_get_contents(path, &text, NULL, NULL) &&
+            strstr(text, "\"description\"")) {
             g_autofree char *name = g_strndup(entry, strlen(entry) - strlen(".json"));
             if (!g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL)) {
                 g_ptr_array_add(names, g_steal_pointer(&name));

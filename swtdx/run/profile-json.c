@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Compiles a host profile from JSON into the blob that libswtdx.so reads. A profile with the member "base" is that profile
- * with the members it gives itself: numbers and texts replace the base's, CPUID leaves replace by leaf and sub-leaf, files by path.
+ * Compiles a host profile from JSON into the blob that libswtdx.so reads. A profile with the member
+ * "base" is that profile with the members it gives itself: numbers and texts replace the base's,
+ * CPUID leaves replace by leaf and sub-leaf, files by path.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -51,7 +52,8 @@ static bool has(json_object *object, const char *name)
     return json_object_object_get_ex(object, name, NULL);
 }
 
-static bool get_number(json_object *object, const char *name, uint64_t max, uint64_t *number, GError **error)
+static bool get_number(json_object *object, const char *name, uint64_t max, uint64_t *number,
+                       GError **error)
 {
     json_object *value;
     if (!json_object_object_get_ex(object, name, &value)) {
@@ -79,7 +81,8 @@ static bool get_text(json_object *object, const char *name, char *text, size_t s
     return true;
 }
 
-static bool get_array(json_object *object, const char *name, size_t max, json_object **array, GError **error)
+static bool get_array(json_object *object, const char *name, size_t max, json_object **array,
+                      GError **error)
 {
     if (!json_object_object_get_ex(object, name, array)) {
         return fail(error, name, "missing");
@@ -127,7 +130,8 @@ static bool read_members(json_object *root, bool based, Profile *profile, GError
         if (!get_number(root, m->name, max, &value, error)) {
             return false;
         }
-        memcpy((uint8_t *)profile + m->offset, &value, m->size); /* little endian, as the only machine this runs on */
+        /* little endian, as the only machine this runs on */
+        memcpy((uint8_t *)profile + m->offset, &value, m->size);
         profile->assumed &= ~(UINT64_C(1) << i);
     }
     return true;
@@ -146,7 +150,8 @@ static bool read_assumed(json_object *root, Profile *profile, GError **error)
     for (size_t i = 0; i < json_object_array_length(array); i++) {
         json_object *item = json_object_array_get_idx(array, i);
         size_t m = 0;
-        while (m < G_N_ELEMENTS(members) && g_strcmp0(members[m].name, json_object_get_string(item))) {
+        while (m < G_N_ELEMENTS(members) &&
+               g_strcmp0(members[m].name, json_object_get_string(item))) {
             m++;
         }
         if (m == G_N_ELEMENTS(members)) {
@@ -159,18 +164,23 @@ static bool read_assumed(json_object *root, Profile *profile, GError **error)
 
 static bool read_cpuid_entry(json_object *item, ProfileCpuid *entry, GError **error)
 {
-    static const char *const names[] = { "leaf", "subleaf", "has_subleaf", "assumed", "regs", NULL };
+    static const char *const names[] = { "leaf", "subleaf", "has_subleaf", "assumed", "regs",
+                                         NULL };
     json_object *regs;
     uint64_t leaf, subleaf, has_subleaf, assumed, value;
     if (json_object_get_type(item) != json_type_object) {
         return fail(error, "cpuid", "an element is not an object");
     }
-    if (!check_names(item, names, false, error) || !get_number(item, "leaf", UINT32_MAX, &leaf, error) ||
-        !get_number(item, "subleaf", UINT32_MAX, &subleaf, error) || !get_number(item, "has_subleaf", 1, &has_subleaf, error) ||
-        !get_number(item, "assumed", 1, &assumed, error) || !get_array(item, "regs", 4, &regs, error)) {
+    if (!check_names(item, names, false, error) ||
+        !get_number(item, "leaf", UINT32_MAX, &leaf, error) ||
+        !get_number(item, "subleaf", UINT32_MAX, &subleaf, error) ||
+        !get_number(item, "has_subleaf", 1, &has_subleaf, error) ||
+        !get_number(item, "assumed", 1, &assumed, error) ||
+        !get_array(item, "regs", 4, &regs, error)) {
         return false;
     }
-    *entry = (ProfileCpuid){ .leaf = (uint32_t)leaf, .subleaf = (uint32_t)subleaf, .has_subleaf = (uint8_t)has_subleaf, .assumed = (uint8_t)assumed };
+    *entry = (ProfileCpuid){ .leaf = (uint32_t)leaf, .subleaf = (uint32_t)subleaf,
+                             .has_subleaf = (uint8_t)has_subleaf, .assumed = (uint8_t)assumed };
     for (size_t r = 0; r < 4; r++) {
         json_object *reg = json_object_array_get_idx(regs, r);
         if (!reg || !to_number(reg, &value) || value > UINT32_MAX) {
@@ -196,7 +206,8 @@ static bool read_cpuid(json_object *root, bool based, Profile *profile, GError *
         if (!read_cpuid_entry(json_object_array_get_idx(array, i), &entry, error)) {
             return false;
         }
-        while (at < profile->num_cpuid && (profile->cpuid[at].leaf != entry.leaf || profile->cpuid[at].subleaf != entry.subleaf)) {
+        while (at < profile->num_cpuid && (profile->cpuid[at].leaf != entry.leaf ||
+                                           profile->cpuid[at].subleaf != entry.subleaf)) {
             at++;
         }
         if (at == PROFILE_MAX_CPUID) {
@@ -216,13 +227,16 @@ static bool read_file(json_object *item, ProfileFile *file, GError **error)
     if (json_object_get_type(item) != json_type_object) {
         return fail(error, "files", "an element is not an object");
     }
-    if (!check_names(item, names, false, error) || !get_text(item, "path", file->path, sizeof(file->path), error) ||
-        !get_text(item, "text", file->text, sizeof(file->text), error) || !get_number(item, "error", 4095, &code, error)) {
+    if (!check_names(item, names, false, error) ||
+        !get_text(item, "path", file->path, sizeof(file->path), error) ||
+        !get_text(item, "text", file->text, sizeof(file->text), error) ||
+        !get_number(item, "error", 4095, &code, error)) {
         return false;
     }
     file->error = (int32_t)code;
     /* The only places where programs look through our hooks. */
-    return g_str_has_prefix(file->path, "/sys/") || g_str_has_prefix(file->path, "/proc/") || g_str_equal(file->path, "/dev/kmsg") ||
+    return g_str_has_prefix(file->path, "/sys/") || g_str_has_prefix(file->path, "/proc/") ||
+           g_str_equal(file->path, "/dev/kmsg") ||
            fail(error, "path", "only files below /sys/ and /proc/, and /dev/kmsg, can be played");
 }
 
@@ -278,7 +292,8 @@ static bool check_ranges(const Profile *profile, GError **error)
     return true;
 }
 
-static bool read_base(json_object *root, ProfileLoader *load, void *opaque, Profile *profile, GError **error)
+static bool read_base(json_object *root, ProfileLoader *load, void *opaque, Profile *profile,
+                      GError **error)
 {
     char base[256];
     GError *inner = NULL;
@@ -296,19 +311,25 @@ static bool read_base(json_object *root, ProfileLoader *load, void *opaque, Prof
 }
 
 /* above: on top of what *profile holds already. */
-static bool read_root(json_object *root, bool above, ProfileLoader *load, void *opaque, Profile *profile, GError **error)
+static bool read_root(json_object *root, bool above, ProfileLoader *load, void *opaque,
+                      Profile *profile, GError **error)
 {
-    static const char *const names[] = { "name", "description", "base", "kernel_release", "cpuid", "files", "assumed", NULL };
+    static const char *const names[] = { "name", "description", "base", "kernel_release", "cpuid",
+                                         "files", "assumed", NULL };
     bool based = above || has(root, "base");
-    if (!check_names(root, names, true, error) || (has(root, "base") && !read_base(root, load, opaque, profile, error))) {
+    if (!check_names(root, names, true, error) ||
+        (has(root, "base") && !read_base(root, load, opaque, profile, error))) {
         return false;
     }
     return get_text(root, "name", profile->name, sizeof(profile->name), error) &&
-           get_text(root, "description", profile->description, sizeof(profile->description), error) &&
+           get_text(root, "description", profile->description, sizeof(profile->description),
+                    error) &&
            ((based && !has(root, "kernel_release")) ||
-            get_text(root, "kernel_release", profile->kernel_release, sizeof(profile->kernel_release), error)) &&
-           read_members(root, based, profile, error) && read_assumed(root, profile, error) && read_cpuid(root, based, profile, error) &&
-           read_files(root, based, profile, error) && check_ranges(profile, error);
+            get_text(root, "kernel_release", profile->kernel_release,
+                     sizeof(profile->kernel_release), error)) &&
+           read_members(root, based, profile, error) && read_assumed(root, profile, error) &&
+           read_cpuid(root, based, profile, error) && read_files(root, based, profile, error) &&
+           check_ranges(profile, error);
 }
 
 /* NULL, or what is wrong; *root may be NULL all the same (the text is "null"). */
@@ -320,14 +341,16 @@ static const char *parse(const char *text, json_object **root)
     enum json_tokener_error status = json_tokener_get_error(tokener);
     if (status != json_tokener_success) {
         wrong = json_tokener_error_desc(status);
-    } else if (text[json_tokener_get_parse_end(tokener) + strspn(text + json_tokener_get_parse_end(tokener), " \t\r\n")]) {
+    } else if (text[json_tokener_get_parse_end(tokener) +
+                    strspn(text + json_tokener_get_parse_end(tokener), " \t\r\n")]) {
         wrong = "something stands after its end";
     }
     json_tokener_free(tokener);
     return wrong;
 }
 
-static bool read_text(const char *text, bool above, ProfileLoader *load, void *opaque, Profile *profile, GError **error)
+static bool read_text(const char *text, bool above, ProfileLoader *load, void *opaque,
+                      Profile *profile, GError **error)
 {
     json_object *root;
     const char *wrong = parse(text, &root);
@@ -343,7 +366,8 @@ static bool read_text(const char *text, bool above, ProfileLoader *load, void *o
     return ok;
 }
 
-bool profile_from_json(const char *text, ProfileLoader *load, void *opaque, Profile *profile, GError **error)
+bool profile_from_json(const char *text, ProfileLoader *load, void *opaque, Profile *profile,
+                       GError **error)
 {
     memset(profile, 0, sizeof(*profile));
     profile->magic = PROFILE_MAGIC;
@@ -352,7 +376,8 @@ bool profile_from_json(const char *text, ProfileLoader *load, void *opaque, Prof
     return read_text(text, false, load, opaque, profile, error);
 }
 
-bool profile_add_json(const char *text, ProfileLoader *load, void *opaque, Profile *profile, GError **error)
+bool profile_add_json(const char *text, ProfileLoader *load, void *opaque, Profile *profile,
+                      GError **error)
 {
     return read_text(text, true, load, opaque, profile, error);
 }

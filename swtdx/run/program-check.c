@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Recognises programs that a preloaded library cannot reach (ELF: System V ABI, gABI chapter 5; ld.so(8), secure execution). */
+/*
+ * Recognises programs that a preloaded library cannot reach (ELF: System V ABI, gABI chapter 5;
+ * ld.so(8), secure execution).
+ */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +31,8 @@ static bool find_loader(int fd, const Elf64_Ehdr *header, char loader[LOADER_MAX
             return false;
         }
         if (segment.p_type == PT_INTERP) {
-            ssize_t n = pread(fd, loader, MIN(segment.p_filesz, LOADER_MAX - 1), (off_t)segment.p_offset);
+            ssize_t n = pread(fd, loader, MIN(segment.p_filesz, LOADER_MAX - 1),
+                              (off_t)segment.p_offset);
             loader[MAX(n, 0)] = '\0';
             return true;
         }
@@ -54,7 +58,8 @@ static bool names_go(const uint8_t *notes, size_t size)
         if (whole > size) {
             return false;
         }
-        if (note.n_type == NT_GO_BUILD_ID && note.n_namesz == 4 && !memcmp(notes + sizeof(note), "Go\0", 4)) {
+        if (note.n_type == NT_GO_BUILD_ID && note.n_namesz == 4 &&
+            !memcmp(notes + sizeof(note), "Go\0", 4)) {
             return true;
         }
         notes += whole;
@@ -73,7 +78,9 @@ static bool is_go(int fd, const Elf64_Ehdr *header)
         if (pread(fd, &segment, sizeof(segment), at) != sizeof(segment)) {
             return false;
         }
-        ssize_t n = segment.p_type == PT_NOTE ? pread(fd, notes, MIN(segment.p_filesz, NOTES_MAX), (off_t)segment.p_offset) : 0;
+        ssize_t n = segment.p_type == PT_NOTE ? pread(fd, notes, MIN(segment.p_filesz, NOTES_MAX),
+                                                      (off_t)segment.p_offset)
+                                              : 0;
         if (n > 0 && names_go(notes, (size_t)n)) {
             return true;
         }
@@ -81,7 +88,10 @@ static bool is_go(int fd, const Elf64_Ehdr *header)
     return false;
 }
 
-/* Will it run as somebody else than who starts it? (execve(2); a group that may not execute it makes no difference) */
+/*
+ * Will it run as somebody else than who starts it? (execve(2); a group that may not execute it
+ * makes no difference)
+ */
 static bool changes_user(const struct stat *st)
 {
     return ((st->st_mode & S_ISUID) && st->st_uid != getuid()) ||
@@ -95,22 +105,35 @@ bool program_check(const char *path, GError **error)
     char loader[LOADER_MAX];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return errno == EACCES ? true : refuse(error, path, g_strerror(errno)); /* executable but not readable: exec will tell */
+        return errno == EACCES
+                   ? true
+                   : refuse(error, path,
+                            g_strerror(errno)); /* executable but not readable: exec will tell */
     }
     bool ok = true;
     if (fstat(fd, &st) == 0 && changes_user(&st)) {
-        ok = refuse(error, path, "changes its user or group (setuid, setgid): the loader ignores LD_PRELOAD for such programs");
+        ok = refuse(error, path,
+                    "changes its user or group (setuid, setgid): the loader ignores LD_PRELOAD for "
+                    "such programs");
     } else if (geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0) {
-        ok = refuse(error, path, "has file capabilities: the loader ignores LD_PRELOAD for such programs");
-    } else if (pread(fd, &header, sizeof(header), 0) == sizeof(header) && !memcmp(header.e_ident, ELFMAG, SELFMAG)) {
+        ok = refuse(error, path,
+                    "has file capabilities: the loader ignores LD_PRELOAD for such programs");
+    } else if (pread(fd, &header, sizeof(header), 0) == sizeof(header) &&
+               !memcmp(header.e_ident, ELFMAG, SELFMAG)) {
         if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64) {
             ok = refuse(error, path, "is not an x86-64 program");
         } else if (header.e_phentsize != sizeof(Elf64_Phdr) || !find_loader(fd, &header, loader)) {
-            ok = refuse(error, path, "is statically linked: swtdx reaches programs through the dynamic loader only");
+            ok = refuse(
+                error, path,
+                "is statically linked: swtdx reaches programs through the dynamic loader only");
         } else if (strstr(loader, "ld-musl")) {
-            ok = refuse(error, path, "is linked with the C library musl: swtdx is for programs of the GNU C library");
+            ok = refuse(
+                error, path,
+                "is linked with the C library musl: swtdx is for programs of the GNU C library");
         } else if (is_go(fd, &header)) {
-            ok = refuse(error, path, "is a Go program: it makes its system calls by itself, and swtdx reaches programs through libc only");
+            ok = refuse(error, path,
+                        "is a Go program: it makes its system calls by itself, and swtdx reaches "
+                        "programs through libc only");
         }
     }
     close(fd);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Throw-away keys and certificates for quotes. Names and the SGX extension are what verifiers look for (Intel SGX PCK Certificate
- * and CRL Profile Specification); the organisation's name says what the certificates are worth.
+ * Throw-away keys and certificates for quotes. Names and the SGX extension are what verifiers look
+ * for (Intel SGX PCK Certificate and CRL Profile Specification); the organisation's name says what
+ * the certificates are worth.
  */
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
@@ -25,7 +26,7 @@ struct QgsKeys {
     char *chain, *root;
 };
 
-/* DER ---------------------------------------------------------------------------------------------------------- */
+/* DER ------------------------------------------------------------------------------------------ */
 
 enum { DER_INTEGER = 2, DER_OCTETS = 4, DER_OID = 6, DER_ENUMERATED = 10, DER_SEQUENCE = 0x30 };
 
@@ -46,7 +47,8 @@ static void der_put(GByteArray *out, uint8_t tag, const uint8_t *data, size_t si
 }
 
 /* SEQUENCE { OID sgx_oid.a[.b], value }; b 0: none. */
-static void der_put_member(GByteArray *out, uint8_t a, uint8_t b, uint8_t tag, const uint8_t *data, size_t size)
+static void der_put_member(GByteArray *out, uint8_t a, uint8_t b, uint8_t tag, const uint8_t *data,
+                           size_t size)
 {
     uint8_t oid[sizeof(sgx_oid) + 2];
     g_autoptr(GByteArray) member = g_byte_array_new();
@@ -61,7 +63,8 @@ static void der_put_member(GByteArray *out, uint8_t a, uint8_t b, uint8_t tag, c
 
 static GByteArray *sgx_extension(void)
 {
-    static const uint8_t zeros[16], one[] = { 1 }, svn[16] = { 1 }, fmspc[6] = { 's', 'w', 't', 'd', 'x', 0 };
+    static const uint8_t zeros[16], one[] = { 1 }, svn[16] = { 1 },
+    fmspc[6] = { 's', 'w', 't', 'd', 'x', 0 };
     g_autoptr(GByteArray) all = g_byte_array_new(), tcb = g_byte_array_new();
     GByteArray *extension = g_byte_array_new();
 
@@ -80,16 +83,20 @@ static GByteArray *sgx_extension(void)
     return extension;
 }
 
-/* Keys and certificates ---------------------------------------------------------------------------------------- */
+/* Keys and certificates ------------------------------------------------------------------------ */
 
 static int new_key(gnutls_x509_privkey_t *key)
 {
     int r = gnutls_x509_privkey_init(key);
 
-    return r < 0 ? r : gnutls_x509_privkey_generate(*key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+    return r < 0
+               ? r
+               : gnutls_x509_privkey_generate(*key, GNUTLS_PK_ECDSA,
+                                              GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
 }
 
-static int fill_certificate(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, const char *name, uint8_t serial, bool is_ca)
+static int fill_certificate(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, const char *name,
+                            uint8_t serial, bool is_ca)
 {
     time_t now = time(NULL);
     uint8_t id[20];
@@ -99,19 +106,30 @@ static int fill_certificate(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, co
     r = r < 0 ? r : gnutls_x509_crt_set_serial(crt, &serial, 1);
     r = r < 0 ? r : gnutls_x509_crt_set_activation_time(crt, now - DAY);
     r = r < 0 ? r : gnutls_x509_crt_set_expiration_time(crt, now + 365 * DAY);
-    r = r < 0 ? r : gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, name, (unsigned)strlen(name));
-    r = r < 0 ? r : gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_ORGANIZATION_NAME, 0, ORGANISATION, strlen(ORGANISATION));
+    r = r < 0 ? r
+              : gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, name,
+                                              (unsigned)strlen(name));
+    r = r < 0 ? r
+              : gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_ORGANIZATION_NAME, 0,
+                                              ORGANISATION, strlen(ORGANISATION));
     r = r < 0 ? r : gnutls_x509_crt_set_key(crt, key);
     r = r < 0 ? r : gnutls_x509_crt_set_basic_constraints(crt, is_ca, -1);
-    r = r < 0 ? r : gnutls_x509_crt_set_key_usage(crt, is_ca ? GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN
-                                                             : GNUTLS_KEY_DIGITAL_SIGNATURE | GNUTLS_KEY_NON_REPUDIATION);
+    r = r < 0 ? r
+              : gnutls_x509_crt_set_key_usage(crt,
+                                              is_ca ? GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN
+                                                    : GNUTLS_KEY_DIGITAL_SIGNATURE |
+                                                          GNUTLS_KEY_NON_REPUDIATION);
     r = r < 0 ? r : gnutls_x509_crt_get_key_id(crt, GNUTLS_KEYID_USE_SHA1, id, &size);
     return r < 0 ? r : gnutls_x509_crt_set_subject_key_id(crt, id, size);
 }
 
-/* A certificate of the key, signed by the issuer (NULL: by itself). Returns its PEM text; NULL: *r is the error. */
-static char *certify(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, const char *name, uint8_t serial, bool is_ca,
-                     gnutls_x509_crt_t issuer, gnutls_x509_privkey_t issuer_key, int *r)
+/*
+ * A certificate of the key, signed by the issuer (NULL: by itself). Returns its PEM text; NULL: *r
+ * is the error.
+ */
+static char *certify(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, const char *name,
+                     uint8_t serial, bool is_ca, gnutls_x509_crt_t issuer,
+                     gnutls_x509_privkey_t issuer_key, int *r)
 {
     uint8_t id[20];
     size_t size = sizeof(id);
@@ -143,7 +161,8 @@ static int make_chain(QgsKeys *keys, gnutls_x509_privkey_t pck)
     r = r < 0 ? r : gnutls_x509_crt_init(&root);
     r = r < 0 ? r : gnutls_x509_crt_init(&ca);
     r = r < 0 ? r : gnutls_x509_crt_init(&leaf);
-    if (r >= 0 && (keys->root = certify(root, root_key, "Intel SGX Root CA", 1, true, NULL, root_key, &r)) &&
+    if (r >= 0 &&
+        (keys->root = certify(root, root_key, "Intel SGX Root CA", 1, true, NULL, root_key, &r)) &&
         (ca_pem = certify(ca, ca_key, "Intel SGX PCK Platform CA", 2, true, root, root_key, &r)) &&
         (leaf_pem = certify(leaf, pck, "Intel SGX PCK Certificate", 3, false, ca, ca_key, &r))) {
         keys->chain = g_strconcat(leaf_pem, ca_pem, keys->root, NULL);
@@ -197,7 +216,9 @@ QgsKeys *qgs_keys_new(GError **error)
     r = r < 0 ? r : new_key(&attestation);
     r = r < 0 ? r : new_key(&pck);
     r = r < 0 ? r : make_chain(keys, pck);
-    r = r < 0 ? r : gnutls_privkey_import_x509(keys->attestation, attestation, GNUTLS_PRIVKEY_IMPORT_COPY);
+    r = r < 0 ? r
+              : gnutls_privkey_import_x509(keys->attestation, attestation,
+                                           GNUTLS_PRIVKEY_IMPORT_COPY);
     r = r < 0 ? r : gnutls_privkey_import_x509(keys->pck, pck, GNUTLS_PRIVKEY_IMPORT_COPY);
     r = r < 0 ? r : export_public(keys);
     gnutls_x509_privkey_deinit(attestation);
@@ -237,12 +258,14 @@ void qgs_keys_attestation_public(const QgsKeys *keys, uint8_t key[64])
     memcpy(key, keys->attestation_public, 64);
 }
 
-bool qgs_keys_sign(const QgsKeys *keys, QgsSigner signer, const uint8_t *data, size_t size, uint8_t signature[64])
+bool qgs_keys_sign(const QgsKeys *keys, QgsSigner signer, const uint8_t *data, size_t size,
+                   uint8_t signature[64])
 {
     const gnutls_datum_t input = { (unsigned char *)data, (unsigned)size };
     gnutls_datum_t der = { NULL, 0 }, r = { NULL, 0 }, s = { NULL, 0 };
     gnutls_privkey_t key = signer == QGS_PCK_KEY ? keys->pck : keys->attestation;
-    bool ok = gnutls_privkey_sign_data2(key, GNUTLS_SIGN_ECDSA_SHA256, 0, &input, &der) >= 0 && gnutls_decode_rs_value(&der, &r, &s) >= 0;
+    bool ok = gnutls_privkey_sign_data2(key, GNUTLS_SIGN_ECDSA_SHA256, 0, &input, &der) >= 0 &&
+              gnutls_decode_rs_value(&der, &r, &s) >= 0;
 
     if (ok) {
         put_number(signature, &r);

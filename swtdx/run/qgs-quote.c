@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * TDREPORT to quote. Layouts: Intel TDX DCAP Quoting Library API, appendix "Quote format"; which reports are refused, and which
- * quote version is made: the quoting enclave of SGXDataCenterAttestationPrimitives (quoting_enclave_tdqe.cpp).
+ * TDREPORT to quote. Layouts: Intel TDX DCAP Quoting Library API, appendix "Quote format"; which
+ * reports are refused, and which quote version is made: the quoting enclave of
+ * SGXDataCenterAttestationPrimitives (quoting_enclave_tdqe.cpp).
  */
 #include <string.h>
 
@@ -10,7 +11,8 @@
 #include "qgs.h"
 
 /* TDREPORT */
-enum { R_VERSION = 2, R_TCB_HASH = 32, R_TD_HASH = 80, R_REPORTDATA = 128, R_TCB_INFO = 256, R_SVN = 264, R_MRSEAM = 280, R_SVN2 = 384,
+enum { R_VERSION = 2, R_TCB_HASH = 32, R_TD_HASH = 80, R_REPORTDATA = 128, R_TCB_INFO = 256,
+       R_SVN = 264, R_MRSEAM = 280, R_SVN2 = 384,
        R_TDINFO = 512, R_SERVTD_HASH = 912, R_RESERVED = 960 };
 #define TCB_INFO_SIZE 239
 #define TDINFO_SIZE 512
@@ -24,7 +26,8 @@ enum { KEY_TYPE_P256 = 2, TEE_TDX = 0x81, BODY_TD_15 = 3, CERT_PCK_CHAIN = 5, CE
 #define QE_REPORT_SIZE 384
 #define AUTH_DATA_SIZE 32
 
-static const uint8_t vendor_id[16] = { 0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07 };
+static const uint8_t vendor_id[16] = { 0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a,
+                                       0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07 };
 /* Where the real enclave's measurement and signer stand */
 static const char no_enclave[32] = "swtdx: software, no enclave";
 
@@ -60,7 +63,8 @@ static const char *check_report(const uint8_t *report, size_t size)
     if (report[0] != 0x81 || report[1] != 0 || report[R_VERSION] > 1) {
         return "its type, subtype or version is not a TD's";
     }
-    if (!all_zero(report + reserved_from, TDREPORT_SIZE - reserved_from) || (valid != TCB_VALID_10 && valid != TCB_VALID_15)) {
+    if (!all_zero(report + reserved_from, TDREPORT_SIZE - reserved_from) ||
+        (valid != TCB_VALID_10 && valid != TCB_VALID_15)) {
         return "its format is not known";
     }
     if (report_verify(profile_builtin(), report) != TDX_SUCCESS) {
@@ -71,7 +75,8 @@ static const char *check_report(const uint8_t *report, size_t size)
         return "the hash of TEE_TCB_INFO is wrong";
     }
     sha384(report + R_TDINFO, TDINFO_SIZE, digest);
-    return memcmp(digest, report + R_TD_HASH, sizeof(digest)) ? "the hash of TDINFO is wrong" : NULL;
+    return memcmp(digest, report + R_TD_HASH, sizeof(digest)) ? "the hash of TDINFO is wrong"
+                                                              : NULL;
 }
 
 static void put(GByteArray *out, const void *data, size_t size)
@@ -102,7 +107,8 @@ static void put_body(GByteArray *out, const uint8_t *report, bool is_15)
     put(out, report + R_MRSEAM, 48);
     put_zeros(out, 48 + 8);             /* MRSIGNERSEAM, SEAMATTRIBUTES */
     put(out, report + R_TDINFO, 16);    /* ATTRIBUTES, XFAM */
-    put(out, report + R_TDINFO + 16, 48 * 8); /* MRTD, MRCONFIGID, MROWNER, MROWNERCONFIG, RTMR0 to 3 */
+    /* MRTD, MRCONFIGID, MROWNER, MROWNERCONFIG, RTMR0 to 3 */
+    put(out, report + R_TDINFO + 16, 48 * 8);
     put(out, report + R_REPORTDATA, 64);
     if (is_15) {
         put(out, report + R_SVN2, 16);
@@ -112,8 +118,8 @@ static void put_body(GByteArray *out, const uint8_t *report, bool is_15)
 
 static void put_head(GByteArray *out, const uint8_t *report)
 {
-    bool is_15 = report[R_VERSION] == 1 ||
-                 (load64(report + R_TCB_INFO) == TCB_VALID_15 && memcmp(report + R_SVN, report + R_SVN2, 16));
+    bool is_15 = report[R_VERSION] == 1 || (load64(report + R_TCB_INFO) == TCB_VALID_15 &&
+                                            memcmp(report + R_SVN, report + R_SVN2, 16));
 
     put_le(out, is_15 ? 5 : 4, 2);
     put_le(out, KEY_TYPE_P256, 2);
@@ -129,7 +135,8 @@ static void put_head(GByteArray *out, const uint8_t *report)
 }
 
 /* The SGX report in which the enclave vouches for the attestation key. */
-static void put_qe_report(GByteArray *out, const uint8_t key[64], const uint8_t auth[AUTH_DATA_SIZE])
+static void put_qe_report(GByteArray *out, const uint8_t key[64],
+                          const uint8_t auth[AUTH_DATA_SIZE])
 {
     Sha256 sha;
     uint8_t digest[32];

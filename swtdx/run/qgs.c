@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * swtdx qgs: a quote generation service on a UNIX socket. Protocol and behaviour: quote_wrapper of SGXDataCenterAttestationPrimitives
- * (qgs_msg_lib.h for the framed messages; a bare TDREPORT of 1024 bytes is answered with a bare quote).
+ * swtdx qgs: a quote generation service on a UNIX socket. Protocol and behaviour: quote_wrapper of
+ * SGXDataCenterAttestationPrimitives (qgs_msg_lib.h for the framed messages; a bare TDREPORT of
+ * 1024 bytes is answered with a bare quote).
  */
 #include <gio/gio.h>
 #include <gio/gunixsocketaddress.h>
@@ -28,12 +29,15 @@
 static const char qgs_help[] =
     "usage: swtdx qgs --socket PATH [--root FILE]\n"
     "\n"
-    "Makes quotes of TDs that run under 'swtdx run', as Intel's quote generation service does of real ones:\n"
-    "give the VMM quote-generation-socket.type=unix,quote-generation-socket.path=PATH. The keys are made at the\n"
+    "Makes quotes of TDs that run under 'swtdx run', as Intel's quote generation service does of "
+    "real ones:\n"
+    "give the VMM quote-generation-socket.type=unix,quote-generation-socket.path=PATH. The keys "
+    "are made at the\n"
     "start and forgotten at the end: quotes have the real format and prove nothing.\n"
     "\n"
     "  --socket PATH     listen there; a socket that is left from an earlier run is replaced\n"
-    "  --root FILE       write the certificate (PEM) to FILE that a verifier has to take for the root\n"
+    "  --root FILE       write the certificate (PEM) to FILE that a verifier has to take for the "
+    "root\n"
     "  --help            this text\n";
 
 static uint32_t load_le32(const uint8_t *p)
@@ -58,7 +62,8 @@ static void put_le(GByteArray *out, uint32_t value, unsigned size)
 static GByteArray *make_reply(uint32_t type, uint32_t error, const GByteArray *quote)
 {
     uint32_t quote_size = quote ? quote->len : 0, size = REPLY_SIZE + quote_size;
-    const uint8_t prefix[4] = { (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size };
+    const uint8_t prefix[4] = { (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8),
+                                (uint8_t)size };
     GByteArray *reply = g_byte_array_new();
 
     g_byte_array_append(reply, prefix, sizeof(prefix));
@@ -91,15 +96,17 @@ static GByteArray *make_quote(const QgsKeys *keys, const uint8_t *report, size_t
 /* A message without its prefix. */
 static GByteArray *answer(const QgsKeys *keys, const uint8_t *message, uint32_t size)
 {
-    uint32_t type = load_le32(message + 4), report_size = size >= REPLY_SIZE ? load_le32(message + 16) : 0;
+    uint32_t type = load_le32(message + 4),
+             report_size = size >= REPLY_SIZE ? load_le32(message + 16) : 0;
     uint32_t ids = size >= REPLY_SIZE ? load_le32(message + 20) : 0;
 
     if (type != GET_QUOTE_REQ) {
-        fprintf(stderr, "swtdx: message of type %u is not served: this service makes quotes only\n", type);
+        fprintf(stderr, "swtdx: message of type %u is not served: this service makes quotes only\n",
+                type);
         return make_reply(type + 1, ERROR_UNEXPECTED, NULL);
     }
-    if (load_le32(message + 8) != size || load_le32(message + 12) || size < REPLY_SIZE || report_size == 0 ||
-        (uint64_t)report_size + ids != size - REPLY_SIZE) {
+    if (load_le32(message + 8) != size || load_le32(message + 12) || size < REPLY_SIZE ||
+        report_size == 0 || (uint64_t)report_size + ids != size - REPLY_SIZE) {
         fprintf(stderr, "swtdx: request refused: its sizes contradict each other\n");
         return make_reply(type + 1, ERROR_UNEXPECTED, NULL);
     }
@@ -117,7 +124,8 @@ static bool read_exactly(const Server *server, GInputStream *in, uint8_t *data, 
 {
     gsize done;
 
-    return g_input_stream_read_all(in, data, size, &done, server->cancellable, NULL) && done == size;
+    return g_input_stream_read_all(in, data, size, &done, server->cancellable, NULL) &&
+           done == size;
 }
 
 static bool is_framed(uint32_t size, const uint8_t *message)
@@ -126,7 +134,10 @@ static bool is_framed(uint32_t size, const uint8_t *message)
            load_le32(message + 4) <= GET_PLATFORM_INFO_REQ && load_le32(message + 4) % 2 == 0;
 }
 
-/* NULL: the connection is closed without an answer, as the real service does when it does not understand. */
+/*
+ * NULL: the connection is closed without an answer, as the real service does when it does not
+ * understand.
+ */
 static GByteArray *serve(const Server *server, GInputStream *in)
 {
     uint8_t data[4 + MAX_MESSAGE];
@@ -136,12 +147,16 @@ static GByteArray *serve(const Server *server, GInputStream *in)
     }
     uint32_t size = load_be32(data);
     if (is_framed(size, data + 4)) {
-        return read_exactly(server, in, data + 4 + HEADER_SIZE, size - HEADER_SIZE) ? answer(server->keys, data + 4, size) : NULL;
+        return read_exactly(server, in, data + 4 + HEADER_SIZE, size - HEADER_SIZE)
+                   ? answer(server->keys, data + 4, size)
+                   : NULL;
     }
-    if (data[0] == 0x81 && read_exactly(server, in, data + 4 + HEADER_SIZE, REPORT_SIZE - 4 - HEADER_SIZE)) {
+    if (data[0] == 0x81 &&
+        read_exactly(server, in, data + 4 + HEADER_SIZE, REPORT_SIZE - 4 - HEADER_SIZE)) {
         return make_quote(server->keys, data, REPORT_SIZE);
     }
-    fprintf(stderr, "swtdx: request refused: it is neither a message of the protocol nor a TDREPORT\n");
+    fprintf(stderr,
+            "swtdx: request refused: it is neither a message of the protocol nor a TDREPORT\n");
     return NULL;
 }
 
@@ -150,16 +165,18 @@ static void serve_connection(gpointer data, gpointer opaque)
 {
     Server *server = opaque;
     g_autoptr(GSocketConnection) connection = data;
-    g_autoptr(GByteArray) reply = serve(server, g_io_stream_get_input_stream(G_IO_STREAM(connection)));
+    g_autoptr(GByteArray)
+        reply = serve(server, g_io_stream_get_input_stream(G_IO_STREAM(connection)));
 
     if (reply) {
-        g_output_stream_write_all(g_io_stream_get_output_stream(G_IO_STREAM(connection)), reply->data, reply->len, NULL,
-                                  server->cancellable, NULL);
+        g_output_stream_write_all(g_io_stream_get_output_stream(G_IO_STREAM(connection)),
+                                  reply->data, reply->len, NULL, server->cancellable, NULL);
     }
     g_io_stream_close(G_IO_STREAM(connection), NULL, NULL);
 }
 
-static gboolean on_connection(GSocketService *service, GSocketConnection *connection, GObject *source, gpointer opaque)
+static gboolean on_connection(GSocketService *service, GSocketConnection *connection,
+                              GObject *source, gpointer opaque)
 {
     Server *server = opaque;
 
@@ -179,14 +196,15 @@ static bool listen_at(GSocketService *service, const char *path, GError **error)
 
     if (lstat(path, &st) == 0) {
         if (!S_ISSOCK(st.st_mode)) {
-            g_set_error(error, RUN_ERROR, 0, "'%s' exists and is no socket: it is left as it is", path);
+            g_set_error(error, RUN_ERROR, 0, "'%s' exists and is no socket: it is left as it is",
+                        path);
             return false;
         }
         unlink(path);
     }
     g_autoptr(GSocketAddress) address = g_unix_socket_address_new(path);
-    return g_socket_listener_add_address(G_SOCKET_LISTENER(service), address, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL,
-                                         NULL, error);
+    return g_socket_listener_add_address(G_SOCKET_LISTENER(service), address, G_SOCKET_TYPE_STREAM,
+                                         G_SOCKET_PROTOCOL_DEFAULT, NULL, NULL, error);
 }
 
 static bool run_service(QgsKeys *keys, const char *path, GError **error)
@@ -203,7 +221,10 @@ static bool run_service(QgsKeys *keys, const char *path, GError **error)
     g_signal_connect(service, "incoming", G_CALLBACK(on_connection), &server);
     g_unix_signal_add(SIGTERM, on_signal, loop);
     g_unix_signal_add(SIGINT, on_signal, loop);
-    fprintf(stderr, "swtdx: quotes on %s, signed by keys that this process made and forgets: they prove nothing\n", path);
+    fprintf(stderr,
+            "swtdx: quotes on %s, signed by keys that this process made and forgets: they prove "
+            "nothing\n",
+            path);
     g_main_loop_run(loop);
     g_socket_service_stop(service);
     g_socket_listener_close(G_SOCKET_LISTENER(service));
@@ -226,7 +247,9 @@ int command_qgs(char **argv)
     g_autoptr(GError) error = NULL;
 
     for (; *argv; argv++) {
-        const char **value = !strcmp(*argv, "--socket") ? &path : !strcmp(*argv, "--root") ? &root : NULL;
+        const char **value = !strcmp(*argv, "--socket") ? &path
+                             : !strcmp(*argv, "--root") ? &root
+                                                        : NULL;
 
         if (!strcmp(*argv, "--help")) {
             fputs(qgs_help, stdout);
@@ -246,7 +269,8 @@ int command_qgs(char **argv)
     }
     QgsKeys *keys = qgs_keys_new(&error);
     int status = 0;
-    if (!keys || (root && !g_file_set_contents(root, qgs_keys_root(keys), -1, &error)) || !run_service(keys, path, &error)) {
+    if (!keys || (root && !g_file_set_contents(root, qgs_keys_root(keys), -1, &error)) ||
+        !run_service(keys, path, &error)) {
         fprintf(stderr, "swtdx: %s\n", error->message);
         status = 1;
     }

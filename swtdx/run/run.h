@@ -11,19 +11,28 @@
 /* Finds the profile that the member "base" names: a listed name, or a file. */
 typedef bool ProfileLoader(const char *name, void *opaque, Profile *profile, GError **error);
 /*
- * Reads a profile from JSON text (swtdx/profiles). Unknown members and values out of range are errors, and so are missing
- * members unless there is a "base". load (NULL: no bases) gets opaque.
+ * Reads a profile from JSON text (swtdx/profiles). Unknown members and values out of range are
+ * errors, and so are missing members unless there is a "base". load (NULL: no bases) gets opaque.
  */
-bool profile_from_json(const char *text, ProfileLoader *load, void *opaque, Profile *profile, GError **error);
-/* The same on top of *profile: members that the text does not give stay as they are, and its base is added first. */
-bool profile_add_json(const char *text, ProfileLoader *load, void *opaque, Profile *profile, GError **error);
+bool profile_from_json(const char *text, ProfileLoader *load, void *opaque, Profile *profile,
+                       GError **error);
 /*
- * Loads a profile with its bases. name: a listed one, also without the "cpu-", "module-" or "kernel-" in front of a part's;
- * several with '/' between them, of which each puts its own members on top of the earlier ones' (at most one processor,
- * module and kernel); or a file (ending in .json, or beginning with '/' or '.').
+ * The same on top of *profile: members that the text does not give stay as they are, and its base
+ * is added first.
+ */
+bool profile_add_json(const char *text, ProfileLoader *load, void *opaque, Profile *profile,
+                      GError **error);
+/*
+ * Loads a profile with its bases. name: a listed one, also without the "cpu-", "module-" or
+ * "kernel-" in front of a part's; several with '/' between them, of which each puts its own members
+ * on top of the earlier ones' (at most one processor, module and kernel); or a file (ending in
+ * .json, or beginning with '/' or '.').
  */
 bool profile_load(const char *name, Profile *profile, GError **error);
-/* Lists on stdout the profiles that profile_load() finds by name; tells on stderr of those that are broken. */
+/*
+ * Lists on stdout the profiles that profile_load() finds by name; tells on stderr of those that are
+ * broken.
+ */
 void profile_list(void);
 /* profile-print.c: prints a profile, one fact per line. */
 void profile_print(const Profile *profile, FILE *out);
@@ -45,16 +54,22 @@ typedef struct RunOptions {
 } RunOptions;
 
 /*
- * Options that only one command has, at argv[*i]: false if there is no such. *value becomes NULL when a value is missing;
- * *i moves over it.
+ * Options that only one command has, at argv[*i]: false if there is no such. *value becomes NULL
+ * when a value is missing; *i moves over it.
  */
 typedef bool RunOptionHook(char **argv, int *i, RunOptions *options, const char **value);
-/* -1: go on; else the exit status (after --help, or a message). run_options_clear() in either case. `more` may be NULL. */
+/*
+ * -1: go on; else the exit status (after --help, or a message). run_options_clear() in either case.
+ * `more` may be NULL.
+ */
 int run_options_parse(char **argv, RunOptions *options, const char *help, RunOptionHook *more);
 void run_options_clear(RunOptions *options);
 /* Value of an option at argv[*i]: "--name VALUE" or "--name=VALUE". */
 bool run_option_value(char **argv, int *i, const char *name, const char **value);
-/* Finds and checks the program, and sets this process's environment for it. -1, or the exit status after a message. */
+/*
+ * Finds and checks the program, and sets this process's environment for it. -1, or the exit status
+ * after a message.
+ */
 int run_prepare(RunOptions *options);
 /* Moves a descriptor that the program is to inherit out of its way; answers its new number. */
 int run_inherit(int fd);
@@ -68,7 +83,10 @@ int command_measure(char **argv);
 /* A line for each check on stdout; 0, or 1 if one failed. */
 int command_selftest(char **argv);
 
-/* Can a preloaded library reach this program? It must be dynamically linked and not change identity. */
+/*
+ * Can a preloaded library reach this program? It must be dynamically linked and not change
+ * identity.
+ */
 bool program_check(const char *path, GError **error);
 
 GQuark run_error_quark(void);

@@ -10,7 +10,10 @@
 
 #include "system/core/log.h"
 
-/* RAM lies above every device: the kernel maps it into the guest and never exits for it, whatever a BAR says. */
+/*
+ * RAM lies above every device: the kernel maps it into the guest and never exits for it, whatever a
+ * BAR says.
+ */
 #define RAM_PRIORITY INT_MAX
 #define LARGEST_ACCESS 8
 
@@ -28,8 +31,8 @@ struct IoRegion {
 };
 
 /*
- * A run of addresses that one region answers. Holds all that dispatch needs, so that it may be copied out of a
- * view.
+ * A run of addresses that one region answers. Holds all that dispatch needs, so that it may be
+ * copied out of a view.
  */
 typedef struct Piece {
     hwaddr first, last; /* inclusive: the last byte may be 2^64 - 1 */
@@ -48,7 +51,8 @@ typedef struct View {
 
 struct AddressSpace {
     char *name;
-    GPtrArray *regions; /* in the order of their making: the later one wins among equal priorities */
+    /* in the order of their making: the later one wins among equal priorities */
+    GPtrArray *regions;
     unsigned transactions; /* open ones */
     bool stale;            /* the view waits for the last of them to end */
     unsigned cache_slot;
@@ -59,8 +63,9 @@ struct AddressSpace {
 };
 
 /*
- * The piece this thread found last, for a few address spaces. A view's serial number is never used again, so an entry
- * cannot be taken for one of a newer view, nor of another address space at the same place in host memory.
+ * The piece this thread found last, for a few address spaces. A view's serial number is never used
+ * again, so an entry cannot be taken for one of a newer view, nor of another address space at the
+ * same place in host memory.
  */
 #define CACHE_SLOTS 4
 static _Thread_local struct {
@@ -75,14 +80,20 @@ static uint64_t new_serial(void)
     return __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
 }
 
-/* Readers: an old view is freed only after everybody who may have seen it is out of its (short) look-up. */
+/*
+ * Readers: an old view is freed only after everybody who may have seen it is out of its (short)
+ * look-up.
+ */
 
 static unsigned reader_enter(AddressSpace *as)
 {
     for (;;) {
         unsigned half = __atomic_load_n(&as->epoch, __ATOMIC_SEQ_CST) & 1;
         __atomic_add_fetch(&as->readers[half], 1, __ATOMIC_SEQ_CST);
-        /* If the epoch is still ours, the writer that ends it will count us; else it may already have looked. */
+        /*
+         * If the epoch is still ours, the writer that ends it will count us; else it may already
+         * have looked.
+         */
         if ((__atomic_load_n(&as->epoch, __ATOMIC_SEQ_CST) & 1) == half) {
             return half;
         }
@@ -188,7 +199,8 @@ static void rebuild(AddressSpace *as)
             view->pieces[view->count - 1].last = last;
         } else if (region) {
             view->pieces[view->count++] = (Piece) {
-                .first = edges[i], .last = last, .base = region->base, .max_access = region->max_access,
+                .first = edges[i], .last = last, .base = region->base,
+                .max_access = region->max_access,
                 .ops = region->ops, .opaque = region->opaque, .host = region->host,
             };
         }
@@ -247,18 +259,20 @@ static unsigned power_of_two_up_to(uint64_t n)
     return n >= 8 ? 8 : n >= 4 ? 4 : n >= 2 ? 2 : 1;
 }
 
-IoRegion *address_space_add_io(AddressSpace *as, const char *name, hwaddr base, uint64_t size, int priority,
-                               const IoRegionOps *ops, void *opaque)
+IoRegion *address_space_add_io(AddressSpace *as, const char *name, hwaddr base, uint64_t size,
+                               int priority, const IoRegionOps *ops, void *opaque)
 {
     unsigned max_access = ops->max_access ? power_of_two_up_to(ops->max_access) : LARGEST_ACCESS;
 
     return add_region(as, &(IoRegion) {
-        .name = (char *)name, .base = base, .size = size, .priority = MIN(priority, RAM_PRIORITY - 1),
+        .name = (char *)name, .base = base, .size = size,
+        .priority = MIN(priority, RAM_PRIORITY - 1),
         .max_access = max_access, .ops = ops, .opaque = opaque,
     });
 }
 
-void address_space_add_ram(AddressSpace *as, const char *name, hwaddr base, uint64_t size, uint8_t *host)
+void address_space_add_ram(AddressSpace *as, const char *name, hwaddr base, uint64_t size,
+                           uint8_t *host)
 {
     add_region(as, &(IoRegion) {
         .name = (char *)name, .base = base, .size = size, .priority = RAM_PRIORITY,
@@ -319,7 +333,9 @@ static unsigned search(const View *view, hwaddr addr)
     return low;
 }
 
-/* The piece at addr, or NULL and the number of bytes up to the next one (at most LARGEST_ACCESS). */
+/*
+ * The piece at addr, or NULL and the number of bytes up to the next one (at most LARGEST_ACCESS).
+ */
 static const Piece *find_slow(AddressSpace *as, hwaddr addr, unsigned *gap)
 {
     const Piece *found = NULL;
@@ -338,12 +354,16 @@ static const Piece *find_slow(AddressSpace *as, hwaddr addr, unsigned *gap)
     return found;
 }
 
-/* The result is this thread's and valid until its next look-up: read all of it before calling a device. */
+/*
+ * The result is this thread's and valid until its next look-up: read all of it before calling a
+ * device.
+ */
 static inline const Piece *find(AddressSpace *as, hwaddr addr, unsigned *gap)
 {
     const Piece *piece = &last_hit[as->cache_slot].piece;
 
-    if (G_LIKELY(last_hit[as->cache_slot].serial == __atomic_load_n(&as->serial, __ATOMIC_ACQUIRE) &&
+    if (G_LIKELY(last_hit[as->cache_slot].serial ==
+                     __atomic_load_n(&as->serial, __ATOMIC_ACQUIRE) &&
                  piece->first <= addr && addr <= piece->last)) {
         return piece;
     }
@@ -417,7 +437,8 @@ static unsigned part_size(const Piece *piece, hwaddr addr, unsigned left)
 static void log_unclaimed(const AddressSpace *as, const char *what, hwaddr addr, unsigned size)
 {
     if (log_on(LOG_UNIMP)) {
-        log_item(LOG_UNIMP, "%s: %s of %u bytes at 0x%" PRIx64 ", which no device claims", as->name, what, size, addr);
+        log_item(LOG_UNIMP, "%s: %s of %u bytes at 0x%" PRIx64 ", which no device claims", as->name,
+                 what, size, addr);
     }
 }
 
@@ -531,7 +552,8 @@ char *address_space_describe(AddressSpace *as)
         } else {
             g_string_append_printf(text, " (prio %d, i/o)", region->priority);
         }
-        g_string_append_printf(text, ": %s%s\n", region->name, region->enabled ? "" : " [disabled]");
+        g_string_append_printf(text, ": %s%s\n", region->name,
+                               region->enabled ? "" : " [disabled]");
     }
     return g_string_free(text, FALSE);
 }

@@ -13,7 +13,8 @@ static const struct {
     const char *name, *help;
 } items[] = {
     { LOG_TDX, "tdx", "each step of a TD's launch, its firmware's sections, MRTD" },
-    { LOG_TDVMCALL, "tdvmcall", "TDVMCALLs that reach the VMM, and conversions between private and shared memory" },
+    { LOG_TDVMCALL, "tdvmcall",
+      "TDVMCALLs that reach the VMM, and conversions between private and shared memory" },
     { LOG_GUEST_ERRORS, "guest_errors", "what the guest does wrong" },
     { LOG_UNIMP, "unimp", "registers and ports that no device claims" },
 };
@@ -113,15 +114,17 @@ static char *timestamp(void)
     g_autoptr(GDateTime) now = state.timestamps ? g_date_time_new_now_utc() : NULL;
     g_autofree char *seconds = now ? g_date_time_format(now, "%Y-%m-%dT%H:%M:%S") : NULL;
 
-    return now ? g_strdup_printf("%s.%06dZ ", seconds, g_date_time_get_microsecond(now)) : g_strdup("");
+    return now ? g_strdup_printf("%s.%06dZ ", seconds, g_date_time_get_microsecond(now))
+               : g_strdup("");
 }
 
 static void report(const char *location, const char *kind, const char *text)
 {
     g_autofree char *time = timestamp();
 
-    fprintf(stderr, "%s%s%s%s: %s%s%s%s\n", time, state.guest ? state.guest : "", state.guest ? " " : "", state.program ? state.program : "qemu-system-x86_64", location ? location : "",
-            location ? ": " : "", kind, text);
+    fprintf(stderr, "%s%s%s%s: %s%s%s%s\n", time, state.guest ? state.guest : "",
+            state.guest ? " " : "", state.program ? state.program : "qemu-system-x86_64",
+            location ? location : "", location ? ": " : "", kind, text);
 }
 
 void report_error(const char *location, const char *text)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Between the parts of -cpu: cpu-model.c the option, cpu-models.c named models, cpu-property.c one property. */
+/*
+ * Between the parts of -cpu: cpu-model.c the option, cpu-models.c named models, cpu-property.c one
+ * property.
+ */
 #ifndef TARGET_I386_CPU_MODEL_INTERNAL_H
 #define TARGET_I386_CPU_MODEL_INTERNAL_H
 
@@ -18,6 +21,7 @@ const CpuNamedModel *cpu_named_model_find(const char *name);
 GArray *cpu_named_model_features(const CpuNamedModel *model);
 
 /* +name, -name, name=value: into the request, or a message that says what is permitted and why. */
-bool cpu_model_set_property(CpuModelRequest *request, const char *name, const char *value, GError **errp);
+bool cpu_model_set_property(CpuModelRequest *request, const char *name, const char *value,
+                            GError **errp);
 
 #endif

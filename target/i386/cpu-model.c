@@ -43,15 +43,19 @@ static bool set_model(CpuModelRequest *request, const char *name, GError **errp)
         }
     }
     g_autofree char *shown = g_utf8_make_valid(name, -1);
-    error_set(errp, "CPU model '%s' is not available: host, max, base, qemu64 and Intel's server models from "
-              "Skylake-Server on are", shown);
+    error_set(
+        errp,
+        "CPU model '%s' is not available: host, max, base, qemu64 and Intel's server models from "
+        "Skylake-Server on are",
+        shown);
     g_autoptr(GPtrArray) names = cpu_model_names();
     g_ptr_array_add(names, NULL);
     const char *near = nearest_name(name, (const char *const *)names->pdata);
     if (near) {
         error_hint(errp, "Did you mean '%s'?", near);
     }
-    error_hint(errp, "Use -cpu host: a TD's CPU is the host's, less what TDX takes away; -cpu help lists the models");
+    error_hint(errp, "Use -cpu host: a TD's CPU is the host's, less what TDX takes away; -cpu help "
+                     "lists the models");
     return false;
 }
 
@@ -121,7 +125,8 @@ bool cpu_feature_supported(const CpuFeature *feature, const CpuidTable *supporte
     return entry && entry->regs[feature->reg] >> feature->bit & 1;
 }
 
-bool cpu_model_has(const CpuModelRequest *request, const CpuFeature *feature, const CpuidTable *supported)
+bool cpu_model_has(const CpuModelRequest *request, const CpuFeature *feature,
+                   const CpuidTable *supported)
 {
     for (unsigned i = request->features->len; i > 0; i--) {
         const CpuFeatureRequest *wish = &g_array_index(request->features, CpuFeatureRequest, i - 1);
@@ -134,7 +139,8 @@ bool cpu_model_has(const CpuModelRequest *request, const CpuFeature *feature, co
         return strcmp(request->model, "base") && cpu_feature_supported(feature, supported);
     }
     for (unsigned i = 0; i < request->model_features->len; i++) {
-        if (!strcmp(g_array_index(request->model_features, const CpuFeature *, i)->name, feature->name)) {
+        if (!strcmp(g_array_index(request->model_features, const CpuFeature *, i)->name,
+                    feature->name)) {
             return true;
         }
     }
@@ -152,7 +158,8 @@ static void help_models(GString *text)
     const CpuNamedModel *named = cpu_named_models(&count);
 
     for (unsigned i = 0; i < G_N_ELEMENTS(open_models); i++) {
-        g_string_append_printf(text, "  %-25s  %s\n", open_models[i].name, open_models[i].description);
+        g_string_append_printf(text, "  %-25s  %s\n", open_models[i].name,
+                               open_models[i].description);
     }
     for (unsigned i = 0; i < count; i++) {
         const CpuNamedModel *m = &named[i];
@@ -196,9 +203,9 @@ char *cpu_model_help(void)
     GString *text = g_string_new("Available CPUs:\n");
 
     help_models(text);
-    g_string_append(text,
-                    "A named model decides features only: family, model and stepping of a TD are the processor's.\n"
-                    "\nRecognized CPUID flags:\n");
+    g_string_append(text, "A named model decides features only: family, model and stepping of a TD "
+                          "are the processor's.\n"
+                          "\nRecognized CPUID flags:\n");
     help_features(text);
     return g_string_free(text, FALSE);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Named CPU models: each is another model with features added and removed. The lists are those of the processors, as
- * QEMU's and libvirt's models of these names have them. Not in them: VMX controls (a TD has no VMX) and bits of
- * IA32_ARCH_CAPABILITIES (the TDX module shows its own); versions that differ in nothing else are equal here.
+ * Named CPU models: each is another model with features added and removed. The lists are those of
+ * the processors, as QEMU's and libvirt's models of these names have them. Not in them: VMX
+ * controls (a TD has no VMX) and bits of IA32_ARCH_CAPABILITIES (the TDX module shows its own);
+ * versions that differ in nothing else are equal here.
  */
 #include <string.h>
 
@@ -10,12 +11,15 @@
 
 static const CpuNamedModel models[] = {
     { "qemu64", NULL,
-      "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 pni cx16 "
+      "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse "
+      "sse2 pni cx16 "
       "syscall nx lm lahf-lm",
       "the least that a 64-bit system expects" },
     { "Skylake-Server", "qemu64",
-      "vme pclmulqdq ssse3 fma pcid sse4.1 sse4.2 x2apic movbe popcnt tsc-deadline aes xsave avx f16c rdrand "
-      "arat fsgsbase bmi1 hle avx2 smep bmi2 erms invpcid rtm rdseed adx smap clflushopt clwb avx512f avx512dq "
+      "vme pclmulqdq ssse3 fma pcid sse4.1 sse4.2 x2apic movbe popcnt tsc-deadline aes xsave avx "
+      "f16c rdrand "
+      "arat fsgsbase bmi1 hle avx2 smep bmi2 erms invpcid rtm rdseed adx smap clflushopt clwb "
+      "avx512f avx512dq "
       "avx512cd avx512bw avx512vl pku xsaveopt xsavec xgetbv1 abm 3dnowprefetch pdpe1gb rdtscp",
       "Xeon Scalable, 1st generation" },
     { "Skylake-Server-v2", "Skylake-Server", "spec-ctrl", "with IBRS" },
@@ -24,16 +28,19 @@ static const CpuNamedModel models[] = {
     { "Skylake-Server-v5", "Skylake-Server-v4", "xsaves", NULL },
     { "Skylake-Server-IBRS", "Skylake-Server-v2", "", NULL },
     { "Skylake-Server-noTSX-IBRS", "Skylake-Server-v3", "", NULL },
-    { "Cascadelake-Server", "Skylake-Server", "avx512vnni spec-ctrl ssbd", "Xeon Scalable, 2nd generation" },
+    { "Cascadelake-Server", "Skylake-Server", "avx512vnni spec-ctrl ssbd",
+      "Xeon Scalable, 2nd generation" },
     { "Cascadelake-Server-v2", "Cascadelake-Server", "arch-capabilities", NULL },
     { "Cascadelake-Server-v3", "Cascadelake-Server-v2", "-hle -rtm", "without TSX" },
     { "Cascadelake-Server-v4", "Cascadelake-Server-v3", "", NULL },
     { "Cascadelake-Server-v5", "Cascadelake-Server-v4", "xsaves", NULL },
     { "Cascadelake-Server-noTSX", "Cascadelake-Server-v3", "", NULL },
-    { "Cooperlake", "Cascadelake-Server", "stibp arch-capabilities avx512-bf16", "Xeon Scalable, 3rd generation" },
+    { "Cooperlake", "Cascadelake-Server", "stibp arch-capabilities avx512-bf16",
+      "Xeon Scalable, 3rd generation" },
     { "Cooperlake-v2", "Cooperlake", "xsaves", NULL },
     { "Icelake-Server", "Cascadelake-Server",
-      "avx512vbmi avx512vbmi2 umip gfni vaes vpclmulqdq avx512bitalg avx512-vpopcntdq la57 wbnoinvd",
+      "avx512vbmi avx512vbmi2 umip gfni vaes vpclmulqdq avx512bitalg avx512-vpopcntdq la57 "
+      "wbnoinvd",
       "Xeon Scalable, 3rd generation" },
     { "Icelake-Server-v2", "Icelake-Server", "-hle -rtm", "without TSX" },
     { "Icelake-Server-v3", "Icelake-Server-v2", "arch-capabilities", NULL },
@@ -43,7 +50,8 @@ static const CpuNamedModel models[] = {
     { "Icelake-Server-v7", "Icelake-Server-v6", "hle rtm", "with TSX" },
     { "Icelake-Server-noTSX", "Icelake-Server-v2", "", NULL },
     { "SapphireRapids", "Icelake-Server-v7",
-      "bus-lock-detect serialize tsx-ldtrk amx-bf16 avx512-fp16 amx-tile amx-int8 avx-vnni avx512-bf16 fzrm "
+      "bus-lock-detect serialize tsx-ldtrk amx-bf16 avx512-fp16 amx-tile amx-int8 avx-vnni "
+      "avx512-bf16 fzrm "
       "fsrs fsrc xfd",
       "Xeon Scalable, 4th generation" },
     { "SapphireRapids-v2", "SapphireRapids", "", NULL },
@@ -58,12 +66,15 @@ static const CpuNamedModel models[] = {
     { "GraniteRapids-v4", "GraniteRapids-v3", "cet-ss cet-ibt", NULL },
     { "GraniteRapids-v5", "GraniteRapids-v4", "", NULL },
     { "SierraForest", "Icelake-Server-v6",
-      "-avx512f -avx512dq -avx512ifma -avx512cd -avx512bw -avx512vl -avx512vbmi -avx512vbmi2 -avx512vnni "
-      "-avx512bitalg -avx512-vpopcntdq -la57 bus-lock-detect serialize avx-vnni cmpccxadd fsrs avx-ifma "
+      "-avx512f -avx512dq -avx512ifma -avx512cd -avx512bw -avx512vl -avx512vbmi -avx512vbmi2 "
+      "-avx512vnni "
+      "-avx512bitalg -avx512-vpopcntdq -la57 bus-lock-detect serialize avx-vnni cmpccxadd fsrs "
+      "avx-ifma "
       "avx-vnni-int8 avx-ne-convert mcdt-no",
       "Xeon 6 with E-cores" },
     { "SierraForest-v2", "SierraForest",
-      "ss tsc-adjust cldemote movdiri movdir64b lam intel-psfd ipred-ctrl rrsba-ctrl bhi-ctrl", NULL },
+      "ss tsc-adjust cldemote movdiri movdir64b lam intel-psfd ipred-ctrl rrsba-ctrl bhi-ctrl",
+      NULL },
     { "SierraForest-v3", "SierraForest-v2", "", NULL },
     { "SierraForest-v4", "SierraForest-v3", "cet-ss cet-ibt", NULL },
     { "SierraForest-v5", "SierraForest-v4", "", NULL },
@@ -72,9 +83,12 @@ static const CpuNamedModel models[] = {
     { "ClearwaterForest-v2", "ClearwaterForest", "cet-ss cet-ibt", NULL },
     { "ClearwaterForest-v3", "ClearwaterForest-v2", "", NULL },
     { "DiamondRapids", "GraniteRapids",
-      "ss tsc-adjust cldemote movdiri movdir64b fdp-excptn-only zero-fcs-fds md-clear stibp flush-l1d cet-ss "
-      "cet-ibt cmpccxadd fred lkgs wrmsrns avx-ifma lam movrs avx-vnni-int8 avx-ne-convert amx-complex avx10 "
-      "apxf intel-psfd ipred-ctrl rrsba-ctrl ddpd-u bhi-ctrl amx-int8-alias amx-bf16-alias amx-complex-alias "
+      "ss tsc-adjust cldemote movdiri movdir64b fdp-excptn-only zero-fcs-fds md-clear stibp "
+      "flush-l1d cet-ss "
+      "cet-ibt cmpccxadd fred lkgs wrmsrns avx-ifma lam movrs avx-vnni-int8 avx-ne-convert "
+      "amx-complex avx10 "
+      "apxf intel-psfd ipred-ctrl rrsba-ctrl ddpd-u bhi-ctrl amx-int8-alias amx-bf16-alias "
+      "amx-complex-alias "
       "amx-fp16-alias amx-fp8 amx-tf32 amx-avx512 amx-movrs avx10-vnni-int apx-nci-ndd-nf",
       "successor of Granite Rapids" },
 };

@@ -23,7 +23,7 @@ static void x86_cpu_finalize(QomObject *object)
     g_free(((X86Cpu *)object)->given);
 }
 
-/* Features ------------------------------------------------------------------------------------------------------ */
+/* Features ------------------------------------------------------------------------------------- */
 
 /* Rows of the feature table whose name a row before has: they are read and set with that one. */
 static const uint16_t repeated[] = { 192, 357 };
@@ -38,7 +38,9 @@ static bool has_feature(const X86Cpu *cpu, const CpuidTable *cpuid, unsigned i)
 {
     unsigned count;
     const CpuFeature *f = &cpu_features(&count)[i];
-    const CpuidEntry *entry = cpuid && !CPU_FEATURE_IS_MSR(f->function) ? cpuid_table_find(cpuid, f->function, f->index) : NULL;
+    const CpuidEntry *entry = cpuid && !CPU_FEATURE_IS_MSR(f->function)
+                                  ? cpuid_table_find(cpuid, f->function, f->index)
+                                  : NULL;
 
     if (cpuid && !CPU_FEATURE_IS_MSR(f->function)) {
         return entry && entry->regs[f->reg] >> f->bit & 1;
@@ -46,7 +48,8 @@ static bool has_feature(const X86Cpu *cpu, const CpuidTable *cpuid, unsigned i)
     return cpu->given[i] == 2;
 }
 
-static bool set_feature(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+static bool set_feature(QomObject *object, const QomProperty *property, JsonValue *value,
+                        GError **errp)
 {
     X86Cpu *cpu = (X86Cpu *)object;
     unsigned count;
@@ -60,7 +63,8 @@ static bool set_feature(QomObject *object, const QomProperty *property, JsonValu
     return true;
 }
 
-static bool get_feature(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool get_feature(QomObject *object, const QomProperty *property, JsonValue **result,
+                        GError **errp)
 {
     const X86Cpu *cpu = (X86Cpu *)object;
     const CpuidTable *cpuid = cpuid_of(cpu);
@@ -86,11 +90,12 @@ static bool generate_feature(const QomType *type, unsigned index, QomProperty *p
     if (index >= count) {
         return false;
     }
-    *property = (QomProperty){ .name = features[index].name, .kind = QOM_BOOL, .set = set_feature, .get = get_feature };
+    *property = (QomProperty){ .name = features[index].name, .kind = QOM_BOOL, .set = set_feature,
+                               .get = get_feature };
     return true;
 }
 
-/* Feature words ------------------------------------------------------------------------------------------------- */
+/* Feature words -------------------------------------------------------------------------------- */
 
 static bool same_word(const CpuFeature *a, const CpuFeature *b)
 {
@@ -115,7 +120,9 @@ static bool is_refused(const X86Cpu *cpu, const CpuFeature *feature)
     return cpu->port && cpu->port->refused && cpu->port->refused(cpu->port->opaque, feature);
 }
 
-/* One for each CPUID register that holds features: what the guest has, or what of it was refused. */
+/*
+ * One for each CPUID register that holds features: what the guest has, or what of it was refused.
+ */
 static JsonValue *feature_words(const X86Cpu *cpu, bool refused)
 {
     JsonValue *words = json_object_new_array();
@@ -130,10 +137,13 @@ static JsonValue *feature_words(const X86Cpu *cpu, bool refused)
             first = !same_word(&f[i], &f[j]);
         }
         for (unsigned j = i; j < count && first; j++) {
-            bool set = same_word(&f[i], &f[j]) && (refused ? is_refused(cpu, &f[j]) : has_feature(cpu, cpuid, j));
+            bool set = same_word(&f[i], &f[j]) &&
+                       (refused ? is_refused(cpu, &f[j]) : has_feature(cpu, cpuid, j));
             bits |= set ? 1u << f[j].bit : 0;
         }
-        const CpuidEntry *entry = first && cpuid && !refused ? cpuid_table_find(cpuid, f[i].function, f[i].index) : NULL;
+        const CpuidEntry *entry = first && cpuid && !refused
+                                      ? cpuid_table_find(cpuid, f[i].function, f[i].index)
+                                      : NULL;
         if (entry) { /* bits without a name too */
             bits = entry->regs[f[i].reg];
         }
@@ -144,13 +154,15 @@ static JsonValue *feature_words(const X86Cpu *cpu, bool refused)
     return words;
 }
 
-static bool get_feature_words(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool get_feature_words(QomObject *object, const QomProperty *property, JsonValue **result,
+                              GError **errp)
 {
     *result = feature_words((X86Cpu *)object, !strcmp(property->name, "filtered-features"));
     return true;
 }
 
-static bool get_unavailable(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool get_unavailable(QomObject *object, const QomProperty *property, JsonValue **result,
+                            GError **errp)
 {
     unsigned count;
     const CpuFeature *features = cpu_features(&count);
@@ -165,11 +177,13 @@ static bool get_unavailable(QomObject *object, const QomProperty *property, Json
 }
 
 /* Intel SDM vol. 2A, CPUID leaves 0 and 1. 0 and "" while the guest's CPUID is not known. */
-static bool get_signature(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool get_signature(QomObject *object, const QomProperty *property, JsonValue **result,
+                          GError **errp)
 {
     const CpuidTable *cpuid = cpuid_of((X86Cpu *)object);
     const CpuidEntry *one = cpuid ? cpuid_table_find(cpuid, 1, 0) : NULL;
-    uint32_t signature = one ? one->regs[CPUID_EAX] : 0, family = signature >> 8 & 0xf, model = signature >> 4 & 0xf;
+    uint32_t signature = one ? one->regs[CPUID_EAX] : 0, family = signature >> 8 & 0xf,
+             model = signature >> 4 & 0xf;
 
     if (family == 6 || family == 15) {
         model |= (signature >> 16 & 0xf) << 4;
@@ -177,11 +191,14 @@ static bool get_signature(QomObject *object, const QomProperty *property, JsonVa
     if (family == 15) {
         family += signature >> 20 & 0xff;
     }
-    *result = json_object_new_int64(!strcmp(property->name, "family") ? family : !strcmp(property->name, "model") ? model : signature & 0xf);
+    *result = json_object_new_int64(!strcmp(property->name, "family")  ? family
+                                    : !strcmp(property->name, "model") ? model
+                                                                       : signature & 0xf);
     return true;
 }
 
-static bool get_vendor(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool get_vendor(QomObject *object, const QomProperty *property, JsonValue **result,
+                       GError **errp)
 {
     const CpuidTable *cpuid = cpuid_of((X86Cpu *)object);
     const CpuidEntry *zero = cpuid ? cpuid_table_find(cpuid, 0, 0) : NULL;
@@ -197,20 +214,24 @@ static bool get_vendor(QomObject *object, const QomProperty *property, JsonValue
 }
 
 #define PLACE(name, field, description) QOM_PROPERTY_INT32(name, X86Cpu, field, "-1", description)
-#define READ(name_, kind_, type_, get_) \
-    { .name = (name_), .kind = (kind_), .type_name = (type_), .flags = QOM_READ_ONLY, .get = (get_), .qapi = &any_type }
+#define READ(name_, kind_, type_, get_)                                               \
+    { .name = (name_), .kind = (kind_), .type_name = (type_), .flags = QOM_READ_ONLY, \
+      .get = (get_), .qapi = &any_type }
 static const QapiType any_type = { .kind = QAPI_ANY };
 
 static const QomProperty x86_cpu_properties[] = {
-    QOM_PROPERTY_UINT32("apic-id", X86Cpu, apic_id, "0xffffffff", "x2APIC ID; 0xffffffff = not placed"),
+    QOM_PROPERTY_UINT32("apic-id", X86Cpu, apic_id, "0xffffffff",
+                        "x2APIC ID; 0xffffffff = not placed"),
     PLACE("socket-id", socket_id, NULL),
     PLACE("die-id", die_id, NULL),
     PLACE("module-id", module_id, NULL),
     PLACE("core-id", core_id, NULL),
     PLACE("thread-id", thread_id, NULL),
-    QOM_PROPERTY_BOOL("check", X86Cpu, check, "on", "warn of features that were asked for and are not there"),
+    QOM_PROPERTY_BOOL("check", X86Cpu, check, "on",
+                      "warn of features that were asked for and are not there"),
     QOM_PROPERTY_BOOL("enforce", X86Cpu, enforce, "off", "do not start without them"),
-    QOM_PROPERTY_BOOL("migratable", X86Cpu, migratable, "on", "kept for queries: nothing is migrated"),
+    QOM_PROPERTY_BOOL("migratable", X86Cpu, migratable, "on",
+                      "kept for queries: nothing is migrated"),
     QOM_PROPERTY_BOOL("pmu", X86Cpu, pmu, "off", "the guest has performance counters"),
     READ("family", QOM_INT64, "int", get_signature),
     READ("model", QOM_INT64, "int", get_signature),
@@ -225,28 +246,39 @@ static const QomProperty x86_cpu_properties[] = {
 static const DeviceOps x86_cpu_ops = { .category = "CPU", .internal = true, .no_hotplug = true };
 
 const QomType x86_cpu_type = {
-    .name = "x86_64-cpu", .parent = &cpu_type, .abstract = true, .size = sizeof(X86Cpu), .properties = x86_cpu_properties,
-    .generate = generate_feature, .ops = &x86_cpu_ops, .init = x86_cpu_init, .finalize = x86_cpu_finalize,
+    .name = "x86_64-cpu", .parent = &cpu_type, .abstract = true, .size = sizeof(X86Cpu),
+    .properties = x86_cpu_properties,
+    .generate = generate_feature, .ops = &x86_cpu_ops, .init = x86_cpu_init,
+    .finalize = x86_cpu_finalize,
     .fixed_because = "the guest has been launched with it",
 };
 
 #define MODEL(model) { .name = model "-x86_64-cpu", .parent = &x86_cpu_type }
 const QomType x86_cpu_types[X86_CPU_TYPES] = {
     MODEL("host"), MODEL("max"), MODEL("base"), MODEL("qemu64"),
-    MODEL("Skylake-Server"), MODEL("Skylake-Server-v2"), MODEL("Skylake-Server-v3"), MODEL("Skylake-Server-v4"),
+    MODEL("Skylake-Server"), MODEL("Skylake-Server-v2"), MODEL("Skylake-Server-v3"),
+    MODEL("Skylake-Server-v4"),
     MODEL("Skylake-Server-v5"), MODEL("Skylake-Server-IBRS"), MODEL("Skylake-Server-noTSX-IBRS"),
-    MODEL("Cascadelake-Server"), MODEL("Cascadelake-Server-v2"), MODEL("Cascadelake-Server-v3"), MODEL("Cascadelake-Server-v4"),
-    MODEL("Cascadelake-Server-v5"), MODEL("Cascadelake-Server-noTSX"), MODEL("Cooperlake"), MODEL("Cooperlake-v2"),
-    MODEL("Icelake-Server"), MODEL("Icelake-Server-v2"), MODEL("Icelake-Server-v3"), MODEL("Icelake-Server-v4"),
-    MODEL("Icelake-Server-v5"), MODEL("Icelake-Server-v6"), MODEL("Icelake-Server-v7"), MODEL("Icelake-Server-noTSX"),
-    MODEL("SapphireRapids"), MODEL("SapphireRapids-v2"), MODEL("SapphireRapids-v3"), MODEL("SapphireRapids-v4"),
+    MODEL("Cascadelake-Server"), MODEL("Cascadelake-Server-v2"), MODEL("Cascadelake-Server-v3"),
+    MODEL("Cascadelake-Server-v4"),
+    MODEL("Cascadelake-Server-v5"), MODEL("Cascadelake-Server-noTSX"), MODEL("Cooperlake"),
+    MODEL("Cooperlake-v2"),
+    MODEL("Icelake-Server"), MODEL("Icelake-Server-v2"), MODEL("Icelake-Server-v3"),
+    MODEL("Icelake-Server-v4"),
+    MODEL("Icelake-Server-v5"), MODEL("Icelake-Server-v6"), MODEL("Icelake-Server-v7"),
+    MODEL("Icelake-Server-noTSX"),
+    MODEL("SapphireRapids"), MODEL("SapphireRapids-v2"), MODEL("SapphireRapids-v3"),
+    MODEL("SapphireRapids-v4"),
     MODEL("SapphireRapids-v5"), MODEL("SapphireRapids-v6"),
-    MODEL("GraniteRapids"), MODEL("GraniteRapids-v2"), MODEL("GraniteRapids-v3"), MODEL("GraniteRapids-v4"), MODEL("GraniteRapids-v5"),
-    MODEL("SierraForest"), MODEL("SierraForest-v2"), MODEL("SierraForest-v3"), MODEL("SierraForest-v4"), MODEL("SierraForest-v5"),
-    MODEL("ClearwaterForest"), MODEL("ClearwaterForest-v2"), MODEL("ClearwaterForest-v3"), MODEL("DiamondRapids"),
+    MODEL("GraniteRapids"), MODEL("GraniteRapids-v2"), MODEL("GraniteRapids-v3"),
+    MODEL("GraniteRapids-v4"), MODEL("GraniteRapids-v5"),
+    MODEL("SierraForest"), MODEL("SierraForest-v2"), MODEL("SierraForest-v3"),
+    MODEL("SierraForest-v4"), MODEL("SierraForest-v5"),
+    MODEL("ClearwaterForest"), MODEL("ClearwaterForest-v2"), MODEL("ClearwaterForest-v3"),
+    MODEL("DiamondRapids"),
 };
 
-/* The machine's ------------------------------------------------------------------------------------------------- */
+/* The machine's -------------------------------------------------------------------------------- */
 
 void x86_cpu_place(X86Cpu *cpu, const CpuTopology *t, unsigned i)
 {
@@ -258,7 +290,8 @@ void x86_cpu_place(X86Cpu *cpu, const CpuTopology *t, unsigned i)
     cpu->socket_id = (int32_t)(i / t->threads / t->cores / t->modules / t->dies);
 }
 
-bool x86_cpus_add(Machine *machine, const CpuModelRequest *model, const CpuTopology *topology, const X86CpuPort *port, GError **errp)
+bool x86_cpus_add(Machine *machine, const CpuModelRequest *model, const CpuTopology *topology,
+                  const X86CpuPort *port, GError **errp)
 {
     g_autofree char *name = g_strconcat(model->model, "-x86_64-cpu", NULL);
     const QomType *type = qom_type_find(qom_object_types(&machine->object), name);
@@ -278,7 +311,8 @@ bool x86_cpus_add(Machine *machine, const CpuModelRequest *model, const CpuTopol
         cpu->pmu = model->pmu;
         cpu->port = port;
         for (unsigned f = 0; f < model->features->len; f++) {
-            const CpuFeatureRequest *request = &g_array_index(model->features, CpuFeatureRequest, f);
+            const CpuFeatureRequest *request = &g_array_index(model->features, CpuFeatureRequest,
+                                                              f);
             unsigned count;
             cpu->given[request->feature - cpu_features(&count)] = request->on ? 2 : 1;
         }

@@ -19,8 +19,8 @@ static const char no_hyperv[] =
     "leave the hv-* properties out";
 
 /*
- * Switches that change nothing here, with the only value that is true of our CPUs (NULL: either). Any other value is
- * refused: the TDX module, not the VMM, decides these things.
+ * Switches that change nothing here, with the only value that is true of our CPUs (NULL: either).
+ * Any other value is refused: the TDX module, not the VMM, decides these things.
  */
 static const struct {
     const char *name, *value, *reason;
@@ -30,7 +30,8 @@ static const struct {
     { "fill-mtrr-mask", NULL, NULL },
     { "kvm-no-smi-migration", NULL, NULL },
     { "kvm", "on", "a TD's guest asks KVM for what the TDX module does not serve" },
-    { "kvm-pv-enforce-cpuid", "off", "a TD's kernel finds the paravirtual features it can use by CPUID alone" },
+    { "kvm-pv-enforce-cpuid", "off",
+      "a TD's kernel finds the paravirtual features it can use by CPUID alone" },
     { "host-phys-bits", "on",
       "a TD's address widths are the processor's; phys-bits=48 chooses the smaller guest width" },
     { "l3-cache", "on", "a TD shows the host's caches" },
@@ -52,17 +53,24 @@ static const struct {
     uint64_t value;
     bool at_most;
 } fixed_numbers[] = {
-    { "level", TD_LEVEL }, { "min-level", TD_LEVEL, true }, { "xlevel", TD_XLEVEL }, { "min-xlevel", TD_XLEVEL, true },
+    { "level", TD_LEVEL }, { "min-level", TD_LEVEL, true }, { "xlevel", TD_XLEVEL },
+    { "min-xlevel", TD_XLEVEL, true },
     { "xlevel2", 0 }, { "min-xlevel2", 0 }, { "level-func7", 2, true },
     /* 0 leaves them to the processor */
-    { "avx10-version", 0 }, { "lbr-fmt", 0 }, { "host-phys-bits-limit", 0 }, { "guest-phys-bits", 0 }, { "ucode-rev", 0 },
+    { "avx10-version", 0 }, { "lbr-fmt", 0 }, { "host-phys-bits-limit", 0 },
+    { "guest-phys-bits", 0 }, { "ucode-rev", 0 },
 };
 
-/* Hyper-V: off is what a TD has. hv-spinlocks counts retries, -1 for never telling the hypervisor. */
+/*
+ * Hyper-V: off is what a TD has. hv-spinlocks counts retries, -1 for never telling the hypervisor.
+ */
 static const char *const hyperv_switches[] = {
-    "hv-relaxed", "hv-vapic", "hv-time", "hv-crash", "hv-reset", "hv-vpindex", "hv-runtime", "hv-synic", "hv-stimer",
-    "hv-stimer-direct", "hv-frequencies", "hv-reenlightenment", "hv-tlbflush", "hv-tlbflush-ext", "hv-tlbflush-direct",
-    "hv-evmcs", "hv-ipi", "hv-avic", "hv-apicv", "hv-xmm-input", "hv-emsr-bitmap", "hv-syndbg", "hv-passthrough",
+    "hv-relaxed", "hv-vapic", "hv-time", "hv-crash", "hv-reset", "hv-vpindex", "hv-runtime",
+    "hv-synic", "hv-stimer",
+    "hv-stimer-direct", "hv-frequencies", "hv-reenlightenment", "hv-tlbflush", "hv-tlbflush-ext",
+    "hv-tlbflush-direct",
+    "hv-evmcs", "hv-ipi", "hv-avic", "hv-apicv", "hv-xmm-input", "hv-emsr-bitmap", "hv-syndbg",
+    "hv-passthrough",
     "hv-enforce-cpuid", NULL,
 };
 
@@ -72,7 +80,8 @@ static bool parse_switch(const char *name, const char *value, bool *on, GError *
     static const char *const no[] = { "off", "no", "false", "n", NULL };
 
     *on = g_strv_contains(yes, value);
-    return *on || g_strv_contains(no, value) || error_set(errp, "Parameter '%s' expects 'on' or 'off'", name);
+    return *on || g_strv_contains(no, value) ||
+           error_set(errp, "Parameter '%s' expects 'on' or 'off'", name);
 }
 
 static bool parse_number(const char *name, const char *value, uint64_t *number, GError **errp)
@@ -148,7 +157,8 @@ static void consider(Nearest *best, const char *given, const char *name)
 
 static void consider_settings(Nearest *best, const char *given)
 {
-    static const char *const own[] = { "check", "enforce", "pmu", "tsc-frequency", "phys-bits", "family", "model", "stepping", "vendor", NULL };
+    static const char *const own[] = { "check", "enforce", "pmu", "tsc-frequency", "phys-bits",
+                                       "family", "model", "stepping", "vendor", NULL };
 
     for (const char *const *name = own; *name; name++) {
         consider(best, given, *name);
@@ -195,7 +205,8 @@ static void add_feature(CpuModelRequest *request, const CpuFeature *feature, boo
     }
 }
 
-static bool refuse(const char *name, const char *value, const char *permitted, const char *reason, GError **errp)
+static bool refuse(const char *name, const char *value, const char *permitted, const char *reason,
+                   GError **errp)
 {
     g_autofree char *shown = g_utf8_make_valid(value, -1);
 
@@ -204,7 +215,8 @@ static bool refuse(const char *name, const char *value, const char *permitted, c
     return false;
 }
 
-static bool set_switch(const char *name, const char *value, const char *permitted, const char *reason, GError **errp)
+static bool set_switch(const char *name, const char *value, const char *permitted,
+                       const char *reason, GError **errp)
 {
     bool on, wanted;
 
@@ -217,7 +229,8 @@ static bool set_switch(const char *name, const char *value, const char *permitte
     return true;
 }
 
-static bool set_number(const char *name, const char *value, uint64_t permitted, bool at_most, GError **errp)
+static bool set_number(const char *name, const char *value, uint64_t permitted, bool at_most,
+                       GError **errp)
 {
     uint64_t number;
 
@@ -225,13 +238,15 @@ static bool set_number(const char *name, const char *value, uint64_t permitted, 
         return false;
     }
     if (number != permitted && !(at_most && number < permitted)) {
-        g_autofree char *text = g_strdup_printf("%s0x%" G_GINT64_MODIFIER "x", at_most ? "up to " : "", permitted);
+        g_autofree char *text = g_strdup_printf("%s0x%" G_GINT64_MODIFIER "x",
+                                                at_most ? "up to " : "", permitted);
         return refuse(name, value, text, module_decides, errp);
     }
     return true;
 }
 
-static bool set_phys_bits(CpuModelRequest *request, const char *name, const char *value, GError **errp)
+static bool set_phys_bits(CpuModelRequest *request, const char *name, const char *value,
+                          GError **errp)
 {
     uint64_t number;
 
@@ -239,15 +254,17 @@ static bool set_phys_bits(CpuModelRequest *request, const char *name, const char
         return false;
     }
     if (number && (number < PHYS_BITS_MIN || number > PHYS_BITS_MAX)) {
-        return error_set(errp, "phys-bits should be between %d and %d (but is %" G_GUINT64_FORMAT ")", PHYS_BITS_MIN,
-                         PHYS_BITS_MAX, number);
+        return error_set(errp,
+                         "phys-bits should be between %d and %d (but is %" G_GUINT64_FORMAT ")",
+                         PHYS_BITS_MIN, PHYS_BITS_MAX, number);
     }
     request->phys_bits = number;
     return true;
 }
 
 /* 0 and the processor's own value are the same to a TD; which that is, the plan knows. */
-static bool set_signature(unsigned *part, unsigned max, const char *name, const char *value, GError **errp)
+static bool set_signature(unsigned *part, unsigned max, const char *name, const char *value,
+                          GError **errp)
 {
     uint64_t number;
 
@@ -255,7 +272,8 @@ static bool set_signature(unsigned *part, unsigned max, const char *name, const 
         return false;
     }
     if (number > max) {
-        return error_set(errp, "Parameter '%s' expects a number up to %u, not '%s'", name, max, value);
+        return error_set(errp, "Parameter '%s' expects a number up to %u, not '%s'", name, max,
+                         value);
     }
     *part = number;
     return true;
@@ -265,12 +283,15 @@ static bool set_text(const char *name, const char *value, GError **errp)
 {
     if (strcmp(name, "vendor") == 0) {
         return strcmp(value, "GenuineIntel") == 0 ||
-               refuse(name, value, "GenuineIntel", "the processor is Intel's and the TDX module says so", errp);
+               refuse(name, value, "GenuineIntel",
+                      "the processor is Intel's and the TDX module says so", errp);
     }
-    return refuse(name, value, "nothing", "the TDX module decides what the leaves of the brand name show", errp);
+    return refuse(name, value, "nothing",
+                  "the TDX module decides what the leaves of the brand name show", errp);
 }
 
-static bool set_hyperv(const CpuModelRequest *request, const char *name, const char *value, GError **errp)
+static bool set_hyperv(const CpuModelRequest *request, const char *name, const char *value,
+                       GError **errp)
 {
     if (g_strv_contains(hyperv_switches, name)) {
         return set_switch(name, value, "off", no_hyperv, errp);
@@ -287,8 +308,12 @@ static bool set_hyperv(const CpuModelRequest *request, const char *name, const c
     return unknown_property(request, name, errp);
 }
 
-/* Properties that are neither the request's own nor features. *known tells whether there is one of that name. */
-static bool set_fixed(CpuModelRequest *request, const char *name, const char *value, bool *known, GError **errp)
+/*
+ * Properties that are neither the request's own nor features. *known tells whether there is one of
+ * that name.
+ */
+static bool set_fixed(CpuModelRequest *request, const char *name, const char *value, bool *known,
+                      GError **errp)
 {
     *known = true;
     for (unsigned i = 0; i < G_N_ELEMENTS(fixed_switches); i++) {
@@ -312,7 +337,8 @@ static bool set_fixed(CpuModelRequest *request, const char *name, const char *va
 }
 
 /* Properties that the request keeps. */
-static bool set_own(CpuModelRequest *request, const char *name, const char *value, bool *known, GError **errp)
+static bool set_own(CpuModelRequest *request, const char *name, const char *value, bool *known,
+                    GError **errp)
 {
     *known = true;
     if (strcmp(name, "check") == 0) {
@@ -344,7 +370,8 @@ static bool set_own(CpuModelRequest *request, const char *name, const char *valu
     return true;
 }
 
-bool cpu_model_set_property(CpuModelRequest *request, const char *given, const char *value, GError **errp)
+bool cpu_model_set_property(CpuModelRequest *request, const char *given, const char *value,
+                            GError **errp)
 {
     g_autofree char *name = g_strdelimit(g_strdup(given), "_", '-');
     bool known, on;

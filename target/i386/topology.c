@@ -14,7 +14,8 @@ static unsigned or_one(unsigned n)
 static bool check_count(const char *name, unsigned n, GError **errp)
 {
     if (n > CPUS_MAX) {
-        return error_set(errp, "Invalid CPU topology: %s=%u is not permitted: 1 to %u is", name, n, CPUS_MAX);
+        return error_set(errp, "Invalid CPU topology: %s=%u is not permitted: 1 to %u is", name, n,
+                         CPUS_MAX);
     }
     return true;
 }
@@ -22,7 +23,8 @@ static bool check_count(const char *name, unsigned n, GError **errp)
 bool cpu_topology_complete(CpuTopology *t, GError **errp)
 {
     const struct { const char *name; unsigned n; } counts[] = {
-        { "cpus", t->cpus }, { "maxcpus", t->max_cpus }, { "sockets", t->sockets }, { "dies", t->dies },
+        { "cpus", t->cpus }, { "maxcpus", t->max_cpus }, { "sockets", t->sockets },
+        { "dies", t->dies },
         { "modules", t->modules }, { "cores", t->cores }, { "threads", t->threads },
     };
 
@@ -57,11 +59,16 @@ bool cpu_topology_complete(CpuTopology *t, GError **errp)
     t->max_cpus = wanted ? wanted : (unsigned)product;
     t->cpus = t->cpus ? t->cpus : t->max_cpus;
     if (product != t->max_cpus) {
-        return error_set(errp, "Invalid CPU topology: product of the hierarchy must match maxcpus: sockets (%u) * dies (%u) * modules (%u) * "
-                         "cores (%u) * threads (%u) != maxcpus (%u)", t->sockets, t->dies, t->modules, t->cores, t->threads, t->max_cpus);
+        return error_set(errp,
+                         "Invalid CPU topology: product of the hierarchy must match maxcpus: "
+                         "sockets (%u) * dies (%u) * modules (%u) * "
+                         "cores (%u) * threads (%u) != maxcpus (%u)",
+                         t->sockets, t->dies, t->modules, t->cores, t->threads, t->max_cpus);
     }
     if (t->cpus > t->max_cpus) {
-        return error_set(errp, "Invalid CPU topology: cpus=%u is not permitted: up to maxcpus (%u) is", t->cpus, t->max_cpus);
+        return error_set(errp,
+                         "Invalid CPU topology: cpus=%u is not permitted: up to maxcpus (%u) is",
+                         t->cpus, t->max_cpus);
     }
     return check_count("maxcpus", t->max_cpus, errp);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What device emulation costs: 4 KiB reads of a virtio disk, and packets of 1,500 bytes out of and into a virtio network card, driven
- * over the qtest protocol by this one driver in turns against each program named, with the same options. Rings are in memory that
- * both sides map and one notification tells of many requests, so that it is devices that are measured, not the protocol: wall
- * time, and the CPU time of the program.
+ * What device emulation costs: 4 KiB reads of a virtio disk, and packets of 1,500 bytes out of and
+ * into a virtio network card, driven over the qtest protocol by this one driver in turns against
+ * each program named, with the same options. Rings are in memory that both sides map and one
+ * notification tells of many requests, so that it is devices that are measured, not the protocol:
+ * wall time, and the CPU time of the program.
  *
  * devices [--rounds=N] [--seconds=S] [--aio=MODE] [--cache=MODE] OURS [OTHER...]
- * Prints the median of all rounds, and ratios to the first program; fails if the first one needs more CPU time than another.
+ * Prints the median of all rounds, and ratios to the first program; fails if the first one needs
+ * more CPU time than another.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -92,7 +94,8 @@ static void read_blocks(Bench *bench)
         memcpy(bench->client->ram + header + 8, &sector, sizeof(sector));
         bench->client->ram[header + 16] = 0xff;
         const DriverBuffer buffers[] = {
-            { header, 16, false }, { bench->data + BLOCK_SIZE * i, BLOCK_SIZE, true }, { header + 16, 1, true },
+            { header, 16, false }, { bench->data + BLOCK_SIZE * i, BLOCK_SIZE, true },
+            { header + 16, 1, true },
         };
         driver_add_indirect(&bench->driver, queue, (uint16_t)i, tables + 64 * i, buffers, 3);
     }
@@ -120,7 +123,8 @@ static void send_frames(Bench *bench)
     DriverQueue *queue = &bench->driver.queues[1];
 
     for (unsigned i = 0; i < BATCH; i++) {
-        const DriverBuffer buffer = { bench->data + BLOCK_SIZE * i, NET_HEADER + FRAME_SIZE, false };
+        const DriverBuffer buffer = { bench->data + BLOCK_SIZE * i, NET_HEADER + FRAME_SIZE,
+                                      false };
         driver_add(&bench->driver, queue, (uint16_t)i, &buffer, 1);
     }
     driver_kick(&bench->driver, queue);
@@ -150,7 +154,9 @@ static void receive_frames(Bench *bench)
 
 /* ---- Machines ---- */
 
-/* On a disk's file system, where images lie, and in its page cache: no device shall be waited for. */
+/*
+ * On a disk's file system, where images lie, and in its page cache: no device shall be waited for.
+ */
 static char *make_image(void)
 {
     g_autofree char *bytes = g_malloc(IMAGE_SIZE);
@@ -167,9 +173,12 @@ static char *make_image(void)
 static void start_disk(Bench *bench, const char *program, const Options *options)
 {
     bench->image = make_image();
-    g_autofree char *drive = g_strdup_printf("file=%s,format=raw,if=none,id=disk0,cache=%s%s%s", bench->image, options->cache,
-                                             options->aio ? ",aio=" : "", options->aio ? options->aio : "");
-    const char *const arguments[] = { "-drive", drive, "-device", "virtio-blk-pci,drive=disk0,addr=4,disable-legacy=on", NULL };
+    g_autofree char *drive = g_strdup_printf("file=%s,format=raw,if=none,id=disk0,cache=%s%s%s",
+                                             bench->image, options->cache,
+                                             options->aio ? ",aio=" : "",
+                                             options->aio ? options->aio : "");
+    const char *const arguments[] = { "-drive", drive, "-device",
+                                      "virtio-blk-pci,drive=disk0,addr=4,disable-legacy=on", NULL };
 
     bench->client = client_new();
     client_launch(bench->client, program, arguments);
@@ -205,7 +214,8 @@ static void start_card(Bench *bench, const char *program, const Options *options
 {
     const char *const arguments[] = {
         "-netdev", "stream,id=net0,server=off,addr.type=unix,addr.path=%D/net",
-        "-device", "virtio-net-pci,netdev=net0,addr=4,disable-legacy=on,mac=52:54:00:12:34:56", NULL,
+        "-device", "virtio-net-pci,netdev=net0,addr=4,disable-legacy=on,mac=52:54:00:12:34:56",
+        NULL,
     };
     static const uint8_t head[] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56, 2, 0, 0, 0, 0, 1, 8, 0 };
 
@@ -268,7 +278,8 @@ static Cost measure(const Kind *kind, const char *program, const Options *option
         count += BATCH;
         now = wall_seconds();
     } while (now - wall < options->seconds);
-    Cost cost = { (now - wall) / count * 1e6, (cpu_seconds(bench.client->pid) - cpu) / count * 1e6 };
+    Cost cost = { (now - wall) / count * 1e6,
+                  (cpu_seconds(bench.client->pid) - cpu) / count * 1e6 };
     end(&bench);
     return cost;
 }
@@ -292,7 +303,8 @@ static double median(const Cost *costs, unsigned count, bool cpu)
 }
 
 /* False: the first program is the slower one. */
-static bool run_kind(const Kind *kind, const Options *options, char **programs, unsigned num_programs)
+static bool run_kind(const Kind *kind, const Options *options, char **programs,
+                     unsigned num_programs)
 {
     Cost costs[MAX_PROGRAMS][MAX_ROUNDS];
     bool ok = true;
@@ -302,11 +314,13 @@ static bool run_kind(const Kind *kind, const Options *options, char **programs, 
             costs[p][round] = measure(kind, programs[p], options);
         }
     }
-    double cpu = median(costs[0], options->rounds, true), wall = median(costs[0], options->rounds, false);
+    double cpu = median(costs[0], options->rounds, true),
+           wall = median(costs[0], options->rounds, false);
     for (unsigned p = 0; p < num_programs; p++) {
-        double other_cpu = median(costs[p], options->rounds, true), other_wall = median(costs[p], options->rounds, false);
-        printf("%-22s %6.2f us of CPU time (%.2f of the first), %6.2f us of wall time (%.2f): %s\n", kind->name, other_cpu,
-               other_cpu / cpu, other_wall, other_wall / wall, programs[p]);
+        double other_cpu = median(costs[p], options->rounds, true),
+               other_wall = median(costs[p], options->rounds, false);
+        printf("%-22s %6.2f us of CPU time (%.2f of the first), %6.2f us of wall time (%.2f): %s\n",
+               kind->name, other_cpu, other_cpu / cpu, other_wall, other_wall / wall, programs[p]);
         ok = ok && cpu <= other_cpu * 1.02; /* the measurement's own noise */
     }
     fflush(stdout);
@@ -336,7 +350,8 @@ int main(int argc, char **argv)
         }
     }
     if (first == argc || argc - first > MAX_PROGRAMS) {
-        fprintf(stderr, "usage: devices [--rounds=N] [--seconds=S] [--aio=MODE] [--cache=MODE] OURS [OTHER...]\n");
+        fprintf(stderr, "usage: devices [--rounds=N] [--seconds=S] [--aio=MODE] [--cache=MODE] "
+                        "OURS [OTHER...]\n");
         return 2;
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {

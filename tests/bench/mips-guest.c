@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest code of the speed measurement: four loops as ordinary C, made into a flat binary that starts at its first byte.
+ * Guest code of the speed measurement: four loops as ordinary C, made into a flat binary that
+ * starts at its first byte.
  *
  * Called as start(which, rounds) with a stack; returns a check value.
  */
@@ -104,7 +105,8 @@ static uint64_t sha(uint64_t rounds)
         }
         uint32_t a = h[0], b = h[1], c = h[2], d = h[3], e = h[4], f = h[5], g = h[6], x = h[7];
         for (unsigned i = 0; i < 64; i++) {
-            uint32_t t1 = x + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) + ((e & f) ^ (~e & g)) + k[i] + w[i];
+            uint32_t t1 = x + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) + ((e & f) ^ (~e & g)) + k[i] +
+                          w[i];
             uint32_t t2 = (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
             x = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
         }
@@ -115,5 +117,8 @@ static uint64_t sha(uint64_t rounds)
 
 uint64_t start(uint64_t which, uint64_t rounds)
 {
-    return which == 0 ? copy(rounds) : which == 1 ? crc(rounds) : which == 2 ? range(rounds) : sha(rounds);
+    return which == 0   ? copy(rounds)
+           : which == 1 ? crc(rounds)
+           : which == 2 ? range(rounds)
+                        : sha(rounds);
 }

@@ -16,7 +16,8 @@ typedef struct MipsLoop {
     uint64_t rounds;
 } MipsLoop;
 
-static const MipsLoop mips_loops[] = { { "memcpy", 2000 }, { "crc32", 3000 }, { "range", 3000 }, { "sha256", 10000 } };
+static const MipsLoop mips_loops[] = { { "memcpy", 2000 }, { "crc32", 3000 }, { "range", 3000 },
+                                       { "sha256", 10000 } };
 #define MIPS_LOOPS (sizeof(mips_loops) / sizeof(mips_loops[0]))
 
 static inline double mips_now(void)

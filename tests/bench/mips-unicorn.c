@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The loops of mips.c on Unicorn, the same binary: paging off and no hooks, which is its fastest way.
+ * The loops of mips.c on Unicorn, the same binary: paging off and no hooks, which is its fastest
+ * way.
  *
  * Usage: mips-unicorn GUEST-BINARY [ROUNDS-FACTOR]
  */
@@ -33,18 +34,22 @@ static uc_engine *load(const char *path)
     if (n == 0 || !ok(uc_open(UC_ARCH_X86, UC_MODE_64, &uc), "uc_open")) {
         return NULL;
     }
-    if (!ok(uc_mem_map(uc, 0, MIPS_RAM, UC_PROT_ALL), "uc_mem_map") || !ok(uc_mem_write(uc, MIPS_CODE, code, n), "uc_mem_write")) {
+    if (!ok(uc_mem_map(uc, 0, MIPS_RAM, UC_PROT_ALL), "uc_mem_map") ||
+        !ok(uc_mem_write(uc, MIPS_CODE, code, n), "uc_mem_write")) {
         uc_close(uc);
         return NULL;
     }
     return uc;
 }
 
-static bool measure(uc_engine *uc, const MipsLoop *loop, uint64_t which, uint64_t factor, double *seconds)
+static bool measure(uc_engine *uc, const MipsLoop *loop, uint64_t which, uint64_t factor,
+                    double *seconds)
 {
     uint64_t end = MIPS_END, stack = MIPS_STACK, rounds = loop->rounds * factor, result = 0;
-    if (!ok(uc_mem_write(uc, stack, &end, sizeof(end)), "stack") || !ok(uc_reg_write(uc, UC_X86_REG_RSP, &stack), "RSP") ||
-        !ok(uc_reg_write(uc, UC_X86_REG_RDI, &which), "RDI") || !ok(uc_reg_write(uc, UC_X86_REG_RSI, &rounds), "RSI")) {
+    if (!ok(uc_mem_write(uc, stack, &end, sizeof(end)), "stack") ||
+        !ok(uc_reg_write(uc, UC_X86_REG_RSP, &stack), "RSP") ||
+        !ok(uc_reg_write(uc, UC_X86_REG_RDI, &which), "RDI") ||
+        !ok(uc_reg_write(uc, UC_X86_REG_RSI, &rounds), "RSI")) {
         return false;
     }
     double t = mips_now();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Speed of the executing core: four loops of guest code, in millions of guest instructions per second.
+ * Speed of the executing core: four loops of guest code, in millions of guest instructions per
+ * second.
  *
  * Usage: mips GUEST-BINARY [ROUNDS-FACTOR]
  */
@@ -23,7 +24,8 @@ static bool load(Guest *g, const char *path)
 }
 
 /* false: the guest stopped in some other way than by HLT */
-static bool measure(Guest *g, const MipsLoop *loop, unsigned which, uint64_t factor, double *seconds)
+static bool measure(Guest *g, const MipsLoop *loop, unsigned which, uint64_t factor,
+                    double *seconds)
 {
     Cpu *cpu = g->cpu;
     g->low[MIPS_END] = 0xf4;
@@ -34,14 +36,15 @@ static bool measure(Guest *g, const MipsLoop *loop, unsigned which, uint64_t fac
     uint64_t before = cpu->instructions;
     double t = mips_now();
     if (!guest_run(g, MIPS_CODE)) {
-        fprintf(stderr, "%s: stopped at 0x%" PRIx64 ": %s\n", loop->name, cpu->rip, cpu->unsupported);
+        fprintf(stderr, "%s: stopped at 0x%" PRIx64 ": %s\n", loop->name, cpu->rip,
+                cpu->unsupported);
         return false;
     }
     t = mips_now() - t;
     *seconds += t;
     uint64_t n = cpu->instructions - before;
-    printf("%-8s %8.3f s %8.0f MIPS (%" PRIu64 " instructions, result 0x%" PRIx64 ")\n", loop->name, t,
-           (double)n / t / 1e6, n, cpu->regs[GPR_RAX]);
+    printf("%-8s %8.3f s %8.0f MIPS (%" PRIu64 " instructions, result 0x%" PRIx64 ")\n", loop->name,
+           t, (double)n / t / 1e6, n, cpu->regs[GPR_RAX]);
     return true;
 }
 
@@ -60,7 +63,8 @@ int main(int argc, char **argv)
             return 1;
         }
     }
-    printf("%-8s %8.3f s %8.0f MIPS\n", "all", seconds, (double)g.cpu->instructions / seconds / 1e6);
+    printf("%-8s %8.3f s %8.0f MIPS\n", "all", seconds,
+           (double)g.cpu->instructions / seconds / 1e6);
     guest_fini(&g);
     return 0;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A preloaded /dev/kvm that agrees to every step of a TD's launch, and does nothing: what is left is the VMM's own cost.
+ * A preloaded /dev/kvm that agrees to every step of a TD's launch, and does nothing: what is left
+ * is the VMM's own cost.
  *
- * The first KVM_RUN of any vCPU writes what the process has used until then to the file that NULLHOST_REPORT names, and
- * ends the process: "key value" lines, times in microseconds, memory in KiB. The answers are those of a Sapphire Rapids
- * machine with Linux 6.16. A call this host does not know ends the process with status 99 and its number on stderr.
+ * The first KVM_RUN of any vCPU writes what the process has used until then to the file that
+ * NULLHOST_REPORT names, and ends the process: "key value" lines, times in microseconds, memory in
+ * KiB. The answers are those of a Sapphire Rapids machine with Linux 6.16. A call this host does
+ * not know ends the process with status 99 and its number on stderr.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +27,8 @@
 #define EXPORT __attribute__((visibility("default")))
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-#define RUN_SIZE 12288 /* kvm_run, its data page and the ring of coalesced MMIO, as KVM on x86 has them */
+/* kvm_run, its data page and the ring of coalesced MMIO, as KVM on x86 has them */
+#define RUN_SIZE 12288
 #define MAX_FDS 4096
 #define MAX_VCPUS 1024
 #define TSC_KHZ 2100000
@@ -95,7 +98,10 @@ static int fail(int error)
     return -1;
 }
 
-/* A kernel object of its own for whatever KVM would make: one that can be mapped, closed and counted. */
+/*
+ * A kernel object of its own for whatever KVM would make: one that can be mapped, closed and
+ * counted.
+ */
 static int new_fd(void)
 {
     int fd;
@@ -130,9 +136,10 @@ static unsigned long microseconds(struct timeval t)
 }
 
 /*
- * getrusage() adds up what the scheduler last noted of each thread, and the main thread has run on another processor since
- * then, for up to a tick. To ask for its own clock makes the scheduler note it now (Linux, kernel/sched/core.c,
- * task_sched_runtime()). The clock's number is include/linux/posix-timers_types.h's: per thread, CPUCLOCK_SCHED.
+ * getrusage() adds up what the scheduler last noted of each thread, and the main thread has run on
+ * another processor since then, for up to a tick. To ask for its own clock makes the scheduler note
+ * it now (Linux, kernel/sched/core.c, task_sched_runtime()). The clock's number is
+ * include/linux/posix-timers_types.h's: per thread, CPUCLOCK_SCHED.
  */
 static void account_main_thread(void)
 {
@@ -157,10 +164,13 @@ static _Noreturn void report(void)
     ssize_t len = syscall(SYS_read, fd, status, sizeof(status) - 1);
     status[len > 0 ? len : 0] = 0;
     /* Itself: getpid, clock_gettime, getrusage, openat, read, openat, write, exit_group. */
-    int n = snprintf(text, sizeof(text), "user_us %lu\nsystem_us %lu\nhwm_kib %lu\nioctls %lu\nown_calls %lu\nvcpus %u\n",
-                     microseconds(usage.ru_utime), microseconds(usage.ru_stime), status_value(status, "VmHWM:"),
-                     atomic_load(&ioctls), atomic_load(&own_calls) + 8, atomic_load(&vcpus));
-    fd = name ? (int)syscall(SYS_openat, AT_FDCWD, name, O_WRONLY | O_CREAT | O_TRUNC, 0644) : STDERR_FILENO;
+    int n = snprintf(
+        text, sizeof(text),
+        "user_us %lu\nsystem_us %lu\nhwm_kib %lu\nioctls %lu\nown_calls %lu\nvcpus %u\n",
+        microseconds(usage.ru_utime), microseconds(usage.ru_stime), status_value(status, "VmHWM:"),
+        atomic_load(&ioctls), atomic_load(&own_calls) + 8, atomic_load(&vcpus));
+    fd = name ? (int)syscall(SYS_openat, AT_FDCWD, name, O_WRONLY | O_CREAT | O_TRUNC, 0644)
+              : STDERR_FILENO;
     _exit(syscall(SYS_write, fd, text, n) == n ? 0 : 98);
 }
 
@@ -169,8 +179,9 @@ static void fill(struct kvm_cpuid2 *cpuid, const Row *rows, unsigned count, bool
     memset(cpuid->entries, 0, count * sizeof(cpuid->entries[0]));
     for (unsigned i = 0; i < count; i++) {
         struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
-        bool has_index = rows[i].function == 4 || rows[i].function == 7 || rows[i].function == 0xd ||
-                         rows[i].function == 0x1d || rows[i].function == 0x1e;
+        bool has_index = rows[i].function == 4 || rows[i].function == 7 ||
+                         rows[i].function == 0xd || rows[i].function == 0x1d ||
+                         rows[i].function == 0x1e;
 
         e->function = rows[i].function;
         e->index = rows[i].index;
@@ -331,7 +342,8 @@ EXPORT int open(const char *path, int flags, ...)
     va_start(args, flags);
     mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
     va_end(args);
-    return strcmp(path, "/dev/kvm") == 0 ? new_fd() : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+    return strcmp(path, "/dev/kvm") == 0 ? new_fd()
+                                         : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
 EXPORT int open64(const char *path, int flags, ...) __attribute__((alias("open")));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Exceptions: each vector, error codes, priorities, double fault and shutdown, floating point (Intel SDM vol. 3, ch. 6). */
+/*
+ * Exceptions: each vector, error codes, priorities, double fault and shutdown, floating point
+ * (Intel SDM vol. 3, ch. 6).
+ */
 #include "guest.h"
 #include "swtdx/host/cpu/vector.h"
 
@@ -16,11 +19,15 @@ PROGRAM(e_sse, 64, "addps %xmm0, %xmm0\n int $0x80");
 PROGRAM(e_avx, 64, "vaddps %ymm0, %ymm0, %ymm0\n int $0x80");
 PROGRAM(e_fwait, 64, "fwait\n int $0x80");
 PROGRAM(e_fdiv, 64, "movw $0x33b, (%rbx)\n fldcw (%rbx)\n fld1\n fldz\n fdivrp\n nop\n fld1");
-PROGRAM(e_xm, 64, "movl $0x1f00, (%rbx)\n ldmxcsr (%rbx)\n xorps %xmm0, %xmm0\n divps %xmm0, %xmm0\n int $0x80");
+PROGRAM(
+    e_xm, 64,
+    "movl $0x1f00, (%rbx)\n ldmxcsr (%rbx)\n xorps %xmm0, %xmm0\n divps %xmm0, %xmm0\n int $0x80");
 PROGRAM(e_ldmxcsr, 64, "movl $0x10000, (%rbx)\n ldmxcsr (%rbx)");
 PROGRAM(e_movaps, 64, "movaps 8(%rbx), %xmm0");
 PROGRAM(e_align, 64, "pushfq\n orl $0x40000, (%rsp)\n popfq\n mov 1(%rbx), %eax\n int $0x80");
-PROGRAM(e_align_ok, 64, "pushfq\n orl $0x40000, (%rsp)\n popfq\n mov 4(%rbx), %eax\n movb 1(%rbx), %al\n movups 1(%rbx), %xmm0\n int $0x80");
+PROGRAM(e_align_ok, 64,
+        "pushfq\n orl $0x40000, (%rsp)\n popfq\n mov 4(%rbx), %eax\n movb 1(%rbx), %al\n movups "
+        "1(%rbx), %xmm0\n int $0x80");
 PROGRAM(e_selector, 64, "mov $0x200, %eax\n mov %eax, %ds");
 PROGRAM(e_ldt, 64, "mov $0xc, %eax\n mov %eax, %ds");
 PROGRAM(e_null_ss, 64, "xor %eax, %eax\n mov %eax, %ss\n int $0x80");
@@ -34,11 +41,15 @@ PROGRAM(e_gp, 64, "mov $0x8000, %ecx\n shl $32, %rcx\n mov (%rcx), %eax");
 PROGRAM(e_pf, 64, "mov 0x20000, %eax");
 PROGRAM(e_cmpxchg16b, 64, "cmpxchg16b 8(%rbx)");
 PROGRAM(e_xsetbv, 64, "xor %ecx, %ecx\n xor %edx, %edx\n mov $2, %eax\n xsetbv");
-PROGRAM(e_xrstor, 64, "movq $0, 0x200(%rbx)\n movq $1, 0x208(%rbx)\n mov $3, %eax\n xor %edx, %edx\n xrstor (%rbx)");
+PROGRAM(
+    e_xrstor, 64,
+    "movq $0, 0x200(%rbx)\n movq $1, 0x208(%rbx)\n mov $3, %eax\n xor %edx, %edx\n xrstor (%rbx)");
 PROGRAM(e_xsave, 64, "mov $3, %eax\n xor %edx, %edx\n xsave 8(%rbx)");
 PROGRAM(e_sti, 64, "sti\n nop\n int $0x80");
 
-PROGRAM(e_xinuse, 64, "mov $1, %ecx\n xgetbv\n mov %eax, %ebp\n fld1\n pcmpeqd %xmm1, %xmm1\n xgetbv\n int $0x80");
+PROGRAM(
+    e_xinuse, 64,
+    "mov $1, %ecx\n xgetbv\n mov %eax, %ebp\n fld1\n pcmpeqd %xmm1, %xmm1\n xgetbv\n int $0x80");
 
 static void ts(Guest *g) { g->cpu->cr0 |= CR0_TS; }
 static void ts_mp(Guest *g) { g->cpu->cr0 |= CR0_TS | CR0_MP; }
@@ -48,20 +59,38 @@ static void no_xm(Guest *g) { g->cpu->cr4 &= ~(uint64_t)CR4_OSXMMEXCPT; }
 static void no_xsave(Guest *g) { g->cpu->cr4 &= ~(uint64_t)CR4_OSXSAVE; }
 static void no_avx_state(Guest *g) { g->cpu->xcr0 = 3; }
 static void am(Guest *g) { g->cpu->cr0 |= CR0_AM; }
-static void absent(Guest *g) { put64(g, AT_GDT + SEL_DATA, get64(g, AT_GDT + SEL_DATA) & ~(UINT64_C(1) << 47)); }
+static void absent(Guest *g)
+{
+    put64(g, AT_GDT + SEL_DATA, get64(g, AT_GDT + SEL_DATA) & ~(UINT64_C(1) << 47));
+}
 static void fs_limit(Guest *g) { g->cpu->seg[SEG_FS] = (Segment){SEL_DATA, 0x4093, 0xffff, 0}; }
-static void no_gate(Guest *g, unsigned vector) { put64(g, AT_IDT + vector * 16, get64(g, AT_IDT + vector * 16) & ~(UINT64_C(1) << 47)); }
-static void gate_type(Guest *g, unsigned vector) { put64(g, AT_IDT + vector * 16, get64(g, AT_IDT + vector * 16) ^ UINT64_C(3) << 40); }
+static void no_gate(Guest *g, unsigned vector)
+{
+    put64(g, AT_IDT + vector * 16, get64(g, AT_IDT + vector * 16) & ~(UINT64_C(1) << 47));
+}
+static void gate_type(Guest *g, unsigned vector)
+{
+    put64(g, AT_IDT + vector * 16, get64(g, AT_IDT + vector * 16) ^ UINT64_C(3) << 40);
+}
 static void int_absent(Guest *g) { no_gate(g, 0x90); }
 static void int_type(Guest *g) { gate_type(g, 0x90); }
 static void int_beyond(Guest *g) { g->cpu->idtr.limit = 0x8ff; }
 static void gp_absent(Guest *g) { no_gate(g, VEC_GP); }
 static void ud_absent(Guest *g) { no_gate(g, VEC_UD); }
 static void pf_absent(Guest *g) { no_gate(g, VEC_PF); }
-static void pf_then_pf(Guest *g) { g->cpu->regs[GPR_RSP] = 0x21800; put64(g, AT_IDT + 8 * 16, get64(g, AT_IDT + 8 * 16) | UINT64_C(1) << 32); }
+static void pf_then_pf(Guest *g)
+{
+    g->cpu->regs[GPR_RSP] = 0x21800;
+    put64(g, AT_IDT + 8 * 16, get64(g, AT_IDT + 8 * 16) | UINT64_C(1) << 32);
+}
 static void df_absent(Guest *g) { gp_absent(g); no_gate(g, VEC_NP); no_gate(g, VEC_DF); }
 static void all_absent(Guest *g) { g->cpu->idtr.limit = 0; }
-static void break_here(Guest *g) { g->cpu->dr[0] = AT_CODE; g->cpu->dr[7] = 0x401; debug_update(g->cpu); }
+static void break_here(Guest *g)
+{
+    g->cpu->dr[0] = AT_CODE;
+    g->cpu->dr[7] = 0x401;
+    debug_update(g->cpu);
+}
 
 static void no_rf(Guest *g) { g_assert_cmphex(guest_stack(g, 2) & FLAG_RF, ==, 0); }
 static void rf(Guest *g) { g_assert_cmphex(guest_stack(g, 2) & FLAG_RF, ==, FLAG_RF); }
@@ -79,7 +108,8 @@ static const Case cases[] = {
     {"#DE: zero", CODE(e_div), LONG, VEC_DE, NO_ERROR, 2, NULL, rf},
     {"#DE: overflow", CODE(e_div_overflow), LONG, VEC_DE, NO_ERROR, 10, NULL, NULL},
     {"#DE: smallest by -1", CODE(e_idiv_min), LONG, VEC_DE, NO_ERROR, 11, NULL, NULL},
-    {"#DB: instruction breakpoint before #UD", CODE(e_ud2), LONG, VEC_DB, NO_ERROR, 0, break_here, no_rf},
+    {"#DB: instruction breakpoint before #UD", CODE(e_ud2), LONG, VEC_DB, NO_ERROR, 0, break_here,
+     no_rf},
     {"#DB: ICEBP", CODE(e_icebp), LONG, VEC_DB, NO_ERROR, 1, NULL, NULL},
     {"#BP", CODE(e_int3), LONG, VEC_BP, NO_ERROR, 1, NULL, no_rf},
     {"#OF", CODE(e_into32), PROTECTED, VEC_OF, NO_ERROR, 7, NULL, NULL},
@@ -116,7 +146,8 @@ static const Case cases[] = {
     {"#NP: gate not present", CODE(e_int), LONG, VEC_NP, 0x90 * 8 + 2, 0, int_absent, NULL},
     {"#GP: gate of another type", CODE(e_int), LONG, VEC_GP, 0x90 * 8 + 2, 0, int_type, NULL},
     {"#GP: beyond the IDT", CODE(e_int), LONG, VEC_GP, 0x90 * 8 + 2, 0, int_beyond, NULL},
-    {"#NP with EXT: #UD without a gate", CODE(e_ud2), LONG, VEC_NP, VEC_UD * 8 + 3, 0, ud_absent, NULL},
+    {"#NP with EXT: #UD without a gate", CODE(e_ud2), LONG, VEC_NP, VEC_UD * 8 + 3, 0, ud_absent,
+     NULL},
     {"#DF: #GP without a gate", CODE(e_gp), LONG, VEC_DF, 0, 9, gp_absent, NULL},
     {"#DF: #PF without a gate", CODE(e_pf), LONG, VEC_DF, 0, 0, pf_absent, NULL},
     {"#DF on its own stack: #PF in #PF", CODE(e_pf), LONG, VEC_DF, 0, 0, pf_then_pf, on_ist},

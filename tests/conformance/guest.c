@@ -60,7 +60,8 @@ static void build_tables(Guest *g)
         0, UINT64_C(0x00cf9b000000ffff), UINT64_C(0x00cf93000000ffff), UINT64_C(0x00af9b000000ffff),
         UINT64_C(0x00cffb000000ffff), UINT64_C(0x00cff3000000ffff), UINT64_C(0x00affb000000ffff),
         UINT64_C(0x0000890000000067) | (uint64_t)AT_TSS << 16, 0,
-        UINT64_C(0x0000ec0000180000) | AT_CODE | 0x800, 0,          /* 48 call gate of DPL 3 to 18:CODE + 800h */
+        UINT64_C(0x0000ec0000180000) | AT_CODE | 0x800, 0,
+        /* 48 call gate of DPL 3 to 18:CODE + 800h */
         UINT64_C(0x0000e90000000067) | (uint64_t)AT_TSS << 16, 0, 0,
     };
     put64(g, AT_PML5, AT_PML4 | 7);
@@ -80,7 +81,9 @@ static void build_tables(Guest *g)
     put64(g, AT_TSS + 0x66, 0x68);
 }
 
-/* mov 0x700000 + vector * 0x1000, %eax: as 64-bit code at n * 16, as 32-bit code at 1000h + n * 16. */
+/*
+ * mov 0x700000 + vector * 0x1000, %eax: as 64-bit code at n * 16, as 32-bit code at 1000h + n * 16.
+ */
 static void build_handlers(Guest *g)
 {
     for (unsigned i = 0; i < 256; i++) {
@@ -158,12 +161,15 @@ static void open_td(Guest *g)
     profile_narrow(&g->profile, NULL, 0);
     table = module_cpuid_table(&g->profile);
     tdx_sys_info(&g->profile, &info);
-    params = (TdParams){.xfam = profile_executable_xfam(&g->profile), .eptp_controls = g->shared_bit == BIT51 ? 0x26 : 0x1e,
-                        .config_flags = TD_FLAG_NO_RBP_MOD | (g->shared_bit == BIT51 ? TD_FLAG_GPAW : 0), .max_vcpus = 1,
+    params = (TdParams){.xfam = profile_executable_xfam(&g->profile),
+                        .eptp_controls = g->shared_bit == BIT51 ? 0x26 : 0x1e,
+                        .config_flags = TD_FLAG_NO_RBP_MOD |
+                        (g->shared_bit == BIT51 ? TD_FLAG_GPAW : 0), .max_vcpus = 1,
                         .tsc_frequency = 40, .attributes = g->pending_ve ? 0 : TD_ATTR_SEPT_VE_DISABLE};
     for (unsigned i = 0; i < table->num_rows; i++) {
         for (unsigned r = 0; table->rows[i].config >= 0 && r < 4; r++) {
-            params.cpuid_config[table->rows[i].config][r] = info.cpuid_config[table->rows[i].config].mask[r] & ~table->rows[i].direct[r];
+            params.cpuid_config[table->rows[i].config][r] =
+                info.cpuid_config[table->rows[i].config].mask[r] & ~table->rows[i].direct[r];
         }
     }
     lapic_init(&g->lapic, 0, &lapic_port, NULL);
@@ -188,7 +194,9 @@ static void add_memory(Guest *g)
 static int enter(Guest *g)
 {
     for (unsigned i = 0; i < 8; i++) {
-        g_assert_cmphex(td_vp_enter(g->vcpu, &g->exit) & ~UINT64_C(0xffffffff) & ~(UINT64_C(1) << 62), ==, 0);
+        g_assert_cmphex(td_vp_enter(g->vcpu, &g->exit) & ~UINT64_C(0xffffffff) &
+                            ~(UINT64_C(1) << 62),
+                        ==, 0);
         switch (g->exit.kind) {
         case TD_EXIT_EPT_VIOLATION:
             if (g->exit.gpa >= AT_SIGNAL && g->exit.gpa < AT_SIGNAL + 0x100000) {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Privilege: instructions of level 0, gates, returns, system calls, I/O rights (Intel SDM vol. 3, ch. 5; vol. 2). */
+/*
+ * Privilege: instructions of level 0, gates, returns, system calls, I/O rights (Intel SDM vol. 3,
+ * ch. 5; vol. 2).
+ */
 #include "guest.h"
 
 PROGRAM(p_hlt, 64, "hlt");
@@ -61,22 +64,53 @@ PROGRAM(g_call32_user, 32, "lcall $0x48, $0\n nop");
 PROGRAM(g_tss32, 32, "ljmp $0x58, $0\n nop");
 PROGRAM(g_int80_there, 64, "int $0x80");
 
-static void pointer(Guest *g, uint16_t selector) { put64(g, AT_DATA, (uint64_t)selector << 32); memcpy(g->memory + AT_CODE + 0x800, g_int80_there, 2); }
+static void pointer(Guest *g, uint16_t selector)
+{
+    put64(g, AT_DATA, (uint64_t)selector << 32);
+    memcpy(g->memory + AT_CODE + 0x800, g_int80_there, 2);
+}
 static void gate(Guest *g) { pointer(g, SEL_GATE); }
 static void gate_user(Guest *g) { pointer(g, SEL_GATE | 3); }
-static void gate_dpl0(Guest *g) { gate_user(g); put64(g, AT_GDT + SEL_GATE, get64(g, AT_GDT + SEL_GATE) & ~(UINT64_C(3) << 45)); }
-static void gate_absent(Guest *g) { gate_user(g); put64(g, AT_GDT + SEL_GATE, get64(g, AT_GDT + SEL_GATE) & ~(UINT64_C(1) << 47)); }
-static void gate_null(Guest *g) { gate_user(g); put64(g, AT_GDT + SEL_GATE, get64(g, AT_GDT + SEL_GATE) & ~UINT64_C(0xffff0000)); }
-static void gate_data(Guest *g) { gate_user(g); put64(g, AT_GDT + SEL_GATE, (get64(g, AT_GDT + SEL_GATE) & ~UINT64_C(0xffff0000)) | SEL_DATA << 16); }
-static void gate_code32(Guest *g) { gate_user(g); put64(g, AT_GDT + SEL_GATE, (get64(g, AT_GDT + SEL_GATE) & ~UINT64_C(0xffff0000)) | SEL_CODE32 << 16); }
-static void gate_upper(Guest *g) { gate_user(g); put64(g, AT_GDT + SEL_GATE + 8, UINT64_C(0x0000010000000000)); }
+static void gate_dpl0(Guest *g)
+{
+    gate_user(g);
+    put64(g, AT_GDT + SEL_GATE, get64(g, AT_GDT + SEL_GATE) & ~(UINT64_C(3) << 45));
+}
+static void gate_absent(Guest *g)
+{
+    gate_user(g);
+    put64(g, AT_GDT + SEL_GATE, get64(g, AT_GDT + SEL_GATE) & ~(UINT64_C(1) << 47));
+}
+static void gate_null(Guest *g)
+{
+    gate_user(g);
+    put64(g, AT_GDT + SEL_GATE, get64(g, AT_GDT + SEL_GATE) & ~UINT64_C(0xffff0000));
+}
+static void gate_data(Guest *g)
+{
+    gate_user(g);
+    put64(g, AT_GDT + SEL_GATE,
+          (get64(g, AT_GDT + SEL_GATE) & ~UINT64_C(0xffff0000)) | SEL_DATA << 16);
+}
+static void gate_code32(Guest *g)
+{
+    gate_user(g);
+    put64(g, AT_GDT + SEL_GATE,
+          (get64(g, AT_GDT + SEL_GATE) & ~UINT64_C(0xffff0000)) | SEL_CODE32 << 16);
+}
+static void gate_upper(Guest *g)
+{
+    gate_user(g);
+    put64(g, AT_GDT + SEL_GATE + 8, UINT64_C(0x0000010000000000));
+}
 static void gate_far(Guest *g) { gate_user(g); put64(g, AT_GDT + SEL_GATE + 8, 0x00008000); }
 static void gate_tss_short(Guest *g) { gate_user(g); g->cpu->tr.limit = 8; }
 static void tss_in_long(Guest *g) { pointer(g, SEL_TSS2); }
 static void gate32(Guest *g)
 {
     memcpy(g->memory + AT_CODE + 0x800, g_int80_there, 2);
-    put64(g, AT_GDT + SEL_GATE, UINT64_C(0x0000ec0200080000) | AT_CODE | 0x800); /* two parameters */
+    put64(g, AT_GDT + SEL_GATE,
+          UINT64_C(0x0000ec0200080000) | AT_CODE | 0x800); /* two parameters */
 }
 static void gate32_user(Guest *g)
 {
@@ -84,7 +118,11 @@ static void gate32_user(Guest *g)
     put64(g, AT_TSS + 4, (uint64_t)SEL_DATA << 32 | TSS_STACK_TOP);
     put64(g, AT_USER_STACK + 0xf00, UINT64_C(0x2222222211111111));
 }
-static void gate32_bad_stack(Guest *g) { gate32_user(g); put64(g, AT_TSS + 4, (uint64_t)SEL_USER_DATA << 32 | TSS_STACK_TOP); }
+static void gate32_bad_stack(Guest *g)
+{
+    gate32_user(g);
+    put64(g, AT_TSS + 4, (uint64_t)SEL_USER_DATA << 32 | TSS_STACK_TOP);
+}
 
 static void came_from_user(Guest *g)
 {
@@ -103,7 +141,8 @@ static void came_same(Guest *g)
 }
 static void parameters(Guest *g)
 {
-    uint32_t expected[] = {AT_CODE + 7, SEL_USER32, 0x11111111, 0x22222222, USER_STACK_TOP, SEL_USER_DATA};
+    uint32_t expected[] = {AT_CODE + 7, SEL_USER32, 0x11111111, 0x22222222, USER_STACK_TOP,
+                           SEL_USER_DATA};
     for (unsigned i = 0; i < G_N_ELEMENTS(expected); i++) {
         g_assert_cmphex((uint32_t)guest_word(g, TSS_STACK_TOP - 24 + i * 4), ==, expected[i]);
     }
@@ -118,15 +157,27 @@ static void frame(Guest *g, uint64_t rip, uint64_t cs, uint64_t flags, uint64_t 
     memcpy(g->memory + AT_STACK + 0x200, words, sizeof(words));
     memcpy(g->memory + AT_CODE + 0x800, g_int80_there, 2);
 }
-static void to_user(Guest *g) { frame(g, AT_CODE + 0x800, SEL_USER64, 0x202, USER_STACK_TOP, SEL_USER_DATA); }
-static void to_user_iopl(Guest *g) { frame(g, AT_CODE + 0x800, SEL_USER64, 0x3202, USER_STACK_TOP, SEL_USER_DATA); }
-static void to_hole(Guest *g) { frame(g, UINT64_C(1) << 47, SEL_USER64, 0x202, USER_STACK_TOP, SEL_USER_DATA); }
+static void to_user(Guest *g)
+{
+    frame(g, AT_CODE + 0x800, SEL_USER64, 0x202, USER_STACK_TOP, SEL_USER_DATA);
+}
+static void to_user_iopl(Guest *g)
+{
+    frame(g, AT_CODE + 0x800, SEL_USER64, 0x3202, USER_STACK_TOP, SEL_USER_DATA);
+}
+static void to_hole(Guest *g)
+{
+    frame(g, UINT64_C(1) << 47, SEL_USER64, 0x202, USER_STACK_TOP, SEL_USER_DATA);
+}
 static void to_null_code(Guest *g) { frame(g, AT_CODE, 0, 2, STACK_TOP, 0); }
 static void to_null_stack(Guest *g) { frame(g, AT_CODE + 0x800, SEL_CODE64, 2, STACK_TOP, 0); }
 static void to_user_null_stack(Guest *g) { frame(g, AT_CODE + 0x800, SEL_USER64, 2, STACK_TOP, 3); }
 static void to_data(Guest *g) { frame(g, AT_CODE, SEL_DATA, 2, STACK_TOP, SEL_DATA); }
 static void to_free(Guest *g) { frame(g, AT_CODE, SEL_FREE + 0x100, 2, STACK_TOP, SEL_DATA); }
-static void to_wrong_stack(Guest *g) { frame(g, AT_CODE + 0x800, SEL_USER64, 2, STACK_TOP, SEL_DATA); }
+static void to_wrong_stack(Guest *g)
+{
+    frame(g, AT_CODE + 0x800, SEL_USER64, 2, STACK_TOP, SEL_DATA);
+}
 static void nested(Guest *g) { to_null_stack(g); g->cpu->rflags |= FLAG_NT; }
 static void is_user(Guest *g) { g_assert_cmphex(guest_stack(g, 1), ==, SEL_USER64); }
 
@@ -151,9 +202,12 @@ static void syscall_done(Guest *g)
 
 #define USER_GP(name) {"user: " #name, CODE(p_##name), USER, VEC_GP, 0, 0, NULL, NULL}
 static const Case cases[] = {
-    USER_GP(hlt), USER_GP(cli), USER_GP(in), USER_GP(rdmsr), USER_GP(wrmsr), USER_GP(mov_cr), USER_GP(mov_dr), USER_GP(lgdt),
-    USER_GP(lidt), USER_GP(lldt), USER_GP(ltr), USER_GP(lmsw), USER_GP(clts), USER_GP(invlpg), USER_GP(invpcid), USER_GP(wbinvd),
-    USER_GP(invd), USER_GP(xsetbv), USER_GP(swapgs), USER_GP(sysret), USER_GP(tdcall), USER_GP(rdpmc), USER_GP(xsaves),
+    USER_GP(hlt), USER_GP(cli), USER_GP(in), USER_GP(rdmsr), USER_GP(wrmsr), USER_GP(mov_cr),
+    USER_GP(mov_dr), USER_GP(lgdt),
+    USER_GP(lidt), USER_GP(lldt), USER_GP(ltr), USER_GP(lmsw), USER_GP(clts), USER_GP(invlpg),
+    USER_GP(invpcid), USER_GP(wbinvd),
+    USER_GP(invd), USER_GP(xsetbv), USER_GP(swapgs), USER_GP(sysret), USER_GP(tdcall),
+    USER_GP(rdpmc), USER_GP(xsaves),
     {"user: stac", CODE(p_stac), USER, VEC_UD, NO_ERROR, 0, NULL, NULL},
     {"user: monitor", CODE(p_monitor), USER, VEC_UD, NO_ERROR, 0, NULL, NULL},
     {"user: sgdt", CODE(p_sgdt), USER, DONE, NO_ERROR, ANY, NULL, NULL},
@@ -167,10 +221,12 @@ static const Case cases[] = {
     {"kernel: rdtsc, TSD", CODE(p_rdtsc), LONG, DONE, NO_ERROR, ANY, tsd, NULL},
     {"kernel: rdpmc without PERFMON", CODE(p_rdpmc), LONG, VEC_GP, 0, 0, NULL, NULL},
     {"user: in with IOPL 3 is the module's", CODE(p_in), USER, VEC_VE, NO_ERROR, 0, iopl3, NULL},
-    {"user: in by the TSS's map is the module's", CODE(p_in), USER, VEC_VE, NO_ERROR, 0, port_map, NULL},
+    {"user: in by the TSS's map is the module's", CODE(p_in), USER, VEC_VE, NO_ERROR, 0, port_map,
+     NULL},
     {"user: int of DPL 0", CODE(p_int81), USER, VEC_GP, 0x81 * 8 + 2, 0, NULL, NULL},
     {"user: int3", CODE(p_int3), USER, VEC_BP, NO_ERROR, 1, NULL, NULL},
-    {"user: popf changes neither IF nor IOPL", CODE(p_popf), USER, DONE, NO_ERROR, ANY, NULL, flags_kept},
+    {"user: popf changes neither IF nor IOPL", CODE(p_popf), USER, DONE, NO_ERROR, ANY, NULL,
+     flags_kept},
     {"kernel: cr8 above 15", CODE(p_cr8), LONG, VEC_GP, 0, 5, NULL, NULL},
     {"kernel: vmcall is the module's", CODE(p_vmx), LONG, VEC_VE, NO_ERROR, 0, NULL, NULL},
     {"kernel: vmxoff", CODE(p_vmxoff), LONG, VEC_UD, NO_ERROR, 0, NULL, NULL},
@@ -180,34 +236,45 @@ static const Case cases[] = {
     {"call gate to the same level", CODE(g_call), LONG, DONE, NO_ERROR, 0x802, gate, came_same},
     {"call gate to level 0", CODE(g_call), USER, DONE, NO_ERROR, 0x802, gate_user, came_from_user},
     {"jump through a gate to level 0", CODE(g_jump), USER, VEC_GP, SEL_CODE64, 0, gate_user, NULL},
-    {"jump through a gate to the same level", CODE(g_jump), LONG, DONE, NO_ERROR, 0x802, gate, NULL},
+    {"jump through a gate to the same level", CODE(g_jump), LONG, DONE, NO_ERROR, 0x802, gate,
+     NULL},
     {"gate of DPL 0", CODE(g_call), USER, VEC_GP, SEL_GATE, 0, gate_dpl0, NULL},
     {"gate not present", CODE(g_call), USER, VEC_NP, SEL_GATE, 0, gate_absent, NULL},
     {"gate to a null selector", CODE(g_call), USER, VEC_GP, 0, 0, gate_null, NULL},
     {"gate to data", CODE(g_call), USER, VEC_GP, SEL_DATA, 0, gate_data, NULL},
-    {"gate to 32-bit code in long mode", CODE(g_call), USER, VEC_GP, SEL_CODE32, 0, gate_code32, NULL},
-    {"gate with a type in its upper half", CODE(g_call), USER, VEC_GP, SEL_GATE, 0, gate_upper, NULL},
+    {"gate to 32-bit code in long mode", CODE(g_call), USER, VEC_GP, SEL_CODE32, 0, gate_code32,
+     NULL},
+    {"gate with a type in its upper half", CODE(g_call), USER, VEC_GP, SEL_GATE, 0, gate_upper,
+     NULL},
     {"gate to an address that is not canonical", CODE(g_call), USER, VEC_GP, 0, 0, gate_far, NULL},
-    {"gate, TSS too short for any stack", CODE(g_call), USER, SHUTDOWN, NO_ERROR, ANY, gate_tss_short, NULL},
+    {"gate, TSS too short for any stack", CODE(g_call), USER, SHUTDOWN, NO_ERROR, ANY,
+     gate_tss_short, NULL},
     {"TSS in long mode", CODE(g_call), LONG, VEC_GP, SEL_TSS2, 0, tss_in_long, NULL},
-    {"32-bit gate to the same level", CODE(g_call32), PROTECTED, DONE, NO_ERROR, 0x802, gate32, NULL},
-    {"32-bit gate with parameters", CODE(g_call32_user), PROTECTED_USER, DONE, NO_ERROR, 0x802, gate32_user, parameters},
-    {"32-bit gate, no stack for the fault either", CODE(g_call32_user), PROTECTED_USER, SHUTDOWN, NO_ERROR, ANY, gate32_bad_stack, NULL},
-    {"task switch leaves to the host", CODE(g_tss32), PROTECTED, EXIT_TASK_SWITCH, NO_ERROR, ANY, NULL, NULL},
+    {"32-bit gate to the same level", CODE(g_call32), PROTECTED, DONE, NO_ERROR, 0x802, gate32,
+     NULL},
+    {"32-bit gate with parameters", CODE(g_call32_user), PROTECTED_USER, DONE, NO_ERROR, 0x802,
+     gate32_user, parameters},
+    {"32-bit gate, no stack for the fault either", CODE(g_call32_user), PROTECTED_USER, SHUTDOWN,
+     NO_ERROR, ANY, gate32_bad_stack, NULL},
+    {"task switch leaves to the host", CODE(g_tss32), PROTECTED, EXIT_TASK_SWITCH, NO_ERROR, ANY,
+     NULL, NULL},
 
     {"iret to user", CODE(r_iret), LONG, DONE, NO_ERROR, 0x802, to_user, is_user},
-    {"iret sets IOPL from level 0", CODE(r_iret), LONG, DONE, NO_ERROR, 0x802, to_user_iopl, is_user},
+    {"iret sets IOPL from level 0", CODE(r_iret), LONG, DONE, NO_ERROR, 0x802, to_user_iopl,
+     is_user},
     {"iret to an address that is not canonical", CODE(r_iret), LONG, VEC_GP, 0, 0, to_hole, NULL},
     {"iret to null code", CODE(r_iret), LONG, VEC_GP, 0, 0, to_null_code, NULL},
     {"iret to a null stack", CODE(r_iret), LONG, DONE, NO_ERROR, 0x802, to_null_stack, NULL},
     {"iret to user with a null stack", CODE(r_iret), LONG, VEC_GP, 0, 0, to_user_null_stack, NULL},
     {"iret to data", CODE(r_iret), LONG, VEC_GP, SEL_DATA, 0, to_data, NULL},
     {"iret beyond the GDT", CODE(r_iret), LONG, VEC_GP, SEL_FREE + 0x100, 0, to_free, NULL},
-    {"iret to user with the kernel's stack", CODE(r_iret), LONG, VEC_GP, SEL_DATA, 0, to_wrong_stack, NULL},
+    {"iret to user with the kernel's stack", CODE(r_iret), LONG, VEC_GP, SEL_DATA, 0,
+     to_wrong_stack, NULL},
     {"iret with NT in long mode", CODE(r_iret), LONG, VEC_GP, 0, 0, nested, NULL},
     {"syscall", CODE(s_syscall), USER, DONE, NO_ERROR, 0x802, syscall_set, syscall_done},
     {"syscall without SCE", CODE(s_syscall), USER, VEC_UD, NO_ERROR, 0, syscall_off, NULL},
-    {"sysret to an address that is not canonical", CODE(s_sysret_far), LONG, VEC_GP, 0, 9, syscall_set, NULL},
+    {"sysret to an address that is not canonical", CODE(s_sysret_far), LONG, VEC_GP, 0, 9,
+     syscall_set, NULL},
 };
 
 int main(int argc, char **argv)

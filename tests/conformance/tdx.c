@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the TDX module makes of a guest's instructions: #VE and its information, TDCALL statuses, MSRs and control
- * registers, pages (TDX module 1.5.05; where each rule stands is told in swtdx/host/module).
+ * What the TDX module makes of a guest's instructions: #VE and its information, TDCALL statuses,
+ * MSRs and control registers, pages (TDX module 1.5.05; where each rule stands is told in
+ * swtdx/host/module).
  */
 #include "guest.h"
 
-#define TDCALL(leaf, rcx, rdx, r8) \
-    "mov $" #leaf ", %eax\n movabs $" #rcx ", %rcx\n movabs $" #rdx ", %rdx\n movabs $" #r8 ", %r8\n tdcall\n int $0x80"
+#define TDCALL(leaf, rcx, rdx, r8)                                                               \
+    "mov $" #leaf ", %eax\n movabs $" #rcx ", %rcx\n movabs $" #rdx ", %rdx\n movabs $" #r8 ", " \
+                                                                                            "%r8\n tdcall\n int $0x80"
 
 PROGRAM(v_cpuid, 64, "mov $0x40000000, %eax\n cpuid");
 PROGRAM(v_cpuid2, 64, "mov $2, %eax\n cpuid");
@@ -41,8 +43,11 @@ PROGRAM(v_mmio_store, 64, "mov %eax, 0x14008");
 PROGRAM(v_mmio_fetch, 64, "mov $0x14000, %eax\n jmp *%rax");
 PROGRAM(v_shared, 64, "movl $0x1234, 0x15000\n mov 0x15000, %eax\n int $0x80");
 PROGRAM(v_pending, 64, "mov 0x13008, %eax\n int $0x80");
-PROGRAM(v_accept, 64, "mov $6, %eax\n mov $0x13000, %ecx\n tdcall\n mov %rax, %rbp\n movl $7, 0x13000\n mov 0x13000, %edi\n mov 0x13008, %esi\n int $0x80");
-PROGRAM(v_monitor, 64, "mov %rbx, %rax\n xor %ecx, %ecx\n xor %edx, %edx\n monitor\n mwait\n int $0x80");
+PROGRAM(v_accept, 64,
+        "mov $6, %eax\n mov $0x13000, %ecx\n tdcall\n mov %rax, %rbp\n movl $7, 0x13000\n mov "
+        "0x13000, %edi\n mov 0x13008, %esi\n int $0x80");
+PROGRAM(v_monitor, 64,
+        "mov %rbx, %rax\n xor %ecx, %ecx\n xor %edx, %edx\n monitor\n mwait\n int $0x80");
 PROGRAM(v_rdpmc, 64, "rdpmc");
 PROGRAM(v_encls, 64, "encls");
 PROGRAM(v_seamcall, 64, ".byte 0x66, 0x0f, 0x01, 0xcf");
@@ -129,7 +134,10 @@ static void five_levels(Guest *g)
     g->cpu->cr4 |= CR4_LA57;
     g->cpu->cr3 = AT_PML5;
 }
-static void reserved_51(Guest *g) { put64(g, AT_PT + (AT_MMIO >> 12) * 8, AT_DATA | 7 | UINT64_C(1) << 51); }
+static void reserved_51(Guest *g)
+{
+    put64(g, AT_PT + (AT_MMIO >> 12) * 8, AT_DATA | 7 | UINT64_C(1) << 51);
+}
 static void not_there(Guest *g)
 {
     g_assert_cmpint(g->exit.kind, ==, TD_EXIT_EPT_VIOLATION);
@@ -142,7 +150,10 @@ static void wide_info(Guest *g)
     g_assert_cmpuint(g->cpu->regs[GPR_RCX], ==, 52);
 }
 static void hypervisor_bit(Guest *g) { g_assert_true(g->cpu->regs[GPR_RCX] >> 31 & 1); }
-static void mce_read(Guest *g) { g_assert_cmphex(g->cpu->regs[GPR_RAX] & (CR4_MCE | CR4_VMXE | CR4_SMXE), ==, CR4_MCE); }
+static void mce_read(Guest *g)
+{
+    g_assert_cmphex(g->cpu->regs[GPR_RAX] & (CR4_MCE | CR4_VMXE | CR4_SMXE), ==, CR4_MCE);
+}
 static void shared_written(Guest *g)
 {
     uint32_t word;
@@ -157,15 +168,25 @@ static void accepted(Guest *g)
     g_assert_cmphex(g->cpu->regs[GPR_RSI], ==, 0);
 }
 /* The handler of #VE begins with HLT: a second #VE before VEINFO.GET. */
-static void handler_halts(Guest *g) { memcpy(g->memory + AT_STUBS + VEC_VE * 16, v_handler_hlt, 1); }
+static void handler_halts(Guest *g)
+{
+    memcpy(g->memory + AT_STUBS + VEC_VE * 16, v_handler_hlt, 1);
+}
 
-static void status(Guest *g, uint64_t expected) { g_assert_cmphex(g->cpu->regs[GPR_RAX], ==, expected); }
+static void status(Guest *g, uint64_t expected)
+{
+    g_assert_cmphex(g->cpu->regs[GPR_RAX], ==, expected);
+}
 static void success(Guest *g) { status(g, 0); }
 static void bad_rax(Guest *g) { status(g, TDX_OPERAND_INVALID | TDX_OPERAND_RAX); }
 static void bad_rcx(Guest *g) { status(g, TDX_OPERAND_INVALID | TDX_OPERAND_RCX); }
 static void bad_rdx(Guest *g) { status(g, TDX_OPERAND_INVALID | TDX_OPERAND_RDX); }
 static void bad_r8(Guest *g) { status(g, TDX_OPERAND_INVALID | TDX_OPERAND_R8); }
-static void no_ve(Guest *g) { status(g, TDX_NO_VALID_VE_INFO); g_assert_cmphex(g->cpu->regs[GPR_RCX] | g->cpu->regs[GPR_R10], ==, 0); }
+static void no_ve(Guest *g)
+{
+    status(g, TDX_NO_VALID_VE_INFO);
+    g_assert_cmphex(g->cpu->regs[GPR_RCX] | g->cpu->regs[GPR_R10], ==, 0);
+}
 static void already(Guest *g) { status(g, TDX_PAGE_ALREADY_ACCEPTED); }
 static void mismatch(Guest *g) { status(g, TDX_PAGE_SIZE_MISMATCH | TDX_OPERAND_RCX); }
 static void info(Guest *g)
@@ -206,7 +227,8 @@ static const Case cases[] = {
     {"wrmsr XSS beyond XFAM", CODE(v_wrmsr_xss), LONG, VEC_GP, 0, 12, NULL, NULL},
     {"wrmsr EFER.SCE", CODE(v_efer_same), LONG, DONE, NO_ERROR, ANY, NULL, NULL},
     {"wrmsr EFER.NXE", CODE(v_efer_nxe), LONG, VEC_VE, NO_ERROR, ANY, NULL, ve_wrmsr},
-    {"wrmsr SELF_IPI of a reserved vector", CODE(v_self_ipi), LONG, VEC_VE, NO_ERROR, 14, NULL, ve_apic},
+    {"wrmsr SELF_IPI of a reserved vector", CODE(v_self_ipi), LONG, VEC_VE, NO_ERROR, 14, NULL,
+     ve_apic},
     {"CR0: NE off", CODE(v_cr0_ne), LONG, VEC_GP, 0, 6, NULL, NULL},
     {"CR0: CD on", CODE(v_cr0_cd), LONG, VEC_VE, NO_ERROR, 8, NULL, ve_cr0},
     {"CR0: PE off under PG", CODE(v_cr0_pe), LONG, VEC_GP, 0, 6, NULL, NULL},
@@ -218,9 +240,11 @@ static const Case cases[] = {
     {"CR4 reads", CODE(v_cr4_read), LONG, DONE, NO_ERROR, ANY, NULL, mce_read},
     {"load of MMIO", CODE(v_mmio), LONG, VEC_VE, NO_ERROR, 0, NULL, ve_mmio},
     {"store to MMIO", CODE(v_mmio_store), LONG, VEC_VE, NO_ERROR, 0, NULL, ve_mmio_store},
-    {"fetch from shared memory", CODE(v_mmio_fetch), LONG, VEC_PF, 0x19, AT_MMIO - AT_CODE, NULL, NULL},
+    {"fetch from shared memory", CODE(v_mmio_fetch), LONG, VEC_PF, 0x19, AT_MMIO - AT_CODE, NULL,
+     NULL},
     {"shared memory", CODE(v_shared), LONG, DONE, NO_ERROR, ANY, NULL, shared_written},
-    {"unaccepted page with SEPT_VE_DISABLE", CODE(v_pending), LONG, EXIT_PENDING, NO_ERROR, ANY, NULL, NULL},
+    {"unaccepted page with SEPT_VE_DISABLE", CODE(v_pending), LONG, EXIT_PENDING, NO_ERROR, ANY,
+     NULL, NULL},
     {"#VE of an unaccepted page", CODE(v_pending), LONG, VEC_VE, NO_ERROR, 0, NULL, ve_pending},
     {"accepted page is zero", CODE(v_accept), LONG, DONE, NO_ERROR, ANY, NULL, accepted},
     {"monitor and mwait, offered", CODE(v_monitor), LONG, DONE, NO_ERROR, ANY, NULL, NULL},
@@ -230,23 +254,35 @@ static const Case cases[] = {
     {"#DF: #VE before VEINFO.GET", CODE(v_twice), LONG, VEC_DF, 0, ANY, handler_halts, NULL},
     {"tdcall in 32-bit code", CODE(t_compat), PROTECTED, VEC_GP, 0, 0, NULL, NULL},
 
-    GIVES(unknown, bad_rax), GIVES(version, bad_rax), GIVES(reserved, bad_rax), GIVES(info, info), GIVES(veinfo, no_ve),
-    GIVES(mask_rax, bad_rcx), GIVES(mask_rsp, bad_rcx), GIVES(mask_rbp, bad_rcx), GIVES(mask_high, bad_rcx),
-    GIVES(extend_index, bad_rdx), GIVES(extend_align, bad_rcx), GIVES(extend_shared, bad_rcx), GIVES(extend, extended),
-    GIVES(report_align, bad_rcx), GIVES(report_data, bad_rdx), GIVES(report_type, bad_r8), GIVES(report, success),
-    GIVES(cpuidve, bad_rcx), GIVES(accept_level, bad_rcx), GIVES(accept_bits, bad_rcx), GIVES(accept_shared, bad_rcx),
-    GIVES(accept_again, already), GIVES(accept_2m_align, bad_rcx), GIVES(accept_2m, mismatch), GIVES(vm_rd_other, bad_rcx),
-    GIVES(vm_rd_field, no_field), GIVES(vm_rd, success), GIVES(sys_rd_field, no_field), GIVES(servtd, bad_rcx),
+    GIVES(unknown, bad_rax), GIVES(version, bad_rax), GIVES(reserved, bad_rax), GIVES(info, info),
+    GIVES(veinfo, no_ve),
+    GIVES(mask_rax, bad_rcx), GIVES(mask_rsp, bad_rcx), GIVES(mask_rbp, bad_rcx),
+    GIVES(mask_high, bad_rcx),
+    GIVES(extend_index, bad_rdx), GIVES(extend_align, bad_rcx), GIVES(extend_shared, bad_rcx),
+    GIVES(extend, extended),
+    GIVES(report_align, bad_rcx), GIVES(report_data, bad_rdx), GIVES(report_type, bad_r8),
+    GIVES(report, success),
+    GIVES(cpuidve, bad_rcx), GIVES(accept_level, bad_rcx), GIVES(accept_bits, bad_rcx),
+    GIVES(accept_shared, bad_rcx),
+    GIVES(accept_again, already), GIVES(accept_2m_align, bad_rcx), GIVES(accept_2m, mismatch),
+    GIVES(vm_rd_other, bad_rcx),
+    GIVES(vm_rd_field, no_field), GIVES(vm_rd, success), GIVES(sys_rd_field, no_field),
+    GIVES(servtd, bad_rcx),
     GIVES(enter, bad_rcx), GIVES(verify, not_verified), GIVES(verify_align, bad_rcx),
     {"GPAW 52: shared memory", CODE(v_shared), LONG, DONE, NO_ERROR, ANY, NULL, shared_written},
-    {"GPAW 52, 5 levels: shared memory", CODE(v_shared), LONG, DONE, NO_ERROR, ANY, five_levels, shared_written},
+    {"GPAW 52, 5 levels: shared memory", CODE(v_shared), LONG, DONE, NO_ERROR, ANY, five_levels,
+     shared_written},
     {"GPAW 52: load of MMIO", CODE(v_mmio), LONG, VEC_VE, NO_ERROR, 0, NULL, ve_mmio},
-    {"GPAW 52, 5 levels: store to MMIO", CODE(v_mmio_store), LONG, VEC_VE, NO_ERROR, 0, five_levels, ve_mmio_store},
-    {"GPAW 52: fetch from shared memory", CODE(v_mmio_fetch), LONG, VEC_PF, 0x19, AT_MMIO - AT_CODE, NULL, NULL},
-    {"GPAW 52: private memory above bit 47", CODE(v_mmio), LONG, EXIT_OTHER, NO_ERROR, ANY, private_47, not_there},
+    {"GPAW 52, 5 levels: store to MMIO", CODE(v_mmio_store), LONG, VEC_VE, NO_ERROR, 0, five_levels,
+     ve_mmio_store},
+    {"GPAW 52: fetch from shared memory", CODE(v_mmio_fetch), LONG, VEC_PF, 0x19, AT_MMIO - AT_CODE,
+     NULL, NULL},
+    {"GPAW 52: private memory above bit 47", CODE(v_mmio), LONG, EXIT_OTHER, NO_ERROR, ANY,
+     private_47, not_there},
     {"GPAW 52: accepted page is zero", CODE(v_accept), LONG, DONE, NO_ERROR, ANY, NULL, accepted},
     {"GPAW 52: TDCALL INFO", CODE(t_info), LONG, DONE, NO_ERROR, ANY, NULL, wide_info},
-    {"GPAW 52: ACCEPT above the private half", CODE(t_accept_51), LONG, DONE, NO_ERROR, ANY, NULL, bad_rcx},
+    {"GPAW 52: ACCEPT above the private half", CODE(t_accept_51), LONG, DONE, NO_ERROR, ANY, NULL,
+     bad_rcx},
     {"GPAW 48: bit 51 in an entry", CODE(v_mmio), LONG, VEC_PF, 9, 0, reserved_51, NULL},
     {"tdcall: CPUIDVE.SET", CODE(t_cpuidve_set), LONG, VEC_VE, NO_ERROR, ANY, NULL, ve_cpuid},
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Tells what CPUID shows in a library that the program is linked with, and in those that it is given as arguments: each is loaded,
- * asked, unloaded, loaded again and asked again. One without '/' is found by the search path in this program.
+ * Tells what CPUID shows in a library that the program is linked with, and in those that it is
+ * given as arguments: each is loaded, asked, unloaded, loaded again and asked again. One without
+ * '/' is found by the search path in this program.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -31,5 +32,6 @@ int main(int argc, char **argv)
             dlclose(handle);
         }
     }
-    return dlopen("no-such-library.so", RTLD_NOW) != NULL || dlopen("/no/such/library.so", RTLD_NOW) != NULL;
+    return dlopen("no-such-library.so", RTLD_NOW) != NULL ||
+           dlopen("/no/such/library.so", RTLD_NOW) != NULL;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A library that asks for the processor's vendor and signature: linked into cpuid-libraries, and loaded by it. */
+/*
+ * A library that asks for the processor's vendor and signature: linked into cpuid-libraries, and
+ * loaded by it.
+ */
 #include <cpuid.h>
 #include <string.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Tells what CPUID shows a program: with SIGILL blocked, ignored and handled by the program, which must make no difference. */
+/*
+ * Tells what CPUID shows a program: with SIGILL blocked, ignored and handled by the program, which
+ * must make no difference.
+ */
 #include <cpuid.h>
 #include <pthread.h>
 #include <signal.h>

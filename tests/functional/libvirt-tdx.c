@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Preloaded into libvirt's daemon by test-libvirt-daemon.py. libvirt asks /dev/kvm itself whether it makes TDs, and there only the
- * emulator runs on the software host: here the answer is yes. And libvirt's data files are in the tree it was unpacked into.
+ * Preloaded into libvirt's daemon by test-libvirt-daemon.py. libvirt asks /dev/kvm itself whether
+ * it makes TDs, and there only the emulator runs on the software host: here the answer is yes. And
+ * libvirt's data files are in the tree it was unpacked into.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,7 +10,10 @@
 bool virQEMUCapsKVMSupportsVMTypeTDX(void);
 char *virFileFindResource(const char *filename, const char *builddir, const char *installdir);
 
-/* Of libc and GLib, which the daemon brings along: those of another system than this library is built on. */
+/*
+ * Of libc and GLib, which the daemon brings along: those of another system than this library is
+ * built on.
+ */
 char *getenv(const char *name);
 char *g_strconcat(const char *first, ...);
 

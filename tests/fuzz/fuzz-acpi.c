@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzzes the builder of ACPI tables. The input's first byte chooses: even, a machine's configuration follows, whose tables must be whole,
- * twice the same, and linked by a loader script that stays inside them; odd, calls of the AML builder follow, whose output must nest as it
- * was opened.
+ * Fuzzes the builder of ACPI tables. The input's first byte chooses: even, a machine's
+ * configuration follows, whose tables must be whole, twice the same, and linked by a loader script
+ * that stays inside them; odd, calls of the AML builder follow, whose output must nest as it was
+ * opened.
  */
 #include <glib.h>
 #include <string.h>
@@ -38,12 +39,15 @@ static void check_tables(const AcpiFiles *files)
 
     for (guint i = 0; i < files->list->len; i++) {
         const AcpiTable *table = &g_array_index(files->list, AcpiTable, i);
-        g_assert_true(table->offset >= end && range_inside(table->offset, table->size, files->tables->len));
-        g_assert_true(table->size >= HEADER_SIZE && !memcmp(files->tables->data + table->offset, table->signature, 4));
+        g_assert_true(table->offset >= end &&
+                      range_inside(table->offset, table->size, files->tables->len));
+        g_assert_true(table->size >= HEADER_SIZE &&
+                      !memcmp(files->tables->data + table->offset, table->signature, 4));
         g_assert_true(load_le32(files->tables->data + table->offset + 4) == table->size);
         end = table->offset + table->size;
     }
-    g_assert_true(files->loader->len % 128 == 0); /* commands of one size: QEMU's bios-linker-loader */
+    /* commands of one size: QEMU's bios-linker-loader */
+    g_assert_true(files->loader->len % 128 == 0);
 }
 
 static void build_tables(Bytes *input)
@@ -67,14 +71,19 @@ static void build_tables(Bytes *input)
     }
     g_autoptr(AcpiFiles) files = acpi_files_new(&config), again = acpi_files_new(&config);
     check_tables(files);
-    g_assert_cmpmem(files->tables->data, files->tables->len, again->tables->data, again->tables->len);
-    g_assert_cmpmem(files->loader->data, files->loader->len, again->loader->data, again->loader->len);
+    g_assert_cmpmem(files->tables->data, files->tables->len, again->tables->data,
+                    again->tables->len);
+    g_assert_cmpmem(files->loader->data, files->loader->len, again->loader->data,
+                    again->loader->len);
     g_assert_cmpmem(files->rsdp, sizeof(files->rsdp), again->rsdp, sizeof(again->rsdp));
 }
 
 /* ---- The builder ---- */
 
-/* A term that was opened: where, and how many bytes its opcode has in front of the package's length. */
+/*
+ * A term that was opened: where, and how many bytes its opcode has in front of the package's
+ * length.
+ */
 typedef struct Open {
     guint start;
     unsigned opcode_size;
@@ -95,7 +104,8 @@ static void check_package(const GByteArray *bytes, const Open *open)
 
 static void append_term(Aml *aml, Bytes *input)
 {
-    static const char *const paths[] = { "A", "_STA", "\\_SB", "\\_SB.PCI0", "AB.CD.EFGH", "\\_SB.PCI0.S08" };
+    static const char *const paths[] = { "A", "_STA", "\\_SB", "\\_SB.PCI0", "AB.CD.EFGH",
+                                         "\\_SB.PCI0.S08" };
     const char *path = paths[take(input, 1) % G_N_ELEMENTS(paths)];
     char text[16] = "";
 
@@ -162,7 +172,8 @@ static void run_builder(Bytes *input)
     aml_init(&aml, bytes);
     for (unsigned calls = 0; input->size && calls < MAX_CALLS; calls++) {
         unsigned what = (unsigned)take(input, 1);
-        if (what % 4 == 0 && depth < AML_MAX_DEPTH - 1) { /* a buffer is one more while it is written */
+        /* a buffer is one more while it is written */
+        if (what % 4 == 0 && depth < AML_MAX_DEPTH - 1) {
             open[depth].start = bytes->len;
             open[depth].opcode_size = open_term(&aml, what / 4 % 5);
             depth++;

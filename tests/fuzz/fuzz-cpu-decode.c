@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Garbage as guest code: whatever the bytes say, in whatever mode, decoding gives a well-formed block.
+ * Garbage as guest code: whatever the bytes say, in whatever mode, decoding gives a well-formed
+ * block.
  *
  * The first byte chooses features and mode, the second the offset in the page, the rest is code.
  */
@@ -33,8 +34,8 @@ static void check(const Block *b, size_t n)
         }
         at += b->ops[i].len;
     }
-    if (b->count == 0 || b->count > BLOCK_MAX_OPS || b->length > n || b->ops[b->count].fn != op_end ||
-        b->ops[b->count].off != b->offset + b->length) {
+    if (b->count == 0 || b->count > BLOCK_MAX_OPS || b->length > n ||
+        b->ops[b->count].fn != op_end || b->ops[b->count].off != b->offset + b->length) {
         abort();
     }
 }

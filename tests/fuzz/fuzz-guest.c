@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A hostile guest: random code, registers and paging structures in a TD of a few pages on the real module and core.
- * Whatever it does, TDH.VP.ENTER comes back with an exit that KVM knows, and nothing of the host is touched or leaked.
+ * A hostile guest: random code, registers and paging structures in a TD of a few pages on the real
+ * module and core. Whatever it does, TDH.VP.ENTER comes back with an exit that KVM knows, and
+ * nothing of the host is touched or leaked.
  *
- * Input: mode, options, 8 bytes of register seeds, number of paging patches, the patches (table, entry, 8 bytes each),
- * code. Each fault of the guest ends in a TDG.VP.VMCALL, after which it goes on elsewhere in the code. A signal ends
- * loops.
+ * Input: mode, options, 8 bytes of register seeds, number of paging patches, the patches (table,
+ * entry, 8 bytes each), code. Each fault of the guest ends in a TDG.VP.VMCALL, after which it goes
+ * on elsewhere in the code. A signal ends loops.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -17,13 +18,17 @@
 #include "swtdx/host/module/module.h"
 
 enum {
-    AT_PML5 = 0x1000, AT_PML4 = 0x2000, AT_PDPT = 0x3000, AT_PD = 0x4000, AT_PT = 0x5000, AT_GDT = 0x6000, AT_IDT = 0x7000,
-    AT_IDT32 = 0x8000, AT_STUBS = 0x9000, AT_TSS = 0xa000, AT_STACK = 0xb000, AT_CODE = 0xc000, AT_CODE2 = 0xd000,
+    AT_PML5 = 0x1000, AT_PML4 = 0x2000, AT_PDPT = 0x3000, AT_PD = 0x4000, AT_PT = 0x5000,
+    AT_GDT = 0x6000, AT_IDT = 0x7000,
+    AT_IDT32 = 0x8000, AT_STUBS = 0x9000, AT_TSS = 0xa000, AT_STACK = 0xb000, AT_CODE = 0xc000,
+    AT_CODE2 = 0xd000,
     AT_DATA = 0xe000, AT_SHADOW = 0xf000, AT_END = 0x10000,
     AT_SHADOW_SUPERVISOR = 0x10000, /* the same page, as shadow stack of the other levels */
 };
-enum { MODE_64, MODE_64_USER, MODE_32, MODE_32_PAGED, MODE_COMPAT, MODE_TDCALL, MODE_5_LEVEL, MODE_64_DEBUG, MODES };
-enum { OPTION_PENDING_VE = 1, OPTION_GPAW_52 = 2, OPTION_SMAP = 4, OPTION_TRACE = 8, OPTION_PKU = 16, OPTION_INTERRUPTS = 32,
+enum { MODE_64, MODE_64_USER, MODE_32, MODE_32_PAGED, MODE_COMPAT, MODE_TDCALL, MODE_5_LEVEL,
+       MODE_64_DEBUG, MODES };
+enum { OPTION_PENDING_VE = 1, OPTION_GPAW_52 = 2, OPTION_SMAP = 4, OPTION_TRACE = 8,
+       OPTION_PKU = 16, OPTION_INTERRUPTS = 32,
        OPTION_CET = 64 };
 
 #define MAX_ENTRIES 24u
@@ -75,8 +80,10 @@ static uint64_t take64(Input *in)
 /* Registers worth having: small numbers, addresses of the guest's pages, edges. */
 static uint64_t next(Guest *g)
 {
-    static const uint64_t edges[] = {0, 1, UINT64_MAX, UINT64_C(1) << 47, UINT64_C(0x7ffffffffff8), UINT64_C(1) << 51,
-                                     0xffffffff, 0x1ff8, AT_DATA, AT_DATA + 0xffc, AT_CODE, AT_PT + 8, 0xc0000082, 0x6000,
+    static const uint64_t edges[] = {0, 1, UINT64_MAX, UINT64_C(1) << 47, UINT64_C(0x7ffffffffff8),
+                                     UINT64_C(1) << 51,
+                                     0xffffffff, 0x1ff8, AT_DATA, AT_DATA + 0xffc, AT_CODE,
+                                     AT_PT + 8, 0xc0000082, 0x6000,
                                      AT_END, UINT64_C(0x8000) | UINT64_C(1) << 47};
     g->seed = g->seed * UINT64_C(6364136223846793005) + 1;
     uint64_t r = g->seed >> 16;
@@ -87,7 +94,9 @@ static uint8_t *shared_page(void *opaque, uint64_t gpa, bool *writable)
 {
     Guest *g = opaque;
     *writable = gpa != 0x9000;
-    return gpa == 0x8000 || gpa == 0x9000 ? g->shared[gpa >> 12 & 1] : gpa == 0xa000 ? TD_SHARED_EXIT : NULL;
+    return gpa == 0x8000 || gpa == 0x9000 ? g->shared[gpa >> 12 & 1]
+           : gpa == 0xa000                ? TD_SHARED_EXIT
+                                          : NULL;
 }
 
 static uint64_t now_ns(void *opaque)
@@ -112,7 +121,8 @@ static void build_tables(uint8_t *memory)
     static const uint64_t gdt[] = {
         0, UINT64_C(0x00cf9b000000ffff), UINT64_C(0x00cf93000000ffff), UINT64_C(0x00af9b000000ffff),
         UINT64_C(0x00cffb000000ffff), UINT64_C(0x00cff3000000ffff), UINT64_C(0x00affb000000ffff),
-        UINT64_C(0x00008900a0000067), 0, UINT64_C(0x0000ec0000189000), 0, UINT64_C(0x0000820060000fff), 0,
+        UINT64_C(0x00008900a0000067), 0, UINT64_C(0x0000ec0000189000), 0,
+        UINT64_C(0x0000820060000fff), 0,
     };
     put64(memory, AT_PML5, AT_PML4 | 7);
     put64(memory, AT_PML4, AT_PDPT | 7);
@@ -134,11 +144,15 @@ static void build_handlers(uint8_t *memory)
     static const uint8_t end[] = {0xb9, 0x00, 0x04, 0, 0, 0x31, 0xc0, 0x66, 0x0f, 0x01, 0xcc, 0xf4};
     for (unsigned i = 0; i < 256; i++) {
         unsigned dpl = i == 3 || i == 0x80 ? 0x60 : 0;
-        put64(memory, AT_IDT + i * 16, UINT64_C(0x00008e0000180000) | (uint64_t)dpl << 40 | AT_STUBS | (i == 8 ? UINT64_C(1) << 32 : 0));
-        put64(memory, AT_IDT32 + i * 8, UINT64_C(0x00008e0000080000) | (uint64_t)dpl << 40 | (AT_STUBS + 0x100));
+        put64(memory, AT_IDT + i * 16,
+              UINT64_C(0x00008e0000180000) | (uint64_t)dpl << 40 | AT_STUBS |
+                  (i == 8 ? UINT64_C(1) << 32 : 0));
+        put64(memory, AT_IDT32 + i * 8,
+              UINT64_C(0x00008e0000080000) | (uint64_t)dpl << 40 | (AT_STUBS + 0x100));
     }
     memcpy(memory + AT_STUBS, end, sizeof(end));
-    memset(memory + AT_STUBS + 0x100, 0xf4, 16); /* TDCALL is for 64-bit mode: HLT, whose #VE comes here again */
+    /* TDCALL is for 64-bit mode: HLT, whose #VE comes here again */
+    memset(memory + AT_STUBS + 0x100, 0xf4, 16);
 }
 
 static void build_shadow(uint8_t *memory)
@@ -178,8 +192,9 @@ static void segments(Cpu *cpu, unsigned mode)
         cpu->seg[i] = data;
     }
     cpu->seg[SEG_CS] = user ? (Segment){0x33, 0xa0fb, 0xffffffff, 0}
-                       : mode == MODE_32 || mode == MODE_32_PAGED || mode == MODE_COMPAT ? (Segment){8, 0xc09b, 0xffffffff, 0}
-                                                                                         : (Segment){0x18, 0xa09b, 0xffffffff, 0};
+                       : mode == MODE_32 || mode == MODE_32_PAGED || mode == MODE_COMPAT
+                           ? (Segment){8, 0xc09b, 0xffffffff, 0}
+                           : (Segment){0x18, 0xa09b, 0xffffffff, 0};
     cpu->cpl = user ? 3 : 0;
     cpu->tr = (Segment){0x38, 0x8b, 0x67, AT_TSS};
     cpu->gdtr = (DescriptorTable){AT_GDT, 13 * 8 - 1};
@@ -199,8 +214,10 @@ static void set_state(Guest *g, Cpu *cpu, unsigned mode, unsigned options)
     bool legacy = mode == MODE_32 || mode == MODE_32_PAGED;
     segments(cpu, mode);
     cpu->cr3 = mode == MODE_5_LEVEL ? AT_PML5 : mode == MODE_32_PAGED ? AT_PD : AT_PML4;
-    cpu->cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | (legacy ? 0 : CR4_PAE) | (mode == MODE_5_LEVEL ? CR4_LA57 : 0)
-                | (options & OPTION_SMAP ? CR4_SMAP | CR4_SMEP | CR4_UMIP : 0) | (options & OPTION_PKU ? CR4_PKE : 0);
+    cpu->cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE | (legacy ? 0 : CR4_PAE) |
+                (mode == MODE_5_LEVEL ? CR4_LA57 : 0) |
+                (options & OPTION_SMAP ? CR4_SMAP | CR4_SMEP | CR4_UMIP : 0) |
+                (options & OPTION_PKU ? CR4_PKE : 0);
     cpu->xcr0 = cpu->xcr0_mask | 1;
     if (mode != MODE_32) {
         cpu->cr0 |= CR0_PG | CR0_WP | CR0_MP;
@@ -238,15 +255,18 @@ static bool make_td(Guest *g, unsigned options)
     narrowed = *profile_builtin();
     narrowed.kvm_xss |= options & OPTION_CET ? XFAM_CET : 0;
     profile_narrow(&narrowed, NULL, 0);
-    TdParams params = {.xfam = profile_executable_xfam(profile), .eptp_controls = options & OPTION_GPAW_52 ? 0x26 : 0x1e,
-                       .config_flags = TD_FLAG_NO_RBP_MOD | (options & OPTION_GPAW_52 ? TD_FLAG_GPAW : 0), .max_vcpus = 1,
+    TdParams params = {.xfam = profile_executable_xfam(profile),
+                       .eptp_controls = options & OPTION_GPAW_52 ? 0x26 : 0x1e,
+                       .config_flags = TD_FLAG_NO_RBP_MOD |
+                       (options & OPTION_GPAW_52 ? TD_FLAG_GPAW : 0), .max_vcpus = 1,
                        .tsc_frequency = 40, .attributes = options & OPTION_PENDING_VE ? 0 : TD_ATTR_SEPT_VE_DISABLE};
     TdxSysInfo info;
     const CpuidTable *table = module_cpuid_table(profile);
     tdx_sys_info(profile, &info);
     for (unsigned i = 0; i < table->num_rows; i++) {
         for (unsigned r = 0; table->rows[i].config >= 0 && r < 4; r++) {
-            params.cpuid_config[table->rows[i].config][r] = info.cpuid_config[table->rows[i].config].mask[r] & ~table->rows[i].direct[r];
+            params.cpuid_config[table->rows[i].config][r] =
+                info.cpuid_config[table->rows[i].config].mask[r] & ~table->rows[i].direct[r];
         }
     }
     lapic_init(&g->lapic, 0, &lapic_port, NULL);
@@ -261,7 +281,8 @@ static bool make_td(Guest *g, unsigned options)
 static void check(const Guest *g, const TdExit *exit)
 {
     const Cpu *cpu = td_vcpu_cpu(g->vcpu);
-    if (cpu->regs[GPR_ZERO] || !(cpu->rflags & 2) || cpu->cpl > 3 || exit->kind > TD_EXIT_NON_RECOVERABLE ||
+    if (cpu->regs[GPR_ZERO] || !(cpu->rflags & 2) || cpu->cpl > 3 ||
+        exit->kind > TD_EXIT_NON_RECOVERABLE ||
         (exit->kind == TD_EXIT_UNSUPPORTED && !cpu->unsupported[0])) {
         abort();
     }
@@ -284,7 +305,8 @@ static bool answer(Guest *g, const TdExit *exit)
         }
         return true;
     case TD_EXIT_EPT_VIOLATION:
-        return !exit->shared && exit->gpa < UINT64_C(0x1000000) && td_page_aug(g->td, exit->gpa) == TDX_SUCCESS;
+        return !exit->shared && exit->gpa < UINT64_C(0x1000000) &&
+               td_page_aug(g->td, exit->gpa) == TDX_SUCCESS;
     default:
         return false;
     }

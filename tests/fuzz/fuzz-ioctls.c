@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A hostile VMM: random ioctls on the descriptors of a software host, in any order, from one thread or from three at
- * once. Each answers 0 or more, or an errno; nothing else happens to the process, and no descriptor or memory is lost.
+ * A hostile VMM: random ioctls on the descriptors of a software host, in any order, from one thread
+ * or from three at once. Each answers 0 or more, or an errno; nothing else happens to the process,
+ * and no descriptor or memory is lost.
  *
- * Input: options, number of the kernel, then calls of four bytes: which, descriptor, two for the argument.
+ * Input: options, number of the kernel, then calls of four bytes: which, descriptor, two for the
+ * argument.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,17 +51,25 @@ typedef struct Worker {
 } Worker;
 
 static const unsigned long requests[] = {
-    KVM_GET_API_VERSION, KVM_CREATE_VM, KVM_CHECK_EXTENSION, KVM_GET_VCPU_MMAP_SIZE, KVM_GET_SUPPORTED_CPUID,
-    KVM_GET_MSR_INDEX_LIST, KVM_GET_MSR_FEATURE_INDEX_LIST, KVM_CREATE_VCPU, KVM_ENABLE_CAP, KVM_SET_TSC_KHZ,
-    KVM_GET_TSC_KHZ, ABI_SET_USER_MEMORY_REGION2, KVM_SET_USER_MEMORY_REGION, ABI_SET_MEMORY_ATTRIBUTES,
+    KVM_GET_API_VERSION, KVM_CREATE_VM, KVM_CHECK_EXTENSION, KVM_GET_VCPU_MMAP_SIZE,
+    KVM_GET_SUPPORTED_CPUID,
+    KVM_GET_MSR_INDEX_LIST, KVM_GET_MSR_FEATURE_INDEX_LIST, KVM_CREATE_VCPU, KVM_ENABLE_CAP,
+    KVM_SET_TSC_KHZ,
+    KVM_GET_TSC_KHZ, ABI_SET_USER_MEMORY_REGION2, KVM_SET_USER_MEMORY_REGION,
+    ABI_SET_MEMORY_ATTRIBUTES,
     ABI_CREATE_GUEST_MEMFD, ABI_PRE_FAULT_MEMORY, ABI_MEMORY_ENCRYPT_OP, KVM_IRQFD, KVM_IOEVENTFD,
     KVM_SET_GSI_ROUTING, KVM_SIGNAL_MSI, KVM_IRQ_LINE, KVM_CREATE_IRQCHIP, KVM_CREATE_PIT2, KVM_RUN,
-    KVM_SET_CPUID2, KVM_GET_CPUID2, KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS, KVM_SET_SREGS, KVM_GET_MSRS,
-    KVM_SET_MSRS, KVM_GET_LAPIC, KVM_SET_LAPIC, KVM_GET_MP_STATE, KVM_SET_MP_STATE, KVM_SET_SIGNAL_MASK, KVM_NMI,
-    KVM_INTERRUPT, KVM_GET_XSAVE, KVM_SET_XSAVE, KVM_GET_XCRS, KVM_SET_XCRS, KVM_GET_DEBUGREGS, KVM_GET_VCPU_EVENTS,
+    KVM_SET_CPUID2, KVM_GET_CPUID2, KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS, KVM_SET_SREGS,
+    KVM_GET_MSRS,
+    KVM_SET_MSRS, KVM_GET_LAPIC, KVM_SET_LAPIC, KVM_GET_MP_STATE, KVM_SET_MP_STATE,
+    KVM_SET_SIGNAL_MASK, KVM_NMI,
+    KVM_INTERRUPT, KVM_GET_XSAVE, KVM_SET_XSAVE, KVM_GET_XCRS, KVM_SET_XCRS, KVM_GET_DEBUGREGS,
+    KVM_GET_VCPU_EVENTS,
     KVM_SET_VCPU_EVENTS, KVM_GET_CLOCK, KVM_SET_CLOCK, KVM_SET_TSS_ADDR, KVM_SET_IDENTITY_MAP_ADDR,
-    KVM_CREATE_DEVICE, KVM_GET_DIRTY_LOG, KVM_SET_BOOT_CPU_ID, KVM_X86_SETUP_MCE, KVM_SMI, KVM_SET_GUEST_DEBUG, 0xae00u,
-    0xffffffffu, KVM_GET_DEVICE_ATTR, KVM_SET_DEVICE_ATTR, KVM_HAS_DEVICE_ATTR, KVM_KVMCLOCK_CTRL, KVM_TPR_ACCESS_REPORTING,
+    KVM_CREATE_DEVICE, KVM_GET_DIRTY_LOG, KVM_SET_BOOT_CPU_ID, KVM_X86_SETUP_MCE, KVM_SMI,
+    KVM_SET_GUEST_DEBUG, 0xae00u,
+    0xffffffffu, KVM_GET_DEVICE_ATTR, KVM_SET_DEVICE_ATTR, KVM_HAS_DEVICE_ATTR, KVM_KVMCLOCK_CTRL,
+    KVM_TPR_ACCESS_REPORTING,
 };
 
 static void on_signal(int signo, siginfo_t *info, void *context)
@@ -91,7 +101,8 @@ static void keep_fd(State *s, int fd)
 
 static uint64_t small(uint8_t a, uint8_t b)
 {
-    static const uint64_t values[] = {0, 1, 2, 3, 4, 8, 24, 0x1000, 0x2000, 0x10000, 0x20000, UINT64_C(1) << 47,
+    static const uint64_t values[] = {0, 1, 2, 3, 4, 8, 24, 0x1000, 0x2000, 0x10000, 0x20000,
+                                      UINT64_C(1) << 47,
                                       UINT64_MAX, 0xfffff000, 0x80000000, 5};
     return a & 0x80 ? b : values[a & 15] + (b & 0xf0 ? 0 : b);
 }
@@ -99,8 +110,10 @@ static uint64_t small(uint8_t a, uint8_t b)
 /* Addresses are of our RAM, or of nothing: what a VMM maps elsewhere it destroys itself. */
 static void fill_region(State *s, AbiMemoryRegion2 *r, uint8_t a, uint8_t b)
 {
-    *r = (AbiMemoryRegion2){.slot = b & 3, .flags = a & 7, .guest_phys_addr = (uint64_t)(b & 0x30) << 10,
-                            .memory_size = (uint64_t)(a >> 3) << 12, .userspace_addr = (uintptr_t)s->ram};
+    *r = (AbiMemoryRegion2){.slot = b & 3, .flags = a & 7,
+                            .guest_phys_addr = (uint64_t)(b & 0x30) << 10,
+                            .memory_size = (uint64_t)(a >> 3) << 12,
+                            .userspace_addr = (uintptr_t)s->ram};
     if (r->memory_size > RAM_SIZE) {
         r->memory_size = RAM_SIZE;
     }
@@ -114,15 +127,18 @@ static void fill_region(State *s, AbiMemoryRegion2 *r, uint8_t a, uint8_t b)
 static void fill_tdx(State *s, uint8_t *arg, uint8_t a, uint8_t b)
 {
     uint8_t *data = arg + 64;
-    AbiTdxCmd cmd = {.id = a % 7, .flags = b & 3, .data = (uintptr_t)data, .hw_error = a & 0x80 ? 1 : 0};
+    AbiTdxCmd cmd = {.id = a % 7, .flags = b & 3, .data = (uintptr_t)data,
+                     .hw_error = a & 0x80 ? 1 : 0};
     memset(data, 0, 8192);
     if (cmd.id == ABI_TDX_INIT_VM) {
         AbiTdxInitVm *init = (AbiTdxInitVm *)(void *)data;
         AbiCpuidEntry entry = {.function = 0x80000008, .eax = 48u << 16};
-        *init = (AbiTdxInitVm){.attributes = b & 4 ? UINT64_C(1) << (b & 63) : 1u << 28, .xfam = b & 8 ? a : 3, .cpuid.nent = 1 + (b >> 5)};
+        *init = (AbiTdxInitVm){.attributes = b & 4 ? UINT64_C(1) << (b & 63) : 1u << 28,
+                               .xfam = b & 8 ? a : 3, .cpuid.nent = 1 + (b >> 5)};
         memcpy(data + sizeof(*init), &entry, sizeof(entry));
     } else if (cmd.id == ABI_TDX_INIT_MEM_REGION) {
-        *(AbiTdxInitMemRegion *)(void *)data = (AbiTdxInitMemRegion){(uintptr_t)s->ram + (b & 0x80), (uint64_t)(b & 0x3f) << 12, a >> 4};
+        *(AbiTdxInitMemRegion *)(void *)data = (AbiTdxInitMemRegion){(uintptr_t)s->ram + (b & 0x80),
+            (uint64_t)(b & 0x3f) << 12, a >> 4};
     } else {
         *(uint32_t *)(void *)data = cmd.id == ABI_TDX_CAPABILITIES ? 0 : b;
         ((AbiTdxCapabilities *)(void *)data)->cpuid.nent = b;
@@ -138,9 +154,12 @@ static void fill_structure(State *s, unsigned long request, uint8_t *arg, uint8_
     memset(arg, 0, 512);
     switch (request) {
     case KVM_ENABLE_CAP: {
-        static const uint32_t caps[] = {KVM_CAP_SPLIT_IRQCHIP, KVM_CAP_X2APIC_API, KVM_CAP_EXIT_HYPERCALL, ABI_CAP_X86_APIC_BUS_CYCLES_NS,
-                                        KVM_CAP_MAX_VCPUS, KVM_CAP_MAX_VCPU_ID, KVM_CAP_X86_USER_SPACE_MSR, ABI_CAP_DISABLE_QUIRKS2};
-        struct kvm_enable_cap cap = {.cap = a & 0x40 ? a : caps[a & 7], .flags = a & 0x80 ? 1 : 0, .args = {small(b, a)}};
+        static const uint32_t caps[] = {KVM_CAP_SPLIT_IRQCHIP, KVM_CAP_X2APIC_API,
+                                        KVM_CAP_EXIT_HYPERCALL, ABI_CAP_X86_APIC_BUS_CYCLES_NS,
+                                        KVM_CAP_MAX_VCPUS, KVM_CAP_MAX_VCPU_ID,
+                                        KVM_CAP_X86_USER_SPACE_MSR, ABI_CAP_DISABLE_QUIRKS2};
+        struct kvm_enable_cap cap = {.cap = a & 0x40 ? a : caps[a & 7], .flags = a & 0x80 ? 1 : 0,
+                                     .args = {small(b, a)}};
         memcpy(arg, &cap, sizeof(cap));
         break;
     }
@@ -149,10 +168,12 @@ static void fill_structure(State *s, unsigned long request, uint8_t *arg, uint8_
         fill_region(s, (AbiMemoryRegion2 *)(void *)arg, a, b);
         break;
     case ABI_SET_MEMORY_ATTRIBUTES:
-        *(AbiMemoryAttributes *)(void *)arg = (AbiMemoryAttributes){small(a, 0), small(b, 0), a & 0x40 ? 8 : b & 1, a == 0xff};
+        *(AbiMemoryAttributes *)(void *)arg = (AbiMemoryAttributes){small(a, 0), small(b, 0),
+            a & 0x40 ? 8 : b & 1, a == 0xff};
         break;
     case ABI_CREATE_GUEST_MEMFD:
-        *(AbiCreateGuestMemfd *)(void *)arg = (AbiCreateGuestMemfd){.size = a & 0x80 ? small(a, b) : (uint64_t)(a & 31) << 12, .flags = b & 3};
+        *(AbiCreateGuestMemfd *)(void *)arg = (AbiCreateGuestMemfd){.size = a & 0x80 ? small(a,
+            b) : (uint64_t)(a & 31) << 12, .flags = b & 3};
         break;
     case ABI_PRE_FAULT_MEMORY:
         *(AbiPreFault *)(void *)arg = (AbiPreFault){.gpa = small(a, 0), .size = small(b, 0)};
@@ -161,23 +182,36 @@ static void fill_structure(State *s, unsigned long request, uint8_t *arg, uint8_
         fill_tdx(s, arg, a, b);
         break;
     case KVM_IRQFD:
-        *(struct kvm_irqfd *)(void *)arg = (struct kvm_irqfd){.fd = (uint32_t)(b & 1 ? s->event : any_fd(s, b)), .gsi = a, .flags = b >> 1 & 7,
-                                                              .resamplefd = (uint32_t)s->event};
+        *(struct kvm_irqfd *)(void *)arg =
+            (struct kvm_irqfd){.fd = (uint32_t)(b & 1 ? s->event : any_fd(s, b)),
+                               .gsi = a,
+                               .flags = b >> 1 & 7,
+                               .resamplefd = (uint32_t)s->event};
         break;
     case KVM_IOEVENTFD:
-        *(struct kvm_ioeventfd *)(void *)arg = (struct kvm_ioeventfd){.addr = small(a, 0), .len = b & 15, .fd = b & 16 ? s->event : any_fd(s, a),
-                                                                      .flags = b >> 4 & 7, .datamatch = a};
+        *(struct kvm_ioeventfd *)(void *)arg = (struct kvm_ioeventfd){.addr = small(a, 0),
+                                                                      .len = b & 15,
+                                                                      .fd = b & 16 ? s->event
+                                                                                   : any_fd(s, a),
+                                                                      .flags = b >> 4 & 7,
+                                                                      .datamatch = a};
         break;
     case KVM_SET_GSI_ROUTING: {
         struct kvm_irq_routing *r = (void *)arg;
         r->nr = b & 0x80 ? 4097 : b & 15;
         for (unsigned i = 0; i < 16; i++) {
-            r->entries[i] = (struct kvm_irq_routing_entry){.gsi = a + i, .type = 1 + (b >> 4 & 3), .u.msi = {0xfee00000u | (uint32_t)a << 12, b & 0x40u, a}};
+            r->entries[i] = (struct kvm_irq_routing_entry){.gsi = a + i, .type = 1 + (b >> 4 & 3),
+                                                           .u.msi = {0xfee00000u |
+                                                               (uint32_t)a << 12, b & 0x40u, a}};
         }
         break;
     }
     case KVM_SIGNAL_MSI:
-        *(struct kvm_msi *)(void *)arg = (struct kvm_msi){.address_lo = 0xfee00000u | (uint32_t)a << 4, .address_hi = b & 0x80 ? (uint32_t)b << 8 : 0, .data = a | (uint32_t)b << 8};
+        *(struct kvm_msi *)(void *)arg = (struct kvm_msi){.address_lo = 0xfee00000u | (uint32_t)a
+                                                                                          << 4,
+                                                          .address_hi = b & 0x80 ? (uint32_t)b << 8
+                                                                                 : 0,
+                                                          .data = a | (uint32_t)b << 8};
         break;
     case KVM_SET_SIGNAL_MASK: { /* never of the signal that ends entries */
         uint64_t mask = (UINT64_C(0x0101010101010101) * b) & ~(UINT64_C(1) << (SIGUSR1 - 1));
@@ -196,7 +230,8 @@ static void fill_structure(State *s, unsigned long request, uint8_t *arg, uint8_
 static void run_vcpu(State *s, int fd)
 {
     struct kvm_run *run;
-    intptr_t at = kvm_fd_mmap(s->host, fd, NULL, ABI_VCPU_MMAP_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+    intptr_t at = kvm_fd_mmap(s->host, fd, NULL, ABI_VCPU_MMAP_SIZE, PROT_READ | PROT_WRITE,
+                              MAP_SHARED, 0);
     if (at < 0 && at > -4096) {
         kvm_fd_ioctl(s->host, fd, KVM_RUN, 0);
         return;
@@ -230,7 +265,8 @@ static void call(Worker *w, const uint8_t *c)
     if (request == KVM_CREATE_VM) {
         arg = s->options & OPTION_PLAIN ? c[2] & 1u : c[2] & 0x80 ? c[2] : ABI_VM_TDX;
         fd = s->kvm;
-    } else if (request == KVM_CREATE_VCPU || request == KVM_CHECK_EXTENSION || request == KVM_SET_TSC_KHZ) {
+    } else if (request == KVM_CREATE_VCPU || request == KVM_CHECK_EXTENSION ||
+               request == KVM_SET_TSC_KHZ) {
         arg = request == KVM_CHECK_EXTENSION ? c[2] | (uint64_t)c[3] << 8 : small(c[2], c[3]);
     }
     if (c[0] == 0xfe) { /* a descriptor goes while others use it */
@@ -243,11 +279,13 @@ static void call(Worker *w, const uint8_t *c)
         return;
     }
     if (c[0] == 0xff) {
-        kvm_fd_fallocate(s->host, fd, c[2] & 1 ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : 0, (off_t)small(c[3], 0), (off_t)small(c[2], 0));
+        kvm_fd_fallocate(s->host, fd, c[2] & 1 ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : 0,
+                         (off_t)small(c[3], 0), (off_t)small(c[2], 0));
         return;
     }
     r = kvm_fd_ioctl(s->host, fd, request, arg);
-    if (r >= 0 && (request == KVM_CREATE_VM || request == KVM_CREATE_VCPU || request == ABI_CREATE_GUEST_MEMFD)) {
+    if (r >= 0 && (request == KVM_CREATE_VM || request == KVM_CREATE_VCPU ||
+                   request == ABI_CREATE_GUEST_MEMFD)) {
         keep_fd(s, r);
     }
     if (r < -4095) {
@@ -278,7 +316,8 @@ static void prepare(State *s)
     if (s->fds[0] < 0 || !(s->options & OPTION_FINAL)) {
         return;
     }
-    struct kvm_enable_cap split = {.cap = KVM_CAP_SPLIT_IRQCHIP, .args = {24}}, api = {.cap = KVM_CAP_X2APIC_API, .args = {3}};
+    struct kvm_enable_cap split = {.cap = KVM_CAP_SPLIT_IRQCHIP, .args = {24}},
+    api = {.cap = KVM_CAP_X2APIC_API, .args = {3}};
     struct kvm_enable_cap hypercall = {.cap = KVM_CAP_EXIT_HYPERCALL, .args = {0x1000}};
     kvm_fd_ioctl(s->host, s->fds[0], KVM_ENABLE_CAP, (uintptr_t)&split);
     kvm_fd_ioctl(s->host, s->fds[0], KVM_ENABLE_CAP, (uintptr_t)&api);
@@ -290,7 +329,8 @@ static void prepare(State *s)
         int fd = kvm_fd_ioctl(s->host, s->fds[0], KVM_CREATE_VCPU, i);
         if (fd >= 0) {
             struct { AbiCpuidHeader header; AbiCpuidEntry entries[3]; } c = {{3, 0}, {
-                {.function = 1, .ecx = 1u << 21}, {.function = 0x80000000, .eax = 0x80000008}, {.function = 0x80000008, .eax = 48u << 16 | 52}}};
+                {.function = 1, .ecx = 1u << 21}, {.function = 0x80000000, .eax = 0x80000008},
+                {.function = 0x80000008, .eax = 48u << 16 | 52}}};
             keep_fd(s, fd);
             kvm_fd_ioctl(s->host, fd, KVM_SET_CPUID2, (uintptr_t)&c);
             cmd.id = ABI_TDX_INIT_VCPU;
@@ -303,7 +343,8 @@ static void prepare(State *s)
         return;
     }
     keep_fd(s, gmem);
-    AbiMemoryRegion2 region = {.slot = 0, .flags = ABI_MEM_GUEST_MEMFD, .guest_phys_addr = 0x100000000 - RAM_SIZE, .memory_size = RAM_SIZE,
+    AbiMemoryRegion2 region = {.slot = 0, .flags = ABI_MEM_GUEST_MEMFD,
+                               .guest_phys_addr = 0x100000000 - RAM_SIZE, .memory_size = RAM_SIZE,
                                .userspace_addr = (uintptr_t)s->ram, .guest_memfd = (uint32_t)gmem};
     AbiMemoryAttributes attributes = {0x100000000 - RAM_SIZE, RAM_SIZE, ABI_ATTRIBUTE_PRIVATE, 0};
     AbiTdxInitMemRegion source = {(uintptr_t)s->ram + RAM_SIZE - 4096, 0xfffff000, 1};
@@ -317,7 +358,10 @@ static void prepare(State *s)
     kvm_fd_ioctl(s->host, s->fds[0], ABI_MEMORY_ENCRYPT_OP, (uintptr_t)&cmd);
 }
 
-/* Signals go to whoever is still at work: a guest may loop, or wait for an interrupt that never comes. */
+/*
+ * Signals go to whoever is still at work: a guest may loop, or wait for an interrupt that never
+ * comes.
+ */
 static void run_workers(State *s)
 {
     static Worker workers[THREADS];

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Fuzzes the JSON parser as one text and as a stream. What was read is written and read again: it must come out the same. */
+/*
+ * Fuzzes the JSON parser as one text and as a stream. What was read is written and read again: it
+ * must come out the same.
+ */
 #include <string.h>
 
 #include "fuzz.h"
@@ -46,7 +49,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     json_stream_feed(stream, data, size / 2);
     json_stream_feed(stream, data + size / 2, size - size / 2);
-    /* After a control byte the next message is understood, whatever came before: one error at most and one value. */
+    /*
+     * After a control byte the next message is understood, whatever came before: one error at most
+     * and one value.
+     */
     messages = 0;
     json_stream_feed(stream, (const uint8_t *)sound, sizeof(sound) - 1);
     g_assert_cmpuint(messages, >=, 1);

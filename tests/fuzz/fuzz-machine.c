@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzzes the machine's devices: the input is a stream of port and memory accesses as a guest makes them.
- * One access: a byte (bits 0-1 log2 of the size, bit 2 write, bit 3 memory, bits 4-7 where), then an offset of one byte from that
- * place or, where = 0, a whole address (two bytes for ports, eight for memory), then for a write the value. FF resets the machine.
+ * Fuzzes the machine's devices: the input is a stream of port and memory accesses as a guest makes
+ * them. One access: a byte (bits 0-1 log2 of the size, bit 2 write, bit 3 memory, bits 4-7 where),
+ * then an offset of one byte from that place or, where = 0, a whole address (two bytes for ports,
+ * eight for memory), then for a write the value. FF resets the machine.
  */
 #include <glib.h>
 #include <string.h>
@@ -16,10 +17,12 @@
 #define FIRMWARE_SIZE 4096
 
 static const uint16_t port_places[16] = {
-    0, 0x60, 0x70, 0x80, 0x92, 0x3f8, 0x402, 0x510, 0x600, 0xcd8, 0xcf8, 0xcfc, 0xff80, 0xfff0, 0x400, 0x0,
+    0, 0x60, 0x70, 0x80, 0x92, 0x3f8, 0x402, 0x510, 0x600, 0xcd8, 0xcf8, 0xcfc, 0xff80, 0xfff0,
+    0x400, 0x0,
 };
 static const uint64_t memory_places[16] = {
-    0, 0x1000, RAM_SIZE - 128, 0xb0000000, 0xb00f8000, 0xe0000000, 0xe00f8000, 0xfec00000, 0xfed1c000, 0xffffff80,
+    0, 0x1000, RAM_SIZE - 128, 0xb0000000, 0xb00f8000, 0xe0000000, 0xe00f8000, 0xfec00000,
+    0xfed1c000, 0xffffff80,
     0x100000000, 0xf00000000, UINT64_MAX - 127, 0xefffff80, 0xb0000040, 0xe0000040,
 };
 
@@ -94,7 +97,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Chardev *chardev = chardev_open("null", false, NULL, NULL, NULL);
     Q35Machine *machine = q35_new(&(Q35Config) {
         .ram_size = RAM_SIZE, .firmware = { firmware, sizeof(firmware) }, .num_cpus = 1,
-        .serial = { chardev, chardev }, .debugcon = chardev, .runstate = &runstate, .runstate_opaque = &events,
+        .serial = { chardev, chardev }, .debugcon = chardev, .runstate = &runstate,
+        .runstate_opaque = &events,
     }, NULL);
     Bytes input = { data, size };
 

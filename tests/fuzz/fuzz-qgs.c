@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Fuzzes what is read of a quote generation service: the answer's length, the answer; and what a guest gives in place of a report. */
+/*
+ * Fuzzes what is read of a quote generation service: the answer's length, the answer; and what a
+ * guest gives in place of a report.
+ */
 #include <string.h>
 
 #include "fuzz.h"
@@ -24,7 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autofree uint8_t *copy = g_memdup2(data + QGS_PREFIX_SIZE, have);
     if (qgs_quote_in_reply((Bytes){ copy, have }, &quote, &err)) {
         g_assert_no_error(err);
-        g_assert_true(quote.data == copy + QGS_REPLY_HEADER_SIZE && quote.size == have - QGS_REPLY_HEADER_SIZE && quote.size > 0);
+        g_assert_true(quote.data == copy + QGS_REPLY_HEADER_SIZE &&
+                      quote.size == have - QGS_REPLY_HEADER_SIZE && quote.size > 0);
     } else {
         g_assert_nonnull(err);
     }

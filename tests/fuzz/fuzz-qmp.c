@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Fuzzes a monitor: the input is what a client sends. Every answer must be one line of JSON that can be read again. */
+/*
+ * Fuzzes a monitor: the input is what a client sends. Every answer must be one line of JSON that
+ * can be read again.
+ */
 #include <fcntl.h>
 #include <string.h>
 
@@ -40,8 +43,10 @@ static void check_output(void *opaque, const char *line, bool is_event)
 
 /* None whose making touches files or takes memory. */
 static const QomType *const types[] = {
-    &qom_object_type, &qom_container_type, &confidential_guest_support_type, &x86_confidential_guest_type, &tdx_guest_type,
-    &machine_type, &board_machine_type, &none_machine_type, &device_type, &pci_device_type, &pcie_root_port_type, &cpu_type,
+    &qom_object_type, &qom_container_type, &confidential_guest_support_type,
+    &x86_confidential_guest_type, &tdx_guest_type,
+    &machine_type, &board_machine_type, &none_machine_type, &device_type, &pci_device_type,
+    &pcie_root_port_type, &cpu_type,
     &x86_cpu_type, X86_CPU_TYPE_LIST, &bus_type, &pcie_bus_type, NULL,
 };
 
@@ -96,20 +101,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     QomObject *tdx0 = qom_user_create(objects, "tdx-guest", "tdx0", &(QomSettings){ 0 }, NULL);
     Machine *machine = machine_new(objects, &none_machine_type, NULL, NULL);
     g_autoptr(CpuModelRequest) cpu = cpu_model_parse("host", NULL);
-    CpuTopology topology = { .cpus = 2, .max_cpus = 4, .sockets = 1, .dies = 1, .modules = 1, .cores = 4, .threads = 1 };
+    CpuTopology topology = { .cpus = 2, .max_cpus = 4, .sockets = 1, .dies = 1, .modules = 1,
+                             .cores = 4, .threads = 1 };
     g_autoptr(GPtrArray) regions = g_ptr_array_new();
     TdxPlan plan = { .regions = regions };
     TdxCapabilities caps = { .configurable = cpuid_table_new() };
     RunState *runstate = runstate_new(&handlers, &actions);
     ChardevSet *chardevs = make_chardevs();
     FdSets *fds = fd_sets_new();
-    QapiContext context = { .ready = true, .chardevs = chardevs, .fds = fds, .machine = "pc-q35-11.1", .machines = machines, .objects = objects,
+    QapiContext context = { .ready = true, .chardevs = chardevs, .fds = fds,
+                            .machine = "pc-q35-11.1", .machines = machines, .objects = objects,
                             .guest = TDX_GUEST(tdx0)->config, .cpu = cpu,
-                            .topology = &topology, .options = options, .blockdev = { refuse_to_add, refuse_to_remove, NULL }, .runstate = runstate, .plan = &plan,
+                            .topology = &topology, .options = options,
+                            .blockdev = { refuse_to_add, refuse_to_remove, NULL },
+                            .runstate = runstate, .plan = &plan,
                             .caps = &caps, .td = &td };
     QmpSession *session = qmp_session_new(qapi_commands, &context, check_output, NULL);
 
-    g_assert_true(qom_property_set_text(&machine->object, "confidential-guest-support", "tdx0", NULL));
+    g_assert_true(
+        qom_property_set_text(&machine->object, "confidential-guest-support", "tdx0", NULL));
     g_assert_true(qom_object_complete(&machine->object, NULL));
     machine->ready = true;
     qmp_session_set_client(session, take_fd, NULL);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Replays a corpus: each file as it is, then changed in random places with a fixed seed, so that a normal test run covers
- * more than the corpus and always the same: 3000 times, or N with --mutations=N before the files. Files ending in .hex are
- * text: hexadecimal bytes, '#' starts a comment.
+ * Replays a corpus: each file as it is, then changed in random places with a fixed seed, so that a
+ * normal test run covers more than the corpus and always the same: 3000 times, or N with
+ * --mutations=N before the files. Files ending in .hex are text: hexadecimal bytes, '#' starts a
+ * comment.
  */
 #include <glib.h>
 #include <stdio.h>
@@ -51,7 +52,9 @@ static GByteArray *read_input(const char *name)
     return bytes;
 }
 
-/* The target gets a block of exactly the input's size, so that a sanitizer sees a read beyond it. */
+/*
+ * The target gets a block of exactly the input's size, so that a sanitizer sees a read beyond it.
+ */
 static void run(const uint8_t *data, size_t size)
 {
     uint8_t *copy = malloc(size ? size : 1);
@@ -69,7 +72,9 @@ static void mutate(GRand *random, uint8_t *data, size_t size)
         size_t at = g_rand_int_range(random, 0, size);
         switch (g_rand_int_range(random, 0, 3)) {
         case 0: data[at] ^= 1 << g_rand_int_range(random, 0, 8); break;
-        case 1: data[at] = interesting[g_rand_int_range(random, 0, G_N_ELEMENTS(interesting))]; break;
+        case 1:
+            data[at] = interesting[g_rand_int_range(random, 0, G_N_ELEMENTS(interesting))];
+            break;
         default: data[at] = g_rand_int(random); break;
         }
     }

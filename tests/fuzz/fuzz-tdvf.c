@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzzes the TDVF parser and what is made from its result. The input is the end of a firmware file: zeroes are put before it
- * up to a permitted size, so that inputs of a few hundred bytes reach all rules.
+ * Fuzzes the TDVF parser and what is made from its result. The input is the end of a firmware file:
+ * zeroes are put before it up to a permitted size, so that inputs of a few hundred bytes reach all
+ * rules.
  */
 #include <string.h>
 

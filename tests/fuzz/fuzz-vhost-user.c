@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Fuzzes what is read of a vhost-user back end: all answers from negotiation to the end of a ring. */
+/*
+ * Fuzzes what is read of a vhost-user back end: all answers from negotiation to the end of a ring.
+ */
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,8 +15,10 @@
 static void run(VhostUser *user)
 {
     uint8_t config[VHOST_USER_MAX_CONFIG], ram[RAM_SIZE];
-    const GuestRam region = { .name = "ram", .size = sizeof(ram), .host = ram, .shareable = true, .fd = STDERR_FILENO };
-    const VhostRing ring = { .size = 16, .descriptors = ram, .available = ram, .used = ram, .kick = STDERR_FILENO, .call = STDERR_FILENO };
+    const GuestRam region = { .name = "ram", .size = sizeof(ram), .host = ram, .shareable = true,
+                              .fd = STDERR_FILENO };
+    const VhostRing ring = { .size = 16, .descriptors = ram, .available = ram, .used = ram,
+                             .kick = STDERR_FILENO, .call = STDERR_FILENO };
     g_autoptr(GError) err = NULL;
     uint16_t base;
 

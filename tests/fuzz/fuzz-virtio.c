@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fuzzes PCI configuration space and a virtio device's queues: the input is a stream of accesses as a guest makes them. One: a byte (bits
- * 0-1: 0 configuration write, 1 memory write, 2 memory read, 3 something else; bits 2-3 log2 of the size; bits 4-7 where), its
- * address, and for a write the value. Configuration: bits 4-5 choose the function, the offset is two bytes. Memory: bits 4-7 choose a
- * place, the offset is two bytes, or, where = 15, a whole address of eight. Else: bit 4 resets the bus, bit 5 asks to unplug.
+ * Fuzzes PCI configuration space and a virtio device's queues: the input is a stream of accesses as
+ * a guest makes them. One: a byte (bits 0-1: 0 configuration write, 1 memory write, 2 memory read,
+ * 3 something else; bits 2-3 log2 of the size; bits 4-7 where), its address, and for a write the
+ * value. Configuration: bits 4-5 choose the function, the offset is two bytes. Memory: bits 4-7
+ * choose a place, the offset is two bytes, or, where = 15, a whole address of eight. Else: bit 4
+ * resets the bus, bit 5 asks to unplug.
  */
 #include <glib.h>
 #include <string.h>
@@ -17,12 +19,14 @@
 #define PRIVATE_BASE (96 * KiB)
 
 static const uint64_t places[15] = {
-    0, 0x4000, 0x8000, PRIVATE_BASE - 256, 0xc0000000, 0xc0001000, 0xc0003000, 0xd0000000, 0xd0003000, 0xe0000000,
+    0, 0x4000, 0x8000, PRIVATE_BASE - 256, 0xc0000000, 0xc0001000, 0xc0003000, 0xd0000000,
+    0xd0003000, 0xe0000000,
     0x380000000000, 0x380000003000, 0xc0002000, 0xfffff000, 0x10000,
 };
 static const struct {
     uint8_t bus, devfn;
-} functions[4] = { { 0, PCI_DEVFN(2, 0) }, { 0, PCI_DEVFN(3, 0) }, { 1, 0 }, { 2, PCI_DEVFN(0, 1) } };
+} functions[4] = { { 0, PCI_DEVFN(2, 0) }, { 0, PCI_DEVFN(3, 0) }, { 1, 0 },
+                   { 2, PCI_DEVFN(0, 1) } };
 
 typedef struct Fuzz {
     AddressSpace *memory, *ports;
@@ -67,7 +71,8 @@ static void stop_queue(void *opaque, VirtQueue *queue)
 }
 
 static const VirtioClass class = {
-    .name = "virtio-echo", .id = 42, .config_size = 7, .set_config = set_config, .notify = notify, .stop_queue = stop_queue,
+    .name = "virtio-echo", .id = 42, .config_size = 7, .set_config = set_config, .notify = notify,
+    .stop_queue = stop_queue,
 };
 
 static PciFunction *make_function(Fuzz *f, bool integrated)
@@ -78,7 +83,8 @@ static PciFunction *make_function(Fuzz *f, bool integrated)
     virtio_add_queue(device, 16);
     virtio_add_queue(device, 4);
     virtio_offer(device, VIRTIO_F_RING_PACKED);
-    return virtio_pci_new(device, &(VirtioPciConfig) { .vectors = integrated ? 3 : 0, .no_ioeventfd = true },
+    return virtio_pci_new(device,
+                          &(VirtioPciConfig){.vectors = integrated ? 3 : 0, .no_ioeventfd = true},
                           &f->root_ports, integrated);
 }
 
@@ -89,7 +95,10 @@ static void set_up(Fuzz *f)
     address_space_add_ram(f->memory, "ram", 0, RAM_SIZE, f->ram);
     f->shared = (SharedMemoryPort) { map_shared, f };
     f->msi = (MsiPort) { on_message, f };
-    f->root_ports = (PciRootPorts) { .memory = f->memory, .ports = f->ports, .msi = &f->msi, .shared_memory = &f->shared };
+    f->root_ports = (PciRootPorts){.memory = f->memory,
+                                   .ports = f->ports,
+                                   .msi = &f->msi,
+                                   .shared_memory = &f->shared};
     f->root = pci_bus_new(&f->root_ports);
     f->port = pcie_root_port_new(&(PcieRootPortConfig) { .slot = 1, .hotplug = true }, NULL, NULL);
     pci_bus_add(f->root, f->port, PCI_DEVFN(2, 0));
@@ -142,7 +151,8 @@ static void run_access(Fuzz *f, uint8_t op, Bytes *input)
     if ((op & 3) == 0) {
         unsigned offset = take(input, 2) & 0xfff;
         uint64_t value = take(input, size);
-        pci_bus_write(f->root, functions[where & 3].bus, functions[where & 3].devfn, offset, value, size);
+        pci_bus_write(f->root, functions[where & 3].bus, functions[where & 3].devfn, offset, value,
+                      size);
         pci_bus_read(f->root, functions[where & 3].bus, functions[where & 3].devfn, offset, size);
         return;
     }

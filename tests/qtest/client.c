@@ -44,7 +44,8 @@ int client_accept(const Client *client, int listener)
     gint64 deadline = g_get_monotonic_time() + PATIENCE_MS * 1000;
 
     while (poll(&ready, 1, 100) != 1) {
-        if (g_get_monotonic_time() > deadline || waitpid(client->pid, NULL, WNOHANG) == client->pid) {
+        if (g_get_monotonic_time() > deadline ||
+            waitpid(client->pid, NULL, WNOHANG) == client->pid) {
             g_error("the program does not connect");
         }
     }
@@ -174,9 +175,11 @@ static char *expand(const Client *client, const char *argument)
 static GPtrArray *make_argv(const Client *client, const char *program, const char *const *arguments)
 {
     static const char *const fixed[] = {
-        "-accel", "qtest", "-qtest", "unix:%D/qtest", "-qtest-log", "none", "-nodefaults", "-display", "none",
+        "-accel", "qtest", "-qtest", "unix:%D/qtest", "-qtest-log", "none", "-nodefaults",
+        "-display", "none",
         "-chardev", "socket,id=qmp,path=%D/qmp,server=off", "-mon", "chardev=qmp,mode=control",
-        "-object", "memory-backend-file,id=ram0,mem-path=%D/ram,size=64M,share=on", "-machine", "q35,memory-backend=ram0",
+        "-object", "memory-backend-file,id=ram0,mem-path=%D/ram,size=64M,share=on", "-machine",
+        "q35,memory-backend=ram0",
         "-m", "64M",
     };
     GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
@@ -323,14 +326,16 @@ void client_out(Client *client, uint16_t port, uint32_t value, unsigned size)
 
 uint64_t client_read(Client *client, uint64_t address, unsigned size)
 {
-    g_autofree char *answer = client_ask(client, "read%c 0x%" G_GINT64_MODIFIER "x", suffix(size), address);
+    g_autofree char *answer = client_ask(client, "read%c 0x%" G_GINT64_MODIFIER "x", suffix(size),
+                                         address);
 
     return g_ascii_strtoull(answer, NULL, 0);
 }
 
 void client_write(Client *client, uint64_t address, uint64_t value, unsigned size)
 {
-    g_free(client_ask(client, "write%c 0x%" G_GINT64_MODIFIER "x 0x%" G_GINT64_MODIFIER "x", suffix(size), address, value));
+    g_free(client_ask(client, "write%c 0x%" G_GINT64_MODIFIER "x 0x%" G_GINT64_MODIFIER "x",
+                      suffix(size), address, value));
 }
 
 void client_clock_step(Client *client, uint64_t ns)
@@ -352,7 +357,8 @@ uint64_t client_alloc(Client *client, uint64_t size)
 static char *G_GNUC_PRINTF(2, 0) ask_qmp(Client *client, const char *format, va_list args)
 {
     g_autofree char *command = g_strdup_vprintf(format, args);
-    g_autofree char *line = g_strconcat(command, "\n", NULL); /* at once: `quit` is carried out before its end of line comes */
+    /* at once: `quit` is carried out before its end of line comes */
+    g_autofree char *line = g_strconcat(command, "\n", NULL);
 
     send_all(client->qmp, line, strlen(line));
     for (;;) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The test's side of the qtest protocol: a machine of some program, started with -accel qtest, whose guest the test plays. Guest RAM is
- * a file that both map, so that what a guest does with memory costs no conversation.
+ * The test's side of the qtest protocol: a machine of some program, started with -accel qtest,
+ * whose guest the test plays. Guest RAM is a file that both map, so that what a guest does with
+ * memory costs no conversation.
  *
  * A program that ends, or answers FAIL where success is expected, ends the test. One thread.
  */
@@ -19,7 +20,8 @@
 
 typedef struct Client {
     pid_t pid;
-    const char *directory; /* for sockets and images; removed with the client, and if the test fails */
+    /* for sockets and images; removed with the client, and if the test fails */
+    const char *directory;
     Directory own_directory;
     uint8_t *ram;        /* [CLIENT_RAM_SIZE], guest physical 0 on */
     uint64_t next_free;  /* client_alloc() */
@@ -31,7 +33,9 @@ typedef struct Client {
 
 /* The program under test: $QTEST_PROGRAM, or the one of this build. */
 const char *client_program(void);
-/* A machine q35 with these arguments more; %D in them is the client's directory. NULL-terminated. */
+/*
+ * A machine q35 with these arguments more; %D in them is the client's directory. NULL-terminated.
+ */
 Client *client_start(const char *program, const char *const *arguments);
 /* In two steps, for files that arguments name: the directory is there, nothing runs. */
 Client *client_new(void);
@@ -56,7 +60,10 @@ void client_clock_step(Client *client, uint64_t ns);
 /* Guest memory that nobody uses yet, zero, aligned to 4 KiB: its physical address. */
 uint64_t client_alloc(Client *client, uint64_t size);
 
-/* A socket in the directory that a -netdev or a chardev with server=off connects to: listening; the connection. The test's. */
+/*
+ * A socket in the directory that a -netdev or a chardev with server=off connects to: listening; the
+ * connection. The test's.
+ */
 int client_listen(const Client *client, const char *name);
 int client_accept(const Client *client, int listener);
 /* To a chardev with server=on in the directory. */

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Configuration space as firmware and drivers set it up. PCI Local Bus 3.0, 6; PCI-to-PCI bridges 1.2, 3.2. */
+/*
+ * Configuration space as firmware and drivers set it up. PCI Local Bus 3.0, 6; PCI-to-PCI bridges
+ * 1.2, 3.2.
+ */
 #include "pci.h"
 
-enum { COMMAND = 4, BAR0 = 0x10, CAPABILITIES = 0x34, PRIMARY_BUS = 0x18, MEMORY_BASE = 0x20, PREFETCH_BASE = 0x24 };
+enum { COMMAND = 4, BAR0 = 0x10, CAPABILITIES = 0x34, PRIMARY_BUS = 0x18, MEMORY_BASE = 0x20,
+       PREFETCH_BASE = 0x24 };
 enum { COMMAND_MEMORY = 2, COMMAND_MASTER = 4 };
 enum { CAP_MSIX = 0x11 };
 
 static void select_register(Client *client, PciAddress at, unsigned offset)
 {
-    client_out(client, 0xcf8, 0x80000000u | (uint32_t)at.bus << 16 | (uint32_t)at.devfn << 8 | (offset & 0xfc), 4);
+    client_out(client, 0xcf8,
+               0x80000000u | (uint32_t)at.bus << 16 | (uint32_t)at.devfn << 8 | (offset & 0xfc), 4);
 }
 
 uint32_t pci_config_read(Client *client, PciAddress at, unsigned offset, unsigned size)
@@ -62,7 +67,8 @@ static void set_window(Client *client, PciAddress at, unsigned offset, uint64_t 
 {
     uint64_t last = base + size - 1;
 
-    pci_config_write(client, at, offset, (uint32_t)(base >> 16 & 0xfff0) | (uint32_t)(last & 0xfff00000), 4);
+    pci_config_write(client, at, offset,
+                     (uint32_t)(base >> 16 & 0xfff0) | (uint32_t)(last & 0xfff00000), 4);
 }
 
 void pci_set_up_bridge(Client *client, PciAddress at, uint8_t secondary, uint64_t window)
@@ -75,7 +81,8 @@ void pci_set_up_bridge(Client *client, PciAddress at, uint8_t secondary, uint64_
     pci_enable(client, at);
 }
 
-void pci_enable_msix(Client *client, PciAddress at, const uint64_t *bars, unsigned vectors, uint64_t message)
+void pci_enable_msix(Client *client, PciAddress at, const uint64_t *bars, unsigned vectors,
+                     uint64_t message)
 {
     unsigned cap = pci_find_capability(client, at, CAP_MSIX, 0);
 

@@ -98,7 +98,8 @@ static void expect_error(Client *c, const char *command, const char *says)
 static void test_iothread(void)
 {
     static const char *const arguments[] = {
-        "-object", "iothread,id=io0", DRIVE, "-device", "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0", NULL,
+        "-object", "iothread,id=io0", DRIVE, "-device",
+        "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0", NULL,
     };
     Disk disk;
 
@@ -118,7 +119,10 @@ static void test_iothread(void)
     g_free(client_qmp(disk.c, "{\"execute\":\"cont\"}"));
     check_read(&disk);
     /* Another size */
-    g_free(client_qmp(disk.c, "{\"execute\":\"block_resize\",\"arguments\":{\"node-name\":\"disk0\",\"size\":%u}}", 2 * DISK_SIZE));
+    g_free(client_qmp(
+        disk.c,
+        "{\"execute\":\"block_resize\",\"arguments\":{\"node-name\":\"disk0\",\"size\":%u}}",
+        2 * DISK_SIZE));
     g_assert_cmpuint(driver_wait_message(&disk.driver, 0), ==, 1);
     g_assert_cmpuint(driver_config(&disk.driver, 0, 4), ==, 2 * DISK_SIZE / SECTOR);
     /* The machine is reset with requests under way; the guest begins anew. */
@@ -135,7 +139,8 @@ static void test_iothread(void)
 static void test_iothread_refused(void)
 {
     static const char *const arguments[] = {
-        "-object", "iothread,id=io0", "-object", "rng-builtin,id=rng0", "-device", "pcie-root-port,id=port1,chassis=1,addr=2", DRIVE, NULL,
+        "-object", "iothread,id=io0", "-object", "rng-builtin,id=rng0", "-device",
+        "pcie-root-port,id=port1,chassis=1,addr=2", DRIVE, NULL,
     };
     static const struct {
         const char *properties, *says;
@@ -149,8 +154,10 @@ static void test_iothread_refused(void)
 
     launch(&disk, arguments);
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-        g_autofree char *command = g_strdup_printf("{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-blk-pci\",\"drive\":"
-                                                   "\"disk0\",\"bus\":\"port1\",%s}}", rows[i].properties);
+        g_autofree char *command = g_strdup_printf(
+            "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-blk-pci\",\"drive\":"
+            "\"disk0\",\"bus\":\"port1\",%s}}",
+            rows[i].properties);
         expect_error(disk.c, command, rows[i].says);
     }
     g_free(client_qmp(disk.c, "{\"execute\":\"object-del\",\"arguments\":{\"id\":\"io0\"}}"));
@@ -197,7 +204,8 @@ static void check_written(Disk *disk)
 static void test_stop_on_error(gconstpointer data)
 {
     const char *const arguments[] = {
-        "-object", "iothread,id=io0", "-drive", "file=%D/disk,format=raw,if=none,id=disk0,werror=stop", "-device", data, NULL,
+        "-object", "iothread,id=io0", "-drive",
+        "file=%D/disk,format=raw,if=none,id=disk0,werror=stop", "-device", data, NULL,
     };
     Disk disk;
 
@@ -282,7 +290,8 @@ static bool can_be_opened(const char *drive)
     char **parts = g_strsplit(drive, "%D/disk", 2);
     g_autofree char *real = g_strdup_printf("%s%s%s", parts[0], path, parts[1]);
     const char *const argv[] = {
-        client_program(), "-display", "none", "-accel", "qtest", "-qtest", "stdio", "-drive", real, NULL,
+        client_program(), "-display", "none", "-accel", "qtest", "-qtest", "stdio", "-drive", real,
+        NULL,
     };
     int status;
 
@@ -301,7 +310,8 @@ static bool can_be_opened(const char *drive)
 static void test_aio(gconstpointer data)
 {
     const char *const arguments[] = {
-        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", "-object", "iothread,id=io0",
+        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+        "-object", "iothread,id=io0",
         "-drive", data, "-device", "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0", NULL,
     };
     Disk disk;
@@ -383,12 +393,15 @@ int main(int argc, char **argv)
     g_test_add_data_func("/qtest/blk/stop-on-error", "virtio-blk-pci,drive=disk0,addr=4,id=blk0",
                          test_stop_on_error);
     g_test_add_data_func("/qtest/blk/stop-on-error-thread",
-                         "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0", test_stop_on_error);
+                         "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0",
+                         test_stop_on_error);
     g_test_add_func("/qtest/blk/report-and-ignore", test_report_and_ignore);
     g_test_add_func("/qtest/blk/fdset", test_fdset);
     static const char *const drives[] = {
-        "file=%D/disk,format=raw,if=none,id=disk0,aio=threads", "file=%D/disk,format=raw,if=none,id=disk0,aio=io_uring",
-        "file=%D/disk,format=raw,if=none,id=disk0,cache=none", "file=%D/disk,format=raw,if=none,id=disk0,cache=none,aio=native",
+        "file=%D/disk,format=raw,if=none,id=disk0,aio=threads",
+        "file=%D/disk,format=raw,if=none,id=disk0,aio=io_uring",
+        "file=%D/disk,format=raw,if=none,id=disk0,cache=none",
+        "file=%D/disk,format=raw,if=none,id=disk0,cache=none,aio=native",
         "file=%D/disk,format=raw,if=none,id=disk0,cache=none,aio=io_uring,werror=stop",
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(drives); i++) {

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The PCI host and root ports as firmware finds them, and hotplug as a guest's driver takes part in it. */
+/*
+ * The PCI host and root ports as firmware finds them, and hotplug as a guest's driver takes part in
+ * it.
+ */
 #include <string.h>
 
 #include "virtio.h"
 
 #define WINDOW (PCI_MMIO_BASE + 0x1000000)
 enum { CAP_EXPRESS = 0x10, SLOT_CONTROL = 0x18, SLOT_STATUS = 0x1a };
-enum { BUTTON = 1, PRESENCE_CHANGED = 8, PRESENT = 0x40, POWER_OFF = 0x400, INDICATOR_OFF = 0x300, INDICATOR_ON = 0x100 };
+enum { BUTTON = 1, PRESENCE_CHANGED = 8, PRESENT = 0x40, POWER_OFF = 0x400, INDICATOR_OFF = 0x300,
+       INDICATOR_ON = 0x100 };
 
-static const PciAddress host = { 0, 0 }, lpc = { 0, 0x1f << 3 }, port = { 0, 2 << 3 }, behind = { 1, 0 };
+static const PciAddress host = { 0, 0 }, lpc = { 0, 0x1f << 3 }, port = { 0, 2 << 3 },
+behind = { 1, 0 };
 
 static void test_host(void)
 {
@@ -35,7 +40,8 @@ static void test_host(void)
 static void test_root_port(void)
 {
     static const char *const arguments[] = {
-        "-device", "pcie-root-port,id=port1,chassis=1,addr=2", "-device", "virtio-rng-pci,bus=port1,addr=0", NULL,
+        "-device", "pcie-root-port,id=port1,chassis=1,addr=2", "-device",
+        "virtio-rng-pci,bus=port1,addr=0", NULL,
     };
     g_autoptr(Client) c = client_start(client_program(), arguments);
     Driver driver;
@@ -45,7 +51,8 @@ static void test_root_port(void)
     g_assert_cmphex(pci_config_read(c, behind, 0, 4), ==, 0xffffffff); /* no bus numbers yet */
     pci_set_up_bridge(c, port, 1, WINDOW);
     g_assert_cmphex(pci_config_read(c, behind, 0, 4), ==, 0x10441af4);
-    g_assert_cmphex(pci_config_read(c, (PciAddress) { 1, 1 << 3 }, 0, 4), ==, 0xffffffff); /* one slot */
+    /* one slot */
+    g_assert_cmphex(pci_config_read(c, (PciAddress) { 1, 1 << 3 }, 0, 4), ==, 0xffffffff);
     driver_start(&driver, c, behind, WINDOW, 0, 1);
     /* What the bridge does not forward does not reach the device. */
     g_assert_cmphex(driver_status(&driver), ==, 0xf);
@@ -75,7 +82,8 @@ static void test_bridge(void)
     g_assert_cmphex(pci_config_read(c, last, 0, 4), ==, 0x10441af4);
     driver_start(&driver, c, last, WINDOW, 0, 1);
     g_assert_cmphex(driver_status(&driver), ==, 0xf);
-    g_autofree char *answer = client_qmp_try(c, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-rng-pci\",\"bus\":\"br\"}}");
+    g_autofree char *answer = client_qmp_try(c, "{\"execute\":\"device_add\",\"arguments\":{"
+                                                "\"driver\":\"virtio-rng-pci\",\"bus\":\"br\"}}");
     g_assert_nonnull(strstr(answer, "Bus 'br' does not support hotplugging"));
     g_free(client_qmp(c, "{\"execute\":\"system_reset\"}"));
     g_assert_cmphex(pci_config_read(c, last, 0, 4), ==, 0xffffffff); /* the bus numbers are gone */
@@ -83,7 +91,8 @@ static void test_bridge(void)
 
 static void test_hotplug(void)
 {
-    static const char *const arguments[] = { "-device", "pcie-root-port,id=port1,chassis=1,addr=2", NULL };
+    static const char *const arguments[] = { "-device", "pcie-root-port,id=port1,chassis=1,addr=2",
+                                             NULL };
     g_autoptr(Client) c = client_start(client_program(), arguments);
     Driver driver;
 
@@ -93,14 +102,17 @@ static void test_hotplug(void)
     for (unsigned round = 0; round < 3; round++) {
         g_assert_cmphex(pci_config_read(c, port, express + SLOT_STATUS, 2) & PRESENT, ==, 0);
         g_assert_cmphex(pci_config_read(c, behind, 0, 4), ==, 0xffffffff);
-        g_free(client_qmp(c, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-rng-pci\",\"id\":\"rng1\",\"bus\":\"port1\"}}"));
-        g_assert_cmphex(pci_config_read(c, port, express + SLOT_STATUS, 2) & (PRESENT | BUTTON), ==, PRESENT | BUTTON);
+        g_free(client_qmp(c, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-rng-"
+                             "pci\",\"id\":\"rng1\",\"bus\":\"port1\"}}"));
+        g_assert_cmphex(pci_config_read(c, port, express + SLOT_STATUS, 2) & (PRESENT | BUTTON), ==,
+                        PRESENT | BUTTON);
         pci_config_write(c, port, express + SLOT_STATUS, 0x1f, 2);
         pci_config_write(c, port, express + SLOT_CONTROL, INDICATOR_ON, 2); /* power */
         g_assert_cmphex(pci_config_read(c, behind, 0, 4), ==, 0x10441af4);
         driver_start(&driver, c, behind, WINDOW, 0, 1);
         g_free(client_qmp(c, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"rng1\"}}"));
-        g_autofree char *again = client_qmp_try(c, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"rng1\"}}");
+        g_autofree char *again =
+            client_qmp_try(c, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"rng1\"}}");
         g_assert_nonnull(strstr(again, "unplug"));
         g_assert_cmphex(pci_config_read(c, port, express + SLOT_STATUS, 2) & BUTTON, ==, BUTTON);
         pci_config_write(c, port, express + SLOT_STATUS, 0x1f, 2);
@@ -109,7 +121,8 @@ static void test_hotplug(void)
         g_assert_nonnull(strstr(event, "rng1"));
         pci_config_write(c, port, express + SLOT_STATUS, 0x1f, 2);
     }
-    g_autofree char *none = client_qmp_try(c, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"rng1\"}}");
+    g_autofree char *none =
+        client_qmp_try(c, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"rng1\"}}");
     g_assert_nonnull(strstr(none, "DeviceNotFound"));
 }
 
@@ -117,7 +130,8 @@ static void test_hotplug(void)
 static void test_unplug_by_reset(void)
 {
     static const char *const arguments[] = {
-        "-device", "pcie-root-port,id=port1,chassis=1,addr=2", "-device", "virtio-rng-pci,id=rng1,bus=port1", NULL,
+        "-device", "pcie-root-port,id=port1,chassis=1,addr=2", "-device",
+        "virtio-rng-pci,id=rng1,bus=port1", NULL,
     };
     g_autoptr(Client) c = client_start(client_program(), arguments);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The platform's devices as a guest meets them: serial ports, clock, power management, fw_cfg, I/O APIC, debug console. */
+/*
+ * The platform's devices as a guest meets them: serial ports, clock, power management, fw_cfg, I/O
+ * APIC, debug console.
+ */
 #include <string.h>
 #include <unistd.h>
 
@@ -19,7 +22,8 @@ static bool file_is(const Client *client, const char *name, const char *text)
 static void test_serial(void)
 {
     static const char *const arguments[] = {
-        "-chardev", "file,id=out,path=%D/out", "-serial", "chardev:out", "-chardev", "socket,id=in,path=%D/in,server=on,wait=off",
+        "-chardev", "file,id=out,path=%D/out", "-serial", "chardev:out", "-chardev",
+        "socket,id=in,path=%D/in,server=on,wait=off",
         "-serial", "chardev:in", NULL,
     };
     g_autoptr(Client) c = client_start(client_program(), arguments);
@@ -171,7 +175,8 @@ static uint16_t find_file(Client *c, const char *name, uint32_t *size)
 
 static void test_fw_cfg(void)
 {
-    static const char *const arguments[] = { "-fw_cfg", "name=opt/org.example/test,string=the text", NULL };
+    static const char *const arguments[] = { "-fw_cfg", "name=opt/org.example/test,string=the text",
+                                             NULL };
     g_autoptr(Client) c = client_start(client_program(), arguments);
     uint8_t bytes[8];
     uint32_t size = 0;
@@ -186,7 +191,8 @@ static void test_fw_cfg(void)
     g_assert_cmpmem(bytes, 8, "the text", 8);
     g_assert_cmphex(fw_cfg_dma(c, (uint32_t)key << 16 | 8 | 4, 4, 0), ==, 0); /* skips */
     g_assert_cmphex(fw_cfg_dma(c, 2, 16, 0x9000), ==, 0);
-    g_assert_cmpmem(c->ram + 0x9000, 16, "text\0\0\0\0\0\0\0\0\0\0\0\0", 16); /* zeroes behind the end */
+    /* zeroes behind the end */
+    g_assert_cmpmem(c->ram + 0x9000, 16, "text\0\0\0\0\0\0\0\0\0\0\0\0", 16);
     g_assert_cmpuint(find_file(c, "etc/acpi/tables", &size), !=, 0);
     g_assert_cmpuint(find_file(c, "no/such/file", &size), ==, 0);
     /* Neither a write to a file that is read-only, nor memory that is not there. */
@@ -213,7 +219,8 @@ static void test_ioapic(void)
 
     g_assert_cmphex(ioapic_get(c, 1) >> 16, ==, 23);
     for (unsigned pin = 0; pin < 24; pin++) {
-        g_assert_cmphex(ioapic_get(c, (uint8_t)(0x10 + 2 * pin)) & 0x10000, ==, 0x10000); /* masked at reset */
+        /* masked at reset */
+        g_assert_cmphex(ioapic_get(c, (uint8_t)(0x10 + 2 * pin)) & 0x10000, ==, 0x10000);
     }
     /* Read-only bits stay: delivery status, remote IRR. */
     ioapic_set(c, 0x10 + 2 * 4, 0x0001ffff);
@@ -233,7 +240,8 @@ static void test_ioapic(void)
 static void test_debugcon(void)
 {
     static const char *const arguments[] = {
-        "-chardev", "file,id=log,path=%D/log", "-device", "isa-debugcon,chardev=log,iobase=0x402", NULL,
+        "-chardev", "file,id=log,path=%D/log", "-device", "isa-debugcon,chardev=log,iobase=0x402",
+        NULL,
     };
     g_autoptr(Client) c = client_start(client_program(), arguments);
 

@@ -24,15 +24,18 @@ static void start_disk(Client *c, Driver *driver, const char *drive, const char 
     }
     client_make_file(c, "disk", bytes, DISK_SIZE);
     client_launch(c, client_program(), arguments);
-    driver_start(driver, c, card, PCI_MMIO_BASE, VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | 1 << 9, 1);
+    driver_start(driver, c, card, PCI_MMIO_BASE,
+                 VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | 1 << 9, 1);
 }
 
 /* One request: its status. data: guest physical, unless size is 0. */
-static uint8_t disk_request(Driver *driver, uint32_t type, uint64_t sector, uint64_t data, uint32_t size)
+static uint8_t disk_request(Driver *driver, uint32_t type, uint64_t sector, uint64_t data,
+                            uint32_t size)
 {
     Client *c = driver->client;
     uint64_t header = 0x8000;
-    const DriverBuffer with_data[] = { { header, 16, false }, { data, size, type != TYPE_OUT }, { header + 16, 1, true } };
+    const DriverBuffer with_data[] = { { header, 16, false }, { data, size, type != TYPE_OUT },
+                                       { header + 16, 1, true } };
     const DriverBuffer without[] = { { header, 16, false }, { header + 16, 1, true } };
 
     type = GUINT32_TO_LE(type);
@@ -51,7 +54,8 @@ static void test_disk(void)
     Driver driver;
     uint64_t data = client_alloc(c, 8192);
 
-    start_disk(c, &driver, "file=%D/disk,format=raw,if=none,id=disk0", "virtio-blk-pci,drive=disk0,addr=4,serial=SERIAL");
+    start_disk(c, &driver, "file=%D/disk,format=raw,if=none,id=disk0",
+               "virtio-blk-pci,drive=disk0,addr=4,serial=SERIAL");
     g_assert_cmpuint(driver_config(&driver, 0, 4), ==, DISK_SIZE / SECTOR);
     g_assert_cmpuint(disk_request(&driver, TYPE_IN, 3, data, 4096), ==, 0);
     for (unsigned i = 0; i < 4096; i++) {
@@ -73,7 +77,8 @@ static void test_disk(void)
     g_assert_cmpuint(disk_request(&driver, TYPE_IN, UINT64_MAX, data, 512), ==, 1);
     g_assert_cmpuint(disk_request(&driver, TYPE_IN, 0, data, 100), ==, 1);
     g_assert_cmpuint(disk_request(&driver, 77, 0, data, 512), ==, 2);
-    g_assert_cmphex(driver_status(&driver), ==, 0xf); /* all of this is the request's fault, not the device's */
+    /* all of this is the request's fault, not the device's */
+    g_assert_cmphex(driver_status(&driver), ==, 0xf);
 }
 
 static void test_disk_read_only(void)
@@ -82,7 +87,8 @@ static void test_disk_read_only(void)
     Driver driver;
     uint64_t data = client_alloc(c, 4096);
 
-    start_disk(c, &driver, "file=%D/disk,format=raw,if=none,id=disk0,read-only=on", "virtio-blk-pci,drive=disk0,addr=4");
+    start_disk(c, &driver, "file=%D/disk,format=raw,if=none,id=disk0,read-only=on",
+               "virtio-blk-pci,drive=disk0,addr=4");
     g_assert_cmpuint(disk_request(&driver, TYPE_IN, 0, data, 512), ==, 0);
     g_assert_cmpuint(disk_request(&driver, TYPE_OUT, 0, data, 512), ==, 1);
 }
@@ -92,11 +98,15 @@ static void test_disk_locked(void)
 {
     g_autoptr(Client) c = client_new(), other = client_new();
     Driver driver;
-    g_autofree char *blockdev = g_strdup_printf("{\"driver\":\"file\",\"node-name\":\"disk1\",\"filename\":\"%s/disk\"}", c->directory);
-    const char *const arguments[] = { "-blockdev", blockdev, "-device", "pcie-root-port,id=port1,chassis=1,addr=2", NULL };
-    const char *add = "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-blk-pci\",\"drive\":\"disk1\",\"bus\":\"port1\"}}";
+    g_autofree char *blockdev = g_strdup_printf(
+        "{\"driver\":\"file\",\"node-name\":\"disk1\",\"filename\":\"%s/disk\"}", c->directory);
+    const char *const arguments[] = { "-blockdev", blockdev, "-device",
+                                      "pcie-root-port,id=port1,chassis=1,addr=2", NULL };
+    const char *add = "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-blk-pci\","
+                      "\"drive\":\"disk1\",\"bus\":\"port1\"}}";
 
-    start_disk(c, &driver, "file=%D/disk,format=raw,if=none,id=disk0", "virtio-blk-pci,drive=disk0,addr=4");
+    start_disk(c, &driver, "file=%D/disk,format=raw,if=none,id=disk0",
+               "virtio-blk-pci,drive=disk0,addr=4");
     client_launch(other, client_program(), arguments);
     g_autofree char *refused = client_qmp_try(other, "%s", add);
     g_assert_nonnull(strstr(refused, "Failed to get \\\"write\\\" lock"));
@@ -110,21 +120,26 @@ static void test_disk_resize(void)
     Driver driver;
     uint64_t data = client_alloc(c, 4096);
 
-    start_disk(c, &driver, "file=%D/disk,format=raw,if=none,id=disk0", "virtio-blk-pci,drive=disk0,addr=4,id=blk0");
+    start_disk(c, &driver, "file=%D/disk,format=raw,if=none,id=disk0",
+               "virtio-blk-pci,drive=disk0,addr=4,id=blk0");
     g_assert_cmpuint(disk_request(&driver, TYPE_IN, DISK_SIZE / SECTOR, data, 512), ==, 1);
-    g_free(client_qmp(c, "{\"execute\":\"block_resize\",\"arguments\":{\"node-name\":\"disk0\",\"size\":%u}}", 2 * DISK_SIZE));
+    g_free(client_qmp(
+        c, "{\"execute\":\"block_resize\",\"arguments\":{\"node-name\":\"disk0\",\"size\":%u}}",
+        2 * DISK_SIZE));
     g_assert_cmpuint(driver_wait_message(&driver, 0), ==, 1); /* the configuration's vector */
     g_assert_cmpuint(driver_config(&driver, 0, 4), ==, 2 * DISK_SIZE / SECTOR);
     g_assert_cmpuint(disk_request(&driver, TYPE_IN, DISK_SIZE / SECTOR, data, 512), ==, 0);
     static const struct {
         const char *arguments, *says;
     } rows[] = {
-        { "\"node-name\":\"disk0\",\"size\":1000", "not a multiple of 512" }, { "\"node-name\":\"disk0\",\"size\":-512", "size" },
+        { "\"node-name\":\"disk0\",\"size\":1000", "not a multiple of 512" },
+        { "\"node-name\":\"disk0\",\"size\":-512", "size" },
         { "\"node-name\":\"none\",\"size\":512", "Cannot find" }, { "\"size\":512", "give one of" },
         { "\"device\":\"disk0\",\"node-name\":\"disk0\",\"size\":512", "give one of" },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-        g_autofree char *answer = client_qmp_try(c, "{\"execute\":\"block_resize\",\"arguments\":{%s}}", rows[i].arguments);
+        g_autofree char *answer = client_qmp_try(
+            c, "{\"execute\":\"block_resize\",\"arguments\":{%s}}", rows[i].arguments);
         g_assert_nonnull(strstr(answer, "\"error\""));
         g_assert_nonnull(strstr(answer, rows[i].says));
     }
@@ -139,41 +154,52 @@ static void test_disk_resize(void)
 /* Nodes come and go while the machine runs; one that a device has stays. */
 static void test_blockdev(void)
 {
-    static const char *const arguments[] = { "-device", "pcie-root-port,id=port1,chassis=1,addr=2", NULL };
+    static const char *const arguments[] = { "-device", "pcie-root-port,id=port1,chassis=1,addr=2",
+                                             NULL };
     static const struct {
         const char *options, *says;
     } bad[] = {
         { "\"driver\":\"file\"", "node-name" }, { "\"node-name\":\"x\"", "driver" },
         { "\"driver\":\"file\",\"node-name\":\"x\"", "filename" },
-        { "\"driver\":\"file\",\"node-name\":\"x\",\"filename\":\"/nonexistent/x\"", "Could not open" },
+        { "\"driver\":\"file\",\"node-name\":\"x\",\"filename\":\"/nonexistent/x\"",
+          "Could not open" },
         { "\"driver\":\"vmdk9\",\"node-name\":\"x\",\"filename\":\"/nonexistent/x\"", "vmdk9" },
         { "\"driver\":\"raw\",\"node-name\":\"x\",\"file\":\"nothing\"", "Cannot find" },
-        { "\"driver\":\"file\",\"node-name\":\"x\",\"filename\":\"/dev/null\",\"colour\":1", "colour" },
+        { "\"driver\":\"file\",\"node-name\":\"x\",\"filename\":\"/dev/null\",\"colour\":1",
+          "colour" },
     };
     g_autoptr(Client) c = client_new();
 
     client_make_file(c, "disk", "0123", 4);
     client_launch(c, client_program(), arguments);
     for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
-        g_autofree char *answer = client_qmp_try(c, "{\"execute\":\"blockdev-add\",\"arguments\":{%s}}", bad[i].options);
+        g_autofree char *answer =
+            client_qmp_try(c, "{\"execute\":\"blockdev-add\",\"arguments\":{%s}}", bad[i].options);
         g_assert_nonnull(strstr(answer, "\"error\""));
         g_assert_nonnull(strstr(answer, bad[i].says));
     }
     for (unsigned round = 0; round < 2; round++) {
-        g_free(client_qmp(c, "{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"raw\",\"node-name\":\"disk1\",\"file\":"
-                             "{\"driver\":\"file\",\"filename\":\"%s/disk\"}}}", c->directory));
+        g_free(client_qmp(c,
+                          "{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"raw\",\"node-"
+                          "name\":\"disk1\",\"file\":"
+                          "{\"driver\":\"file\",\"filename\":\"%s/disk\"}}}",
+                          c->directory));
         g_autofree char *nodes = client_qmp(c, "{\"execute\":\"query-named-block-nodes\"}");
         g_assert_nonnull(strstr(nodes, "\"node-name\": \"disk1\""));
-        g_autofree char *below = client_qmp_try(c, "{\"execute\":\"blockdev-del\",\"arguments\":{\"node-name\":\"disk1-file\"}}");
+        g_autofree char *below = client_qmp_try(
+            c, "{\"execute\":\"blockdev-del\",\"arguments\":{\"node-name\":\"disk1-file\"}}");
         g_assert_nonnull(strstr(below, "in use"));
         if (round == 0) {
-            g_free(client_qmp(c, "{\"execute\":\"blockdev-del\",\"arguments\":{\"node-name\":\"disk1\"}}"));
+            g_free(client_qmp(
+                c, "{\"execute\":\"blockdev-del\",\"arguments\":{\"node-name\":\"disk1\"}}"));
             g_autofree char *none = client_qmp(c, "{\"execute\":\"query-named-block-nodes\"}");
             g_assert_null(strstr(none, "disk1"));
         }
     }
-    g_free(client_qmp(c, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-blk-pci\",\"drive\":\"disk1\",\"id\":\"blk1\",\"bus\":\"port1\"}}"));
-    g_autofree char *busy = client_qmp_try(c, "{\"execute\":\"blockdev-del\",\"arguments\":{\"node-name\":\"disk1\"}}");
+    g_free(client_qmp(c, "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-blk-pci\","
+                         "\"drive\":\"disk1\",\"id\":\"blk1\",\"bus\":\"port1\"}}"));
+    g_autofree char *busy =
+        client_qmp_try(c, "{\"execute\":\"blockdev-del\",\"arguments\":{\"node-name\":\"disk1\"}}");
     g_assert_nonnull(strstr(busy, "Node disk1 is in use"));
 }
 
@@ -181,12 +207,15 @@ static void test_disk_many(void)
 {
     g_autoptr(Client) c = client_new();
     Driver driver;
-    uint64_t data = client_alloc(c, 64 * 512), headers = client_alloc(c, 64 * 32), tables = client_alloc(c, 64 * 64);
+    uint64_t data = client_alloc(c, 64 * 512), headers = client_alloc(c, 64 * 32),
+             tables = client_alloc(c, 64 * 64);
 
-    start_disk(c, &driver, "file=%D/disk,format=raw,if=none,id=disk0", "virtio-blk-pci,drive=disk0,addr=4");
+    start_disk(c, &driver, "file=%D/disk,format=raw,if=none,id=disk0",
+               "virtio-blk-pci,drive=disk0,addr=4");
     for (uint16_t i = 0; i < 64; i++) {
         const DriverBuffer buffers[] = {
-            { headers + 32 * i, 16, false }, { data + SECTOR * i, SECTOR, true }, { headers + 32 * i + 16, 1, true },
+            { headers + 32 * i, 16, false }, { data + SECTOR * i, SECTOR, true },
+            { headers + 32 * i + 16, 1, true },
         };
         c->ram[headers + 32 * i + 8] = (uint8_t)(63 - i);
         c->ram[headers + 32 * i + 16] = 0xff;
@@ -210,7 +239,8 @@ static void test_disk_broken_request(void)
     Driver driver;
     const DriverBuffer outside = { UINT64_C(0xd0000000), 512, false };
 
-    start_disk(c, &driver, "file=%D/disk,format=raw,if=none,id=disk0", "virtio-blk-pci,drive=disk0,addr=4");
+    start_disk(c, &driver, "file=%D/disk,format=raw,if=none,id=disk0",
+               "virtio-blk-pci,drive=disk0,addr=4");
     driver_add(&driver, &driver.queues[0], 0, &outside, 1);
     driver_kick(&driver, &driver.queues[0]);
     g_assert_cmphex(driver_status(&driver) & 0x40, ==, 0x40);
@@ -227,7 +257,8 @@ static void test_net(void)
         "virtio-net-pci,netdev=net0,addr=4,mac=52:54:00:12:34:56", NULL,
     };
     static const uint8_t record[] = {
-        0, 0, 0, 60, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 2, 0, 0, 0, 0, 1, 8, 0, 'f', 'r', 'a', 'm', 'e', [63] = 0x99,
+        0, 0, 0, 60, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 2, 0, 0, 0, 0, 1, 8, 0, 'f', 'r', 'a', 'm',
+        'e', [63] = 0x99,
     };
     g_autoptr(Client) c = client_new();
     Driver driver;
@@ -280,11 +311,14 @@ static void test_rng(void)
 /* So many bytes in a period, and no more in one request than is answered at once. */
 static void test_rng_limits(void)
 {
-    static const char *const arguments[] = { "-device", "virtio-rng-pci,addr=4,max-bytes=48,period=300", "-device", "virtio-rng-pci,addr=5", NULL };
+    static const char *const arguments[] = { "-device",
+                                             "virtio-rng-pci,addr=4,max-bytes=48,period=300",
+                                             "-device", "virtio-rng-pci,addr=5", NULL };
     static const PciAddress other = { 0, 5 << 3 };
     g_autoptr(Client) c = client_start(client_program(), arguments);
     uint64_t data = client_alloc(c, 4096), large = client_alloc(c, 8 << 20);
-    const DriverBuffer in = { data, 64, true }, huge = { large, 8 << 20, true }, none = { data, 64, false };
+    const DriverBuffer in = { data, 64, true }, huge = { large, 8 << 20, true },
+    none = { data, 64, false };
     Driver driver;
 
     driver_start(&driver, c, card, PCI_MMIO_BASE, 0, 1);
@@ -320,7 +354,8 @@ static void send_control(Driver *driver, uint64_t at, uint16_t event, uint16_t v
 static void test_console(void)
 {
     static const char *const arguments[] = {
-        "-chardev", "socket,id=con,path=%D/con,server=on,wait=off", "-device", "virtio-serial-pci,id=serial0,addr=4", "-device",
+        "-chardev", "socket,id=con,path=%D/con,server=on,wait=off", "-device",
+        "virtio-serial-pci,id=serial0,addr=4", "-device",
         "virtconsole,chardev=con,bus=serial0.0,nr=0", NULL,
     };
     enum { DEVICE_READY = 0, PORT_ADD = 1, PORT_READY = 3, PORT_OPEN = 6 };
@@ -352,19 +387,26 @@ static void test_console(void)
     close(peer);
 }
 
-/* A port's program in the guest comes and goes: monitors are told, the first time at once and then once a second. */
+/*
+ * A port's program in the guest comes and goes: monitors are told, the first time at once and then
+ * once a second.
+ */
 static void test_port_opened(void)
 {
-    static const char *const arguments[] = { "-device", "virtio-serial-pci,id=serial0,addr=4", NULL };
+    static const char *const arguments[] = { "-device", "virtio-serial-pci,id=serial0,addr=4",
+                                             NULL };
     enum { PORT_OPEN = 6 };
     g_autoptr(Client) c = client_start(client_program(), arguments);
     Driver driver;
     uint64_t data = client_alloc(c, 4096);
     uint8_t *message = c->ram + data;
 
-    g_free(client_qmp(c, "{\"execute\": \"chardev-add\", \"arguments\": {\"id\": \"agent\", \"backend\": {\"type\": \"null\", \"data\": {}}}}"));
-    g_free(client_qmp(c, "{\"execute\": \"device_add\", \"arguments\": {\"driver\": \"virtserialport\", \"id\": \"port0\", "
-                      "\"bus\": \"serial0.0\", \"nr\": 1, \"chardev\": \"agent\", \"name\": \"org.qemu.guest_agent.0\"}}"));
+    g_free(client_qmp(c, "{\"execute\": \"chardev-add\", \"arguments\": {\"id\": \"agent\", "
+                         "\"backend\": {\"type\": \"null\", \"data\": {}}}}"));
+    g_free(client_qmp(c, "{\"execute\": \"device_add\", \"arguments\": {\"driver\": "
+                         "\"virtserialport\", \"id\": \"port0\", "
+                         "\"bus\": \"serial0.0\", \"nr\": 1, \"chardev\": \"agent\", \"name\": "
+                         "\"org.qemu.guest_agent.0\"}}"));
     driver_start(&driver, c, card, PCI_MMIO_BASE, 1 << 1, 4);
     gint64 begin = g_get_monotonic_time();
     for (unsigned i = 0; i < 101; i++) {
@@ -374,14 +416,17 @@ static void test_port_opened(void)
         driver_run(&driver, &driver.queues[3], &out, 1);
     }
     gint64 sent = g_get_monotonic_time();
-    g_autofree char *first = client_event(c, "VSERPORT_CHANGE"), *last = client_event(c, "VSERPORT_CHANGE");
+    g_autofree char *first = client_event(c, "VSERPORT_CHANGE"),
+                    *last = client_event(c, "VSERPORT_CHANGE");
     g_assert_nonnull(strstr(first, "\"id\": \"port0\", \"open\": true"));
     if (sent - begin < 9 * G_USEC_PER_SEC / 10) {
         g_assert_nonnull(strstr(last, "\"open\": true")); /* 99 others were between them */
     }
     g_autofree char *chardevs = client_qmp(c, "{\"execute\": \"query-chardev\"}");
-    g_assert_nonnull(strstr(chardevs, "\"label\": \"agent\", \"filename\": \"null\", \"frontend-open\": true"));
-    char *busy = client_qmp_try(c, "{\"execute\": \"chardev-remove\", \"arguments\": {\"id\": \"agent\"}}");
+    g_assert_nonnull(
+        strstr(chardevs, "\"label\": \"agent\", \"filename\": \"null\", \"frontend-open\": true"));
+    char *busy =
+        client_qmp_try(c, "{\"execute\": \"chardev-remove\", \"arguments\": {\"id\": \"agent\"}}");
     g_assert_nonnull(strstr(busy, "Chardev 'agent' is busy"));
     g_free(busy);
     g_free(client_qmp(c, "{\"execute\": \"device_del\", \"arguments\": {\"id\": \"port0\"}}"));

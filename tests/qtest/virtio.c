@@ -7,8 +7,10 @@
 enum { CAP_VENDOR = 9, CAP_TYPE = 3, CAP_BAR = 4, CAP_OFFSET = 8, CAP_MULTIPLIER = 16 };
 enum { TYPE_COMMON = 1, TYPE_NOTIFY = 2, TYPE_CONFIG = 4 };
 enum {
-    DEVICE_FEATURE_SELECT = 0, DEVICE_FEATURE = 4, DRIVER_FEATURE_SELECT = 8, DRIVER_FEATURE = 12, CONFIG_VECTOR = 16,
-    DEVICE_STATUS = 20, QUEUE_SELECT = 22, QUEUE_SIZE = 24, QUEUE_VECTOR = 26, QUEUE_ENABLE = 28, QUEUE_NOTIFY_OFFSET = 30,
+    DEVICE_FEATURE_SELECT = 0, DEVICE_FEATURE = 4, DRIVER_FEATURE_SELECT = 8, DRIVER_FEATURE = 12,
+    CONFIG_VECTOR = 16,
+    DEVICE_STATUS = 20, QUEUE_SELECT = 22, QUEUE_SIZE = 24, QUEUE_VECTOR = 26, QUEUE_ENABLE = 28,
+    QUEUE_NOTIFY_OFFSET = 30,
     QUEUE_DESCRIPTORS = 32, QUEUE_AVAILABLE = 40, QUEUE_USED = 48,
 };
 enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8 };
@@ -25,7 +27,8 @@ static void put16(uint8_t *to, uint16_t value)
     memcpy(to, &value, sizeof(value));
 }
 
-static void put_descriptor(uint8_t *to, uint64_t address, uint32_t size, uint16_t flags, uint16_t next)
+static void put_descriptor(uint8_t *to, uint64_t address, uint32_t size, uint16_t flags,
+                           uint16_t next)
 {
     address = GUINT64_TO_LE(address);
     size = GUINT32_TO_LE(size);
@@ -42,11 +45,13 @@ static void find_structures(Driver *driver)
     Client *client = driver->client;
 
     for (unsigned cap = 0; (cap = pci_find_capability(client, driver->at, CAP_VENDOR, cap));) {
-        unsigned type = pci_config_read(client, driver->at, cap + CAP_TYPE, 1), bar = pci_config_read(client, driver->at, cap + CAP_BAR, 1);
+        unsigned type = pci_config_read(client, driver->at, cap + CAP_TYPE, 1),
+                 bar = pci_config_read(client, driver->at, cap + CAP_BAR, 1);
         if (bar >= 6) {
             continue;
         }
-        uint64_t address = driver->bars[bar] + pci_config_read(client, driver->at, cap + CAP_OFFSET, 4);
+        uint64_t address = driver->bars[bar] +
+                           pci_config_read(client, driver->at, cap + CAP_OFFSET, 4);
         if (type == TYPE_COMMON) {
             driver->common = address;
         } else if (type == TYPE_NOTIFY) {
@@ -111,11 +116,13 @@ static void start_queue(Driver *driver, unsigned index)
     client_write(client, common + QUEUE_USED, queue->used, 4);
     client_write(client, common + QUEUE_USED + 4, 0, 4);
     client_write(client, common + QUEUE_VECTOR, 1 + index, 2);
-    queue->doorbell = driver->notify + client_read(client, common + QUEUE_NOTIFY_OFFSET, 2) * driver->multiplier;
+    queue->doorbell = driver->notify +
+                      client_read(client, common + QUEUE_NOTIFY_OFFSET, 2) * driver->multiplier;
     client_write(client, common + QUEUE_ENABLE, 1, 2);
 }
 
-void driver_start(Driver *driver, Client *client, PciAddress address, uint64_t base, uint64_t features, unsigned num_queues)
+void driver_start(Driver *driver, Client *client, PciAddress address, uint64_t base,
+                  uint64_t features, unsigned num_queues)
 {
     *driver = (Driver) { .client = client, .at = address };
     g_assert_cmpuint(num_queues, <=, DRIVER_MAX_QUEUES);
@@ -130,7 +137,8 @@ void driver_start(Driver *driver, Client *client, PciAddress address, uint64_t b
     for (unsigned i = 0; i < num_queues; i++) {
         start_queue(driver, i);
     }
-    client_write(client, driver->common + DEVICE_STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK, 1);
+    client_write(client, driver->common + DEVICE_STATUS,
+                 ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK, 1);
 }
 
 uint8_t driver_status(const Driver *driver)
@@ -145,11 +153,14 @@ uint64_t driver_config(const Driver *driver, unsigned offset, unsigned size)
 
 /* ---- Requests ---- */
 
-static void put_chain(Driver *driver, uint64_t table, uint16_t first, const DriverBuffer *buffers, unsigned count)
+static void put_chain(Driver *driver, uint64_t table, uint16_t first, const DriverBuffer *buffers,
+                      unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        uint16_t flags = (uint16_t)((buffers[i].in ? DESC_WRITE : 0) | (i + 1 < count ? DESC_NEXT : 0));
-        put_descriptor(at(driver, table + 16 * (first + i)), buffers[i].address, buffers[i].size, flags, (uint16_t)(first + i + 1));
+        uint16_t flags = (uint16_t)((buffers[i].in ? DESC_WRITE : 0) |
+                                    (i + 1 < count ? DESC_NEXT : 0));
+        put_descriptor(at(driver, table + 16 * (first + i)), buffers[i].address, buffers[i].size,
+                       flags, (uint16_t)(first + i + 1));
     }
 }
 
@@ -159,13 +170,15 @@ void driver_add_again(Driver *driver, DriverQueue *queue, uint16_t head)
     queue->next_available++;
 }
 
-void driver_add(Driver *driver, DriverQueue *queue, uint16_t head, const DriverBuffer *buffers, unsigned count)
+void driver_add(Driver *driver, DriverQueue *queue, uint16_t head, const DriverBuffer *buffers,
+                unsigned count)
 {
     put_chain(driver, queue->descriptors, head, buffers, count);
     driver_add_again(driver, queue, head);
 }
 
-void driver_add_indirect(Driver *driver, DriverQueue *queue, uint16_t head, uint64_t table, const DriverBuffer *buffers, unsigned count)
+void driver_add_indirect(Driver *driver, DriverQueue *queue, uint16_t head, uint64_t table,
+                         const DriverBuffer *buffers, unsigned count)
 {
     put_chain(driver, table, 0, buffers, count);
     put_descriptor(at(driver, queue->descriptors + 16 * head), table, 16 * count, DESC_INDIRECT, 0);
@@ -179,7 +192,8 @@ static uint16_t *shared16(const Driver *driver, uint64_t address)
 
 void driver_kick(Driver *driver, DriverQueue *queue)
 {
-    __atomic_store_n(shared16(driver, queue->available + 2), GUINT16_TO_LE(queue->next_available), __ATOMIC_SEQ_CST);
+    __atomic_store_n(shared16(driver, queue->available + 2), GUINT16_TO_LE(queue->next_available),
+                     __ATOMIC_SEQ_CST);
     client_write(driver->client, queue->doorbell, queue->index, 2);
 }
 
@@ -222,7 +236,8 @@ int driver_take_used(Driver *driver, DriverQueue *queue, uint32_t *written)
     memcpy(entry, at(driver, queue->used + 4 + 8 * (queue->seen % queue->size)), sizeof(entry));
     queue->seen++;
     /* The next one is told of. */
-    __atomic_store_n(shared16(driver, queue->available + 4 + 2 * queue->size), GUINT16_TO_LE(queue->seen), __ATOMIC_SEQ_CST);
+    __atomic_store_n(shared16(driver, queue->available + 4 + 2 * queue->size),
+                     GUINT16_TO_LE(queue->seen), __ATOMIC_SEQ_CST);
     if (written) {
         *written = GUINT32_FROM_LE(entry[1]);
     }

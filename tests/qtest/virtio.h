@@ -36,15 +36,21 @@ typedef struct DriverBuffer {
     bool in; /* the device writes */
 } DriverBuffer;
 
-/* Places BARs from `base` on, negotiates what is offered of `features` and VERSION_1, sets the queues up, and DRIVER_OK. */
-void driver_start(Driver *driver, Client *client, PciAddress at, uint64_t base, uint64_t features, unsigned num_queues);
+/*
+ * Places BARs from `base` on, negotiates what is offered of `features` and VERSION_1, sets the
+ * queues up, and DRIVER_OK.
+ */
+void driver_start(Driver *driver, Client *client, PciAddress at, uint64_t base, uint64_t features,
+                  unsigned num_queues);
 uint8_t driver_status(const Driver *driver);
 /* Device configuration. */
 uint64_t driver_config(const Driver *driver, unsigned offset, unsigned size);
 /* Puts a request at the descriptors from `head` on: one a buffer. */
-void driver_add(Driver *driver, DriverQueue *queue, uint16_t head, const DriverBuffer *buffers, unsigned count);
+void driver_add(Driver *driver, DriverQueue *queue, uint16_t head, const DriverBuffer *buffers,
+                unsigned count);
 /* The same by a table in memory of 16 bytes a buffer. */
-void driver_add_indirect(Driver *driver, DriverQueue *queue, uint16_t head, uint64_t table, const DriverBuffer *buffers, unsigned count);
+void driver_add_indirect(Driver *driver, DriverQueue *queue, uint16_t head, uint64_t table,
+                         const DriverBuffer *buffers, unsigned count);
 /* Makes a request at `head` available again without writing its descriptors. */
 void driver_add_again(Driver *driver, DriverQueue *queue, uint16_t head);
 /* Shows what was added to the device and tells it. */
@@ -56,8 +62,12 @@ void driver_wait(Driver *driver, DriverQueue *queue);
 /* The next used entry: its head, and *written unless NULL; -1: there is none. */
 int driver_take_used(Driver *driver, DriverQueue *queue, uint32_t *written);
 /* One request by itself, waited for: bytes written. */
-uint32_t driver_run(Driver *driver, DriverQueue *queue, const DriverBuffer *buffers, unsigned count);
-/* Waits for the vector's message since the last call: what it wrote. A device tells of a request after it has used it. */
+uint32_t driver_run(Driver *driver, DriverQueue *queue, const DriverBuffer *buffers,
+                    unsigned count);
+/*
+ * Waits for the vector's message since the last call: what it wrote. A device tells of a request
+ * after it has used it.
+ */
 uint32_t driver_wait_message(Driver *driver, unsigned vector);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The qtest protocol: a test's program drives the machine's devices by lines of text, and no vCPU runs. Commands and answers as
- * QEMU's; a wrong command is answered FAIL with what is wrong. Main loop thread; takes the machine lock around accesses.
+ * The qtest protocol: a test's program drives the machine's devices by lines of text, and no vCPU
+ * runs. Commands and answers as QEMU's; a wrong command is answered FAIL with what is wrong. Main
+ * loop thread; takes the machine lock around accesses.
  */
 #ifndef ACCEL_QTEST_QTEST_H
 #define ACCEL_QTEST_QTEST_H

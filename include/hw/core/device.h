@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Devices and the buses that they sit on: what -device and device_add make. A device is an object (qom/object.h) that is
- * realized when its properties are known, reset with its bus, and perhaps unplugged while the machine runs.
+ * Devices and the buses that they sit on: what -device and device_add make. A device is an object
+ * (qom/object.h) that is realized when its properties are known, reset with its bus, and perhaps
+ * unplugged while the machine runs.
  *
  *     typedef struct IsaSerial { Device parent; QomLink chardev; … } IsaSerial;
- *     static const DeviceOps isa_serial_ops = { .bus_type = &isa_bus_type, .realize = …, .unrealize = …, .reset = … };
- *     const QomType isa_serial_type = { .name = "isa-serial", .parent = &device_type, .size = sizeof(IsaSerial),
- *                                       .properties = isa_serial_properties, .ops = &isa_serial_ops };
+ *     static const DeviceOps isa_serial_ops = { .bus_type = &isa_bus_type, .realize = …, .unrealize
+ * = …, .reset = … }; const QomType isa_serial_type = { .name = "isa-serial", .parent =
+ * &device_type, .size = sizeof(IsaSerial), .properties = isa_serial_properties, .ops =
+ * &isa_serial_ops };
  *
- * What a device needs of the machine (address spaces, interrupt lines, the machine lock) it finds in its bus: a bus type's
- * structure begins with Bus and carries it. A bus that is a device's own (a root port's secondary bus, a SCSI host's) is
- * made in that device's realize with bus_new().
+ * What a device needs of the machine (address spaces, interrupt lines, the machine lock) it finds
+ * in its bus: a bus type's structure begins with Bus and carries it. A bus that is a device's own
+ * (a root port's secondary bus, a SCSI host's) is made in that device's realize with bus_new().
  *
- * Main loop thread. The machine lock is held in reset alone; realize and unrealize take it for what vCPUs can see.
+ * Main loop thread. The machine lock is held in reset alone; realize and unrealize take it for what
+ * vCPUs can see.
  */
 #ifndef HW_CORE_DEVICE_H
 #define HW_CORE_DEVICE_H
@@ -31,10 +34,14 @@ typedef struct Device {
     bool unplug_pending; /* device_del was asked for, the guest has not let go yet */
 } Device;
 
-/* The base of all devices' operations. A base type with operations of its own starts its structure with this one. */
+/*
+ * The base of all devices' operations. A base type with operations of its own starts its structure
+ * with this one.
+ */
 typedef struct DeviceOps {
     const QomType *bus_type;  /* the bus it needs; NULL = none */
-    const char *category;     /* heading in -device help: "Network", "Storage", "Misc" …; NULL = the parent's */
+    /* heading in -device help: "Network", "Storage", "Misc" …; NULL = the parent's */
+    const char *category;
     bool internal;            /* made by the machine alone: -device refuses it */
     bool no_hotplug;          /* may not come or go while the machine runs */
     /* Takes effect. On failure nothing is left behind but the object. NULL = nothing to do. */
@@ -55,13 +62,16 @@ struct Bus {
 };
 
 typedef struct BusOps {
-    /* Before the device's realize: is there a place for it, and which? Fills in what the device left open. NULL = always. */
+    /*
+     * Before the device's realize: is there a place for it, and which? Fills in what the device
+     * left open. NULL = always.
+     */
     bool (*plug)(Bus *bus, Device *device, GError **errp);
     /* After its unrealize. NULL = nothing to do. */
     void (*unplug)(Bus *bus, Device *device);
     /*
-     * Asks the guest to let the device go; the bus calls device_unplugged() when it has. NULL = it goes at once. Machine lock not
-     * held.
+     * Asks the guest to let the device go; the bus calls device_unplugged() when it has. NULL = it
+     * goes at once. Machine lock not held.
      */
     bool (*unplug_request)(Bus *bus, Device *device, GError **errp);
     /* Where the device sits, "addr 02.0", for info qtree. NULL = nothing to say. Caller frees. */
@@ -84,9 +94,12 @@ static inline const BusOps *bus_ops(const Bus *bus)
     return qom_type_ops(bus->object.type);
 }
 
-/* Buses (hw/core/bus.c) ------------------------------------------------------------------------------------------- */
+/* Buses (hw/core/bus.c) ------------------------------------------------------------------------ */
 
-/* A bus of a device (child of it in the tree, freed with it), or with owner NULL the caller's own. Borrowed, or one reference. */
+/*
+ * A bus of a device (child of it in the tree, freed with it), or with owner NULL the caller's own.
+ * Borrowed, or one reference.
+ */
 Bus *bus_new(const QomType *type, const char *name, Device *owner);
 /* Takes out and frees every device on it and on the buses below: the end. */
 void bus_clear(Bus *bus);
@@ -97,18 +110,23 @@ Bus *bus_find(Bus *bus, const char *name);
 /* info qtree: the bus, its devices with their properties, and the buses below. Caller frees. */
 char *bus_tree_text(Bus *bus);
 
-/* Devices (hw/core/device.c) -------------------------------------------------------------------------------------- */
+/* Devices (hw/core/device.c) ------------------------------------------------------------------- */
 
 /*
- * Puts the device on the bus (NULL: it needs none), completes it (links) and realizes it. It must stand in the tree already.
- * False: *errp; the device is off the bus again.
+ * Puts the device on the bus (NULL: it needs none), completes it (links) and realizes it. It must
+ * stand in the tree already. False: *errp; the device is off the bus again.
  */
 bool device_realize(Device *device, Bus *bus, GError **errp);
-/* The reverse: those on its own buses first. Then out of the tree; the reference of the tree goes. */
+/*
+ * The reverse: those on its own buses first. Then out of the tree; the reference of the tree goes.
+ */
 void device_remove(Device *device);
 /* The device, then nothing else: after those on its buses. Machine lock held. */
 void device_reset(Device *device);
-/* "id", or the path in the tree: for messages and events. Borrowed until the device goes. Caller frees. */
+/*
+ * "id", or the path in the tree: for messages and events. Borrowed until the device goes. Caller
+ * frees.
+ */
 char *device_name(const Device *device);
 
 #endif

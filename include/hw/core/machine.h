@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The machine as an object: /machine with its containers of devices, and the one way in which devices come and go, for
- * -device, device_add and device_del alike. What a machine consists of is its type's business (hw/i386).
+ * The machine as an object: /machine with its containers of devices, and the one way in which
+ * devices come and go, for -device, device_add and device_del alike. What a machine consists of is
+ * its type's business (hw/i386).
  *
  * Main loop thread, machine lock not held.
  */
@@ -27,7 +28,8 @@ typedef struct MachinePort {
 
 typedef struct Machine {
     QomObject object;
-    Bus *main_bus;        /* "main-system-bus": every other bus belongs to a device on it or below */
+    /* "main-system-bus": every other bus belongs to a device on it or below */
+    Bus *main_bus;
     GPtrArray *globals;   /* of QomGlobal, its own */
     MachinePort port;
     bool ready;           /* devices that come from now on are hotplugged */
@@ -50,22 +52,33 @@ static inline const MachineOps *machine_ops(const Machine *machine)
 
 /* The machine type that -machine means by a name or an alias; NULL = none. */
 const QomType *machine_type_find(QomTypes types, const char *name);
-/* At /machine, with its containers and buses, with globals (copied; NULL = none) to be applied to every device. Borrowed. */
+/*
+ * At /machine, with its containers and buses, with globals (copied; NULL = none) to be applied to
+ * every device. Borrowed.
+ */
 Machine *machine_new(QomObject *root, const QomType *type, const GPtrArray *globals, GError **errp);
 /* "DRIVER.PROPERTY=VALUE" or "driver=D,property=P,value=V". NULL: *errp. */
 QomGlobal *qom_global_parse(const char *text, GError **errp);
 void qom_global_free(QomGlobal *global);
-/* Every global names a property that its type has; an unknown type is only warned of, as QEMU does. False: the first that does not. */
+/*
+ * Every global names a property that its type has; an unknown type is only warned of, as QEMU does.
+ * False: the first that does not.
+ */
 bool machine_check_globals(const Machine *machine, GError **errp);
 
 /*
- * A device as -device and device_add give it: settings hold driver, id, bus and the properties. It stands in the tree, with
- * everything checked that can be without the machine's buses. Borrowed; NULL: *errp, nothing is left.
+ * A device as -device and device_add give it: settings hold driver, id, bus and the properties. It
+ * stands in the tree, with everything checked that can be without the machine's buses. Borrowed;
+ * NULL: *errp, nothing is left.
  */
 Device *machine_create_device(Machine *machine, const QomSettings *settings, GError **errp);
 /* Finds its bus (settings: as above) and realizes it. False: *errp, and the device is gone. */
-bool machine_plug_device(Machine *machine, Device *device, const QomSettings *settings, GError **errp);
-/* A device that the machine itself makes, under /machine/unattached, with globals, not realized yet. Borrowed; NULL: *errp. */
+bool machine_plug_device(Machine *machine, Device *device, const QomSettings *settings,
+                         GError **errp);
+/*
+ * A device that the machine itself makes, under /machine/unattached, with globals, not realized
+ * yet. Borrowed; NULL: *errp.
+ */
 Device *machine_create_own(Machine *machine, const QomType *type, GError **errp);
 /* device_del: by id or path. It goes now, or when the guest has let it go. */
 bool machine_unplug(Machine *machine, const char *id, GError **errp);

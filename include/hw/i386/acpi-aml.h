@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writes ACPI machine language (ACPI 6.5, chapter 20). Terms are appended in order; one that holds others is opened,
- * filled and closed with aml_end(). The same calls give the same bytes. Pure.
+ * Writes ACPI machine language (ACPI 6.5, chapter 20). Terms are appended in order; one that holds
+ * others is opened, filled and closed with aml_end(). The same calls give the same bytes. Pure.
  *
  *     aml_device(aml, "RTC");
  *     aml_name(aml, "_HID");
@@ -29,7 +29,10 @@ typedef struct Aml {
 /* Appends to bytes, which are borrowed. */
 void aml_init(Aml *aml, GByteArray *bytes);
 
-/* Terms that hold others. Paths are as in ASL: \_SB.PCI0, or one segment; segments may be shorter than 4. */
+/*
+ * Terms that hold others. Paths are as in ASL: \_SB.PCI0, or one segment; segments may be shorter
+ * than 4.
+ */
 void aml_scope(Aml *aml, const char *path);
 void aml_device(Aml *aml, const char *path);
 void aml_package(Aml *aml, uint8_t num_elements);
@@ -40,9 +43,13 @@ void aml_if(Aml *aml);
 void aml_else(Aml *aml);
 void aml_end(Aml *aml);
 
-/* Opcodes of terms that have no function of their own here (20.2.5, 20.2.6.1, 20.2.6.2); operands follow. */
+/*
+ * Opcodes of terms that have no function of their own here (20.2.5, 20.2.6.1, 20.2.6.2); operands
+ * follow.
+ */
 enum {
-    AML_LOCAL0 = 0x60, AML_ARG0 = 0x68, AML_STORE = 0x70, AML_AND = 0x7b, AML_OR = 0x7d, AML_CREATE_DWORD_FIELD = 0x8a,
+    AML_LOCAL0 = 0x60, AML_ARG0 = 0x68, AML_STORE = 0x70, AML_AND = 0x7b, AML_OR = 0x7d,
+    AML_CREATE_DWORD_FIELD = 0x8a,
     AML_LNOT = 0x92, AML_LEQUAL = 0x93, AML_RETURN = 0xa4,
 };
 void aml_code(Aml *aml, uint8_t opcode);

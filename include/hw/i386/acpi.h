@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ACPI tables: what the operating system is told about the machine, and how firmware gets them: three fw_cfg files,
- * of which etc/table-loader is a script that places and links the others. Firmware measures them: their bytes depend
- * on the configuration and on where firmware put ECAM, on nothing else.
+ * ACPI tables: what the operating system is told about the machine, and how firmware gets them:
+ * three fw_cfg files, of which etc/table-loader is a script that places and links the others.
+ * Firmware measures them: their bytes depend on the configuration and on where firmware put ECAM,
+ * on nothing else.
  */
 #ifndef HW_I386_ACPI_H
 #define HW_I386_ACPI_H
@@ -21,7 +22,8 @@ typedef struct AcpiConfig {
     bool serial[ACPI_MAX_SERIAL]; /* COM1 to COM4 exist */
     hwaddr ecam_base;
     uint64_t ecam_size;           /* up to 256 MiB */
-    hwaddr window64_base;         /* what firmware uses above 4 GiB for PCI: whole GiB; size 0 = nothing */
+    /* what firmware uses above 4 GiB for PCI: whole GiB; size 0 = nothing */
+    hwaddr window64_base;
     uint64_t window64_size;
 } AcpiConfig;
 
@@ -38,7 +40,10 @@ typedef struct AcpiFiles {
     GArray *list; /* of AcpiTable, in order */
 } AcpiFiles;
 
-/* Pure. Pointers hold offsets into the tables file, and checksums are 0, until the loader script is carried out. */
+/*
+ * Pure. Pointers hold offsets into the tables file, and checksums are 0, until the loader script is
+ * carried out.
+ */
 AcpiFiles *acpi_files_new(const AcpiConfig *config);
 void acpi_files_free(AcpiFiles *files);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AcpiFiles, acpi_files_free)
@@ -49,9 +54,9 @@ void acpi_dsdt_append(GByteArray *bytes, const AcpiConfig *config);
 typedef struct Acpi Acpi;
 
 /*
- * The files in fw_cfg. They are made anew when the guest selects one and ECAM or what PCI uses above 4 GiB has moved
- * since: firmware places both first. The config's apic_ids must outlive it, its ECAM and window fields are not used. Machine
- * lock held.
+ * The files in fw_cfg. They are made anew when the guest selects one and ECAM or what PCI uses
+ * above 4 GiB has moved since: firmware places both first. The config's apic_ids must outlive it,
+ * its ECAM and window fields are not used. Machine lock held.
  */
 Acpi *acpi_new(FwCfg *fw_cfg, const AcpiConfig *config, const Mch *mch, PciBus *pci, GError **errp);
 void acpi_free(Acpi *acpi);

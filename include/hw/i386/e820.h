@@ -13,7 +13,10 @@ typedef struct E820Layout {
     uint64_t above_4g; /* RAM [4 GiB, 4 GiB + above_4g) */
 } E820Layout;
 
-/* q35's split: low RAM ends at 2 GiB when RAM is 2.75 GiB or more, else all of it is low (PCI hole and ECAM above). */
+/*
+ * q35's split: low RAM ends at 2 GiB when RAM is 2.75 GiB or more, else all of it is low (PCI hole
+ * and ECAM above).
+ */
 E820Layout e820_layout(uint64_t ram_size);
 /* [base, base + size) lies inside one of the RAM ranges. */
 bool e820_is_ram(const E820Layout *layout, hwaddr base, uint64_t size);

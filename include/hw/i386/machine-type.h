@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -machine pc-q35-11.1 and -machine none as objects: their properties, as the user gave them. What is made of them is q35.h's business. */
+/*
+ * -machine pc-q35-11.1 and -machine none as objects: their properties, as the user gave them. What
+ * is made of them is q35.h's business.
+ */
 #ifndef HW_I386_MACHINE_TYPE_H
 #define HW_I386_MACHINE_TYPE_H
 
@@ -15,7 +18,11 @@ typedef struct BoardMachine {
     char *firmware, *kernel, *initrd, *append, *shim; /* NULL = not given */
     QomLink confidential_guest; /* resolved when the machine is complete */
     QomLink memory_backend;
-    MemoryBackend *ram;         /* what RAM is made of, once the machine has it: the linked one, or the default; borrowed from the tree */
+    /*
+     * what RAM is made of, once the machine has it: the linked one, or the default; borrowed from
+     * the tree
+     */
+    MemoryBackend *ram;
 } BoardMachine;
 
 typedef struct PcMachine {
@@ -33,8 +40,9 @@ extern const QomType none_machine_type;      /* "none-machine" */
 #define PC_MACHINE(object) QOM_CAST(PcMachine, &generic_pc_machine_type, object)
 
 /*
- * RAM of `size` bytes, from the linked backend, or from a memory-backend-ram that is made for it under the name that the machine type
- * has for it. merge: equal pages may be merged unless the user said otherwise. The machine is complete. False: *errp.
+ * RAM of `size` bytes, from the linked backend, or from a memory-backend-ram that is made for it
+ * under the name that the machine type has for it. merge: equal pages may be merged unless the user
+ * said otherwise. The machine is complete. False: *errp.
  */
 bool board_machine_make_ram(BoardMachine *board, uint64_t size, bool merge, GError **errp);
 

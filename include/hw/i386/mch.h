@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The q35 memory controller hub, 00:00.0: it says which machine this is, and PCIEXBAR places the ECAM window.
- * Machine lock held.
+ * The q35 memory controller hub, 00:00.0: it says which machine this is, and PCIEXBAR places the
+ * ECAM window. Machine lock held.
  */
 #ifndef HW_I386_MCH_H
 #define HW_I386_MCH_H

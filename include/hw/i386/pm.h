@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ACPI register block of the ICH9 at PMBASE: power management timer, PM1 event and control (power off), GPE0.
- * The timer's carry sets its status bit, but the interrupt that may go with it is only raised when a register is
- * touched. Machine lock held.
+ * The ACPI register block of the ICH9 at PMBASE: power management timer, PM1 event and control
+ * (power off), GPE0. The timer's carry sets its status bit, but the interrupt that may go with it
+ * is only raised when a register is touched. Machine lock held.
  */
 #ifndef HW_I386_PM_H
 #define HW_I386_PM_H
@@ -17,8 +17,12 @@
 
 typedef struct Pm Pm;
 
-/* Made disabled: the LPC bridge enables and places it. clock is monotonic. sci is borrowed, may be NULL. */
-Pm *pm_new(AddressSpace *ports, Clock clock, const IrqLine *sci, const RunStatePort *runstate, void *runstate_opaque);
+/*
+ * Made disabled: the LPC bridge enables and places it. clock is monotonic. sci is borrowed, may be
+ * NULL.
+ */
+Pm *pm_new(AddressSpace *ports, Clock clock, const IrqLine *sci, const RunStatePort *runstate,
+           void *runstate_opaque);
 void pm_free(Pm *pm);
 void pm_reset(Pm *pm);
 /* The power button is pressed: the guest sees PWRBTN_STS, and an SCI if it enabled it. */

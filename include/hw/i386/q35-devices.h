@@ -25,9 +25,11 @@
 
 typedef struct Q35Devices {
     IrqLine gsi[Q35_NUM_GSI]; /* what devices drive: the I/O APIC's pins */
-    MsiPort msi;              /* to the local APICs; filled in by the machine's owner, see system/core/msi.h */
+    /* to the local APICs; filled in by the machine's owner, see system/core/msi.h */
+    MsiPort msi;
     EventPort events;         /* eventfds to and from the guest; filled in likewise */
-    SharedMemoryPort shared_memory; /* what devices may touch: all RAM, unless the owner puts a TD's map here */
+    /* what devices may touch: all RAM, unless the owner puts a TD's map here */
+    SharedMemoryPort shared_memory;
     Ioapic *ioapic;
     PciBus *pci;
     PciHost *pci_host;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The q35 machine: what stands around the vCPUs. An explicit list of devices, made in one function that reads top to bottom. */
+/*
+ * The q35 machine: what stands around the vCPUs. An explicit list of devices, made in one function
+ * that reads top to bottom.
+ */
 #ifndef HW_I386_Q35_H
 #define HW_I386_Q35_H
 
@@ -13,19 +16,27 @@
 
 typedef struct Q35Config {
     uint64_t ram_size;
-    uint8_t *ram;              /* that many bytes, page aligned, low RAM first; borrowed. NULL = the machine maps its own */
-    bool ram_shareable;        /* ram is a shared mapping of ram_fd from ram_fd_offset on: back ends outside may have it */
+    /* that many bytes, page aligned, low RAM first; borrowed. NULL = the machine maps its own */
+    uint8_t *ram;
+    /* ram is a shared mapping of ram_fd from ram_fd_offset on: back ends outside may have it */
+    bool ram_shareable;
     int ram_fd;
     uint64_t ram_fd_offset;
     Bytes firmware;            /* borrowed; size 0 = none */
-    bool firmware_rom;         /* firmware is read-only memory and holds the image: not for a TD, whose launch copies it */
-    bool kernel_irqchip;       /* the accelerator has the I/O APIC: the machine has none, and the accelerator takes the gsi lines */
+    /* firmware is read-only memory and holds the image: not for a TD, whose launch copies it */
+    bool firmware_rom;
+    /*
+     * the accelerator has the I/O APIC: the machine has none, and the accelerator takes the gsi
+     * lines
+     */
+    bool kernel_irqchip;
     Clock clock;               /* of timers and of the time of day */
     unsigned num_cpus;
-    bool boot_menu;             /* the firmware shows its menu, for so long: milliseconds, 0 = as long as it thinks right */
+    /* the firmware shows its menu, for so long: milliseconds, 0 = as long as it thinks right */
+    bool boot_menu;
     uint16_t boot_menu_ms;
     Chardev *serial[4];        /* NULL = no such port */
-    Chardev *debugcon;         /* port 402, the log of firmware built for debugging; NULL = no such port */
+    Chardev *debugcon; /* port 402, the log of firmware built for debugging; NULL = no such port */
     const RunStatePort *runstate;
     void *runstate_opaque;
 } Q35Config;
@@ -33,7 +44,8 @@ typedef struct Q35Config {
 typedef struct Q35Machine {
     AddressSpace *memory, *ports;
     GMutex lock;               /* the machine lock */
-    GuestRam ram[3];           /* low RAM, high RAM if any, firmware if any: shared halves, lazily committed */
+    /* low RAM, high RAM if any, firmware if any: shared halves, lazily committed */
+    GuestRam ram[3];
     bool own_ram[3];           /* to be unmapped at the end */
     unsigned num_ram;
     E820Layout layout;
@@ -43,8 +55,8 @@ typedef struct Q35Machine {
 
 Q35Machine *q35_new(const Q35Config *config, GError **errp);
 /*
- * Gives firmware ACPI tables, before the machine runs. apic_ids: one for each of the config's num_cpus, borrowed for the
- * machine's life; NULL = 0, 1, 2, …
+ * Gives firmware ACPI tables, before the machine runs. apic_ids: one for each of the config's
+ * num_cpus, borrowed for the machine's life; NULL = 0, 1, 2, …
  */
 bool q35_add_acpi(Q35Machine *machine, const uint32_t *apic_ids, GError **errp);
 void q35_free(Q35Machine *machine);

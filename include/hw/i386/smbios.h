@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SMBIOS: what the guest's firmware and operating system are told about maker, model and numbers of the machine (DMTF DSP0134, version
- * 3.0). Firmware takes it from two fw_cfg files and measures it: the bytes depend on the configuration alone. Pure but for smbios_add().
+ * SMBIOS: what the guest's firmware and operating system are told about maker, model and numbers of
+ * the machine (DMTF DSP0134, version 3.0). Firmware takes it from two fw_cfg files and measures it:
+ * the bytes depend on the configuration alone. Pure but for smbios_add().
  */
 #ifndef HW_I386_SMBIOS_H
 #define HW_I386_SMBIOS_H
@@ -16,7 +17,10 @@ typedef struct SmbiosOptions SmbiosOptions;
 SmbiosOptions *smbios_options_new(void);
 void smbios_options_free(SmbiosOptions *options); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SmbiosOptions, smbios_options_free)
-/* "type=N,FIELD=VALUE,…"; a field given again replaces the former value, strings of type 11 are collected. False: *errp. */
+/*
+ * "type=N,FIELD=VALUE,…"; a field given again replaces the former value, strings of type 11 are
+ * collected. False: *errp.
+ */
 bool smbios_options_set(SmbiosOptions *options, const char *text, GError **errp);
 
 typedef struct SmbiosConfig {

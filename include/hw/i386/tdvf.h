@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * TDX virtual firmware: the metadata in the image (TDX Virtual Firmware Design Guide, "TDVF metadata"). Pure: values in, values out.
+ * TDX virtual firmware: the metadata in the image (TDX Virtual Firmware Design Guide, "TDVF
+ * metadata"). Pure: values in, values out.
  */
 #ifndef HW_I386_TDVF_H
 #define HW_I386_TDVF_H
@@ -14,8 +15,10 @@
 #include "util/units.h"
 
 typedef enum TdvfSectionType {
-    TDVF_SECTION_BFV = 0, TDVF_SECTION_CFV = 1, TDVF_SECTION_TD_HOB = 2, TDVF_SECTION_TEMP_MEM = 3, TDVF_SECTION_PERM_MEM = 4,
-    TDVF_SECTION_PAYLOAD = 5, TDVF_SECTION_PAYLOAD_PARAM = 6, TDVF_SECTION_TD_INFO = 7, TDVF_SECTION_TD_PARAMS = 8,
+    TDVF_SECTION_BFV = 0, TDVF_SECTION_CFV = 1, TDVF_SECTION_TD_HOB = 2, TDVF_SECTION_TEMP_MEM = 3,
+    TDVF_SECTION_PERM_MEM = 4,
+    TDVF_SECTION_PAYLOAD = 5, TDVF_SECTION_PAYLOAD_PARAM = 6, TDVF_SECTION_TD_INFO = 7,
+    TDVF_SECTION_TD_PARAMS = 8,
 } TdvfSectionType;
 
 #define TDVF_ATTRIBUTE_MR_EXTEND (1u << 0)
@@ -36,7 +39,10 @@ typedef struct TdvfImage {
     const TdvfSection *hob; /* the TD_HOB section */
 } TdvfImage;
 
-/* NULL: *errp names the field, its value, what is permitted and what to do. `name` is the file's name for messages; low RAM checks need `ram`. */
+/*
+ * NULL: *errp names the field, its value, what is permitted and what to do. `name` is the file's
+ * name for messages; low RAM checks need `ram`.
+ */
 TdvfImage *tdvf_parse(Bytes file, const char *name, const E820Layout *ram, GError **errp);
 void tdvf_free(TdvfImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TdvfImage, tdvf_free)

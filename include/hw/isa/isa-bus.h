@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The ISA bus as a bus of devices: what hangs on I/O ports and the sixteen lines. Main loop thread; realize takes the machine lock. */
+/*
+ * The ISA bus as a bus of devices: what hangs on I/O ports and the sixteen lines. Main loop thread;
+ * realize takes the machine lock.
+ */
 #ifndef HW_ISA_ISA_BUS_H
 #define HW_ISA_ISA_BUS_H
 
@@ -16,7 +19,8 @@ typedef struct IsaBus {
     AddressSpace *ports;
     const IrqLine *gsi;   /* [16] */
     GMutex *machine_lock;
-    Serial **serial;      /* [ISA_MAX_SERIAL]: the machine's serial ports, which it resets and describes to firmware */
+    /* [ISA_MAX_SERIAL]: the machine's serial ports, which it resets and describes to firmware */
+    Serial **serial;
 } IsaBus;
 
 extern const QomType isa_bus_type;      /* "ISA" */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ICH9 LPC bridge, 00:1f.0: where the ACPI registers and the root complex block lie, and PCI interrupt
- * routing. Machine lock held.
+ * The ICH9 LPC bridge, 00:1f.0: where the ACPI registers and the root complex block lie, and PCI
+ * interrupt routing. Machine lock held.
  */
 #ifndef HW_ISA_LPC_H
 #define HW_ISA_LPC_H

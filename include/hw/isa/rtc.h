@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The MC146818 clock with its battery-backed memory at ports 70/71. It shows UTC and follows the host's clock at
- * the distance that the guest set. Alarm, periodic and update interrupts are not raised: register C shows their
- * flags. Machine lock held.
+ * The MC146818 clock with its battery-backed memory at ports 70/71. It shows UTC and follows the
+ * host's clock at the distance that the guest set. Alarm, periodic and update interrupts are not
+ * raised: register C shows their flags. Machine lock held.
  */
 #ifndef HW_ISA_RTC_H
 #define HW_ISA_RTC_H
@@ -13,7 +13,10 @@
 
 typedef struct Rtc Rtc;
 
-/* clock is a wall clock (clock_realtime_ns). The layout gives the memory sizes that old firmware reads from CMOS. */
+/*
+ * clock is a wall clock (clock_realtime_ns). The layout gives the memory sizes that old firmware
+ * reads from CMOS.
+ */
 Rtc *rtc_new(AddressSpace *ports, Clock clock, const E820Layout *layout, unsigned num_cpus);
 void rtc_free(Rtc *rtc);
 /* What a machine reset does: interrupt enables go off; time and memory stay. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * PCI functions as devices of the object model: what -device and device_add make on "pcie.0" and behind its ports. A type that
- * derives from "pci-device" starts its operations with PciDeviceOps and makes its function there; place, bus and hotplug are done here.
+ * PCI functions as devices of the object model: what -device and device_add make on "pcie.0" and
+ * behind its ports. A type that derives from "pci-device" starts its operations with PciDeviceOps
+ * and makes its function there; place, bus and hotplug are done here.
  *
  *     static const PciDeviceOps edu_ops = {
- *         .device = { .bus_type = &pcie_bus_type, .category = "Misc", PCI_DEVICE_OPS }, .make = edu_make,
+ *         .device = { .bus_type = &pcie_bus_type, .category = "Misc", PCI_DEVICE_OPS }, .make =
+ * edu_make,
  *     };
  *
  * Main loop thread; the machine lock is taken here, and held in make.
@@ -32,7 +34,10 @@ typedef struct PciDevice {
 
 typedef struct PciDeviceOps {
     DeviceOps device;
-    /* The function, not on the bus yet (pci_device_bus). Machine lock held. NULL: *errp, and nothing is left. */
+    /*
+     * The function, not on the bus yet (pci_device_bus). Machine lock held. NULL: *errp, and
+     * nothing is left.
+     */
     PciFunction *(*make)(PciDevice *device, GError **errp);
     /* The function was freed; machine lock held. NULL = nothing to do. */
     void (*gone)(PciDevice *device);
@@ -61,7 +66,8 @@ bool pci_device_is_integrated(const PciDevice *device);
 /* A bus of devices over a bus of functions; owner as in bus_new(). */
 Bus *pcie_bus_new(PciBus *pci, const char *name, Device *owner);
 /*
- * The machine's own device that holds the root bus as "pcie.0": to be realized on the main system bus; q35_pcihost_set_bus before that.
+ * The machine's own device that holds the root bus as "pcie.0": to be realized on the main system
+ * bus; q35_pcihost_set_bus before that.
  */
 void q35_pcihost_set_bus(Device *device, PciBus *root);
 

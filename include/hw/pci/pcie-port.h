@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * PCI-to-PCI bridges, and the PCI Express root port with its slot: native hotplug (PCI Express 5.0, 6.7). A slot holds one
- * device, slot number 0 of the bus behind the port, with up to eight functions. Machine lock held.
+ * PCI-to-PCI bridges, and the PCI Express root port with its slot: native hotplug (PCI
+ * Express 5.0, 6.7). A slot holds one device, slot number 0 of the bus behind the port, with up to
+ * eight functions. Machine lock held.
  */
 #ifndef HW_PCI_PCIE_PORT_H
 #define HW_PCI_PCIE_PORT_H
@@ -22,30 +23,38 @@ bool pci_bridge_window(const PciFunction *bridge, PciWindow window, hwaddr *firs
 
 typedef struct PcieRootPortConfig {
     uint8_t port;     /* link capability's port number */
-    uint8_t chassis;  /* unique together with slot; shown by management software, no register has it */
+    /* unique together with slot; shown by management software, no register has it */
+    uint8_t chassis;
     uint16_t slot;    /* physical slot number, 13 bits */
     bool hotplug;     /* the slot can be filled and emptied while the machine runs */
 } PcieRootPortConfig;
 
 typedef struct PcieSlotOps {
     /*
-     * The guest gave the device up, or the machine was reset with a request open: the function has left its bus and is the
-     * callee's to free. Called for each of the slot's functions, the highest first.
+     * The guest gave the device up, or the machine was reset with a request open: the function has
+     * left its bus and is the callee's to free. Called for each of the slot's functions, the
+     * highest first.
      */
     void (*unplugged)(void *opaque, PciFunction *function);
 } PcieSlotOps;
 
-/* Vendor 1b36, device 000c, as existing guests and management software know it. slot_ops may be NULL. */
-PciFunction *pcie_root_port_new(const PcieRootPortConfig *config, const PcieSlotOps *slot_ops, void *opaque);
+/*
+ * Vendor 1b36, device 000c, as existing guests and management software know it. slot_ops may be
+ * NULL.
+ */
+PciFunction *pcie_root_port_new(const PcieRootPortConfig *config, const PcieSlotOps *slot_ops,
+                                void *opaque);
 bool pcie_is_root_port(const PciFunction *function);
 /*
- * A function joins the slot of a running machine (before it runs: pci_bus_add on pci_bridge_bus). The guest is told when function 0
- * is there: add it last. False and *errp: no hotplug here, or the place is taken; the function stays the caller's.
+ * A function joins the slot of a running machine (before it runs: pci_bus_add on pci_bridge_bus).
+ * The guest is told when function 0 is there: add it last. False and *errp: no hotplug here, or the
+ * place is taken; the function stays the caller's.
  */
-bool pcie_root_port_plug(PciFunction *port, PciFunction *function, unsigned devfn, const char *name, GError **errp);
+bool pcie_root_port_plug(PciFunction *port, PciFunction *function, unsigned devfn, const char *name,
+                         GError **errp);
 /*
- * Asks the guest to give the slot's device up (the attention button). False and *errp: nothing to give up, no hotplug, or a
- * request is already open.
+ * Asks the guest to give the slot's device up (the attention button). False and *errp: nothing to
+ * give up, no hotplug, or a request is already open.
  */
 bool pcie_root_port_request_unplug(PciFunction *port, const char *name, GError **errp);
 /* A request is open and the guest has not answered. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SCSI disks and the bus between them and a host adapter. The adapter fills in a ScsiRequest, scsi_submit() has it carried out, and
- * done() tells status and sense data; buffers are host memory and the request's until then.
+ * SCSI disks and the bus between them and a host adapter. The adapter fills in a ScsiRequest,
+ * scsi_submit() has it carried out, and done() tells status and sense data; buffers are host memory
+ * and the request's until then.
  *
- * scsi_submit() is called with the bus's lock held; done() at once from scsi_submit(), or later from the thread of the bus's context
- * without the lock. Which commands there are: SPC-5 and SBC-4 (T10).
+ * scsi_submit() is called with the bus's lock held; done() at once from scsi_submit(), or later
+ * from the thread of the bus's context without the lock. Which commands there are: SPC-5 and SBC-4
+ * (T10).
  */
 #ifndef HW_SCSI_SCSI_H
 #define HW_SCSI_SCSI_H
@@ -32,7 +34,8 @@ struct ScsiRequest {
     uint8_t status;
     uint8_t sense[SCSI_SENSE_SIZE]; /* with SCSI_CHECK_CONDITION */
     uint64_t moved;                 /* bytes of data, either way */
-    bool overrun;                   /* the command moves more data than there is room for: nothing was done */
+    /* the command moves more data than there is room for: nothing was done */
+    bool overrun;
     /* scsi-disk.c's */
     BlockRequest block;
     struct ScsiDisk *disk;
@@ -53,7 +56,8 @@ typedef struct ScsiDiskConfig {
     uint32_t logical_block_size, physical_block_size; /* powers of two, 512 to 32768 */
     bool shared, write_through, removable;
     BlockOnError on_read_error, on_write_error;
-    const char *path;               /* of the device's object, for what is told of errors; NULL: none is. Copied */
+    /* of the device's object, for what is told of errors; NULL: none is. Copied */
+    const char *path;
     GMainContext *context;          /* where requests end; NULL = the default one */
     void (*resized)(void *opaque);  /* in that context, no lock held. NULL: nobody wants to know */
     void *opaque;
@@ -61,10 +65,16 @@ typedef struct ScsiDiskConfig {
 
 /* NULL: *errp. config is copied, but for its strings, which must live as long. */
 ScsiDisk *scsi_disk_new(const ScsiDiskConfig *config, GError **errp);
-/* Requests that are under way end with SCSI_TASK_ABORTED. Main loop thread; neither the machine lock nor the bus's is held. */
+/*
+ * Requests that are under way end with SCSI_TASK_ABORTED. Main loop thread; neither the machine
+ * lock nor the bus's is held.
+ */
 void scsi_disk_free(ScsiDisk *disk);
 void scsi_submit(ScsiDisk *disk, ScsiRequest *request);
-/* Requests under way end soon. Those that come after hear of the reset (unit attention). Any thread. */
+/*
+ * Requests under way end soon. Those that come after hear of the reset (unit attention). Any
+ * thread.
+ */
 void scsi_reset(ScsiDisk *disk);
 /* Returns when no request touches its buffers any more; done() may come after. */
 void scsi_drain(ScsiDisk *disk);
@@ -78,8 +88,10 @@ void scsi_answer(ScsiRequest *request, const uint8_t *data, size_t size, uint64_
 /* ---- Commands (scsi-cdb.c, pure) ---- */
 
 typedef enum ScsiKind {
-    SCSI_UNKNOWN, SCSI_TEST_READY, SCSI_REQUEST_SENSE, SCSI_INQUIRY, SCSI_MODE_SENSE, SCSI_READ_CAPACITY, SCSI_READ, SCSI_WRITE, SCSI_SYNCHRONIZE,
-    SCSI_UNMAP, SCSI_WRITE_SAME, SCSI_VERIFY, SCSI_REPORT_LUNS, SCSI_START_STOP, SCSI_PREVENT_REMOVAL,
+    SCSI_UNKNOWN, SCSI_TEST_READY, SCSI_REQUEST_SENSE, SCSI_INQUIRY, SCSI_MODE_SENSE,
+    SCSI_READ_CAPACITY, SCSI_READ, SCSI_WRITE, SCSI_SYNCHRONIZE,
+    SCSI_UNMAP, SCSI_WRITE_SAME, SCSI_VERIFY, SCSI_REPORT_LUNS, SCSI_START_STOP,
+    SCSI_PREVENT_REMOVAL,
 } ScsiKind;
 
 typedef struct ScsiCommand {
@@ -143,8 +155,8 @@ extern const QomType scsi_device_type; /* "scsi-device", abstract */
 extern const QomType scsi_hd_type;     /* "scsi-hd" */
 
 /*
- * The disk at an address; NULL: there is none. *target_exists: some LUN of that target does. With the
- * bus's lock held, as the next.
+ * The disk at an address; NULL: there is none. *target_exists: some LUN of that target does. With
+ * the bus's lock held, as the next.
  */
 ScsiDisk *scsi_bus_find(const ScsiBus *bus, unsigned target, unsigned lun, bool *target_exists);
 /* The data of REPORT LUNS for a target; caller frees. */

@@ -18,7 +18,8 @@ typedef struct VirtioBlkConfig {
     unsigned queue_size;     /* power of two, 4 to VIRTIO_MAX_QUEUE_SIZE */
     unsigned logical_block_size, physical_block_size; /* 512 to 2 MiB, powers of two */
     bool read_only, shared, discard, write_zeroes;
-    bool write_through;      /* each write is stable when done, until the driver chooses otherwise */
+    /* each write is stable when done, until the driver chooses otherwise */
+    bool write_through;
     bool fixed_cache;        /* the driver may not choose */
     BlockOnError on_read_error, on_write_error;
     const char *path;        /* of the device's object, for what is told of errors; NULL: none is */
@@ -26,8 +27,12 @@ typedef struct VirtioBlkConfig {
 
 #define VIRTIO_BLK_MAX_QUEUES 256
 
-/* NULL: *errp. virtio_blk_device() is the caller's, or a transport's; it goes before virtio_blk_free(). */
-VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, const VirtioEnvironment *environment, GError **errp);
+/*
+ * NULL: *errp. virtio_blk_device() is the caller's, or a transport's; it goes before
+ * virtio_blk_free().
+ */
+VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, const VirtioEnvironment *environment,
+                          GError **errp);
 VirtioDevice *virtio_blk_device(const VirtioBlk *blk);
 /* Main loop thread. */
 void virtio_blk_free(VirtioBlk *blk);

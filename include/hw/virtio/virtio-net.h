@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The virtio network card: Virtio 1.2, 5.1. One pair of queues and, unless told otherwise, a control queue. Machine lock held. */
+/*
+ * The virtio network card: Virtio 1.2, 5.1. One pair of queues and, unless told otherwise, a
+ * control queue. Machine lock held.
+ */
 #ifndef HW_VIRTIO_VIRTIO_NET_H
 #define HW_VIRTIO_VIRTIO_NET_H
 
@@ -19,11 +22,18 @@ typedef struct VirtioNetConfig {
     void *opaque;
 } VirtioNetConfig;
 
-/* NULL: *errp. virtio_net_device() is the caller's, or a transport's; it goes before virtio_net_free(). */
-VirtioNet *virtio_net_new(const VirtioNetConfig *config, const VirtioEnvironment *environment, GError **errp);
+/*
+ * NULL: *errp. virtio_net_device() is the caller's, or a transport's; it goes before
+ * virtio_net_free().
+ */
+VirtioNet *virtio_net_new(const VirtioNetConfig *config, const VirtioEnvironment *environment,
+                          GError **errp);
 VirtioDevice *virtio_net_device(const VirtioNet *net);
 void virtio_net_free(VirtioNet *net);
-/* Which frames the driver wants, as RxFilterInfo of the schema without the card's name. Caller puts. */
+/*
+ * Which frames the driver wants, as RxFilterInfo of the schema without the card's name. Caller
+ * puts.
+ */
 JsonValue *virtio_net_rx_filter(const VirtioNet *net);
 /*
  * The same of a device, with its name; from then on the next change is told of

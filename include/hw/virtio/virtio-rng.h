@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The virtio entropy device (Virtio 1.2, 5.4): types virtio-rng-pci and virtio-rng-pci-non-transitional. */
+/*
+ * The virtio entropy device (Virtio 1.2, 5.4): types virtio-rng-pci and
+ * virtio-rng-pci-non-transitional.
+ */
 #ifndef HW_VIRTIO_VIRTIO_RNG_H
 #define HW_VIRTIO_VIRTIO_RNG_H
 

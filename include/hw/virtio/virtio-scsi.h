@@ -17,7 +17,8 @@ typedef struct VirtioScsiConfig {
 } VirtioScsiConfig;
 
 /* NULL: *errp. */
-VirtioScsi *virtio_scsi_new(const VirtioScsiConfig *config, const VirtioEnvironment *environment, GError **errp);
+VirtioScsi *virtio_scsi_new(const VirtioScsiConfig *config, const VirtioEnvironment *environment,
+                            GError **errp);
 VirtioDevice *virtio_scsi_device(const VirtioScsi *scsi);
 /* Where the disks are; borrowed. It tells the adapter of changes from now on. */
 void virtio_scsi_set_bus(VirtioScsi *scsi, ScsiBus *bus);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The virtio console device with its ports (Virtio 1.2, 5.3): virtio-serial-pci, and the virtconsole and virtserialport devices on its
- * bus. Main loop thread; the machine lock is taken where a callback of a chardev comes in.
+ * The virtio console device with its ports (Virtio 1.2, 5.3): virtio-serial-pci, and the
+ * virtconsole and virtserialport devices on its bus. Main loop thread; the machine lock is taken
+ * where a callback of a chardev comes in.
  */
 #ifndef HW_VIRTIO_VIRTIO_SERIAL_H
 #define HW_VIRTIO_VIRTIO_SERIAL_H
@@ -34,9 +35,13 @@ typedef struct VirtioSerialPortConfig {
 } VirtioSerialPortConfig;
 
 /* A guest that runs is told. Machine lock held. */
-VirtioSerialPort *virtio_serial_port_new(VirtioSerial *serial, const VirtioSerialPortConfig *config);
+VirtioSerialPort *virtio_serial_port_new(VirtioSerial *serial,
+                                         const VirtioSerialPortConfig *config);
 void virtio_serial_port_free(VirtioSerialPort *port);
-/* Joins port and chardev, and parts them. Machine lock not held. False: the chardev has front ends enough. */
+/*
+ * Joins port and chardev, and parts them. Machine lock not held. False: the chardev has front ends
+ * enough.
+ */
 bool virtio_serial_port_connect(VirtioSerialPort *port);
 void virtio_serial_port_disconnect(VirtioSerialPort *port);
 

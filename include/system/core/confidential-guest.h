@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The types of objects that make a machine a confidential guest. What they do is in target/i386/kvm. */
+/*
+ * The types of objects that make a machine a confidential guest. What they do is in
+ * target/i386/kvm.
+ */
 #ifndef SYSTEM_CORE_CONFIDENTIAL_GUEST_H
 #define SYSTEM_CORE_CONFIDENTIAL_GUEST_H
 

@@ -15,7 +15,8 @@ typedef struct GuestRam {
     uint8_t *host; /* of a TD the shared half */
     bool rom;      /* an ordinary VM's guest cannot write it; a TD has no such memory */
     bool shareable; /* host is a shared mapping of fd: another process can have the same memory */
-    int fd;         /* borrowed; meaningless unless shareable, as is fd_offset, where in fd it begins */
+    /* borrowed; meaningless unless shareable, as is fd_offset, where in fd it begins */
+    int fd;
     uint64_t fd_offset;
 } GuestRam;
 

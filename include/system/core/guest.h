@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What runs on the machine: a TD, an ordinary VM, or nothing but a test's commands. A port: the machine is launched into it, again
- * after each reset. Main loop thread, unless said.
+ * What runs on the machine: a TD, an ordinary VM, or nothing but a test's commands. A port: the
+ * machine is launched into it, again after each reset. Main loop thread, unless said.
  */
 #ifndef SYSTEM_CORE_GUEST_H
 #define SYSTEM_CORE_GUEST_H
@@ -29,8 +29,8 @@ typedef struct GuestOps {
     /* CPUID of vCPU 0 as the guest has it; borrowed until end(). NULL: not known. */
     const struct CpuidTable *(*cpuid)(Guest *guest);
     /*
-     * What the guest offers devices, for as long as what launch() made is there: *memory is what they may touch if it is left
-     * untouched. NULL: nothing.
+     * What the guest offers devices, for as long as what launch() made is there: *memory is what
+     * they may touch if it is left untouched. NULL: nothing.
      */
     void (*connect)(Guest *guest, EventPort *events, SharedMemoryPort *memory);
     void (*free)(Guest *guest);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One interrupt wire. A device drives it; who is at the other end (an interrupt controller, a test) is connected later.
- * Machine lock held.
+ * One interrupt wire. A device drives it; who is at the other end (an interrupt controller, a test)
+ * is connected later. Machine lock held.
  */
 #ifndef SYSTEM_CORE_IRQ_H
 #define SYSTEM_CORE_IRQ_H

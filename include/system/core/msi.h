@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where message-signalled interrupts go: the local APICs, which belong to the accelerator. A port: devices hold a
- * pointer to it, the machine's owner fills it in after each launch and empties it before the TD goes. Machine lock held.
+ * Where message-signalled interrupts go: the local APICs, which belong to the accelerator. A port:
+ * devices hold a pointer to it, the machine's owner fills it in after each launch and empties it
+ * before the TD goes. Machine lock held.
  */
 #ifndef SYSTEM_CORE_MSI_H
 #define SYSTEM_CORE_MSI_H
@@ -10,7 +11,8 @@
 #include <stdint.h>
 
 typedef struct MsiPort {
-    void (*send)(void *opaque, uint64_t address, uint32_t data); /* NULL: there is nobody to interrupt */
+    /* NULL: there is nobody to interrupt */
+    void (*send)(void *opaque, uint64_t address, uint32_t data);
     void *opaque;
 } MsiPort;
 

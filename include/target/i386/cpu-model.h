@@ -10,8 +10,9 @@
 #include "target/i386/cpuid.h"
 
 /*
- * One named CPUID bit. The table holds every feature name QEMU knows. Bits of feature MSRs (IA32_ARCH_CAPABILITIES, VMX
- * controls) have names too: their function is CPU_FEATURE_MSR(number), EAX the low half and EDX the high one.
+ * One named CPUID bit. The table holds every feature name QEMU knows. Bits of feature MSRs
+ * (IA32_ARCH_CAPABILITIES, VMX controls) have names too: their function is CPU_FEATURE_MSR(number),
+ * EAX the low half and EDX the high one.
  */
 #define CPU_FEATURE_MSR(number) (0xf0000000u | (number))
 #define CPU_FEATURE_IS_MSR(function) ((function) >= 0xf0000000u)
@@ -33,12 +34,14 @@ typedef struct CpuFeatureRequest {
 
 typedef struct CpuModelRequest {
     char *model;          /* "host", "max", "Icelake-Server", … */
-    GArray *model_features; /* of const CpuFeature *: a named model's; NULL for host, max and base */
+    /* of const CpuFeature *: a named model's; NULL for host, max and base */
+    GArray *model_features;
     GArray *features;     /* of CpuFeatureRequest, in order; later wins */
     bool check, enforce;  /* check is on by default */
     bool pmu, has_pmu;
     unsigned phys_bits;   /* 0 = host's */
-    unsigned family, model_number, stepping; /* 0 = the processor's, the only other value a TD takes */
+    /* 0 = the processor's, the only other value a TD takes */
+    unsigned family, model_number, stepping;
     uint64_t tsc_hz;      /* tsc-frequency=, 0 = host's */
 } CpuModelRequest;
 
@@ -49,10 +52,17 @@ void cpu_model_free(CpuModelRequest *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CpuModelRequest, cpu_model_free)
 /* Names of all models, of const char *; the caller frees the array. */
 GPtrArray *cpu_model_names(void);
-/* Does KVM_GET_SUPPORTED_CPUID's table have the feature? Always false for bits of feature MSRs, which it does not hold. */
+/*
+ * Does KVM_GET_SUPPORTED_CPUID's table have the feature? Always false for bits of feature MSRs,
+ * which it does not hold.
+ */
 bool cpu_feature_supported(const CpuFeature *feature, const CpuidTable *supported);
-/* Has an ordinary machine's CPU of this model the feature? What the user said comes first, then what the model says. */
-bool cpu_model_has(const CpuModelRequest *request, const CpuFeature *feature, const CpuidTable *supported);
+/*
+ * Has an ordinary machine's CPU of this model the feature? What the user said comes first, then
+ * what the model says.
+ */
+bool cpu_model_has(const CpuModelRequest *request, const CpuFeature *feature,
+                   const CpuidTable *supported);
 /* Text of -cpu help. Caller frees. */
 char *cpu_model_help(void);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* CPUID as values: entries, tables, look-up. The layout of an entry is that of struct kvm_cpuid_entry2 (40 bytes). */
+/*
+ * CPUID as values: entries, tables, look-up. The layout of an entry is that of struct
+ * kvm_cpuid_entry2 (40 bytes).
+ */
 #ifndef TARGET_I386_CPUID_H
 #define TARGET_I386_CPUID_H
 
@@ -28,14 +31,27 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CpuidTable, cpuid_table_free)
 
 unsigned cpuid_table_size(const CpuidTable *table);
 CpuidEntry *cpuid_table_at(const CpuidTable *table, unsigned i);
-/* The entry of a leaf and sub-leaf (index is ignored where the entry's flag says it is not significant), or NULL. */
+/*
+ * The entry of a leaf and sub-leaf (index is ignored where the entry's flag says it is not
+ * significant), or NULL.
+ */
 CpuidEntry *cpuid_table_find(const CpuidTable *table, uint32_t function, uint32_t index);
-/* The entry of exactly this leaf and sub-leaf, whatever its flag: for KVM_TDX_CAPABILITIES, which never sets it. */
+/*
+ * The entry of exactly this leaf and sub-leaf, whatever its flag: for KVM_TDX_CAPABILITIES, which
+ * never sets it.
+ */
 CpuidEntry *cpuid_table_find_exact(const CpuidTable *table, uint32_t function, uint32_t index);
-/* Whether Intel defines sub-leaves for the leaf, so that its entries carry CPUID_FLAG_SIGNIFICANT_INDEX. */
+/*
+ * Whether Intel defines sub-leaves for the leaf, so that its entries carry
+ * CPUID_FLAG_SIGNIFICANT_INDEX.
+ */
 bool cpuid_has_subleaves(uint32_t function);
-/* The same as cpuid_table_find(), made with zeroes if absent. flags: CPUID_FLAG_SIGNIFICANT_INDEX or 0. */
-CpuidEntry *cpuid_table_ensure(CpuidTable *table, uint32_t function, uint32_t index, uint32_t flags);
+/*
+ * The same as cpuid_table_find(), made with zeroes if absent. flags: CPUID_FLAG_SIGNIFICANT_INDEX
+ * or 0.
+ */
+CpuidEntry *cpuid_table_ensure(CpuidTable *table, uint32_t function, uint32_t index,
+                               uint32_t flags);
 /* Removes all sub-leaves of a leaf. */
 void cpuid_table_remove(CpuidTable *table, uint32_t function);
 /* By function, then index. */

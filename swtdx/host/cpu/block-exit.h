@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Blocks from inside: what block.c keeps and how handlers of direct and indirect jumps go from block to block without
- * a lookup.
+ * Blocks from inside: what block.c keeps and how handlers of direct and indirect jumps go from
+ * block to block without a lookup.
  *
- * A direct jump keeps its target block in op->ptr and the RIP for which that holds in op->disp (as a key: below; the same physical page
- * may be executed at several linear addresses). An indirect jump asks the jump cache. Both are forgotten when linear
- * addresses change their meaning (block_forget_linear) and before a block's memory is freed: they hold RIPs exclusive-or
- * Cpu.jump_salt, which then changes in bits 63:57, where canonical addresses are all alike. Supervisor code and
- * user code have salts of their own, so that a switch between user spaces does not make the former forget. A dropped block whose
- * memory still lives has all its ops replaced by op_stale, which leaves to the slow path with RIP on itself: so a
- * store into the running block takes effect at the next instruction.
+ * A direct jump keeps its target block in op->ptr and the RIP for which that holds in op->disp (as
+ * a key: below; the same physical page may be executed at several linear addresses). An indirect
+ * jump asks the jump cache. Both are forgotten when linear addresses change their meaning
+ * (block_forget_linear) and before a block's memory is freed: they hold RIPs exclusive-or
+ * Cpu.jump_salt, which then changes in bits 63:57, where canonical addresses are all alike.
+ * Supervisor code and user code have salts of their own, so that a switch between user spaces does
+ * not make the former forget. A dropped block whose memory still lives has all its ops replaced by
+ * op_stale, which leaves to the slow path with RIP on itself: so a store into the running block
+ * takes effect at the next instruction.
  */
 #ifndef SWTDX_BLOCK_EXIT_H
 #define SWTDX_BLOCK_EXIT_H
@@ -28,9 +30,13 @@ struct Block {
     uint16_t offset;   /* gpa in its page */
     uint16_t count;    /* ops, without the last one that goes on */
     uint16_t length;   /* bytes decoded */
-    bool crossing;     /* one instruction over the page's end: `bytes` are compared at each lookup, nothing links here */
+    /*
+     * one instruction over the page's end: `bytes` are compared at each lookup, nothing links here
+     */
+    bool crossing;
     bool endbranch;    /* begins with ENDBRANCH: indirect branches may come here (cet.h) */
-    bool spins;        /* some jump back to its start waits for memory to change (spin.h): it stays unlinked */
+    /* some jump back to its start waits for memory to change (spin.h): it stays unlinked */
+    bool spins;
     uint8_t bytes[BLOCK_MAX_INSN];
     Block *next;       /* of the same slot, or of the dropped ones */
     const void *body;  /* jit.h: where host code goes that jumps here */
@@ -82,35 +88,36 @@ const Op *block_direct_slow(Cpu *cpu, const Op *op, uint64_t rip);
 const Op *block_indirect_slow(Cpu *cpu, uint64_t rip);
 
 /*
- * Ends of handlers in family_control, whose ops hold in `flags` how many instructions of the block have been executed
- * when they leave it.
+ * Ends of handlers in family_control, whose ops hold in `flags` how many instructions of the block
+ * have been executed when they leave it.
  */
-#define EXIT_DIRECT(cpu, op, target)                                                                                   \
-    do {                                                                                                               \
-        const Op *from_ = (op);                                                                                        \
-        uint64_t rip_ = (target);                                                                                      \
-        (cpu)->instructions += from_->flags;                                                                           \
-        if (likely((uint64_t)from_->disp == (rip_ ^ (cpu)->jump_salt) && !block_pending(cpu))) {                                            \
-            const Op *to_ = block_enter(cpu, from_->ptr, rip_);                                                        \
-            DISPATCH(cpu, to_);                                                                                        \
-        }                                                                                                              \
-        return block_direct_slow(cpu, from_, rip_);                                                                    \
+#define EXIT_DIRECT(cpu, op, target)                                                             \
+    do {                                                                                         \
+        const Op *from_ = (op);                                                                  \
+        uint64_t rip_ = (target);                                                                \
+        (cpu)->instructions += from_->flags;                                                     \
+        if (likely((uint64_t)from_->disp == (rip_ ^ (cpu)->jump_salt) && !block_pending(cpu))) { \
+            const Op *to_ = block_enter(cpu, from_->ptr, rip_);                                  \
+            DISPATCH(cpu, to_);                                                                  \
+        }                                                                                        \
+        return block_direct_slow(cpu, from_, rip_);                                              \
     } while (0)
 
-#define EXIT_INDIRECT(cpu, op, target)                                                                                 \
-    do {                                                                                                               \
-        uint64_t rip_ = (target);                                                                                      \
-        (cpu)->instructions += (op)->flags;                                                                            \
-        const JumpEntry *e_ = jump_entry(cpu, rip_);                                                                   \
-        if (likely(e_->key == (rip_ ^ (cpu)->jump_salt) && e_->block->mode == (cpu)->mode && !block_pending(cpu))) {                        \
-            const Op *to_ = block_enter(cpu, e_->block, rip_);                                                         \
-            DISPATCH(cpu, to_);                                                                                        \
-        }                                                                                                              \
-        return block_indirect_slow(cpu, rip_);                                                                         \
+#define EXIT_INDIRECT(cpu, op, target)                                                             \
+    do {                                                                                           \
+        uint64_t rip_ = (target);                                                                  \
+        (cpu)->instructions += (op)->flags;                                                        \
+        const JumpEntry *e_ = jump_entry(cpu, rip_);                                               \
+        if (likely(e_->key == (rip_ ^ (cpu)->jump_salt) && e_->block->mode == (cpu)->mode && !block_pending(cpu))) {\
+            const Op *to_ = block_enter(cpu, e_->block, rip_);                                     \
+            DISPATCH(cpu, to_);                                                                    \
+        }                                                                                          \
+        return block_indirect_slow(cpu, rip_);                                                     \
     } while (0)
 
 const Op *op_stale(Cpu *cpu, const Op *op);
-const Op *op_end(Cpu *cpu, const Op *op); /* after the last instruction of a block that none of its ops leaves */
+const Op *op_end(
+    Cpu *cpu, const Op *op); /* after the last instruction of a block that none of its ops leaves */
 
 /* The group's record (code-map.c). */
 typedef enum CodeRequest { CODE_DROP, CODE_DROP_ALL, CODE_PROTECT } CodeRequest;

@@ -15,8 +15,10 @@
 
 #define PAGE_BUCKETS 4096
 #define PAGE_SLOTS 64        /* a slot is 64 bytes of the page */
-#define CACHE_BYTES (UINT64_C(192) << 20) /* more than a boot of Linux decodes; then everything is dropped */
-#define POOL_BYTES (4 * CACHE_BYTES)      /* address space only: sizes of dropped blocks need not fit new ones */
+#define CACHE_BYTES \
+    (UINT64_C(192) << 20) /* more than a boot of Linux decodes; then everything is dropped */
+#define POOL_BYTES \
+    (4 * CACHE_BYTES)      /* address space only: sizes of dropped blocks need not fit new ones */
 #define FETCH_BYTES 512      /* bytes looked at for one block */
 #define QUEUE_MAX 256        /* more requests than this drop everything */
 
@@ -220,7 +222,10 @@ void block_run_requests(Cpu *cpu)
     pthread_mutex_unlock(lock);
 
     if (overflow) {
-        /* What was lost may have been a CODE_PROTECT: be unable to write anything unnoticed, and have written everything. */
+        /*
+         * What was lost may have been a CODE_PROTECT: be unable to write anything unnoticed, and
+         * have written everything.
+         */
         block_flush(cpu);
         mmu_flush_all(cpu);
         code_map_request(map, cpu, CODE_DROP_ALL, 0);
@@ -243,7 +248,8 @@ void block_run_requests(Cpu *cpu)
 
 static uint32_t block_mode(const Cpu *cpu)
 {
-    bool single = (cpu->rflags & FLAG_TF) || (atomic_load_explicit(&cpu->pending, memory_order_relaxed) & CPU_PENDING_STEP);
+    bool single = (cpu->rflags & FLAG_TF) ||
+                  (atomic_load_explicit(&cpu->pending, memory_order_relaxed) & CPU_PENDING_STEP);
     return cpu->mode | (single ? BLOCK_SINGLE : 0);
 }
 
@@ -257,7 +263,10 @@ static Block *find_block(struct BlockCache *c, uint64_t gpa, uint32_t mode)
     return b;
 }
 
-/* A heap copy of the scratch block in the cache, or the scratch block itself when there is no memory. */
+/*
+ * A heap copy of the scratch block in the cache, or the scratch block itself when there is no
+ * memory.
+ */
 static Block *keep_scratch(Cpu *cpu)
 {
     struct BlockCache *c = cpu->blocks;
@@ -285,7 +294,10 @@ static Block *keep_scratch(Cpu *cpu)
     return b;
 }
 
-/* The bytes of an instruction that goes over the page's end; returns how many are there (15 at most). Raises. */
+/*
+ * The bytes of an instruction that goes over the page's end; returns how many are there (15 at
+ * most). Raises.
+ */
 static size_t fetch_crossing(Cpu *cpu, uint64_t linear, uint8_t *bytes)
 {
     uint64_t gpa;
@@ -319,14 +331,18 @@ static const Block *decode_at(Cpu *cpu, uint64_t linear, uint64_t gpa, uint32_t 
         unsigned here = b->length < 0x1000u - b->offset ? b->length : 0x1000u - b->offset;
         bool first = code_map_add(cpu->group->code, gpa, here);
         if (first || *page_link(c, gpa) == NULL) {
-            /* Another processor may have marked the page and not yet told this one, which must see its own writes at once. */
+            /*
+             * Another processor may have marked the page and not yet told this one, which must see
+             * its own writes at once.
+             */
             mmu_protect_code(cpu, gpa & GUEST_PAGE_MASK);
         }
         if (first) {
             code_map_request(cpu->group->code, cpu, CODE_PROTECT, gpa & GUEST_PAGE_MASK);
         }
         /* Another processor may have written between reading and marking. */
-        if (mmu_fetch(cpu, linear, again, here, &at) == here && at == gpa && memcmp(bytes, again, here) == 0) {
+        if (mmu_fetch(cpu, linear, again, here, &at) == here && at == gpa &&
+            memcmp(bytes, again, here) == 0) {
             return keep_scratch(cpu);
         }
         gpa = at;
@@ -337,7 +353,8 @@ static const Block *decode_at(Cpu *cpu, uint64_t linear, uint64_t gpa, uint32_t 
 static bool crossing_valid(Cpu *cpu, const Block *b, uint64_t linear)
 {
     uint8_t bytes[BLOCK_MAX_INSN];
-    return fetch_crossing(cpu, linear, bytes) >= b->length && memcmp(bytes, b->bytes, b->length) == 0;
+    return fetch_crossing(cpu, linear, bytes) >= b->length &&
+           memcmp(bytes, b->bytes, b->length) == 0;
 }
 
 const Op *block_lookup(Cpu *cpu)
@@ -382,7 +399,10 @@ const Op *block_lookup(Cpu *cpu)
 
 /* ---- exits ---- */
 
-/* Remembers in a direct jump where it goes. Links into the same page need no record: both blocks die together. */
+/*
+ * Remembers in a direct jump where it goes. Links into the same page need no record: both blocks
+ * die together.
+ */
 static void link_jump(Cpu *cpu, const Op *op, const Block *to, uint64_t rip)
 {
     struct BlockCache *c = cpu->blocks;
@@ -393,7 +413,11 @@ static void link_jump(Cpu *cpu, const Op *op, const Block *to, uint64_t rip)
     Op *jump = (Op *)op; /* the cache owns its ops, handlers see them as const */
     if ((from->gpa ^ to->gpa) >> 12 != 0) {
         if (rip - cpu->regs[GPR_PAGE] < GUEST_PAGE_SIZE) {
-            return; /* a translation that the guest has changed and not flushed: good for once (jit-control.c relies on it) */
+            /*
+             * a translation that the guest has changed and not flushed: good for once
+             * (jit-control.c relies on it)
+             */
+            return;
         }
         if (c->n_links == c->max_links) {
             size_t room = c->max_links != 0 ? c->max_links * 2 : 1024;

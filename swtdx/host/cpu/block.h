@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Blocks of decoded instructions, keyed by guest physical address, Cpu.mode; how handlers leave them.
+ * Blocks of decoded instructions, keyed by guest physical address, Cpu.mode; how handlers leave
+ * them.
  */
 #ifndef SWTDX_BLOCK_H
 #define SWTDX_BLOCK_H
@@ -9,17 +10,32 @@
 
 typedef struct CodeMap CodeMap;
 
-/* Block exits: what a handler returns instead of NEXT. Each sets cpu->rip and gives back the next block's first Op,
- * or NULL to go through the slow path of cpu_run() (pending work, lookup, mode change). */
-const Op *block_goto(Cpu *cpu, const Op *op, uint64_t rip);      /* indirect: RET, JMP r/m, CALL r/m */
-const Op *block_chain(Cpu *cpu, const Op *op, uint64_t rip);     /* direct, same op always the same rip - GPR_PAGE: may cache in op->ptr */
-const Op *block_leave(Cpu *cpu, const Op *op);                   /* next instruction, but through cpu_run(): after anything that changed mode, paging, IF, code */
+/*
+ * Block exits: what a handler returns instead of NEXT. Each sets cpu->rip and gives back the next
+ * block's first Op, or NULL to go through the slow path of cpu_run() (pending work, lookup, mode
+ * change).
+ */
+const Op *block_goto(Cpu *cpu, const Op *op, uint64_t rip); /* indirect: RET, JMP r/m, CALL r/m */
+const Op *block_chain(
+    Cpu *cpu, const Op *op,
+    uint64_t rip); /* direct, same op always the same rip - GPR_PAGE: may cache in op->ptr */
+const Op *block_leave(Cpu *cpu, const Op *op); /* next instruction, but through cpu_run(): after
+                                                  anything that changed mode, paging, IF, code */
 
-/* Guest physical page (shared bit included) holds decoded code of some Cpu in the group? Any thread. */
+/*
+ * Guest physical page (shared bit included) holds decoded code of some Cpu in the group? Any
+ * thread.
+ */
 bool code_page_test(CpuGroup *group, uint64_t gpa);
-/* A store of this Cpu hit a code page: drop its blocks here, and have the others drop theirs. Called by mmu.c after the check, before the store. */
+/*
+ * A store of this Cpu hit a code page: drop its blocks here, and have the others drop theirs.
+ * Called by mmu.c after the check, before the store.
+ */
 void code_page_write(Cpu *cpu, uint64_t gpa);
-/* The same for a store of known extent within one page: blocks stay when the bytes written hold no code. */
+/*
+ * The same for a store of known extent within one page: blocks stay when the bytes written hold no
+ * code.
+ */
 void code_page_write_range(Cpu *cpu, uint64_t gpa, unsigned size);
 /* The page's content changed outside instructions (removed, mapped anew): any thread. */
 void code_page_discard(CpuGroup *group, uint64_t gpa, uint64_t size);
@@ -29,9 +45,9 @@ CodeMap *code_map_new(void);
 void code_map_free(CodeMap *map);
 
 /*
- * The first Op of the block at cpu->rip in cpu->mode; decodes it if need be, sets cpu->block and GPR_PAGE. Called by
- * cpu_run() between blocks only. Raises fetch faults with cpu->op == NULL (RIP is cpu->rip then). With RFLAGS.TF or
- * CPU_PENDING_STEP the block holds one instruction.
+ * The first Op of the block at cpu->rip in cpu->mode; decodes it if need be, sets cpu->block and
+ * GPR_PAGE. Called by cpu_run() between blocks only. Raises fetch faults with cpu->op == NULL (RIP
+ * is cpu->rip then). With RFLAGS.TF or CPU_PENDING_STEP the block holds one instruction.
  */
 const Op *block_lookup(Cpu *cpu);
 /*

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which guest physical pages hold decoded code of some processor of a group, and telling the others when one is written.
+ * Which guest physical pages hold decoded code of some processor of a group, and telling the others
+ * when one is written.
  *
- * Readers take no lock: a sparse tree of atomic words, one word per page, one bit per 64 bytes. Nodes are never removed
- * before the group ends.
+ * Readers take no lock: a sparse tree of atomic words, one word per page, one bit per 64 bytes.
+ * Nodes are never removed before the group ends.
  *
- * Order of things when processor A decodes from a page while B may still write it through its soft TLB: A marks the
- * page, has itself and all others drop their write entries (CODE_PROTECT), and decodes again if the bytes changed in
- * between. B, when it gets to the request, has everybody drop that page once more, because it may have written between
- * A's decoding and its own losing the entry. SDM vol. 3, 9.1.3 asks guests for a serialising instruction in such cases,
- * so acting at B's next block exit is early enough.
+ * Order of things when processor A decodes from a page while B may still write it through its soft
+ * TLB: A marks the page, has itself and all others drop their write entries (CODE_PROTECT), and
+ * decodes again if the bytes changed in between. B, when it gets to the request, has everybody drop
+ * that page once more, because it may have written between A's decoding and its own losing the
+ * entry. SDM vol. 3, 9.1.3 asks guests for a serialising instruction in such cases, so acting at
+ * B's next block exit is early enough.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -165,9 +167,10 @@ void code_map_request(CodeMap *map, Cpu *self, CodeRequest request, uint64_t gpa
 }
 
 /*
- * The page's mark goes and the others drop what they decoded from it, in this order: whoever finds no mark has the request
- * already, and acts on it before it runs another block; and whoever has acted on it, under the same lock, decodes and marks anew
- * after the mark has gone. Otherwise a processor could write over a block of its own, find no mark, and run the block.
+ * The page's mark goes and the others drop what they decoded from it, in this order: whoever finds
+ * no mark has the request already, and acts on it before it runs another block; and whoever has
+ * acted on it, under the same lock, decodes and marks anew after the mark has gone. Otherwise a
+ * processor could write over a block of its own, find no mark, and run the block.
  */
 static void unmark(CodeMap *map, Cpu *self, _Atomic uint64_t *word, uint64_t page)
 {

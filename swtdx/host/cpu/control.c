@@ -19,7 +19,8 @@
         }                                                                   \
         NEXT(cpu, op);                                                      \
     }
-#define ALL_CONDITIONS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define ALL_CONDITIONS(X) \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 ALL_CONDITIONS(DEFINE_JCC)
 #define JCC_ENTRY(cond) op_j##cond,
 static const OpFn jcc[16] = { ALL_CONDITIONS(JCC_ENTRY) };
@@ -149,8 +150,9 @@ HANDLER(op_call_direct_legacy)
 
 static uint64_t indirect_target(Cpu *cpu, const Op *op)
 {
-    uint64_t rip = op->src != 0 ? mmu_load_sized(cpu, op, op_linear(cpu, op, op->size, false), op->size)
-                                : branch_cut(op, CPU_REG(cpu, uint64_t, op->dst));
+    uint64_t rip = op->src != 0
+                       ? mmu_load_sized(cpu, op, op_linear(cpu, op, op->size, false), op->size)
+                       : branch_cut(op, CPU_REG(cpu, uint64_t, op->dst));
     branch_check(cpu, op, rip);
     return rip;
 }
@@ -195,7 +197,9 @@ static void choose_jump(const Decoded *d, Op *op, bool call)
     bool long64 = d->mode & CPU_MODE_CS64;
     if (is_immediate(d, 0)) {
         set_direct(d, op);
-        op->fn = call ? long64 ? op_call_direct : op_call_direct_legacy : long64 ? op_jmp_direct : op_jmp_direct_legacy;
+        op->fn = call     ? long64 ? op_call_direct : op_call_direct_legacy
+                 : long64 ? op_jmp_direct
+                          : op_jmp_direct_legacy;
         return;
     }
     bool memory = is_memory(d, 0);
@@ -228,7 +232,8 @@ static int loop_kind(ZydisMnemonic mnemonic)
 static bool is_near_branch(const Decoded *d)
 {
     ZydisMnemonic m = d->insn.mnemonic;
-    bool conditional = d->insn.meta.category == ZYDIS_CATEGORY_COND_BR && d->insn.meta.isa_set == ZYDIS_ISA_SET_I86;
+    bool conditional = d->insn.meta.category == ZYDIS_CATEGORY_COND_BR &&
+                       d->insn.meta.isa_set == ZYDIS_ISA_SET_I86;
     bool always = m == ZYDIS_MNEMONIC_JMP || m == ZYDIS_MNEMONIC_CALL || m == ZYDIS_MNEMONIC_RET;
     return (always && !is_far(d)) || conditional || loop_kind(m) >= 0;
 }
@@ -240,7 +245,10 @@ bool family_control(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
     if (!is_near_branch(d)) {
         return false; /* and op is as it was, for the other families */
     }
-    /* The operand size of branches is 64 bits in 64-bit code whatever the prefixes (Intel: SDM vol. 2, JMP). */
+    /*
+     * The operand size of branches is 64 bits in 64-bit code whatever the prefixes (Intel: SDM vol.
+     * 2, JMP).
+     */
     op->size = long64 ? 8 : op->size;
     if (op->seg != SEG_FS && op->seg != SEG_GS && d->memory == ZYDIS_MAX_OPERAND_COUNT) {
         op->seg = SEG_SS;

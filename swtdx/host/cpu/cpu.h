@@ -43,13 +43,17 @@ enum {
     GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
     GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15,
     GPR_ZERO, /* always 0: stands for "no base", "no index" */
-    GPR_PAGE, /* RIP of the first byte of the page that the block lies in: base of RIP-relative operands */
+    /* RIP of the first byte of the page that the block lies in: base of RIP-relative operands */
+    GPR_PAGE,
     GPR_COUNT
 };
 
 enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_COUNT };
 
-/* One decoded instruction (or a fused pair). Register operands are byte offsets into Cpu.regs, so AH is GPR_RAX * 8 + 1. */
+/*
+ * One decoded instruction (or a fused pair). Register operands are byte offsets into Cpu.regs, so
+ * AH is GPR_RAX * 8 + 1.
+ */
 struct Op {
     OpFn fn;
     uint8_t dst, src;     /* byte offsets of registers */
@@ -74,7 +78,8 @@ struct Op {
 
 typedef struct Segment {
     uint16_t selector;
-    uint32_t access; /* VMCS format: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15, unusable 16 */
+    /* VMCS format: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15, unusable 16 */
+    uint32_t access;
     uint32_t limit;  /* in bytes, after granularity */
     uint64_t base;
 } Segment;
@@ -103,7 +108,8 @@ typedef struct LazyFlags {
 #define TLB_INVALID UINT64_C(1)
 enum {
     TLB_SUPERVISOR, TLB_SUPERVISOR_AC, TLB_USER, TLB_CACHED,
-    TLB_USER_AC = TLB_CACHED, /* alignment is checked: no entry is ever valid, so that each access comes to mmu.c */
+    TLB_USER_AC = TLB_CACHED,
+    /* alignment is checked: no entry is ever valid, so that each access comes to mmu.c */
     TLB_KINDS
 };
 
@@ -115,8 +121,8 @@ typedef struct TlbEntry {
 } TlbEntry;
 
 /*
- * Where shadow-stack accesses went: a soft TLB of their own. An entry is valid while Cpu.linear_epoch
- * is its (shadow-stack.c).
+ * Where shadow-stack accesses went: a soft TLB of their own. An entry is valid while
+ * Cpu.linear_epoch is its (shadow-stack.c).
  */
 #define SHADOW_PAGES 16u
 typedef struct ShadowPage {
@@ -135,7 +141,8 @@ enum {
     CPU_PENDING_CODE = 1u << 4,      /* another processor wrote code pages: block.c */
     CPU_PENDING_SHADOW = 1u << 5,    /* STI / MOV SS shadow: own thread only */
     CPU_PENDING_STEP = 1u << 6,      /* RFLAGS.TF or debug registers armed: own thread only */
-    CPU_PENDING_TURN = 1u << 7,      /* never taken back: each block end looks whether Cpu.turn_end is reached */
+    CPU_PENDING_TURN = 1u << 7,
+    /* never taken back: each block end looks whether Cpu.turn_end is reached */
 };
 
 typedef enum CpuExit {
@@ -160,29 +167,50 @@ typedef struct CpuHostPage {
  * cpu->op is valid, so both are precise.
  */
 typedef struct CpuWorld {
-    /* The page of a GPA (shared bit included). `linear` is for #VE information. Returns only with *page filled. */
-    void (*map)(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access, CpuHostPage *page);
-    /* First byte of a GPA's page as it is now, without any effect, or NULL: for dumps. May be left out. Must return. */
+    /*
+     * The page of a GPA (shared bit included). `linear` is for #VE information. Returns only with
+     * *page filled.
+     */
+    void (*map)(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access,
+                CpuHostPage *page);
+    /*
+     * First byte of a GPA's page as it is now, without any effect, or NULL: for dumps. May be left
+     * out. Must return.
+     */
     const uint8_t *(*peek)(Cpu *cpu, uint64_t gpa);
     void (*cpuid)(Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
-    uint64_t (*rdmsr)(Cpu *cpu, uint32_t index);            /* MSRs the core does not keep itself: see msr.c */
+    uint64_t (*rdmsr)(Cpu *cpu, uint32_t index); /* MSRs the core does not keep itself: see msr.c */
     void (*wrmsr)(Cpu *cpu, uint32_t index, uint64_t value);
-    bool (*msr_native)(Cpu *cpu, uint32_t index, bool write); /* true: the core may do it; else it may raise #GP, #VE */
-    void (*io)(Cpu *cpu, uint16_t port, unsigned size, bool write, bool string, bool rep, bool immediate); /* never returns normally in a TD: #VE */
+    bool (*msr_native)(Cpu *cpu, uint32_t index,
+                       bool write); /* true: the core may do it; else it may raise #GP, #VE */
+    void (*io)(Cpu *cpu, uint16_t port, unsigned size, bool write, bool string, bool rep,
+               bool immediate); /* never returns normally in a TD: #VE */
     void (*hlt)(Cpu *cpu);
-    void (*instruction)(Cpu *cpu, uint32_t exit_reason); /* INVD, WBINVD, VMCALL, PCONFIG, ... : VMX exit reason */
-    void (*write_cr0)(Cpu *cpu, uint64_t value);         /* checks bits that TDX owns; returns when the core may go on */
-    uint64_t (*write_cr4)(Cpu *cpu, uint64_t value);     /* the same for CR4; answers what the core is to put there */
+    void (*instruction)(
+        Cpu *cpu, uint32_t exit_reason); /* INVD, WBINVD, VMCALL, PCONFIG, ... : VMX exit reason */
+    void (*write_cr0)(
+        Cpu *cpu, uint64_t value); /* checks bits that TDX owns; returns when the core may go on */
+    uint64_t (*write_cr4)(
+        Cpu *cpu, uint64_t value); /* the same for CR4; answers what the core is to put there */
     void (*xsetbv)(Cpu *cpu, uint64_t value);            /* checks against XFAM */
-    void (*tdcall)(Cpu *cpu);                            /* RIP is already past the instruction when cpu_leave(.., true) */
-    /* Interrupts. Called with RFLAGS.IF = 1 and no shadow: vector 0..255 accepted (acknowledged), or -1. */
+    void (*tdcall)(Cpu *cpu); /* RIP is already past the instruction when cpu_leave(.., true) */
+    /*
+     * Interrupts. Called with RFLAGS.IF = 1 and no shadow: vector 0..255 accepted (acknowledged),
+     * or -1.
+     */
     int (*interrupt_accept)(Cpu *cpu);
     uint64_t (*rdtsc)(Cpu *cpu);
-    /* Instruction set gates by CPUID bit; the decoder asks once per mnemonic. feature = leaf-specific id of features.h */
+    /*
+     * Instruction set gates by CPUID bit; the decoder asks once per mnemonic. feature =
+     * leaf-specific id of features.h
+     */
     bool (*has_feature)(Cpu *cpu, unsigned feature);
 } CpuWorld;
 
-/* x87, SSE, AVX, AVX-512, AMX ... as an XSAVE area in standard format, offsets of Intel processors (CPUID leaf 0xD). */
+/*
+ * x87, SSE, AVX, AVX-512, AMX ... as an XSAVE area in standard format, offsets of Intel processors
+ * (CPUID leaf 0xD).
+ */
 #define CPU_XSTATE_SIZE 11008
 #define XSTATE_FCW 0
 #define XSTATE_FSW 2
@@ -212,11 +240,17 @@ struct Cpu {
     uint64_t rip;             /* valid outside blocks, and after cpu_sync() */
     const Block *block;       /* the block being executed */
     uint64_t instructions;    /* executed, counted at block exits */
-    uint64_t turn_end;        /* with CPU_PENDING_TURN: leave with CPU_EXIT_KICKED at the first block end with so many instructions */
-    bool turn_given_up;       /* with CPU_PENDING_TURN: the guest waits for others; whoever reads it clears it */
+    /*
+     * with CPU_PENDING_TURN: leave with CPU_EXIT_KICKED at the first block end with so many
+     * instructions
+     */
+    uint64_t turn_end;
+    /* with CPU_PENDING_TURN: the guest waits for others; whoever reads it clears it */
+    bool turn_given_up;
     struct BlockCache *blocks;/* block.c */
     uint64_t jump_salt;       /* block-exit.h: the one of these that the privilege has */
-    uint64_t salts[2];        /* of supervisor and of user code: blocks tell them apart by their mode */
+    /* of supervisor and of user code: blocks tell them apart by their mode */
+    uint64_t salts[2];
     uint64_t shadow_page;     /* host code's page of this level's shadow stack, or TLB_INVALID */
     uintptr_t shadow_addend;  /* host address = linear + addend, there */
     uint64_t linear_epoch;    /* another one whenever linear addresses may mean other pages */
@@ -248,7 +282,8 @@ struct Cpu {
     void *world_data;
     CpuGroup *group;
     unsigned index;           /* 0..n-1 in its group */
-    uint8_t phys_bits;        /* reserved-bit check of paging structures; the shared bit is never reserved */
+    /* reserved-bit check of paging structures; the shared bit is never reserved */
+    uint8_t phys_bits;
     uint64_t shared_bit;      /* 1 << 47, 1 << 51, or 0 for an ordinary VM */
     bool gb_pages;
     bool la57;                /* the processor has it, whatever the guest is told */
@@ -277,7 +312,8 @@ enum {
     CPU_MODE_CS32 = 1u << 1,  /* D bit, when not CS64 */
     CPU_MODE_USER = 1u << 2,  /* CPL 3 */
     CPU_MODE_LONG = 1u << 3,  /* EFER.LMA */
-    CPU_MODE_FLAT = 1u << 4,  /* ES SS DS (and CS) have base 0 and limit 4 GiB: no segment arithmetic (implied by CS64 for ES CS SS DS) */
+    CPU_MODE_FLAT = 1u << 4,
+    /* ES SS DS (and CS) have base 0 and limit 4 GiB: no segment arithmetic (implied by CS64 for ES CS SS DS) */
     CPU_MODE_SS32 = 1u << 5,  /* stack pointer size is 32 bits, when not CS64 (64 in CS64) */
     /* Control-flow enforcement at the present privilege (cet.h) */
     CPU_MODE_SHSTK = 1u << 6,      /* shadow stack */
@@ -286,15 +322,21 @@ enum {
     CPU_MODE_WAIT = 1u << 9,       /* the next instruction must be ENDBRANCH */
 };
 
-/* Life cycle. cpu_new() gives power-on zeroes; the TDX start state is the module's to write, followed by cpu_update_mode(). */
+/*
+ * Life cycle. cpu_new() gives power-on zeroes; the TDX start state is the module's to write,
+ * followed by cpu_update_mode().
+ */
 Cpu *cpu_new(CpuGroup *group, const CpuWorld *world, void *world_data);
 void cpu_free(Cpu *cpu);
-/* jit_heat: host code is made for blocks that are entered so often, where the host allows it (jit.h); 0: never. */
+/*
+ * jit_heat: host code is made for blocks that are entered so often, where the host allows it
+ * (jit.h); 0: never.
+ */
 #define CPU_JIT_HEAT 12
 CpuGroup *cpu_group_new(unsigned max_cpus, unsigned jit_heat);
 /*
- * Before cpu_new(): its processors count turns (CPU_PENDING_TURN), their randomness comes of a fixed seed and their index, and
- * reciprocals are ours on every machine (vector-approx.c).
+ * Before cpu_new(): its processors count turns (CPU_PENDING_TURN), their randomness comes of a
+ * fixed seed and their index, and reciprocals are ours on every machine (vector-approx.c).
  */
 void cpu_group_determine(CpuGroup *group);
 /* Why there is no host code although it was wanted: an errno, or 0. */
@@ -304,22 +346,37 @@ void cpu_group_free(CpuGroup *group);
 /* Runs until an exit. Only the Cpu's thread. (run.c) */
 CpuExit cpu_run(Cpu *cpu);
 
-/* Instructions executed, those of the running block included. Own thread, wherever cpu->op is valid or cpu_run() was left. */
+/*
+ * Instructions executed, those of the running block included. Own thread, wherever cpu->op is valid
+ * or cpu_run() was left.
+ */
 uint64_t cpu_instructions(const Cpu *cpu);
 
-/* Any thread: sets bits of Cpu.pending. Wakes nobody: who blocks in a world callback is woken by the world. */
+/*
+ * Any thread: sets bits of Cpu.pending. Wakes nobody: who blocks in a world callback is woken by
+ * the world.
+ */
 static inline void cpu_request(Cpu *cpu, uint32_t bits)
 {
     atomic_fetch_or_explicit(&cpu->pending, bits, memory_order_seq_cst);
 }
 
-/* Any thread: takes translations of a GPA range out of every processor of the group, and returns when none uses them any more. `self` may be NULL. */
+/*
+ * Any thread: takes translations of a GPA range out of every processor of the group, and returns
+ * when none uses them any more. `self` may be NULL.
+ */
 void cpu_group_flush(CpuGroup *group, Cpu *self, uint64_t gpa, uint64_t size);
 
-/* Recomputes mode, cpl-dependent tlb pointer. After any change of CS, SS, CR0, CR4.SMAP, EFER, CPL or RFLAGS.AC. */
+/*
+ * Recomputes mode, cpl-dependent tlb pointer. After any change of CS, SS, CR0, CR4.SMAP, EFER, CPL
+ * or RFLAGS.AC.
+ */
 void cpu_update_mode(Cpu *cpu);
 
-/* Fault at the current instruction (cpu->op): RIP stays on it. error is ignored for vectors without an error code. */
+/*
+ * Fault at the current instruction (cpu->op): RIP stays on it. error is ignored for vectors without
+ * an error code.
+ */
 _Noreturn void cpu_raise(Cpu *cpu, uint8_t vector, uint32_t error);
 /* Trap after the current instruction (INT n, INT3, #DB single step): RIP after it. */
 _Noreturn void cpu_raise_trap(Cpu *cpu, uint8_t vector, bool software);
@@ -350,20 +407,25 @@ void cpu_set_rflags(Cpu *cpu, uint64_t rflags);
 
 enum {
     FLAG_CF = 1u << 0, FLAG_PF = 1u << 2, FLAG_AF = 1u << 4, FLAG_ZF = 1u << 6, FLAG_SF = 1u << 7,
-    FLAG_TF = 1u << 8, FLAG_IF = 1u << 9, FLAG_DF = 1u << 10, FLAG_OF = 1u << 11, FLAG_IOPL = 3u << 12,
-    FLAG_NT = 1u << 14, FLAG_RF = 1u << 16, FLAG_VM = 1u << 17, FLAG_AC = 1u << 18, FLAG_ID = 1u << 21,
+    FLAG_TF = 1u << 8, FLAG_IF = 1u << 9, FLAG_DF = 1u << 10, FLAG_OF = 1u << 11,
+    FLAG_IOPL = 3u << 12,
+    FLAG_NT = 1u << 14, FLAG_RF = 1u << 16, FLAG_VM = 1u << 17, FLAG_AC = 1u << 18,
+    FLAG_ID = 1u << 21,
     FLAG_ARITH = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF,
 };
 
 enum {
-    VEC_DE = 0, VEC_DB = 1, VEC_NMI = 2, VEC_BP = 3, VEC_OF = 4, VEC_BR = 5, VEC_UD = 6, VEC_NM = 7, VEC_DF = 8,
-    VEC_TS = 10, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13, VEC_PF = 14, VEC_MF = 16, VEC_AC = 17, VEC_MC = 18,
+    VEC_DE = 0, VEC_DB = 1, VEC_NMI = 2, VEC_BP = 3, VEC_OF = 4, VEC_BR = 5, VEC_UD = 6, VEC_NM = 7,
+    VEC_DF = 8,
+    VEC_TS = 10, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13, VEC_PF = 14, VEC_MF = 16, VEC_AC = 17,
+    VEC_MC = 18,
     VEC_XM = 19, VEC_VE = 20, VEC_CP = 21,
 };
 
 /*
- * A local whose address goes to another function keeps NEXT from being a tail call, so that loops of the guest would
- * nest on the host's stack: handlers leave such locals to a function of this kind.
+ * A local whose address goes to another function keeps NEXT from being a tail call, so that loops
+ * of the guest would nest on the host's stack: handlers leave such locals to a function of this
+ * kind.
  */
 #define CPU_APART __attribute__((noinline))
 

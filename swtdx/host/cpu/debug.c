@@ -13,7 +13,10 @@ typedef struct Breakpoint {
     unsigned kind;
 } Breakpoint;
 
-/* SDM vol. 3, 18.2.4 and 18.2.5: LENn 2 means 8 bytes; addresses count from a multiple of the length. */
+/*
+ * SDM vol. 3, 18.2.4 and 18.2.5: LENn 2 means 8 bytes; addresses count from a multiple of the
+ * length.
+ */
 static bool breakpoint(const Cpu *cpu, unsigned n, Breakpoint *b)
 {
     static const uint8_t sizes[] = { 1, 2, 8, 4 };

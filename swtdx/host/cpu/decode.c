@@ -18,11 +18,14 @@ void decoder_init(Decoder *decoder)
 {
     ZydisDecoderInit(&decoder->long64, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     ZydisDecoderInit(&decoder->code32, ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32);
-    ZydisDecoderInit(&decoder->code32_stack16, ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_16);
+    ZydisDecoderInit(&decoder->code32_stack16, ZYDIS_MACHINE_MODE_LONG_COMPAT_32,
+                     ZYDIS_STACK_WIDTH_16);
     ZydisDecoderInit(&decoder->code16, ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_16);
-    ZydisDecoderInit(&decoder->code16_stack32, ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_32);
+    ZydisDecoderInit(&decoder->code16_stack32, ZYDIS_MACHINE_MODE_LONG_COMPAT_16,
+                     ZYDIS_STACK_WIDTH_32);
     ZydisDecoder *all[] = {
-        &decoder->long64, &decoder->code32, &decoder->code32_stack16, &decoder->code16, &decoder->code16_stack32,
+        &decoder->long64, &decoder->code32, &decoder->code32_stack16, &decoder->code16,
+        &decoder->code16_stack32,
     };
     for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         /* TDX offers no MPX: its encodings are NOPs then (SDM vol. 1, 17.4). */
@@ -136,7 +139,8 @@ static const Op *op_unsupported(Cpu *cpu, const Op *op)
     int n = snprintf(what, sizeof(what), "%s:", ZydisMnemonicGetString(op->mnemonic));
     for (unsigned i = 0; i < op->len && n > 0 && (size_t)n < sizeof(what); i++) {
         uint64_t word = i < 8 ? op->imm : op->aux;
-        n += snprintf(what + n, sizeof(what) - (size_t)n, " %02x", (unsigned)(word >> (i % 8 * 8)) & 0xff);
+        n += snprintf(what + n, sizeof(what) - (size_t)n, " %02x",
+                      (unsigned)(word >> (i % 8 * 8)) & 0xff);
     }
     cpu->op = op;
     cpu_unsupported(cpu, what);
@@ -149,8 +153,9 @@ static void refuse(Cpu *cpu, const Decoded *d, Op *op)
     if (vec_choose_unknown(cpu, d->bytes, d->insn.length, op)) {
         return;
     }
-    if (feature == DECODE_NEVER || d->insn.mnemonic == ZYDIS_MNEMONIC_UD0 || d->insn.mnemonic == ZYDIS_MNEMONIC_UD1 ||
-        d->insn.mnemonic == ZYDIS_MNEMONIC_UD2 || (feature != 0 && !cpu->world->has_feature(cpu, feature))) {
+    if (feature == DECODE_NEVER || d->insn.mnemonic == ZYDIS_MNEMONIC_UD0 ||
+        d->insn.mnemonic == ZYDIS_MNEMONIC_UD1 || d->insn.mnemonic == ZYDIS_MNEMONIC_UD2 ||
+        (feature != 0 && !cpu->world->has_feature(cpu, feature))) {
         op->fn = op_ud;
         return;
     }
@@ -163,10 +168,14 @@ static void refuse(Cpu *cpu, const Decoded *d, Op *op)
     }
 }
 
-/* Asks the families. Sets *ends when nothing may follow in the block. `nth`: 1 for the first instruction. */
+/*
+ * Asks the families. Sets *ends when nothing may follow in the block. `nth`: 1 for the first
+ * instruction.
+ */
 static void choose(Cpu *cpu, const Decoded *d, Op *op, bool *ends, unsigned nth)
 {
-    static const FamilyChooser others[] = { family_string, family_system, family_xsave, family_vector };
+    static const FamilyChooser others[] = { family_string, family_system, family_xsave,
+                                            family_vector };
     if (family_integer(cpu, d, op, ends)) {
         return;
     }
@@ -205,7 +214,8 @@ static void finish(Block *b, unsigned at)
     b->length = (uint16_t)at;
 }
 
-bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t *bytes, size_t n, unsigned max_ops)
+bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t *bytes, size_t n,
+                  unsigned max_ops)
 {
     const ZydisDecoder *zydis = decoder_of(decoder, block->mode);
     Decoded d = { .mode = block->mode };
@@ -232,7 +242,10 @@ bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t 
                 at += op->len;
                 break;
             }
-            op->fn = status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA ? op_too_long : op_ud;
+            op->fn = status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ||
+                             status == ZYDIS_STATUS_NO_MORE_DATA
+                         ? op_too_long
+                         : op_ud;
             if (block->mode & CPU_MODE_WAIT) {
                 cet_expect_endbranch(NULL, op);
             }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Exceptions and interrupts: raising, combining, delivery through the IDT (Intel SDM vol. 3, ch. 6). */
+/*
+ * Exceptions and interrupts: raising, combining, delivery through the IDT (Intel SDM vol. 3, ch.
+ * 6).
+ */
 #include "exc.h"
 
 #include <stdio.h>
@@ -26,7 +29,10 @@ static _Noreturn void escape(Cpu *cpu, int why)
     longjmp(cpu->escape, why);
 }
 
-/* While an event is being delivered RIP is the event's already. The block is left in its middle: counts what was done. */
+/*
+ * While an event is being delivered RIP is the event's already. The block is left in its middle:
+ * counts what was done.
+ */
 static void settle_rip(Cpu *cpu, bool retire)
 {
     if (cpu->core->event.kind == EVENT_NONE && cpu->op) {
@@ -38,8 +44,8 @@ static void settle_rip(Cpu *cpu, bool retire)
 
 static bool has_error_code(uint8_t vector)
 {
-    static const uint32_t with_error = 1u << VEC_DF | 1u << VEC_TS | 1u << VEC_NP | 1u << VEC_SS | 1u << VEC_GP
-                                       | 1u << VEC_PF | 1u << VEC_AC | 1u << VEC_CP;
+    static const uint32_t with_error = 1u << VEC_DF | 1u << VEC_TS | 1u << VEC_NP | 1u << VEC_SS |
+                                       1u << VEC_GP | 1u << VEC_PF | 1u << VEC_AC | 1u << VEC_CP;
     return vector < 32 && (with_error >> vector & 1);
 }
 
@@ -87,13 +93,17 @@ void cpu_unsupported(Cpu *cpu, const char *what)
     const Op *op = cpu->op;
     uint64_t rip = op && cpu->core->event.kind == EVENT_NONE ? cpu_op_rip(cpu, op) : cpu->rip;
     const char *name = op ? ZydisMnemonicGetString((ZydisMnemonic)op->mnemonic) : NULL;
-    snprintf(cpu->unsupported, sizeof(cpu->unsupported), "%s (%s at RIP 0x%llx)", what, name ? name : "no instruction",
-             (unsigned long long)rip);
+    snprintf(cpu->unsupported, sizeof(cpu->unsupported), "%s (%s at RIP 0x%llx)", what,
+             name ? name : "no instruction", (unsigned long long)rip);
     cpu_leave(cpu, CPU_EXIT_UNSUPPORTED, false);
 }
 
-/* The frame by the rights of the handler's level. Its top first: that is where processors begin, and what CR2 then tells. */
-static void push_frame(Cpu *cpu, unsigned cpl, uint64_t linear, const void *frame, size_t n, size_t word)
+/*
+ * The frame by the rights of the handler's level. Its top first: that is where processors begin,
+ * and what CR2 then tells.
+ */
+static void push_frame(Cpu *cpu, unsigned cpl, uint64_t linear, const void *frame, size_t n,
+                       size_t word)
 {
     const uint8_t *top = (const uint8_t *)frame + n - word;
     if (cpl == 3) {
@@ -231,7 +241,8 @@ static void deliver_long(Cpu *cpu, Entry *e)
 
     cpu->regs[GPR_RSP] = rsp;
     if (inner) {
-        cpu->seg[SEG_SS] = (Segment){ .selector = (uint16_t)e->cpl, .access = SEG_ACCESS_UNUSABLE | SEG_ACCESS_DB | e->cpl << 5 };
+        cpu->seg[SEG_SS] = (Segment){ .selector = (uint16_t)e->cpl,
+                                      .access = SEG_ACCESS_UNUSABLE | SEG_ACCESS_DB | e->cpl << 5 };
     }
     enter_handler(cpu, e);
 }
@@ -276,7 +287,8 @@ static void deliver_protected(Cpu *cpu, Entry *e)
     }
     mask = ss.segment.access & SEG_ACCESS_DB ? 0xffffffff : 0xffff;
     top = (esp - n * word) & mask;
-    linear = segment_stack_linear(cpu, &ss.segment, top, n * word, inner ? (ss.segment.selector & 0xfffcu) | e->ext : e->ext);
+    linear = segment_stack_linear(cpu, &ss.segment, top, n * word,
+                                  inner ? (ss.segment.selector & 0xfffcu) | e->ext : e->ext);
     cet.ssp = cet_entry_ssp(cpu, e->cpl, 0);
     push_frame(cpu, e->cpl, linear, frame, n * word, word);
     cet_enter(cpu, NULL, &cet);

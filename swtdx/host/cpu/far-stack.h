@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Pushes and pops of instructions that do several of them: the stack pointer changes only at far_commit(), so that a
- * fault in between leaves it alone.
+ * Pushes and pops of instructions that do several of them: the stack pointer changes only at
+ * far_commit(), so that a fault in between leaves it alone.
  */
 #ifndef SWTDX_FAR_STACK_H
 #define SWTDX_FAR_STACK_H
@@ -45,7 +45,8 @@ static inline uint64_t far_pop(FarStack *s, unsigned size)
 static inline void far_commit(const FarStack *s)
 {
     uint64_t old = s->cpu->regs[GPR_RSP];
-    s->cpu->regs[GPR_RSP] = s->mask == 0xffff ? (old & ~s->mask) | (s->pointer & s->mask) : s->pointer & s->mask;
+    s->cpu->regs[GPR_RSP] = s->mask == 0xffff ? (old & ~s->mask) | (s->pointer & s->mask)
+                                              : s->pointer & s->mask;
 }
 
 #endif

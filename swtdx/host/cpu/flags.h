@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Lazy flags: an instruction leaves operands and result in Cpu.cc, and who needs a flag computes it.
+ * Lazy flags: an instruction leaves operands and result in Cpu.cc, and who needs a flag computes
+ * it.
  *
- * All three values are kept sign-extended from the operand's size to 64 bits. Sign extension keeps both the signed and
- * the unsigned order, so one formula per kind serves every size.
+ * All three values are kept sign-extended from the operand's size to 64 bits. Sign extension keeps
+ * both the signed and the unsigned order, so one formula per kind serves every size.
  */
 #ifndef SWTDX_FLAGS_H
 #define SWTDX_FLAGS_H
@@ -97,12 +98,14 @@ static inline bool flags_zf(const Cpu *cpu)
 
 static inline bool flags_sf(const Cpu *cpu)
 {
-    return likely(cpu->cc.kind > CC_HOST) ? (int64_t)cpu->cc.res < 0 : (flags_kept(cpu) & FLAG_SF) != 0;
+    return likely(cpu->cc.kind > CC_HOST) ? (int64_t)cpu->cc.res < 0
+                                          : (flags_kept(cpu) & FLAG_SF) != 0;
 }
 
 static inline bool flags_pf(const Cpu *cpu)
 {
-    return likely(cpu->cc.kind > CC_HOST) ? flags_parity(cpu->cc.res) : (flags_kept(cpu) & FLAG_PF) != 0;
+    return likely(cpu->cc.kind > CC_HOST) ? flags_parity(cpu->cc.res)
+                                          : (flags_kept(cpu) & FLAG_PF) != 0;
 }
 
 /* SF != OF */
@@ -114,7 +117,10 @@ static inline bool flags_less(const Cpu *cpu)
     return flags_sf(cpu) != flags_of(cpu);
 }
 
-/* The condition encoded in the low four bits of Jcc, SETcc, CMOVcc (SDM vol. 1, appendix B). Constant `cond`: folds. */
+/*
+ * The condition encoded in the low four bits of Jcc, SETcc, CMOVcc (SDM vol. 1, appendix B).
+ * Constant `cond`: folds.
+ */
 static inline __attribute__((always_inline)) bool flags_condition(const Cpu *cpu, unsigned cond)
 {
     bool yes;
@@ -148,7 +154,8 @@ static inline __attribute__((always_inline)) bool flags_condition(const Cpu *cpu
 }
 
 /* The same right after a - b, before the flags are stored: fused CMP and Jcc. */
-static inline __attribute__((always_inline)) bool flags_condition_sub(unsigned cond, uint64_t a, uint64_t b, uint64_t res)
+static inline __attribute__((always_inline)) bool flags_condition_sub(unsigned cond, uint64_t a,
+                                                                      uint64_t b, uint64_t res)
 {
     bool yes;
     switch (cond >> 1) {

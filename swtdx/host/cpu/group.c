@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The processors of one guest among themselves: taking translations away, stopping the others for a split lock. */
+/*
+ * The processors of one guest among themselves: taking translations away, stopping the others for a
+ * split lock.
+ */
 #include "group.h"
 
 #include <errno.h>
@@ -217,7 +220,10 @@ static void await_cpu(Cpu *other, uint32_t wanted, bool outside_only)
 
 void cpu_group_flush(CpuGroup *group, Cpu *self, uint64_t gpa, uint64_t size)
 {
-    /* While this processor waits, others may wait for it: it is outside, and catches up when it comes back. */
+    /*
+     * While this processor waits, others may wait for it: it is outside, and catches up when it
+     * comes back.
+     */
     bool inside = self && self->core->inside;
     if (self) {
         mmu_flush_physical(self, gpa, size);

@@ -2,10 +2,12 @@
 /*
  * What the processors of one guest share, and how one makes the others stop using a translation.
  *
- * A processor is "inside" while it may hold host addresses of guest pages: in handlers and in the soft TLB. It is
- * "outside" between cpu_run() calls and during world->map. Whoever takes pages away raises flush_wanted of each
- * processor and waits until that one is outside or has flushed; a processor that comes inside flushes first if it is
- * behind. World callbacks that may wait for another thread (map, hlt, tdcall) are called outside. All of it is sequentially consistent, which is what makes the two-sided check safe.
+ * A processor is "inside" while it may hold host addresses of guest pages: in handlers and in the
+ * soft TLB. It is "outside" between cpu_run() calls and during world->map. Whoever takes pages away
+ * raises flush_wanted of each processor and waits until that one is outside or has flushed; a
+ * processor that comes inside flushes first if it is behind. World callbacks that may wait for
+ * another thread (map, hlt, tdcall) are called outside. All of it is sequentially consistent, which
+ * is what makes the two-sided check safe.
  */
 #ifndef SWTDX_GROUP_H
 #define SWTDX_GROUP_H
@@ -38,7 +40,10 @@ void cpu_enter(Cpu *cpu);
 void cpu_exit(Cpu *cpu);
 /* At a block exit: obeys flush and stop requests. */
 void cpu_obey(Cpu *cpu);
-/* Gives the host processor away for some microseconds: the guest spins. Own thread, no host address held. */
+/*
+ * Gives the host processor away for some microseconds: the guest spins. Own thread, no host address
+ * held.
+ */
 void cpu_rest(Cpu *cpu);
 /* One turn of a loop that waits for others: rests now and then. As cpu_rest(). */
 void cpu_spin(Cpu *cpu);

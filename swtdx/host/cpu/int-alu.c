@@ -122,7 +122,8 @@
         NEXT(cpu, op);                                                    \
     }
 
-#define SIZES(DEFINE, name, NAME) DEFINE(name, NAME, 8) DEFINE(name, NAME, 16) DEFINE(name, NAME, 32) DEFINE(name, NAME, 64)
+#define SIZES(DEFINE, name, NAME) \
+    DEFINE(name, NAME, 8) DEFINE(name, NAME, 16) DEFINE(name, NAME, 32) DEFINE(name, NAME, 64)
 
 #define RESULT_CMP RESULT_SUB
 #define FLAGS_CMP FLAGS_SUB
@@ -143,11 +144,14 @@ SIZES(DEFINE_UNARY, dec, DEC)
 SIZES(DEFINE_UNARY, neg, NEG)
 SIZES(DEFINE_UNARY, not, NOT)
 
-#define FORM_ROW(name, form) { op_##name##_##form##8, op_##name##_##form##16, op_##name##_##form##32, op_##name##_##form##64 }
-#define BINARY_ROW(name)                                                                                 \
-    {                                                                                                    \
-        [FORM_RR] = FORM_ROW(name, rr), [FORM_RI] = FORM_ROW(name, ri), [FORM_RM] = FORM_ROW(name, rm),    \
-        [FORM_MR] = FORM_ROW(name, mr), [FORM_MI] = FORM_ROW(name, mi),                                  \
+#define FORM_ROW(name, form)                                                 \
+    { op_##name##_##form##8, op_##name##_##form##16, op_##name##_##form##32, \
+      op_##name##_##form##64 }
+#define BINARY_ROW(name)                                                \
+    {                                                                   \
+        [FORM_RR] = FORM_ROW(name, rr), [FORM_RI] = FORM_ROW(name, ri), \
+        [FORM_RM] = FORM_ROW(name, rm),                                 \
+        [FORM_MR] = FORM_ROW(name, mr), [FORM_MI] = FORM_ROW(name, mi), \
     }
 
 static const OpFn cmp_forms[FORM_COUNT][4] = BINARY_ROW(cmp);
@@ -184,7 +188,10 @@ bool alu_is_test(const Op *op, unsigned form, unsigned size_index)
     return op->fn == test_forms[form][size_index];
 }
 
-/* The flags' formulas want the immediate sign-extended from the operand's size, also where an encoding has it unsigned. */
+/*
+ * The flags' formulas want the immediate sign-extended from the operand's size, also where an
+ * encoding has it unsigned.
+ */
 static uint64_t extend_immediate(uint64_t imm, unsigned size)
 {
     return size == 1 ? SEXT(8, imm) : size == 2 ? SEXT(16, imm) : size == 4 ? SEXT(32, imm) : imm;

@@ -2,24 +2,29 @@
 /*
  * LOCK forms, XCHG, XADD, CMPXCHG, CMPXCHG8B, CMPXCHG16B.
  *
- * The host is an x86 too: its own locked instructions on the host page give what the guest expects, also where the
- * operand crosses a cache line. An operand that crosses a page stops the other processors instead (mmu_split_lock).
+ * The host is an x86 too: its own locked instructions on the host page give what the guest expects,
+ * also where the operand crosses a cache line. An operand that crosses a page stops the other
+ * processors instead (mmu_split_lock).
  */
 #include "int-alu.h"
 
-/* Alignment is the guest's affair; the compilers' atomics are plain locked instructions at these sizes. */
-#define DEFINE_CAS(bits)                                                                                        \
-    static inline __attribute__((always_inline)) bool host_cas##bits(void *p, uint##bits##_t old, uint##bits##_t new, \
-                                                                     uint##bits##_t *seen)                      \
-    {                                                                                                           \
-        uint##bits##_t was = old;                                                                               \
-        bool done;                                                                                              \
-        __asm__ volatile("lock cmpxchg %[new], %[mem]"                                                          \
-                         : "=@ccz"(done), [mem] "+m"(*(uint##bits##_t(*)[1])p), "+a"(was)                       \
-                         : [new] "r"(new)                                                                       \
-                         : "memory");                                                                           \
-        *seen = was;                                                                                            \
-        return done;                                                                                            \
+/*
+ * Alignment is the guest's affair; the compilers' atomics are plain locked instructions at these
+ * sizes.
+ */
+#define DEFINE_CAS(bits)                                                                          \
+    static inline __attribute__((always_inline)) bool host_cas##bits(void *p, uint##bits##_t old, \
+        uint##bits##_t new,                                                                       \
+                                                                     uint##bits##_t *seen)        \
+    {                                                                                             \
+        uint##bits##_t was = old;                                                                 \
+        bool done;                                                                                \
+        __asm__ volatile("lock cmpxchg %[new], %[mem]"                                            \
+                         : "=@ccz"(done), [mem] "+m"(*(uint##bits##_t(*)[1])p), "+a"(was)         \
+                         : [new] "r"(new)                                                         \
+                         : "memory");                                                             \
+        *seen = was;                                                                              \
+        return done;                                                                              \
     }
 DEFINE_CAS(8)
 DEFINE_CAS(16)
@@ -27,8 +32,8 @@ DEFINE_CAS(32)
 DEFINE_CAS(64)
 
 /*
- * Runs `new = f(old)` on memory as one locked access. EXPR is an expression over `old` (the operand's type); after it
- * `old` holds what was there.
+ * Runs `new = f(old)` on memory as one locked access. EXPR is an expression over `old` (the
+ * operand's type); after it `old` holds what was there.
  */
 #define LOCKED_UPDATE(bits, linear, EXPR)                                                       \
     uint##bits##_t old;                                                                         \
@@ -74,7 +79,8 @@ DEFINE_CAS(64)
         FLAGS_##NAME;                                                                           \
         return op + 1;                                                                          \
     }
-#define SIZES(DEFINE, name, NAME) DEFINE(name, NAME, 8) DEFINE(name, NAME, 16) DEFINE(name, NAME, 32) DEFINE(name, NAME, 64)
+#define SIZES(DEFINE, name, NAME) \
+    DEFINE(name, NAME, 8) DEFINE(name, NAME, 16) DEFINE(name, NAME, 32) DEFINE(name, NAME, 64)
 SIZES(DEFINE_LOCK_BINARY, add, ADD)
 SIZES(DEFINE_LOCK_BINARY, or, OR)
 SIZES(DEFINE_LOCK_BINARY, adc, ADC)
@@ -119,7 +125,10 @@ DEFINE_LOCK_BITS(16)
 DEFINE_LOCK_BITS(32)
 DEFINE_LOCK_BITS(64)
 
-/* XCHG with memory is locked with or without the prefix; XADD and CMPXCHG are so here too, which nobody can tell. */
+/*
+ * XCHG with memory is locked with or without the prefix; XADD and CMPXCHG are so here too, which
+ * nobody can tell.
+ */
 #define DEFINE_EXCHANGES(bits)                                                                  \
     HANDLER(op_xchg_rr##bits)                                                                   \
     {                                                                                           \
@@ -230,10 +239,14 @@ static const struct {
     ZydisMnemonic mnemonic;
     OpFn fn[4];
 } locked[] = {
-    { ZYDIS_MNEMONIC_ADD, ROW(lock_add) }, { ZYDIS_MNEMONIC_OR, ROW(lock_or) },       { ZYDIS_MNEMONIC_ADC, ROW(lock_adc) },
-    { ZYDIS_MNEMONIC_SBB, ROW(lock_sbb) }, { ZYDIS_MNEMONIC_AND, ROW(lock_and) },     { ZYDIS_MNEMONIC_SUB, ROW(lock_sub) },
-    { ZYDIS_MNEMONIC_XOR, ROW(lock_xor) }, { ZYDIS_MNEMONIC_INC, ROW(lock_inc) },     { ZYDIS_MNEMONIC_DEC, ROW(lock_dec) },
-    { ZYDIS_MNEMONIC_NEG, ROW(lock_neg) }, { ZYDIS_MNEMONIC_NOT, ROW(lock_not) },     { ZYDIS_MNEMONIC_BTS, WIDE_ROW(lock_bts) },
+    { ZYDIS_MNEMONIC_ADD, ROW(lock_add) }, { ZYDIS_MNEMONIC_OR, ROW(lock_or) },
+    { ZYDIS_MNEMONIC_ADC, ROW(lock_adc) },
+    { ZYDIS_MNEMONIC_SBB, ROW(lock_sbb) }, { ZYDIS_MNEMONIC_AND, ROW(lock_and) },
+    { ZYDIS_MNEMONIC_SUB, ROW(lock_sub) },
+    { ZYDIS_MNEMONIC_XOR, ROW(lock_xor) }, { ZYDIS_MNEMONIC_INC, ROW(lock_inc) },
+    { ZYDIS_MNEMONIC_DEC, ROW(lock_dec) },
+    { ZYDIS_MNEMONIC_NEG, ROW(lock_neg) }, { ZYDIS_MNEMONIC_NOT, ROW(lock_not) },
+    { ZYDIS_MNEMONIC_BTS, WIDE_ROW(lock_bts) },
     { ZYDIS_MNEMONIC_BTR, WIDE_ROW(lock_btr) }, { ZYDIS_MNEMONIC_BTC, WIDE_ROW(lock_btc) },
 };
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * BMI1, BMI2 and ADX. VEX-coded ones exist in 32 and 64 bits only. A register in the place that may be memory is kept
- * in op->base; op->flags says which of the two it is.
+ * BMI1, BMI2 and ADX. VEX-coded ones exist in 32 and 64 bits only. A register in the place that may
+ * be memory is kept in op->base; op->flags says which of the two it is.
  */
 #include "int.h"
 
 enum { RM_REGISTER, RM_MEMORY };
 
-#define LOAD_RM(bits) \
-    (op->flags == RM_MEMORY ? mmu_load##bits(cpu, op, LINEAR(bits, false)) : REG_READ(bits, op->base))
+#define LOAD_RM(bits)                                                                       \
+    (op->flags == RM_MEMORY ? mmu_load##bits(cpu, op, LINEAR(bits, false)) : REG_READ(bits, \
+        op->base))
 
 /* `x` = the r/m operand, `y` = the other source register; flags as each says. */
 #define BODY_andn(bits) uint64_t res = ZEXT(bits, ~y & x); flags_set_logic(cpu, SEXT(bits, res))
@@ -90,15 +91,16 @@ HANDLER(op_mulx64)
 }
 
 /* ADCX: carry chain in CF; ADOX: in OF. Nothing else changes. */
-#define DEFINE_ADX(name, flag, bits)                                                            \
-    HANDLER(op_##name##bits)                                                                    \
-    {                                                                                           \
-        uint64_t x = LOAD_RM(bits);                                                             \
-        uint64_t rflags = cpu_rflags(cpu);                                                      \
-        unsigned __int128 sum = (unsigned __int128)x + REG_READ(bits, op->dst) + ((rflags & (flag)) != 0); \
-        cpu->rflags = (rflags & ~(uint64_t)(flag)) | ((sum >> (bits)) != 0 ? (flag) : 0);       \
-        reg_write##bits(cpu, op->dst, (uint##bits##_t)sum);                                     \
-        NEXT(cpu, op);                                                                          \
+#define DEFINE_ADX(name, flag, bits)                                                      \
+    HANDLER(op_##name##bits)                                                              \
+    {                                                                                     \
+        uint64_t x = LOAD_RM(bits);                                                       \
+        uint64_t rflags = cpu_rflags(cpu);                                                \
+        unsigned __int128 sum = (unsigned __int128)x + REG_READ(bits,                     \
+            op->dst) + ((rflags & (flag)) != 0);                                          \
+        cpu->rflags = (rflags & ~(uint64_t)(flag)) | ((sum >> (bits)) != 0 ? (flag) : 0); \
+        reg_write##bits(cpu, op->dst, (uint##bits##_t)sum);                               \
+        NEXT(cpu, op);                                                                    \
     }
 DEFINE_ADX(adcx, FLAG_CF, 32)
 DEFINE_ADX(adcx, FLAG_CF, 64)
@@ -107,14 +109,16 @@ DEFINE_ADX(adox, FLAG_OF, 64)
 
 /* rm, other: which visible operand is the r/m one and which the second source, 9 for none */
 #define NO_OTHER 9
-#define ENTRY(NAME, name, rm, other) { ZYDIS_MNEMONIC_##NAME, rm, other, { op_##name##32, op_##name##64 } }
+#define ENTRY(NAME, name, rm, other) \
+    { ZYDIS_MNEMONIC_##NAME, rm, other, { op_##name##32, op_##name##64 } }
 static const struct {
     ZydisMnemonic mnemonic;
     uint8_t rm, other;
     OpFn fn[2];
 } table[] = {
     ENTRY(ANDN, andn, 2, 1),     ENTRY(BEXTR, bextr, 1, 2),  ENTRY(BZHI, bzhi, 1, 2),
-    ENTRY(BLSI, blsi, 1, NO_OTHER), ENTRY(BLSR, blsr, 1, NO_OTHER), ENTRY(BLSMSK, blsmsk, 1, NO_OTHER),
+    ENTRY(BLSI, blsi, 1, NO_OTHER), ENTRY(BLSR, blsr, 1, NO_OTHER),
+    ENTRY(BLSMSK, blsmsk, 1, NO_OTHER),
     ENTRY(SARX, sarx, 1, 2),     ENTRY(SHLX, shlx, 1, 2),    ENTRY(SHRX, shrx, 1, 2),
     ENTRY(RORX, rorx, 1, NO_OTHER), ENTRY(PDEP, pdep, 2, 1), ENTRY(PEXT, pext, 2, 1),
     ENTRY(MULX, mulx, 2, 1),     ENTRY(ADCX, adcx, 1, NO_OTHER), ENTRY(ADOX, adox, 1, NO_OTHER),
@@ -137,7 +141,8 @@ bool int_choose_bmi(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
         } else {
             op->base = decode_register(d->operand[table[i].rm].reg.value);
         }
-        op->src = table[i].other != NO_OTHER ? decode_register(d->operand[table[i].other].reg.value) : GPR_ZERO * 8;
+        op->src = table[i].other != NO_OTHER ? decode_register(d->operand[table[i].other].reg.value)
+                                             : GPR_ZERO * 8;
         op->fn = table[i].fn[d->operand[0].size == 64];
         return true;
     }

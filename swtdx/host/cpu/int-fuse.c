@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * CMP or TEST with the conditional jump behind it, in one handler. The jump keeps its own Op, op[1], which holds where
- * it goes; so a fused pair can also be entered in the middle.
+ * CMP or TEST with the conditional jump behind it, in one handler. The jump keeps its own Op,
+ * op[1], which holds where it goes; so a fused pair can also be entered in the middle.
  */
 #include "int.h"
 
@@ -69,7 +69,8 @@ static const OpFn fused_cmp[4][FORM_COUNT][16] = {
     { FORMS(CMP_ROW, 8) }, { FORMS(CMP_ROW, 16) }, { FORMS(CMP_ROW, 32) }, { FORMS(CMP_ROW, 64) },
 };
 static const OpFn fused_test[4][FORM_COUNT][16] = {
-    { FORMS(TEST_ROW, 8) }, { FORMS(TEST_ROW, 16) }, { FORMS(TEST_ROW, 32) }, { FORMS(TEST_ROW, 64) },
+    { FORMS(TEST_ROW, 8) }, { FORMS(TEST_ROW, 16) }, { FORMS(TEST_ROW, 32) },
+    { FORMS(TEST_ROW, 64) },
 };
 
 void int_fuse(Op *op, const Op *jump)

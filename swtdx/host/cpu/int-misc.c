@@ -204,7 +204,8 @@ bool int_choose_misc(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
     switch (d->insn.mnemonic) {
     case ZYDIS_MNEMONIC_LAHF:
     case ZYDIS_MNEMONIC_SAHF: {
-        bool offered = !(d->mode & CPU_MODE_CS64) || cpu->world->has_feature(cpu, FEATURE(0x80000001u, 0u, 2, 0));
+        bool offered = !(d->mode & CPU_MODE_CS64) ||
+                       cpu->world->has_feature(cpu, FEATURE(0x80000001u, 0u, 2, 0));
         op->fn = !offered ? op_ud : d->insn.mnemonic == ZYDIS_MNEMONIC_LAHF ? op_lahf : op_sahf;
         return true;
     }

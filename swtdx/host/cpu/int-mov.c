@@ -37,12 +37,13 @@ DEFINE_MOV(64)
 
 #define ROW(name) { op_##name##8, op_##name##16, op_##name##32, op_##name##64 }
 static const OpFn mov_forms[FORM_COUNT][4] = {
-    [FORM_RR] = ROW(mov_rr), [FORM_RI] = ROW(mov_ri), [FORM_RM] = ROW(mov_rm), [FORM_MR] = ROW(mov_mr), [FORM_MI] = ROW(mov_mi),
+    [FORM_RR] = ROW(mov_rr), [FORM_RI] = ROW(mov_ri), [FORM_RM] = ROW(mov_rm),
+    [FORM_MR] = ROW(mov_mr), [FORM_MI] = ROW(mov_mi),
 };
 
 /*
- * MOV of the plainest addresses in 64-bit code: base + displacement in a flat segment, nothing to truncate. These are
- * a third of all that is executed.
+ * MOV of the plainest addresses in 64-bit code: base + displacement in a flat segment, nothing to
+ * truncate. These are a third of all that is executed.
  */
 #define FLAT_ADDRESS (CPU_REG(cpu, uint64_t, op->base) + (uint64_t)op->disp)
 #define DEFINE_MOV_FLAT(bits)                                                           \
@@ -71,18 +72,19 @@ static const OpFn mov_flat_forms[FORM_COUNT][4] = {
 };
 
 /* MOVZX, MOVSX: from `from` bits to `bits` */
-#define DEFINE_EXTEND(name, EXTEND, bits, from)                                                       \
-    HANDLER(op_##name##_r##bits##_r##from)                                                            \
-    {                                                                                                 \
-        reg_write##bits(cpu, op->dst, EXTEND(from, REG_READ(from, op->src)));                         \
-        NEXT(cpu, op);                                                                                \
-    }                                                                                                 \
-    HANDLER(op_##name##_r##bits##_m##from)                                                            \
-    {                                                                                                 \
-        reg_write##bits(cpu, op->dst, EXTEND(from, mmu_load##from(cpu, op, LINEAR(from, false))));    \
-        NEXT(cpu, op);                                                                                \
+#define DEFINE_EXTEND(name, EXTEND, bits, from)                                                    \
+    HANDLER(op_##name##_r##bits##_r##from)                                                         \
+    {                                                                                              \
+        reg_write##bits(cpu, op->dst, EXTEND(from, REG_READ(from, op->src)));                      \
+        NEXT(cpu, op);                                                                             \
+    }                                                                                              \
+    HANDLER(op_##name##_r##bits##_m##from)                                                         \
+    {                                                                                              \
+        reg_write##bits(cpu, op->dst, EXTEND(from, mmu_load##from(cpu, op, LINEAR(from, false)))); \
+        NEXT(cpu, op);                                                                             \
     }
-#define DEFINE_EXTENDS(bits, from) DEFINE_EXTEND(movzx, ZEXT, bits, from) DEFINE_EXTEND(movsx, SEXT, bits, from)
+#define DEFINE_EXTENDS(bits, from) \
+    DEFINE_EXTEND(movzx, ZEXT, bits, from) DEFINE_EXTEND(movsx, SEXT, bits, from)
 DEFINE_EXTENDS(16, 8)
 DEFINE_EXTENDS(32, 8)
 DEFINE_EXTENDS(64, 8)
@@ -92,15 +94,19 @@ DEFINE_EXTENDS(64, 16)
 DEFINE_EXTEND(movsx, SEXT, 32, 32)
 DEFINE_EXTEND(movsx, SEXT, 64, 32)
 
-#define EXTEND_ROW(name, form, from) { NULL, op_##name##_r16_##form##from, op_##name##_r32_##form##from, op_##name##_r64_##form##from }
+#define EXTEND_ROW(name, form, from)                                    \
+    { NULL, op_##name##_r16_##form##from, op_##name##_r32_##form##from, \
+      op_##name##_r64_##form##from }
 /* [source size][destination size] */
 static const OpFn movzx_r[3][4] = { EXTEND_ROW(movzx, r, 8), EXTEND_ROW(movzx, r, 16) };
 static const OpFn movzx_m[3][4] = { EXTEND_ROW(movzx, m, 8), EXTEND_ROW(movzx, m, 16) };
 static const OpFn movsx_r[3][4] = {
-    EXTEND_ROW(movsx, r, 8), EXTEND_ROW(movsx, r, 16), { NULL, NULL, op_movsx_r32_r32, op_movsx_r64_r32 },
+    EXTEND_ROW(movsx, r, 8), EXTEND_ROW(movsx, r, 16),
+    { NULL, NULL, op_movsx_r32_r32, op_movsx_r64_r32 },
 };
 static const OpFn movsx_m[3][4] = {
-    EXTEND_ROW(movsx, m, 8), EXTEND_ROW(movsx, m, 16), { NULL, NULL, op_movsx_r32_m32, op_movsx_r64_m32 },
+    EXTEND_ROW(movsx, m, 8), EXTEND_ROW(movsx, m, 16),
+    { NULL, NULL, op_movsx_r32_m32, op_movsx_r64_m32 },
 };
 
 HANDLER(op_lea16)
@@ -124,16 +130,16 @@ HANDLER(op_lea64)
 #define BSWAP16 __builtin_bswap16
 #define BSWAP32 __builtin_bswap32
 #define BSWAP64 __builtin_bswap64
-#define DEFINE_MOVBE(bits)                                                                            \
-    HANDLER(op_movbe_rm##bits)                                                                        \
-    {                                                                                                 \
-        reg_write##bits(cpu, op->dst, BSWAP##bits(mmu_load##bits(cpu, op, LINEAR(bits, false))));     \
-        NEXT(cpu, op);                                                                                \
-    }                                                                                                 \
-    HANDLER(op_movbe_mr##bits)                                                                        \
-    {                                                                                                 \
-        mmu_store##bits(cpu, op, LINEAR(bits, true), BSWAP##bits(REG_READ(bits, op->dst)));           \
-        NEXT(cpu, op);                                                                                \
+#define DEFINE_MOVBE(bits)                                                                        \
+    HANDLER(op_movbe_rm##bits)                                                                    \
+    {                                                                                             \
+        reg_write##bits(cpu, op->dst, BSWAP##bits(mmu_load##bits(cpu, op, LINEAR(bits, false)))); \
+        NEXT(cpu, op);                                                                            \
+    }                                                                                             \
+    HANDLER(op_movbe_mr##bits)                                                                    \
+    {                                                                                             \
+        mmu_store##bits(cpu, op, LINEAR(bits, true), BSWAP##bits(REG_READ(bits, op->dst)));       \
+        NEXT(cpu, op);                                                                            \
     }
 DEFINE_MOVBE(16)
 DEFINE_MOVBE(32)
@@ -192,13 +198,18 @@ HANDLER(op_xlat)
     NEXT(cpu, op);
 }
 
-/* 64 bytes, the destination aligned to them (SDM vol. 2, MOVDIR64B). Destination address: ES:register. */
+/*
+ * 64 bytes, the destination aligned to them (SDM vol. 2, MOVDIR64B). Destination address:
+ * ES:register.
+ */
 HANDLER(op_movdir64b)
 {
     uint64_t source = LINEAR(512, false);
     uint64_t ea = CPU_REG(cpu, uint64_t, op->dst);
     ea &= op->addr_size == 8 ? UINT64_MAX : op->addr_size == 4 ? UINT32_MAX : UINT16_MAX;
-    uint64_t target = cpu->mode & CPU_MODE_CS64 ? ea : segment_linear_slow(cpu, op, SEG_ES, ea, 64, true);
+    uint64_t target = cpu->mode & CPU_MODE_CS64
+                          ? ea
+                          : segment_linear_slow(cpu, op, SEG_ES, ea, 64, true);
     if (target % 64 != 0) {
         op_raise(cpu, op, VEC_GP, 0);
     }
@@ -219,8 +230,10 @@ static bool choose_plain_mov(const Decoded *d, Op *op)
     if (form == FORM_MR) {
         op->src = op->dst;
     }
-    bool flat = (d->mode & CPU_MODE_CS64) && op->seg < SEG_FS && op->index == GPR_ZERO * 8 && op->addr_size == 8;
-    op->fn = flat && mov_flat_forms[form][size] != NULL ? mov_flat_forms[form][size] : mov_forms[form][size];
+    bool flat = (d->mode & CPU_MODE_CS64) && op->seg < SEG_FS && op->index == GPR_ZERO * 8 &&
+                op->addr_size == 8;
+    op->fn = flat && mov_flat_forms[form][size] != NULL ? mov_flat_forms[form][size]
+                                                        : mov_forms[form][size];
     return true;
 }
 

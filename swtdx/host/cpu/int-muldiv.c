@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * MUL IMUL DIV IDIV. SF ZF AF PF after a multiplication, and all after a division, are undefined (SDM vol. 2).
+ * MUL IMUL DIV IDIV. SF ZF AF PF after a multiplication, and all after a division, are undefined
+ * (SDM vol. 2).
  */
 #include "int.h"
 
@@ -24,26 +25,29 @@ static inline void imul8(Cpu *cpu, uint8_t b)
     flags_set_res(cpu, SEXT(8, res), OVERFLOW(res != (int8_t)res));
 }
 
-#define DEFINE_MUL(bits, Unsigned, Signed)                                                          \
-    static inline void mul##bits(Cpu *cpu, uint##bits##_t b)                                        \
-    {                                                                                               \
-        Unsigned res = (Unsigned)(uint##bits##_t)cpu->regs[GPR_RAX] * b;                            \
-        reg_write##bits(cpu, GPR_RAX * 8, (uint##bits##_t)res);                                     \
-        reg_write##bits(cpu, GPR_RDX * 8, (uint##bits##_t)(res >> (bits)));                         \
-        flags_set_res(cpu, SEXT(bits, res), OVERFLOW((uint##bits##_t)(res >> (bits)) != 0));        \
-    }                                                                                               \
-    static inline void imul##bits(Cpu *cpu, uint##bits##_t b)                                       \
-    {                                                                                               \
-        Signed res = (Signed)(int##bits##_t)cpu->regs[GPR_RAX] * (int##bits##_t)b;                  \
-        reg_write##bits(cpu, GPR_RAX * 8, (uint##bits##_t)res);                                     \
-        reg_write##bits(cpu, GPR_RDX * 8, (uint##bits##_t)((Unsigned)res >> (bits)));               \
-        flags_set_res(cpu, SEXT(bits, res), OVERFLOW(res != (int##bits##_t)res));                   \
+#define DEFINE_MUL(bits, Unsigned, Signed)                                                   \
+    static inline void mul##bits(Cpu *cpu, uint##bits##_t b)                                 \
+    {                                                                                        \
+        Unsigned res = (Unsigned)(uint##bits##_t)cpu->regs[GPR_RAX] * b;                     \
+        reg_write##bits(cpu, GPR_RAX * 8, (uint##bits##_t)res);                              \
+        reg_write##bits(cpu, GPR_RDX * 8, (uint##bits##_t)(res >> (bits)));                  \
+        flags_set_res(cpu, SEXT(bits, res), OVERFLOW((uint##bits##_t)(res >> (bits)) != 0)); \
+    }                                                                                        \
+    static inline void imul##bits(Cpu *cpu, uint##bits##_t b)                                \
+    {                                                                                        \
+        Signed res = (Signed)(int##bits##_t)cpu->regs[GPR_RAX] * (int##bits##_t)b;           \
+        reg_write##bits(cpu, GPR_RAX * 8, (uint##bits##_t)res);                              \
+        reg_write##bits(cpu, GPR_RDX * 8, (uint##bits##_t)((Unsigned)res >> (bits)));        \
+        flags_set_res(cpu, SEXT(bits, res), OVERFLOW(res != (int##bits##_t)res));            \
     }
 DEFINE_MUL(16, uint64_t, int64_t)
 DEFINE_MUL(32, uint64_t, int64_t)
 DEFINE_MUL(64, U128, S128)
 
-/* Divisions return false for #DE. A 64-bit quotient of a dividend that fits in 64 bits is the usual case. */
+/*
+ * Divisions return false for #DE. A 64-bit quotient of a dividend that fits in 64 bits is the usual
+ * case.
+ */
 static inline bool div8(Cpu *cpu, uint8_t b)
 {
     unsigned a = (uint16_t)cpu->regs[GPR_RAX];
@@ -64,63 +68,63 @@ static inline bool idiv8(Cpu *cpu, uint8_t b8)
     return true;
 }
 
-#define DEFINE_DIV(bits, Unsigned, Signed)                                                          \
-    static inline bool div##bits(Cpu *cpu, uint##bits##_t b)                                        \
-    {                                                                                               \
-        Unsigned high = (uint##bits##_t)cpu->regs[GPR_RDX];                                         \
-        Unsigned a = high << (bits) | (uint##bits##_t)cpu->regs[GPR_RAX];                           \
-        if (b <= high) {                                                                            \
-            return false;                                                                           \
-        }                                                                                           \
-        reg_write##bits(cpu, GPR_RAX * 8, (uint##bits##_t)(a / b));                                 \
-        reg_write##bits(cpu, GPR_RDX * 8, (uint##bits##_t)(a % b));                                 \
-        return true;                                                                                \
-    }                                                                                               \
-    static inline bool idiv##bits(Cpu *cpu, uint##bits##_t divisor)                                 \
-    {                                                                                               \
-        Signed b = (int##bits##_t)divisor;                                                          \
-        Unsigned high = (uint##bits##_t)cpu->regs[GPR_RDX];                                         \
-        Signed a = (Signed)(high << (bits) | (uint##bits##_t)cpu->regs[GPR_RAX]);                   \
-        if ((bits) <= 32) {                                                                         \
-            a = (Signed)((Unsigned)a << (sizeof(Signed) * 8 - 2 * (bits))) >> (sizeof(Signed) * 8 - 2 * (bits)); \
-        }                                                                                           \
-        Signed least = (Signed)((Unsigned)1 << (sizeof(Signed) * 8 - 1));                           \
-        if (b == 0 || (b == -1 && a == least) || a / b != (int##bits##_t)(a / b)) {                 \
-            return false;                                                                           \
-        }                                                                                           \
-        reg_write##bits(cpu, GPR_RAX * 8, (uint##bits##_t)(a / b));                                 \
-        reg_write##bits(cpu, GPR_RDX * 8, (uint##bits##_t)(a % b));                                 \
-        return true;                                                                                \
+#define DEFINE_DIV(bits, Unsigned, Signed)                                                         \
+    static inline bool div##bits(Cpu *cpu, uint##bits##_t b)                                       \
+    {                                                                                              \
+        Unsigned high = (uint##bits##_t)cpu->regs[GPR_RDX];                                        \
+        Unsigned a = high << (bits) | (uint##bits##_t)cpu->regs[GPR_RAX];                          \
+        if (b <= high) {                                                                           \
+            return false;                                                                          \
+        }                                                                                          \
+        reg_write##bits(cpu, GPR_RAX * 8, (uint##bits##_t)(a / b));                                \
+        reg_write##bits(cpu, GPR_RDX * 8, (uint##bits##_t)(a % b));                                \
+        return true;                                                                               \
+    }                                                                                              \
+    static inline bool idiv##bits(Cpu *cpu, uint##bits##_t divisor)                                \
+    {                                                                                              \
+        Signed b = (int##bits##_t)divisor;                                                         \
+        Unsigned high = (uint##bits##_t)cpu->regs[GPR_RDX];                                        \
+        Signed a = (Signed)(high << (bits) | (uint##bits##_t)cpu->regs[GPR_RAX]);                  \
+        if ((bits) <= 32) {                                                                        \
+            a = (Signed)((Unsigned)a << (sizeof(Signed) * 8 - 2 * (bits))) >> (sizeof(Signed) * 8 - 2 * (bits));\
+        }                                                                                          \
+        Signed least = (Signed)((Unsigned)1 << (sizeof(Signed) * 8 - 1));                          \
+        if (b == 0 || (b == -1 && a == least) || a / b != (int##bits##_t)(a / b)) {                \
+            return false;                                                                          \
+        }                                                                                          \
+        reg_write##bits(cpu, GPR_RAX * 8, (uint##bits##_t)(a / b));                                \
+        reg_write##bits(cpu, GPR_RDX * 8, (uint##bits##_t)(a % b));                                \
+        return true;                                                                               \
     }
 DEFINE_DIV(16, uint64_t, int64_t)
 DEFINE_DIV(32, uint64_t, int64_t)
 DEFINE_DIV(64, U128, S128)
 
-#define DEFINE_MUL_FORMS(name, bits)                                                                \
-    HANDLER(op_##name##_r##bits)                                                                    \
-    {                                                                                               \
-        name##bits(cpu, REG_READ(bits, op->dst));                                                   \
-        NEXT(cpu, op);                                                                              \
-    }                                                                                               \
-    HANDLER(op_##name##_m##bits)                                                                    \
-    {                                                                                               \
-        name##bits(cpu, mmu_load##bits(cpu, op, LINEAR(bits, false)));                              \
-        NEXT(cpu, op);                                                                              \
+#define DEFINE_MUL_FORMS(name, bits)                                   \
+    HANDLER(op_##name##_r##bits)                                       \
+    {                                                                  \
+        name##bits(cpu, REG_READ(bits, op->dst));                      \
+        NEXT(cpu, op);                                                 \
+    }                                                                  \
+    HANDLER(op_##name##_m##bits)                                       \
+    {                                                                  \
+        name##bits(cpu, mmu_load##bits(cpu, op, LINEAR(bits, false))); \
+        NEXT(cpu, op);                                                 \
     }
-#define DEFINE_DIV_FORMS(name, bits)                                                                \
-    HANDLER(op_##name##_r##bits)                                                                    \
-    {                                                                                               \
-        if (!name##bits(cpu, REG_READ(bits, op->dst))) {                                            \
-            op_raise(cpu, op, VEC_DE, 0);                                                           \
-        }                                                                                           \
-        NEXT(cpu, op);                                                                              \
-    }                                                                                               \
-    HANDLER(op_##name##_m##bits)                                                                    \
-    {                                                                                               \
-        if (!name##bits(cpu, mmu_load##bits(cpu, op, LINEAR(bits, false)))) {                       \
-            op_raise(cpu, op, VEC_DE, 0);                                                           \
-        }                                                                                           \
-        NEXT(cpu, op);                                                                              \
+#define DEFINE_DIV_FORMS(name, bits)                                          \
+    HANDLER(op_##name##_r##bits)                                              \
+    {                                                                         \
+        if (!name##bits(cpu, REG_READ(bits, op->dst))) {                      \
+            op_raise(cpu, op, VEC_DE, 0);                                     \
+        }                                                                     \
+        NEXT(cpu, op);                                                        \
+    }                                                                         \
+    HANDLER(op_##name##_m##bits)                                              \
+    {                                                                         \
+        if (!name##bits(cpu, mmu_load##bits(cpu, op, LINEAR(bits, false)))) { \
+            op_raise(cpu, op, VEC_DE, 0);                                     \
+        }                                                                     \
+        NEXT(cpu, op);                                                        \
     }
 #define SIZES(DEFINE, name) DEFINE(name, 8) DEFINE(name, 16) DEFINE(name, 32) DEFINE(name, 64)
 SIZES(DEFINE_MUL_FORMS, mul)
@@ -129,27 +133,28 @@ SIZES(DEFINE_DIV_FORMS, div)
 SIZES(DEFINE_DIV_FORMS, idiv)
 
 /* IMUL of two and three operands */
-#define IMUL2(bits, Signed, x, y)                                                                   \
-    Signed res = (Signed)(int##bits##_t)(x) * (int##bits##_t)(y);                                   \
-    flags_set_res(cpu, SEXT(bits, res), OVERFLOW(res != (int##bits##_t)res));                       \
-    reg_write##bits(cpu, op->dst, (uint##bits##_t)res);                                             \
+#define IMUL2(bits, Signed, x, y)                                             \
+    Signed res = (Signed)(int##bits##_t)(x) * (int##bits##_t)(y);             \
+    flags_set_res(cpu, SEXT(bits, res), OVERFLOW(res != (int##bits##_t)res)); \
+    reg_write##bits(cpu, op->dst, (uint##bits##_t)res);                       \
     NEXT(cpu, op)
-#define DEFINE_IMUL2(bits, Signed)                                                                  \
-    HANDLER(op_imul_rr##bits)                                                                       \
-    {                                                                                               \
-        IMUL2(bits, Signed, REG_READ(bits, op->dst), REG_READ(bits, op->src));                      \
-    }                                                                                               \
-    HANDLER(op_imul_rm##bits)                                                                       \
-    {                                                                                               \
-        IMUL2(bits, Signed, mmu_load##bits(cpu, op, LINEAR(bits, false)), REG_READ(bits, op->dst)); \
-    }                                                                                               \
-    HANDLER(op_imul_rri##bits)                                                                      \
-    {                                                                                               \
-        IMUL2(bits, Signed, REG_READ(bits, op->src), op->imm);                                      \
-    }                                                                                               \
-    HANDLER(op_imul_rmi##bits)                                                                      \
-    {                                                                                               \
-        IMUL2(bits, Signed, mmu_load##bits(cpu, op, LINEAR(bits, false)), op->imm);                 \
+#define DEFINE_IMUL2(bits, Signed)                                                  \
+    HANDLER(op_imul_rr##bits)                                                       \
+    {                                                                               \
+        IMUL2(bits, Signed, REG_READ(bits, op->dst), REG_READ(bits, op->src));      \
+    }                                                                               \
+    HANDLER(op_imul_rm##bits)                                                       \
+    {                                                                               \
+        IMUL2(bits, Signed, mmu_load##bits(cpu, op, LINEAR(bits, false)),           \
+              REG_READ(bits, op->dst));                                             \
+    }                                                                               \
+    HANDLER(op_imul_rri##bits)                                                      \
+    {                                                                               \
+        IMUL2(bits, Signed, REG_READ(bits, op->src), op->imm);                      \
+    }                                                                               \
+    HANDLER(op_imul_rmi##bits)                                                      \
+    {                                                                               \
+        IMUL2(bits, Signed, mmu_load##bits(cpu, op, LINEAR(bits, false)), op->imm); \
     }
 DEFINE_IMUL2(16, int64_t)
 DEFINE_IMUL2(32, int64_t)
@@ -175,7 +180,8 @@ static bool choose_imul(const Decoded *d, Op *op)
 
 bool int_choose_muldiv(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
 {
-    static const OpFn mul_r[4] = ROW(mul_r), mul_m[4] = ROW(mul_m), div_r[4] = ROW(div_r), div_m[4] = ROW(div_m);
+    static const OpFn mul_r[4] = ROW(mul_r), mul_m[4] = ROW(mul_m), div_r[4] = ROW(div_r),
+                      div_m[4] = ROW(div_m);
     static const OpFn idiv_r[4] = ROW(idiv_r), idiv_m[4] = ROW(idiv_m);
     (void)cpu;
     (void)ends;

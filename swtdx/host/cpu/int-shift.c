@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SHL SHR SAR ROL ROR RCL RCR SHLD SHRD (Intel SDM vol. 2). The count is masked to 5 bits, or 6 for 64-bit operands; a
- * masked count of 0 changes nothing, not even flags. OF for counts other than 1 is undefined; we give it what the
- * formula for 1 gives.
+ * SHL SHR SAR ROL ROR RCL RCR SHLD SHRD (Intel SDM vol. 2). The count is masked to 5 bits, or 6 for
+ * 64-bit operands; a masked count of 0 changes nothing, not even flags. OF for counts other than 1
+ * is undefined; we give it what the formula for 1 gives.
  */
 #include "int.h"
 
@@ -11,65 +11,66 @@
 #define OF_IF(x) ((x) ? (uint64_t)FLAG_OF : 0)
 
 /* Each: v (zero-extended) and a count n of 1..63 to *res, flags set. */
-#define DEFINE_SHIFTS(bits)                                                                              \
-    static inline uint64_t do_shl##bits(Cpu *cpu, uint64_t v, unsigned n)                                \
-    {                                                                                                    \
-        uint64_t cf = n <= (bits) ? (v >> ((bits) - n)) & 1 : 0;                                         \
-        uint64_t res = ZEXT(bits, v << n);                                                               \
-        flags_set_res(cpu, SEXT(bits, res), cf | OF_IF(TOP(bits, res) ^ cf));                            \
-        return res;                                                                                      \
-    }                                                                                                    \
-    static inline uint64_t do_shr##bits(Cpu *cpu, uint64_t v, unsigned n)                                \
-    {                                                                                                    \
-        uint64_t cf = (v >> (n - 1)) & 1;                                                                \
-        uint64_t res = v >> n;                                                                           \
-        flags_set_res(cpu, SEXT(bits, res), cf | OF_IF(TOP(bits, v)));                                   \
-        return res;                                                                                      \
-    }                                                                                                    \
-    static inline uint64_t do_sar##bits(Cpu *cpu, uint64_t v, unsigned n)                                \
-    {                                                                                                    \
-        int64_t s = (int64_t)SEXT(bits, v);                                                              \
-        uint64_t cf = (uint64_t)(s >> (n - 1)) & 1;                                                      \
-        uint64_t res = (uint64_t)(s >> n);                                                               \
-        flags_set_res(cpu, res, cf);                                                                     \
-        return ZEXT(bits, res);                                                                          \
-    }                                                                                                    \
-    static inline uint64_t do_rol##bits(Cpu *cpu, uint64_t v, unsigned n)                                \
-    {                                                                                                    \
-        unsigned r = n % (bits);                                                                         \
-        uint64_t res = r != 0 ? ZEXT(bits, (v << r) | (v >> ((bits) - r))) : v;                          \
-        flags_replace_cf_of(cpu, (res & 1) | OF_IF(TOP(bits, res) ^ (res & 1)));                         \
-        return res;                                                                                      \
-    }                                                                                                    \
-    static inline uint64_t do_ror##bits(Cpu *cpu, uint64_t v, unsigned n)                                \
-    {                                                                                                    \
-        unsigned r = n % (bits);                                                                         \
-        uint64_t res = r != 0 ? ZEXT(bits, (v >> r) | (v << ((bits) - r))) : v;                          \
-        flags_replace_cf_of(cpu, TOP(bits, res) | OF_IF(TOP(bits, res) ^ ((res >> ((bits) - 2)) & 1)));  \
-        return res;                                                                                      \
-    }                                                                                                    \
-    /* bits + 1 wide rotates, a step at a time: rare */                                                  \
-    static inline uint64_t do_rcl##bits(Cpu *cpu, uint64_t v, unsigned n)                                \
-    {                                                                                                    \
-        uint64_t cf = flags_cf(cpu);                                                                     \
-        for (n %= (bits) + 1; n != 0; n--) {                                                             \
-            uint64_t out = TOP(bits, v);                                                                 \
-            v = ZEXT(bits, (v << 1) | cf);                                                               \
-            cf = out;                                                                                    \
-        }                                                                                                \
-        flags_replace_cf_of(cpu, cf | OF_IF(TOP(bits, v) ^ cf));                                         \
-        return v;                                                                                        \
-    }                                                                                                    \
-    static inline uint64_t do_rcr##bits(Cpu *cpu, uint64_t v, unsigned n)                                \
-    {                                                                                                    \
-        uint64_t cf = flags_cf(cpu);                                                                     \
-        for (n %= (bits) + 1; n != 0; n--) {                                                             \
-            uint64_t out = v & 1;                                                                        \
-            v = (v >> 1) | (cf << ((bits) - 1));                                                         \
-            cf = out;                                                                                    \
-        }                                                                                                \
-        flags_replace_cf_of(cpu, cf | OF_IF(TOP(bits, v) ^ ((v >> ((bits) - 2)) & 1)));                  \
-        return v;                                                                                        \
+#define DEFINE_SHIFTS(bits)                                                             \
+    static inline uint64_t do_shl##bits(Cpu *cpu, uint64_t v, unsigned n)               \
+    {                                                                                   \
+        uint64_t cf = n <= (bits) ? (v >> ((bits) - n)) & 1 : 0;                        \
+        uint64_t res = ZEXT(bits, v << n);                                              \
+        flags_set_res(cpu, SEXT(bits, res), cf | OF_IF(TOP(bits, res) ^ cf));           \
+        return res;                                                                     \
+    }                                                                                   \
+    static inline uint64_t do_shr##bits(Cpu *cpu, uint64_t v, unsigned n)               \
+    {                                                                                   \
+        uint64_t cf = (v >> (n - 1)) & 1;                                               \
+        uint64_t res = v >> n;                                                          \
+        flags_set_res(cpu, SEXT(bits, res), cf | OF_IF(TOP(bits, v)));                  \
+        return res;                                                                     \
+    }                                                                                   \
+    static inline uint64_t do_sar##bits(Cpu *cpu, uint64_t v, unsigned n)               \
+    {                                                                                   \
+        int64_t s = (int64_t)SEXT(bits, v);                                             \
+        uint64_t cf = (uint64_t)(s >> (n - 1)) & 1;                                     \
+        uint64_t res = (uint64_t)(s >> n);                                              \
+        flags_set_res(cpu, res, cf);                                                    \
+        return ZEXT(bits, res);                                                         \
+    }                                                                                   \
+    static inline uint64_t do_rol##bits(Cpu *cpu, uint64_t v, unsigned n)               \
+    {                                                                                   \
+        unsigned r = n % (bits);                                                        \
+        uint64_t res = r != 0 ? ZEXT(bits, (v << r) | (v >> ((bits) - r))) : v;         \
+        flags_replace_cf_of(cpu, (res & 1) | OF_IF(TOP(bits, res) ^ (res & 1)));        \
+        return res;                                                                     \
+    }                                                                                   \
+    static inline uint64_t do_ror##bits(Cpu *cpu, uint64_t v, unsigned n)               \
+    {                                                                                   \
+        unsigned r = n % (bits);                                                        \
+        uint64_t res = r != 0 ? ZEXT(bits, (v >> r) | (v << ((bits) - r))) : v;         \
+        flags_replace_cf_of(cpu, TOP(bits, res) |                                       \
+                            OF_IF(TOP(bits, res) ^ ((res >> ((bits) - 2)) & 1)));       \
+        return res;                                                                     \
+    }                                                                                   \
+    /* bits + 1 wide rotates, a step at a time: rare */                                 \
+    static inline uint64_t do_rcl##bits(Cpu *cpu, uint64_t v, unsigned n)               \
+    {                                                                                   \
+        uint64_t cf = flags_cf(cpu);                                                    \
+        for (n %= (bits) + 1; n != 0; n--) {                                            \
+            uint64_t out = TOP(bits, v);                                                \
+            v = ZEXT(bits, (v << 1) | cf);                                              \
+            cf = out;                                                                   \
+        }                                                                               \
+        flags_replace_cf_of(cpu, cf | OF_IF(TOP(bits, v) ^ cf));                        \
+        return v;                                                                       \
+    }                                                                                   \
+    static inline uint64_t do_rcr##bits(Cpu *cpu, uint64_t v, unsigned n)               \
+    {                                                                                   \
+        uint64_t cf = flags_cf(cpu);                                                    \
+        for (n %= (bits) + 1; n != 0; n--) {                                            \
+            uint64_t out = v & 1;                                                       \
+            v = (v >> 1) | (cf << ((bits) - 1));                                        \
+            cf = out;                                                                   \
+        }                                                                               \
+        flags_replace_cf_of(cpu, cf | OF_IF(TOP(bits, v) ^ ((v >> ((bits) - 2)) & 1))); \
+        return v;                                                                       \
     }
 
 DEFINE_SHIFTS(8)
@@ -114,7 +115,8 @@ DEFINE_SHIFTS(64)
         mmu_store##bits(cpu, op, linear, (uint##bits##_t)res);                              \
         NEXT(cpu, op);                                                                      \
     }
-#define DEFINE_FORM_SIZES(name) DEFINE_FORMS(name, 8) DEFINE_FORMS(name, 16) DEFINE_FORMS(name, 32) DEFINE_FORMS(name, 64)
+#define DEFINE_FORM_SIZES(name) \
+    DEFINE_FORMS(name, 8) DEFINE_FORMS(name, 16) DEFINE_FORMS(name, 32) DEFINE_FORMS(name, 64)
 
 DEFINE_FORM_SIZES(shl)
 DEFINE_FORM_SIZES(shr)
@@ -125,8 +127,9 @@ DEFINE_FORM_SIZES(rcl)
 DEFINE_FORM_SIZES(rcr)
 
 /*
- * SHLD, SHRD: `v` takes n bits of `fill` (16-bit operands: counts over 16 are undefined; Intel's processors then go on
- * with the destination's own bits, which the 48-bit concatenation reproduces).
+ * SHLD, SHRD: `v` takes n bits of `fill` (16-bit operands: counts over 16 are undefined; Intel's
+ * processors then go on with the destination's own bits, which the 48-bit concatenation
+ * reproduces).
  */
 #define WIDE16(a, b, c) (((uint64_t)(a) << 32) | ((uint64_t)(b) << 16) | (uint64_t)(c))
 static inline uint64_t do_shld16(Cpu *cpu, uint64_t v, uint64_t fill, unsigned n)
@@ -196,7 +199,9 @@ DEFINE_DOUBLE_FORMS(shrd, 16)
 DEFINE_DOUBLE_FORMS(shrd, 32)
 DEFINE_DOUBLE_FORMS(shrd, 64)
 
-/* A count that masks to 0: memory is still read for writing, a 32-bit register still cleared above. */
+/*
+ * A count that masks to 0: memory is still read for writing, a 32-bit register still cleared above.
+ */
 HANDLER(op_shift0_r32)
 {
     reg_write32(cpu, op->dst, REG_READ(32, op->dst));
@@ -220,8 +225,10 @@ static const struct {
     ZydisMnemonic mnemonic;
     OpFn fn[4][4];
 } shifts[] = {
-    { ZYDIS_MNEMONIC_SHL, SHIFT_ROWS(shl) }, { ZYDIS_MNEMONIC_SHR, SHIFT_ROWS(shr) }, { ZYDIS_MNEMONIC_SAR, SHIFT_ROWS(sar) },
-    { ZYDIS_MNEMONIC_ROL, SHIFT_ROWS(rol) }, { ZYDIS_MNEMONIC_ROR, SHIFT_ROWS(ror) }, { ZYDIS_MNEMONIC_RCL, SHIFT_ROWS(rcl) },
+    { ZYDIS_MNEMONIC_SHL, SHIFT_ROWS(shl) }, { ZYDIS_MNEMONIC_SHR, SHIFT_ROWS(shr) },
+    { ZYDIS_MNEMONIC_SAR, SHIFT_ROWS(sar) },
+    { ZYDIS_MNEMONIC_ROL, SHIFT_ROWS(rol) }, { ZYDIS_MNEMONIC_ROR, SHIFT_ROWS(ror) },
+    { ZYDIS_MNEMONIC_RCL, SHIFT_ROWS(rcl) },
     { ZYDIS_MNEMONIC_RCR, SHIFT_ROWS(rcr) },
 };
 

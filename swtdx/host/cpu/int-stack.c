@@ -66,7 +66,8 @@ HANDLER(op_push_i)
 
 HANDLER(op_push_m)
 {
-    stack_push(cpu, op, mmu_load_sized(cpu, op, op_linear(cpu, op, op->size, false), op->size), op->size);
+    stack_push(cpu, op, mmu_load_sized(cpu, op, op_linear(cpu, op, op->size, false), op->size),
+               op->size);
     NEXT(cpu, op);
 }
 
@@ -78,7 +79,10 @@ HANDLER(op_pop_r)
     NEXT(cpu, op);
 }
 
-/* The address is computed with the stack pointer already moved: the chooser added op->size where RSP is the base. */
+/*
+ * The address is computed with the stack pointer already moved: the chooser added op->size where
+ * RSP is the base.
+ */
 HANDLER(op_pop_m)
 {
     uint64_t v = stack_peek(cpu, op, 0, op->size);

@@ -2,8 +2,9 @@
 /*
  * What the files of the integer family share.
  *
- * Handlers are generated per operand size (8, 16, 32, 64 bits) and form: R register, M memory, I immediate, destination
- * first. In them `cpu` and `op` are the parameters; values travel as uint64_t, sign-extended where flags follow.
+ * Handlers are generated per operand size (8, 16, 32, 64 bits) and form: R register, M memory, I
+ * immediate, destination first. In them `cpu` and `op` are the parameters; values travel as
+ * uint64_t, sign-extended where flags follow.
  */
 #ifndef SWTDX_INT_H
 #define SWTDX_INT_H
@@ -27,7 +28,9 @@ enum { FORM_RR, FORM_RI, FORM_RM, FORM_MR, FORM_MI, FORM_COUNT };
 #define REG_READ(bits, offset) CPU_REG(cpu, uint##bits##_t, offset)
 #define LINEAR(bits, write) op_linear(cpu, op, (bits) / 8, write)
 
-/* Writes of 8 and 16 bits keep the rest of the register, of 32 bits clear it (SDM vol. 1, 3.4.1.1). */
+/*
+ * Writes of 8 and 16 bits keep the rest of the register, of 32 bits clear it (SDM vol. 1, 3.4.1.1).
+ */
 static inline void reg_write8(Cpu *cpu, unsigned offset, uint64_t v)
 {
     CPU_REG(cpu, uint8_t, offset) = (uint8_t)v;
@@ -49,14 +52,14 @@ static inline void reg_write64(Cpu *cpu, unsigned offset, uint64_t v)
 }
 
 /* The load of a read-modify-write: faults as a write does, before anything is changed. */
-#define DEFINE_RMW_LOAD(bits)                                                                                   \
-    static inline uint##bits##_t rmw_load##bits(Cpu *cpu, const Op *op, uint64_t linear)                        \
-    {                                                                                                           \
-        if (unlikely(mmu_entry(cpu, linear)->write != (linear & GUEST_PAGE_MASK) ||                              \
-                     (linear & 0xfff) > 0x1000 - (bits) / 8)) {                                                 \
-            mmu_probe(cpu, op, linear, (bits) / 8, CPU_WRITE);                                                  \
-        }                                                                                                       \
-        return mmu_load##bits(cpu, op, linear);                                                                 \
+#define DEFINE_RMW_LOAD(bits)                                                            \
+    static inline uint##bits##_t rmw_load##bits(Cpu *cpu, const Op *op, uint64_t linear) \
+    {                                                                                    \
+        if (unlikely(mmu_entry(cpu, linear)->write != (linear & GUEST_PAGE_MASK) ||      \
+                     (linear & 0xfff) > 0x1000 - (bits) / 8)) {                          \
+            mmu_probe(cpu, op, linear, (bits) / 8, CPU_WRITE);                           \
+        }                                                                                \
+        return mmu_load##bits(cpu, op, linear);                                          \
     }
 DEFINE_RMW_LOAD(8)
 DEFINE_RMW_LOAD(16)
@@ -111,7 +114,10 @@ bool int_choose_stack(Cpu *cpu, const Decoded *d, Op *op, bool *ends);
 bool int_choose_misc(Cpu *cpu, const Decoded *d, Op *op, bool *ends);
 
 #define OP_FUSED 1 /* Op.flags of CMP and TEST: the handler does the jump behind it too */
-/* If `jump` is a conditional jump and `op` a comparison before it, gives `op` a handler that does both. (int-fuse.c) */
+/*
+ * If `jump` is a conditional jump and `op` a comparison before it, gives `op` a handler that does
+ * both. (int-fuse.c)
+ */
 void int_fuse(Op *op, const Op *jump);
 /* Condition of a direct conditional jump in 64-bit code, or -1. (control.c) */
 int control_jump_condition(const Op *jump);

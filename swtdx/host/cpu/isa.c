@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which CPUID bit stands for which of Zydis' instruction sets (Intel SDM vol. 2, CPUID; leaf, sub-leaf, register, bit).
+ * Which CPUID bit stands for which of Zydis' instruction sets (Intel SDM vol. 2, CPUID; leaf,
+ * sub-leaf, register, bit).
  */
 #include "decode.h"
 #include "features.h"
@@ -35,8 +36,10 @@ static uint32_t avx512_feature(ZydisISASet set)
         { ZYDIS_ISA_SET_AVX512_VBMI2_128, ZYDIS_ISA_SET_AVX512_VBMI2_512, LEAF7(ECX, 6) },
         { ZYDIS_ISA_SET_AVX512_VBMI_128, ZYDIS_ISA_SET_AVX512_VBMI_512, LEAF7(ECX, 1) },
         { ZYDIS_ISA_SET_AVX512_VNNI_128, ZYDIS_ISA_SET_AVX512_VNNI_512, LEAF7(ECX, 11) },
-        { ZYDIS_ISA_SET_AVX512_VP2INTERSECT_128, ZYDIS_ISA_SET_AVX512_VP2INTERSECT_512, LEAF7(EDX, 8) },
-        { ZYDIS_ISA_SET_AVX512_VPCLMULQDQ_128, ZYDIS_ISA_SET_AVX512_VPCLMULQDQ_512, LEAF7(ECX, 10) },
+        { ZYDIS_ISA_SET_AVX512_VP2INTERSECT_128, ZYDIS_ISA_SET_AVX512_VP2INTERSECT_512,
+          LEAF7(EDX, 8) },
+        { ZYDIS_ISA_SET_AVX512_VPCLMULQDQ_128, ZYDIS_ISA_SET_AVX512_VPCLMULQDQ_512,
+          LEAF7(ECX, 10) },
         { ZYDIS_ISA_SET_AVX512_VPOPCNTDQ_128, ZYDIS_ISA_SET_AVX512_VPOPCNTDQ_512, LEAF7(ECX, 14) },
     };
     for (unsigned i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {

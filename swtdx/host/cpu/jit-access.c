@@ -66,7 +66,8 @@ void jit_linear(JitCode *c)
         emit_rm(&c->b, op->addr_size, 0x8d, H_RAX, rm);
     }
     if (op->seg >= SEG_FS) {
-        int64_t base = (int64_t)(offsetof(Cpu, seg) + op->seg * sizeof(Segment) + offsetof(Segment, base));
+        int64_t base = (int64_t)(offsetof(Cpu, seg) + op->seg * sizeof(Segment) +
+                                 offsetof(Segment, base));
         emit_rm(&c->b, 8, 0x03, H_RAX, rm_mem(H_RDI, base));
         c->host_flags = false;
     }

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Templates of arithmetic: the host's own instruction on the guest's operands leaves the guest's flags in the host's. */
+/*
+ * Templates of arithmetic: the host's own instruction on the guest's operands leaves the guest's
+ * flags in the host's.
+ */
 #include "jit-state.h"
 
 enum { DIGIT_ADC = 2, DIGIT_SBB = 3, DIGIT_CMP = 7 };
 
-/* RAX or RCX <- host address of the memory operand; RCX, and the guest's flags in the host's, if the operation reads them. */
+/*
+ * RAX or RCX <- host address of the memory operand; RCX, and the guest's flags in the host's, if
+ * the operation reads them.
+ */
 static JitRm memory(JitCode *c, bool write, bool flags)
 {
     jit_linear(c);
@@ -30,7 +36,8 @@ static void alu_to_register(JitCode *c, unsigned digit, bool carry)
     if (op->form == FORM_RI) {
         emit_alu_imm(&c->b, op->size, digit, rm_reg(to), (int32_t)op->imm);
     } else {
-        emit_rm(&c->b, op->size, digit << 3 | (op->size == 1 ? 2 : 3), to, op->form == FORM_RM ? from : jit_guest(op->src));
+        emit_rm(&c->b, op->size, digit << 3 | (op->size == 1 ? 2 : 3), to,
+                op->form == FORM_RM ? from : jit_guest(op->src));
     }
     if (digit != DIGIT_CMP) {
         jit_dst_done(c, op->dst, to);
@@ -49,7 +56,8 @@ static void alu(JitCode *c)
         if (op->form == FORM_MI) {
             emit_alu_imm(&c->b, op->size, digit, to, (int32_t)op->imm);
         } else {
-            emit_rm(&c->b, op->size, digit << 3 | (op->size == 1 ? 0 : 1), jit_read(c, op->src, H_RDX), to);
+            emit_rm(&c->b, op->size, digit << 3 | (op->size == 1 ? 0 : 1),
+                    jit_read(c, op->src, H_RDX), to);
         }
     }
     jit_flags_made(c);
@@ -61,14 +69,18 @@ static void test(JitCode *c)
     bool in_memory = op->form == FORM_MR || op->form == FORM_MI;
     JitRm to = in_memory ? memory(c, false, false) : jit_guest(op->dst);
     if (op->form == FORM_RI || op->form == FORM_MI) {
-        emit_rm_imm(&c->b, op->size, op->size == 1 ? 0xf6 : 0xf7, 0, to, op->imm, op->size == 8 ? 4 : op->size);
+        emit_rm_imm(&c->b, op->size, op->size == 1 ? 0xf6 : 0xf7, 0, to, op->imm,
+                    op->size == 8 ? 4 : op->size);
     } else {
         emit_rm(&c->b, op->size, op->size == 1 ? 0x84 : 0x85, jit_read(c, op->src, H_RDX), to);
     }
     jit_flags_made(c);
 }
 
-/* INC and DEC keep CF, so the flags before them must be there if those after them are seen. NOT leaves all as they are. */
+/*
+ * INC and DEC keep CF, so the flags before them must be there if those after them are seen. NOT
+ * leaves all as they are.
+ */
 static void unary(JitCode *c)
 {
     const Op *op = c->op;
@@ -94,8 +106,8 @@ static void unary(JitCode *c)
 }
 
 /*
- * Flags of shifts: AF is cleared (rotates keep it), and OF too for counts above 1, where processors differ (SDM vol. 2,
- * SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR): guests see the same on every host.
+ * Flags of shifts: AF is cleared (rotates keep it), and OF too for counts above 1, where processors
+ * differ (SDM vol. 2, SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR): guests see the same on every host.
  */
 static void shift_flags(JitCode *c, bool by_one, bool rotate)
 {
@@ -107,7 +119,8 @@ static void shift_flags(JitCode *c, bool by_one, bool rotate)
     if (by_one) {
         emit_rm(&c->b, 1, 0x0f90 | CC_O, 0, rm_reg(H_RAX));
     }
-    emit_alu_imm(&c->b, 4, 4, rm_reg(H_RAX), (by_one ? 0xffff : 0xff00) & (rotate ? 0xffff : 0xefff));
+    emit_alu_imm(&c->b, 4, 4, rm_reg(H_RAX),
+                 (by_one ? 0xffff : 0xff00) & (rotate ? 0xffff : 0xefff));
     jit_flags_store(c);
 }
 
@@ -159,7 +172,10 @@ void jit_flags_of_result(JitCode *c, unsigned size, unsigned result, bool overfl
     jit_flags_store(c);
 }
 
-/* CF and OF tell that the product did not fit; the others are undefined, and made here from the result, AF cleared. */
+/*
+ * CF and OF tell that the product did not fit; the others are undefined, and made here from the
+ * result, AF cleared.
+ */
 static void imul(JitCode *c)
 {
     const Op *op = c->op;

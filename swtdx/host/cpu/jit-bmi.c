@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Templates of multiplications with RDX:RAX and of the BMI2 instructions that decompressors use. The host need not have
- * BMI2: they are done by older instructions.
+ * Templates of multiplications with RDX:RAX and of the BMI2 instructions that decompressors use.
+ * The host need not have BMI2: they are done by older instructions.
  */
 #include "jit-state.h"
 
@@ -26,7 +26,10 @@ static void multiply(JitCode *c)
     jit_flags_of_result(c, op->size, rax, true);
 }
 
-/* RAX <- the operand that may be memory, RCX <- the count, cut as it must be for a bit index of a byte */
+/*
+ * RAX <- the operand that may be memory, RCX <- the count, cut as it must be for a bit index of a
+ * byte
+ */
 static void load_operands(JitCode *c)
 {
     const Op *op = c->op;
@@ -60,7 +63,10 @@ static void shift_without_flags(JitCode *c, unsigned digit)
     store_result(c);
 }
 
-/* Bits from the index up are cleared; CF tells of an index beyond the operand, OF is 0 (SDM vol. 2, BZHI). */
+/*
+ * Bits from the index up are cleared; CF tells of an index beyond the operand, OF is 0 (SDM vol. 2,
+ * BZHI).
+ */
 static void clear_high(JitCode *c)
 {
     const Op *op = c->op;

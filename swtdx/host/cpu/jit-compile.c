@@ -60,21 +60,24 @@ void jit_flags_want(JitCode *c)
 
 static bool reads_flags(const Op *op)
 {
-    return JIT_IS(op->jit, JIT_JCC, 16) || JIT_IS(op->jit, JIT_SETCC, 16) || JIT_IS(op->jit, JIT_CMOV, 16) ||
-           op->jit == JIT_ALU + 2 || op->jit == JIT_ALU + 3;
+    return JIT_IS(op->jit, JIT_JCC, 16) || JIT_IS(op->jit, JIT_SETCC, 16) ||
+           JIT_IS(op->jit, JIT_CMOV, 16) || op->jit == JIT_ALU + 2 || op->jit == JIT_ALU + 3;
 }
 
 /* Those that change some flags, or none, let what was seen before them be seen. */
 static bool writes_all_flags(const Op *op)
 {
-    return JIT_IS(op->jit, JIT_ALU, 8) || (JIT_IS(op->jit, JIT_SHIFT + 4, 4) && op->form == FORM_RI) ||
-           op->jit == JIT_TEST || op->jit == JIT_NEG || op->jit == JIT_BZHI || (op->jit >= JIT_IMUL && op->jit <= JIT_IMUL1);
+    return JIT_IS(op->jit, JIT_ALU, 8) ||
+           (JIT_IS(op->jit, JIT_SHIFT + 4, 4) && op->form == FORM_RI) || op->jit == JIT_TEST ||
+           op->jit == JIT_NEG || op->jit == JIT_BZHI ||
+           (op->jit >= JIT_IMUL && op->jit <= JIT_IMUL1);
 }
 
 /* To a handler, which may raise, or out of the block. */
 static bool may_leave(const Op *op)
 {
-    return op->jit == JIT_NONE || op->form >= FORM_RM || (op->jit >= JIT_PUSH_R && op->jit <= JIT_END);
+    return op->jit == JIT_NONE || op->form >= FORM_RM ||
+           (op->jit >= JIT_PUSH_R && op->jit <= JIT_END);
 }
 
 static void find_live(JitCode *c)
@@ -99,7 +102,8 @@ void jit_side(JitCode *c, JitSideKind kind, uint8_t *place)
         c->b.overflow = true;
         c->n_sides--;
     }
-    c->sides[c->n_sides++] = (JitSide){ .kind = kind, .place = place, .op = (uint8_t)c->index, .kind_known = c->kind_known };
+    c->sides[c->n_sides++] = (JitSide){ .kind = kind, .place = place, .op = (uint8_t)c->index,
+                                        .kind_known = c->kind_known };
 }
 
 void jit_handler_if(JitCode *c, unsigned cc)
@@ -112,7 +116,9 @@ static uint8_t *runnable(const JitCode *c, uint8_t *written)
     return written + c->state->run;
 }
 
-/* A way in for the interpreter: the guest's registers are loaded, then the code behind this is run. */
+/*
+ * A way in for the interpreter: the guest's registers are loaded, then the code behind this is run.
+ */
 static uint8_t *write_entry(JitCode *c)
 {
     uint8_t *entry = c->b.at;
@@ -134,7 +140,8 @@ static void write_handler(JitCode *c)
 
 static bool write_template(JitCode *c)
 {
-    return c->op->jit != JIT_NONE && (jit_template_move(c) || jit_template_alu(c) || jit_template_control(c) || jit_template_bmi(c));
+    return c->op->jit != JIT_NONE && (jit_template_move(c) || jit_template_alu(c) ||
+                                      jit_template_control(c) || jit_template_bmi(c));
 }
 
 static bool is_end(const Op *op)
@@ -144,12 +151,14 @@ static bool is_end(const Op *op)
 
 static bool is_fused(const Op *op)
 {
-    return (op->mnemonic == ZYDIS_MNEMONIC_CMP || op->mnemonic == ZYDIS_MNEMONIC_TEST) && op->flags == OP_FUSED;
+    return (op->mnemonic == ZYDIS_MNEMONIC_CMP || op->mnemonic == ZYDIS_MNEMONIC_TEST) &&
+           op->flags == OP_FUSED;
 }
 
 /*
- * The straight line. Where templates follow handlers, the first of them gets an entry, which replaces its Op's handler:
- * entries[i] is set. A fused comparison's handler does the jump behind it as well.
+ * The straight line. Where templates follow handlers, the first of them gets an entry, which
+ * replaces its Op's handler: entries[i] is set. A fused comparison's handler does the jump behind
+ * it as well.
  */
 static void write_line(JitCode *c, uint8_t **entries)
 {
@@ -198,7 +207,8 @@ static bool translate(Cpu *cpu, Block *block)
 {
     JitState *state = cpu->jit;
     uint8_t *entries[BLOCK_MAX_OPS + 1] = { NULL };
-    JitCode c = { .b = { state->at, state->end, false }, .cpu = cpu, .state = state, .block = block };
+    JitCode c = { .b = { state->at, state->end, false }, .cpu = cpu, .state = state,
+                  .block = block };
     begin(&c, block);
     entries[0] = write_entry(&c);
     c.body = c.b.at;
@@ -243,7 +253,8 @@ void jit_watch(Cpu *cpu, Block *block)
     block->first = block->ops[0].fn;
     block->body = jit_no_body(cpu);
     uint32_t one_op = BLOCK_SINGLE | CPU_MODE_WAIT;
-    if (cpu->jit != NULL && (block->mode & CPU_MODE_CS64) && !(block->mode & one_op) && !block->crossing) {
+    if (cpu->jit != NULL && (block->mode & CPU_MODE_CS64) && !(block->mode & one_op) &&
+        !block->crossing) {
         block->ops[0].fn = op_count;
     }
 }
@@ -259,8 +270,8 @@ bool jit_full(const Cpu *cpu)
 }
 
 /*
- * The code that was there is written over through other addresses than it is executed by, which wants a serialising
- * instruction in between (SDM vol. 3, 9.1.3): IRET to the next one.
+ * The code that was there is written over through other addresses than it is executed by, which
+ * wants a serialising instruction in between (SDM vol. 3, 9.1.3): IRET to the next one.
  */
 static void serialise(void)
 {

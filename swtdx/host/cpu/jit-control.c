@@ -41,7 +41,10 @@ static void set_page(JitCode *c)
     emit_rm(&c->b, 8, 0x89, H_RAX, page_register());
 }
 
-/* A target in the same page stays what it is as long as the block lives, so the RIP need not be compared. */
+/*
+ * A target in the same page stays what it is as long as the block lives, so the RIP need not be
+ * compared.
+ */
 void jit_exit_direct(JitCode *c, const Op *op)
 {
     count(c, op);
@@ -76,7 +79,10 @@ void jit_exit_direct(JitCode *c, const Op *op)
 
 _Static_assert(sizeof(JumpEntry) == 16, "the jump cache is indexed by shifting");
 
-/* RAX: target. RDX <- its block, if the jump cache knows it and nothing is pending; else to the side. */
+/*
+ * RAX: target. RDX <- its block, if the jump cache knows it and nothing is pending; else to the
+ * side.
+ */
 static void find_target(JitCode *c, JitSideKind kind)
 {
     JitBuffer *b = &c->b;
@@ -217,8 +223,9 @@ static void jump_indirect(JitCode *c, bool in_memory)
 }
 
 /*
- * The return address may overwrite the target in memory, so from the push on there is no way back to the handler: what
- * only it can do (targets that are not canonical, or above 47 bits) is sorted out before. The target waits in the red zone.
+ * The return address may overwrite the target in memory, so from the push on there is no way back
+ * to the handler: what only it can do (targets that are not canonical, or above 47 bits) is sorted
+ * out before. The target waits in the red zone.
  */
 static void call_indirect(JitCode *c, bool in_memory)
 {

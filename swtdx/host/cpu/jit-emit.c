@@ -31,7 +31,10 @@ void emit64(JitBuffer *b, uint64_t v)
     put(b, &v, sizeof(v));
 }
 
-/* SPL to DIL need a REX prefix, which never hurts; 0F B6, 0F BE and SETcc have byte operands whatever the size. */
+/*
+ * SPL to DIL need a REX prefix, which never hurts; 0F B6, 0F BE and SETcc have byte operands
+ * whatever the size.
+ */
 static bool has_byte_operand(unsigned size, unsigned opcode)
 {
     return size == 1 || (opcode & ~8u) == 0x0fb6 || (opcode & ~15u) == 0x0f90;
@@ -86,7 +89,8 @@ static void emit_imm(JitBuffer *b, uint64_t imm, unsigned size)
     put(b, &imm, size);
 }
 
-void emit_rm_imm(JitBuffer *b, unsigned size, unsigned opcode, unsigned reg, JitRm rm, uint64_t imm, unsigned imm_size)
+void emit_rm_imm(JitBuffer *b, unsigned size, unsigned opcode, unsigned reg, JitRm rm, uint64_t imm,
+                 unsigned imm_size)
 {
     emit_rm(b, size, opcode, reg, rm);
     emit_imm(b, imm, imm_size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Encoding of the host instructions that the JIT uses (Intel SDM vol. 2, ch. 2). Pure: bytes into a buffer.
+ * Encoding of the host instructions that the JIT uses (Intel SDM vol. 2, ch. 2). Pure: bytes into a
+ * buffer.
  */
 #ifndef SWTDX_JIT_EMIT_H
 #define SWTDX_JIT_EMIT_H
@@ -9,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R8, H_R9, H_R10, H_R11, H_R12, H_R13, H_R14, H_R15, H_NONE };
+enum { H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R8, H_R9, H_R10, H_R11, H_R12,
+       H_R13, H_R14, H_R15, H_NONE };
 
 /* x86's condition codes */
 enum { CC_O = 0, CC_B = 2, CC_E = 4, CC_NE = 5 };
@@ -45,10 +47,14 @@ static inline bool fits32(int64_t v)
 void emit8(JitBuffer *b, unsigned v);
 void emit32(JitBuffer *b, uint32_t v);
 void emit64(JitBuffer *b, uint64_t v);
-/* An instruction of operand size 1, 2, 4 or 8 bytes with a ModRM byte. opcode: one byte, or 0F00h + the second one. */
+/*
+ * An instruction of operand size 1, 2, 4 or 8 bytes with a ModRM byte. opcode: one byte, or 0F00h +
+ * the second one.
+ */
 void emit_rm(JitBuffer *b, unsigned size, unsigned opcode, unsigned reg, JitRm rm);
 /* The same, with an immediate of `imm_size` bytes behind it. */
-void emit_rm_imm(JitBuffer *b, unsigned size, unsigned opcode, unsigned reg, JitRm rm, uint64_t imm, unsigned imm_size);
+void emit_rm_imm(JitBuffer *b, unsigned size, unsigned opcode, unsigned reg, JitRm rm, uint64_t imm,
+                 unsigned imm_size);
 /* reg <- v, by the shortest encoding; no flags change. */
 void emit_mov_imm(JitBuffer *b, unsigned reg, uint64_t v);
 /* ADD OR ADC SBB AND SUB XOR CMP (digit 0..7) rm, imm. */

@@ -57,13 +57,17 @@ static unsigned multiplication(const Decoded *d, Op *op)
     if (wide) {
         return op->size < 4 ? JIT_NONE : one_operand(d, op, JIT_IMUL1);
     }
-    return !is_sized(op) ? JIT_NONE : two_operands(d, op, is_immediate(d, 2) ? JIT_IMUL3 : JIT_IMUL);
+    return !is_sized(op) ? JIT_NONE
+                         : two_operands(d, op, is_immediate(d, 2) ? JIT_IMUL3 : JIT_IMUL);
 }
 
 static unsigned stack(const Decoded *d, Op *op, unsigned reg, unsigned imm)
 {
     op->form = FORM_MR;
-    return op->size != 8 ? JIT_NONE : decode_is_register(d, 0) ? reg : is_immediate(d, 0) ? imm : JIT_NONE;
+    return op->size != 8              ? JIT_NONE
+           : decode_is_register(d, 0) ? reg
+           : is_immediate(d, 0)       ? imm
+                                      : JIT_NONE;
 }
 
 /* Jumps: op->size is 8 in 64-bit code. */
@@ -106,7 +110,9 @@ static unsigned by_category(const Decoded *d, Op *op)
     switch (d->insn.meta.category) {
     case ZYDIS_CATEGORY_COND_BR:
         /* E0 to E3 are LOOP and JRCXZ. */
-        return d->insn.meta.isa_set == ZYDIS_ISA_SET_I86 && (d->insn.opcode & 0xf0) != 0xe0 ? JIT_JCC + cond : JIT_NONE;
+        return d->insn.meta.isa_set == ZYDIS_ISA_SET_I86 && (d->insn.opcode & 0xf0) != 0xe0
+                   ? JIT_JCC + cond
+                   : JIT_NONE;
     case ZYDIS_CATEGORY_SETCC:
         return one_operand(d, op, JIT_SETCC + cond);
     case ZYDIS_CATEGORY_CMOV:

@@ -18,7 +18,8 @@ static void mov_imm(JitCode *c)
         emit_mov_imm(&c->b, to, imm);
         jit_dst_done(c, op->dst, to);
     } else {
-        emit_rm_imm(&c->b, op->size, op->size == 1 ? 0xc6 : 0xc7, 0, jit_guest(op->dst), op->imm, op->size);
+        emit_rm_imm(&c->b, op->size, op->size == 1 ? 0xc6 : 0xc7, 0, jit_guest(op->dst), op->imm,
+                    op->size);
     }
 }
 
@@ -62,13 +63,15 @@ static void mov_memory(JitCode *c)
     if (op->form == FORM_RM) {
         load_from(c, op->size, mov_load(op->size), rm_mem(H_RAX, 0));
     } else if (op->form == FORM_MR) {
-        emit_rm(&c->b, op->size, mov_store(op->size), jit_read(c, op->src, H_RCX), rm_mem(H_RAX, 0));
+        emit_rm(&c->b, op->size, mov_store(op->size), jit_read(c, op->src, H_RCX),
+                rm_mem(H_RAX, 0));
     } else if (op->size == 8 && !fits32((int64_t)op->imm)) {
         emit_mov_imm(&c->b, H_RCX, op->imm);
         emit_rm(&c->b, 8, 0x89, H_RCX, rm_mem(H_RAX, 0));
     } else {
         unsigned opcode = op->size == 1 ? 0xc6 : 0xc7;
-        emit_rm_imm(&c->b, op->size, opcode, 0, rm_mem(H_RAX, 0), op->imm, op->size == 8 ? 4 : op->size);
+        emit_rm_imm(&c->b, op->size, opcode, 0, rm_mem(H_RAX, 0), op->imm,
+                    op->size == 8 ? 4 : op->size);
     }
 }
 
@@ -195,7 +198,9 @@ static void leave(JitCode *c)
     emit_rm(&c->b, 8, 0x8b, rbp, rm_mem(H_RAX, 0));
 }
 
-/* RCX <- host address of the memory operand; the flags may be fetched afterwards, which uses RAX. */
+/*
+ * RCX <- host address of the memory operand; the flags may be fetched afterwards, which uses RAX.
+ */
 static JitRm memory_before_flags(JitCode *c, unsigned size, bool write)
 {
     jit_linear(c);

@@ -2,11 +2,13 @@
 /*
  * What the jit-*.c files share: the code being made, and where guest state is while host code runs.
  *
- * Host registers: RDI holds the Cpu; RAX, RCX and RDX are free; R15 counts instructions; ten guest registers live in the
- * others, the remaining six in Cpu.regs. RSP is the C stack's, as a handler finds it. What lies below it (the red zone) may be used.
+ * Host registers: RDI holds the Cpu; RAX, RCX and RDX are free; R15 counts instructions; ten guest
+ * registers live in the others, the remaining six in Cpu.regs. RSP is the C stack's, as a handler
+ * finds it. What lies below it (the red zone) may be used.
  *
- * Guest flags: Cpu.cc holds those that a handler, a fault or another block can come to see; templates leave theirs
- * there as kind CC_HOST. Those that nothing sees are not kept. Within a block they may also stand in the host's.
+ * Guest flags: Cpu.cc holds those that a handler, a fault or another block can come to see;
+ * templates leave theirs there as kind CC_HOST. Those that nothing sees are not kept. Within a
+ * block they may also stand in the host's.
  */
 #ifndef SWTDX_JIT_STATE_H
 #define SWTDX_JIT_STATE_H
@@ -43,7 +45,8 @@ struct JitState {
 };
 
 /* A place in the code that leaves the straight line, to be written behind it. */
-typedef enum JitSideKind { SIDE_HANDLER, SIDE_TAKEN, SIDE_DIRECT_SLOW, SIDE_INDIRECT_SLOW } JitSideKind;
+typedef enum JitSideKind { SIDE_HANDLER, SIDE_TAKEN, SIDE_DIRECT_SLOW,
+                           SIDE_INDIRECT_SLOW } JitSideKind;
 
 typedef struct JitSide {
     JitSideKind kind;
@@ -88,7 +91,10 @@ void jit_dst_done(JitCode *c, unsigned guest, unsigned host);
 JitRm jit_effective(JitCode *c);
 /* RAX <- linear address of the op's memory operand. */
 void jit_linear(JitCode *c);
-/* RAX: linear to host address of `size` bytes, or to the op's handler. Uses RCX, RDX and the host's flags. */
+/*
+ * RAX: linear to host address of `size` bytes, or to the op's handler. Uses RCX, RDX and the host's
+ * flags.
+ */
 void jit_lookup(JitCode *c, unsigned size, bool write);
 #define JIT_COUNTER H_R15 /* Cpu.instructions */
 #define JIT_FIELD(field) rm_mem(H_RDI, (int64_t)offsetof(Cpu, field))
@@ -103,8 +109,9 @@ void jit_flags_save(JitCode *c);
 /* AX: what LAHF and SETO AL give, perhaps corrected. */
 void jit_flags_store(JitCode *c);
 /*
- * If flags can be seen: SF, ZF and PF by a result in a host register (not RCX), CF from RCX (0 or 1), OF the same with
- * `overflow`, else 0, AF 0. Uses RAX and RCX. In any case the host's flags are the guest's no more. (jit-alu.c)
+ * If flags can be seen: SF, ZF and PF by a result in a host register (not RCX), CF from RCX (0 or
+ * 1), OF the same with `overflow`, else 0, AF 0. Uses RAX and RCX. In any case the host's flags are
+ * the guest's no more. (jit-alu.c)
  */
 void jit_flags_of_result(JitCode *c, unsigned size, unsigned result, bool overflow);
 /* Gets the guest's flags into the host's; uses RAX. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ways into and out of host code: which guest register lives where, and the code that moves them.
+ * The ways into and out of host code: which guest register lives where, and the code that moves
+ * them.
  */
 #include "jit-state.h"
 
 /*
- * Host code uses all registers that a C function must keep, so the C code around it has them kept here. Handlers that
- * host code jumps to find the stack as any function does.
+ * Host code uses all registers that a C function must keep, so the C code around it has them kept
+ * here. Handlers that host code jumps to find the stack as any function does.
  */
 __asm__(".pushsection .text\n"
         ".globl jit_call\n"
@@ -52,7 +53,8 @@ static void move_all(JitBuffer *b, unsigned opcode)
 {
     for (unsigned i = 0; i < 16; i++) {
         if (pinned[i] != H_NONE) {
-            emit_rm(b, 8, opcode, pinned[i], rm_mem(H_RDI, (int64_t)offsetof(Cpu, regs) + (int)i * 8));
+            emit_rm(b, 8, opcode, pinned[i],
+                    rm_mem(H_RDI, (int64_t)offsetof(Cpu, regs) + (int)i * 8));
         }
     }
     emit_rm(b, 8, opcode, JIT_COUNTER, JIT_FIELD(instructions));

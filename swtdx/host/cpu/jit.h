@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Host code for blocks that are executed often. A block that was entered often enough is translated: its first Op's
- * handler then is host code made for the whole block, so nothing else in the core need know of it.
+ * Host code for blocks that are executed often. A block that was entered often enough is
+ * translated: its first Op's handler then is host code made for the whole block, so nothing else in
+ * the core need know of it.
  *
- * Instructions without a template, and those whose template meets something unusual (a soft TLB miss, a code page, a
- * jump to somewhere unknown), are done by the handlers: the code writes the guest's registers back and jumps to the
- * handler, whose next Op is either the interpreter's or leads back into the code. Every exception therefore arises in
- * a handler, with the state a handler sees.
+ * Instructions without a template, and those whose template meets something unusual (a soft TLB
+ * miss, a code page, a jump to somewhere unknown), are done by the handlers: the code writes the
+ * guest's registers back and jumps to the handler, whose next Op is either the interpreter's or
+ * leads back into the code. Every exception therefore arises in a handler, with the state a handler
+ * sees.
  *
- * Code and blocks belong to one processor: what one drops, another never executes. Host code is never patched once it
- * is written: jumps to other blocks go through Block.body, which is a way to the interpreter for blocks without code.
- * Memory is mapped twice, writable and executable, when the group is made.
+ * Code and blocks belong to one processor: what one drops, another never executes. Host code is
+ * never patched once it is written: jumps to other blocks go through Block.body, which is a way to
+ * the interpreter for blocks without code. Memory is mapped twice, writable and executable, when
+ * the group is made.
  */
 #ifndef SWTDX_JIT_H
 #define SWTDX_JIT_H
@@ -18,7 +21,10 @@
 #include "block-exit.h"
 #include "decode.h"
 
-/* Op.jit: which template. Conditions and the eight classic operations follow their bases, in the order of their encodings. */
+/*
+ * Op.jit: which template. Conditions and the eight classic operations follow their bases, in the
+ * order of their encodings.
+ */
 enum {
     JIT_NONE,
     JIT_NOP,
@@ -40,7 +46,10 @@ enum {
 };
 #define JIT_IS(kind, base, count) ((unsigned)(kind) - (base) < (count))
 
-/* One mapping for a group; slices of it are the processors'. NULL and *error where the host refuses executable memory. (jit-memory.c) */
+/*
+ * One mapping for a group; slices of it are the processors'. NULL and *error where the host refuses
+ * executable memory. (jit-memory.c)
+ */
 typedef struct JitArena JitArena;
 JitArena *jit_arena_new(unsigned cpus, int *error);
 void jit_arena_free(JitArena *arena);

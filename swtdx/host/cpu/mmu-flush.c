@@ -17,7 +17,8 @@ static FetchEntry *instruction_entry(Cpu *cpu, unsigned which)
 }
 
 /* Calls f for the entries of a list. */
-static void each_filled(Cpu *cpu, const Filled *filled, void (*f)(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size),
+static void each_filled(Cpu *cpu, const Filled *filled,
+                        void (*f)(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t size),
                         uint64_t gpa, uint64_t size)
 {
     bool any = filled->n == FILLED_MAX;
@@ -115,8 +116,10 @@ static void invalidate_linear(Cpu *cpu, unsigned which, uint64_t linear, uint64_
     }
 }
 
-/* INVLPG takes a large mapping away as a whole, which lies in many entries here: all that is in its
- * GiB goes. */
+/*
+ * INVLPG takes a large mapping away as a whole, which lies in many entries here: all that is in its
+ * GiB goes.
+ */
 static void flush_large(Cpu *cpu, uint64_t linear)
 {
     struct MmuState *mmu = cpu->mmu;

@@ -26,7 +26,10 @@ typedef struct PhysEntry {
     bool writable;
 } PhysEntry;
 
-/* Which entries of the soft TLB may be valid, as kind * TLB_ENTRIES + index, so that a flush need not look at all. */
+/*
+ * Which entries of the soft TLB may be valid, as kind * TLB_ENTRIES + index, so that a flush need
+ * not look at all.
+ */
 typedef struct Filled {
     unsigned n; /* FILLED_MAX: any */
     uint16_t which[FILLED_MAX];
@@ -34,14 +37,16 @@ typedef struct Filled {
 
 struct MmuState {
     FetchEntry fetch[2][FETCH_ENTRIES]; /* supervisor, user */
-    PhysEntry phys[PHYS_ENTRIES];       /* pages the world told us of: spares asking for each paging structure */
+    /* pages the world told us of: spares asking for each paging structure */
+    PhysEntry phys[PHYS_ENTRIES];
     uint64_t phys_generation;
     bool global[TLB_KINDS][TLB_ENTRIES];
     bool large[2]; /* some entry came from a mapping larger than 4 KiB; by mmu_upper() */
-    bool local_code;                    /* supervisor code was fetched from a page that is not global */
+    /* supervisor code was fetched from a page that is not global */
+    bool local_code;
     bool lower_code;                    /* supervisor code was fetched from the lower half */
     Filled filled[2];                   /* not global, global */
-    uint16_t fetched[FETCH_ENTRIES];    /* the same for `fetch`; never more than that, or it is any */
+    uint16_t fetched[FETCH_ENTRIES]; /* the same for `fetch`; never more than that, or it is any */
     unsigned n_fetched;
 };
 _Static_assert(TLB_KINDS * TLB_ENTRIES <= UINT16_MAX, "MmuState.filled");

@@ -38,8 +38,11 @@ void mmu_fini(Cpu *cpu)
 
 /* ---- guest physical pages ---- */
 
-/* Asks the world for a page. While it is asked, this processor counts as using no page at all: the world may wait for
- * whoever is taking pages away. What it answered is taken only if nothing was taken away meanwhile. */
+/*
+ * Asks the world for a page. While it is asked, this processor counts as using no page at all: the
+ * world may wait for whoever is taking pages away. What it answered is taken only if nothing was
+ * taken away meanwhile.
+ */
 static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, CpuAccess access, CpuHostPage *page)
 {
     uint32_t wanted;
@@ -56,7 +59,8 @@ static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, CpuAccess access,
 static uint8_t *phys_page(Cpu *cpu, uint64_t gpa, uint64_t linear, CpuAccess access, bool *writable)
 {
     PhysEntry *e = mmu_phys_entry(cpu, gpa);
-    if (e->gpa != gpa || e->generation != cpu->mmu->phys_generation || access == CPU_FETCH || (access == CPU_WRITE && !e->writable)) {
+    if (e->gpa != gpa || e->generation != cpu->mmu->phys_generation || access == CPU_FETCH ||
+        (access == CPU_WRITE && !e->writable)) {
         CpuHostPage page;
         world_map(cpu, gpa, linear, access, &page);
         *e = (PhysEntry){ gpa, cpu->mmu->phys_generation, page.host, page.writable };
@@ -85,7 +89,10 @@ static _Noreturn void raise_page_fault(Cpu *cpu, uint64_t linear, uint32_t error
     cpu_raise(cpu, VEC_PF, error);
 }
 
-/* Stack accesses have #SS for a non-canonical address (SDM vol. 1, 3.3.7.1), also where the stack is implied. */
+/*
+ * Stack accesses have #SS for a non-canonical address (SDM vol. 1, 3.3.7.1), also where the stack
+ * is implied.
+ */
 static bool is_stack_access(const Cpu *cpu, const Op *op, uint64_t linear)
 {
     bool near_stack = linear - cpu->regs[GPR_RSP] + 0x10000 < 0x20000;
@@ -120,9 +127,11 @@ static unsigned present_kind(const Cpu *cpu)
 static void note_filled(Cpu *cpu, unsigned kind, unsigned index, bool global)
 {
     Filled *filled = &cpu->mmu->filled[global];
-    bool listed = cpu->tlbs[kind][index].read != TLB_INVALID && cpu->mmu->global[kind][index] == global;
+    bool listed = cpu->tlbs[kind][index].read != TLB_INVALID &&
+                  cpu->mmu->global[kind][index] == global;
     if (!listed && filled->n < FILLED_MAX) {
-        filled->which[filled->n++] = (uint16_t)(kind * TLB_ENTRIES + index); /* the last one fills the list: it then means any */
+        /* the last one fills the list: it then means any */
+        filled->which[filled->n++] = (uint16_t)(kind * TLB_ENTRIES + index);
     }
 }
 
@@ -132,7 +141,10 @@ static void note_large(Cpu *cpu, uint64_t linear, const WalkResult *walk)
     *large = *large || walk->large;
 }
 
-/* Fills the entry of `linear`, or raises. The entry's other half survives only if it means the same page. */
+/*
+ * Fills the entry of `linear`, or raises. The entry's other half survives only if it means the same
+ * page.
+ */
 static TlbEntry *fill(Cpu *cpu, unsigned kind, uint64_t linear, CpuAccess access)
 {
     unsigned index = (linear >> 12) & (TLB_ENTRIES - 1);
@@ -150,7 +162,9 @@ static TlbEntry *fill(Cpu *cpu, unsigned kind, uint64_t linear, CpuAccess access
     host = phys_page(cpu, walk.gpa, linear, access, &writable);
     note_filled(cpu, kind, index, walk.global);
     e->read = page;
-    e->write = walk.writable && walk.dirty && writable && !code_page_test(cpu->group, walk.gpa) ? page : TLB_INVALID;
+    e->write = walk.writable && walk.dirty && writable && !code_page_test(cpu->group, walk.gpa)
+                   ? page
+                   : TLB_INVALID;
     e->addend = (uintptr_t)host - page;
     e->gpa = walk.gpa;
     if (unlikely(kind == TLB_USER_AC || (cpu->debug_armed && debug_watches(cpu, page)))) {
@@ -161,7 +175,10 @@ static TlbEntry *fill(Cpu *cpu, unsigned kind, uint64_t linear, CpuAccess access
     return e;
 }
 
-/* The one page that `linear` lies in, with the right to `access`. Code pages are left to the caller. */
+/*
+ * The one page that `linear` lies in, with the right to `access`. Code pages are left to the
+ * caller.
+ */
 static Span page_span(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, CpuAccess access)
 {
     TlbEntry *e = &cpu->tlbs[kind][(linear >> 12) & (TLB_ENTRIES - 1)];
@@ -181,7 +198,8 @@ static uint64_t next_page(const Cpu *cpu, uint64_t linear)
 }
 
 /* Both pages of a crossing access, neither taken away while the other was looked up. */
-static size_t two_spans(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, CpuAccess access, Span span[2])
+static size_t two_spans(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, CpuAccess access,
+                        Span span[2])
 {
     uint32_t seen;
     do {
@@ -208,7 +226,9 @@ static void written(Cpu *cpu, uint64_t gpa, uint64_t linear, size_t n)
 
 static void copy_out(void *to, const uint8_t *from, size_t n)
 {
-    /* Constant sizes, so that each is one host access (guest processors may look at the same time). */
+    /*
+     * Constant sizes, so that each is one host access (guest processors may look at the same time).
+     */
     switch (n) {
     case 1: memcpy(to, from, 1); break;
     case 2: memcpy(to, from, 2); break;
@@ -218,7 +238,10 @@ static void copy_out(void *to, const uint8_t *from, size_t n)
     }
 }
 
-/* With CR0.AM and RFLAGS.AC, user accesses of 2, 4 and 8 bytes are aligned (SDM vol. 3, 6.15: #AC); larger ones need not be. */
+/*
+ * With CR0.AM and RFLAGS.AC, user accesses of 2, 4 and 8 bytes are aligned (SDM vol. 3, 6.15: #AC);
+ * larger ones need not be.
+ */
 static void check_alignment(Cpu *cpu, unsigned kind, uint64_t linear, size_t n)
 {
     if (unlikely(kind == TLB_USER_AC) && (n == 2 || n == 4 || n == 8) && (linear & (n - 1))) {
@@ -251,7 +274,8 @@ static void read_kind(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, vo
     watch(cpu, linear, n, CPU_READ);
 }
 
-static void write_kind(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, const void *buf, size_t n)
+static void write_kind(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, const void *buf,
+                       size_t n)
 {
     Span span[2];
     cpu->op = op;

@@ -215,6 +215,7 @@ const Op *op_rdmsr(Cpu *cpu, const Op *op)
 const Op *op_wrmsr(Cpu *cpu, const Op *op)
 {
     require_cpl0(cpu, op);
-    msr_write(cpu, (uint32_t)cpu->regs[GPR_RCX], (uint32_t)cpu->regs[GPR_RAX] | cpu->regs[GPR_RDX] << 32);
+    msr_write(cpu, (uint32_t)cpu->regs[GPR_RCX],
+              (uint32_t)cpu->regs[GPR_RAX] | cpu->regs[GPR_RDX] << 32);
     return block_leave(cpu, op);
 }

@@ -22,7 +22,8 @@ struct Pool {
 Pool *pool_new(size_t size)
 {
     for (; size >= LEAST; size /= 2) {
-        Pool *pool = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        Pool *pool = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (pool != MAP_FAILED) {
             pool->size = size;
             pool->used = (sizeof(*pool) + UNIT - 1) & ~(size_t)(UNIT - 1);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory for what a processor makes while it runs. malloc() would ask the kernel for more in the middle of a vCPU's run, where the
- * program's sandbox may allow no such call: a pool reserves its address space when it is made, and nothing is behind it
- * until it is touched.
+ * Memory for what a processor makes while it runs. malloc() would ask the kernel for more in the
+ * middle of a vCPU's run, where the program's sandbox may allow no such call: a pool reserves its
+ * address space when it is made, and nothing is behind it until it is touched.
  */
 #ifndef SWTDX_POOL_H
 #define SWTDX_POOL_H
@@ -12,7 +12,10 @@
 
 typedef struct Pool Pool;
 
-/* Room for `size` bytes, less where address space is short. NULL: there is none. Not for several threads at once. */
+/*
+ * Room for `size` bytes, less where address space is short. NULL: there is none. Not for several
+ * threads at once.
+ */
 Pool *pool_new(size_t size);
 void pool_free(Pool *pool); /* with all that came from it; NULL is allowed */
 /* Zeroed, 16-byte aligned; NULL: the pool is used up. */

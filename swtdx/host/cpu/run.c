@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Life of a Cpu, and the loop around blocks: pending work, interrupts, single steps, escapes from handlers. */
+/*
+ * Life of a Cpu, and the loop around blocks: pending work, interrupts, single steps, escapes from
+ * handlers.
+ */
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -31,8 +34,12 @@ static void seed_fixed(uint64_t random[4], unsigned index)
 
 static void seed_random(struct CoreState *core)
 {
-    /* Quality matters to guests that seed their pools from RDRAND; all zero would be the generator's fixed point. */
-    if (getrandom(core->random, sizeof(core->random), GRND_NONBLOCK) != (ssize_t)sizeof(core->random)) {
+    /*
+     * Quality matters to guests that seed their pools from RDRAND; all zero would be the
+     * generator's fixed point.
+     */
+    if (getrandom(core->random, sizeof(core->random), GRND_NONBLOCK) !=
+        (ssize_t)sizeof(core->random)) {
         core->random[0] = (uintptr_t)core;
         core->random[1] = __builtin_ia32_rdtsc();
     }
@@ -124,7 +131,8 @@ void cpu_update_mode(Cpu *cpu)
     }
     if (cpu->cpl == 3) {
         mode |= CPU_MODE_USER;
-        cpu->tlb = cpu->tlbs[(cpu->rflags & FLAG_AC) && (cpu->cr0 & CR0_AM) ? TLB_USER_AC : TLB_USER];
+        cpu->tlb =
+            cpu->tlbs[(cpu->rflags & FLAG_AC) && (cpu->cr0 & CR0_AM) ? TLB_USER_AC : TLB_USER];
     } else if ((cpu->rflags & FLAG_AC) && (cpu->cr4 & CR4_SMAP)) {
         cpu->tlb = cpu->tlbs[TLB_SUPERVISOR_AC];
     } else {
@@ -155,7 +163,8 @@ static void take_requests(Cpu *cpu)
     if (pending & CPU_PENDING_INTERRUPT) {
         cpu->core->interrupt_waiting = true;
     }
-    if (pending & CPU_PENDING_EXIT || (pending & CPU_PENDING_TURN && cpu->instructions >= cpu->turn_end)) {
+    if (pending & CPU_PENDING_EXIT ||
+        (pending & CPU_PENDING_TURN && cpu->instructions >= cpu->turn_end)) {
         cpu->exit = CPU_EXIT_KICKED;
     }
 }
@@ -178,7 +187,10 @@ static void take_interrupt(Cpu *cpu)
     }
 }
 
-/* What TF asks for after an instruction: with BTF only jumps that were taken count (SDM vol. 3, 18.4.4). */
+/*
+ * What TF asks for after an instruction: with BTF only jumps that were taken count (SDM vol. 3,
+ * 18.4.4).
+ */
 static bool step_due(const Cpu *cpu, uint64_t next)
 {
     return !cpu->core->skip_trap && (!(cpu->debugctl & DEBUGCTL_BTF) || cpu->rip != next);
@@ -231,7 +243,9 @@ static void run_loop(Cpu *cpu)
         if (unlikely(core->interrupt_waiting || core->nmi_waiting) && !shadow) {
             take_interrupt(cpu);
         }
-        /* With something waiting, the shadow of STI and MOV SS ends after exactly one instruction. */
+        /*
+         * With something waiting, the shadow of STI and MOV SS ends after exactly one instruction.
+         */
         run_block(cpu, shadow && (core->interrupt_waiting || core->nmi_waiting));
     }
 }

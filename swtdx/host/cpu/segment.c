@@ -32,7 +32,8 @@ static bool type_allows(const Segment *s, bool write)
     return !write || (s->access & ACCESS_RW);
 }
 
-uint64_t segment_linear_slow(Cpu *cpu, const Op *op, unsigned seg, uint64_t ea, unsigned size, bool write)
+uint64_t segment_linear_slow(Cpu *cpu, const Op *op, unsigned seg, uint64_t ea, unsigned size,
+                             bool write)
 {
     const Segment *s = &cpu->seg[seg];
     if (cpu_64(cpu)) {
@@ -49,7 +50,8 @@ uint64_t segment_linear_slow(Cpu *cpu, const Op *op, unsigned seg, uint64_t ea, 
     return (uint32_t)(s->base + ea);
 }
 
-uint64_t segment_stack_linear(Cpu *cpu, const Segment *ss, uint64_t pointer, unsigned size, uint32_t error)
+uint64_t segment_stack_linear(Cpu *cpu, const Segment *ss, uint64_t pointer, unsigned size,
+                              uint32_t error)
 {
     if (!within_limit(ss, pointer, size)) {
         cpu_raise(cpu, VEC_SS, error);
@@ -110,7 +112,8 @@ bool segment_descriptor_try(Cpu *cpu, const Op *op, uint16_t selector, Descripto
     return true;
 }
 
-void segment_descriptor(Cpu *cpu, const Op *op, uint16_t selector, uint8_t vector, uint32_t ext, Descriptor *d)
+void segment_descriptor(Cpu *cpu, const Op *op, uint16_t selector, uint8_t vector, uint32_t ext,
+                        Descriptor *d)
 {
     if (!segment_descriptor_try(cpu, op, selector, d)) {
         cpu->op = op;
@@ -159,7 +162,8 @@ Segment segment_flat(uint16_t selector, uint32_t type, unsigned dpl, uint32_t ex
 
 /* ---- loads ---- */
 
-void segment_check_stack(Cpu *cpu, const Op *op, uint16_t selector, unsigned level, uint8_t vector, uint32_t ext, Descriptor *d)
+void segment_check_stack(Cpu *cpu, const Op *op, uint16_t selector, unsigned level, uint8_t vector,
+                         uint32_t ext, Descriptor *d)
 {
     uint32_t error = (selector & 0xfffcu) | ext;
     if (selector_is_null(selector)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Segment descriptors: reading them, checking them, stack accesses through SS (Intel SDM vol. 3, ch. 3 and 5).
+ * Segment descriptors: reading them, checking them, stack accesses through SS (Intel SDM vol. 3,
+ * ch. 3 and 5).
  */
 #ifndef SWTDX_SEGMENT_H
 #define SWTDX_SEGMENT_H
@@ -43,24 +44,39 @@ typedef struct Descriptor {
     Segment segment; /* base of 32 bits */
 } Descriptor;
 
-/* Reads the descriptor of a selector that is not null; raises vector(selector | ext) if the table ends before it. */
-void segment_descriptor(Cpu *cpu, const Op *op, uint16_t selector, uint8_t vector, uint32_t ext, Descriptor *d);
+/*
+ * Reads the descriptor of a selector that is not null; raises vector(selector | ext) if the table
+ * ends before it.
+ */
+void segment_descriptor(Cpu *cpu, const Op *op, uint16_t selector, uint8_t vector, uint32_t ext,
+                        Descriptor *d);
 /* The same without a fault for a bad selector (LAR, VERR). Page faults still raise. */
 bool segment_descriptor_try(Cpu *cpu, const Op *op, uint16_t selector, Descriptor *d);
-/* High half of the base of a 16-byte system descriptor in long mode; raises #GP(selector) if it does not fit. */
+/*
+ * High half of the base of a 16-byte system descriptor in long mode; raises #GP(selector) if it
+ * does not fit.
+ */
 void segment_descriptor_high(Cpu *cpu, const Op *op, Descriptor *d);
 /* Sets the accessed bit in the table and in d->segment. */
 void segment_mark_accessed(Cpu *cpu, const Op *op, Descriptor *d);
-/* Segment registers after a return to a less privileged level: what that level may not use becomes null. */
+/*
+ * Segment registers after a return to a less privileged level: what that level may not use becomes
+ * null.
+ */
 void segment_drop_privileged(Cpu *cpu);
 
 /* The stack segment for privilege level `level`: raises vector (#TS, #GP; #SS when not present). */
-void segment_check_stack(Cpu *cpu, const Op *op, uint16_t selector, unsigned level, uint8_t vector, uint32_t ext, Descriptor *d);
+void segment_check_stack(Cpu *cpu, const Op *op, uint16_t selector, unsigned level, uint8_t vector,
+                         uint32_t ext, Descriptor *d);
 /* A flat segment as SYSCALL and the like load it. access without P and S. */
 Segment segment_flat(uint16_t selector, uint32_t type, unsigned dpl, uint32_t extra);
 
-/* Linear address of `size` bytes at `pointer` in a stack segment other than the present one: raises #SS(error). */
-uint64_t segment_stack_linear(Cpu *cpu, const Segment *ss, uint64_t pointer, unsigned size, uint32_t error);
+/*
+ * Linear address of `size` bytes at `pointer` in a stack segment other than the present one: raises
+ * #SS(error).
+ */
+uint64_t segment_stack_linear(Cpu *cpu, const Segment *ss, uint64_t pointer, unsigned size,
+                              uint32_t error);
 /* RSPn or ISTn of a 64-bit TSS at `offset` in it; raises #TS. */
 uint64_t segment_task_rsp(Cpu *cpu, uint32_t offset, uint32_t ext);
 /* SS:ESP for a level, from a 32-bit or 16-bit TSS (SDM vol. 3, 8.2.1); raises #TS, #SS. */

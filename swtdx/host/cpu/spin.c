@@ -11,7 +11,8 @@ static uint32_t register_bit(ZydisRegister reg)
 /* Compares registers or memory: what it reads decides only whether the loop goes on. */
 static bool is_comparison(ZydisMnemonic mnemonic)
 {
-    return mnemonic == ZYDIS_MNEMONIC_CMP || mnemonic == ZYDIS_MNEMONIC_TEST || mnemonic == ZYDIS_MNEMONIC_BT;
+    return mnemonic == ZYDIS_MNEMONIC_CMP || mnemonic == ZYDIS_MNEMONIC_TEST ||
+           mnemonic == ZYDIS_MNEMONIC_BT;
 }
 
 static bool is_harmless(const Decoded *d)
@@ -34,7 +35,8 @@ static bool is_harmless(const Decoded *d)
 }
 
 /* False: something other than a general register or plain memory, or memory is written. */
-static bool note_operand(SpinScan *scan, const Decoded *d, const ZydisDecodedOperand *o, uint32_t *writes)
+static bool note_operand(SpinScan *scan, const Decoded *d, const ZydisDecodedOperand *o,
+                         uint32_t *writes)
 {
     uint32_t reads = 0;
     bool weighs = !is_comparison(d->insn.mnemonic);
@@ -79,7 +81,8 @@ bool spin_step(SpinScan *scan, const Decoded *d, const Op *op, unsigned start)
         bool direct = d->operand[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
         return direct && op->imm == start && !(scan->used & scan->written);
     }
-    for (unsigned i = 0; i < d->insn.operand_count_visible && d->insn.mnemonic != ZYDIS_MNEMONIC_NOP; i++) {
+    for (unsigned i = 0;
+         i < d->insn.operand_count_visible && d->insn.mnemonic != ZYDIS_MNEMONIC_NOP; i++) {
         if (!note_operand(scan, d, &d->operand[i], &writes)) {
             scan->spoilt = true;
             return false;

@@ -10,10 +10,13 @@
 /* The bits of RSP that are the stack pointer. */
 static inline uint64_t stack_mask(const Cpu *cpu)
 {
-    return cpu->mode & CPU_MODE_CS64 ? UINT64_MAX : cpu->mode & CPU_MODE_SS32 ? UINT32_MAX : UINT16_MAX;
+    return cpu->mode & CPU_MODE_CS64   ? UINT64_MAX
+           : cpu->mode & CPU_MODE_SS32 ? UINT32_MAX
+                                       : UINT16_MAX;
 }
 
-static inline uint64_t stack_linear(Cpu *cpu, const Op *op, uint64_t pointer, unsigned size, bool write)
+static inline uint64_t stack_linear(Cpu *cpu, const Op *op, uint64_t pointer, unsigned size,
+                                    bool write)
 {
     if (likely(cpu->mode & (CPU_MODE_CS64 | CPU_MODE_FLAT))) {
         return pointer;
@@ -27,7 +30,8 @@ static inline void stack_set(Cpu *cpu, uint64_t pointer)
     cpu->regs[GPR_RSP] = (cpu->regs[GPR_RSP] & ~mask) | (pointer & mask);
 }
 
-static inline void mmu_store_sized(Cpu *cpu, const Op *op, uint64_t linear, uint64_t v, unsigned size)
+static inline void mmu_store_sized(Cpu *cpu, const Op *op, uint64_t linear, uint64_t v,
+                                   unsigned size)
 {
     if (size == 8) {
         mmu_store64(cpu, op, linear, v);
@@ -40,7 +44,9 @@ static inline void mmu_store_sized(Cpu *cpu, const Op *op, uint64_t linear, uint
 
 static inline uint64_t mmu_load_sized(Cpu *cpu, const Op *op, uint64_t linear, unsigned size)
 {
-    return size == 8 ? mmu_load64(cpu, op, linear) : size == 4 ? mmu_load32(cpu, op, linear) : mmu_load16(cpu, op, linear);
+    return size == 8   ? mmu_load64(cpu, op, linear)
+           : size == 4 ? mmu_load32(cpu, op, linear)
+                       : mmu_load16(cpu, op, linear);
 }
 
 /* size 2, 4 or 8 */

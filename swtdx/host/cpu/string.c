@@ -2,9 +2,10 @@
 /*
  * MOVS STOS LODS CMPS SCAS, alone and repeated (Intel SDM vol. 2, REP).
  *
- * A repeated instruction works in chunks. After each chunk rCX, rSI and rDI say what is done, so a fault or an
- * interrupt in between finds the guest where the architecture wants it, and the instruction is simply started again.
- * Upwards MOVS and STOS go from page to page as host copies; everything else goes element by element.
+ * A repeated instruction works in chunks. After each chunk rCX, rSI and rDI say what is done, so a
+ * fault or an interrupt in between finds the guest where the architecture wants it, and the
+ * instruction is simply started again. Upwards MOVS and STOS go from page to page as host copies;
+ * everything else goes element by element.
  */
 #include "block.h"
 #include "int.h"
@@ -84,7 +85,10 @@ static void store(Cpu *cpu, const Op *op, uint64_t linear, uint64_t v)
 
 static uint64_t extend(const Op *op, uint64_t v)
 {
-    return op->size == 1 ? SEXT(8, v) : op->size == 2 ? SEXT(16, v) : op->size == 4 ? SEXT(32, v) : v;
+    return op->size == 1   ? SEXT(8, v)
+           : op->size == 2 ? SEXT(16, v)
+           : op->size == 4 ? SEXT(32, v)
+                           : v;
 }
 
 static inline int64_t step(const Cpu *cpu, const Op *op)
@@ -156,7 +160,9 @@ static void scas_one(Cpu *cpu, const Op *op)
 
 /* ---- many at once: return how many elements were done, 0 when it must go one by one ---- */
 
-/* Upwards in 64-bit code, or flat with 32-bit addresses that do not wrap: address space is linear. */
+/*
+ * Upwards in 64-bit code, or flat with 32-bit addresses that do not wrap: address space is linear.
+ */
 static bool linear_run(const Cpu *cpu, const Op *op, uint64_t ea, uint64_t bytes)
 {
     if ((cpu->rflags & FLAG_DF) || (cpu->mode & (CPU_MODE_CS64 | CPU_MODE_FLAT)) == 0) {
@@ -167,7 +173,8 @@ static bool linear_run(const Cpu *cpu, const Op *op, uint64_t ea, uint64_t bytes
 
 static uint64_t movs_many(Cpu *cpu, const Op *op, uint64_t count)
 {
-    uint64_t from_ea = cpu->regs[GPR_RSI] & address_mask(op), to_ea = cpu->regs[GPR_RDI] & address_mask(op);
+    uint64_t from_ea = cpu->regs[GPR_RSI] & address_mask(op),
+             to_ea = cpu->regs[GPR_RDI] & address_mask(op);
     size_t n = count < GUEST_PAGE_SIZE / op->size ? count * op->size : GUEST_PAGE_SIZE;
     if (!linear_run(cpu, op, from_ea, n) || !linear_run(cpu, op, to_ea, n) ||
         (!(cpu->mode & CPU_MODE_CS64) && op->seg >= SEG_FS)) {
@@ -239,14 +246,18 @@ static uint64_t none_many(Cpu *cpu, const Op *op, uint64_t count)
 
 static inline bool interrupted(const Cpu *cpu)
 {
-    return (atomic_load_explicit(&cpu->pending, memory_order_relaxed) & ~(uint32_t)CPU_PENDING_SHADOW) != 0;
+    return (atomic_load_explicit(&cpu->pending, memory_order_relaxed) &
+            ~(uint32_t)CPU_PENDING_SHADOW) != 0;
 }
 
 /*
- * Up to one chunk. False: the instruction is complete. The count is written after each element, since each may fault.
+ * Up to one chunk. False: the instruction is complete. The count is written after each element,
+ * since each may fault.
  */
-static inline __attribute__((always_inline)) bool repeat_chunk(Cpu *cpu, const Op *op, void (*one)(Cpu *, const Op *),
-                                                               uint64_t (*many)(Cpu *, const Op *, uint64_t))
+static inline __attribute__((always_inline)) bool repeat_chunk(Cpu *cpu, const Op *op,
+                                                               void (*one)(Cpu *, const Op *),
+                                                               uint64_t (*many)(Cpu *, const Op *,
+                                                                                uint64_t))
 {
     uint64_t count = cpu->regs[GPR_RCX] & address_mask(op);
     uint32_t pending = atomic_load_explicit(&cpu->pending, memory_order_relaxed);
@@ -263,7 +274,8 @@ static inline __attribute__((always_inline)) bool repeat_chunk(Cpu *cpu, const O
         one(cpu, op);
         count--;
         set_counted(cpu, op, GPR_RCX, count);
-        if (count == 0 || (op->src == REPE && !flags_zf(cpu)) || (op->src == REPNE && flags_zf(cpu))) {
+        if (count == 0 || (op->src == REPE && !flags_zf(cpu)) ||
+            (op->src == REPNE && flags_zf(cpu))) {
             return false;
         }
     }
@@ -332,7 +344,8 @@ static uint8_t source_segment(const Decoded *d)
     for (unsigned i = 0; i < d->insn.operand_count; i++) {
         const ZydisDecodedOperand *o = &d->operand[i];
         if (o->type == ZYDIS_OPERAND_TYPE_MEMORY &&
-            (o->mem.base == ZYDIS_REGISTER_RSI || o->mem.base == ZYDIS_REGISTER_ESI || o->mem.base == ZYDIS_REGISTER_SI)) {
+            (o->mem.base == ZYDIS_REGISTER_RSI || o->mem.base == ZYDIS_REGISTER_ESI ||
+             o->mem.base == ZYDIS_REGISTER_SI)) {
             return (uint8_t)(o->mem.segment - ZYDIS_REGISTER_ES);
         }
     }
@@ -352,7 +365,8 @@ static uint8_t element_size(const Decoded *d)
 bool family_string(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
 {
     static const OpFn once[STRING_COUNT] = { op_movs, op_stos, op_lods, op_cmps, op_scas };
-    static const OpFn repeated[STRING_COUNT] = { op_rep_movs, op_rep_stos, op_rep_lods, op_rep_cmps, op_rep_scas };
+    static const OpFn repeated[STRING_COUNT] = { op_rep_movs, op_rep_stos, op_rep_lods, op_rep_cmps,
+                                                 op_rep_scas };
     (void)cpu;
     (void)ends;
     int kind = string_kind(d->insn.mnemonic);

@@ -29,7 +29,8 @@ void system_write_register(Cpu *cpu, uint8_t offset, unsigned size, uint64_t val
 
 static void set_cr0(Cpu *cpu, uint64_t value)
 {
-    static const uint64_t writable = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG;
+    static const uint64_t writable = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM |
+                                     CR0_NW | CR0_CD | CR0_PG;
     uint64_t old = cpu->cr0;
     uint64_t changed;
     value = (value & writable) | CR0_ET;
@@ -77,7 +78,8 @@ static uint64_t valid_cr4(Cpu *cpu)
         uint64_t bits;
         unsigned feature;
     } rules[] = {
-        { CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT, 0 },
+        { CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR |
+          CR4_OSXMMEXCPT, 0 },
         { CR4_VME | CR4_PVI, FEATURE(1u, 0, 3, 1) },
         { CR4_UMIP, FEATURE(7u, 0, 2, 2) },
         { CR4_LA57, FEATURE(7u, 0, 2, 16) },
@@ -103,7 +105,10 @@ static uint64_t valid_cr4(Cpu *cpu)
     return valid;
 }
 
-/* VMXE and SMXE belong to the world: the guest reads 0 (TDX module specification, CR4), what stands in cr4 stays. */
+/*
+ * VMXE and SMXE belong to the world: the guest reads 0 (TDX module specification, CR4), what stands
+ * in cr4 stays.
+ */
 #define CR4_HIDDEN ((uint64_t)(CR4_VMXE | CR4_SMXE))
 
 static void check_cr4(Cpu *cpu, uint64_t value)
@@ -126,7 +131,8 @@ static void check_cr4(Cpu *cpu, uint64_t value)
 
 static void set_cr4(Cpu *cpu, uint64_t value)
 {
-    static const uint64_t flushing = CR4_PGE | CR4_PSE | CR4_PAE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_PKS | CR4_PCIDE | CR4_LA57;
+    static const uint64_t flushing = CR4_PGE | CR4_PSE | CR4_PAE | CR4_SMEP | CR4_SMAP | CR4_PKE |
+                                     CR4_PKS | CR4_PCIDE | CR4_LA57;
     uint64_t changed = cpu->cr4 ^ value;
     cpu->cr4 = (value & ~CR4_HIDDEN) | (cpu->cr4 & CR4_HIDDEN);
     if (changed & flushing) {
@@ -148,7 +154,9 @@ static void write_cr3(Cpu *cpu, uint64_t value)
             cpu_raise(cpu, VEC_GP, 0);
         }
     }
-    /* Entries carry no PCID, so that they go at each switch, also when bit 63 would let them stay. */
+    /*
+     * Entries carry no PCID, so that they go at each switch, also when bit 63 would let them stay.
+     */
     cpu->cr3 = value & ~(UINT64_C(1) << 63);
     if (cpu->cr4 & CR4_PGE) {
         mmu_flush_nonglobal(cpu);
@@ -244,7 +252,8 @@ const Op *op_lmsw(Cpu *cpu, const Op *op)
         value = CPU_REG(cpu, uint16_t, op->dst);
     }
     /* Only PE, MP, EM and TS, and PE can't be cleared (SDM vol. 2, LMSW). */
-    value = (cpu->cr0 & ~(uint64_t)(CR0_MP | CR0_EM | CR0_TS)) | (value & (CR0_PE | CR0_MP | CR0_EM | CR0_TS));
+    value = (cpu->cr0 & ~(uint64_t)(CR0_MP | CR0_EM | CR0_TS)) |
+            (value & (CR0_PE | CR0_MP | CR0_EM | CR0_TS));
     set_cr0(cpu, value);
     return block_leave(cpu, op);
 }

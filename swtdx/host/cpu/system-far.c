@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Far transfers: JMP, CALL, RET and IRET between segments, INT, SYSCALL, SYSENTER and their returns. */
+/*
+ * Far transfers: JMP, CALL, RET and IRET between segments, INT, SYSCALL, SYSENTER and their
+ * returns.
+ */
 #include "cet.h"
 #include "far-stack.h"
 #include "system-gate.h"
@@ -30,8 +33,12 @@ static void check_code(Cpu *cpu, const Descriptor *d, uint32_t error)
     }
 }
 
-/* Target of a far JMP or CALL (SDM vol. 3, 5.8.1): same privilege. False: it was a gate, and all is done. */
-static bool direct_target(Cpu *cpu, const Op *op, uint16_t selector, uint64_t offset, bool call, Descriptor *d)
+/*
+ * Target of a far JMP or CALL (SDM vol. 3, 5.8.1): same privilege. False: it was a gate, and all is
+ * done.
+ */
+static bool direct_target(Cpu *cpu, const Op *op, uint16_t selector, uint64_t offset, bool call,
+                          Descriptor *d)
 {
     uint32_t error = selector & 0xfffcu;
     uint32_t access;
@@ -91,7 +98,8 @@ static Segment return_stack(Cpu *cpu, const Op *op, uint16_t selector, const Seg
     Descriptor d;
     if (selector_is_null(selector) && cpu_long(cpu) && (cs->access & SEG_ACCESS_L) && level != 3
         && (selector & 3u) == level) {
-        return (Segment){ .selector = selector, .access = SEG_ACCESS_UNUSABLE | SEG_ACCESS_DB | level << 5 };
+        return (Segment){ .selector = selector,
+                          .access = SEG_ACCESS_UNUSABLE | SEG_ACCESS_DB | level << 5 };
     }
     segment_check_stack(cpu, op, selector, level, VEC_GP, 0, &d);
     segment_mark_accessed(cpu, op, &d);
@@ -233,7 +241,10 @@ static Frame pop_frame(Cpu *cpu, const Op *op, FarStack *stack)
     return f;
 }
 
-/* Which flags IRET changes, by the privilege it starts from (SDM vol. 2, IRET). RF goes into CoreState.resume_flag, and from there nowhere: PUSHF hides it. */
+/*
+ * Which flags IRET changes, by the privilege it starts from (SDM vol. 2, IRET). RF goes into
+ * CoreState.resume_flag, and from there nowhere: PUSHF hides it.
+ */
 static uint64_t iret_flags(Cpu *cpu, const Op *op, uint64_t image)
 {
     uint64_t mask = FLAG_ARITH | FLAG_TF | FLAG_DF | FLAG_NT;
@@ -305,7 +316,8 @@ const Op *op_int_n(Cpu *cpu, const Op *op)
 const Op *op_int1(Cpu *cpu, const Op *op)
 {
     begin(cpu, op);
-    cpu->core->debug_hits = 0; /* what a load of SS held back: one #DB, which tells of nothing, is all that comes */
+    /* what a load of SS held back: one #DB, which tells of nothing, is all that comes */
+    cpu->core->debug_hits = 0;
     cpu_raise_trap(cpu, VEC_DB, false);
 }
 
@@ -368,7 +380,8 @@ const Op *op_sysret(Cpu *cpu, const Op *op)
     block_leave(cpu, op);
     cpu_set_rflags(cpu, (cpu->regs[GPR_R11] & RFLAGS_SYSRET & ~(uint64_t)FLAG_RF) | 2);
     cet_system_return(cpu);
-    load_flat(cpu, (uint16_t)((selector + (wide ? 16 : 0)) | 3), (uint16_t)((selector + 8) | 3), 3, wide, rip);
+    load_flat(cpu, (uint16_t)((selector + (wide ? 16 : 0)) | 3), (uint16_t)((selector + 8) | 3), 3,
+              wide, rip);
     return NULL;
 }
 
@@ -385,7 +398,8 @@ const Op *op_sysenter(Cpu *cpu, const Op *op)
     cpu->core->skip_trap = true;
     cet_system_call(cpu);
     cpu->regs[GPR_RSP] = wide ? cpu->sysenter_esp : (uint32_t)cpu->sysenter_esp;
-    load_flat(cpu, cs, (uint16_t)(cs + 8), 0, wide, wide ? cpu->sysenter_eip : (uint32_t)cpu->sysenter_eip);
+    load_flat(cpu, cs, (uint16_t)(cs + 8), 0, wide,
+              wide ? cpu->sysenter_eip : (uint32_t)cpu->sysenter_eip);
     return NULL;
 }
 
@@ -396,12 +410,14 @@ const Op *op_sysexit(Cpu *cpu, const Op *op)
     uint64_t rip = truncate(cpu->regs[GPR_RDX], wide ? 8 : 4);
     uint64_t rsp = truncate(cpu->regs[GPR_RCX], wide ? 8 : 4);
     begin(cpu, op);
-    if (!(cpu->cr0 & CR0_PE) || !base || cpu->cpl || (wide && (!cpu_canonical(cpu, rip) || !cpu_canonical(cpu, rsp)))) {
+    if (!(cpu->cr0 & CR0_PE) || !base || cpu->cpl ||
+        (wide && (!cpu_canonical(cpu, rip) || !cpu_canonical(cpu, rsp)))) {
         cpu_raise(cpu, VEC_GP, 0);
     }
     block_leave(cpu, op);
     cet_system_return(cpu);
     cpu->regs[GPR_RSP] = rsp;
-    load_flat(cpu, (uint16_t)((base + (wide ? 32 : 16)) | 3), (uint16_t)((base + (wide ? 40 : 24)) | 3), 3, wide, rip);
+    load_flat(cpu, (uint16_t)((base + (wide ? 32 : 16)) | 3),
+              (uint16_t)((base + (wide ? 40 : 24)) | 3), 3, wide, rip);
     return NULL;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Far transfers through call gates, and those that mean a task switch (Intel SDM vol. 3, 5.8 and ch. 8). */
+/*
+ * Far transfers through call gates, and those that mean a task switch (Intel SDM vol. 3, 5.8 and
+ * ch. 8).
+ */
 #include "cet.h"
 #include "far-stack.h"
 #include "system-gate.h"
@@ -49,7 +52,8 @@ static void read_gate(Cpu *cpu, const Op *op, uint16_t selector, const Descripto
         cpu_raise(cpu, VEC_GP, g->error);
     }
     g->word = cpu_long(cpu) ? 8 : (d->segment.access & ACCESS_TYPE) == TYPE_GATE ? 4 : 2;
-    g->offset = (raw[0] & 0xffff) | (g->word >= 4 ? raw[1] & 0xffff0000 : 0) | (uint64_t)raw[2] << 32;
+    g->offset = (raw[0] & 0xffff) | (g->word >= 4 ? raw[1] & 0xffff0000 : 0) |
+                (uint64_t)raw[2] << 32;
     g->selector = (uint16_t)(raw[0] >> 16);
     g->params = cpu_long(cpu) ? 0 : raw[1] & 0x1f;
 }
@@ -66,7 +70,8 @@ static unsigned check_code(Cpu *cpu, const Op *op, Gate *g, bool call)
     segment_descriptor(cpu, op, g->selector, VEC_GP, 0, &g->code);
     access = g->code.segment.access;
     conforming = access & ACCESS_DC;
-    if (!access_is_code(access) || access_dpl(access) > cpu->cpl || (!call && !conforming && access_dpl(access) != cpu->cpl)) {
+    if (!access_is_code(access) || access_dpl(access) > cpu->cpl ||
+        (!call && !conforming && access_dpl(access) != cpu->cpl)) {
         cpu_raise(cpu, VEC_GP, error);
     }
     if (cpu_long(cpu) && (access & (SEG_ACCESS_L | SEG_ACCESS_DB)) != SEG_ACCESS_L) {
@@ -85,7 +90,10 @@ static void check_offset(Cpu *cpu, const Gate *g)
     }
 }
 
-/* Frame of a call to an inner level, lowest word first: RIP, CS, parameters, RSP, SS. Returns the number of words. */
+/*
+ * Frame of a call to an inner level, lowest word first: RIP, CS, parameters, RSP, SS. Returns the
+ * number of words.
+ */
 static unsigned inner_frame(Cpu *cpu, const Op *op, const Gate *g, uint64_t words[36])
 {
     unsigned n = 0;
@@ -94,7 +102,8 @@ static unsigned inner_frame(Cpu *cpu, const Op *op, const Gate *g, uint64_t word
     for (unsigned i = 0; i < g->params; i++) {
         uint64_t value = 0;
         uint64_t at = (cpu->regs[GPR_RSP] + i * g->word) & segment_stack_mask(cpu);
-        mmu_read(cpu, op, segment_linear_slow(cpu, op, SEG_SS, at, g->word, false), &value, g->word);
+        mmu_read(cpu, op, segment_linear_slow(cpu, op, SEG_SS, at, g->word, false), &value,
+                 g->word);
         words[n++] = value;
     }
     words[n++] = cpu->regs[GPR_RSP];
@@ -113,7 +122,8 @@ static void call_inner(Cpu *cpu, const Op *op, const Gate *g, unsigned cpl)
     unsigned n;
     if (cpu_long(cpu)) {
         pointer = segment_task_rsp(cpu, 4 + cpl * 8, 0);
-        ss.segment = (Segment){ .selector = (uint16_t)cpl, .access = SEG_ACCESS_UNUSABLE | SEG_ACCESS_DB | cpl << 5 };
+        ss.segment = (Segment){ .selector = (uint16_t)cpl,
+                                .access = SEG_ACCESS_UNUSABLE | SEG_ACCESS_DB | cpl << 5 };
     } else {
         pointer = segment_task_stack(cpu, cpl, 0, &ss);
     }
@@ -129,7 +139,8 @@ static void call_inner(Cpu *cpu, const Op *op, const Gate *g, unsigned cpl)
         linear = pointer;
     } else {
         uint32_t mask = ss.segment.access & SEG_ACCESS_DB ? 0xffffffff : 0xffff;
-        linear = segment_stack_linear(cpu, &ss.segment, pointer & mask, n * g->word, ss.segment.selector & 0xfffcu);
+        linear = segment_stack_linear(cpu, &ss.segment, pointer & mask, n * g->word,
+                                      ss.segment.selector & 0xfffcu);
         pointer = (cpu->regs[GPR_RSP] & ~(uint64_t)mask & 0xffffffff) | (pointer & mask);
     }
     check_offset(cpu, g);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* CPUID, time, randomness, ports, HLT, what a TDX module answers, cache control, fences and hints. */
+/*
+ * CPUID, time, randomness, ports, HLT, what a TDX module answers, cache control, fences and hints.
+ */
 #include "group.h"
 #include "segment.h"
 #include "system-misc.h"
@@ -116,8 +118,8 @@ const Op *op_port_io(Cpu *cpu, const Op *op)
     uint16_t port = op->flags & IO_IMMEDIATE ? (uint16_t)op->imm : (uint16_t)cpu->regs[GPR_RDX];
     begin(cpu, op);
     check_port(cpu, op, port, op->size);
-    cpu->world->io(cpu, port, op->size, op->flags & IO_WRITE, op->flags & IO_STRING, op->flags & IO_REP,
-                   op->flags & IO_IMMEDIATE);
+    cpu->world->io(cpu, port, op->size, op->flags & IO_WRITE, op->flags & IO_STRING,
+                   op->flags & IO_REP, op->flags & IO_IMMEDIATE);
     cpu_unsupported(cpu, "port I/O without a TD");
 }
 

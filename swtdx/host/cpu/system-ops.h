@@ -33,7 +33,10 @@ static inline void require_umip(Cpu *cpu, const Op *op)
     }
 }
 
-/* Stores to a register of size 1..8 as instructions do: 32 bits clear the upper half. (system-control.c) */
+/*
+ * Stores to a register of size 1..8 as instructions do: 32 bits clear the upper half.
+ * (system-control.c)
+ */
 void system_write_register(Cpu *cpu, uint8_t offset, unsigned size, uint64_t value);
 
 /* Ends the block with RIP elsewhere. */
@@ -56,7 +59,9 @@ void msr_write(Cpu *cpu, uint32_t index, uint64_t value);
 /* msr.c */
 DECLARE_OP(rdmsr);
 DECLARE_OP(wrmsr);
-/* system-control.c. Op.imm = number of the control or debug register, Op.dst = the general register */
+/*
+ * system-control.c. Op.imm = number of the control or debug register, Op.dst = the general register
+ */
 DECLARE_OP(mov_from_cr);
 DECLARE_OP(mov_to_cr);
 DECLARE_OP(mov_from_dr);

@@ -5,7 +5,10 @@
 #include "system.h"
 #include "system-ops.h"
 
-/* No interrupt, NMI or #DB between a load of SS and the next instruction, which loads RSP (SDM vol. 3, 6.8.3). */
+/*
+ * No interrupt, NMI or #DB between a load of SS and the next instruction, which loads RSP (SDM vol.
+ * 3, 6.8.3).
+ */
 static void shadow_stack_segment(Cpu *cpu, const Op *op)
 {
     cpu->interruptibility = op->imm == SEG_SS;

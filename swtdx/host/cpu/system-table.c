@@ -79,15 +79,17 @@ static void write_selector(Cpu *cpu, const Op *op, uint16_t selector)
 }
 
 /* A system descriptor of the GDT, whole; #GP(selector) unless it has the type. */
-static void system_descriptor(Cpu *cpu, const Op *op, uint16_t selector, unsigned type, Descriptor *d)
+static void system_descriptor(Cpu *cpu, const Op *op, uint16_t selector, unsigned type,
+                              Descriptor *d)
 {
     uint32_t error = selector & 0xfffcu;
     if (selector & 4) {
         cpu_raise(cpu, VEC_GP, error);
     }
     segment_descriptor(cpu, op, selector, VEC_GP, 0, d);
-    if ((d->segment.access & (ACCESS_S | ACCESS_TYPE)) != type
-        && (cpu_long(cpu) || type != TYPE_TSS || (d->segment.access & (ACCESS_S | ACCESS_TYPE)) != TYPE_TSS16)) {
+    if ((d->segment.access & (ACCESS_S | ACCESS_TYPE)) != type &&
+        (cpu_long(cpu) || type != TYPE_TSS ||
+         (d->segment.access & (ACCESS_S | ACCESS_TYPE)) != TYPE_TSS16)) {
         cpu_raise(cpu, VEC_GP, error);
     }
     if (!(d->segment.access & ACCESS_P)) {
@@ -231,7 +233,8 @@ const Op *op_verw(Cpu *cpu, const Op *op)
     Segment s;
     bool good;
     begin(cpu, op);
-    good = look_up(cpu, op, read_selector(cpu, op, op->dst), 0, &s) && access_is_writable_data(s.access);
+    good = look_up(cpu, op, read_selector(cpu, op, op->dst), 0, &s) &&
+           access_is_writable_data(s.access);
     set_zero_flag(cpu, good);
     NEXT(cpu, op);
 }
@@ -259,6 +262,7 @@ const Op *op_arpl(Cpu *cpu, const Op *op)
     } else {
         CPU_REG(cpu, uint16_t, op->dst) = result;
     }
-    cpu_set_rflags(cpu, (cpu_rflags(cpu) & ~(uint64_t)FLAG_ZF) | (result != selector ? FLAG_ZF : 0));
+    cpu_set_rflags(cpu,
+                   (cpu_rflags(cpu) & ~(uint64_t)FLAG_ZF) | (result != selector ? FLAG_ZF : 0));
     NEXT(cpu, op);
 }

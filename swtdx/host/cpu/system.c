@@ -33,12 +33,14 @@ enum { GATE_ISA, GATE_NONE };
 #define HINT(name) { ZYDIS_MNEMONIC_##name, op_nothing, .gate = GATE_NONE }
 #define LAST(name, handler) { ZYDIS_MNEMONIC_##name, handler, .ends = true }
 #define OPERAND(name, handler) { ZYDIS_MNEMONIC_##name, handler, .memory = SYS_MEMORY }
-#define NUMBER(name, handler, number) { ZYDIS_MNEMONIC_##name, handler, .imm = number, .set_imm = true }
+#define NUMBER(name, handler, number) \
+    { ZYDIS_MNEMONIC_##name, handler, .imm = number, .set_imm = true }
 #define REFUSED(name) { ZYDIS_MNEMONIC_##name, op_ud, .ends = true, .gate = GATE_NONE }
 
 /* VMX exit reasons: SDM vol. 3, appendix C. */
-#define EXITS(name, reason, g, cpl0) \
-    { ZYDIS_MNEMONIC_##name, op_exit_instruction, .ends = true, .gate = g, .imm = reason, .set_imm = true, .privileged = cpl0 }
+#define EXITS(name, reason, g, cpl0)                                                      \
+    { ZYDIS_MNEMONIC_##name, op_exit_instruction, .ends = true, .gate = g, .imm = reason, \
+      .set_imm = true, .privileged = cpl0 }
 
 static const Choice choices[] = {
     PLAIN(CPUID, op_cpuid),
@@ -51,7 +53,8 @@ static const Choice choices[] = {
     LAST(HLT, op_hlt),
     { ZYDIS_MNEMONIC_TDCALL, op_tdcall, .ends = true, .gate = GATE_NONE },
     EXITS(INVD, 13, GATE_NONE, true),
-    EXITS(WBINVD, 54, GATE_NONE, true), /* WBNOINVD too: Zydis sees an ignored prefix, and the exit is the same */
+    /* WBNOINVD too: Zydis sees an ignored prefix, and the exit is the same */
+    EXITS(WBINVD, 54, GATE_NONE, true),
     EXITS(VMCALL, 18, GATE_NONE, false),
     EXITS(PCONFIG, 65, GATE_ISA, true),
 
@@ -174,13 +177,15 @@ static const Choice choices[] = {
     REFUSED(ENCLS),
     REFUSED(ENCLV),
     REFUSED(ENQCMDS),
-    { ZYDIS_MNEMONIC_ENQCMD, op_gp, .ends = true }, /* no PASID in a TD: #GP(0) (TDX module specification) */
+    { ZYDIS_MNEMONIC_ENQCMD, op_gp, .ends = true },
+    /* no PASID in a TD: #GP(0) (TDX module specification) */
 };
 
 static bool offered(Cpu *cpu, const Decoded *d, unsigned gate)
 {
     uint32_t feature = isa_feature(d->insn.meta.isa_set);
-    return gate == GATE_NONE || (feature != DECODE_NEVER && (!feature || cpu->world->has_feature(cpu, feature)));
+    return gate == GATE_NONE ||
+           (feature != DECODE_NEVER && (!feature || cpu->world->has_feature(cpu, feature)));
 }
 
 static bool in_memory(const Decoded *d)
@@ -300,11 +305,13 @@ static bool choose_far(const Decoded *d, Op *op, bool *ends)
 static bool choose_io(const Decoded *d, Op *op, bool *ends)
 {
     ZydisMnemonic m = d->insn.mnemonic;
-    bool out = m == ZYDIS_MNEMONIC_OUT || m == ZYDIS_MNEMONIC_OUTSB || m == ZYDIS_MNEMONIC_OUTSW || m == ZYDIS_MNEMONIC_OUTSD;
+    bool out = m == ZYDIS_MNEMONIC_OUT || m == ZYDIS_MNEMONIC_OUTSB || m == ZYDIS_MNEMONIC_OUTSW ||
+               m == ZYDIS_MNEMONIC_OUTSD;
     bool string = m != ZYDIS_MNEMONIC_OUT && m != ZYDIS_MNEMONIC_IN;
     op->fn = op_port_io;
     op->flags = (uint8_t)((out ? IO_WRITE : 0) | (string ? IO_STRING : 0));
-    if (d->insn.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) {
+    if (d->insn.attributes &
+        (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) {
         op->flags |= IO_REP;
     }
     if (string) {

@@ -2,12 +2,14 @@
 /*
  * Vector and x87 instructions that the host executes itself.
  *
- * The instruction is rewritten at decode time: without segment and address size prefixes, its memory operand
- * [RSI] (the scratch buffer), its general register RAX. That leaves at most eight bytes, which the Op carries
- * (imm); the code memory is a direct-mapped cache of them, so nothing has to be invalidated when blocks go.
+ * The instruction is rewritten at decode time: without segment and address size prefixes, its
+ * memory operand [RSI] (the scratch buffer), its general register RAX. That leaves at most eight
+ * bytes, which the Op carries (imm); the code memory is a direct-mapped cache of them, so nothing
+ * has to be invalidated when blocks go.
  *
- * Exceptions: MXCSR is run with all of them masked and the flags are then held against the guest's masks; see
- * run_unmasked_underflow() for the one that masking changes. x87 exceptions are left in FSW.
+ * Exceptions: MXCSR is run with all of them masked and the flags are then held against the guest's
+ * masks; see run_unmasked_underflow() for the one that masking changes. x87 exceptions are left in
+ * FSW.
  */
 #include <cpuid.h>
 
@@ -20,7 +22,8 @@ typedef struct ThunkMeta {
     uint8_t len;       /* of the rewritten instruction in Op.imm */
     uint8_t flags;     /* THUNK_* */
     uint8_t kind;      /* KIND_*, and log2 of the alignment asked of the memory operand << 4 */
-    uint8_t mask;      /* opmask register of a masked memory operand 1..7, log2 of the element size << 4; 0: none */
+    /* opmask register of a masked memory operand 1..7, log2 of the element size << 4; 0: none */
+    uint8_t mask;
 } ThunkMeta;
 _Static_assert(sizeof(ThunkMeta) == sizeof(uint64_t), "stands in Op.aux");
 
@@ -59,7 +62,10 @@ static const void *thunk_code(VecState *vec, const Op *op, const ThunkMeta *m)
         rw[m->len] = 0xc3;
         vec->key[m->slot] = op->imm;
         vec->key_len[m->slot] = m->len;
-        /* Code was changed through another linear address: a serialising instruction is due (SDM vol. 3, 8.1.3). */
+        /*
+         * Code was changed through another linear address: a serialising instruction is due (SDM
+         * vol. 3, 8.1.3).
+         */
         __asm__ volatile("" ::: "memory");
         __cpuid(0, a, b, c, d);
         (void)(a + b + c + d);
@@ -117,7 +123,10 @@ static uint64_t active_elements(Cpu *cpu, const Op *op, const ThunkMeta *m)
     return k;
 }
 
-/* Fault suppression (SDM vol. 2, 2.7.3): only active elements are touched; the stores are all checked first. */
+/*
+ * Fault suppression (SDM vol. 2, 2.7.3): only active elements are touched; the stores are all
+ * checked first.
+ */
 static void masked_access(Cpu *cpu, const Op *op, const ThunkMeta *m, uint64_t linear, int phase)
 {
     unsigned size = 1u << (m->mask >> 4);
@@ -168,7 +177,8 @@ static void finish_mxcsr(Cpu *cpu, const Op *op, uint32_t before)
     }
     memcpy(cpu->xstate, vec->backup, sizeof(vec->backup));
     if (unmasked & 7) {
-        raised &= 7; /* found before the operation, which then is not done: SDM vol. 1, 4.9.2 and 11.5.2 */
+        /* found before the operation, which then is not done: SDM vol. 1, 4.9.2 and 11.5.2 */
+        raised &= 7;
     }
     vec_set_mxcsr(cpu, before | raised);
     vec_raise(cpu, op, cpu->cr4 & CR4_OSXMMEXCPT ? VEC_XM : VEC_UD);
@@ -191,7 +201,9 @@ static void set_fpu_address(Cpu *cpu, const Op *op, const ThunkMeta *m)
     }
 }
 
-/* An unmasked exception other than "inexact" keeps an x87 store from happening (SDM vol. 1, 8.5). */
+/*
+ * An unmasked exception other than "inexact" keeps an x87 store from happening (SDM vol. 1, 8.5).
+ */
 static bool x87_store_happens(const Cpu *cpu)
 {
     uint16_t fcw, fsw;
@@ -242,12 +254,14 @@ static void run_on_host(Cpu *cpu, const Op *op, const ThunkMeta *m, uint32_t mxc
 }
 
 /*
- * While underflow is unmasked, each tiny result raises it; masked, only one that is inexact does (SDM vol. 1, 4.9.1.5).
- * Flushing to zero has the flag set for each tiny result, so a run with it tells, and a second one has the other flags:
- * FTZ is not heeded by a guest that unmasks underflow (SDM vol. 1, 10.2.3.3), unless the instruction itself masks (SAE),
- * and then no flag is set. Half-precision results heed no FTZ: what is tiny and exact goes unseen there.
+ * While underflow is unmasked, each tiny result raises it; masked, only one that is inexact does
+ * (SDM vol. 1, 4.9.1.5). Flushing to zero has the flag set for each tiny result, so a run with it
+ * tells, and a second one has the other flags: FTZ is not heeded by a guest that unmasks underflow
+ * (SDM vol. 1, 10.2.3.3), unless the instruction itself masks (SAE), and then no flag is set.
+ * Half-precision results heed no FTZ: what is tiny and exact goes unseen there.
  */
-static __attribute__((noinline)) void run_unmasked_underflow(Cpu *cpu, const Op *op, const ThunkMeta *m, uint32_t mxcsr)
+static __attribute__((noinline)) void run_unmasked_underflow(Cpu *cpu, const Op *op,
+                                                             const ThunkMeta *m, uint32_t mxcsr)
 {
     VecState *vec = cpu->vec;
     uint32_t tiny;
@@ -360,7 +374,10 @@ static void emit_legacy_prefix(Rewrite *r, const Decoded *d)
     }
 }
 
-/* R, X, B and vvvv are inverted in the prefix; outside 64-bit mode their high bits do not select registers. */
+/*
+ * R, X, B and vvvv are inverted in the prefix; outside 64-bit mode their high bits do not select
+ * registers.
+ */
 static void emit_vex_prefix(Rewrite *r, const Decoded *d)
 {
     const uint8_t *p = d->bytes + d->insn.raw.vex.offset;
@@ -463,13 +480,15 @@ static unsigned kind_of(const Decoded *d)
 {
     bool mmx = false, xmm = false;
 
-    if (d->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX || d->insn.meta.isa_ext == ZYDIS_ISA_EXT_AVX512VEX) {
+    if (d->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX ||
+        d->insn.meta.isa_ext == ZYDIS_ISA_EXT_AVX512VEX) {
         return KIND_EVEX;
     }
     if (d->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) {
         return KIND_VEX;
     }
-    if (d->insn.meta.isa_ext == ZYDIS_ISA_EXT_X87 || d->insn.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT ||
+    if (d->insn.meta.isa_ext == ZYDIS_ISA_EXT_X87 ||
+        d->insn.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT ||
         d->insn.meta.isa_set == ZYDIS_ISA_SET_FCMOV) {
         return KIND_X87;
     }
@@ -481,20 +500,26 @@ static unsigned kind_of(const Decoded *d)
         return KIND_SSE;
     }
     /* CVTPI2PS with a memory operand has no MMX register and no x87 effect either. */
-    return xmm || d->insn.mnemonic == ZYDIS_MNEMONIC_CVTPS2PI || d->insn.mnemonic == ZYDIS_MNEMONIC_CVTTPS2PI ||
-                   d->insn.mnemonic == ZYDIS_MNEMONIC_CVTPD2PI || d->insn.mnemonic == ZYDIS_MNEMONIC_CVTTPD2PI
+    return xmm || d->insn.mnemonic == ZYDIS_MNEMONIC_CVTPS2PI ||
+                   d->insn.mnemonic == ZYDIS_MNEMONIC_CVTTPS2PI ||
+                   d->insn.mnemonic == ZYDIS_MNEMONIC_CVTPD2PI ||
+                   d->insn.mnemonic == ZYDIS_MNEMONIC_CVTTPD2PI
                ? KIND_SSE_MMX
                : KIND_MMX;
 }
 
 static bool is_string(ZydisMnemonic m)
 {
-    return m == ZYDIS_MNEMONIC_PCMPESTRI || m == ZYDIS_MNEMONIC_PCMPESTRM || m == ZYDIS_MNEMONIC_PCMPISTRI ||
-           m == ZYDIS_MNEMONIC_PCMPISTRM || m == ZYDIS_MNEMONIC_VPCMPESTRI || m == ZYDIS_MNEMONIC_VPCMPESTRM ||
+    return m == ZYDIS_MNEMONIC_PCMPESTRI || m == ZYDIS_MNEMONIC_PCMPESTRM ||
+           m == ZYDIS_MNEMONIC_PCMPISTRI || m == ZYDIS_MNEMONIC_PCMPISTRM ||
+           m == ZYDIS_MNEMONIC_VPCMPESTRI || m == ZYDIS_MNEMONIC_VPCMPESTRM ||
            m == ZYDIS_MNEMONIC_VPCMPISTRI || m == ZYDIS_MNEMONIC_VPCMPISTRM;
 }
 
-/* SDM vol. 2, 2.4: legacy 16-byte operands are aligned except those made to be unaligned; VEX and EVEX by class. */
+/*
+ * SDM vol. 2, 2.4: legacy 16-byte operands are aligned except those made to be unaligned; VEX and
+ * EVEX by class.
+ */
 static unsigned alignment_of(const Decoded *d, unsigned bytes)
 {
     switch (d->insn.meta.exception_class) {
@@ -505,7 +530,10 @@ static unsigned alignment_of(const Decoded *d, unsigned bytes)
     default:
         break;
     }
-    return d->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY && bytes == 16 && !is_string(d->insn.mnemonic) ? 4 : 0;
+    return d->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY && bytes == 16 &&
+                   !is_string(d->insn.mnemonic)
+               ? 4
+               : 0;
 }
 
 static bool host_can(const VecState *vec, const Decoded *d, unsigned kind)
@@ -544,7 +572,10 @@ static bool host_can(const VecState *vec, const Decoded *d, unsigned kind)
     return true;
 }
 
-/* Where elements do not correspond, faults are not suppressed and the whole operand is read (SDM vol. 2, 2.8). */
+/*
+ * Where elements do not correspond, faults are not suppressed and the whole operand is read (SDM
+ * vol. 2, 2.8).
+ */
 static bool suppresses_faults(const ZydisDecodedInstruction *insn)
 {
     switch (insn->mnemonic) { /* E4NF by the manual, E4 in Zydis */
@@ -571,34 +602,44 @@ static bool suppresses_faults(const ZydisDecodedInstruction *insn)
     }
 }
 
-/* Opmask of a memory operand that must be accessed by elements. False: a form that cannot be done. */
+/*
+ * Opmask of a memory operand that must be accessed by elements. False: a form that cannot be done.
+ */
 static bool choose_mask(const Decoded *d, const ZydisDecodedOperand *mem, Op *op, ThunkMeta *m)
 {
     unsigned k = ZydisRegisterGetId(d->insn.avx.mask.reg) & 7;
     const ZydisDecodedOperand *v = NULL;
     unsigned elements = mem->element_count;
 
-    if (d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX || d->insn.avx.mask.reg == ZYDIS_REGISTER_NONE || k == 0 ||
+    if (d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX ||
+        d->insn.avx.mask.reg == ZYDIS_REGISTER_NONE || k == 0 ||
         (!suppresses_faults(&d->insn) && !(mem->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))) {
         return true;
     }
-    if (mem->element_size < 8 || mem->element_size > 64 || (mem->element_size & (mem->element_size - 1))) {
+    if (mem->element_size < 8 || mem->element_size > 64 ||
+        (mem->element_size & (mem->element_size - 1))) {
         return false;
     }
-    /* A broadcast has fewer elements in memory than the mask covers: those of the first vector register. */
+    /*
+     * A broadcast has fewer elements in memory than the mask covers: those of the first vector
+     * register.
+     */
     for (unsigned i = 0; i < d->insn.operand_count_visible && !v; i++) {
-        if (d->operand[i].type == ZYDIS_OPERAND_TYPE_REGISTER && !vec_is_class(&d->operand[i], ZYDIS_REGCLASS_MASK)) {
+        if (d->operand[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+            !vec_is_class(&d->operand[i], ZYDIS_REGCLASS_MASK)) {
             v = &d->operand[i];
         }
     }
     if (v && (mem->actions & ZYDIS_OPERAND_ACTION_MASK_READ) &&
-        (d->insn.avx.broadcast.mode != ZYDIS_BROADCAST_MODE_INVALID) && v->element_count > elements) {
+        (d->insn.avx.broadcast.mode != ZYDIS_BROADCAST_MODE_INVALID) &&
+        v->element_count > elements) {
         elements = v->element_count;
     }
     /* Scalars: only bit 0 of the mask counts, and memory holds one element. */
     op->flags = (uint8_t)(elements > 1 ? 32 - __builtin_clz(elements - 1) : 0);
     m->mask = (uint8_t)(k | (unsigned)__builtin_ctz(mem->element_size / 8u) << 4);
-    if (d->insn.meta.category == ZYDIS_CATEGORY_COMPRESS || d->insn.meta.category == ZYDIS_CATEGORY_EXPAND) {
+    if (d->insn.meta.category == ZYDIS_CATEGORY_COMPRESS ||
+        d->insn.meta.category == ZYDIS_CATEGORY_EXPAND) {
         m->flags |= THUNK_PACKED;
     }
     return true;
@@ -610,8 +651,8 @@ static bool choose_operands(const Decoded *d, Op *op, Rewrite *r, ThunkMeta *m)
         const ZydisDecodedOperand *o = &d->operand[i];
 
         if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
-            if (o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN || r->memory || o->mem.type == ZYDIS_MEMOP_TYPE_VSIB ||
-                o->size == 0 || o->size / 8 > VEC_SCRATCH) {
+            if (o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN || r->memory ||
+                o->mem.type == ZYDIS_MEMOP_TYPE_VSIB || o->size == 0 || o->size / 8 > VEC_SCRATCH) {
                 return false;
             }
             r->memory = true;
@@ -625,17 +666,22 @@ static bool choose_operands(const Decoded *d, Op *op, Rewrite *r, ThunkMeta *m)
         } else if (vec_is_gpr(o) && o->visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN) {
             r->gpr_rm |= o->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM;
             r->gpr_reg |= o->encoding == ZYDIS_OPERAND_ENCODING_MODRM_REG;
-            if (o->encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM && o->encoding != ZYDIS_OPERAND_ENCODING_MODRM_REG) {
+            if (o->encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM &&
+                o->encoding != ZYDIS_OPERAND_ENCODING_MODRM_REG) {
                 return false;
             }
             op->dst = (uint8_t)(ZydisRegisterGetId(o->reg.value) * 8);
-            m->flags |= THUNK_GPR_IN | (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? THUNK_GPR_OUT : 0);
+            m->flags |= THUNK_GPR_IN |
+                        (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? THUNK_GPR_OUT : 0);
         }
     }
     return true;
 }
 
-/* FISTTP without SSE3 is FISTP, rounding toward zero: opcodes DF/1, DB/1, DD/1 become DF/3, DB/3, DF/7. */
+/*
+ * FISTTP without SSE3 is FISTP, rounding toward zero: opcodes DF/1, DB/1, DD/1 become DF/3, DB/3,
+ * DF/7.
+ */
 static void rewrite_fisttp(Rewrite *r, Op *op)
 {
     unsigned reg = r->bytes[0] == 0xdd ? 7 : 3;
@@ -663,8 +709,9 @@ bool vec_choose_thunk(Cpu *cpu, const Decoded *d, Op *op)
         m.flags |= THUNK_STRING;
     }
     if (d->insn.cpu_flags) {
-        uint32_t all = d->insn.cpu_flags->tested | d->insn.cpu_flags->modified | d->insn.cpu_flags->set_0 |
-                       d->insn.cpu_flags->set_1 | d->insn.cpu_flags->undefined;
+        uint32_t all = d->insn.cpu_flags->tested | d->insn.cpu_flags->modified |
+                       d->insn.cpu_flags->set_0 | d->insn.cpu_flags->set_1 |
+                       d->insn.cpu_flags->undefined;
         m.flags |= all & FLAG_ARITH ? THUNK_FLAGS : 0;
     }
     if (kind == KIND_X87) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * TSX on a processor whose every transaction aborts at once, as the SDM lets it (vol. 1, 16.3.8.2): XBEGIN goes to its
- * fallback with no reason in EAX, and nothing is ever inside a transaction.
+ * TSX on a processor whose every transaction aborts at once, as the SDM lets it (vol. 1, 16.3.8.2):
+ * XBEGIN goes to its fallback with no reason in EAX, and nothing is ever inside a transaction.
  */
 #include "system-ops.h"
 

@@ -62,7 +62,10 @@ static double approximate(double x, const Form *form)
     return y;
 }
 
-/* RCPPS and RSQRTPS take denormals for zeroes, as operands and as results; the others as MXCSR says. */
+/*
+ * RCPPS and RSQRTPS take denormals for zeroes, as operands and as results; the others as MXCSR
+ * says.
+ */
 static uint32_t approximate_single(uint32_t bits, const Form *form, uint32_t mxcsr)
 {
     float x, y;
@@ -112,8 +115,10 @@ static uint16_t round_half(double v)
         (void)frexp(v, &exponent);
         exponent--;
     }
-    /* 1024 to 2048, less for a denormal; adding 2^52 rounds to a whole number, as the processor
-     * rounds: to nearest even */
+    /*
+     * 1024 to 2048, less for a denormal; adding 2^52 rounds to a whole number, as the processor
+     * rounds: to nearest even
+     */
     fraction = (unsigned)(ldexp(v, 10 - exponent) + 0x1p52 - 0x1p52);
     fraction += (unsigned)(exponent + 14) << 10;
     return (uint16_t)(fraction < HALF_INFINITY ? fraction : HALF_INFINITY);
@@ -168,13 +173,16 @@ static uint64_t mask_of(const Cpu *cpu, const ZydisDecodedInstruction *insn)
 {
     uint64_t k = UINT64_MAX;
     unsigned number = ZydisRegisterGetId(insn->avx.mask.reg) & 7;
-    if (insn->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX && insn->avx.mask.reg != ZYDIS_REGISTER_NONE && number) {
+    if (insn->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX &&
+        insn->avx.mask.reg != ZYDIS_REGISTER_NONE && number) {
         memcpy(&k, cpu->xstate + XSTATE_OPMASK + 8 * number, sizeof(k));
     }
     return k;
 }
 
-/* Rare enough to be decoded again: Op.imm holds the instruction as vec_choose_thunk() rewrote it. */
+/*
+ * Rare enough to be decoded again: Op.imm holds the instruction as vec_choose_thunk() rewrote it.
+ */
 static __attribute__((noinline)) void execute(Cpu *cpu, const Op *op)
 {
     ZydisDecoder decoder;
@@ -183,7 +191,8 @@ static __attribute__((noinline)) void execute(Cpu *cpu, const Op *op)
     uint8_t source[64] = {0};
 
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, &op->imm, sizeof(op->imm), &insn, operand))) {
+    if (!ZYAN_SUCCESS(
+            ZydisDecoderDecodeFull(&decoder, &op->imm, sizeof(op->imm), &insn, operand))) {
         cpu_unsupported(cpu, "a reciprocal that cannot be decoded again");
     }
     const Form *form = form_of(insn.mnemonic);

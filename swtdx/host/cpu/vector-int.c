@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Packed integer and logical operations whose SSE2 form every x86-64 host has, SSE and VEX 128/256 forms.
+ * Packed integer and logical operations whose SSE2 form every x86-64 host has, SSE and VEX 128/256
+ * forms.
  *
- * Op fields: dst = destination, src = first source of VEX forms, size = second source register, imm = immediate,
- * flags = FORM_*. One inline function per operation works on 128-bit lanes; none of these crosses a lane.
+ * Op fields: dst = destination, src = first source of VEX forms, size = second source register, imm
+ * = immediate, flags = FORM_*. One inline function per operation works on 128-bit lanes; none of
+ * these crosses a lane.
  */
 #include "vector.h"
 
@@ -23,94 +25,96 @@ static inline uint64_t vex_linear(Cpu *cpu, const Op *op)
     return op->flags & FORM_MEM ? op_linear(cpu, op, op->flags & FORM_WIDE ? 32 : 16, false) : 0;
 }
 
-#define DEFINE_SSE(name, expr)                                                                                      \
-    static inline __m128i do_##name(__m128i a, __m128i b)                                                           \
-    {                                                                                                               \
-        return (expr);                                                                                              \
-    }                                                                                                               \
-    static const Op *op_##name##_rr(Cpu *cpu, const Op *op)                                                         \
-    {                                                                                                               \
-        vec_check_sse(cpu, op);                                                                                     \
-        uint8_t *dst = vec_xmm(cpu, op->dst);                                                                       \
-        vec_put(dst, do_##name(vec_get(dst), vec_get(vec_xmm(cpu, op->size))));                                     \
-        NEXT(cpu, op);                                                                                              \
-    }                                                                                                               \
-    static const Op *op_##name##_rm(Cpu *cpu, const Op *op)                                                         \
-    {                                                                                                               \
-        vec_check_sse(cpu, op);                                                                                     \
-        __m128i b = vec_load(cpu, op, vec_align(cpu, op, op_linear(cpu, op, 16, false), 16));                       \
-        uint8_t *dst = vec_xmm(cpu, op->dst);                                                                       \
-        vec_put(dst, do_##name(vec_get(dst), b));                                                                   \
-        NEXT(cpu, op);                                                                                              \
+#define DEFINE_SSE(name, expr)                                                                \
+    static inline __m128i do_##name(__m128i a, __m128i b)                                     \
+    {                                                                                         \
+        return (expr);                                                                        \
+    }                                                                                         \
+    static const Op *op_##name##_rr(Cpu *cpu, const Op *op)                                   \
+    {                                                                                         \
+        vec_check_sse(cpu, op);                                                               \
+        uint8_t *dst = vec_xmm(cpu, op->dst);                                                 \
+        vec_put(dst, do_##name(vec_get(dst), vec_get(vec_xmm(cpu, op->size))));               \
+        NEXT(cpu, op);                                                                        \
+    }                                                                                         \
+    static const Op *op_##name##_rm(Cpu *cpu, const Op *op)                                   \
+    {                                                                                         \
+        vec_check_sse(cpu, op);                                                               \
+        __m128i b = vec_load(cpu, op, vec_align(cpu, op, op_linear(cpu, op, 16, false), 16)); \
+        uint8_t *dst = vec_xmm(cpu, op->dst);                                                 \
+        vec_put(dst, do_##name(vec_get(dst), b));                                             \
+        NEXT(cpu, op);                                                                        \
     }
 
-#define DEFINE_VEX(name)                                                                                            \
-    static const Op *op_##name##_vex(Cpu *cpu, const Op *op)                                                        \
-    {                                                                                                               \
-        vec_check_avx(cpu, op);                                                                                     \
-        uint64_t linear = vex_linear(cpu, op);                                                                      \
-        __m128i lo = do_##name(vec_get(vec_xmm(cpu, op->src)), vex_source(cpu, op, linear, false));                 \
-        if (op->flags & FORM_WIDE) {                                                                                \
-            __m128i hi = do_##name(vec_get(vec_ymmh(cpu, op->src)), vex_source(cpu, op, linear, true));             \
-            vec_put_vex256(cpu, op->dst, lo, hi);                                                                   \
-        } else {                                                                                                    \
-            vec_put_vex128(cpu, op->dst, lo);                                                                       \
-        }                                                                                                           \
-        NEXT(cpu, op);                                                                                              \
+#define DEFINE_VEX(name)                                               \
+    static const Op *op_##name##_vex(Cpu *cpu, const Op *op)           \
+    {                                                                  \
+        vec_check_avx(cpu, op);                                        \
+        uint64_t linear = vex_linear(cpu, op);                         \
+        __m128i lo = do_##name(vec_get(vec_xmm(cpu, op->src)),         \
+                               vex_source(cpu, op, linear, false));    \
+        if (op->flags & FORM_WIDE) {                                   \
+            __m128i hi = do_##name(vec_get(vec_ymmh(cpu, op->src)),    \
+                                   vex_source(cpu, op, linear, true)); \
+            vec_put_vex256(cpu, op->dst, lo, hi);                      \
+        } else {                                                       \
+            vec_put_vex128(cpu, op->dst, lo);                          \
+        }                                                              \
+        NEXT(cpu, op);                                                 \
     }
 
 #define DEFINE_BINARY(name, expr) DEFINE_SSE(name, expr) DEFINE_VEX(name)
 
 /* Name and what it does to one lane; several mnemonics share an operation. */
-#define BINARY_OPERATIONS(X)                                                                                        \
-    X(and, _mm_and_si128(a, b))                                                                                     \
-    X(andn, _mm_andnot_si128(a, b))                                                                                 \
-    X(or, _mm_or_si128(a, b))                                                                                       \
-    X(xor, _mm_xor_si128(a, b))                                                                                     \
-    X(addb, _mm_add_epi8(a, b))                                                                                     \
-    X(addw, _mm_add_epi16(a, b))                                                                                    \
-    X(addd, _mm_add_epi32(a, b))                                                                                    \
-    X(addq, _mm_add_epi64(a, b))                                                                                    \
-    X(subb, _mm_sub_epi8(a, b))                                                                                     \
-    X(subw, _mm_sub_epi16(a, b))                                                                                    \
-    X(subd, _mm_sub_epi32(a, b))                                                                                    \
-    X(subq, _mm_sub_epi64(a, b))                                                                                    \
-    X(addsb, _mm_adds_epi8(a, b))                                                                                   \
-    X(addsw, _mm_adds_epi16(a, b))                                                                                  \
-    X(addusb, _mm_adds_epu8(a, b))                                                                                  \
-    X(addusw, _mm_adds_epu16(a, b))                                                                                 \
-    X(subsb, _mm_subs_epi8(a, b))                                                                                   \
-    X(subsw, _mm_subs_epi16(a, b))                                                                                  \
-    X(subusb, _mm_subs_epu8(a, b))                                                                                  \
-    X(subusw, _mm_subs_epu16(a, b))                                                                                 \
-    X(cmpeqb, _mm_cmpeq_epi8(a, b))                                                                                 \
-    X(cmpeqw, _mm_cmpeq_epi16(a, b))                                                                                \
-    X(cmpeqd, _mm_cmpeq_epi32(a, b))                                                                                \
-    X(cmpgtb, _mm_cmpgt_epi8(a, b))                                                                                 \
-    X(cmpgtw, _mm_cmpgt_epi16(a, b))                                                                                \
-    X(cmpgtd, _mm_cmpgt_epi32(a, b))                                                                                \
-    X(minub, _mm_min_epu8(a, b))                                                                                    \
-    X(maxub, _mm_max_epu8(a, b))                                                                                    \
-    X(minsw, _mm_min_epi16(a, b))                                                                                   \
-    X(maxsw, _mm_max_epi16(a, b))                                                                                   \
-    X(avgb, _mm_avg_epu8(a, b))                                                                                     \
-    X(avgw, _mm_avg_epu16(a, b))                                                                                    \
-    X(mullw, _mm_mullo_epi16(a, b))                                                                                 \
-    X(mulhw, _mm_mulhi_epi16(a, b))                                                                                 \
-    X(mulhuw, _mm_mulhi_epu16(a, b))                                                                                \
-    X(muludq, _mm_mul_epu32(a, b))                                                                                  \
-    X(maddwd, _mm_madd_epi16(a, b))                                                                                 \
-    X(sadbw, _mm_sad_epu8(a, b))                                                                                    \
-    X(unpcklbw, _mm_unpacklo_epi8(a, b))                                                                            \
-    X(unpcklwd, _mm_unpacklo_epi16(a, b))                                                                           \
-    X(unpckldq, _mm_unpacklo_epi32(a, b))                                                                           \
-    X(unpcklqdq, _mm_unpacklo_epi64(a, b))                                                                          \
-    X(unpckhbw, _mm_unpackhi_epi8(a, b))                                                                            \
-    X(unpckhwd, _mm_unpackhi_epi16(a, b))                                                                           \
-    X(unpckhdq, _mm_unpackhi_epi32(a, b))                                                                           \
-    X(unpckhqdq, _mm_unpackhi_epi64(a, b))                                                                          \
-    X(packsswb, _mm_packs_epi16(a, b))                                                                              \
-    X(packssdw, _mm_packs_epi32(a, b))                                                                              \
+#define BINARY_OPERATIONS(X)               \
+    X(and, _mm_and_si128(a, b))            \
+    X(andn, _mm_andnot_si128(a, b))        \
+    X(or, _mm_or_si128(a, b))              \
+    X(xor, _mm_xor_si128(a, b))            \
+    X(addb, _mm_add_epi8(a, b))            \
+    X(addw, _mm_add_epi16(a, b))           \
+    X(addd, _mm_add_epi32(a, b))           \
+    X(addq, _mm_add_epi64(a, b))           \
+    X(subb, _mm_sub_epi8(a, b))            \
+    X(subw, _mm_sub_epi16(a, b))           \
+    X(subd, _mm_sub_epi32(a, b))           \
+    X(subq, _mm_sub_epi64(a, b))           \
+    X(addsb, _mm_adds_epi8(a, b))          \
+    X(addsw, _mm_adds_epi16(a, b))         \
+    X(addusb, _mm_adds_epu8(a, b))         \
+    X(addusw, _mm_adds_epu16(a, b))        \
+    X(subsb, _mm_subs_epi8(a, b))          \
+    X(subsw, _mm_subs_epi16(a, b))         \
+    X(subusb, _mm_subs_epu8(a, b))         \
+    X(subusw, _mm_subs_epu16(a, b))        \
+    X(cmpeqb, _mm_cmpeq_epi8(a, b))        \
+    X(cmpeqw, _mm_cmpeq_epi16(a, b))       \
+    X(cmpeqd, _mm_cmpeq_epi32(a, b))       \
+    X(cmpgtb, _mm_cmpgt_epi8(a, b))        \
+    X(cmpgtw, _mm_cmpgt_epi16(a, b))       \
+    X(cmpgtd, _mm_cmpgt_epi32(a, b))       \
+    X(minub, _mm_min_epu8(a, b))           \
+    X(maxub, _mm_max_epu8(a, b))           \
+    X(minsw, _mm_min_epi16(a, b))          \
+    X(maxsw, _mm_max_epi16(a, b))          \
+    X(avgb, _mm_avg_epu8(a, b))            \
+    X(avgw, _mm_avg_epu16(a, b))           \
+    X(mullw, _mm_mullo_epi16(a, b))        \
+    X(mulhw, _mm_mulhi_epi16(a, b))        \
+    X(mulhuw, _mm_mulhi_epu16(a, b))       \
+    X(muludq, _mm_mul_epu32(a, b))         \
+    X(maddwd, _mm_madd_epi16(a, b))        \
+    X(sadbw, _mm_sad_epu8(a, b))           \
+    X(unpcklbw, _mm_unpacklo_epi8(a, b))   \
+    X(unpcklwd, _mm_unpacklo_epi16(a, b))  \
+    X(unpckldq, _mm_unpacklo_epi32(a, b))  \
+    X(unpcklqdq, _mm_unpacklo_epi64(a, b)) \
+    X(unpckhbw, _mm_unpackhi_epi8(a, b))   \
+    X(unpckhwd, _mm_unpackhi_epi16(a, b))  \
+    X(unpckhdq, _mm_unpackhi_epi32(a, b))  \
+    X(unpckhqdq, _mm_unpackhi_epi64(a, b)) \
+    X(packsswb, _mm_packs_epi16(a, b))     \
+    X(packssdw, _mm_packs_epi32(a, b))     \
     X(packuswb, _mm_packus_epi16(a, b))
 BINARY_OPERATIONS(DEFINE_BINARY)
 
@@ -119,10 +123,12 @@ typedef struct BinaryRow {
     OpFn rr, rm, vex_fn;
 } BinaryRow;
 
-#define ROW(mnemonic, name) \
-    {ZYDIS_MNEMONIC_##mnemonic, ZYDIS_MNEMONIC_V##mnemonic, op_##name##_rr, op_##name##_rm, op_##name##_vex}
+#define ROW(mnemonic, name)                                                                 \
+    {ZYDIS_MNEMONIC_##mnemonic, ZYDIS_MNEMONIC_V##mnemonic, op_##name##_rr, op_##name##_rm, \
+     op_##name##_vex}
 static const BinaryRow binary_rows[] = {
-    ROW(PAND, and), ROW(ANDPS, and), ROW(ANDPD, and), ROW(PANDN, andn), ROW(ANDNPS, andn), ROW(ANDNPD, andn),
+    ROW(PAND, and), ROW(ANDPS, and), ROW(ANDPD, and), ROW(PANDN, andn), ROW(ANDNPS, andn),
+    ROW(ANDNPD, andn),
     ROW(POR, or), ROW(ORPS, or), ROW(ORPD, or), ROW(PXOR, xor), ROW(XORPS, xor), ROW(XORPD, xor),
     ROW(PADDB, addb), ROW(PADDW, addw), ROW(PADDD, addd), ROW(PADDQ, addq),
     ROW(PSUBB, subb), ROW(PSUBW, subw), ROW(PSUBD, subd), ROW(PSUBQ, subq),
@@ -130,24 +136,29 @@ static const BinaryRow binary_rows[] = {
     ROW(PSUBSB, subsb), ROW(PSUBSW, subsw), ROW(PSUBUSB, subusb), ROW(PSUBUSW, subusw),
     ROW(PCMPEQB, cmpeqb), ROW(PCMPEQW, cmpeqw), ROW(PCMPEQD, cmpeqd),
     ROW(PCMPGTB, cmpgtb), ROW(PCMPGTW, cmpgtw), ROW(PCMPGTD, cmpgtd),
-    ROW(PMINUB, minub), ROW(PMAXUB, maxub), ROW(PMINSW, minsw), ROW(PMAXSW, maxsw), ROW(PAVGB, avgb), ROW(PAVGW, avgw),
-    ROW(PMULLW, mullw), ROW(PMULHW, mulhw), ROW(PMULHUW, mulhuw), ROW(PMULUDQ, muludq), ROW(PMADDWD, maddwd),
+    ROW(PMINUB, minub), ROW(PMAXUB, maxub), ROW(PMINSW, minsw), ROW(PMAXSW, maxsw),
+    ROW(PAVGB, avgb), ROW(PAVGW, avgw),
+    ROW(PMULLW, mullw), ROW(PMULHW, mulhw), ROW(PMULHUW, mulhuw), ROW(PMULUDQ, muludq),
+    ROW(PMADDWD, maddwd),
     ROW(PSADBW, sadbw),
-    ROW(PUNPCKLBW, unpcklbw), ROW(PUNPCKLWD, unpcklwd), ROW(PUNPCKLDQ, unpckldq), ROW(PUNPCKLQDQ, unpcklqdq),
-    ROW(PUNPCKHBW, unpckhbw), ROW(PUNPCKHWD, unpckhwd), ROW(PUNPCKHDQ, unpckhdq), ROW(PUNPCKHQDQ, unpckhqdq),
-    ROW(UNPCKLPS, unpckldq), ROW(UNPCKHPS, unpckhdq), ROW(UNPCKLPD, unpcklqdq), ROW(UNPCKHPD, unpckhqdq),
+    ROW(PUNPCKLBW, unpcklbw), ROW(PUNPCKLWD, unpcklwd), ROW(PUNPCKLDQ, unpckldq),
+    ROW(PUNPCKLQDQ, unpcklqdq),
+    ROW(PUNPCKHBW, unpckhbw), ROW(PUNPCKHWD, unpckhwd), ROW(PUNPCKHDQ, unpckhdq),
+    ROW(PUNPCKHQDQ, unpckhqdq),
+    ROW(UNPCKLPS, unpckldq), ROW(UNPCKHPS, unpckhdq), ROW(UNPCKLPD, unpcklqdq),
+    ROW(UNPCKHPD, unpckhqdq),
     ROW(PACKSSWB, packsswb), ROW(PACKSSDW, packssdw), ROW(PACKUSWB, packuswb),
 };
 
 /* Shifts: by an immediate (register to register) or by the low quadword of a 128-bit source. */
 
-#define DEFINE_SHIFT(name, intrinsic)                                                                               \
-    static const Op *op_##name##_imm(Cpu *cpu, const Op *op)                                                        \
-    {                                                                                                               \
-        vec_check_sse(cpu, op);                                                                                     \
-        uint8_t *dst = vec_xmm(cpu, op->dst);                                                                       \
-        vec_put(dst, intrinsic(vec_get(dst), _mm_cvtsi32_si128((int)(op->imm & 0xff))));                            \
-        NEXT(cpu, op);                                                                                              \
+#define DEFINE_SHIFT(name, intrinsic)                                                    \
+    static const Op *op_##name##_imm(Cpu *cpu, const Op *op)                             \
+    {                                                                                    \
+        vec_check_sse(cpu, op);                                                          \
+        uint8_t *dst = vec_xmm(cpu, op->dst);                                            \
+        vec_put(dst, intrinsic(vec_get(dst), _mm_cvtsi32_si128((int)(op->imm & 0xff)))); \
+        NEXT(cpu, op);                                                                   \
     }
 DEFINE_SHIFT(psllw, _mm_sll_epi16)
 DEFINE_SHIFT(pslld, _mm_sll_epi32)
@@ -197,9 +208,11 @@ typedef struct ShiftRow {
     OpFn imm, rr, rm;
 } ShiftRow;
 
-#define SHIFT(mnemonic, name) {ZYDIS_MNEMONIC_P##mnemonic, op_p##name##_imm, op_##name##_rr, op_##name##_rm}
+#define SHIFT(mnemonic, name) \
+    {ZYDIS_MNEMONIC_P##mnemonic, op_p##name##_imm, op_##name##_rr, op_##name##_rm}
 static const ShiftRow shift_rows[] = {
-    SHIFT(SLLW, sllw), SHIFT(SLLD, slld), SHIFT(SLLQ, sllq), SHIFT(SRLW, srlw), SHIFT(SRLD, srld), SHIFT(SRLQ, srlq),
+    SHIFT(SLLW, sllw), SHIFT(SLLD, slld), SHIFT(SLLQ, sllq), SHIFT(SRLW, srlw), SHIFT(SRLD, srld),
+    SHIFT(SRLQ, srlq),
     SHIFT(SRAW, sraw), SHIFT(SRAD, srad),
     {ZYDIS_MNEMONIC_PSLLDQ, op_pslldq, NULL, NULL}, {ZYDIS_MNEMONIC_PSRLDQ, op_psrldq, NULL, NULL},
 };
@@ -304,7 +317,8 @@ static bool choose_binary(const Decoded *d, Op *op, const BinaryRow *row)
         op->dst = (uint8_t)vec_reg(a);
         op->src = (uint8_t)vec_reg(&d->operand[1]);
         op->size = (uint8_t)vec_reg(b);
-        op->flags = (uint8_t)((b->type == ZYDIS_OPERAND_TYPE_MEMORY ? FORM_MEM : 0) | (a->size == 256 ? FORM_WIDE : 0));
+        op->flags = (uint8_t)((b->type == ZYDIS_OPERAND_TYPE_MEMORY ? FORM_MEM : 0) |
+                              (a->size == 256 ? FORM_WIDE : 0));
         op->fn = row->vex_fn;
         return true;
     }
@@ -337,10 +351,12 @@ bool vec_choose_int(Cpu *cpu, const Decoded *d, Op *op)
     const ZydisDecodedOperand *a = &d->operand[0], *b = &d->operand[1];
     ZydisMnemonic m = d->insn.mnemonic;
 
-    if (d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX) {
+    if (d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+        d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX) {
         return false;
     }
-    if ((m == ZYDIS_MNEMONIC_PMOVMSKB && vec_is_class(b, ZYDIS_REGCLASS_XMM)) || m == ZYDIS_MNEMONIC_VPMOVMSKB) {
+    if ((m == ZYDIS_MNEMONIC_PMOVMSKB && vec_is_class(b, ZYDIS_REGCLASS_XMM)) ||
+        m == ZYDIS_MNEMONIC_VPMOVMSKB) {
         op->dst = (uint8_t)(ZydisRegisterGetId(a->reg.value) * 8);
         op->size = (uint8_t)vec_reg(b);
         op->flags = b->size == 256 ? FORM_WIDE : 0;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Instructions whose elements are accessed one by one: VMASKMOV, VPMASKMOV, MASKMOVDQU, MASKMOVQ, gathers, scatters.
+ * Instructions whose elements are accessed one by one: VMASKMOV, VPMASKMOV, MASKMOVDQU, MASKMOVQ,
+ * gathers, scatters.
  *
- * Loads are all done before anything is written and stores all checked before the first, so a fault leaves the
- * instruction not begun; the architecture allows that as well as partial progress (SDM vol. 2, VPGATHERDD).
+ * Loads are all done before anything is written and stores all checked before the first, so a fault
+ * leaves the instruction not begun; the architecture allows that as well as partial progress (SDM
+ * vol. 2, VPGATHERDD).
  */
 #include "vector.h"
 
@@ -76,7 +78,8 @@ static uint64_t active_of(Cpu *cpu, const Elements *e)
     return active;
 }
 
-static void element_addresses(Cpu *cpu, const Op *op, const Elements *e, uint64_t active, uint64_t out[])
+static void element_addresses(Cpu *cpu, const Op *op, const Elements *e, uint64_t active,
+                              uint64_t out[])
 {
     uint64_t base = CPU_REG(cpu, uint64_t, op->base) + (uint64_t)op->disp;
     uint8_t index[VECTOR_BYTES];
@@ -120,7 +123,8 @@ static void check(Cpu *cpu, const Op *op, const Elements *e)
     }
 }
 
-static void store_elements(Cpu *cpu, const Op *op, const Elements *e, uint64_t active, const uint64_t *linear)
+static void store_elements(Cpu *cpu, const Op *op, const Elements *e, uint64_t active,
+                           const uint64_t *linear)
 {
     uint8_t data[VECTOR_BYTES];
 
@@ -141,7 +145,8 @@ static void store_elements(Cpu *cpu, const Op *op, const Elements *e, uint64_t a
     }
 }
 
-static void load_elements(Cpu *cpu, const Op *op, const Elements *e, uint64_t active, const uint64_t *linear)
+static void load_elements(Cpu *cpu, const Op *op, const Elements *e, uint64_t active,
+                          const uint64_t *linear)
 {
     uint8_t data[VECTOR_BYTES];
 
@@ -222,7 +227,8 @@ static bool choose_vsib(const Decoded *d, Op *op, Elements *e)
     e->index = (uint8_t)ZydisRegisterGetId(mem->mem.index);
     e->scale = (uint8_t)(mem->mem.scale ? __builtin_ctz(mem->mem.scale) : 0);
     e->flags = EL_VSIB | (evex ? EL_OPMASK : 0) | (strstr(name, "scatter") ? EL_STORE : 0);
-    e->mask = evex ? (uint8_t)(ZydisRegisterGetId(d->insn.avx.mask.reg) & 7) : (uint8_t)vec_reg(&d->operand[2]);
+    e->mask = evex ? (uint8_t)(ZydisRegisterGetId(d->insn.avx.mask.reg) & 7)
+                   : (uint8_t)vec_reg(&d->operand[2]);
     op->index = GPR_ZERO * 8;
     op->shift = 0;
     return true;
@@ -258,7 +264,8 @@ static void choose_maskmov(const Decoded *d, Op *op, Elements *e)
         e->data = (uint8_t)vec_reg(e->flags & EL_STORE ? &d->operand[2] : first);
         e->mask = (uint8_t)vec_reg(&d->operand[1]);
         e->size = 4;
-        if (d->insn.mnemonic == ZYDIS_MNEMONIC_VMASKMOVPD || d->insn.mnemonic == ZYDIS_MNEMONIC_VPMASKMOVQ) {
+        if (d->insn.mnemonic == ZYDIS_MNEMONIC_VMASKMOVPD ||
+            d->insn.mnemonic == ZYDIS_MNEMONIC_VPMASKMOVQ) {
             e->size = 8;
         }
         e->count = (uint8_t)(d->insn.avx.vector_length / 8 / e->size);
@@ -281,7 +288,8 @@ bool vec_choose_masked(Cpu *cpu, const Decoded *d, Op *op)
         choose_maskmov(d, op, &e);
         break;
     default:
-        if (d->insn.meta.category != ZYDIS_CATEGORY_AVX2GATHER && d->insn.meta.category != ZYDIS_CATEGORY_GATHER &&
+        if (d->insn.meta.category != ZYDIS_CATEGORY_AVX2GATHER &&
+            d->insn.meta.category != ZYDIS_CATEGORY_GATHER &&
             d->insn.meta.category != ZYDIS_CATEGORY_SCATTER) {
             return false;
         }

@@ -2,8 +2,9 @@
 /*
  * Vector moves, SSE and VEX forms (SDM vol. 2, MOVAPS ... MOVUPS).
  *
- * Op fields: dst = destination or stored vector register, src = other vector register, or the byte offset of a
- * general register where the form has one; flags = 1 for a 256-bit form; size = bytes of a scalar.
+ * Op fields: dst = destination or stored vector register, src = other vector register, or the byte
+ * offset of a general register where the form has one; flags = 1 for a 256-bit form; size = bytes
+ * of a scalar.
  */
 #include "vector.h"
 
@@ -12,7 +13,8 @@ enum { WIDE = 1 };
 static inline __m128i load_scalar(Cpu *cpu, const Op *op, unsigned bytes)
 {
     uint64_t linear = op_linear(cpu, op, bytes, false);
-    return _mm_cvtsi64_si128((int64_t)(bytes == 8 ? mmu_load64(cpu, op, linear) : mmu_load32(cpu, op, linear)));
+    return _mm_cvtsi64_si128(
+        (int64_t)(bytes == 8 ? mmu_load64(cpu, op, linear) : mmu_load32(cpu, op, linear)));
 }
 
 /* Full-width SSE moves */
@@ -34,7 +36,8 @@ static const Op *op_movu_rm(Cpu *cpu, const Op *op)
 static const Op *op_mova_rm(Cpu *cpu, const Op *op)
 {
     vec_check_sse(cpu, op);
-    vec_put(vec_xmm(cpu, op->dst), vec_load(cpu, op, vec_align(cpu, op, op_linear(cpu, op, 16, false), 16)));
+    vec_put(vec_xmm(cpu, op->dst),
+            vec_load(cpu, op, vec_align(cpu, op, op_linear(cpu, op, 16, false), 16)));
     NEXT(cpu, op);
 }
 
@@ -48,7 +51,8 @@ static const Op *op_movu_mr(Cpu *cpu, const Op *op)
 static const Op *op_mova_mr(Cpu *cpu, const Op *op)
 {
     vec_check_sse(cpu, op);
-    vec_store(cpu, op, vec_align(cpu, op, op_linear(cpu, op, 16, true), 16), vec_get(vec_xmm(cpu, op->dst)));
+    vec_store(cpu, op, vec_align(cpu, op, op_linear(cpu, op, 16, true), 16),
+              vec_get(vec_xmm(cpu, op->dst)));
     NEXT(cpu, op);
 }
 
@@ -58,7 +62,8 @@ static const Op *op_vmov_rr(Cpu *cpu, const Op *op)
 {
     vec_check_avx(cpu, op);
     if (op->flags & WIDE) {
-        vec_put_vex256(cpu, op->dst, vec_get(vec_xmm(cpu, op->src)), vec_get(vec_ymmh(cpu, op->src)));
+        vec_put_vex256(cpu, op->dst, vec_get(vec_xmm(cpu, op->src)),
+                       vec_get(vec_ymmh(cpu, op->src)));
     } else {
         vec_put_vex128(cpu, op->dst, vec_get(vec_xmm(cpu, op->src)));
     }
@@ -91,7 +96,8 @@ static inline void vex_store(Cpu *cpu, const Op *op, bool aligned)
         vec_align(cpu, op, linear, bytes);
     }
     if (bytes == 32) {
-        vec_store256_slow(cpu, op, linear, vec_get(vec_xmm(cpu, op->dst)), vec_get(vec_ymmh(cpu, op->dst)));
+        vec_store256_slow(cpu, op, linear, vec_get(vec_xmm(cpu, op->dst)),
+                          vec_get(vec_ymmh(cpu, op->dst)));
     } else {
         vec_store(cpu, op, linear, vec_get(vec_xmm(cpu, op->dst)));
     }
@@ -125,73 +131,78 @@ static const Op *op_vmova_mr(Cpu *cpu, const Op *op)
     NEXT(cpu, op);
 }
 
-/* MOVD, MOVQ, MOVSS, MOVSD: one scalar, the rest of the destination cleared (except MOVSS/MOVSD between registers) */
+/*
+ * MOVD, MOVQ, MOVSS, MOVSD: one scalar, the rest of the destination cleared (except MOVSS/MOVSD
+ * between registers)
+ */
 
-#define DEFINE_SCALAR(name, bytes)                                                                                  \
-    static const Op *op_##name##_from_gpr(Cpu *cpu, const Op *op)                                                   \
-    {                                                                                                               \
-        vec_check_sse(cpu, op);                                                                                     \
-        uint64_t v = CPU_REG(cpu, uint64_t, op->src);                                                               \
-        vec_put(vec_xmm(cpu, op->dst), _mm_cvtsi64_si128((int64_t)((bytes) == 8 ? v : (uint32_t)v)));               \
-        NEXT(cpu, op);                                                                                              \
-    }                                                                                                               \
-    static const Op *op_v##name##_from_gpr(Cpu *cpu, const Op *op)                                                  \
-    {                                                                                                               \
-        vec_check_avx(cpu, op);                                                                                     \
-        uint64_t v = CPU_REG(cpu, uint64_t, op->src);                                                               \
-        vec_put_vex128(cpu, op->dst, _mm_cvtsi64_si128((int64_t)((bytes) == 8 ? v : (uint32_t)v)));                 \
-        NEXT(cpu, op);                                                                                              \
-    }                                                                                                               \
-    static inline void name##_store_gpr(Cpu *cpu, const Op *op)                                                     \
-    {                                                                                                               \
-        uint64_t v = (uint64_t)_mm_cvtsi128_si64(vec_get(vec_xmm(cpu, op->dst)));                                   \
-        CPU_REG(cpu, uint64_t, op->src) = (bytes) == 8 ? v : (uint32_t)v;                                           \
-    }                                                                                                               \
-    static const Op *op_##name##_to_gpr(Cpu *cpu, const Op *op)                                                     \
-    {                                                                                                               \
-        vec_check_sse(cpu, op);                                                                                     \
-        name##_store_gpr(cpu, op);                                                                                  \
-        NEXT(cpu, op);                                                                                              \
-    }                                                                                                               \
-    static const Op *op_v##name##_to_gpr(Cpu *cpu, const Op *op)                                                    \
-    {                                                                                                               \
-        vec_check_avx(cpu, op);                                                                                     \
-        name##_store_gpr(cpu, op);                                                                                  \
-        NEXT(cpu, op);                                                                                              \
-    }                                                                                                               \
-    static const Op *op_##name##_rm(Cpu *cpu, const Op *op)                                                         \
-    {                                                                                                               \
-        vec_check_sse(cpu, op);                                                                                     \
-        vec_put(vec_xmm(cpu, op->dst), load_scalar(cpu, op, (bytes)));                                              \
-        NEXT(cpu, op);                                                                                              \
-    }                                                                                                               \
-    static const Op *op_v##name##_rm(Cpu *cpu, const Op *op)                                                        \
-    {                                                                                                               \
-        vec_check_avx(cpu, op);                                                                                     \
-        vec_put_vex128(cpu, op->dst, load_scalar(cpu, op, (bytes)));                                                \
-        NEXT(cpu, op);                                                                                              \
-    }                                                                                                               \
-    static inline void name##_store(Cpu *cpu, const Op *op)                                                         \
-    {                                                                                                               \
-        uint64_t v = (uint64_t)_mm_cvtsi128_si64(vec_get(vec_xmm(cpu, op->dst)));                                   \
-        uint64_t linear = op_linear(cpu, op, (bytes), true);                                                        \
-        if ((bytes) == 8) {                                                                                         \
-            mmu_store64(cpu, op, linear, v);                                                                        \
-        } else {                                                                                                    \
-            mmu_store32(cpu, op, linear, (uint32_t)v);                                                              \
-        }                                                                                                           \
-    }                                                                                                               \
-    static const Op *op_##name##_mr(Cpu *cpu, const Op *op)                                                         \
-    {                                                                                                               \
-        vec_check_sse(cpu, op);                                                                                     \
-        name##_store(cpu, op);                                                                                      \
-        NEXT(cpu, op);                                                                                              \
-    }                                                                                                               \
-    static const Op *op_v##name##_mr(Cpu *cpu, const Op *op)                                                        \
-    {                                                                                                               \
-        vec_check_avx(cpu, op);                                                                                     \
-        name##_store(cpu, op);                                                                                      \
-        NEXT(cpu, op);                                                                                              \
+#define DEFINE_SCALAR(name, bytes)                                                    \
+    static const Op *op_##name##_from_gpr(Cpu *cpu, const Op *op)                     \
+    {                                                                                 \
+        vec_check_sse(cpu, op);                                                       \
+        uint64_t v = CPU_REG(cpu, uint64_t, op->src);                                 \
+        vec_put(vec_xmm(cpu, op->dst),                                                \
+                _mm_cvtsi64_si128((int64_t)((bytes) == 8 ? v : (uint32_t)v)));        \
+        NEXT(cpu, op);                                                                \
+    }                                                                                 \
+    static const Op *op_v##name##_from_gpr(Cpu *cpu, const Op *op)                    \
+    {                                                                                 \
+        vec_check_avx(cpu, op);                                                       \
+        uint64_t v = CPU_REG(cpu, uint64_t, op->src);                                 \
+        vec_put_vex128(cpu, op->dst,                                                  \
+                       _mm_cvtsi64_si128((int64_t)((bytes) == 8 ? v : (uint32_t)v))); \
+        NEXT(cpu, op);                                                                \
+    }                                                                                 \
+    static inline void name##_store_gpr(Cpu *cpu, const Op *op)                       \
+    {                                                                                 \
+        uint64_t v = (uint64_t)_mm_cvtsi128_si64(vec_get(vec_xmm(cpu, op->dst)));     \
+        CPU_REG(cpu, uint64_t, op->src) = (bytes) == 8 ? v : (uint32_t)v;             \
+    }                                                                                 \
+    static const Op *op_##name##_to_gpr(Cpu *cpu, const Op *op)                       \
+    {                                                                                 \
+        vec_check_sse(cpu, op);                                                       \
+        name##_store_gpr(cpu, op);                                                    \
+        NEXT(cpu, op);                                                                \
+    }                                                                                 \
+    static const Op *op_v##name##_to_gpr(Cpu *cpu, const Op *op)                      \
+    {                                                                                 \
+        vec_check_avx(cpu, op);                                                       \
+        name##_store_gpr(cpu, op);                                                    \
+        NEXT(cpu, op);                                                                \
+    }                                                                                 \
+    static const Op *op_##name##_rm(Cpu *cpu, const Op *op)                           \
+    {                                                                                 \
+        vec_check_sse(cpu, op);                                                       \
+        vec_put(vec_xmm(cpu, op->dst), load_scalar(cpu, op, (bytes)));                \
+        NEXT(cpu, op);                                                                \
+    }                                                                                 \
+    static const Op *op_v##name##_rm(Cpu *cpu, const Op *op)                          \
+    {                                                                                 \
+        vec_check_avx(cpu, op);                                                       \
+        vec_put_vex128(cpu, op->dst, load_scalar(cpu, op, (bytes)));                  \
+        NEXT(cpu, op);                                                                \
+    }                                                                                 \
+    static inline void name##_store(Cpu *cpu, const Op *op)                           \
+    {                                                                                 \
+        uint64_t v = (uint64_t)_mm_cvtsi128_si64(vec_get(vec_xmm(cpu, op->dst)));     \
+        uint64_t linear = op_linear(cpu, op, (bytes), true);                          \
+        if ((bytes) == 8) {                                                           \
+            mmu_store64(cpu, op, linear, v);                                          \
+        } else {                                                                      \
+            mmu_store32(cpu, op, linear, (uint32_t)v);                                \
+        }                                                                             \
+    }                                                                                 \
+    static const Op *op_##name##_mr(Cpu *cpu, const Op *op)                           \
+    {                                                                                 \
+        vec_check_sse(cpu, op);                                                       \
+        name##_store(cpu, op);                                                        \
+        NEXT(cpu, op);                                                                \
+    }                                                                                 \
+    static const Op *op_v##name##_mr(Cpu *cpu, const Op *op)                          \
+    {                                                                                 \
+        vec_check_avx(cpu, op);                                                       \
+        name##_store(cpu, op);                                                        \
+        NEXT(cpu, op);                                                                \
     }
 DEFINE_SCALAR(mov32, 4)
 DEFINE_SCALAR(mov64, 8)
@@ -305,23 +316,32 @@ typedef struct MoveRow {
 
 #define M(x) ZYDIS_MNEMONIC_##x
 static const MoveRow full_moves[] = {
-    {M(MOVAPS), op_mov_rr, op_mova_rm, op_mova_mr},      {M(MOVAPD), op_mov_rr, op_mova_rm, op_mova_mr},
-    {M(MOVDQA), op_mov_rr, op_mova_rm, op_mova_mr},      {M(MOVUPS), op_mov_rr, op_movu_rm, op_movu_mr},
-    {M(MOVUPD), op_mov_rr, op_movu_rm, op_movu_mr},      {M(MOVDQU), op_mov_rr, op_movu_rm, op_movu_mr},
+    {M(MOVAPS), op_mov_rr, op_mova_rm, op_mova_mr},
+    {M(MOVAPD), op_mov_rr, op_mova_rm, op_mova_mr},
+    {M(MOVDQA), op_mov_rr, op_mova_rm, op_mova_mr},
+    {M(MOVUPS), op_mov_rr, op_movu_rm, op_movu_mr},
+    {M(MOVUPD), op_mov_rr, op_movu_rm, op_movu_mr},
+    {M(MOVDQU), op_mov_rr, op_movu_rm, op_movu_mr},
     {M(LDDQU), NULL, op_movu_rm, NULL},                  {M(MOVNTDQA), NULL, op_mova_rm, NULL},
     {M(MOVNTPS), NULL, NULL, op_mova_mr},                {M(MOVNTPD), NULL, NULL, op_mova_mr},
     {M(MOVNTDQ), NULL, NULL, op_mova_mr},
-    {M(VMOVAPS), op_vmov_rr, op_vmova_rm, op_vmova_mr},  {M(VMOVAPD), op_vmov_rr, op_vmova_rm, op_vmova_mr},
-    {M(VMOVDQA), op_vmov_rr, op_vmova_rm, op_vmova_mr},  {M(VMOVUPS), op_vmov_rr, op_vmovu_rm, op_vmovu_mr},
-    {M(VMOVUPD), op_vmov_rr, op_vmovu_rm, op_vmovu_mr},  {M(VMOVDQU), op_vmov_rr, op_vmovu_rm, op_vmovu_mr},
+    {M(VMOVAPS), op_vmov_rr, op_vmova_rm, op_vmova_mr},
+    {M(VMOVAPD), op_vmov_rr, op_vmova_rm, op_vmova_mr},
+    {M(VMOVDQA), op_vmov_rr, op_vmova_rm, op_vmova_mr},
+    {M(VMOVUPS), op_vmov_rr, op_vmovu_rm, op_vmovu_mr},
+    {M(VMOVUPD), op_vmov_rr, op_vmovu_rm, op_vmovu_mr},
+    {M(VMOVDQU), op_vmov_rr, op_vmovu_rm, op_vmovu_mr},
     {M(VLDDQU), NULL, op_vmovu_rm, NULL},                {M(VMOVNTDQA), NULL, op_vmova_rm, NULL},
     {M(VMOVNTPS), NULL, NULL, op_vmova_mr},              {M(VMOVNTPD), NULL, NULL, op_vmova_mr},
     {M(VMOVNTDQ), NULL, NULL, op_vmova_mr},
     /* two-operand scalar forms; VMOVSS/VMOVSD between three registers are thunks */
-    {M(MOVSS), op_movss_rr, op_mov32_rm, op_mov32_mr},   {M(MOVSD), op_movsd_rr, op_mov64_rm, op_mov64_mr},
+    {M(MOVSS), op_movss_rr, op_mov32_rm, op_mov32_mr},
+    {M(MOVSD), op_movsd_rr, op_mov64_rm, op_mov64_mr},
     {M(MOVQ), op_movq_rr, op_mov64_rm, op_mov64_mr},     {M(MOVD), NULL, op_mov32_rm, op_mov32_mr},
-    {M(VMOVSS), NULL, op_vmov32_rm, op_vmov32_mr},       {M(VMOVSD), NULL, op_vmov64_rm, op_vmov64_mr},
-    {M(VMOVQ), op_vmovq_rr, op_vmov64_rm, op_vmov64_mr}, {M(VMOVD), NULL, op_vmov32_rm, op_vmov32_mr},
+    {M(VMOVSS), NULL, op_vmov32_rm, op_vmov32_mr},
+    {M(VMOVSD), NULL, op_vmov64_rm, op_vmov64_mr},
+    {M(VMOVQ), op_vmovq_rr, op_vmov64_rm, op_vmov64_mr},
+    {M(VMOVD), NULL, op_vmov32_rm, op_vmov32_mr},
     {M(MOVLPS), NULL, op_movl_rm, op_mov64_mr},          {M(MOVLPD), NULL, op_movl_rm, op_mov64_mr},
     {M(MOVHPS), NULL, op_movh_rm, op_movh_mr},           {M(MOVHPD), NULL, op_movh_rm, op_movh_mr},
     {M(VMOVLPS), NULL, NULL, op_vmov64_mr},              {M(VMOVLPD), NULL, NULL, op_vmov64_mr},
@@ -333,9 +353,13 @@ static OpFn gpr_move(const Decoded *d, bool to_gpr, unsigned bytes)
     bool vex = d->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
 
     if (bytes == 8) {
-        return vex ? (to_gpr ? op_vmov64_to_gpr : op_vmov64_from_gpr) : to_gpr ? op_mov64_to_gpr : op_mov64_from_gpr;
+        return vex      ? (to_gpr ? op_vmov64_to_gpr : op_vmov64_from_gpr)
+               : to_gpr ? op_mov64_to_gpr
+                        : op_mov64_from_gpr;
     }
-    return vex ? (to_gpr ? op_vmov32_to_gpr : op_vmov32_from_gpr) : to_gpr ? op_mov32_to_gpr : op_mov32_from_gpr;
+    return vex      ? (to_gpr ? op_vmov32_to_gpr : op_vmov32_from_gpr)
+           : to_gpr ? op_mov32_to_gpr
+                    : op_mov32_from_gpr;
 }
 
 static uint8_t gpr_offset(const ZydisDecodedOperand *o)
@@ -353,7 +377,8 @@ bool vec_choose_move(Cpu *cpu, const Decoded *d, Op *op)
     const ZydisDecodedOperand *a = &d->operand[0], *b = &d->operand[1];
     ZydisMnemonic m = d->insn.mnemonic;
 
-    if (d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX) {
+    if (d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+        d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX) {
         return false;
     }
     if (m == M(MOVNTI)) {

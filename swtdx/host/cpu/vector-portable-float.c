@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SSE3 and SSE4.1 floating point instructions out of SSE2 scalar arithmetic, and integer arithmetic for ROUND. */
+/*
+ * SSE3 and SSE4.1 floating point instructions out of SSE2 scalar arithmetic, and integer arithmetic
+ * for ROUND.
+ */
 #include "vector-portable.h"
 
 #define FN(name) static Vec128 name(Vec128 a, Vec128 b, const PortableArgs *args)
@@ -80,7 +83,10 @@ typedef struct FloatFormat {
 } FloatFormat;
 static const FloatFormat single = {23, 127, 255}, twice = {52, 1023, 2047};
 
-/* Rounds a number in IEEE format to an integral value (SDM vol. 2, ROUNDPS); in bits, so that no host rounding enters. */
+/*
+ * Rounds a number in IEEE format to an integral value (SDM vol. 2, ROUNDPS); in bits, so that no
+ * host rounding enters.
+ */
 static uint64_t round_bits(uint64_t v, const FloatFormat *f, const PortableArgs *args)
 {
     uint64_t sign = v >> (f->mantissa + (f == &single ? 8 : 11)) & 1;
@@ -111,7 +117,10 @@ static uint64_t round_bits(uint64_t v, const FloatFormat *f, const PortableArgs 
         if (rest == 0) {
             return v;
         }
-        up = mode == 0 ? rest > half || (rest == half && odd) : mode == 1 ? sign : mode == 2 ? !sign : false;
+        up = mode == 0   ? rest > half || (rest == half && odd)
+             : mode == 1 ? sign
+             : mode == 2 ? !sign
+                         : false;
         v = (v - rest) + (up ? UINT64_C(1) << drop : 0);
     } else {
         bool above_half = exponent == f->bias - 1 && fraction != 0;
@@ -154,8 +163,10 @@ FN(roundsd)
 
 #define ROW(mnemonic, fn) {ZYDIS_MNEMONIC_##mnemonic, 0, fn, PORTABLE_FP}
 const PortableRow portable_float[] = {
-    ROW(ADDSUBPS, addsubps), ROW(ADDSUBPD, addsubpd), ROW(HADDPS, haddps), ROW(HADDPD, haddpd), ROW(HSUBPS, hsubps),
-    ROW(HSUBPD, hsubpd), ROW(DPPS, dpps), ROW(DPPD, dppd), ROW(ROUNDPS, roundps), ROW(ROUNDPD, roundpd),
+    ROW(ADDSUBPS, addsubps), ROW(ADDSUBPD, addsubpd), ROW(HADDPS, haddps), ROW(HADDPD, haddpd),
+    ROW(HSUBPS, hsubps),
+    ROW(HSUBPD, hsubpd), ROW(DPPS, dpps), ROW(DPPD, dppd), ROW(ROUNDPS, roundps),
+    ROW(ROUNDPD, roundpd),
     ROW(ROUNDSS, roundss), ROW(ROUNDSD, roundsd),
     {0},
 };

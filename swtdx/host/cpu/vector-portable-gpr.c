@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* PEXTRx, EXTRACTPS, PINSRx, INSERTPS, PTEST in plain C (SDM vol. 2): general registers and flags. */
+/*
+ * PEXTRx, EXTRACTPS, PINSRx, INSERTPS, PTEST in plain C (SDM vol. 2): general registers and flags.
+ */
 #include "vector-portable.h"
 
-/* Op fields: dst = vector register, src = general register's offset or second vector register, size = element bytes */
+/*
+ * Op fields: dst = vector register, src = general register's offset or second vector register, size
+ * = element bytes
+ */
 enum { G_MEM = 1 };
 
 static uint64_t get_element(const uint8_t *xmm, unsigned size, unsigned index)
@@ -74,11 +79,11 @@ static __attribute__((noinline)) void ptest(Cpu *cpu, const Op *op)
     cpu_set_rflags(cpu, (cpu_rflags(cpu) & ~(uint64_t)FLAG_ARITH) | flags);
 }
 
-#define DEFINE_OP(name)                                                                                             \
-    static const Op *op_##name(Cpu *cpu, const Op *op)                                                              \
-    {                                                                                                               \
-        name(cpu, op);                                                                                              \
-        NEXT(cpu, op);                                                                                              \
+#define DEFINE_OP(name)                                \
+    static const Op *op_##name(Cpu *cpu, const Op *op) \
+    {                                                  \
+        name(cpu, op);                                 \
+        NEXT(cpu, op);                                 \
     }
 DEFINE_OP(extract)
 DEFINE_OP(insert)

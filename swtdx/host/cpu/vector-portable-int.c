@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SSSE3, SSE4.1 and SSE4.2 integer and blend instructions in plain C, and SSE3 moves (SDM vol. 2). */
+/*
+ * SSSE3, SSE4.1 and SSE4.2 integer and blend instructions in plain C, and SSE3 moves (SDM vol. 2).
+ */
 #include "vector-portable.h"
 
 #define FN(name) static Vec128 name(Vec128 a, Vec128 b, const PortableArgs *args)
@@ -74,14 +76,14 @@ FN(phaddd) { return horizontal32(a, b, args->bytes, false); }
 FN(phsubd) { return horizontal32(a, b, args->bytes, true); }
 
 /* One expression for each element i of a type; the element count follows the operand's size. */
-#define ELEMENTWISE(name, member, expr)                                                                             \
-    FN(name)                                                                                                        \
-    {                                                                                                               \
-        Vec128 r = {.q = {0, 0}};                                                                                   \
-        for (unsigned i = 0; i < args->bytes / sizeof(r.member[0]); i++) {                                          \
-            r.member[i] = (__typeof__(r.member[0]))(expr);                                                          \
-        }                                                                                                           \
-        return r;                                                                                                   \
+#define ELEMENTWISE(name, member, expr)                                    \
+    FN(name)                                                               \
+    {                                                                      \
+        Vec128 r = {.q = {0, 0}};                                          \
+        for (unsigned i = 0; i < args->bytes / sizeof(r.member[0]); i++) { \
+            r.member[i] = (__typeof__(r.member[0]))(expr);                 \
+        }                                                                  \
+        return r;                                                          \
     }
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 #define MAX(x, y) ((x) > (y) ? (x) : (y))
@@ -183,17 +185,25 @@ FN(mpsadbw)
 
 #define ROW(mnemonic, fn) {ZYDIS_MNEMONIC_##mnemonic, 0, fn, 0}
 const PortableRow portable_int[] = {
-    ROW(PSHUFB, pshufb), ROW(PHADDW, phaddw), ROW(PHADDSW, phaddsw), ROW(PHADDD, phaddd), ROW(PHSUBW, phsubw),
+    ROW(PSHUFB, pshufb), ROW(PHADDW, phaddw), ROW(PHADDSW, phaddsw), ROW(PHADDD, phaddd),
+    ROW(PHSUBW, phsubw),
     ROW(PHSUBSW, phsubsw), ROW(PHSUBD, phsubd), ROW(PMADDUBSW, pmaddubsw), ROW(PMULHRSW, pmulhrsw),
-    ROW(PSIGNB, psignb), ROW(PSIGNW, psignw), ROW(PSIGND, psignd), ROW(PABSB, pabsb), ROW(PABSW, pabsw),
+    ROW(PSIGNB, psignb), ROW(PSIGNW, psignw), ROW(PSIGND, psignd), ROW(PABSB, pabsb),
+    ROW(PABSW, pabsw),
     ROW(PABSD, pabsd), ROW(PALIGNR, palignr),
-    ROW(PMULLD, pmulld), ROW(PMULDQ, pmuldq), ROW(PMINSB, pminsb), ROW(PMAXSB, pmaxsb), ROW(PMINUW, pminuw),
-    ROW(PMAXUW, pmaxuw), ROW(PMINSD, pminsd), ROW(PMAXSD, pmaxsd), ROW(PMINUD, pminud), ROW(PMAXUD, pmaxud),
-    ROW(PCMPEQQ, pcmpeqq), ROW(PCMPGTQ, pcmpgtq), ROW(PACKUSDW, packusdw), ROW(PHMINPOSUW, phminposuw),
+    ROW(PMULLD, pmulld), ROW(PMULDQ, pmuldq), ROW(PMINSB, pminsb), ROW(PMAXSB, pmaxsb),
+    ROW(PMINUW, pminuw),
+    ROW(PMAXUW, pmaxuw), ROW(PMINSD, pminsd), ROW(PMAXSD, pmaxsd), ROW(PMINUD, pminud),
+    ROW(PMAXUD, pmaxud),
+    ROW(PCMPEQQ, pcmpeqq), ROW(PCMPGTQ, pcmpgtq), ROW(PACKUSDW, packusdw),
+    ROW(PHMINPOSUW, phminposuw),
     ROW(MPSADBW, mpsadbw),
-    ROW(PMOVSXBW, pmovsxbw), ROW(PMOVSXBD, pmovsxbd), ROW(PMOVSXBQ, pmovsxbq), ROW(PMOVSXWD, pmovsxwd),
-    ROW(PMOVSXWQ, pmovsxwq), ROW(PMOVSXDQ, pmovsxdq), ROW(PMOVZXBW, pmovzxbw), ROW(PMOVZXBD, pmovzxbd),
-    ROW(PMOVZXBQ, pmovzxbq), ROW(PMOVZXWD, pmovzxwd), ROW(PMOVZXWQ, pmovzxwq), ROW(PMOVZXDQ, pmovzxdq),
+    ROW(PMOVSXBW, pmovsxbw), ROW(PMOVSXBD, pmovsxbd), ROW(PMOVSXBQ, pmovsxbq),
+    ROW(PMOVSXWD, pmovsxwd),
+    ROW(PMOVSXWQ, pmovsxwq), ROW(PMOVSXDQ, pmovsxdq), ROW(PMOVZXBW, pmovzxbw),
+    ROW(PMOVZXBD, pmovzxbd),
+    ROW(PMOVZXBQ, pmovzxbq), ROW(PMOVZXWD, pmovzxwd), ROW(PMOVZXWQ, pmovzxwq),
+    ROW(PMOVZXDQ, pmovzxdq),
     ROW(PBLENDW, pblendw), ROW(BLENDPS, blendps), ROW(BLENDPD, blendpd), ROW(PBLENDVB, pblendvb),
     ROW(BLENDVPS, blendvps), ROW(BLENDVPD, blendvpd),
     ROW(MOVSLDUP, movsldup), ROW(MOVSHDUP, movshdup), ROW(MOVDDUP, movddup),

@@ -63,7 +63,8 @@ static Vec128 sha1rnds4(Vec128 a, Vec128 b, const PortableArgs *args)
     Vec128 r;
 
     for (unsigned i = 0; i < 4; i++) {
-        uint32_t t = rol(s[0], 5) + sha1_f(phase, s[1], s[2], s[3]) + e + b.d[3 - i] + constants[phase];
+        uint32_t t = rol(s[0], 5) + sha1_f(phase, s[1], s[2], s[3]) + e + b.d[3 - i] +
+                     constants[phase];
         e = s[3];
         s[3] = s[2];
         s[2] = rol(s[1], 30);
@@ -107,7 +108,9 @@ static Vec128 sha256msg2(Vec128 a, Vec128 b, const PortableArgs *args)
     return r;
 }
 
-/* a holds C D G H, b holds A B E F (highest doubleword first); XMM0 holds W + K of the two rounds. */
+/*
+ * a holds C D G H, b holds A B E F (highest doubleword first); XMM0 holds W + K of the two rounds.
+ */
 static Vec128 sha256rnds2(Vec128 a, Vec128 b, const PortableArgs *args)
 {
     uint32_t s[8] = {b.d[3], b.d[2], a.d[3], a.d[2], b.d[1], b.d[0], a.d[1], a.d[0]};

@@ -60,7 +60,8 @@ static bool any_of(const Compare *c, unsigned j, bool ranges)
 static bool ordered_at(const Compare *c, unsigned j)
 {
     for (unsigned i = 0; i < c->len_a && i + j < c->n; i++) {
-        if (i + j >= c->len_b || element(&c->a, c->control, i) != element(&c->b, c->control, i + j)) {
+        if (i + j >= c->len_b ||
+            element(&c->a, c->control, i) != element(&c->b, c->control, i + j)) {
             return false;
         }
     }
@@ -155,7 +156,8 @@ static __attribute__((noinline)) void compare(Cpu *cpu, const Op *op)
     } else if (res == 0) {
         cpu->regs[GPR_RCX] = c.n;
     } else {
-        cpu->regs[GPR_RCX] = (unsigned)(c.control & 0x40 ? 31 - __builtin_clz(res) : __builtin_ctz(res));
+        cpu->regs[GPR_RCX] = (unsigned)(c.control & 0x40 ? 31 - __builtin_clz(res)
+                                                         : __builtin_ctz(res));
     }
     flags = (res ? FLAG_CF : 0) | (res & 1 ? FLAG_OF : 0);
     flags |= (c.len_b < c.n ? FLAG_ZF : 0) | (c.len_a < c.n ? FLAG_SF : 0);
@@ -188,8 +190,8 @@ bool vec_choose_portable_string(Cpu *cpu, const Decoded *d, Op *op)
     default:
         return false;
     }
-    if ((op->flags & S_EXPLICIT) && (d->mode & CPU_MODE_CS64) && (d->insn.attributes & ZYDIS_ATTRIB_HAS_REX) &&
-        d->insn.raw.rex.W) {
+    if ((op->flags & S_EXPLICIT) && (d->mode & CPU_MODE_CS64) &&
+        (d->insn.attributes & ZYDIS_ATTRIB_HAS_REX) && d->insn.raw.rex.W) {
         op->flags |= S_WIDE_LENGTH;
     }
     op->dst = (uint8_t)vec_reg(&d->operand[0]);

@@ -36,7 +36,8 @@ static void check(Cpu *cpu, const Op *op)
 }
 
 /* fn with an MXCSR of the host's, all exceptions masked; `flags`: those it raised. */
-static Vec128 call_with(const PortableRow *row, uint32_t run, Vec128 a, Vec128 b, PortableArgs *args, uint32_t *flags)
+static Vec128 call_with(const PortableRow *row, uint32_t run, Vec128 a, Vec128 b,
+                        PortableArgs *args, uint32_t *flags)
 {
     uint32_t host, raised;
     Vec128 r;
@@ -48,7 +49,9 @@ static Vec128 call_with(const PortableRow *row, uint32_t run, Vec128 a, Vec128 b
     return r;
 }
 
-/* Runs fn with the guest's rounding; raises as hardware does (compare thunk.c, also for underflow). */
+/*
+ * Runs fn with the guest's rounding; raises as hardware does (compare thunk.c, also for underflow).
+ */
 static Vec128 call_fp(Cpu *cpu, const Op *op, Vec128 a, Vec128 b, PortableArgs *args)
 {
     uint32_t guest = args->mxcsr, run = (guest & 0xe040) | MXCSR_INIT, raised, tiny = 0, unmasked;
@@ -81,7 +84,8 @@ static __attribute__((noinline)) void execute(Cpu *cpu, const Op *op)
     b = second_operand(cpu, op, 1u << (op->flags >> P_BYTES_SHIFT));
     memcpy(a.b, vec_xmm(cpu, op->src), 16);
     memcpy(args.xmm0.b, vec_xmm(cpu, 0), 16);
-    r = row_of(op)->flags & PORTABLE_FP ? call_fp(cpu, op, a, b, &args) : row_of(op)->fn(a, b, &args);
+    r = row_of(op)->flags & PORTABLE_FP ? call_fp(cpu, op, a, b, &args)
+                                        : row_of(op)->fn(a, b, &args);
     if (op->flags & P_VEX) {
         vec_put_vex128(cpu, op->dst, vec_get(r.b));
     } else {
@@ -128,12 +132,14 @@ static bool choose_row(const Decoded *d, Op *op, const PortableRow *row)
     unsigned visible = 0;
     const ZydisDecodedOperand *last = NULL;
 
-    if (vex ? d->insn.avx.vector_length != 128 || row->vex != d->insn.mnemonic : row->sse != d->insn.mnemonic) {
+    if (vex ? d->insn.avx.vector_length != 128 || row->vex != d->insn.mnemonic
+            : row->sse != d->insn.mnemonic) {
         return false;
     }
     for (unsigned i = 0; i < d->insn.operand_count_visible; i++) {
         const ZydisDecodedOperand *o = &d->operand[i];
-        if (o->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT && o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+        if (o->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT &&
+            o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE) {
             last = o;
             visible++;
         }
@@ -155,9 +161,11 @@ static bool choose_row(const Decoded *d, Op *op, const PortableRow *row)
 
 bool vec_choose_portable(Cpu *cpu, const Decoded *d, Op *op)
 {
-    static const PortableRow *const tables[] = {portable_aes, portable_sha, portable_int, portable_float};
+    static const PortableRow *const tables[] = {portable_aes, portable_sha, portable_int,
+                                                portable_float};
 
-    if (d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX) {
+    if (d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+        d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX) {
         return false;
     }
     for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {

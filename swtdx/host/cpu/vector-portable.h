@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Vector instructions in plain C, for hosts that lack what the TDX module forces to 1 (SSE3 ... SSE4.2, AES,
- * PCLMULQDQ, SHA). Each is a function of two operands and an immediate; vector-portable.c does the rest.
+ * Vector instructions in plain C, for hosts that lack what the TDX module forces to 1 (SSE3 ...
+ * SSE4.2, AES, PCLMULQDQ, SHA). Each is a function of two operands and an immediate;
+ * vector-portable.c does the rest.
  */
 #ifndef SWTDX_VECTOR_PORTABLE_H
 #define SWTDX_VECTOR_PORTABLE_H
@@ -29,7 +30,10 @@ typedef struct PortableArgs {
     uint32_t mxcsr;     /* the guest's */
 } PortableArgs;
 
-/* a: destination before, or first source of VEX forms; b: second operand, zero extended from memory. Returns the result. */
+/*
+ * a: destination before, or first source of VEX forms; b: second operand, zero extended from
+ * memory. Returns the result.
+ */
 typedef Vec128 (*PortableFn)(Vec128 a, Vec128 b, const PortableArgs *args);
 
 enum { PORTABLE_FP = 1 /* may raise MXCSR exceptions */ };

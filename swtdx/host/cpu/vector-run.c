@@ -2,10 +2,11 @@
 /*
  * Runs one thunk on the host with the guest's vector state.
  *
- * In assembly because a compiler may neither keep anything in vector registers nor use the red zone here.
- * XRSTOR is no help: offsets of its standard format differ between processor makers, Cpu.xstate has Intel's.
- * FXRSTOR brings the guest's MXCSR and x87 control word in; MXCSR is replaced at once (all exceptions masked),
- * x87 exceptions only mark FSW, since nothing after the thunk waits for them before FNINIT.
+ * In assembly because a compiler may neither keep anything in vector registers nor use the red zone
+ * here. XRSTOR is no help: offsets of its standard format differ between processor makers,
+ * Cpu.xstate has Intel's. FXRSTOR brings the guest's MXCSR and x87 control word in; MXCSR is
+ * replaced at once (all exceptions masked), x87 exceptions only mark FSW, since nothing after the
+ * thunk waits for them before FNINIT.
  */
 #include "vector.h"
 
@@ -17,24 +18,25 @@ _Static_assert(offsetof(VecFrame, mxcsr_in) == 56, "known to the assembly below"
 _Static_assert(offsetof(VecFrame, mxcsr_out) == 60, "known to the assembly below");
 _Static_assert(offsetof(VecFrame, host_mxcsr) == 64, "known to the assembly below");
 _Static_assert(offsetof(VecFrame, host_fcw) == 68, "known to the assembly below");
-_Static_assert(XSTATE_YMMH == 576 && XSTATE_OPMASK == 1088 && XSTATE_ZMMH == 1152 && XSTATE_HI16_ZMM == 1664,
+_Static_assert(XSTATE_YMMH == 576 && XSTATE_OPMASK == 1088 && XSTATE_ZMMH == 1152 &&
+                   XSTATE_HI16_ZMM == 1664,
                "known to the assembly below");
 
-#define BEGIN(name)                                                                                                 \
-    ".globl " #name "\n.hidden " #name "\n.type " #name ", @function\n.p2align 4\n" #name ":\n"                     \
-    "push %rbx\n push %rbp\n sub $8, %rsp\n"                                                                        \
-    "mov %rdi, %rbx\n mov 32(%rbx), %rbp\n"                                                                         \
-    "stmxcsr 64(%rbx)\n fnstcw 68(%rbx)\n"                                                                          \
+#define BEGIN(name)                                                                             \
+    ".globl " #name "\n.hidden " #name "\n.type " #name ", @function\n.p2align 4\n" #name ":\n" \
+    "push %rbx\n push %rbp\n sub $8, %rsp\n"                                                    \
+    "mov %rdi, %rbx\n mov 32(%rbx), %rbp\n"                                                     \
+    "stmxcsr 64(%rbx)\n fnstcw 68(%rbx)\n"                                                      \
     "fxrstor64 (%rbp)\n ldmxcsr 56(%rbx)\n"
-#define CALL                                                                                                        \
-    "mov 0(%rbx), %rax\n mov 8(%rbx), %rcx\n mov 16(%rbx), %rdx\n mov 40(%rbx), %rsi\n"                             \
-    "pushq 24(%rbx)\n popfq\n"                                                                                      \
-    "call *48(%rbx)\n"                                                                                              \
-    "pushfq\n popq 24(%rbx)\n"                                                                                      \
-    "mov %rax, 0(%rbx)\n mov %rcx, 8(%rbx)\n mov %rdx, 16(%rbx)\n"                                                  \
+#define CALL                                                                            \
+    "mov 0(%rbx), %rax\n mov 8(%rbx), %rcx\n mov 16(%rbx), %rdx\n mov 40(%rbx), %rsi\n" \
+    "pushq 24(%rbx)\n popfq\n"                                                          \
+    "call *48(%rbx)\n"                                                                  \
+    "pushfq\n popq 24(%rbx)\n"                                                          \
+    "mov %rax, 0(%rbx)\n mov %rcx, 8(%rbx)\n mov %rdx, 16(%rbx)\n"                      \
     "stmxcsr 60(%rbx)\n"
-#define END(name)                                                                                                   \
-    "fxsave64 (%rbp)\n fninit\n fldcw 68(%rbx)\n ldmxcsr 64(%rbx)\n"                                                \
+#define END(name)                                                    \
+    "fxsave64 (%rbp)\n fninit\n fldcw 68(%rbx)\n ldmxcsr 64(%rbx)\n" \
     "add $8, %rsp\n pop %rbp\n pop %rbx\n ret\n.size " #name ", . - " #name "\n"
 #define EACH16 ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
 #define EACH8 ".irp n,0,1,2,3,4,5,6,7\n"

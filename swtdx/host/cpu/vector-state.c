@@ -44,9 +44,13 @@ static void detect_host(VecState *vec)
     osxsave = vec->host_leaf1[2] & (1u << 27);
     xcr0 = osxsave ? host_xcr0() : 0;
     vec->host_avx = (vec->host_leaf1[2] & (1u << 28)) && (xcr0 & 6) == 6;
-    /* The run routine needs F; the rest is asked of every AVX-512 host so that one routine is enough. */
+    /*
+     * The run routine needs F; the rest is asked of every AVX-512 host so that one routine is
+     * enough.
+     */
     const uint32_t wanted = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* F DQ BW VL */
-    vec->host_avx512 = vec->host_avx && (vec->host_leaf7[1] & wanted) == wanted && (xcr0 & 0xe6) == 0xe6;
+    vec->host_avx512 = vec->host_avx && (vec->host_leaf7[1] & wanted) == wanted &&
+                       (xcr0 & 0xe6) == 0xe6;
 }
 
 bool vec_host_has(const VecState *vec, unsigned feature)
@@ -75,7 +79,10 @@ bool vec_host_has(const VecState *vec, unsigned feature)
     return leaf[FEATURE_REG(feature)] >> FEATURE_BIT(feature) & 1;
 }
 
-/* Two mappings of one memory, so that no page is writable and executable at once; where a memfd cannot be had, one. */
+/*
+ * Two mappings of one memory, so that no page is writable and executable at once; where a memfd
+ * cannot be had, one.
+ */
 static bool map_code(VecState *vec)
 {
     int fd = memfd_create("swtdx-thunks", MFD_CLOEXEC);
@@ -98,7 +105,8 @@ static bool map_code(VecState *vec)
     } else if (fd >= 0) {
         close(fd);
     }
-    void *rwx = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *rwx = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (rwx == MAP_FAILED) {
         return false;
     }

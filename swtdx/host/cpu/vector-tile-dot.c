@@ -30,8 +30,10 @@ static double value_of(uint32_t bits)
     return f;
 }
 
-/* The last bit is set if the sum is not exact: a sum so rounded, to 53 bits, can be rounded again
- * to 24 without harm. */
+/*
+ * The last bit is set if the sum is not exact: a sum so rounded, to 53 bits, can be rounded again
+ * to 24 without harm.
+ */
 static double add_odd(double a, double b)
 {
     double sum = a + b, part = sum - a, rest = (a - (sum - part)) + (b - part);
@@ -45,8 +47,10 @@ static double add_odd(double a, double b)
     return sum;
 }
 
-/* Tiny is what is below the normal numbers after rounding with an unbounded exponent (SDM vol.
- * 1, 4.9.1.5). */
+/*
+ * Tiny is what is below the normal numbers after rounding with an unbounded exponent (SDM vol.
+ * 1, 4.9.1.5).
+ */
 static uint32_t round_single(double v)
 {
     float f = (float)v;
@@ -136,8 +140,10 @@ static uint32_t widen(TileProduct kind, uint32_t pair, unsigned which)
     return kind == TILE_BF16 ? (uint32_t)half << 16 : tile_widen_fp16(half);
 }
 
-/* One row of c: even and odd elements are summed apart, each sum begins at 0, and both come
- * together at the end. */
+/*
+ * One row of c: even and odd elements are summed apart, each sum begins at 0, and both come
+ * together at the end.
+ */
 static void add_halves(TileProduct kind, uint8_t *c, const uint8_t *a, const Tile *b,
                        unsigned depth, unsigned columns)
 {

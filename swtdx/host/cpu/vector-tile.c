@@ -303,8 +303,10 @@ bool vec_choose_tile(Cpu *cpu, const Decoded *d, Op *op)
     return false;
 }
 
-/* TDPFP16PS: VEX.128.F2.0F38.W0 5C 11:rrr:bbb. Tiles 0 to 7 only, so that R, B and the top bit of
- * vvvv stand at 1. */
+/*
+ * TDPFP16PS: VEX.128.F2.0F38.W0 5C 11:rrr:bbb. Tiles 0 to 7 only, so that R, B and the top bit of
+ * vvvv stand at 1.
+ */
 bool vec_choose_unknown(Cpu *cpu, const uint8_t *bytes, size_t n, Op *op)
 {
     if (n < 5 || bytes[0] != 0xc4 || (bytes[1] & 0xbf) != 0xa2 || (bytes[2] & 0xc7) != 0x43 ||

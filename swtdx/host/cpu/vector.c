@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The vector family: which instructions are its, what CPUID bits they need, and who executes them. */
+/*
+ * The vector family: which instructions are its, what CPUID bits they need, and who executes them.
+ */
 #include "vector.h"
 
 #define F1C(bit) FEATURE(1u, 0, 2, bit)
@@ -23,7 +25,8 @@ typedef struct FeatureRow {
 static const FeatureRow feature_rows[] = {
     {ONE(X87), {F1D(0)}},
     {ONE(FCMOV), {F1D(0), F1D(15)}},
-    {ONE(PPRO), {F1D(0), F1D(15)}}, /* FCOMI and its kin; see is_foreign() for the rest of the set */
+    /* FCOMI and its kin; see is_foreign() for the rest of the set */
+    {ONE(PPRO), {F1D(0), F1D(15)}},
     {ONE(PENTIUMMMX), {F1D(23)}},
     {ONE(SSE), {F1D(25)}},
     {ONE(SSEMXCSR), {F1D(25)}},
@@ -126,7 +129,8 @@ bool vec_features(const ZydisDecodedInstruction *insn, VecFeatures *out)
             strstr(ZydisISASetGetString(insn->meta.isa_set), "128N") == NULL) {
             out->feature[2] = F_AVX512VL;
         }
-        if (insn->mnemonic == ZYDIS_MNEMONIC_VPCLMULQDQ && insn->meta.isa_set == ZYDIS_ISA_SET_AVX) {
+        if (insn->mnemonic == ZYDIS_MNEMONIC_VPCLMULQDQ &&
+            insn->meta.isa_set == ZYDIS_ISA_SET_AVX) {
             out->feature[2] = F1C(1);
         }
         return true;
@@ -142,7 +146,8 @@ bool family_vector(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
         return false;
     }
     for (unsigned i = 0; i < 3; i++) {
-        if (f.feature[i] == VEC_FEATURE_NEVER || (f.feature[i] && !cpu->world->has_feature(cpu, f.feature[i]))) {
+        if (f.feature[i] == VEC_FEATURE_NEVER ||
+            (f.feature[i] && !cpu->world->has_feature(cpu, f.feature[i]))) {
             op->fn = op_ud;
             return true;
         }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Vector and x87 state: what the vector-*.c, thunk.c, x87.c and xsave.c files share, and what run.c calls.
+ * Vector and x87 state: what the vector-*.c, thunk.c, x87.c and xsave.c files share, and what run.c
+ * calls.
  *
- * The architectural state is Cpu.xstate. VecState holds only what running it needs: which instructions the host has,
- * code memory for thunks, and a scratch buffer. Everything belongs to the Cpu's thread.
+ * The architectural state is Cpu.xstate. VecState holds only what running it needs: which
+ * instructions the host has, code memory for thunks, and a scratch buffer. Everything belongs to
+ * the Cpu's thread.
  */
 #ifndef SWTDX_VECTOR_H
 #define SWTDX_VECTOR_H
@@ -15,7 +17,10 @@
 #include "mmu.h"
 #include "system.h"
 
-/* Called by cpu_new() and cpu_free(). vec_init() makes the code memory and sets the initial state; false: no memory. */
+/*
+ * Called by cpu_new() and cpu_free(). vec_init() makes the code memory and sets the initial state;
+ * false: no memory.
+ */
 bool vec_init(Cpu *cpu);
 void vec_fini(Cpu *cpu);
 /* FCW 37Fh, MXCSR 1F80h, everything else 0: the state a TD's processor starts with. */
@@ -23,7 +28,10 @@ void vec_reset(Cpu *cpu);
 /* true: never use instructions of the host above SSE2, as on an x86-64-v1 host. For tests. */
 void vec_set_portable(Cpu *cpu, bool portable);
 
-/* A thunk is at most 8 bytes of instruction and a RET; slots are direct mapped by a hash of the instruction. */
+/*
+ * A thunk is at most 8 bytes of instruction and a RET; slots are direct mapped by a hash of the
+ * instruction.
+ */
 #define VEC_SLOTS 4096
 #define VEC_SLOT_SIZE 16
 #define VEC_SCRATCH 128
@@ -56,7 +64,10 @@ typedef struct VecState {
     _Alignas(64) uint8_t backup[XSTATE_TILECFG]; /* of what thunks change */
 } VecState;
 
-/* Does the host have a CPUID bit: FEATURE of leaf 1, 7.0, 7.1 or 80000001 (state: host_avx, host_avx512)? */
+/*
+ * Does the host have a CPUID bit: FEATURE of leaf 1, 7.0, 7.1 or 80000001 (state: host_avx,
+ * host_avx512)?
+ */
 bool vec_host_has(const VecState *vec, unsigned feature);
 
 /* vector-run.c: load the state of frame->xstate, run frame->code, store the state back. */
@@ -73,10 +84,16 @@ bool vec_choose_portable(Cpu *cpu, const Decoded *d, Op *op);
 bool vec_choose_approximate(Cpu *cpu, const Decoded *d, Op *op);
 bool vec_choose_thunk(Cpu *cpu, const Decoded *d, Op *op);
 bool vec_choose_tile(Cpu *cpu, const Decoded *d, Op *op);
-/* What the handler of an op that vec_choose_thunk() took does; VecState.scratch then has what was read from memory. */
+/*
+ * What the handler of an op that vec_choose_thunk() took does; VecState.scratch then has what was
+ * read from memory.
+ */
 void vec_thunk_execute(Cpu *cpu, const Op *op);
 
-/* vector.c: the CPUID bits a decoded instruction needs, 0 for none; VEC_FEATURE_NEVER: no TD has it, so #UD. */
+/*
+ * vector.c: the CPUID bits a decoded instruction needs, 0 for none; VEC_FEATURE_NEVER: no TD has
+ * it, so #UD.
+ */
 #define VEC_FEATURE_NEVER 0xffffffffu
 typedef struct VecFeatures {
     unsigned feature[3];
@@ -96,7 +113,8 @@ enum { VEC_REG_NONE = 0xff };
 /* Number of an XMM, YMM, ZMM (0..31), MMX, opmask or ST register (0..7) */
 static inline unsigned vec_reg(const ZydisDecodedOperand *o)
 {
-    return o->type == ZYDIS_OPERAND_TYPE_REGISTER ? (unsigned)ZydisRegisterGetId(o->reg.value) : VEC_REG_NONE;
+    return o->type == ZYDIS_OPERAND_TYPE_REGISTER ? (unsigned)ZydisRegisterGetId(o->reg.value)
+                                                  : VEC_REG_NONE;
 }
 
 static inline bool vec_is_class(const ZydisDecodedOperand *o, ZydisRegisterClass c)
@@ -110,7 +128,8 @@ static inline bool vec_is_gpr(const ZydisDecodedOperand *o)
         return false;
     }
     ZydisRegisterClass c = ZydisRegisterGetClass(o->reg.value);
-    return c == ZYDIS_REGCLASS_GPR8 || c == ZYDIS_REGCLASS_GPR16 || c == ZYDIS_REGCLASS_GPR32 || c == ZYDIS_REGCLASS_GPR64;
+    return c == ZYDIS_REGCLASS_GPR8 || c == ZYDIS_REGCLASS_GPR16 || c == ZYDIS_REGCLASS_GPR32 ||
+           c == ZYDIS_REGCLASS_GPR64;
 }
 
 #define CR0_PE (1u << 0)
@@ -143,7 +162,10 @@ static inline _Noreturn void vec_raise(Cpu *cpu, const Op *op, uint8_t vector)
     cpu_raise(cpu, vector, 0);
 }
 
-/* The common checks (SDM vol. 2, section 2.6 "exception types", vol. 3, table 2-2). Cold parts in vector.c. */
+/*
+ * The common checks (SDM vol. 2, section 2.6 "exception types", vol. 3, table 2-2). Cold parts in
+ * vector.c.
+ */
 _Noreturn void vec_refuse_sse(Cpu *cpu, const Op *op);
 _Noreturn void vec_refuse_avx(Cpu *cpu, const Op *op, uint64_t xcr0_need);
 
@@ -156,7 +178,8 @@ static inline void vec_check_sse(Cpu *cpu, const Op *op)
 
 static inline void vec_check_state(Cpu *cpu, const Op *op, uint64_t need)
 {
-    if (unlikely((cpu->cr0 & CR0_TS) | (~cpu->cr0 & CR0_PE) | (~cpu->cr4 & CR4_OSXSAVE) | (~cpu->xcr0 & need))) {
+    if (unlikely((cpu->cr0 & CR0_TS) | (~cpu->cr0 & CR0_PE) | (~cpu->cr4 & CR4_OSXSAVE) |
+                 (~cpu->xcr0 & need))) {
         vec_refuse_avx(cpu, op, need);
     }
 }
@@ -218,7 +241,10 @@ static inline void vec_put_vex256(Cpu *cpu, unsigned n, __m128i lo, __m128i hi)
     vec_clear_zmmh(cpu, n);
 }
 
-/* Memory operands of 16 bytes; the slow halves are in vector.c so that callers keep their tail calls. */
+/*
+ * Memory operands of 16 bytes; the slow halves are in vector.c so that callers keep their tail
+ * calls.
+ */
 __m128i vec_load_slow(Cpu *cpu, const Op *op, uint64_t linear);
 void vec_store_slow(Cpu *cpu, const Op *op, uint64_t linear, __m128i v);
 void vec_store256_slow(Cpu *cpu, const Op *op, uint64_t linear, __m128i lo, __m128i hi);
@@ -255,7 +281,10 @@ void x87_check_pending(Cpu *cpu, const Op *op);
 /* Recomputes FSW.ES and B from flags and masks. */
 void x87_update_summary(Cpu *cpu);
 
-/* MMX register n, in FXSAVE order relative to TOP; what an MMX instruction does on entry: TOP 0, all tags valid. */
+/*
+ * MMX register n, in FXSAVE order relative to TOP; what an MMX instruction does on entry: TOP 0,
+ * all tags valid.
+ */
 uint8_t *mmx_at(Cpu *cpu, unsigned n);
 void mmx_enter(Cpu *cpu);
 

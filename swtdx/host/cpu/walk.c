@@ -44,12 +44,16 @@ static uint64_t read_entry(Cpu *cpu, const Walk *walk, uint64_t gpa, uint64_t li
         return 0;
     }
     if (size == 4) {
-        return atomic_load_explicit((const _Atomic uint32_t *)(const void *)host, memory_order_relaxed);
+        return atomic_load_explicit((const _Atomic uint32_t *)(const void *)host,
+                                    memory_order_relaxed);
     }
     return atomic_load_explicit((const _Atomic uint64_t *)(const void *)host, memory_order_relaxed);
 }
 
-/* Bits 51:phys_bits, where the shared bit is an address bit whatever its place (TDX module specification, GPA width). */
+/*
+ * Bits 51:phys_bits, where the shared bit is an address bit whatever its place (TDX module
+ * specification, GPA width).
+ */
 static uint64_t reserved_address(const Cpu *cpu)
 {
     return PTE_ADDRESS & ~((UINT64_C(1) << cpu->phys_bits) - 1) & ~cpu->shared_bit;
@@ -79,7 +83,8 @@ static uint64_t reserved_long(const Cpu *cpu, uint64_t entry, unsigned shift)
 }
 
 /* Levels of 8-byte entries from `shift` down. False: *error has P or RSVD. */
-static bool descend(Cpu *cpu, Walk *walk, uint64_t table, unsigned shift, uint64_t linear, bool pae, uint32_t *error)
+static bool descend(Cpu *cpu, Walk *walk, uint64_t table, unsigned shift, uint64_t linear, bool pae,
+                    uint32_t *error)
 {
     for (;; shift -= 9) {
         uint64_t gpa = table + ((linear >> shift) & 0x1ff) * 8;
@@ -90,7 +95,8 @@ static bool descend(Cpu *cpu, Walk *walk, uint64_t table, unsigned shift, uint64
             return false;
         }
         if (pae) {
-            reserved |= UINT64_C(0x7ff0000000000000); /* SDM vol. 3, table 4-11: bits 62:52 are reserved with PAE paging */
+            reserved |= UINT64_C(0x7ff0000000000000); /* SDM vol. 3, table 4-11: bits 62:52 are
+                                                         reserved with PAE paging */
         }
         if (entry & reserved) {
             *error = PF_P | PF_RSVD;
@@ -106,7 +112,10 @@ static bool descend(Cpu *cpu, Walk *walk, uint64_t table, unsigned shift, uint64
     }
 }
 
-/* SDM vol. 3, 4.4.1. The PDPTEs are read here, not at MOV to CR3: a guest that edits them reloads CR3 anyway. */
+/*
+ * SDM vol. 3, 4.4.1. The PDPTEs are read here, not at MOV to CR3: a guest that edits them reloads
+ * CR3 anyway.
+ */
 static bool walk_pae(Cpu *cpu, Walk *walk, uint64_t linear, uint32_t *error)
 {
     uint64_t gpa = (cpu->cr3 & UINT64_C(0xffffffe0)) + ((linear >> 30) & 3) * 8;
@@ -158,7 +167,8 @@ static bool walk_structures(Cpu *cpu, Walk *walk, uint64_t linear, bool peek, ui
 {
     *walk = (Walk){ .user = true, .writable = true, .peek = peek };
     if (cpu_long(cpu)) {
-        return descend(cpu, walk, cpu->cr3 & PTE_ADDRESS, cpu->cr4 & CR4_LA57 ? 48 : 39, linear, false, error);
+        return descend(cpu, walk, cpu->cr3 & PTE_ADDRESS, cpu->cr4 & CR4_LA57 ? 48 : 39, linear,
+                       false, error);
     }
     if (cpu->cr4 & CR4_PAE) {
         return walk_pae(cpu, walk, linear, error);
@@ -166,7 +176,10 @@ static bool walk_structures(Cpu *cpu, Walk *walk, uint64_t linear, bool peek, ui
     return walk_32(cpu, walk, linear, error);
 }
 
-/* Access-disable and write-disable of the page's protection key (SDM vol. 3, 4.6.2): bit 0 and bit 1. */
+/*
+ * Access-disable and write-disable of the page's protection key (SDM vol. 3, 4.6.2): bit 0 and bit
+ * 1.
+ */
 static unsigned key_rights(const Cpu *cpu, const Walk *walk)
 {
     unsigned key = walk->step[walk->steps - 1].entry >> 59 & 15;
@@ -214,10 +227,14 @@ static bool refused_by_key(const Cpu *cpu, const Walk *walk, CpuAccess access, u
         return false;
     }
     key = key_rights(cpu, walk);
-    return (key & 1) || ((key & 2) && access == CPU_WRITE && (kind == TLB_USER || (cpu->cr0 & CR0_WP)));
+    return (key & 1) ||
+           ((key & 2) && access == CPU_WRITE && (kind == TLB_USER || (cpu->cr0 & CR0_WP)));
 }
 
-/* 0 = allowed, else the error bits beside W, U, I. What a key forbids is told also when more is forbidden (SDM vol. 3, 4.7). */
+/*
+ * 0 = allowed, else the error bits beside W, U, I. What a key forbids is told also when more is
+ * forbidden (SDM vol. 3, 4.7).
+ */
 static uint32_t refuse(const Cpu *cpu, const Walk *walk, CpuAccess access, unsigned kind)
 {
     if (refused_by_key(cpu, walk, access, kind)) {
@@ -246,10 +263,12 @@ static bool mark_entry(Cpu *cpu, Step *step, uint64_t bits, uint64_t linear, boo
     host = mmu_phys(cpu, step->gpa, linear, CPU_WRITE);
     if (wide) {
         uint64_t expected = step->entry;
-        done = atomic_compare_exchange_strong((_Atomic uint64_t *)(void *)host, &expected, expected | bits);
+        done = atomic_compare_exchange_strong((_Atomic uint64_t *)(void *)host, &expected,
+                                              expected | bits);
     } else {
         uint32_t expected = (uint32_t)step->entry;
-        done = atomic_compare_exchange_strong((_Atomic uint32_t *)(void *)host, &expected, expected | (uint32_t)bits);
+        done = atomic_compare_exchange_strong((_Atomic uint32_t *)(void *)host, &expected,
+                                              expected | (uint32_t)bits);
     }
     step->entry |= bits;
     return done;
@@ -275,7 +294,8 @@ static uint32_t access_error(const Cpu *cpu, const WalkQuery *query)
         error |= PF_W;
     }
     /* SDM vol. 3, 4.7: I/D is reported only where fetches are told apart. */
-    if (query->access == CPU_FETCH && ((cpu->cr4 & CR4_SMEP) || ((cpu->efer & EFER_NXE) && (cpu->cr4 & CR4_PAE)))) {
+    if (query->access == CPU_FETCH &&
+        ((cpu->cr4 & CR4_SMEP) || ((cpu->efer & EFER_NXE) && (cpu->cr4 & CR4_PAE)))) {
         error |= PF_I;
     }
     return error;
@@ -307,7 +327,8 @@ bool walk_translate(Cpu *cpu, const WalkQuery *query, WalkResult *result, uint32
     uint64_t leaf;
 
     if (!(cpu->cr0 & CR0_PG)) {
-        *result = (WalkResult){ .gpa = query->linear & UINT64_C(0xfffff000), .writable = true, .dirty = true, .user = true };
+        *result = (WalkResult){ .gpa = query->linear & UINT64_C(0xfffff000), .writable = true,
+                                .dirty = true, .user = true };
         return true;
     }
     do {

@@ -31,15 +31,21 @@ typedef struct WalkResult {
 } WalkResult;
 
 /*
- * Walks with rights check and sets A and D bits. False: page fault with *error, nothing was changed. Reads the
- * structures through mmu_phys(): may leave through the world.
+ * Walks with rights check and sets A and D bits. False: page fault with *error, nothing was
+ * changed. Reads the structures through mmu_phys(): may leave through the world.
  */
 bool walk_translate(Cpu *cpu, const WalkQuery *query, WalkResult *result, uint32_t *error);
 
-/* Without rights and without side effects: by world->peek. False: unmapped, or in a page that cannot be looked at. */
+/*
+ * Without rights and without side effects: by world->peek. False: unmapped, or in a page that
+ * cannot be looked at.
+ */
 bool walk_peek(Cpu *cpu, uint64_t linear, uint64_t *gpa);
 
-/* Host address of a guest physical byte (no TLB, for paging structures); valid until the next call that can map. */
+/*
+ * Host address of a guest physical byte (no TLB, for paging structures); valid until the next call
+ * that can map.
+ */
 uint8_t *mmu_phys(Cpu *cpu, uint64_t gpa, uint64_t linear, CpuAccess access);
 /* Forgets all that was known of a range of guest physical pages. Own thread. */
 void mmu_flush_physical(Cpu *cpu, uint64_t gpa, uint64_t size);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * x87 and MMX control: the instructions that read or write the environment rather than compute (SDM vol. 1, ch. 8).
- * In C because FIP, FDP and FOP are the guest's, and because FCS and FDS are 0 in every TD (ZERO_FCS_FDS).
+ * x87 and MMX control: the instructions that read or write the environment rather than compute (SDM
+ * vol. 1, ch. 8). In C because FIP, FDP and FOP are the guest's, and because FCS and FDS are 0 in
+ * every TD (ZERO_FCS_FDS).
  */
 #include "vector.h"
 
@@ -77,7 +78,8 @@ static void check_x87(Cpu *cpu, const Op *op, bool waits)
 
 static void load_fcw(Cpu *cpu, uint16_t v)
 {
-    put16(cpu, XSTATE_FCW, (v & 0x1f3f) | 0x40); /* bit 6 reads as 1, the other reserved bits as 0 */
+    put16(cpu, XSTATE_FCW,
+          (v & 0x1f3f) | 0x40); /* bit 6 reads as 1, the other reserved bits as 0 */
     x87_update_summary(cpu);
 }
 
@@ -150,7 +152,10 @@ static const Op *op_emms(Cpu *cpu, const Op *op)
     NEXT(cpu, op);
 }
 
-/* Two tag bits for each physical register; FXSAVE's form keeps only "not empty" (SDM vol. 1, 10.5.1.1) */
+/*
+ * Two tag bits for each physical register; FXSAVE's form keeps only "not empty" (SDM vol. 1,
+ * 10.5.1.1)
+ */
 static uint16_t full_tags(const Cpu *cpu)
 {
     unsigned top = get16(cpu, XSTATE_FSW) >> 11 & 7;
@@ -195,7 +200,8 @@ static void build_environment(const Cpu *cpu, uint8_t *buf, bool wide)
     memcpy(&fdp, cpu->xstate + XSTATE_FDP, 4);
     if (wide) {
         uint32_t fop = get16(cpu, XSTATE_FOP);
-        uint32_t env[7] = {0xffff0000u | fcw, 0xffff0000u | fsw, 0xffff0000u | ftw, fip, (fop & 0x7ff) << 16, fdp,
+        uint32_t env[7] = {0xffff0000u | fcw, 0xffff0000u | fsw, 0xffff0000u | ftw, fip,
+                           (fop & 0x7ff) << 16, fdp,
                            0xffff0000u};
         memcpy(buf, env, sizeof(env));
     } else {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Saving and restoring extended state: FXSAVE, XSAVE and their kin, MXCSR (SDM vol. 1, ch. 13; vol. 2, FXSAVE).
+ * Saving and restoring extended state: FXSAVE, XSAVE and their kin, MXCSR (SDM vol. 1, ch. 13; vol.
+ * 2, FXSAVE).
  *
- * Cpu.xstate has Intel's standard layout, so a component is the same bytes there and in an area of standard format.
- * XINUSE is computed from content: a component that holds its initial values is not in use. The "modified
- * optimisation" of XSAVEOPT and XSAVES is not done (it is optional).
+ * Cpu.xstate has Intel's standard layout, so a component is the same bytes there and in an area of
+ * standard format. XINUSE is computed from content: a component that holds its initial values is
+ * not in use. The "modified optimisation" of XSAVEOPT and XSAVES is not done (it is optional).
  */
 #include "system-ops.h"
 #include "vector.h"
@@ -12,7 +13,8 @@
 
 typedef struct Component {
     uint16_t offset, size;         /* standard format, CPUID leaf Dh */
-    uint16_t offset32, size32;     /* what outside 64-bit mode is not accessed: from offset32, size32 bytes */
+    /* what outside 64-bit mode is not accessed: from offset32, size32 bytes */
+    uint16_t offset32, size32;
     bool aligned;                  /* to 64 bytes in compacted format: ECX bit 1 of its sub-leaf */
 } Component;
 
@@ -59,7 +61,8 @@ uint64_t xsave_in_use(const Cpu *cpu)
     uint64_t use = 0;
 
     memcpy(&fcw, x + XSTATE_FCW, 2);
-    if (fcw != FCW_INIT || !is_zero(x + XSTATE_FSW, XSTATE_MXCSR - XSTATE_FSW) || !is_zero(x + XSTATE_ST, 128)) {
+    if (fcw != FCW_INIT || !is_zero(x + XSTATE_FSW, XSTATE_MXCSR - XSTATE_FSW) ||
+        !is_zero(x + XSTATE_ST, 128)) {
         use |= XFEATURE_X87;
     }
     if (!is_zero(x + XSTATE_XMM, 256)) {
@@ -87,7 +90,10 @@ static bool is_long(const Cpu *cpu)
     return cpu->mode & CPU_MODE_CS64;
 }
 
-/* Part of a component that the present mode accesses: outside 64-bit mode registers 8 and up are left alone (13.5). */
+/*
+ * Part of a component that the present mode accesses: outside 64-bit mode registers 8 and up are
+ * left alone (13.5).
+ */
 static unsigned accessed_size(const Cpu *cpu, unsigned i)
 {
     return components[i].size - (is_long(cpu) ? 0 : components[i].size32);
@@ -98,7 +104,10 @@ static unsigned sse_size(const Cpu *cpu)
     return is_long(cpu) ? 256 : 128;
 }
 
-/* Bytes 0..23 of the legacy area: without REX.W the pointers are 32 bits and FCS, FDS follow them, here 0 (ZERO_FCS_FDS). */
+/*
+ * Bytes 0..23 of the legacy area: without REX.W the pointers are 32 bits and FCS, FDS follow them,
+ * here 0 (ZERO_FCS_FDS).
+ */
 static void build_x87_header(const Cpu *cpu, uint8_t buf[24], bool wide)
 {
     memcpy(buf, cpu->xstate, 24);
@@ -235,7 +244,9 @@ static void check_held(Cpu *cpu, const Op *op, uint64_t features)
     }
 }
 
-/* Offset of component i >= 2; in compacted format they follow one another, some aligned (13.4.3). */
+/*
+ * Offset of component i >= 2; in compacted format they follow one another, some aligned (13.4.3).
+ */
 static unsigned component_offset(unsigned i, bool compact, uint64_t xcomp)
 {
     unsigned offset = EXTENDED;
@@ -368,7 +379,8 @@ static void restore_register(Cpu *cpu, unsigned i, const uint8_t *from)
     xsave_write_register(cpu, i, image);
 }
 
-static void restore_extended(Cpu *cpu, const uint8_t *area, uint64_t rfbm, uint64_t load, bool compact, uint64_t xcomp)
+static void restore_extended(Cpu *cpu, const uint8_t *area, uint64_t rfbm, uint64_t load,
+                             bool compact, uint64_t xcomp)
 {
     for (unsigned i = 2; i <= COMPONENT_LAST; i++) {
         uint8_t *to = cpu->xstate + components[i].offset;
@@ -462,11 +474,11 @@ static __attribute__((noinline)) void do_xrstor(Cpu *cpu, const Op *op)
     restore_extended(cpu, area, rfbm, load, compact, header[1]);
 }
 
-#define DEFINE_OP(name)                                                                                             \
-    static const Op *op_##name(Cpu *cpu, const Op *op)                                                              \
-    {                                                                                                               \
-        do_##name(cpu, op);                                                                                         \
-        NEXT(cpu, op);                                                                                              \
+#define DEFINE_OP(name)                                \
+    static const Op *op_##name(Cpu *cpu, const Op *op) \
+    {                                                  \
+        do_##name(cpu, op);                            \
+        NEXT(cpu, op);                                 \
     }
 DEFINE_OP(fxsave)
 DEFINE_OP(fxrstor)

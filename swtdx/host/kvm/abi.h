@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Numbers and structures of the kernel's KVM and TDX user ABI that older system headers lack (kernel uapi 7.3.4:
- * include/uapi/linux/kvm.h, arch/x86/include/uapi/asm/kvm.h). Structures have names of our own, so that newer system
- * headers do not collide with them.
+ * Numbers and structures of the kernel's KVM and TDX user ABI that older system headers lack
+ * (kernel uapi 7.3.4: include/uapi/linux/kvm.h, arch/x86/include/uapi/asm/kvm.h). Structures have
+ * names of our own, so that newer system headers do not collide with them.
  */
 #ifndef SWTDX_KVM_ABI_H
 #define SWTDX_KVM_ABI_H
@@ -41,7 +41,8 @@ typedef struct AbiTdxCmd {
 _Static_assert(sizeof(AbiTdxCmd) == 24, "kvm_tdx_cmd");
 
 enum {
-    ABI_TDX_CAPABILITIES, ABI_TDX_INIT_VM, ABI_TDX_INIT_VCPU, ABI_TDX_INIT_MEM_REGION, ABI_TDX_FINALIZE_VM,
+    ABI_TDX_CAPABILITIES, ABI_TDX_INIT_VM, ABI_TDX_INIT_VCPU, ABI_TDX_INIT_MEM_REGION,
+    ABI_TDX_FINALIZE_VM,
     ABI_TDX_GET_CPUID, ABI_TDX_COUNT,
 };
 #define ABI_TDX_MEASURE_MEMORY_REGION 1u
@@ -55,7 +56,8 @@ _Static_assert(sizeof(AbiCpuidEntry) == 40, "kvm_cpuid_entry2");
 
 typedef struct AbiTdxCapabilities {
     uint64_t supported_attrs, supported_xfam;
-    uint64_t kernel_tdvmcallinfo_1_r11, user_tdvmcallinfo_1_r11, kernel_tdvmcallinfo_1_r12, user_tdvmcallinfo_1_r12;
+    uint64_t kernel_tdvmcallinfo_1_r11, user_tdvmcallinfo_1_r11, kernel_tdvmcallinfo_1_r12,
+        user_tdvmcallinfo_1_r12;
     uint64_t reserved[250];
     AbiCpuidHeader cpuid;
 } AbiTdxCapabilities;
@@ -115,9 +117,12 @@ static inline AbiRunTdx *abi_run_tdx(struct kvm_run *run)
 #define ABI_HC_MAP_GPA_RANGE 12
 
 enum {
-    ABI_CAP_DISABLE_QUIRKS2 = 213, ABI_CAP_VM_TSC_CONTROL = 214, ABI_CAP_X86_TRIPLE_FAULT_EVENT = 218, ABI_CAP_X86_NOTIFY_VMEXIT = 219,
-    ABI_CAP_USER_MEMORY2 = 231, ABI_CAP_MEMORY_FAULT_INFO = 232, ABI_CAP_MEMORY_ATTRIBUTES = 233, ABI_CAP_GUEST_MEMFD = 234,
-    ABI_CAP_VM_TYPES = 235, ABI_CAP_PRE_FAULT_MEMORY = 236, ABI_CAP_X86_APIC_BUS_CYCLES_NS = 237, ABI_CAP_X86_GUEST_MODE = 238,
+    ABI_CAP_DISABLE_QUIRKS2 = 213, ABI_CAP_VM_TSC_CONTROL = 214,
+    ABI_CAP_X86_TRIPLE_FAULT_EVENT = 218, ABI_CAP_X86_NOTIFY_VMEXIT = 219,
+    ABI_CAP_USER_MEMORY2 = 231, ABI_CAP_MEMORY_FAULT_INFO = 232, ABI_CAP_MEMORY_ATTRIBUTES = 233,
+    ABI_CAP_GUEST_MEMFD = 234,
+    ABI_CAP_VM_TYPES = 235, ABI_CAP_PRE_FAULT_MEMORY = 236, ABI_CAP_X86_APIC_BUS_CYCLES_NS = 237,
+    ABI_CAP_X86_GUEST_MODE = 238,
     ABI_CAP_GUEST_MEMFD_FLAGS = 244,
 };
 
@@ -128,8 +133,10 @@ enum {
 #define TDVMCALL_ALIGN_ERROR UINT64_C(0x8000000000000002)
 #define TDVMCALL_SUBFUNC_UNSUPPORTED UINT64_C(0x8000000000000003)
 enum {
-    TDVMCALL_CPUID = 10, TDVMCALL_HLT = 12, TDVMCALL_IO = 30, TDVMCALL_RDMSR = 31, TDVMCALL_WRMSR = 32, TDVMCALL_MMIO = 48,
-    TDVMCALL_INFO = 0x10000, TDVMCALL_MAP_GPA = 0x10001, TDVMCALL_GET_QUOTE = 0x10002, TDVMCALL_FATAL_ERROR = 0x10003,
+    TDVMCALL_CPUID = 10, TDVMCALL_HLT = 12, TDVMCALL_IO = 30, TDVMCALL_RDMSR = 31,
+    TDVMCALL_WRMSR = 32, TDVMCALL_MMIO = 48,
+    TDVMCALL_INFO = 0x10000, TDVMCALL_MAP_GPA = 0x10001, TDVMCALL_GET_QUOTE = 0x10002,
+    TDVMCALL_FATAL_ERROR = 0x10003,
     TDVMCALL_EVENT_NOTIFY = 0x10004,
 };
 

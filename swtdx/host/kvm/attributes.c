@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* KVM_SET_MEMORY_ATTRIBUTES (kvm-tdx ABI 2.6), kept as ranges: a terabyte costs what a page costs. */
+/*
+ * KVM_SET_MEMORY_ATTRIBUTES (kvm-tdx ABI 2.6), kept as ranges: a terabyte costs what a page costs.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,12 +83,16 @@ static void make_shared(Vm *vm, uint64_t start, uint64_t end)
     replace(vm, first, last, rest, n);
 }
 
-/* Does the whole range have the attribute already? Then the call changes nothing, private contents included. */
+/*
+ * Does the whole range have the attribute already? Then the call changes nothing, private contents
+ * included.
+ */
 static bool already(const Vm *vm, uint64_t start, uint64_t end, bool private)
 {
     uint32_t i = first_behind(vm, start);
     if (private) {
-        return i < vm->privates_size.count && vm->privates[i].start <= start && vm->privates[i].end >= end;
+        return i < vm->privates_size.count && vm->privates[i].start <= start &&
+               vm->privates[i].end >= end;
     }
     return i == vm->privates_size.count || vm->privates[i].start >= end;
 }
@@ -94,8 +100,8 @@ static bool already(const Vm *vm, uint64_t start, uint64_t end, bool private)
 int attributes_set(Vm *vm, const AbiMemoryAttributes *attr)
 {
     uint64_t start = attr->address, end = attr->address + attr->size;
-    if (attr->flags || (attr->attributes & ~(uint64_t)ABI_ATTRIBUTE_PRIVATE) || !attr->size || end < start ||
-        ((attr->address | attr->size) & 0xfff)) {
+    if (attr->flags || (attr->attributes & ~(uint64_t)ABI_ATTRIBUTE_PRIVATE) || !attr->size ||
+        end < start || ((attr->address | attr->size) & 0xfff)) {
         return -EINVAL;
     }
     bool private = attr->attributes & ABI_ATTRIBUTE_PRIVATE;

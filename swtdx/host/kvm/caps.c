@@ -2,37 +2,57 @@
 /* KVM_CHECK_EXTENSION (kvm-tdx ABI 2.2) and KVM_ENABLE_CAP on a VM (2.3). */
 #include "host.h"
 
-#define QUIRK_IGNORE_GUEST_PAT 0x200 /* KVM_X86_QUIRK_IGNORE_GUEST_PAT: off and not to be named on a TD */
+/* KVM_X86_QUIRK_IGNORE_GUEST_PAT: off and not to be named on a TD */
+#define QUIRK_IGNORE_GUEST_PAT 0x200
 
-/* Capabilities whose answer is the same on every descriptor. Documentation/virt/kvm/api.rst; values of an x86 host. */
+/*
+ * Capabilities whose answer is the same on every descriptor. Documentation/virt/kvm/api.rst; values
+ * of an x86 host.
+ */
 typedef struct CapValue {
     uint32_t cap;
     int value;
 } CapValue;
 
 static const CapValue plain_caps[] = {
-    { KVM_CAP_IRQCHIP, 1 }, { KVM_CAP_HLT, 1 }, { KVM_CAP_USER_MEMORY, 1 }, { KVM_CAP_SET_TSS_ADDR, 1 },
+    { KVM_CAP_IRQCHIP, 1 }, { KVM_CAP_HLT, 1 }, { KVM_CAP_USER_MEMORY, 1 },
+    { KVM_CAP_SET_TSS_ADDR, 1 },
     { KVM_CAP_EXT_CPUID, 1 }, { KVM_CAP_NR_MEMSLOTS, (int)ABI_USER_MEM_SLOTS }, { KVM_CAP_PIT, 1 },
-    { KVM_CAP_NOP_IO_DELAY, 1 }, { KVM_CAP_MP_STATE, 1 }, { KVM_CAP_SYNC_MMU, 1 }, { KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
-    { KVM_CAP_USER_NMI, 1 }, { KVM_CAP_SET_GUEST_DEBUG, 1 }, { KVM_CAP_REINJECT_CONTROL, 1 }, { KVM_CAP_IRQ_ROUTING, (int)ABI_MAX_IRQ_ROUTES },
-    { KVM_CAP_IRQ_INJECT_STATUS, 1 }, { KVM_CAP_ASSIGN_DEV_IRQ, 1 }, { KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1 }, { KVM_CAP_MCE, 32 },
-    { KVM_CAP_IRQFD, 1 }, { KVM_CAP_PIT2, 1 }, { KVM_CAP_SET_BOOT_CPU_ID, 1 }, { KVM_CAP_PIT_STATE2, 1 },
+    { KVM_CAP_NOP_IO_DELAY, 1 }, { KVM_CAP_MP_STATE, 1 }, { KVM_CAP_SYNC_MMU, 1 },
+    { KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
+    { KVM_CAP_USER_NMI, 1 }, { KVM_CAP_SET_GUEST_DEBUG, 1 }, { KVM_CAP_REINJECT_CONTROL, 1 },
+    { KVM_CAP_IRQ_ROUTING, (int)ABI_MAX_IRQ_ROUTES },
+    { KVM_CAP_IRQ_INJECT_STATUS, 1 }, { KVM_CAP_ASSIGN_DEV_IRQ, 1 },
+    { KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1 }, { KVM_CAP_MCE, 32 },
+    { KVM_CAP_IRQFD, 1 }, { KVM_CAP_PIT2, 1 }, { KVM_CAP_SET_BOOT_CPU_ID, 1 },
+    { KVM_CAP_PIT_STATE2, 1 },
     { KVM_CAP_IOEVENTFD, 1 }, { KVM_CAP_SET_IDENTITY_MAP_ADDR, 1 }, { KVM_CAP_ADJUST_CLOCK, 0xe },
     { KVM_CAP_INTERNAL_ERROR_DATA, 1 }, { KVM_CAP_VCPU_EVENTS, 1 }, { KVM_CAP_DEBUGREGS, 1 },
-    { KVM_CAP_X86_ROBUST_SINGLESTEP, 1 }, { KVM_CAP_XSAVE, 1 }, { KVM_CAP_XCRS, 1 }, { KVM_CAP_ASYNC_PF, 1 },
-    { KVM_CAP_TSC_CONTROL, 1 }, { KVM_CAP_GET_TSC_KHZ, 1 }, { KVM_CAP_SIGNAL_MSI, 1 }, { KVM_CAP_KVMCLOCK_CTRL, 1 },
-    { KVM_CAP_IRQFD_RESAMPLE, 1 }, { KVM_CAP_TSC_DEADLINE_TIMER, 1 }, { KVM_CAP_COALESCED_MMIO, 2 }, { KVM_CAP_COALESCED_PIO, 1 },
-    { KVM_CAP_DEVICE_CTRL, 1 }, { KVM_CAP_EXT_EMUL_CPUID, 1 }, { KVM_CAP_IOEVENTFD_NO_LENGTH, 1 }, { KVM_CAP_ENABLE_CAP_VM, 1 },
-    { KVM_CAP_IOEVENTFD_ANY_LENGTH, 1 }, { KVM_CAP_CHECK_EXTENSION_VM, 1 }, { KVM_CAP_SPLIT_IRQCHIP, 1 },
+    { KVM_CAP_X86_ROBUST_SINGLESTEP, 1 }, { KVM_CAP_XSAVE, 1 }, { KVM_CAP_XCRS, 1 },
+    { KVM_CAP_ASYNC_PF, 1 },
+    { KVM_CAP_TSC_CONTROL, 1 }, { KVM_CAP_GET_TSC_KHZ, 1 }, { KVM_CAP_SIGNAL_MSI, 1 },
+    { KVM_CAP_KVMCLOCK_CTRL, 1 },
+    { KVM_CAP_IRQFD_RESAMPLE, 1 }, { KVM_CAP_TSC_DEADLINE_TIMER, 1 }, { KVM_CAP_COALESCED_MMIO, 2 },
+    { KVM_CAP_COALESCED_PIO, 1 },
+    { KVM_CAP_DEVICE_CTRL, 1 }, { KVM_CAP_EXT_EMUL_CPUID, 1 }, { KVM_CAP_IOEVENTFD_NO_LENGTH, 1 },
+    { KVM_CAP_ENABLE_CAP_VM, 1 },
+    { KVM_CAP_IOEVENTFD_ANY_LENGTH, 1 }, { KVM_CAP_CHECK_EXTENSION_VM, 1 },
+    { KVM_CAP_SPLIT_IRQCHIP, 1 },
     { KVM_CAP_MAX_VCPU_ID, (int)ABI_MAX_VCPU_IDS }, { KVM_CAP_GET_MSR_FEATURES, 1 },
-    { KVM_CAP_MSR_PLATFORM_INFO, 1 }, { KVM_CAP_EXCEPTION_PAYLOAD, 1 }, { KVM_CAP_IMMEDIATE_EXIT, 1 }, { KVM_CAP_HALT_POLL, 1 },
-    { KVM_CAP_X86_USER_SPACE_MSR, 7 }, { KVM_CAP_X86_MSR_FILTER, 1 }, { KVM_CAP_SET_GUEST_DEBUG2, 0x1b }, { KVM_CAP_X86_BUS_LOCK_EXIT, 3 },
-    { KVM_CAP_VM_COPY_ENC_CONTEXT_FROM, 1 }, { KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM, 1 }, { KVM_CAP_SREGS2, 1 },
-    { KVM_CAP_EXIT_HYPERCALL, 0x1000 }, { KVM_CAP_VCPU_ATTRIBUTES, 1 }, { KVM_CAP_SYS_ATTRIBUTES, 1 }, { KVM_CAP_XSAVE2, 11008 },
+    { KVM_CAP_MSR_PLATFORM_INFO, 1 }, { KVM_CAP_EXCEPTION_PAYLOAD, 1 },
+    { KVM_CAP_IMMEDIATE_EXIT, 1 }, { KVM_CAP_HALT_POLL, 1 },
+    { KVM_CAP_X86_USER_SPACE_MSR, 7 }, { KVM_CAP_X86_MSR_FILTER, 1 },
+    { KVM_CAP_SET_GUEST_DEBUG2, 0x1b }, { KVM_CAP_X86_BUS_LOCK_EXIT, 3 },
+    { KVM_CAP_VM_COPY_ENC_CONTEXT_FROM, 1 }, { KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM, 1 },
+    { KVM_CAP_SREGS2, 1 },
+    { KVM_CAP_EXIT_HYPERCALL, 0x1000 }, { KVM_CAP_VCPU_ATTRIBUTES, 1 },
+    { KVM_CAP_SYS_ATTRIBUTES, 1 }, { KVM_CAP_XSAVE2, 11008 },
     { KVM_CAP_PMU_CAPABILITY, 1 }, { KVM_CAP_SYSTEM_EVENT_DATA, 1 },
     { KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1 }, 
-    { ABI_CAP_VM_TSC_CONTROL, 1 }, { ABI_CAP_X86_TRIPLE_FAULT_EVENT, 1 }, { ABI_CAP_X86_NOTIFY_VMEXIT, 1 }, { ABI_CAP_USER_MEMORY2, 1 },
-    { ABI_CAP_MEMORY_FAULT_INFO, 1 }, { ABI_CAP_PRE_FAULT_MEMORY, 1 }, { KVM_CAP_DISABLE_QUIRKS, 1 },
+    { ABI_CAP_VM_TSC_CONTROL, 1 }, { ABI_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
+    { ABI_CAP_X86_NOTIFY_VMEXIT, 1 }, { ABI_CAP_USER_MEMORY2, 1 },
+    { ABI_CAP_MEMORY_FAULT_INFO, 1 }, { ABI_CAP_PRE_FAULT_MEMORY, 1 },
+    { KVM_CAP_DISABLE_QUIRKS, 1 },
     { ABI_CAP_X86_GUEST_MODE, 1 },
 };
 
@@ -60,7 +80,8 @@ static int special_cap(KvmHost *host, const Vm *vm, uint32_t cap)
         }
         return td && !vm->split_irqchip ? 0xb : 0xf;
     case KVM_CAP_X86_DISABLE_EXITS:
-        return host_kernel_at_least(host, 6, 17) ? 0x1f : 0xf; /* KVM_X86_DISABLE_EXITS_APERFMPERF */
+        /* KVM_X86_DISABLE_EXITS_APERFMPERF */
+        return host_kernel_at_least(host, 6, 17) ? 0x1f : 0xf;
     case KVM_CAP_DISABLE_QUIRKS2:
         return 0x3ff & ~(td ? QUIRK_IGNORE_GUEST_PAT : 0);
     case ABI_CAP_VM_TYPES:
@@ -108,7 +129,8 @@ static int enable_split_irqchip(Vm *vm, uint64_t pins)
 static int enable_bus_cycles(Vm *vm, uint64_t ns)
 {
     uint64_t product;
-    if (!ns || ns > UINT32_MAX || __builtin_mul_overflow(ns, UINT64_C(128) * UINT32_MAX, &product)) {
+    if (!ns || ns > UINT32_MAX ||
+        __builtin_mul_overflow(ns, UINT64_C(128) * UINT32_MAX, &product)) {
         return -EINVAL;
     }
     if (!vm->split_irqchip && !vm->full_irqchip) {
@@ -133,7 +155,8 @@ static int enable_x2apic(Vm *vm, uint64_t flags)
 
 static int enable_max_vcpu_id(Vm *vm, uint64_t id)
 {
-    if (id > ABI_MAX_VCPU_IDS || id < vm->boot_cpu_id || (vm->max_vcpu_id && vm->max_vcpu_id != id)) {
+    if (id > ABI_MAX_VCPU_IDS || id < vm->boot_cpu_id ||
+        (vm->max_vcpu_id && vm->max_vcpu_id != id)) {
         return -EINVAL;
     }
     vm->max_vcpu_id = (uint32_t)id;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * CPUID as KVM sees it: what KVM_GET_SUPPORTED_CPUID offers on the profile's processor, and how KVM answers a guest from
- * the table of KVM_SET_CPUID2 (Intel SDM vol. 2A, CPUID: leaves beyond the maximum show the highest basic leaf).
+ * CPUID as KVM sees it: what KVM_GET_SUPPORTED_CPUID offers on the profile's processor, and how KVM
+ * answers a guest from the table of KVM_SET_CPUID2 (Intel SDM vol. 2A, CPUID: leaves beyond the
+ * maximum show the highest basic leaf).
  */
 #include <string.h>
 
@@ -9,7 +10,10 @@
 
 #define SIG_INDEX KVM_CPUID_FLAG_SIGNIFCANT_INDEX
 
-/* Feature words KVM passes on when the processor has them (documentation of KVM_GET_SUPPORTED_CPUID; Linux 6.16), and what it adds. */
+/*
+ * Feature words KVM passes on when the processor has them (documentation of
+ * KVM_GET_SUPPORTED_CPUID; Linux 6.16), and what it adds.
+ */
 typedef struct FeatureWord {
     uint32_t leaf, subleaf;
     uint32_t keep[4], add[4];
@@ -23,11 +27,14 @@ static const FeatureWord feature_words[] = {
     { 6, 0, { 0 }, { B(2), 0, 0, 0 } },
     { 7, 0,
       { 0, ~(B(2) | B(12) | B(14) | B(15) | B(22) | B(25)),
-        B(1) | B(3) | B(5) | B(6) | B(8) | B(9) | B(10) | B(11) | B(12) | B(14) | B(16) | B(22) | B(24) | B(25) | B(27) | B(28),
-        B(2) | B(3) | B(4) | B(8) | B(10) | B(14) | B(16) | B(22) | B(23) | B(24) | B(25) | B(26) | B(27) | B(28) | B(31) },
+        B(1) | B(3) | B(5) | B(6) | B(8) | B(9) | B(10) | B(11) | B(12) | B(14) | B(16) | B(22) |
+        B(24) | B(25) | B(27) | B(28),
+        B(2) | B(3) | B(4) | B(8) | B(10) | B(14) | B(16) | B(22) | B(23) | B(24) | B(25) | B(26) |
+        B(27) | B(28) | B(31) },
       { 0, B(1), B(2), B(29) } },
     { 7, 1,
-      { B(0) | B(1) | B(2) | B(4) | B(5) | B(7) | B(10) | B(11) | B(12) | B(19) | B(21) | B(23) | B(26), 0, 0,
+      { B(0) | B(1) | B(2) | B(4) | B(5) | B(7) | B(10) | B(11) | B(12) | B(19) | B(21) | B(23) |
+        B(26), 0, 0,
         B(4) | B(5) | B(8) | B(10) | B(14) | B(19) }, { 0 } },
     { 7, 2, { 0, 0, 0, 0x3f }, { 0 } },
     { 0x80000001, 0, { 0, 0, B(0) | B(5) | B(8), B(11) | B(20) | B(26) | B(27) | B(29) }, { 0 } },
@@ -36,8 +43,10 @@ static const FeatureWord feature_words[] = {
 };
 
 /* Leaves that KVM passes as they are, and those whose sub-leaves it lists. */
-static const uint32_t passed[] = { 0, 2, 4, 0x1d, 0x1e, 0x80000000, 0x80000002, 0x80000003, 0x80000004, 0x80000006 };
-static const uint32_t indexed[] = { 4, 7, 0xb, 0xd, 0x12, 0x14, 0x17, 0x18, 0x1d, 0x1e, 0x1f, 0x8000001d };
+static const uint32_t passed[] = { 0, 2, 4, 0x1d, 0x1e, 0x80000000, 0x80000002, 0x80000003,
+                                   0x80000004, 0x80000006 };
+static const uint32_t indexed[] = { 4, 7, 0xb, 0xd, 0x12, 0x14, 0x17, 0x18, 0x1d, 0x1e, 0x1f,
+                                    0x8000001d };
 
 static bool in_list(const uint32_t *list, size_t n, uint32_t leaf)
 {
@@ -62,7 +71,8 @@ static AbiCpuidEntry *add(Builder *b, uint32_t leaf, uint32_t subleaf, const uin
         return &b->entries[b->n - 1];
     }
     AbiCpuidEntry *e = &b->entries[b->n++];
-    *e = (AbiCpuidEntry){ .function = leaf, .index = subleaf, .flags = IN_LIST(indexed, leaf) ? SIG_INDEX : 0,
+    *e = (AbiCpuidEntry){ .function = leaf, .index = subleaf,
+                          .flags = IN_LIST(indexed, leaf) ? SIG_INDEX : 0,
                           .eax = regs[0], .ebx = regs[1], .ecx = regs[2], .edx = regs[3] };
     return e;
 }
@@ -101,7 +111,8 @@ static uint32_t xstate_size(const Profile *p, uint64_t components, bool compacte
 static void add_xstate(Builder *b)
 {
     const Profile *p = b->profile;
-    uint64_t executable = profile_executable_xfam(p); /* what this machine lacks is not offered, as in KVM_TDX_CAPABILITIES */
+    /* what this machine lacks is not offered, as in KVM_TDX_CAPABILITIES */
+    uint64_t executable = profile_executable_xfam(p);
     uint64_t xcr0 = p->xcr0 & p->kvm_xcr0 & executable, xss = p->xss & p->kvm_xss & executable;
     uint32_t size = xstate_size(p, xcr0, false);
     add(b, 0xd, 0, (uint32_t[4]){ (uint32_t)xcr0, size, size, (uint32_t)(xcr0 >> 32) });
@@ -109,7 +120,9 @@ static void add_xstate(Builder *b)
     profile_cpuid(p, 0xd, 1, r);
     /* XFD guards AMX alone: where that cannot be executed there is nothing to guard. */
     r[0] &= 0xf | (xcr0 & 0x60000 ? B(4) : 0);
-    add(b, 0xd, 1, (uint32_t[4]){ r[0], (r[0] & 0xa) ? xstate_size(p, xcr0 | xss, true) : 0, (uint32_t)xss, (uint32_t)(xss >> 32) });
+    add(b, 0xd, 1,
+        (uint32_t[4]){r[0], (r[0] & 0xa) ? xstate_size(p, xcr0 | xss, true) : 0, (uint32_t)xss,
+                      (uint32_t)(xss >> 32)});
     for (uint32_t i = 2; i < 63; i++) {
         if ((xcr0 | xss) & (UINT64_C(1) << i)) {
             profile_cpuid(p, 0xd, i, r);
@@ -158,8 +171,10 @@ static void add_leaf(Builder *b, uint32_t leaf)
         return;
     case 0xa: /* version 2 at most, no more than 8 general and 3 fixed counters */
         profile_cpuid(b->profile, 0xa, 0, r);
-        add(b, 0xa, 0, (uint32_t[4]){ (r[0] & 0xff000000) | (r[0] & 0x00ffff00) | ((r[0] & 0xff) > 2 ? 2 : (r[0] & 0xff)), r[1], 0,
-                                      (r[3] & 0x1fe0) | ((r[3] & 0x1f) > 3 ? 3 : (r[3] & 0x1f)) });
+        add(b, 0xa, 0,
+            (uint32_t[4]){(r[0] & 0xff000000) | (r[0] & 0x00ffff00) |
+                              ((r[0] & 0xff) > 2 ? 2 : (r[0] & 0xff)),
+                          r[1], 0, (r[3] & 0x1fe0) | ((r[3] & 0x1f) > 3 ? 3 : (r[3] & 0x1f))});
         return;
     case 0xd:
         add_xstate(b);
@@ -173,7 +188,9 @@ static void add_leaf(Builder *b, uint32_t leaf)
     case 0x80000008: {
         profile_cpuid(b->profile, 0x80000008, 0, r);
         uint32_t guest = b->profile->ept5 ? 52 : 48;
-        add(b, leaf, 0, (uint32_t[4]){ (r[0] & 0xff00) | b->profile->phys_bits | guest << 16, r[1] & (B(9) | B(12) | B(14) | B(15) | B(24)), 0, 0 });
+        add(b, leaf, 0,
+            (uint32_t[4]){(r[0] & 0xff00) | b->profile->phys_bits | guest << 16,
+                          r[1] & (B(9) | B(12) | B(14) | B(15) | B(24)), 0, 0});
         return;
     }
     default:
@@ -198,15 +215,20 @@ uint32_t cpuid_supported(const Profile *profile, AbiCpuidEntry entries[ABI_MAX_C
         }
     }
     add(&b, 0x40000000, 0, (uint32_t[4]){ 0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d });
-    /* clock, nop-io-delay, clock2, async-pf, steal time, PV EOI, unhalt, TLB flush, async-pf-vmexit, IPI, poll control, yield, async-pf-int, stable */
+    /*
+     * clock, nop-io-delay, clock2, async-pf, steal time, PV EOI, unhalt, TLB flush,
+     * async-pf-vmexit, IPI, poll control, yield, async-pf-int, stable
+     */
     add(&b, 0x40000001, 0, (uint32_t[4]){ 0x01007efb, 0, 0, 0 });
     return b.n;
 }
 
-const AbiCpuidEntry *cpuid_find(const AbiCpuidEntry *entries, uint32_t n, uint32_t leaf, uint32_t subleaf)
+const AbiCpuidEntry *cpuid_find(const AbiCpuidEntry *entries, uint32_t n, uint32_t leaf,
+                                uint32_t subleaf)
 {
     for (uint32_t i = 0; i < n; i++) {
-        if (entries[i].function == leaf && (!(entries[i].flags & SIG_INDEX) || entries[i].index == subleaf)) {
+        if (entries[i].function == leaf &&
+            (!(entries[i].flags & SIG_INDEX) || entries[i].index == subleaf)) {
             return &entries[i];
         }
     }

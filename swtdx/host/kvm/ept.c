@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* EPT violations: what KVM resolves by itself, and what becomes KVM_EXIT_MEMORY_FAULT (kvm-tdx ABI 5.6). */
+/*
+ * EPT violations: what KVM resolves by itself, and what becomes KVM_EXIT_MEMORY_FAULT (kvm-tdx ABI
+ * 5.6).
+ */
 #include "host.h"
 
 int ept_map_private(Vm *vm, uint64_t gpa)
@@ -7,18 +10,22 @@ int ept_map_private(Vm *vm, uint64_t gpa)
     pthread_rwlock_rdlock(&vm->memory);
     bool private = attributes_private(vm, gpa);
     const MemSlot *slot = memslot_find(vm, gpa);
-    int r = !private ? -ENOENT : !slot || !slot->gmem || atomic_load(&slot->gmem->released) ? -EFAULT : 0;
+    int r = !private                                                     ? -ENOENT
+            : !slot || !slot->gmem || atomic_load(&slot->gmem->released) ? -EFAULT
+                                                                         : 0;
     pthread_rwlock_unlock(&vm->memory);
     if (r) {
         return r;
     }
     /*
-     * Between the check and this call the page may have been made shared: then the change's td_range_remove() has
-     * run or will run. The second look takes the page out again if it ran before.
+     * Between the check and this call the page may have been made shared: then the change's
+     * td_range_remove() has run or will run. The second look takes the page out again if it ran
+     * before.
      */
     TdxStatus status = td_page_aug(vm->td, gpa);
     if (status) {
-        host_message(vm->host, "TDH.MEM.PAGE.AUG of 0x%llx failed: 0x%llx", (unsigned long long)gpa, (unsigned long long)status);
+        host_message(vm->host, "TDH.MEM.PAGE.AUG of 0x%llx failed: 0x%llx", (unsigned long long)gpa,
+                     (unsigned long long)status);
         return -EIO;
     }
     pthread_rwlock_rdlock(&vm->memory);
@@ -32,8 +39,8 @@ int ept_map_private(Vm *vm, uint64_t gpa)
 }
 
 /*
- * An ACCEPT of 2 MiB finds nothing mapped. KVM maps 4 KiB, unless the profile says that here it does not: then the whole
- * region comes, where all of it is private memory of slots.
+ * An ACCEPT of 2 MiB finds nothing mapped. KVM maps 4 KiB, unless the profile says that here it
+ * does not: then the whole region comes, where all of it is private memory of slots.
  */
 static int map_region(Vm *vm, uint64_t gpa)
 {
@@ -64,15 +71,19 @@ int ept_violation(Vcpu *vcpu)
     Vm *vm = vcpu->vm;
     uint64_t gpa = vcpu->exit.gpa & ~UINT64_C(0xfff);
     run_log(vcpu, 48, gpa, vcpu->exit.shared, vcpu->exit.write);
-    TRACE(vm->host, "ept", T_U("vcpu", vcpu->id), T_X("gpa", gpa), T_S("side", vcpu->exit.shared ? "shared" : "private"),
-          T_S("access", vcpu->exit.fetch ? "fetch" : vcpu->exit.write ? "write" : "read"));
+    TRACE(vm->host, "ept", T_U("vcpu", vcpu->id), T_X("gpa", gpa),
+          T_S("side", vcpu->exit.shared ? "shared" : "private"),
+          T_S("access", vcpu->exit.fetch   ? "fetch"
+                        : vcpu->exit.write ? "write"
+                                           : "read"));
     if (vcpu->exit.shared) {
         pthread_rwlock_rdlock(&vm->memory);
         bool private = attributes_private(vm, gpa);
         pthread_rwlock_unlock(&vm->memory);
         return private ? memory_fault(vcpu, gpa, false) : RUN_CONTINUE;
     }
-    int r = vcpu->exit.level && vm->host->profile->accept_2m ? map_region(vm, gpa) : ept_map_private(vm, gpa);
+    int r = vcpu->exit.level && vm->host->profile->accept_2m ? map_region(vm, gpa)
+                                                             : ept_map_private(vm, gpa);
     switch (r) {
     case 0:
     case -EAGAIN:

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * --fault NAME[:n]=ERROR[,...]: the n-th call (every one without :n) of an ioctl, a TDX sub-command or a SEAMCALL
- * answers an errno (name or number) or a TDX status (0x...). NAME is as trace_ioctl_name() and trace_tdx_name() spell
- * it, TDH_MNG_INIT, TDH_MEM_PAGE_ADD (counts pages: errors in the middle of INIT_MEM_REGION), TDH_MR_FINALIZE, open, or mmap
- * (of a vCPU's run page).
+ * --fault NAME[:n]=ERROR[,...]: the n-th call (every one without :n) of an ioctl, a TDX sub-command
+ * or a SEAMCALL answers an errno (name or number) or a TDX status (0x...). NAME is as
+ * trace_ioctl_name() and trace_tdx_name() spell it, TDH_MNG_INIT, TDH_MEM_PAGE_ADD (counts pages:
+ * errors in the middle of INIT_MEM_REGION), TDH_MR_FINALIZE, open, or mmap (of a vCPU's run page).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +17,14 @@ typedef struct ErrnoName {
 } ErrnoName;
 
 static const ErrnoName errno_names[] = {
-    { "EPERM", EPERM }, { "ENOENT", ENOENT }, { "EINTR", EINTR }, { "EIO", EIO }, { "ENXIO", ENXIO }, { "E2BIG", E2BIG }, { "EBADF", EBADF },
-    { "EAGAIN", EAGAIN }, { "ENOMEM", ENOMEM }, { "EACCES", EACCES }, { "EFAULT", EFAULT }, { "EBUSY", EBUSY }, { "EEXIST", EEXIST },
-    { "ENODEV", ENODEV }, { "EINVAL", EINVAL }, { "ENFILE", ENFILE }, { "EMFILE", EMFILE }, { "ENOTTY", ENOTTY }, { "ENOSPC", ENOSPC },
-    { "EOPNOTSUPP", EOPNOTSUPP }, { "ENOSYS", ENOSYS }, { "EHWPOISON", EHWPOISON }, { "ETIMEDOUT", ETIMEDOUT },
+    { "EPERM", EPERM }, { "ENOENT", ENOENT }, { "EINTR", EINTR }, { "EIO", EIO },
+    { "ENXIO", ENXIO }, { "E2BIG", E2BIG }, { "EBADF", EBADF },
+    { "EAGAIN", EAGAIN }, { "ENOMEM", ENOMEM }, { "EACCES", EACCES }, { "EFAULT", EFAULT },
+    { "EBUSY", EBUSY }, { "EEXIST", EEXIST },
+    { "ENODEV", ENODEV }, { "EINVAL", EINVAL }, { "ENFILE", ENFILE }, { "EMFILE", EMFILE },
+    { "ENOTTY", ENOTTY }, { "ENOSPC", ENOSPC },
+    { "EOPNOTSUPP", EOPNOTSUPP }, { "ENOSYS", ENOSYS }, { "EHWPOISON", EHWPOISON },
+    { "ETIMEDOUT", ETIMEDOUT },
 };
 
 /* A status becomes what KVM makes of it. */
@@ -64,7 +68,8 @@ static bool parse_error(const char *text, FaultRule *rule)
 /* A rule of another name would never be due, and nobody would notice. */
 static bool known_name(const char *name)
 {
-    static const char *const others[] = { "TDH_MNG_INIT", "TDH_MEM_PAGE_ADD", "TDH_MR_FINALIZE", "open", "mmap" };
+    static const char *const others[] = { "TDH_MNG_INIT", "TDH_MEM_PAGE_ADD", "TDH_MR_FINALIZE",
+                                          "open", "mmap" };
     for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
         if (!strcmp(name, others[i])) {
             return true;
@@ -100,14 +105,16 @@ int fault_parse(KvmHost *host, const char *spec, char *error, size_t error_size)
 {
     char *copy = strdup(spec), *save = NULL;
     int r = copy ? 0 : -ENOMEM;
-    for (char *part = copy ? strtok_r(copy, ",", &save) : NULL; part && !r; part = strtok_r(NULL, ",", &save)) {
+    for (char *part = copy ? strtok_r(copy, ",", &save) : NULL; part && !r;
+         part = strtok_r(NULL, ",", &save)) {
         char shown[64];
         snprintf(shown, sizeof(shown), "%s", part);
         if (host->num_faults == HOST_MAX_FAULTS) {
             snprintf(error, error_size, "more than %d faults", HOST_MAX_FAULTS);
             r = -EINVAL;
         } else if (!parse_rule(part, &host->faults[host->num_faults])) {
-            snprintf(error, error_size, "fault '%s': expected NAME[:n]=ERRNO or NAME[:n]=0xSTATUS", shown);
+            snprintf(error, error_size, "fault '%s': expected NAME[:n]=ERRNO or NAME[:n]=0xSTATUS",
+                     shown);
             r = -EINVAL;
         } else if (!known_name(host->faults[host->num_faults].name)) {
             snprintf(error, error_size, "fault '%s': nothing of that name can fail", shown);

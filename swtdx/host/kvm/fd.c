@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Descriptors of ours: pipes recognised by inode, their last close, and what the hooks ask about them. */
+/*
+ * Descriptors of ours: pipes recognised by inode, their last close, and what the hooks ask about
+ * them.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -31,7 +34,8 @@ static int move_high(int fd)
     return high;
 }
 
-int file_install(KvmHost *host, KvmFileKind kind, Vm *vm, Vcpu *vcpu, GuestMemfd *gmem, bool cloexec)
+int file_install(KvmHost *host, KvmFileKind kind, Vm *vm, Vcpu *vcpu, GuestMemfd *gmem,
+                 bool cloexec)
 {
     int ends[2];
     int r = raw_pipe2(ends, O_CLOEXEC);
@@ -143,7 +147,9 @@ bool kvm_fd_ours(KvmHost *host, int fd)
 
 bool kvm_fd_known(KvmHost *host, int fd)
 {
-    KvmFile *file = fd >= 0 && fd < HOST_FD_CACHE ? atomic_load_explicit(&host->cache[fd], memory_order_acquire) : NULL;
+    KvmFile *file = fd >= 0 && fd < HOST_FD_CACHE
+                        ? atomic_load_explicit(&host->cache[fd], memory_order_acquire)
+                        : NULL;
     return file && file != FILE_FOREIGN;
 }
 
@@ -187,7 +193,8 @@ static bool file_is_closed(KvmFile *file)
     if (!atomic_load(&file->closed)) {
         struct pollfd p = { .fd = file->read_end };
         struct timespec zero = { 0, 0 };
-        if (atomic_load(&file->mappings) || raw_ppoll(&p, 1, &zero) != 1 || !(p.revents & POLLHUP)) {
+        if (atomic_load(&file->mappings) || raw_ppoll(&p, 1, &zero) != 1 ||
+            !(p.revents & POLLHUP)) {
             return false;
         }
         atomic_store(&file->closed, true);
@@ -195,7 +202,10 @@ static bool file_is_closed(KvmFile *file)
     return !atomic_load(&file->users);
 }
 
-/* When it returns, files closed before the call have let go of all they held, whoever took them apart. */
+/*
+ * When it returns, files closed before the call have let go of all they held, whoever took them
+ * apart.
+ */
 void file_reap(KvmHost *host)
 {
     pthread_mutex_lock(&host->reap_lock);
@@ -254,9 +264,13 @@ static int file_ioctl(KvmHost *host, KvmFile *file, unsigned long request, uintp
     case KVM_FILE_SYSTEM:
         return sys_ioctl(host, request, arg);
     case KVM_FILE_VM:
-        return file->other_mm || atomic_load(&file->vm->dead) ? -EIO : vm_ioctl(host, file->vm, request, arg);
+        return file->other_mm || atomic_load(&file->vm->dead)
+                   ? -EIO
+                   : vm_ioctl(host, file->vm, request, arg);
     case KVM_FILE_VCPU:
-        return file->other_mm || atomic_load(&file->vm->dead) ? -EIO : vcpu_ioctl(file->vcpu, request, arg);
+        return file->other_mm || atomic_load(&file->vm->dead)
+                   ? -EIO
+                   : vcpu_ioctl(file->vcpu, request, arg);
     case KVM_FILE_GUEST_MEMFD:
         break;
     }
@@ -272,7 +286,8 @@ int kvm_fd_ioctl(KvmHost *host, int fd, unsigned long request, uintptr_t arg)
     request = (uint32_t)request; /* the kernel's unsigned int cmd */
     int r;
     uint64_t status = 0;
-    if (unlikely(host->num_faults) && (r = fault_due(host, trace_ioctl_name(request), &status)) != 0) {
+    if (unlikely(host->num_faults) &&
+        (r = fault_due(host, trace_ioctl_name(request), &status)) != 0) {
         file_put(file);
         return r;
     }
@@ -292,7 +307,8 @@ struct RunMapping {
     RunMapping *next;
 };
 
-static intptr_t map_vcpu(KvmHost *host, KvmFile *file, void *addr, size_t length, int prot, int flags, off_t offset)
+static intptr_t map_vcpu(KvmHost *host, KvmFile *file, void *addr, size_t length, int prot,
+                         int flags, off_t offset)
 {
     RunMapping *m = calloc(1, sizeof(*m));
     if (!m) {
@@ -339,7 +355,8 @@ void kvm_unmapped(KvmHost *host, void *addr, size_t length)
     }
 }
 
-intptr_t kvm_fd_mmap(KvmHost *host, int fd, void *addr, size_t length, int prot, int flags, off_t offset)
+intptr_t kvm_fd_mmap(KvmHost *host, int fd, void *addr, size_t length, int prot, int flags,
+                     off_t offset)
 {
     KvmFile *file = file_get(host, fd);
     if (!file) {
@@ -350,7 +367,10 @@ intptr_t kvm_fd_mmap(KvmHost *host, int fd, void *addr, size_t length, int prot,
     if (file->kind == KVM_FILE_VCPU && !(r = fault_due(host, "mmap", &status))) {
         r = map_vcpu(host, file, addr, length, prot, flags, offset);
     }
-    /* guest_memfd: the MMAP flag, without which the kernel answers ENODEV, is refused at creation: gmem_create() */
+    /*
+     * guest_memfd: the MMAP flag, without which the kernel answers ENODEV, is refused at creation:
+     * gmem_create()
+     */
     file_put(file);
     return r;
 }
@@ -361,8 +381,11 @@ int kvm_fd_fallocate(KvmHost *host, int fd, int mode, off_t offset, off_t length
     if (!file) {
         return -EBADF;
     }
-    int r = file->kind == KVM_FILE_GUEST_MEMFD && !file->other_mm ? gmem_fallocate(file->gmem, mode, offset, length) : -ENODEV;
-    TRACE(host, "fallocate", T_D("fd", fd), T_X("mode", mode), T_X("offset", offset), T_X("length", length), T_D("result", r));
+    int r = file->kind == KVM_FILE_GUEST_MEMFD && !file->other_mm
+                ? gmem_fallocate(file->gmem, mode, offset, length)
+                : -ENODEV;
+    TRACE(host, "fallocate", T_D("fd", fd), T_X("mode", mode), T_X("offset", offset),
+          T_X("length", length), T_D("result", r));
     file_put(file);
     return r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * guest_memfd (kvm-tdx ABI 2.4). The descriptor has a size and file operations but no contents: what a slot bound to
- * it holds is the module's, out of the program's reach.
+ * guest_memfd (kvm-tdx ABI 2.4). The descriptor has a size and file operations but no contents:
+ * what a slot bound to it holds is the module's, out of the program's reach.
  */
 #include <linux/falloc.h>
 #include <stdlib.h>
@@ -15,9 +15,12 @@ int gmem_create(Vm *vm, uintptr_t arg)
     if (user_read(&create, arg, sizeof(create)) < 0) {
         return -EFAULT;
     }
-    /* 6.18 knows GUEST_MEMFD_FLAG_MMAP; a TD gains nothing from it, and mapping is not done here. */
+    /*
+     * 6.18 knows GUEST_MEMFD_FLAG_MMAP; a TD gains nothing from it, and mapping is not done here.
+     */
     if ((create.flags & 1) && host_kernel_at_least(vm->host, 6, 18)) {
-        host_message(vm->host, "guest_memfd with GUEST_MEMFD_FLAG_MMAP is not built in this version: refused");
+        host_message(vm->host, "guest_memfd with GUEST_MEMFD_FLAG_MMAP is not built in this "
+                               "version: refused");
     }
     if (create.flags || (int64_t)create.size <= 0 || (create.size & 0xfff)) {
         return -EINVAL;
@@ -50,7 +53,8 @@ static void punch(GuestMemfd *gmem, uint64_t offset, uint64_t length)
             continue;
         }
         uint64_t start = s->gmem_offset > offset ? s->gmem_offset : offset;
-        uint64_t end = s->gmem_offset + s->size < offset + length ? s->gmem_offset + s->size : offset + length;
+        uint64_t end = s->gmem_offset + s->size < offset + length ? s->gmem_offset + s->size
+                                                                  : offset + length;
         if (start < end) {
             td_range_remove(vm->td, s->gpa + (start - s->gmem_offset), end - start);
         }
@@ -64,7 +68,10 @@ void gmem_release(GuestMemfd *gmem)
     record_memory_goes(vm);
     atomic_store(&gmem->released, true);
     punch(gmem, 0, gmem->size);
-    /* Slots stay bound to a file that is gone, and their accesses fail with -EFAULT: it is freed with the VM. */
+    /*
+     * Slots stay bound to a file that is gone, and their accesses fail with -EFAULT: it is freed
+     * with the VM.
+     */
     pthread_mutex_lock(&vm->slots_lock);
     gmem->next = vm->released;
     vm->released = gmem;

@@ -6,7 +6,8 @@
 #include "host.h"
 #include "raw.h"
 
-KvmHost *kvm_host_new(const Profile *profile, const KvmHostOptions *options, char *error, size_t error_size)
+KvmHost *kvm_host_new(const Profile *profile, const KvmHostOptions *options, char *error,
+                      size_t error_size)
 {
     KvmHost *host = calloc(1, sizeof(*host));
     if (host) {
@@ -33,7 +34,8 @@ KvmHost *kvm_host_new(const Profile *profile, const KvmHostOptions *options, cha
         kvm_host_free(host);
         return NULL;
     }
-    if ((options->trace && !trace_open(host, error, error_size)) || (options->record && record_attach(host, options->record, error, error_size) < 0) ||
+    if ((options->trace && !trace_open(host, error, error_size)) ||
+        (options->record && record_attach(host, options->record, error, error_size) < 0) ||
         (options->fault && fault_parse(host, options->fault, error, error_size) < 0)) {
         kvm_host_free(host);
         return NULL;

@@ -2,12 +2,14 @@
 /*
  * Objects of the KVM surface, private to swtdx/host/kvm.
  *
- * A KvmFile is an open file description (/dev/kvm, VM, vCPU, guest_memfd); it holds its object. A Vm is held by its
- * own file, its vCPUs, its guest_memfds; the TD and its KeyID go with the last of them, as in the kernel.
+ * A KvmFile is an open file description (/dev/kvm, VM, vCPU, guest_memfd); it holds its object. A
+ * Vm is held by its own file, its vCPUs, its guest_memfds; the TD and its KeyID go with the last of
+ * them, as in the kernel.
  *
- * Lock order: Vm.lock (configuration), every Vcpu.mutex, Vm.slots_lock (changes of slots and attributes),
- * Vm.memory (reader-writer: the view that running vCPUs read), Vm.irq. Never wait for running vCPUs
- * (cpu_group_flush(), td_range_remove()) with Vm.memory or Vm.irq held: they may be waiting for it.
+ * Lock order: Vm.lock (configuration), every Vcpu.mutex, Vm.slots_lock (changes of slots and
+ * attributes), Vm.memory (reader-writer: the view that running vCPUs read), Vm.irq. Never wait for
+ * running vCPUs (cpu_group_flush(), td_range_remove()) with Vm.memory or Vm.irq held: they may be
+ * waiting for it.
  */
 #ifndef SWTDX_KVM_HOST_H
 #define SWTDX_KVM_HOST_H
@@ -30,7 +32,8 @@ typedef struct GuestMemfd GuestMemfd;
 typedef struct KvmFile KvmFile;
 typedef struct RunMapping RunMapping; /* fd.c */
 
-typedef enum KvmFileKind { KVM_FILE_SYSTEM, KVM_FILE_VM, KVM_FILE_VCPU, KVM_FILE_GUEST_MEMFD } KvmFileKind;
+typedef enum KvmFileKind { KVM_FILE_SYSTEM, KVM_FILE_VM, KVM_FILE_VCPU,
+                           KVM_FILE_GUEST_MEMFD } KvmFileKind;
 
 struct KvmFile {
     KvmFileKind kind;
@@ -157,7 +160,8 @@ struct Vm {
 
 /* What the next KVM_RUN must do before the guest goes on. */
 typedef enum Completion {
-    COMPLETE_NONE, COMPLETE_IO_IN, COMPLETE_PLAIN, COMPLETE_MMIO_READ, COMPLETE_MAP_GPA, COMPLETE_HYPERCALL,
+    COMPLETE_NONE, COMPLETE_IO_IN, COMPLETE_PLAIN, COMPLETE_MMIO_READ, COMPLETE_MAP_GPA,
+    COMPLETE_HYPERCALL,
     COMPLETE_TDX_INFO, COMPLETE_TDX_STATUS, COMPLETE_RDMSR, COMPLETE_WRMSR,
 } Completion;
 
@@ -167,7 +171,8 @@ struct Vcpu {
     Vm *vm;
     uint32_t id, index;
     pthread_mutex_t mutex;
-    TdVcpu *tdv;                  /* made with the vCPU (TDH.VP.CREATE comes with INIT_VCPU, which the guest cannot tell) */
+    /* made with the vCPU (TDH.VP.CREATE comes with INIT_VCPU, which the guest cannot tell) */
+    TdVcpu *tdv;
     Cpu *cpu;
     bool initialised, mmu_loaded, ran, external_pending;
     _Atomic uint32_t mp_state;
@@ -183,7 +188,8 @@ struct Vcpu {
     _Atomic bool signalled;       /* a handler ran on the thread that is in KVM_RUN */
     _Atomic bool dump;            /* tell your state on stderr */
     _Atomic uint64_t timer_ns;    /* lapic deadline, UINT64_MAX: none */
-    _Atomic uint64_t entries;     /* of td_vp_enter(), and whether it is there now: what the service thread watches */
+    /* of td_vp_enter(), and whether it is there now: what the service thread watches */
+    _Atomic uint64_t entries;
     _Atomic bool in_guest;
 
     /* turn.c; own thread's, but for `turn_instructions`, which is the turn holder's */
@@ -262,7 +268,8 @@ struct KvmHost {
     pthread_mutex_t record_lock;  /* inside every other lock */
     Vm *_Atomic record_vm;        /* whose TD is recorded */
     _Atomic bool record_stopped;  /* vCPUs stand still */
-    _Atomic bool record_met;      /* what is waited for was extended; its entry in the log may still come */
+    /* what is waited for was extended; its entry in the log may still come */
+    _Atomic bool record_met;
     _Atomic int record_patience;  /* exits until the log is given up to be written */
     EventLogPlace record_log;
 };
@@ -277,7 +284,8 @@ static inline bool host_kernel_at_least(const KvmHost *host, uint32_t major, uin
 }
 
 /* fd.c */
-int file_install(KvmHost *host, KvmFileKind kind, Vm *vm, Vcpu *vcpu, GuestMemfd *gmem, bool cloexec);
+int file_install(KvmHost *host, KvmFileKind kind, Vm *vm, Vcpu *vcpu, GuestMemfd *gmem,
+                 bool cloexec);
 KvmFile *file_get(KvmHost *host, int fd); /* NULL: foreign. Release with file_put(). */
 void file_put(KvmFile *file);
 void file_reap(KvmHost *host);
@@ -295,7 +303,8 @@ int sys_ioctl(KvmHost *host, unsigned long request, uintptr_t arg);
 int caps_check(KvmHost *host, const Vm *vm, unsigned long cap);
 int caps_enable(Vm *vm, uintptr_t arg);
 uint32_t cpuid_supported(const Profile *profile, AbiCpuidEntry entries[ABI_MAX_CPUID_ENTRIES]);
-const AbiCpuidEntry *cpuid_find(const AbiCpuidEntry *entries, uint32_t n, uint32_t leaf, uint32_t subleaf);
+const AbiCpuidEntry *cpuid_find(const AbiCpuidEntry *entries, uint32_t n, uint32_t leaf,
+                                uint32_t subleaf);
 /* CPUID as KVM answers it from KVM_SET_CPUID2. */
 void cpuid_answer(const Vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
@@ -343,7 +352,10 @@ void keyid_return(KvmHost *host, int keyid);
 int tdx_vm_op(Vm *vm, uintptr_t arg);
 int tdx_vcpu_op(Vcpu *vcpu, uintptr_t arg);
 uint64_t tdx_supported_xfam(const Profile *profile, const TdxSysInfo *info);
-/* tdx-ops.c: the guest-PA bits of KVM_SET_CPUID2 must be the GPAW, or the VM dies when its MMU is loaded. 0 or -EIO. */
+/*
+ * tdx-ops.c: the guest-PA bits of KVM_SET_CPUID2 must be the GPAW, or the VM dies when its MMU is
+ * loaded. 0 or -EIO.
+ */
 int tdx_load_mmu(Vcpu *vcpu);
 int tdx_pre_fault(Vcpu *vcpu, uintptr_t arg);
 
@@ -369,14 +381,19 @@ void run_log(Vcpu *vcpu, uint32_t reason, uint64_t a, uint64_t b, uint64_t c);
 void run_return(Vcpu *vcpu, uint64_t r10, const uint64_t *r11);
 
 /*
- * turn.c: one vCPU of a deterministic VM executes at a time, and the clock is made of what it executes. All are called
- * for such VMs only.
+ * turn.c: one vCPU of a deterministic VM executes at a time, and the clock is made of what it
+ * executes. All are called for such VMs only.
  */
 void turn_init(Vm *vm);
 void turn_fini(Vm *vm);
-/* On the vCPU's thread before it enters the guest: waits for its turn. False: something else wants the thread. */
+/*
+ * On the vCPU's thread before it enters the guest: waits for its turn. False: something else wants
+ * the thread.
+ */
 bool turn_take(Vcpu *vcpu);
-/* The same thread, after it left the guest. interrupted: it is not at an exit of the guest's own. */
+/*
+ * The same thread, after it left the guest. interrupted: it is not at an exit of the guest's own.
+ */
 void turn_ran(Vcpu *vcpu, bool interrupted);
 void turn_arm(Vcpu *vcpu, uint64_t deadline_ns); /* as service_arm() */
 void turn_wake(Vm *vm);                          /* any thread, signal handlers too */
@@ -405,7 +422,8 @@ int irq_signal_msi(Vm *vm, uintptr_t arg);
 int irq_fd(Vm *vm, uintptr_t arg);
 int irq_ioeventfd(Vm *vm, uintptr_t arg);
 int irq_line(Vm *vm, unsigned long request, uintptr_t arg);
-int irq_deliver_msi(Vm *vm, uint64_t address, uint32_t data); /* >0 delivered, -1 no such destination */
+/* >0 delivered, -1 no such destination */
+int irq_deliver_msi(Vm *vm, uint64_t address, uint32_t data);
 void irq_fire(Vm *vm, uint32_t gsi);
 bool irq_bus_write(Vm *vm, bool pio, uint64_t address, uint32_t length, uint64_t value);
 void irq_free(Vm *vm);
@@ -416,7 +434,10 @@ void service_stop(KvmHost *host);
 void service_wake(KvmHost *host);
 void service_arm(Vcpu *vcpu, uint64_t deadline_ns);
 
-/* record.c: `swtdx measure`. Each does nothing unless there is a record and, of a VM, unless its TD is the recorded one. */
+/*
+ * record.c: `swtdx measure`. Each does nothing unless there is a record and, of a VM, unless its TD
+ * is the recorded one.
+ */
 int record_attach(KvmHost *host, const char *where, char *error, size_t error_size);
 void record_detach(KvmHost *host);
 void record_td(Vm *vm, const TdParams *params); /* initialised: this TD is recorded from now on */
@@ -428,9 +449,11 @@ void record_extended(Vm *vm, unsigned index, const uint8_t data[48]);
 void record_exit(Vm *vm);                       /* a vCPU left the guest */
 bool record_stopped(KvmHost *host);             /* vCPUs must not enter the guest any more */
 void record_memory_goes(Vm *vm);                /* before private memory is dropped for good */
-void record_serve(KvmHost *host);               /* the launcher may have asked to stop; host->lock is held */
+/* the launcher may have asked to stop; host->lock is held */
+void record_serve(KvmHost *host);
 bool record_waits(const KvmHost *host);         /* record_serve() wants to be called soon */
-void record_vm_gone(Vm *vm);                    /* before its TD is freed, and when the program ends */
+/* before its TD is freed, and when the program ends */
+void record_vm_gone(Vm *vm);
 
 /* observe.c: what a TD tells goes to the trace and to the record */
 void observe_td(Vm *vm);
@@ -441,9 +464,13 @@ void watch_serve(KvmHost *host);
 bool watch_waits(KvmHost *host);     /* it wants to be called soon */
 
 /* trace.c, dump.c, fault.c */
-typedef enum TraceKind { TRACE_UNSIGNED, TRACE_SIGNED, TRACE_HEX, TRACE_TEXT, TRACE_BYTES } TraceKind;
+typedef enum TraceKind { TRACE_UNSIGNED, TRACE_SIGNED, TRACE_HEX, TRACE_TEXT,
+                         TRACE_BYTES } TraceKind;
 
-/* A member of an event. In a line of text, members are "name=value", but "name" is its value alone, and "result" is "-> value". */
+/*
+ * A member of an event. In a line of text, members are "name=value", but "name" is its value alone,
+ * and "result" is "-> value".
+ */
 typedef struct TraceField {
     const char *name;
     TraceKind kind;
@@ -457,7 +484,9 @@ typedef struct TraceField {
 #define T_S(name, v) { name, TRACE_TEXT, 0, v }
 #define T_B(name, p, n) { name, TRACE_BYTES, n, p }
 
-/* Opens the file of --trace: JSON if asked for or if its name ends in .json. False with a message. */
+/*
+ * Opens the file of --trace: JSON if asked for or if its name ends in .json. False with a message.
+ */
 bool trace_open(KvmHost *host, char *error, size_t error_size);
 /* One line. `event` and names are identifiers. */
 void trace_event(KvmHost *host, const char *event, const TraceField *fields, size_t n);
@@ -475,7 +504,8 @@ void trace_vmcall_return(const Vcpu *vcpu);
 void trace_run(const Vcpu *vcpu, int r);
 void trace_page(const Vm *vm, uint64_t gpa, uint64_t size, TdPageChange change);
 void trace_mr_extend(const Vm *vm, uint64_t gpa);
-void trace_rtmr_extend(const Vcpu *vcpu, unsigned index, const uint8_t data[48], const uint8_t rtmr[48]);
+void trace_rtmr_extend(const Vcpu *vcpu, unsigned index, const uint8_t data[48],
+                       const uint8_t rtmr[48]);
 void trace_tdcall(const Vcpu *vcpu, uint64_t leaf, const uint64_t in[16], uint64_t status);
 void trace_ve(const Vcpu *vcpu, uint32_t reason, uint64_t qualification, uint64_t gpa);
 void trace_report(KvmHost *host);
@@ -483,10 +513,14 @@ const char *trace_ioctl_name(unsigned long request);
 const char *trace_tdx_name(uint32_t id);
 /* Is it the name of an ioctl or a TDX command that those two give? */
 bool trace_is_name(const char *name);
-void host_message(const KvmHost *host, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void host_message(const KvmHost *host, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void dump_vcpu(Vcpu *vcpu, const char *why);
 int fault_parse(KvmHost *host, const char *spec, char *error, size_t error_size);
-/* Is a fault due for this call? 0: no; -errno: that; *status is set when the rule names a TDX status. */
+/*
+ * Is a fault due for this call? 0: no; -errno: that; *status is set when the rule names a TDX
+ * status.
+ */
 int fault_due(KvmHost *host, const char *name, uint64_t *status);
 
 #endif

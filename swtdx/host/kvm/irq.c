@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Interrupts from outside: MSIs, GSI routing of a split irqchip, irqfds; and ioeventfds on the port and memory buses
- * (Documentation/virt/kvm/api.rst: KVM_SET_GSI_ROUTING, KVM_SIGNAL_MSI, KVM_IRQFD, KVM_IOEVENTFD).
+ * Interrupts from outside: MSIs, GSI routing of a split irqchip, irqfds; and ioeventfds on the port
+ * and memory buses (Documentation/virt/kvm/api.rst: KVM_SET_GSI_ROUTING, KVM_SIGNAL_MSI, KVM_IRQFD,
+ * KVM_IOEVENTFD).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,10 @@
 
 enum { DELIVER_FIXED = 0, DELIVER_LOWEST = 1, DELIVER_NMI = 4 };
 
-/* MSI address and data: Intel SDM vol. 3, 12.11; with 32-bit ids the upper address word holds destination bits 31:8. */
+/*
+ * MSI address and data: Intel SDM vol. 3, 12.11; with 32-bit ids the upper address word holds
+ * destination bits 31:8.
+ */
 int irq_deliver_msi(Vm *vm, uint64_t address, uint32_t data)
 {
     uint32_t dest = (uint32_t)(address >> 12) & 0xff;
@@ -94,7 +98,10 @@ int irq_line(Vm *vm, unsigned long request, uintptr_t arg)
     return 0;
 }
 
-/* One routing entry of the caller's. Pins of in-kernel chips are accepted and lead nowhere: a TD has no such chip. */
+/*
+ * One routing entry of the caller's. Pins of in-kernel chips are accepted and lead nowhere: a TD
+ * has no such chip.
+ */
 static int read_route(const Vm *vm, uintptr_t at, IrqRoute *route)
 {
     struct kvm_irq_routing_entry e;
@@ -126,7 +133,8 @@ int irq_set_routing(Vm *vm, uintptr_t arg)
     if (user_read(&header, arg, sizeof(header)) < 0) {
         return -EFAULT;
     }
-    if (header.flags || header.nr > ABI_MAX_IRQ_ROUTES || (!vm->split_irqchip && !vm->full_irqchip)) {
+    if (header.flags || header.nr > ABI_MAX_IRQ_ROUTES ||
+        (!vm->split_irqchip && !vm->full_irqchip)) {
         return -EINVAL;
     }
     IrqRoute *routes = calloc(header.nr + 1, sizeof(*routes));
@@ -134,7 +142,8 @@ int irq_set_routing(Vm *vm, uintptr_t arg)
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < header.nr; i++) {
-        int r = read_route(vm, arg + sizeof(header) + i * sizeof(struct kvm_irq_routing_entry), &routes[i]);
+        int r = read_route(vm, arg + sizeof(header) + i * sizeof(struct kvm_irq_routing_entry),
+                           &routes[i]);
         if (!r && routes[i].gsi >= ABI_MAX_IRQ_ROUTES) {
             r = -EINVAL;
         }
@@ -161,7 +170,9 @@ static int hold_eventfd(int fd, int *held)
     if (raw_fcntl(fd, F_GETFD, 0) < 0) {
         return -EBADF;
     }
-    /* eventfds share one inode; their kind shows in the link's text, where /proc is there to tell. */
+    /*
+     * eventfds share one inode; their kind shows in the link's text, where /proc is there to tell.
+     */
     long n = raw_result(syscall(SYS_readlink, link, text, sizeof(text) - 1));
     if (n >= 0) {
         text[n] = '\0';
@@ -176,7 +187,10 @@ static int hold_eventfd(int fd, int *held)
     return *held < 0 ? *held : 0;
 }
 
-/* Are two descriptors the same open file? kcmp() may be forbidden: then the number they came from must tell. */
+/*
+ * Are two descriptors the same open file? kcmp() may be forbidden: then the number they came from
+ * must tell.
+ */
 static bool same_file(int a, int b)
 {
     long r = syscall(SYS_kcmp, getpid(), getpid(), 0 /* KCMP_FILE */, a, b);
@@ -251,8 +265,10 @@ int irq_fd(Vm *vm, uintptr_t arg)
 static bool ioeventfd_collides(const IoEventFd *a, const struct kvm_ioeventfd *in)
 {
     return a->address == in->addr && ((a->flags ^ in->flags) & KVM_IOEVENTFD_FLAG_PIO) == 0 &&
-           (!a->length || !in->len || (a->length == in->len && (!(a->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) ||
-            !(in->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) || a->datamatch == in->datamatch)));
+           (!a->length || !in->len ||
+            (a->length == in->len &&
+             (!(a->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) ||
+              !(in->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) || a->datamatch == in->datamatch)));
 }
 
 static int ioeventfd_assign(Vm *vm, const struct kvm_ioeventfd *in)
@@ -319,7 +335,8 @@ int irq_ioeventfd(Vm *vm, uintptr_t arg)
     if (in.flags & KVM_IOEVENTFD_FLAG_DEASSIGN) {
         return ioeventfd_deassign(vm, &in);
     }
-    if (!size_ok || in.addr + in.len < in.addr || (in.flags & ~(uint32_t)KVM_IOEVENTFD_VALID_FLAG_MASK) ||
+    if (!size_ok || in.addr + in.len < in.addr ||
+        (in.flags & ~(uint32_t)KVM_IOEVENTFD_VALID_FLAG_MASK) ||
         (!in.len && (in.flags & KVM_IOEVENTFD_FLAG_DATAMATCH))) {
         return -EINVAL;
     }
@@ -335,8 +352,10 @@ bool irq_bus_write(Vm *vm, bool pio, uint64_t address, uint32_t length, uint64_t
     bool hit = false;
     pthread_mutex_lock(&vm->irq);
     for (IoEventFd *e = vm->ioeventfds; e && !hit; e = e->next) {
-        if (e->address == address && !!(e->flags & KVM_IOEVENTFD_FLAG_PIO) == pio && (!e->length || e->length == length) &&
-            (!(e->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) || (e->datamatch & mask) == (value & mask))) {
+        if (e->address == address && !!(e->flags & KVM_IOEVENTFD_FLAG_PIO) == pio &&
+            (!e->length || e->length == length) &&
+            (!(e->flags & KVM_IOEVENTFD_FLAG_DATAMATCH) ||
+             (e->datamatch & mask) == (value & mask))) {
             uint64_t one = 1;
             raw_write(e->fd, &one, sizeof(one));
             hit = true;

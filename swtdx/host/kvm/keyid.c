@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * TDX private KeyIDs, and with each a charge to the misc cgroup. The processes that one `swtdx run` started are one host's:
- * they share a file, and a KeyID is taken by a lock on the byte of its number. The locks are those of open file
- * descriptions (fcntl(2), F_OFD_SETLK), each process having one of its own: whatever way a process ends, the kernel
- * gives its KeyIDs back.
+ * TDX private KeyIDs, and with each a charge to the misc cgroup. The processes that one `swtdx run`
+ * started are one host's: they share a file, and a KeyID is taken by a lock on the byte of its
+ * number. The locks are those of open file descriptions (fcntl(2), F_OFD_SETLK), each process
+ * having one of its own: whatever way a process ends, the kernel gives its KeyIDs back.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,8 @@
 #include "host.h"
 #include "raw.h"
 
-#define MOST_KEYIDS 32768u /* 15 bits of a physical address at most (IA32_TME_CAPABILITY, SDM vol. 4) */
+/* 15 bits of a physical address at most (IA32_TME_CAPABILITY, SDM vol. 4) */
+#define MOST_KEYIDS 32768u
 #define TURN_BYTE (1 << 20) /* locked while a process counts and takes */
 #define FD_FLOOR 700        /* out of the way of programs that count on low descriptor numbers */
 
@@ -45,8 +46,9 @@ static int inherited(const char *where)
     int fd;
     unsigned long long dev, ino;
     struct stat st;
-    if (!where || sscanf(where, "fd:%d:%llu:%llu", &fd, &dev, &ino) != 3 || raw_result(syscall(SYS_fstat, fd, &st)) ||
-        (unsigned long long)st.st_dev != dev || (unsigned long long)st.st_ino != ino) {
+    if (!where || sscanf(where, "fd:%d:%llu:%llu", &fd, &dev, &ino) != 3 ||
+        raw_result(syscall(SYS_fstat, fd, &st)) || (unsigned long long)st.st_dev != dev ||
+        (unsigned long long)st.st_ino != ino) {
         return -1;
     }
     return fd;
@@ -73,7 +75,10 @@ static int open_own(KvmHost *host)
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     int own = raw_open(path, O_RDWR | O_CLOEXEC, 0);
     if (own < 0) {
-        host_message(host, "the file of KeyIDs cannot be opened (%s): they are counted in this process alone", strerror(-own));
+        host_message(
+            host,
+            "the file of KeyIDs cannot be opened (%s): they are counted in this process alone",
+            strerror(-own));
         return -1;
     }
     int high = raw_fcntl(own, F_DUPFD_CLOEXEC, FD_FLOOR);
@@ -115,7 +120,8 @@ void keyid_after_fork_child(KvmHost *host)
 
 static bool take(KvmHost *host, uint32_t keyid)
 {
-    if (host->keyids_held[keyid] || (host->keyid_fd >= 0 && lock_byte(host->keyid_fd, F_OFD_SETLK, F_WRLCK, keyid))) {
+    if (host->keyids_held[keyid] ||
+        (host->keyid_fd >= 0 && lock_byte(host->keyid_fd, F_OFD_SETLK, F_WRLCK, keyid))) {
         return false;
     }
     host->keyids_held[keyid] = true;
@@ -126,7 +132,8 @@ static uint32_t in_use(const KvmHost *host)
 {
     uint32_t used = 0;
     for (uint32_t i = 0; i < keyid_limit(host->profile); i++) {
-        used += host->keyids_held[i] || (host->keyid_fd >= 0 && locked_elsewhere(host->keyid_fd, i));
+        used += host->keyids_held[i] ||
+                (host->keyid_fd >= 0 && locked_elsewhere(host->keyid_fd, i));
     }
     return used;
 }

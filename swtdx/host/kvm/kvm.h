@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ioctl surface of a TDX host's /dev/kvm, as a library: what the preload library puts behind its hooks and what
- * unit tests drive directly.
+ * The ioctl surface of a TDX host's /dev/kvm, as a library: what the preload library puts behind
+ * its hooks and what unit tests drive directly.
  *
- * Layer: above module, below preload. A descriptor of ours is a real kernel object, the write end of a pipe; it is
- * recognised by inode, so that it survives dup and descriptor passing, and its last close is seen at the read end.
- * Functions answer like system calls without errno: a value >= 0 or -errno.
+ * Layer: above module, below preload. A descriptor of ours is a real kernel object, the write end
+ * of a pipe; it is recognised by inode, so that it survives dup and descriptor passing, and its
+ * last close is seen at the read end. Functions answer like system calls without errno: a value >=
+ * 0 or -errno.
  *
- * Threads: any, unless said. The library makes its own system calls by number, never through libc names that a
- * preload may have hooked. One process has one KvmHost that signal delivery knows (kvm_host_new() of the preload);
- * tests may make several, one after the other.
+ * Threads: any, unless said. The library makes its own system calls by number, never through libc
+ * names that a preload may have hooked. One process has one KvmHost that signal delivery knows
+ * (kvm_host_new() of the preload); tests may make several, one after the other.
  */
 #ifndef SWTDX_KVM_H
 #define SWTDX_KVM_H
@@ -27,8 +28,13 @@ typedef struct KvmHostOptions {
     const char *trace;  /* file for --trace, or NULL */
     bool trace_json;    /* JSON, whatever the file's name */
     const char *fault;  /* --fault specifications, separated by ',' , or NULL */
-    const char *missing; /* what profile_narrow() took from the profile: told at the first TD. May be NULL; must outlive the host */
-    const char *keyids; /* the launcher's file of KeyIDs (SWTDX_KEYIDS), or NULL: this process has them to itself */
+    /*
+     * what profile_narrow() took from the profile: told at the first TD. May be NULL; must outlive
+     * the host
+     */
+    const char *missing;
+    /* the launcher's file of KeyIDs (SWTDX_KEYIDS), or NULL: this process has them to itself */
+    const char *keyids;
     const char *record; /* where the record of `swtdx measure` is, or NULL: "fd:N" */
     bool summary;       /* counters on stderr when the host is freed */
     bool interpret;     /* no host code for guests */
@@ -36,18 +42,28 @@ typedef struct KvmHostOptions {
     bool quiet;         /* no stop-dump on stderr (tests) */
 } KvmHostOptions;
 
-/* NULL with a message in `error` (fault specification, trace file). The profile must outlive the host. */
-KvmHost *kvm_host_new(const Profile *profile, const KvmHostOptions *options, char *error, size_t error_size);
+/*
+ * NULL with a message in `error` (fault specification, trace file). The profile must outlive the
+ * host.
+ */
+KvmHost *kvm_host_new(const Profile *profile, const KvmHostOptions *options, char *error,
+                      size_t error_size);
 /* All descriptors should be closed before; what is left is torn down. Stops the service thread. */
 void kvm_host_free(KvmHost *host);
 const Profile *kvm_host_profile(const KvmHost *host);
 /* Prints the --summary text and flushes the trace; for exit handlers. */
 void kvm_host_report(KvmHost *host);
 
-/* How many KeyIDs the processes that share `where` (KvmHostOptions.keyids) have taken; needs no KvmHost. */
+/*
+ * How many KeyIDs the processes that share `where` (KvmHostOptions.keyids) have taken; needs no
+ * KvmHost.
+ */
 uint32_t kvm_keyids_in_use(const Profile *profile, const char *where);
 
-/* Nanoseconds of the host's clock: virtual in a deterministic host, else CLOCK_MONOTONIC_RAW. Any thread. */
+/*
+ * Nanoseconds of the host's clock: virtual in a deterministic host, else CLOCK_MONOTONIC_RAW. Any
+ * thread.
+ */
 uint64_t kvm_host_now_ns(const KvmHost *host);
 /* Where virtual clocks start: not at 0, which programs take for "never". */
 #define KVM_VIRTUAL_START_NS UINT64_C(1000000000)
@@ -61,7 +77,10 @@ int kvm_host_open(KvmHost *host, int flags);
 bool kvm_fd_ours(KvmHost *host, int fd);
 /* The same without a system call: false for a descriptor not seen before, though it may be one. */
 bool kvm_fd_known(KvmHost *host, int fd);
-/* What the callers of close(), dup2() and friends must tell: `fd` now means something else, or nothing. */
+/*
+ * What the callers of close(), dup2() and friends must tell: `fd` now means something else, or
+ * nothing.
+ */
 void kvm_fd_forget(KvmHost *host, int fd);
 void kvm_fd_forget_range(KvmHost *host, unsigned first, unsigned last);
 /* Sees last closes at once instead of at the service thread's next turn. */
@@ -70,7 +89,8 @@ void kvm_host_reap(KvmHost *host);
 /* The calls on descriptors of ours. kvm_fd_ioctl() answers -ENOTTY for a foreign one. */
 int kvm_fd_ioctl(KvmHost *host, int fd, unsigned long request, uintptr_t arg);
 /* Negative errno, or the address. */
-intptr_t kvm_fd_mmap(KvmHost *host, int fd, void *addr, size_t length, int prot, int flags, off_t offset);
+intptr_t kvm_fd_mmap(KvmHost *host, int fd, void *addr, size_t length, int prot, int flags,
+                     off_t offset);
 /* After a successful munmap() of [addr, addr + length): mappings of kvm_run hold their vCPU. */
 void kvm_unmapped(KvmHost *host, void *addr, size_t length);
 int kvm_fd_fallocate(KvmHost *host, int fd, int mode, off_t offset, off_t length);
@@ -78,20 +98,26 @@ int kvm_fd_fallocate(KvmHost *host, int fd, int mode, off_t offset, off_t length
 int64_t kvm_fd_guest_memfd_size(KvmHost *host, int fd);
 
 /*
- * Signals. kvm_signal_arrived() is called, async-signal-safe, by the preload's wrapper of every handler on the thread
- * that got the signal: a vCPU that this thread runs leaves KVM_RUN with EINTR. It answers true when the handler must
- * not run now: the signal is outside the mask of the caller of KVM_RUN (KVM_SET_SIGNAL_MASK); it is queued again when
- * KVM_RUN returns.
+ * Signals. kvm_signal_arrived() is called, async-signal-safe, by the preload's wrapper of every
+ * handler on the thread that got the signal: a vCPU that this thread runs leaves KVM_RUN with
+ * EINTR. It answers true when the handler must not run now: the signal is outside the mask of the
+ * caller of KVM_RUN (KVM_SET_SIGNAL_MASK); it is queued again when KVM_RUN returns.
  */
-bool kvm_signal_arrived(int signo, const void *siginfo /* siginfo_t; <signal.h> clashes with the core's register names */);
+bool kvm_signal_arrived(
+    int signo,
+    const void *siginfo /* siginfo_t; <signal.h> clashes with the core's register names */);
 /*
- * SIGQUIT: every vCPU tells its state on stderr; then_quit: the signal is sent again after that, and
- * kvm_host_quit_passes() says of this one, once, that it goes to the program. Both async-signal-safe.
+ * SIGQUIT: every vCPU tells its state on stderr; then_quit: the signal is sent again after that,
+ * and kvm_host_quit_passes() says of this one, once, that it goes to the program. Both
+ * async-signal-safe.
  */
 bool kvm_host_quit_passes(KvmHost *host);
 void kvm_host_request_dump(KvmHost *host, bool then_quit);
 
-/* pthread_atfork() of the preload: the child has none of the parent's VMs, and a service thread of its own later. */
+/*
+ * pthread_atfork() of the preload: the child has none of the parent's VMs, and a service thread of
+ * its own later.
+ */
 void kvm_host_before_fork(KvmHost *host);
 void kvm_host_after_fork_parent(KvmHost *host);
 void kvm_host_after_fork_child(KvmHost *host);

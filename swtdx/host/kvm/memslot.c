@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Memory slots: checks of KVM_SET_USER_MEMORY_REGION(2) in the kernel's order (kvm-tdx ABI 2.5), and their lookup. */
+/*
+ * Memory slots: checks of KVM_SET_USER_MEMORY_REGION(2) in the kernel's order (kvm-tdx ABI 2.5),
+ * and their lookup.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,17 +82,20 @@ static int check_request(const Vm *vm, const AbiMemoryRegion2 *r, bool v2)
         return -EINVAL;
     }
     uint32_t as = r->slot >> 16, id = r->slot & 0xffff;
-    if ((r->memory_size & PAGE_MASK) || (r->guest_phys_addr & PAGE_MASK) || (r->userspace_addr & PAGE_MASK)) {
+    if ((r->memory_size & PAGE_MASK) || (r->guest_phys_addr & PAGE_MASK) ||
+        (r->userspace_addr & PAGE_MASK)) {
         return -EINVAL;
     }
     if (r->userspace_addr >> 47 || r->memory_size > (UINT64_C(1) << 47)) {
         return -EINVAL;
     }
     if ((r->flags & ABI_MEM_GUEST_MEMFD) &&
-        ((r->guest_memfd_offset & PAGE_MASK) || r->guest_memfd_offset + r->memory_size < r->guest_memfd_offset)) {
+        ((r->guest_memfd_offset & PAGE_MASK) ||
+         r->guest_memfd_offset + r->memory_size < r->guest_memfd_offset)) {
         return -EINVAL;
     }
-    if (as != 0 || id >= ABI_USER_MEM_SLOTS || r->guest_phys_addr + r->memory_size < r->guest_phys_addr) {
+    if (as != 0 || id >= ABI_USER_MEM_SLOTS ||
+        r->guest_phys_addr + r->memory_size < r->guest_phys_addr) {
         return -EINVAL;
     }
     return r->memory_size / 4096 > ABI_MEM_MAX_NR_PAGES ? -EINVAL : 0;
@@ -117,7 +123,8 @@ static int check_binding(Vm *vm, const AbiMemoryRegion2 *r, GuestMemfd **gmem)
     }
     for (uint32_t i = 0; i < vm->slots_size.count; i++) {
         const MemSlot *s = &vm->slots[i];
-        if (s->gmem == g && overlaps(s->gmem_offset, s->size, r->guest_memfd_offset, r->memory_size)) {
+        if (s->gmem == g &&
+            overlaps(s->gmem_offset, s->size, r->guest_memfd_offset, r->memory_size)) {
             return host_kernel_at_least(vm->host, 7, 3) ? -EEXIST : -EINVAL;
         }
     }
@@ -173,7 +180,8 @@ static int slot_change(Vm *vm, MemSlot *old, const AbiMemoryRegion2 *r)
     if ((r->flags | old->flags) & ABI_MEM_GUEST_MEMFD) {
         return -EINVAL;
     }
-    if (r->userspace_addr != old->hva || r->memory_size != old->size || ((r->flags ^ old->flags) & KVM_MEM_READONLY)) {
+    if (r->userspace_addr != old->hva || r->memory_size != old->size ||
+        ((r->flags ^ old->flags) & KVM_MEM_READONLY)) {
         return -EINVAL;
     }
     if (r->guest_phys_addr == old->gpa) {
@@ -215,7 +223,8 @@ int memslot_set(Vm *vm, const AbiMemoryRegion2 *r, bool v2)
             return -EEXIST;
         }
     }
-    MemSlot slot = { .id = r->slot, .flags = r->flags, .gpa = r->guest_phys_addr, .size = r->memory_size, .hva = r->userspace_addr };
+    MemSlot slot = { .id = r->slot, .flags = r->flags, .gpa = r->guest_phys_addr,
+                     .size = r->memory_size, .hva = r->userspace_addr };
     if (r->flags & ABI_MEM_GUEST_MEMFD) {
         err = check_binding(vm, r, &slot.gmem);
         if (err) {

@@ -1,22 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The MSRs that KVM keeps for a TD (kvm-tdx ABI 4.3): guest TDVMCALLs, KVM_GET/SET_MSRS, and the MSR filter. */
+/*
+ * The MSRs that KVM keeps for a TD (kvm-tdx ABI 4.3): guest TDVMCALLs, KVM_GET/SET_MSRS, and the
+ * MSR filter.
+ */
 #include <stdlib.h>
 #include <string.h>
 
 #include "host.h"
 
 enum {
-    MSR_APIC_BASE = 0x1b, MSR_FEAT_CTL = 0x3a, MSR_UCODE_REV = 0x8b, MSR_PLATFORM_INFO = 0xce, MSR_MTRRCAP = 0xfe,
-    MSR_ARCH_CAPABILITIES = 0x10a, MSR_MISC_FEATURES = 0x140, MSR_MCG_CAP = 0x179, MSR_MCG_STATUS = 0x17a,
-    MSR_MCG_CTL = 0x17b, MSR_MISC_ENABLE = 0x1a0, MSR_POWER_CTL = 0x1fc, MSR_PAT = 0x277, MSR_MTRR_DEF = 0x2ff,
-    MSR_PERF_CAPABILITIES = 0x345, MSR_MCG_EXT_CTL = 0x4d0, MSR_TSC_DEADLINE = 0x6e0, MSR_KVM_POLL = 0x4b564d05,
+    MSR_APIC_BASE = 0x1b, MSR_FEAT_CTL = 0x3a, MSR_UCODE_REV = 0x8b, MSR_PLATFORM_INFO = 0xce,
+    MSR_MTRRCAP = 0xfe,
+    MSR_ARCH_CAPABILITIES = 0x10a, MSR_MISC_FEATURES = 0x140, MSR_MCG_CAP = 0x179,
+    MSR_MCG_STATUS = 0x17a,
+    MSR_MCG_CTL = 0x17b, MSR_MISC_ENABLE = 0x1a0, MSR_POWER_CTL = 0x1fc, MSR_PAT = 0x277,
+    MSR_MTRR_DEF = 0x2ff,
+    MSR_PERF_CAPABILITIES = 0x345, MSR_MCG_EXT_CTL = 0x4d0, MSR_TSC_DEADLINE = 0x6e0,
+    MSR_KVM_POLL = 0x4b564d05,
 };
 #define MSR_EFER 0xc0000080u
 #define UCODE_REV (UINT64_C(1) << 32)
 #define MAX_BANKS 32
 
 struct VcpuMsrs {
-    uint64_t ucode, platform_info, misc_features, misc_enable, power_ctl, arch_capabilities, pat, mtrr_def;
+    uint64_t ucode, platform_info, misc_features, misc_enable, power_ctl, arch_capabilities, pat,
+        mtrr_def;
     uint64_t mtrr[0x70];       /* 0x200..0x26f */
     uint64_t mcg_cap, mcg_status, mcg_ctl, mcg_ext_ctl, mc[MAX_BANKS * 4], mc_ctl2[MAX_BANKS];
     uint64_t poll;
@@ -39,12 +47,14 @@ struct VcpuMsrs *kvm_msr_new(Vcpu *vcpu)
 
 static bool is_x2apic(const Vm *vm, uint32_t index)
 {
-    static const uint16_t allowed[] = { 0x802, 0x803, 0x80d, 0x80f, 0x828, 0x82f, 0x830, 0x832, 0x833, 0x834, 0x835, 0x836, 0x837, 0x838, 0x839, 0x83e };
+    static const uint16_t allowed[] = { 0x802, 0x803, 0x80d, 0x80f, 0x828, 0x82f, 0x830, 0x832,
+                                        0x833, 0x834, 0x835, 0x836, 0x837, 0x838, 0x839, 0x83e };
     if (index < 0x800 || index > 0x8ff) {
         return false;
     }
     if (!host_kernel_at_least(vm->host, 7, 2)) {
-        return index != 0x808 && index != 0x80a && index != 0x80b && !(index >= 0x810 && index <= 0x827);
+        return index != 0x808 && index != 0x80a && index != 0x80b &&
+               !(index >= 0x810 && index <= 0x827);
     }
     for (size_t i = 0; i < sizeof(allowed) / sizeof(*allowed); i++) {
         if (allowed[i] == index) {
@@ -180,7 +190,9 @@ int kvm_msr_write(Vcpu *vcpu, uint32_t index, uint64_t value, bool host_initiate
     return 0;
 }
 
-/* ---- KVM_GET_MSRS, KVM_SET_MSRS: stop at the first refused one and answer how many were done ---- */
+/*
+ * ---- KVM_GET_MSRS, KVM_SET_MSRS: stop at the first refused one and answer how many were done ----
+ */
 
 #define MAX_MSRS 256
 
@@ -214,13 +226,18 @@ int kvm_msr_vcpu_ioctl(Vcpu *vcpu, bool set, uintptr_t arg)
 /* ---- lists, and feature MSRs on /dev/kvm ---- */
 
 static const uint32_t saved_msrs[] = {
-    0x174, 0x175, 0x176, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000102, 0x10, 0x277, 0x1d9, 0x48, 0xc0000103,
-    0x4b564d00, 0x4b564d01, 0x11, 0x12, 0x4b564d02, 0x4b564d03, 0x4b564d04, 0x4b564d05, 0x4b564d06, 0x4b564d07,
+    0x174, 0x175, 0x176, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000102, 0x10, 0x277,
+    0x1d9, 0x48, 0xc0000103,
+    0x4b564d00, 0x4b564d01, 0x11, 0x12, 0x4b564d02, 0x4b564d03, 0x4b564d04, 0x4b564d05, 0x4b564d06,
+    0x4b564d07,
     0x3b, 0x6e0, 0x10a, 0x1a0, 0x17a, 0x17b, 0x4d0, 0x9e, 0x3a, 0x140, 0x8b, 0xce, 0xfe, 0x2ff,
-    0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207, 0x208, 0x209, 0x20a, 0x20b, 0x20c, 0x20d, 0x20e, 0x20f,
-    0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f, 0x1fc, 0x1c4, 0x1c5, 0xda0,
+    0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207, 0x208, 0x209, 0x20a, 0x20b, 0x20c,
+    0x20d, 0x20e, 0x20f,
+    0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f, 0x1fc, 0x1c4,
+    0x1c5, 0xda0,
 };
-static const uint32_t feature_msrs[] = { MSR_UCODE_REV, MSR_ARCH_CAPABILITIES, MSR_PERF_CAPABILITIES, MSR_PLATFORM_INFO };
+static const uint32_t feature_msrs[] = { MSR_UCODE_REV, MSR_ARCH_CAPABILITIES,
+                                         MSR_PERF_CAPABILITIES, MSR_PLATFORM_INFO };
 
 int kvm_msr_index_list(KvmHost *host, bool feature, uintptr_t arg)
 {

@@ -2,7 +2,8 @@
 /* What happens in a TD, on its way to --trace and to the record of `swtdx measure`. */
 #include "host.h"
 
-static void on_tdcall(void *opaque, TdVcpu *tdv, uint64_t leaf, const uint64_t in[16], uint64_t status)
+static void on_tdcall(void *opaque, TdVcpu *tdv, uint64_t leaf, const uint64_t in[16],
+                      uint64_t status)
 {
     const Vm *vm = opaque;
     if (vm->host->trace) {
@@ -37,7 +38,8 @@ static bool on_may_extend(void *opaque, TdVcpu *tdv)
     return record_may_extend(opaque);
 }
 
-static void on_extended(void *opaque, TdVcpu *tdv, unsigned index, const uint8_t data[48], const uint8_t rtmr[48])
+static void on_extended(void *opaque, TdVcpu *tdv, unsigned index, const uint8_t data[48],
+                        const uint8_t rtmr[48])
 {
     trace_rtmr_extend(td_vcpu_opaque(tdv), index, data, rtmr);
     record_extended(opaque, index, data);
@@ -46,7 +48,8 @@ static void on_extended(void *opaque, TdVcpu *tdv, unsigned index, const uint8_t
 void observe_td(Vm *vm)
 {
     static const TdObserver observer = {
-        .tdcall = on_tdcall, .ve = on_ve, .page = on_page, .mr_extend = on_mr_extend, .may_extend = on_may_extend, .extended = on_extended,
+        .tdcall = on_tdcall, .ve = on_ve, .page = on_page, .mr_extend = on_mr_extend,
+        .may_extend = on_may_extend, .extended = on_extended,
     };
     if (vm->host->trace || vm->host->record) {
         td_observe(vm->td, &observer, vm);

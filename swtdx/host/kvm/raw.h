@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* System calls by number: inside libswtdx.so the libc names are our own hooks. Answers are values or -errno. */
+/*
+ * System calls by number: inside libswtdx.so the libc names are our own hooks. Answers are values
+ * or -errno.
+ */
 #ifndef SWTDX_KVM_RAW_H
 #define SWTDX_KVM_RAW_H
 
@@ -78,7 +81,8 @@ static inline void raw_futex_wake(_Atomic uint32_t *word)
 
 #define RAW_SIG_SETMASK 2 /* <signal.h> clashes with the register names of cpu.h */
 /*
- * All but 32 and 33, by which glibc ends threads and has every thread change its user (nptl(7)): setuid() waits for all of them.
+ * All but 32 and 33, by which glibc ends threads and has every thread change its user (nptl(7)):
+ * setuid() waits for all of them.
  */
 #define RAW_SIG_ALL (~(UINT64_C(3) << 31))
 #define RAW_SIGQUIT 3

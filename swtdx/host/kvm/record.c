@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `swtdx measure`, the host's side: writes down what is measured, and stops the TD where the launcher said (record.h). */
+/*
+ * `swtdx measure`, the host's side: writes down what is measured, and stops the TD where the
+ * launcher said (record.h).
+ */
 #include <string.h>
 #include <sys/mman.h>
 
@@ -8,8 +11,8 @@
 #include "raw.h"
 
 /*
- * Firmware extends first and writes the log after that: so many exits of vCPUs the log may lag behind. The service thread looks, too, each
- * 20 ms.
+ * Firmware extends first and writes the log after that: so many exits of vCPUs the log may lag
+ * behind. The service thread looks, too, each 20 ms.
  */
 #define LOG_PATIENCE 64
 
@@ -17,13 +20,17 @@ int record_attach(KvmHost *host, const char *where, char *error, size_t error_si
 {
     int fd = -1;
     if (sscanf(where, "fd:%d", &fd) == 1) {
-        long at = raw_result(syscall(SYS_mmap, NULL, sizeof(Record), PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)0));
+        long at = raw_result(syscall(SYS_mmap, NULL, sizeof(Record), PROT_READ | PROT_WRITE,
+                                     MAP_SHARED, fd, (off_t)0));
         if ((at >= 0 || at < -4095) && ((Record *)at)->magic == RECORD_MAGIC) {
             host->record = (Record *)at;
             return 0;
         }
     }
-    snprintf(error, error_size, "the record of 'swtdx measure' was not inherited (%s): does the program close descriptors?", where);
+    snprintf(
+        error, error_size,
+        "the record of 'swtdx measure' was not inherited (%s): does the program close descriptors?",
+        where);
     return -1;
 }
 
@@ -39,7 +46,8 @@ static void publish(Record *record, RecordState state)
 {
     atomic_store(&record->state, state);
     int saved = errno;
-    syscall(SYS_futex, &record->state, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0); /* of another process: not private */
+    /* of another process: not private */
+    syscall(SYS_futex, &record->state, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
     errno = saved;
 }
 
@@ -81,8 +89,10 @@ void record_td(Vm *vm, const TdParams *params)
 /* Whether a page is measured shows after it was added: it stands alone until the next one comes. */
 static void merge_last(Record *r)
 {
-    RecordRange *last = r->num_ranges > 1 ? &r->ranges[r->num_ranges - 1] : NULL, *before = last ? last - 1 : NULL;
-    if (last && last->pages == 1 && before->measured == last->measured && before->gpa + before->pages * 4096 == last->gpa) {
+    RecordRange *last = r->num_ranges > 1 ? &r->ranges[r->num_ranges - 1] : NULL,
+                *before = last ? last - 1 : NULL;
+    if (last && last->pages == 1 && before->measured == last->measured &&
+        before->gpa + before->pages * 4096 == last->gpa) {
         before->pages++;
         r->num_ranges--;
     }
@@ -114,8 +124,8 @@ void record_page_measured(Vm *vm, uint64_t gpa)
 /* ---- the log ---- */
 
 /*
- * Reads the log as far as it has been written. False: none is there, not yet or not any more: what was read before
- * stays. Under record_lock.
+ * Reads the log as far as it has been written. False: none is there, not yet or not any more: what
+ * was read before stays. Under record_lock.
  */
 static bool refresh_log(Vm *vm, bool tables)
 {
@@ -126,7 +136,8 @@ static bool refresh_log(Vm *vm, bool tables)
     if ((tables || !place->gpa) && !td_find_event_log(vm->td, tables, place)) {
         return false;
     }
-    if (td_read_private(vm->td, place->gpa, header, sizeof(header)) < sizeof(header) || !event_log_valid(header, sizeof(header))) {
+    if (td_read_private(vm->td, place->gpa, header, sizeof(header)) < sizeof(header) ||
+        !event_log_valid(header, sizeof(header))) {
         return false;
     }
     size_t size = place->size < RECORD_MAX_LOG ? (size_t)place->size : RECORD_MAX_LOG;
@@ -153,7 +164,8 @@ static bool log_has_event(const Record *r)
     EventLogEntry entry;
     for (size_t at = 0; event_log_next(r->log, r->log_bytes, &at, &entry);) {
         if (event_log_extended(&entry) &&
-            (r->until == RECORD_UNTIL_TYPE ? entry.type == r->number : event_log_contains(&entry, r->text))) {
+            (r->until == RECORD_UNTIL_TYPE ? entry.type == r->number
+                                           : event_log_contains(&entry, r->text))) {
             return true;
         }
     }
@@ -209,7 +221,8 @@ bool record_stopped(KvmHost *host)
 /* An extend was recorded: does the rule want more than the log's catching up? */
 static bool rule_met(const Record *r, const uint8_t digest[48], uint32_t count)
 {
-    return (r->until == RECORD_UNTIL_DIGEST && !memcmp(r->digest, digest, 48)) || (r->until == RECORD_UNTIL_COUNT && count == r->number);
+    return (r->until == RECORD_UNTIL_DIGEST && !memcmp(r->digest, digest, 48)) ||
+           (r->until == RECORD_UNTIL_COUNT && count == r->number);
 }
 
 void record_extended(Vm *vm, unsigned index, const uint8_t data[48])
@@ -232,7 +245,8 @@ void record_extended(Vm *vm, unsigned index, const uint8_t data[48])
     if (rule_met(r, data, n + 1)) {
         atomic_store(&host->record_met, true);
     }
-    bool look_later = r->until == RECORD_UNTIL_TYPE || r->until == RECORD_UNTIL_TEXT || atomic_load(&host->record_met);
+    bool look_later = r->until == RECORD_UNTIL_TYPE || r->until == RECORD_UNTIL_TEXT ||
+                      atomic_load(&host->record_met);
     if (look_later) {
         atomic_store(&host->record_patience, LOG_PATIENCE);
     }
@@ -264,7 +278,8 @@ bool record_may_extend(Vm *vm)
     if (!recorded(vm)) {
         return true;
     }
-    if (!atomic_load(&host->record_stopped) && atomic_load(&host->record_patience) > 0 && (look(vm) || atomic_load(&host->record_met))) {
+    if (!atomic_load(&host->record_stopped) && atomic_load(&host->record_patience) > 0 &&
+        (look(vm) || atomic_load(&host->record_met))) {
         stop(vm, true);
     }
     return !atomic_load(&host->record_stopped);
@@ -273,7 +288,8 @@ bool record_may_extend(Vm *vm)
 void record_exit(Vm *vm)
 {
     KvmHost *host = vm->host;
-    if (!recorded(vm) || atomic_load_explicit(&host->record_patience, memory_order_relaxed) <= 0 || atomic_load(&host->record_stopped)) {
+    if (!recorded(vm) || atomic_load_explicit(&host->record_patience, memory_order_relaxed) <= 0 ||
+        atomic_load(&host->record_stopped)) {
         return;
     }
     bool last = atomic_fetch_sub(&host->record_patience, 1) <= 1;
@@ -294,7 +310,8 @@ void record_serve(KvmHost *host)
 
 bool record_waits(const KvmHost *host)
 {
-    return host->record && atomic_load(&host->record_patience) > 0 && !atomic_load(&host->record_stopped);
+    return host->record && atomic_load(&host->record_patience) > 0 &&
+           !atomic_load(&host->record_stopped);
 }
 
 void record_memory_goes(Vm *vm)
@@ -313,7 +330,8 @@ void record_vm_gone(Vm *vm)
         return;
     }
     pthread_mutex_lock(&host->record_lock);
-    if (!atomic_load(&host->record_stopped) && atomic_load(&host->record->state) >= RECORD_LAUNCHING) {
+    if (!atomic_load(&host->record_stopped) &&
+        atomic_load(&host->record->state) >= RECORD_LAUNCHING) {
         take_final(vm, RECORD_GONE);
     }
     atomic_store(&host->record_vm, NULL);

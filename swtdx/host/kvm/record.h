@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What `swtdx measure` and the host in the program's process share: a memory file that the program inherits. The
- * launcher says until when to measure; the host writes down each extend of a measurement register as it happens, so
- * that even a program that is killed has told them.
+ * What `swtdx measure` and the host in the program's process share: a memory file that the program
+ * inherits. The launcher says until when to measure; the host writes down each extend of a
+ * measurement register as it happens, so that even a program that is killed has told them.
  *
- * One TD is recorded, the last one that was initialised. The host writes (one writer at a time, under the TD's order of
- * events) and publishes counts last; the launcher reads when `state` says so, or when the program is gone.
+ * One TD is recorded, the last one that was initialised. The host writes (one writer at a time,
+ * under the TD's order of events) and publishes counts last; the launcher reads when `state` says
+ * so, or when the program is gone.
  */
 #ifndef SWTDX_RECORD_H
 #define SWTDX_RECORD_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * KVM_RUN: the vCPU executes on the caller's thread, here, until something needs the caller (kvm-tdx ABI, part 5).
- * TDVMCALLs that the kernel serves go round in this loop without a system call or a contended lock.
+ * KVM_RUN: the vCPU executes on the caller's thread, here, until something needs the caller
+ * (kvm-tdx ABI, part 5). TDVMCALLs that the kernel serves go round in this loop without a system
+ * call or a contended lock.
  */
 #include <string.h>
 
@@ -9,8 +10,8 @@
 #include "raw.h"
 
 /*
- * The vCPU whose KVM_RUN this thread is in: what a signal handler must make leave. Initial-exec, so that reading it in
- * a handler allocates nothing.
+ * The vCPU whose KVM_RUN this thread is in: what a signal handler must make leave. Initial-exec, so
+ * that reading it in a handler allocates nothing.
  */
 static __thread Vcpu *volatile current_vcpu __attribute__((tls_model("initial-exec")));
 
@@ -28,7 +29,8 @@ bool kvm_signal_arrived(int signo, const void *siginfo)
     atomic_store(&vcpu->signalled, true);
     cpu_request(vcpu->cpu, CPU_PENDING_EXIT);
     vcpu_wake(vcpu);
-    if (vcpu->mask_active && signo >= 1 && signo <= 64 && (vcpu->outer_mask & (UINT64_C(1) << (signo - 1))) &&
+    if (vcpu->mask_active && signo >= 1 && signo <= 64 &&
+        (vcpu->outer_mask & (UINT64_C(1) << (signo - 1))) &&
         vcpu->num_deferred < sizeof(vcpu->deferred) / sizeof(*vcpu->deferred)) {
         vcpu->deferred[vcpu->num_deferred].signo = signo;
         memcpy(vcpu->deferred[vcpu->num_deferred].info, siginfo, RAW_SIGINFO_SIZE);
@@ -70,7 +72,10 @@ int run_internal_error(Vcpu *vcpu, uint64_t status)
 
 /* ---- waiting ---- */
 
-/* What ends a halt (tdx_protected_apic_has_interrupt()): with interrupts off only what arrives from now on, or an NMI. */
+/*
+ * What ends a halt (tdx_protected_apic_has_interrupt()): with interrupts off only what arrives from
+ * now on, or an NMI.
+ */
 bool run_halt_over(Vcpu *vcpu)
 {
     if (atomic_load(&vcpu->posted) || atomic_load(&vcpu->lapic.nmi_pending)) {
@@ -81,7 +86,8 @@ bool run_halt_over(Vcpu *vcpu)
 
 bool run_must_leave(Vcpu *vcpu)
 {
-    return atomic_load(&vcpu->signalled) || atomic_load(&vcpu->vm->dead) || atomic_load(&vcpu->dump);
+    return atomic_load(&vcpu->signalled) || atomic_load(&vcpu->vm->dead) ||
+           atomic_load(&vcpu->dump);
 }
 
 /* Sleeps until woken for a reason; a vCPU without INIT_VCPU has no events of its own. */
@@ -100,7 +106,8 @@ static void wait_for_event(Vcpu *vcpu, bool halted)
 
 static void dump_if_asked(Vcpu *vcpu)
 {
-    if (unlikely(atomic_load_explicit(&vcpu->dump, memory_order_relaxed)) && atomic_exchange(&vcpu->dump, false)) {
+    if (unlikely(atomic_load_explicit(&vcpu->dump, memory_order_relaxed)) &&
+        atomic_exchange(&vcpu->dump, false)) {
         const char *why = atomic_load(&vcpu->vm->host->dump_why);
         dump_vcpu(vcpu, why ? why : "asked for by a signal");
     }
@@ -138,16 +145,24 @@ static int exit_triple_fault(Vcpu *vcpu)
 /* A guest that runs here and would not on hardware is told of, once. */
 static void tell_leniency(Vm *vm)
 {
-    if (unlikely(td_max_vcpus_hidden(vm->td)) && !atomic_load_explicit(&vm->max_vcpus_told, memory_order_relaxed) &&
+    if (unlikely(td_max_vcpus_hidden(vm->td)) &&
+        !atomic_load_explicit(&vm->max_vcpus_told, memory_order_relaxed) &&
         !atomic_exchange(&vm->max_vcpus_told, true)) {
-        host_message(vm->host, "the guest asks how many vCPUs its TD may have and is told how many it has: a TDX module under Linux's KVM "
-                     "tells %u, the host's processors, and firmware that waits for so many would hang there (profile member "
-                     "max_vcpus_told makes it so here, too)", vm->max_vcpus);
+        host_message(vm->host,
+                     "the guest asks how many vCPUs its TD may have and is told how many it has: a "
+                     "TDX module under Linux's KVM "
+                     "tells %u, the host's processors, and firmware that waits for so many would "
+                     "hang there (profile member "
+                     "max_vcpus_told makes it so here, too)",
+                     vm->max_vcpus);
     }
-    if (unlikely(td_rbp_bit_seen(vm->td)) && !atomic_load_explicit(&vm->rbp_told, memory_order_relaxed) &&
+    if (unlikely(td_rbp_bit_seen(vm->td)) &&
+        !atomic_load_explicit(&vm->rbp_told, memory_order_relaxed) &&
         !atomic_exchange(&vm->rbp_told, true)) {
-        host_message(vm->host, "the guest passes RBP to TDG.VP.VMCALL: let pass here, but a TDX module refuses that under Linux's KVM, and "
-                     "this guest would not run there (profile member vmcall_rbp_refused makes it so here, too)");
+        host_message(vm->host, "the guest passes RBP to TDG.VP.VMCALL: let pass here, but a TDX "
+                               "module refuses that under Linux's KVM, and "
+                               "this guest would not run there (profile member vmcall_rbp_refused "
+                               "makes it so here, too)");
     }
 }
 
@@ -165,12 +180,14 @@ static int handle_exit(Vcpu *vcpu)
     case TD_EXIT_TRIPLE_FAULT:
         return exit_triple_fault(vcpu);
     case TD_EXIT_PENDING_ACCESS:
-        host_message(vcpu->vm->host, "Guest access before accepting 0x%llx on vCPU %u", (unsigned long long)exit->gpa, vcpu->id);
+        host_message(vcpu->vm->host, "Guest access before accepting 0x%llx on vCPU %u",
+                     (unsigned long long)exit->gpa, vcpu->id);
         dump_vcpu(vcpu, "access to a page that was not accepted, with SEPT_VE_DISABLE");
         vm_kill(vcpu->vm);
         return -EIO;
     case TD_EXIT_UNSUPPORTED:
-        host_message(vcpu->vm->host, "vCPU %u: the software core can't go on: %s", vcpu->id, vcpu->cpu->unsupported);
+        host_message(vcpu->vm->host, "vCPU %u: the software core can't go on: %s", vcpu->id,
+                     vcpu->cpu->unsupported);
         dump_vcpu(vcpu, vcpu->cpu->unsupported);
         return run_internal_error(vcpu, exit->status);
     case TD_EXIT_NON_RECOVERABLE:
@@ -206,7 +223,9 @@ static int run_loop(Vcpu *vcpu)
             atomic_store(&vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
         }
         atomic_store(&vcpu->posted, false);
-        atomic_store_explicit(&vcpu->entries, atomic_load_explicit(&vcpu->entries, memory_order_relaxed) + 1, memory_order_relaxed);
+        atomic_store_explicit(&vcpu->entries,
+                              atomic_load_explicit(&vcpu->entries, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
         atomic_store_explicit(&vcpu->in_guest, true, memory_order_relaxed);
         vcpu->exit.kind = TD_EXIT_NON_RECOVERABLE; /* stands if the module refuses the entry */
         TdxStatus status = td_vp_enter(vcpu->tdv, &vcpu->exit);
@@ -259,7 +278,10 @@ static int run_checked(Vcpu *vcpu)
     return run_loop(vcpu);
 }
 
-/* With KVM_SET_SIGNAL_MASK the thread's mask is another one during KVM_RUN; what comes only because of it stays pending. */
+/*
+ * With KVM_SET_SIGNAL_MASK the thread's mask is another one during KVM_RUN; what comes only because
+ * of it stays pending.
+ */
 static void mask_enter(Vcpu *vcpu)
 {
     vcpu->num_deferred = 0;
@@ -273,7 +295,8 @@ static void mask_leave(Vcpu *vcpu)
     raw_sigprocmask(RAW_SIG_SETMASK, &vcpu->outer_mask, NULL);
     vcpu->mask_active = false;
     for (uint32_t i = 0; i < vcpu->num_deferred; i++) {
-        syscall(SYS_rt_tgsigqueueinfo, getpid(), (pid_t)syscall(SYS_gettid), vcpu->deferred[i].signo, vcpu->deferred[i].info);
+        syscall(SYS_rt_tgsigqueueinfo, getpid(), (pid_t)syscall(SYS_gettid),
+                vcpu->deferred[i].signo, vcpu->deferred[i].info);
     }
     vcpu->num_deferred = 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The one thread of our own in a program's process: timer deadlines, irqfds, last closes. It starts at the first
- * KVM_CREATE_VM, before any seccomp filter of the program can exist.
+ * The one thread of our own in a program's process: timer deadlines, irqfds, last closes. It starts
+ * at the first KVM_CREATE_VM, before any seccomp filter of the program can exist.
  */
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -14,7 +14,10 @@
 #define WATCH_LOOK_NS (NS_PER_S / 100)
 #define MAX_POLL 1024
 
-/* One round's descriptors. irqfds are looked up again by number when they fire: the list may have changed. */
+/*
+ * One round's descriptors. irqfds are looked up again by number when they fire: the list may have
+ * changed.
+ */
 typedef struct PollSet {
     struct pollfd fds[MAX_POLL];
     unsigned count, first_irqfd;
@@ -52,7 +55,8 @@ static void collect(KvmHost *host, PollSet *set, uint64_t *deadline)
     }
     set->first_irqfd = set->count;
     for (Vm *vm = host->vms; vm; vm = vm->next) {
-        uint32_t n = host->options.deterministic ? 0 : atomic_load(&vm->num_vcpus); /* turn.c has the timers then */
+        /* turn.c has the timers then */
+        uint32_t n = host->options.deterministic ? 0 : atomic_load(&vm->num_vcpus);
         for (uint32_t i = 0; i < n; i++) {
             uint64_t t = atomic_load(&vm->vcpus[i]->timer_ns);
             *deadline = t < *deadline ? t : *deadline;
@@ -118,7 +122,9 @@ static void *service_main(void *opaque)
         /* Whoever arms a timer from here on wakes us: see service_arm(). */
         atomic_store(&host->sleeping_until, UINT64_MAX);
         uint64_t now = raw_now_ns();
-        uint64_t deadline = now + (record_waits(host) ? RECORD_LOOK_NS : watch_waits(host) ? WATCH_LOOK_NS : NS_PER_S);
+        uint64_t deadline = now + (record_waits(host)  ? RECORD_LOOK_NS
+                                   : watch_waits(host) ? WATCH_LOOK_NS
+                                                       : NS_PER_S);
         collect(host, set, &deadline);
         atomic_store(&host->sleeping_until, deadline);
         uint64_t wait = deadline > now ? deadline - now : 0;
@@ -170,7 +176,8 @@ int service_start(KvmHost *host)
         host->wake_fd = fd;
         atomic_store(&host->stop, false);
         uint64_t all = RAW_SIG_ALL, old = 0;
-        raw_sigprocmask(RAW_SIG_SETMASK, &all, &old); /* signals are the program's threads' business */
+        /* signals are the program's threads' business */
+        raw_sigprocmask(RAW_SIG_SETMASK, &all, &old);
         host->thread_runs = pthread_create(&host->thread, NULL, service_main, host) == 0;
         raw_sigprocmask(RAW_SIG_SETMASK, &old, NULL);
     }

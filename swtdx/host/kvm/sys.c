@@ -16,7 +16,8 @@ static int supported_cpuid(KvmHost *host, uintptr_t arg)
         return -E2BIG;
     }
     header.nent = n;
-    if (user_write(arg + sizeof(header), entries, n * sizeof(*entries)) < 0 || user_write(arg, &header, sizeof(header)) < 0) {
+    if (user_write(arg + sizeof(header), entries, n * sizeof(*entries)) < 0 ||
+        user_write(arg, &header, sizeof(header)) < 0) {
         return -EFAULT;
     }
     return 0;
@@ -37,7 +38,10 @@ static int emulated_cpuid(uintptr_t arg)
         return -E2BIG;
     }
     header.nent = 3;
-    return user_write(arg, &header, sizeof(header)) < 0 || user_write(arg + sizeof(header), entries, sizeof(entries)) < 0 ? -EFAULT : 0;
+    return user_write(arg, &header, sizeof(header)) < 0 ||
+                   user_write(arg + sizeof(header), entries, sizeof(entries)) < 0
+               ? -EFAULT
+               : 0;
 }
 
 /* KVM_X86_XCOMP_GUEST_SUPP: the xstate components guests may use. */
@@ -56,7 +60,8 @@ static int device_attr(KvmHost *host, bool get, uintptr_t arg)
 
 static int mce_cap(uintptr_t arg)
 {
-    const uint64_t cap = UINT64_C(1) << 8 | UINT64_C(1) << 24 | UINT64_C(1) << 27; /* MCG_CTL_P, MCG_SER_P, MCG_LMCE_P */
+    const uint64_t cap = UINT64_C(1) << 8 | UINT64_C(1) << 24 |
+                         UINT64_C(1) << 27; /* MCG_CTL_P, MCG_SER_P, MCG_LMCE_P */
     return user_write(arg, &cap, sizeof(cap));
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where each TDVMCALL goes (kvm-tdx ABI, part 6; GHCI 1.5, table of TDG.VP.VMCALL sub-functions): answered here as the
- * kernel does, or an exit to the VMM, completed by the next KVM_RUN.
+ * Where each TDVMCALL goes (kvm-tdx ABI, part 6; GHCI 1.5, table of TDG.VP.VMCALL sub-functions):
+ * answered here as the kernel does, or an exit to the VMM, completed by the next KVM_RUN.
  */
 #include <string.h>
 
@@ -86,7 +86,8 @@ static int call_mmio(Vcpu *vcpu)
 {
     uint64_t size = ARG(vcpu, 2), write = ARG(vcpu, 3), gpa = ARG(vcpu, 4), value = ARG(vcpu, 5);
     uint64_t shared = shared_bit(vcpu);
-    if ((size != 1 && size != 2 && size != 4 && size != 8) || write > 1 || !(gpa & shared) || !((gpa + size - 1) & shared)) {
+    if ((size != 1 && size != 2 && size != 4 && size != 8) || write > 1 || !(gpa & shared) ||
+        !((gpa + size - 1) & shared)) {
         return answer(vcpu, TDVMCALL_INVALID_OPERAND);
     }
     gpa &= ~shared;
@@ -125,7 +126,8 @@ static int call_msr(Vcpu *vcpu, bool write)
     run->msr.reason = (uint32_t)reason;
     run->msr.index = index;
     run->msr.data = write ? value : 0;
-    return leave(vcpu, write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR, write ? COMPLETE_WRMSR : COMPLETE_RDMSR);
+    return leave(vcpu, write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR,
+                 write ? COMPLETE_WRMSR : COMPLETE_RDMSR);
 }
 
 /* ---- MapGPA: one exit per 2 MiB ---- */
@@ -147,7 +149,8 @@ static int map_gpa_step(Vcpu *vcpu)
     run->hypercall.args[0] = vcpu->map_next & ~shared;
     run->hypercall.args[1] = size / 4096;
     run->hypercall.args[2] = vcpu->map_next & shared ? 0 : 0x10; /* KVM_MAP_GPA_RANGE_ENCRYPTED */
-    run->hypercall.longmode = 1;                                  /* `flags`: KVM_EXIT_HYPERCALL_LONG_MODE */
+    /* `flags`: KVM_EXIT_HYPERCALL_LONG_MODE */
+    run->hypercall.longmode = 1;
     return leave(vcpu, KVM_EXIT_HYPERCALL, COMPLETE_MAP_GPA);
 }
 
@@ -277,7 +280,8 @@ static uint64_t send_ipi(Vcpu *vcpu, uint64_t low, uint64_t high, uint32_t min, 
         return (uint64_t)-22;
     }
     for (unsigned i = 0; i < 128; i++) {
-        Vcpu *to = (i < 64 ? low >> i : high >> (i - 64)) & 1 ? vm_vcpu_by_id(vcpu->vm, min + i) : NULL;
+        Vcpu *to = (i < 64 ? low >> i : high >> (i - 64)) & 1 ? vm_vcpu_by_id(vcpu->vm, min + i)
+                                                              : NULL;
         if (!to) {
             continue;
         }
@@ -311,7 +315,8 @@ static int call_hypercall(Vcpu *vcpu)
         break;
     case SEND_IPI:
         if (pv_feature(vcpu, 11)) {
-            ret = send_ipi(vcpu, r[GPR_R11], r[GPR_R12], (uint32_t)r[GPR_R13], (uint32_t)r[GPR_R14]);
+            ret = send_ipi(vcpu, r[GPR_R11], r[GPR_R12], (uint32_t)r[GPR_R13],
+                           (uint32_t)r[GPR_R14]);
         }
         break;
     case SCHED_YIELD:
@@ -402,7 +407,8 @@ int tdvmcall_complete(Vcpu *vcpu)
     case COMPLETE_TDX_STATUS:
         return answer(vcpu, tdx->unknown.ret);
     case COMPLETE_RDMSR:
-        return run->msr.error ? answer(vcpu, TDVMCALL_INVALID_OPERAND) : answer_value(vcpu, run->msr.data);
+        return run->msr.error ? answer(vcpu, TDVMCALL_INVALID_OPERAND)
+                              : answer_value(vcpu, run->msr.data);
     case COMPLETE_WRMSR:
         return answer(vcpu, run->msr.error ? TDVMCALL_INVALID_OPERAND : TDVMCALL_SUCCESS);
     }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A TD's initial memory and pre-faulting: KVM_TDX_INIT_MEM_REGION (kvm-tdx ABI 3.7), KVM_PRE_FAULT_MEMORY (2.7). */
+/*
+ * A TD's initial memory and pre-faulting: KVM_TDX_INIT_MEM_REGION (kvm-tdx ABI 3.7),
+ * KVM_PRE_FAULT_MEMORY (2.7).
+ */
 #include <stdlib.h>
 
 #include "../module/status.h"
@@ -16,7 +19,9 @@ int tdx_load_mmu(Vcpu *vcpu)
     const AbiCpuidEntry *widths = cpuid_find(vcpu->cpuid, vcpu->num_cpuid, 0x80000008, 0);
     uint32_t guest_bits = max && max->eax >= 0x80000008 && widths ? (widths->eax >> 16) & 0xff : 0;
     if (guest_bits != vcpu->vm->gpaw) {
-        host_message(vcpu->vm->host, "vCPU %u: guest physical width %u of KVM_SET_CPUID2 (leaf 0x80000008) is not the %u of KVM_TDX_INIT_VM",
+        host_message(vcpu->vm->host,
+                     "vCPU %u: guest physical width %u of KVM_SET_CPUID2 (leaf 0x80000008) is not "
+                     "the %u of KVM_TDX_INIT_VM",
                      vcpu->id, guest_bits, vcpu->vm->gpaw);
         vm_kill(vcpu->vm);
         return -EIO;
@@ -38,7 +43,10 @@ static int add_error(Vm *vm, TdxStatus status)
     }
 }
 
-/* One page: the checks that need the slot, then TDH.MEM.PAGE.ADD and, when asked, TDH.MR.EXTEND 16 times. */
+/*
+ * One page: the checks that need the slot, then TDH.MEM.PAGE.ADD and, when asked, TDH.MR.EXTEND 16
+ * times.
+ */
 static int add_page(Vcpu *vcpu, uint64_t source, uint64_t gpa, bool measure)
 {
     Vm *vm = vcpu->vm;
@@ -63,7 +71,8 @@ static int add_page(Vcpu *vcpu, uint64_t source, uint64_t gpa, bool measure)
     }
     status = td_page_add(vm->td, gpa, page);
     if (status) {
-        TRACE(vm->host, "seamcall", T_S("name", "TDH.MEM.PAGE.ADD"), T_X("gpa", gpa), T_X("status", status));
+        TRACE(vm->host, "seamcall", T_S("name", "TDH.MEM.PAGE.ADD"), T_X("gpa", gpa),
+              T_X("status", status));
         return add_error(vm, status);
     }
     for (uint64_t off = 0; measure && off < PAGE; off += EXTEND_CHUNK) {
@@ -80,7 +89,8 @@ static int add_page(Vcpu *vcpu, uint64_t source, uint64_t gpa, bool measure)
 static bool region_valid(const Vm *vm, const AbiTdxInitMemRegion *r)
 {
     uint64_t size, end, shared = UINT64_C(1) << (vm->gpaw - 1);
-    if (((r->source_addr | r->gpa) & PAGE_MASK) || !r->nr_pages || __builtin_mul_overflow(r->nr_pages, PAGE, &size) ||
+    if (((r->source_addr | r->gpa) & PAGE_MASK) || !r->nr_pages ||
+        __builtin_mul_overflow(r->nr_pages, PAGE, &size) ||
         __builtin_add_overflow(r->gpa, size, &end)) {
         return false;
     }
@@ -109,7 +119,8 @@ int tdx_init_mem_region(Vcpu *vcpu, const AbiTdxCmd *cmd)
     }
     pthread_mutex_lock(&vm->slots_lock);
     while (!r && region.nr_pages) {
-        r = add_page(vcpu, region.source_addr, region.gpa, cmd->flags & ABI_TDX_MEASURE_MEMORY_REGION);
+        r = add_page(vcpu, region.source_addr, region.gpa,
+                     cmd->flags & ABI_TDX_MEASURE_MEMORY_REGION);
         if (!r) {
             region.source_addr += PAGE;
             region.gpa += PAGE;
@@ -117,7 +128,8 @@ int tdx_init_mem_region(Vcpu *vcpu, const AbiTdxCmd *cmd)
         }
     }
     pthread_mutex_unlock(&vm->slots_lock);
-    TRACE(vm->host, "init-mem-region", T_X("next", region.gpa), T_U("left", region.nr_pages), T_D("result", r));
+    TRACE(vm->host, "init-mem-region", T_X("next", region.gpa), T_U("left", region.nr_pages),
+          T_D("result", r));
     if (user_write(cmd->data, &region, sizeof(region)) < 0) {
         return -EFAULT;
     }
@@ -151,7 +163,8 @@ int tdx_pre_fault(Vcpu *vcpu, uintptr_t arg)
     if (user_read(&range, arg, sizeof(range)) < 0) {
         return -EFAULT;
     }
-    if (range.flags || ((range.gpa | range.size) & PAGE_MASK) || !range.size || __builtin_add_overflow(range.gpa, range.size, &end) ||
+    if (range.flags || ((range.gpa | range.size) & PAGE_MASK) || !range.size ||
+        __builtin_add_overflow(range.gpa, range.size, &end) ||
         (vm->gpaw && ((range.gpa | (end - 1)) & (UINT64_C(1) << (vm->gpaw - 1))))) {
         return -EINVAL;
     }
@@ -181,7 +194,8 @@ static int op_init_vcpu(Vcpu *vcpu, const AbiTdxCmd *cmd)
     }
     TdxStatus status = td_vp_init(vcpu->tdv, vcpu->id, cmd->data);
     if (status) {
-        host_message(vcpu->vm->host, "TDH.VP.INIT of vCPU %u failed: 0x%llx", vcpu->id, (unsigned long long)status);
+        host_message(vcpu->vm->host, "TDH.VP.INIT of vCPU %u failed: 0x%llx", vcpu->id,
+                     (unsigned long long)status);
         vm_kill(vcpu->vm);
         return -EIO;
     }
@@ -197,12 +211,16 @@ static uint32_t read_leaf(Vm *vm, uint32_t leaf, AbiCpuidEntry *entries, uint32_
 {
     uint32_t out[4];
     bool has = td_cpuid_has_subleaves(vm->td, leaf);
-    for (uint32_t sub = 0; n < ABI_MAX_CPUID_ENTRIES && (has || sub == 0) && td_cpuid_value(vm->td, leaf, sub, has, out); sub++) {
+    for (uint32_t sub = 0; n < ABI_MAX_CPUID_ENTRIES && (has || sub == 0) &&
+                           td_cpuid_value(vm->td, leaf, sub, has, out);
+         sub++) {
         if (leaf == 0x80000008) {
             out[0] = (out[0] & ~0x00ff0000u) | vm->gpaw << 16;
         }
-        entries[n++] = (AbiCpuidEntry){ .function = leaf, .index = sub, .flags = has ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
-                                        .eax = out[0], .ebx = out[1], .ecx = out[2], .edx = out[3] };
+        entries[n++] = (AbiCpuidEntry){ .function = leaf, .index = sub,
+                                        .flags = has ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+                                        .eax = out[0], .ebx = out[1], .ecx = out[2],
+                                        .edx = out[3] };
     }
     return n;
 }
@@ -280,6 +298,7 @@ int tdx_vcpu_op(Vcpu *vcpu, uintptr_t arg)
     if (all) {
         vm_unlock_vcpus(vm);
     }
-    TRACE(vm->host, "tdx", T_S("name", trace_tdx_name(cmd.id)), T_U("vcpu", vcpu->id), T_D("result", r));
+    TRACE(vm->host, "tdx", T_S("name", trace_tdx_name(cmd.id)), T_U("vcpu", vcpu->id),
+          T_D("result", r));
     return r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * KVM_MEMORY_ENCRYPT_OP: the envelope and the commands of a TD's life; every check in the kernel's order
- * (kvm-tdx ABI, part 3). Memory commands: tdx-memory.c.
+ * KVM_MEMORY_ENCRYPT_OP: the envelope and the commands of a TD's life; every check in the kernel's
+ * order (kvm-tdx ABI, part 3). Memory commands: tdx-memory.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,10 @@
 
 /* ---- configurable CPUID as KVM shows it ---- */
 
-/* Bits of CPUID that stand or fall with an xstate component the executing core may lack (SDM vol. 1, 13.1; vol. 2A, CPUID). */
+/*
+ * Bits of CPUID that stand or fall with an xstate component the executing core may lack (SDM vol.
+ * 1, 13.1; vol. 2A, CPUID).
+ */
 typedef struct XfamBits {
     uint64_t xfam;
     uint32_t leaf, subleaf, reg, bits;
@@ -40,7 +43,8 @@ static const XfamBits xfam_bits[] = {
 
 static void shown_mask(const Profile *profile, const TdxSysInfo *info, uint32_t i, uint32_t mask[4])
 {
-    uint32_t leaf = info->cpuid_config[i].leaf, subleaf = info->cpuid_config[i].has_subleaf ? info->cpuid_config[i].subleaf : 0;
+    uint32_t leaf = info->cpuid_config[i].leaf,
+             subleaf = info->cpuid_config[i].has_subleaf ? info->cpuid_config[i].subleaf : 0;
     uint64_t xfam = tdx_supported_xfam(profile, info);
     memcpy(mask, info->cpuid_config[i].mask, 4 * sizeof(*mask));
     if (leaf == 0x80000008) {
@@ -60,7 +64,8 @@ static void shown_mask(const Profile *profile, const TdxSysInfo *info, uint32_t 
 
 uint64_t tdx_supported_xfam(const Profile *profile, const TdxSysInfo *info)
 {
-    return (profile->kvm_xcr0 | profile->kvm_xss) & info->xfam_fixed0 & profile_executable_xfam(profile);
+    return (profile->kvm_xcr0 | profile->kvm_xss) & info->xfam_fixed0 &
+           profile_executable_xfam(profile);
 }
 
 static uint64_t supported_attributes(const TdxSysInfo *info)
@@ -83,7 +88,8 @@ static int op_capabilities(Vm *vm, AbiTdxCmd *cmd)
     if (header.nent < info.num_cpuid_config) {
         return -E2BIG;
     }
-    AbiTdxCapabilities *caps = calloc(1, sizeof(*caps) + info.num_cpuid_config * sizeof(AbiCpuidEntry));
+    AbiTdxCapabilities *caps = calloc(1, sizeof(*caps) +
+                                             info.num_cpuid_config * sizeof(AbiCpuidEntry));
     if (!caps) {
         return -ENOMEM;
     }
@@ -102,7 +108,8 @@ static int op_capabilities(Vm *vm, AbiTdxCmd *cmd)
         entries[i].ecx = mask[2];
         entries[i].edx = mask[3];
     }
-    int r = user_write(cmd->data, caps, sizeof(*caps) + info.num_cpuid_config * sizeof(AbiCpuidEntry));
+    int r = user_write(cmd->data, caps,
+                       sizeof(*caps) + info.num_cpuid_config * sizeof(AbiCpuidEntry));
     free(caps);
     return r;
 }
@@ -111,11 +118,13 @@ static int op_capabilities(Vm *vm, AbiTdxCmd *cmd)
 
 static bool unsupported_entry(const AbiCpuidEntry *e)
 {
-    return e->function == 7 && e->index == 0 && ((e->ebx & (1u << 4 | 1u << 11)) || (e->ecx & 1u << 5));
+    return e->function == 7 && e->index == 0 &&
+           ((e->ebx & (1u << 4 | 1u << 11)) || (e->ecx & 1u << 5));
 }
 
 /* Rule 7: GPAW and the EPT level out of leaf 0x80000008. */
-static int choose_gpaw(Vm *vm, const AbiCpuidEntry *entries, uint32_t n, TdParams *params, uint32_t *gpaw)
+static int choose_gpaw(Vm *vm, const AbiCpuidEntry *entries, uint32_t n, TdParams *params,
+                       uint32_t *gpaw)
 {
     const AbiCpuidEntry *e = cpuid_find(entries, n, 0x80000008, 0);
     *gpaw = e ? (e->eax >> 16) & 0xff : 0;
@@ -127,12 +136,17 @@ static int choose_gpaw(Vm *vm, const AbiCpuidEntry *entries, uint32_t n, TdParam
     return 0;
 }
 
-/* Rules 8 and 9. *foreign: a bit that this host took out of the configurable ones, which the module must not be asked for. */
-static int fill_cpuid(Vm *vm, const TdxSysInfo *info, const AbiCpuidEntry *entries, uint32_t n, TdParams *params, bool *foreign)
+/*
+ * Rules 8 and 9. *foreign: a bit that this host took out of the configurable ones, which the module
+ * must not be asked for.
+ */
+static int fill_cpuid(Vm *vm, const TdxSysInfo *info, const AbiCpuidEntry *entries, uint32_t n,
+                      TdParams *params, bool *foreign)
 {
     uint32_t used = 0;
     for (uint32_t i = 0; i < info->num_cpuid_config; i++) {
-        uint32_t index = info->cpuid_config[i].has_subleaf ? info->cpuid_config[i].subleaf : 0, mask[4];
+        uint32_t index = info->cpuid_config[i].has_subleaf ? info->cpuid_config[i].subleaf : 0,
+                 mask[4];
         const AbiCpuidEntry *e = cpuid_find(entries, n, info->cpuid_config[i].leaf, index);
         if (!e) {
             continue;
@@ -186,8 +200,11 @@ static void tell_interpreting(Vm *vm)
 {
     int error = td_host_code_error(vm->td);
     if (error && !atomic_exchange(&vm->host->interpreting_told, true)) {
-        host_message(vm->host, "no executable memory here (%s): guests are interpreted, which is slower; allow memfd_create and mmap "
-                               "with PROT_EXEC, or choose --interpret", strerror(error));
+        host_message(vm->host,
+                     "no executable memory here (%s): guests are interpreted, which is slower; "
+                     "allow memfd_create and mmap "
+                     "with PROT_EXEC, or choose --interpret",
+                     strerror(error));
     }
 }
 
@@ -207,7 +224,8 @@ static int module_init(Vm *vm, const TdParams *params, bool foreign, AbiTdxCmd *
     if (vm->host->options.interpret) {
         td_interpret(vm->td);
     }
-    TdxStatus status = foreign ? TDX_OPERAND_INVALID | TDX_OPERAND_CPUID_CONFIG : td_init(vm->td, params, &detail);
+    TdxStatus status = foreign ? TDX_OPERAND_INVALID | TDX_OPERAND_CPUID_CONFIG
+                               : td_init(vm->td, params, &detail);
     if (!status) {
         tell_interpreting(vm);
         return 0;
@@ -215,10 +233,12 @@ static int module_init(Vm *vm, const TdParams *params, bool foreign, AbiTdxCmd *
     td_free(vm->td);
     vm->td = NULL;
     if ((status & UINT64_C(0xffffffff00000000)) == TDX_OPERAND_BUSY) {
-        host_message(vm->host, "KVM_TDX_INIT_VM: no memory, or no addresses, for the tables of a TD: raise the limits of the process "
-                     "(ulimit -v, ulimit -d)");
+        host_message(vm->host, "KVM_TDX_INIT_VM: no memory, or no addresses, for the tables of a "
+                               "TD: raise the limits of the process "
+                               "(ulimit -v, ulimit -d)");
     }
-    TRACE(vm->host, "seamcall", T_S("name", "TDH.MNG.INIT"), T_X("status", status), T_X("rcx", detail));
+    TRACE(vm->host, "seamcall", T_S("name", "TDH.MNG.INIT"), T_X("status", status),
+          T_X("rcx", detail));
     if ((status & UINT64_C(0xffffffff00000000)) == TDX_OPERAND_INVALID) {
         cmd->hw_error = status;
         return -EINVAL;
@@ -233,7 +253,8 @@ static void tell_missing(KvmHost *host)
 {
     const char *missing = host->options.missing;
     if (missing && missing[0] && !atomic_exchange(&host->missing_told, true)) {
-        host_message(host, "this machine cannot execute %s of profile %s: not offered to TDs", missing, host->profile->name);
+        host_message(host, "this machine cannot execute %s of profile %s: not offered to TDs",
+                     missing, host->profile->name);
     }
 }
 
@@ -249,7 +270,8 @@ static int init_vm(Vm *vm, const AbiTdxInitVm *init, const AbiCpuidEntry *entrie
     if (atomic_load(&vm->num_vcpus)) {
         return -EBUSY;
     }
-    if ((init->attributes & ~supported_attributes(&info)) || (init->xfam & ~tdx_supported_xfam(profile, &info))) {
+    if ((init->attributes & ~supported_attributes(&info)) ||
+        (init->xfam & ~tdx_supported_xfam(profile, &info))) {
         return -EINVAL;
     }
     params.max_vcpus = (uint16_t)vm->max_vcpus;
@@ -380,7 +402,8 @@ int tdx_vm_op(Vm *vm, uintptr_t arg)
     if (locked) {
         vm_unlock_vcpus(vm);
     }
-    TRACE(vm->host, "tdx", T_S("name", trace_tdx_name(cmd.id)), T_D("result", r), T_X("hw_error", cmd.hw_error));
+    TRACE(vm->host, "tdx", T_S("name", trace_tdx_name(cmd.id)), T_D("result", r),
+          T_X("hw_error", cmd.hw_error));
     if (copy_back && user_write(arg, &cmd, sizeof(cmd)) < 0) {
         return -EFAULT;
     }

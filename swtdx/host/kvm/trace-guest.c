@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --trace of what guest, module and VMM ask of each other: operands under their names, statuses by name. */
+/*
+ * --trace of what guest, module and VMM ask of each other: operands under their names, statuses by
+ * name.
+ */
 #include <sys/ioctl.h>
 
 #include "../module/status.h"
@@ -11,13 +14,18 @@ void trace_ioctl(KvmHost *host, int fd, uint32_t request, uintptr_t arg, int r)
 {
     /* An address would say nothing, and be another one each time. */
     if (_IOC_SIZE(request)) {
-        TRACE(host, "ioctl", T_D("fd", fd), T_S("name", trace_ioctl_name(request)), T_D("result", r));
+        TRACE(host, "ioctl", T_D("fd", fd), T_S("name", trace_ioctl_name(request)),
+              T_D("result", r));
     } else {
-        TRACE(host, "ioctl", T_D("fd", fd), T_S("name", trace_ioctl_name(request)), T_X("arg", arg), T_D("result", r));
+        TRACE(host, "ioctl", T_D("fd", fd), T_S("name", trace_ioctl_name(request)), T_X("arg", arg),
+              T_D("result", r));
     }
 }
 
-/* ---- TDCALL: names of what RCX, RDX and R8 hold (TDX module ABI specification, one table for each leaf) ---- */
+/*
+ * ---- TDCALL: names of what RCX, RDX and R8 hold (TDX module ABI specification, one table for each
+ * leaf) ----
+ */
 
 static const struct {
     const char *rcx, *rdx, *r8;
@@ -127,13 +135,15 @@ static const char *vmcall_status_name(uint64_t status)
     }
 }
 
-#define EVENT(...) TRACE(vcpu->vm->host, "tdvmcall", T_U("vcpu", vcpu->id), T_S("name", name), __VA_ARGS__)
+#define EVENT(...) \
+    TRACE(vcpu->vm->host, "tdvmcall", T_U("vcpu", vcpu->id), T_S("name", name), __VA_ARGS__)
 
 static void trace_access(const Vcpu *vcpu, const char *name, const char *where)
 {
     const uint64_t *r = vcpu->exit.regs;
     if (r[GPR_R13]) {
-        EVENT(T_S("access", "write"), T_X(where, r[GPR_R14]), T_U("size", r[GPR_R12]), T_X("value", r[GPR_R15]));
+        EVENT(T_S("access", "write"), T_X(where, r[GPR_R14]), T_U("size", r[GPR_R12]),
+              T_X("value", r[GPR_R15]));
     } else {
         EVENT(T_S("access", "read"), T_X(where, r[GPR_R14]), T_U("size", r[GPR_R12]));
     }
@@ -147,7 +157,8 @@ void trace_tdvmcall(const Vcpu *vcpu)
     }
     const char *name = vmcall_name(r[GPR_R10], r[GPR_R11]);
     if (r[GPR_R10]) {
-        EVENT(T_U("number", r[GPR_R10]), T_X("a0", r[GPR_R11]), T_X("a1", r[GPR_R12]), T_X("a2", r[GPR_R13]), T_X("a3", r[GPR_R14]));
+        EVENT(T_U("number", r[GPR_R10]), T_X("a0", r[GPR_R11]), T_X("a1", r[GPR_R12]),
+              T_X("a2", r[GPR_R13]), T_X("a3", r[GPR_R14]));
         return;
     }
     switch (r[GPR_R11]) {
@@ -180,7 +191,8 @@ void trace_tdvmcall(const Vcpu *vcpu)
         EVENT(T_U("vector", r[GPR_R12]));
         break;
     default:
-        EVENT(T_X("r11", r[GPR_R11]), T_X("r12", r[GPR_R12]), T_X("r13", r[GPR_R13]), T_X("r14", r[GPR_R14]), T_X("r15", r[GPR_R15]));
+        EVENT(T_X("r11", r[GPR_R11]), T_X("r12", r[GPR_R12]), T_X("r13", r[GPR_R13]),
+              T_X("r14", r[GPR_R14]), T_X("r15", r[GPR_R15]));
     }
 }
 
@@ -193,7 +205,8 @@ void trace_vmcall_return(const Vcpu *vcpu)
     }
     const char *status = vmcall_status_name(r[GPR_R10]);
     snprintf(number, sizeof(number), "0x%llx", (unsigned long long)r[GPR_R10]);
-    TRACE(vcpu->vm->host, "tdvmcall-return", T_U("vcpu", vcpu->id), T_X("r11", r[GPR_R11]), T_S("result", status ? status : number));
+    TRACE(vcpu->vm->host, "tdvmcall-return", T_U("vcpu", vcpu->id), T_X("r11", r[GPR_R11]),
+          T_S("result", status ? status : number));
 }
 
 /* ---- the rest ---- */
@@ -205,14 +218,17 @@ void trace_ve(const Vcpu *vcpu, uint32_t reason, uint64_t qualification, uint64_
         uint32_t reason;
         const char *name;
     } names[] = {
-        { 10, "CPUID" }, { 12, "HLT" }, { 13, "INVD" }, { 15, "RDPMC" }, { 18, "VMCALL" }, { 28, "CR" }, { 30, "IO" }, { 31, "RDMSR" }, { 32, "WRMSR" },
-        { 36, "MWAIT" }, { 37, "MTF" }, { 39, "MONITOR" }, { 48, "EPT_VIOLATION" }, { 54, "WBINVD" }, { 65, "PCONFIG" },
+        { 10, "CPUID" }, { 12, "HLT" }, { 13, "INVD" }, { 15, "RDPMC" }, { 18, "VMCALL" },
+        { 28, "CR" }, { 30, "IO" }, { 31, "RDMSR" }, { 32, "WRMSR" },
+        { 36, "MWAIT" }, { 37, "MTF" }, { 39, "MONITOR" }, { 48, "EPT_VIOLATION" },
+        { 54, "WBINVD" }, { 65, "PCONFIG" },
     };
     const char *name = NULL;
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         name = names[i].reason == reason ? names[i].name : name;
     }
-    TRACE(vcpu->vm->host, "ve", T_U("vcpu", vcpu->id), T_S("name", name), T_U("reason", reason), T_X("qualification", qualification), T_X("gpa", gpa));
+    TRACE(vcpu->vm->host, "ve", T_U("vcpu", vcpu->id), T_S("name", name), T_U("reason", reason),
+          T_X("qualification", qualification), T_X("gpa", gpa));
 }
 
 static const char *exit_name(uint32_t reason)
@@ -247,12 +263,15 @@ static const char *exit_name(uint32_t reason)
 
 void trace_run(const Vcpu *vcpu, int r)
 {
-    TRACE(vcpu->vm->host, "run", T_U("vcpu", vcpu->id), T_S("exit", exit_name(vcpu->run->exit_reason)), T_D("result", r));
+    TRACE(vcpu->vm->host, "run", T_U("vcpu", vcpu->id),
+          T_S("exit", exit_name(vcpu->run->exit_reason)), T_D("result", r));
 }
 
 void trace_page(const Vm *vm, uint64_t gpa, uint64_t size, TdPageChange change)
 {
-    static const char *const names[] = { [TD_PAGE_ADDED] = "added", [TD_PAGE_AUGMENTED] = "pending", [TD_PAGE_ACCEPTED] = "accepted", [TD_PAGE_REMOVED] = "removed" };
+    static const char *const names[] = { [TD_PAGE_ADDED] = "added", [TD_PAGE_AUGMENTED] = "pending",
+                                         [TD_PAGE_ACCEPTED] = "accepted",
+                                         [TD_PAGE_REMOVED] = "removed" };
     TRACE(vm->host, "page", T_S("name", names[change]), T_X("gpa", gpa), T_X("size", size));
 }
 
@@ -260,12 +279,15 @@ void trace_page(const Vm *vm, uint64_t gpa, uint64_t size, TdPageChange change)
 void trace_mr_extend(const Vm *vm, uint64_t gpa)
 {
     if ((gpa & 0xfff) == 0xf00) {
-        TRACE(vm->host, "extend", T_S("name", "MRTD"), T_X("gpa", gpa & ~UINT64_C(0xfff)), T_X("size", 0x1000));
+        TRACE(vm->host, "extend", T_S("name", "MRTD"), T_X("gpa", gpa & ~UINT64_C(0xfff)),
+              T_X("size", 0x1000));
     }
 }
 
-void trace_rtmr_extend(const Vcpu *vcpu, unsigned index, const uint8_t data[48], const uint8_t rtmr[48])
+void trace_rtmr_extend(const Vcpu *vcpu, unsigned index, const uint8_t data[48],
+                       const uint8_t rtmr[48])
 {
     static const char *const names[] = { "RTMR0", "RTMR1", "RTMR2", "RTMR3" };
-    TRACE(vcpu->vm->host, "extend", T_S("name", names[index & 3]), T_U("vcpu", vcpu->id), T_B("digest", data, 48), T_B("value", rtmr, 48));
+    TRACE(vcpu->vm->host, "extend", T_S("name", names[index & 3]), T_U("vcpu", vcpu->id),
+          T_B("digest", data, 48), T_B("value", rtmr, 48));
 }

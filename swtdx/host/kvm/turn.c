@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Deterministic VMs: their vCPUs execute one at a time, in turns that are measured in instructions, and the clock is made of
- * the instructions they execute. Whose turn it is and what time it is depends on the guest alone.
+ * Deterministic VMs: their vCPUs execute one at a time, in turns that are measured in instructions,
+ * and the clock is made of the instructions they execute. Whose turn it is and what time it is
+ * depends on the guest alone.
  *
- * A turn goes round by index, also to a vCPU whose thread is not there yet, and is kept while the thread is with the VMM for an
- * exit: what the VMM's devices do for a vCPU falls into that vCPU's turn. A turn is given up by HLT, by a loop that waits
- * (PAUSE), or at its end. When all are halted nobody has it, and time jumps to the next deadline of a local APIC's timer, after
- * as long a wait: an event from outside that comes before finds the clock where it stood.
+ * A turn goes round by index, also to a vCPU whose thread is not there yet, and is kept while the
+ * thread is with the VMM for an exit: what the VMM's devices do for a vCPU falls into that vCPU's
+ * turn. A turn is given up by HLT, by a loop that waits (PAUSE), or at its end. When all are halted
+ * nobody has it, and time jumps to the next deadline of a local APIC's timer, after as long a wait:
+ * an event from outside that comes before finds the clock where it stood.
  */
 #include "host.h"
 #include "raw.h"
 
-/* One instruction is a nanosecond; an exit and a PAUSE take about as long as on hardware, so that loops that poll are short. */
+/*
+ * One instruction is a nanosecond; an exit and a PAUSE take about as long as on hardware, so that
+ * loops that poll are short.
+ */
 #define SLICE 100000u
 #define EXIT_NS 5000u
 #define PAUSE_NS 100u
@@ -73,7 +78,8 @@ static void run_timers(Vm *vm, uint64_t now)
 static bool runnable(Vcpu *vcpu)
 {
     uint32_t mp = atomic_load(&vcpu->mp_state);
-    return vcpu->initialised && (mp == KVM_MP_STATE_RUNNABLE || (mp == KVM_MP_STATE_HALTED && run_halt_over(vcpu)));
+    return vcpu->initialised &&
+           (mp == KVM_MP_STATE_RUNNABLE || (mp == KVM_MP_STATE_HALTED && run_halt_over(vcpu)));
 }
 
 /* The first in the circle behind the last holder, who comes last. */
@@ -103,7 +109,8 @@ static void hand_to(Vm *vm, Vcpu *vcpu)
 /* Until when the core may execute before somebody has to look. */
 static void set_end(Vcpu *vcpu)
 {
-    uint64_t now = kvm_host_now_ns(vcpu->vm->host), deadline = next_deadline(vcpu->vm), here = cpu_instructions(vcpu->cpu);
+    uint64_t now = kvm_host_now_ns(vcpu->vm->host), deadline = next_deadline(vcpu->vm),
+             here = cpu_instructions(vcpu->cpu);
     uint64_t wait = deadline > now ? deadline - now : 1;
     uint64_t left = vcpu->slice_end > here ? vcpu->slice_end - here : 1;
     vcpu->cpu->turn_end = here + (wait < left ? wait : left);
@@ -136,7 +143,8 @@ bool turn_take(Vcpu *vcpu)
         }
         pthread_mutex_lock(&vm->turns.lock);
         Vcpu *holder = vm->turns.holder;
-        bool over = holder == vcpu && (!runnable(vcpu) || vcpu->cpu->instructions >= vcpu->slice_end);
+        bool over = holder == vcpu &&
+                    (!runnable(vcpu) || vcpu->cpu->instructions >= vcpu->slice_end);
         if (!holder || over) {
             vcpu->turn_held = false;
             Vcpu *next = choose(vm);

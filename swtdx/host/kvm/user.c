@@ -10,8 +10,8 @@
 #define LOWEST_ADDRESS 4096u
 
 /*
- * process_vm_readv() on ourselves tells a bad pointer. A sandbox may refuse it (a filter answers EPERM or ENOSYS);
- * then the pointer is believed.
+ * process_vm_readv() on ourselves tells a bad pointer. A sandbox may refuse it (a filter answers
+ * EPERM or ENOSYS); then the pointer is believed.
  */
 static int user_copy(bool write, uint64_t user, void *own, size_t n)
 {
@@ -23,8 +23,11 @@ static int user_copy(bool write, uint64_t user, void *own, size_t n)
     }
     struct iovec mine = { own, n };
     struct iovec theirs = { (void *)(uintptr_t)user, n };
-    /* L: syscall() is variadic, and an int passed on the stack would leave half a word undefined. */
-    long r = raw_result(syscall(write ? SYS_process_vm_writev : SYS_process_vm_readv, getpid(), &mine, 1L, &theirs, 1L, 0L));
+    /*
+     * L: syscall() is variadic, and an int passed on the stack would leave half a word undefined.
+     */
+    long r = raw_result(syscall(write ? SYS_process_vm_writev : SYS_process_vm_readv, getpid(),
+                                &mine, 1L, &theirs, 1L, 0L));
     if (r == (long)n) {
         return 0;
     }

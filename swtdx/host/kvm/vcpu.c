@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The vCPU descriptor: creation, kvm_run's pages, and every ioctl but KVM_RUN (kvm-tdx ABI, table 4.1). */
+/*
+ * The vCPU descriptor: creation, kvm_run's pages, and every ioctl but KVM_RUN (kvm-tdx ABI, table
+ * 4.1).
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -51,7 +54,8 @@ static uint64_t port_tsc_to_ns(void *opaque, uint64_t guest_tsc)
     return ns > UINT64_MAX / 4 ? UINT64_MAX / 4 : now + (uint64_t)ns;
 }
 
-static void port_ipi(void *opaque, uint32_t dest, bool logical, unsigned shorthand, uint8_t vector, bool nmi)
+static void port_ipi(void *opaque, uint32_t dest, bool logical, unsigned shorthand, uint8_t vector,
+                     bool nmi)
 {
     enum { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
     Vcpu *self = opaque;
@@ -71,7 +75,8 @@ static void port_ipi(void *opaque, uint32_t dest, bool logical, unsigned shortha
 }
 
 const LapicPort vcpu_lapic_port = {
-    .notify = port_notify, .arm = port_arm, .now_ns = port_now, .rdtsc = port_rdtsc, .tsc_to_ns = port_tsc_to_ns, .ipi = port_ipi,
+    .notify = port_notify, .arm = port_arm, .now_ns = port_now, .rdtsc = port_rdtsc,
+    .tsc_to_ns = port_tsc_to_ns, .ipi = port_ipi,
 };
 
 /* ---- waking ---- */
@@ -98,7 +103,8 @@ void vcpu_kick(Vcpu *vcpu)
 void vcpu_free(Vcpu *vcpu)
 {
     if (vcpu->vm->host->options.summary && vcpu->cpu) {
-        host_message(vcpu->vm->host, "vCPU %u: %llu instructions, %llu entries", vcpu->id, (unsigned long long)vcpu->cpu->instructions,
+        host_message(vcpu->vm->host, "vCPU %u: %llu instructions, %llu entries", vcpu->id,
+                     (unsigned long long)vcpu->cpu->instructions,
                      (unsigned long long)atomic_load(&vcpu->entries));
     }
     if (vcpu->tdv) {
@@ -123,7 +129,8 @@ static Vcpu *vcpu_new(Vm *vm, uint32_t id)
     vcpu->id = id;
     pthread_mutex_init(&vcpu->mutex, NULL);
     atomic_store(&vcpu->timer_ns, UINT64_MAX);
-    vcpu->run = (void *)syscall(SYS_mmap, NULL, (size_t)ABI_VCPU_MMAP_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, (off_t)0);
+    vcpu->run = (void *)syscall(SYS_mmap, NULL, (size_t)ABI_VCPU_MMAP_SIZE, PROT_READ | PROT_WRITE,
+                                MAP_SHARED | MAP_ANONYMOUS, -1, (off_t)0);
     vcpu->msrs = kvm_msr_new(vcpu);
     lapic_init(&vcpu->lapic, id, &vcpu_lapic_port, vcpu);
     vcpu->lapic.bus_ns = vm->bus_ns;
@@ -136,7 +143,8 @@ static Vcpu *vcpu_new(Vm *vm, uint32_t id)
     }
     vcpu->cpu = td_vcpu_cpu(vcpu->tdv);
     vcpu->run->apic_base = UINT64_C(0xfee00800);
-    atomic_store(&vcpu->mp_state, id == vm->boot_cpu_id ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED);
+    atomic_store(&vcpu->mp_state,
+                 id == vm->boot_cpu_id ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED);
     return vcpu;
 }
 
@@ -178,7 +186,8 @@ int vcpu_create(Vm *vm, unsigned long id)
         return -EINVAL;
     }
     if (vm->type != ABI_VM_TDX) {
-        host_message(vm->host, "KVM_CREATE_VCPU: this host executes TDX guests only (VM type 5), not ordinary VMs");
+        host_message(vm->host, "KVM_CREATE_VCPU: this host executes TDX guests only (VM type 5), "
+                               "not ordinary VMs");
         return -EOPNOTSUPP;
     }
     pthread_mutex_lock(&vm->lock);
@@ -188,7 +197,10 @@ int vcpu_create(Vm *vm, unsigned long id)
     return r;
 }
 
-/* A second mapping of the same pages: mremap() of length 0 does that to a shared mapping, without a descriptor. */
+/*
+ * A second mapping of the same pages: mremap() of length 0 does that to a shared mapping, without a
+ * descriptor.
+ */
 intptr_t vcpu_mmap(Vcpu *vcpu, void *addr, size_t length, int prot, int flags, off_t offset)
 {
     if (!length || offset != 0 || length > ABI_VCPU_MMAP_SIZE) {
@@ -337,7 +349,8 @@ static int interrupt(Vcpu *vcpu, uintptr_t arg)
     if (vcpu->external_pending) {
         return -EEXIST;
     }
-    vcpu->external_pending = true; /* queued for ever: a TD takes interrupts from its APIC page only */
+    /* queued for ever: a TD takes interrupts from its APIC page only */
+    vcpu->external_pending = true;
     return 0;
 }
 
@@ -350,7 +363,10 @@ static int setup_mce(uintptr_t arg)
     return (cap & 0xff) < 1 || (cap & 0xff) > 32 ? -EINVAL : 0;
 }
 
-/* Of use on CPUs without a virtual APIC only; accepted on any vCPU with a local APIC in the kernel, a TD's too. */
+/*
+ * Of use on CPUs without a virtual APIC only; accepted on any vCPU with a local APIC in the kernel,
+ * a TD's too.
+ */
 static int tpr_access_reporting(uintptr_t arg)
 {
     struct kvm_tpr_access_ctl ctl;
@@ -384,7 +400,9 @@ static int device_attr(unsigned long request, uintptr_t arg)
     if (attr.group != KVM_VCPU_TSC_CTRL || attr.attr != KVM_VCPU_TSC_OFFSET) {
         return -ENXIO;
     }
-    return (uint32_t)request == (uint32_t)KVM_GET_DEVICE_ATTR ? user_write(attr.addr, &offset, sizeof(offset)) : 0;
+    return (uint32_t)request == (uint32_t)KVM_GET_DEVICE_ATTR
+               ? user_write(attr.addr, &offset, sizeof(offset))
+               : 0;
 }
 
 static int locked_ioctl(Vcpu *vcpu, unsigned long request, uintptr_t arg)
@@ -431,9 +449,18 @@ static int locked_ioctl(Vcpu *vcpu, unsigned long request, uintptr_t arg)
         return tdx_vcpu_op(vcpu, arg);
     case ABI_PRE_FAULT_MEMORY:
         return tdx_pre_fault(vcpu, arg);
-    case (uint32_t)KVM_GET_REGS: case (uint32_t)KVM_SET_REGS: case (uint32_t)KVM_GET_SREGS: case (uint32_t)KVM_SET_SREGS:
-    case (uint32_t)KVM_GET_SREGS2: case (uint32_t)KVM_SET_SREGS2: case (uint32_t)KVM_GET_FPU: case (uint32_t)KVM_SET_FPU:
-    case (uint32_t)KVM_GET_XSAVE: case (uint32_t)KVM_SET_XSAVE: case (uint32_t)KVM_GET_XSAVE2: case (uint32_t)KVM_GET_XCRS:
+    case (uint32_t)KVM_GET_REGS:
+    case (uint32_t)KVM_SET_REGS:
+    case (uint32_t)KVM_GET_SREGS:
+    case (uint32_t)KVM_SET_SREGS:
+    case (uint32_t)KVM_GET_SREGS2:
+    case (uint32_t)KVM_SET_SREGS2:
+    case (uint32_t)KVM_GET_FPU:
+    case (uint32_t)KVM_SET_FPU:
+    case (uint32_t)KVM_GET_XSAVE:
+    case (uint32_t)KVM_SET_XSAVE:
+    case (uint32_t)KVM_GET_XSAVE2:
+    case (uint32_t)KVM_GET_XCRS:
     case (uint32_t)KVM_SET_XCRS: case (uint32_t)KVM_GET_DEBUGREGS: case (uint32_t)KVM_SET_DEBUGREGS:
     case (uint32_t)KVM_SET_GUEST_DEBUG: case (uint32_t)KVM_GET_LAPIC: case (uint32_t)KVM_SET_LAPIC:
     case (uint32_t)KVM_SET_TSC_KHZ: case (uint32_t)KVM_KVMCLOCK_CTRL:

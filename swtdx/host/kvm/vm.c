@@ -79,7 +79,8 @@ int vm_create(KvmHost *host, unsigned long type)
     atomic_store(&vm->refs, 1);
     vm->tsc_khz = p->native_tsc_khz;
     vm->bus_ns = 1;
-    vm->max_vcpus = type == ABI_VM_TDX && p->logical_cpus < ABI_NR_VCPUS_BUILD ? p->logical_cpus : ABI_NR_VCPUS_BUILD;
+    vm->max_vcpus = type == ABI_VM_TDX && p->logical_cpus < ABI_NR_VCPUS_BUILD ? p->logical_cpus
+                                                                               : ABI_NR_VCPUS_BUILD;
     vm->epoch_ns = kvm_host_now_ns(host);
     turn_init(vm);
     vm->vcpus = calloc(vm->max_vcpus, sizeof(*vm->vcpus));
@@ -126,8 +127,8 @@ void vm_kill(Vm *vm)
 }
 
 /*
- * From 6.19 on INIT_VM, FINALIZE_VM, INIT_VCPU and INIT_MEM_REGION hold every vCPU's mutex: a vCPU thread that sits
- * in KVM_RUN makes them wait, which is the truth that a VMM must live with.
+ * From 6.19 on INIT_VM, FINALIZE_VM, INIT_VCPU and INIT_MEM_REGION hold every vCPU's mutex: a vCPU
+ * thread that sits in KVM_RUN makes them wait, which is the truth that a VMM must live with.
  */
 void vm_lock_vcpus(Vm *vm)
 {
@@ -154,14 +155,15 @@ void vm_unlock_vcpus(Vm *vm)
 static int set_region(Vm *vm, uintptr_t arg, bool v2)
 {
     AbiMemoryRegion2 region = { 0 };
-    if (user_read(&region, arg, v2 ? sizeof(region) : sizeof(struct kvm_userspace_memory_region)) < 0) {
+    if (user_read(&region, arg, v2 ? sizeof(region) : sizeof(struct kvm_userspace_memory_region)) <
+        0) {
         return -EFAULT;
     }
     pthread_mutex_lock(&vm->slots_lock);
     int r = memslot_set(vm, &region, v2);
     pthread_mutex_unlock(&vm->slots_lock);
-    TRACE(vm->host, "memslot", T_U("id", region.slot), T_X("flags", region.flags), T_X("gpa", region.guest_phys_addr), T_X("size", region.memory_size),
-          T_D("result", r));
+    TRACE(vm->host, "memslot", T_U("id", region.slot), T_X("flags", region.flags),
+          T_X("gpa", region.guest_phys_addr), T_X("size", region.memory_size), T_D("result", r));
     return r;
 }
 
@@ -181,7 +183,9 @@ static int set_attributes(Vm *vm, uintptr_t arg)
 
 static int set_tsc_khz(Vm *vm, unsigned long khz)
 {
-    if (khz >= UINT64_C(10000000)) { /* max_guest_tsc_khz with TSC scaling is far above the module's 10 GHz */
+    if (khz >=
+        UINT64_C(
+            10000000)) { /* max_guest_tsc_khz with TSC scaling is far above the module's 10 GHz */
         return -EINVAL;
     }
     pthread_mutex_lock(&vm->lock);
@@ -267,7 +271,9 @@ static int boot_cpu(Vm *vm, unsigned long id)
 {
     pthread_mutex_lock(&vm->lock);
     uint32_t max = vm->max_vcpu_id;
-    int r = atomic_load(&vm->num_vcpus) ? -EBUSY : id > ABI_MAX_VCPU_IDS || (max && id > max) ? -EINVAL : 0;
+    int r = atomic_load(&vm->num_vcpus)                  ? -EBUSY
+            : id > ABI_MAX_VCPU_IDS || (max && id > max) ? -EINVAL
+                                                         : 0;
     if (!r) {
         vm->boot_cpu_id = (uint32_t)id;
     }
@@ -330,7 +336,8 @@ int vm_ioctl(KvmHost *host, Vm *vm, unsigned long request, uintptr_t arg)
     case (uint32_t)KVM_CREATE_PIT2:
     case (uint32_t)KVM_CREATE_PIT:
         if (vm->type != ABI_VM_TDX) {
-            host_message(vm->host, "KVM_CREATE_PIT2: this host executes TDX guests only (VM type 5), not ordinary VMs");
+            host_message(vm->host, "KVM_CREATE_PIT2: this host executes TDX guests only (VM type "
+                                   "5), not ordinary VMs");
         }
         return -ENOENT;
     case (uint32_t)KVM_IRQ_LINE:
@@ -356,7 +363,8 @@ int vm_ioctl(KvmHost *host, Vm *vm, unsigned long request, uintptr_t arg)
         return kvm_msr_set_filter(vm, arg);
     case (uint32_t)KVM_REGISTER_COALESCED_MMIO:
     case (uint32_t)KVM_UNREGISTER_COALESCED_MMIO:
-        return ignored_struct(arg, sizeof(struct kvm_coalesced_mmio_zone), 0); /* a program must expect uncoalesced exits at any time */
+        /* a program must expect uncoalesced exits at any time */
+        return ignored_struct(arg, sizeof(struct kvm_coalesced_mmio_zone), 0);
     case (uint32_t)KVM_SET_PMU_EVENT_FILTER:
         return ignored_struct(arg, sizeof(struct kvm_pmu_event_filter), 0);
     default:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Stop-dumps of a whole TD: on request (SIGQUIT), and when nothing happens any more. A vCPU in KVM_RUN tells its state
- * itself, at its next instruction; the service thread does it for those whose threads are elsewhere.
+ * Stop-dumps of a whole TD: on request (SIGQUIT), and when nothing happens any more. A vCPU in
+ * KVM_RUN tells its state itself, at its next instruction; the service thread does it for those
+ * whose threads are elsewhere.
  */
 #include "host.h"
 #include "raw.h"
@@ -25,8 +26,8 @@ bool kvm_host_quit_passes(KvmHost *host)
 }
 
 /*
- * A TD none of whose vCPUs made an exit for long, while one at least executes: processors that wait in a loop for
- * another one, as firmware has them, are not stuck.
+ * A TD none of whose vCPUs made an exit for long, while one at least executes: processors that wait
+ * in a loop for another one, as firmware has them, are not stuck.
  */
 void watch_vm(Vm *vm, uint64_t now)
 {
@@ -59,7 +60,10 @@ static void ask(KvmHost *host)
     }
 }
 
-/* Whoever has the mutex is in an ioctl: if it is KVM_RUN, the vCPU answers itself. Returns false if that is still to come. */
+/*
+ * Whoever has the mutex is in an ioctl: if it is KVM_RUN, the vCPU answers itself. Returns false if
+ * that is still to come.
+ */
 static bool tell(Vcpu *vcpu, bool last)
 {
     if (!atomic_load(&vcpu->dump)) {
@@ -113,6 +117,7 @@ void watch_serve(KvmHost *host)
     atomic_store(&host->dump_why, NULL);
     if (atomic_exchange(&host->quit_requested, false)) {
         atomic_store(&host->quit_passes, true);
-        syscall(SYS_kill, getpid(), RAW_SIGQUIT); /* what the dump came before: the program's handler, or its end */
+        /* what the dump came before: the program's handler, or its end */
+        syscall(SYS_kill, getpid(), RAW_SIGQUIT);
     }
 }

@@ -80,7 +80,8 @@ static uint32_t processor_priority(const Lapic *lapic)
 int lapic_pending(const Lapic *lapic)
 {
     int vector = highest_bit(lapic->irr);
-    if (vector < 0 || !(lapic->svr & SIVR_ENABLED) || (uint32_t)vector >> 4 <= processor_priority(lapic) >> 4) {
+    if (vector < 0 || !(lapic->svr & SIVR_ENABLED) ||
+        (uint32_t)vector >> 4 <= processor_priority(lapic) >> 4) {
         return -1;
     }
     return vector;
@@ -260,7 +261,10 @@ static void timer_interrupt(Lapic *lapic)
     }
 }
 
-/* Under timer_lock. An expiry that was overtaken by a new setting finds its time not come, and is armed again. */
+/*
+ * Under timer_lock. An expiry that was overtaken by a new setting finds its time not come, and is
+ * armed again.
+ */
 static bool count_due(Lapic *lapic, uint64_t now)
 {
     uint64_t end = lapic->count_start_ns + period_ns(lapic);
@@ -309,7 +313,8 @@ static void set_timer_lvt(Lapic *lapic, uint32_t value)
     pthread_mutex_lock(&lapic->timer_lock);
     old = timer_mode(lapic);
     if (old == TIMER_ONE_SHOT && mode == TIMER_PERIODIC) {
-        run_out_if_due(lapic, lapic->port->now_ns(lapic->opaque)); /* else the count would be seen to start again */
+        /* else the count would be seen to start again */
+        run_out_if_due(lapic, lapic->port->now_ns(lapic->opaque));
     }
     lapic->lvt[LVT_TIMER] = value;
     /* Going to or from deadline mode disarms (SDM vol. 3, 12.5.4.1). */
@@ -332,13 +337,15 @@ void lapic_timer_expired(Lapic *lapic)
             lapic->tsc_deadline = 0;
             timer_interrupt(lapic);
         } else if (lapic->tsc_deadline) {
-            lapic->port->arm(lapic->opaque, lapic->port->tsc_to_ns(lapic->opaque, lapic->tsc_deadline));
+            lapic->port->arm(lapic->opaque,
+                             lapic->port->tsc_to_ns(lapic->opaque, lapic->tsc_deadline));
         }
         break;
     case TIMER_PERIODIC:
         if (count_due(lapic, now)) {
             /* Periods that passed unseen give one interrupt, as the IRR has one bit. */
-            lapic->count_start_ns += (now - lapic->count_start_ns) / period_ns(lapic) * period_ns(lapic);
+            lapic->count_start_ns += (now - lapic->count_start_ns) / period_ns(lapic) *
+                                     period_ns(lapic);
             lapic->port->arm(lapic->opaque, lapic->count_start_ns + period_ns(lapic));
             timer_interrupt(lapic);
         }
@@ -395,7 +402,9 @@ bool lapic_read(Lapic *lapic, uint32_t index, uint64_t *value)
         return true;
     }
     if (index >= X2APIC_ISR && index < X2APIC_ESR) {
-        const _Atomic uint64_t *words = index < X2APIC_TMR ? lapic->isr : index < X2APIC_IRR ? lapic->tmr : lapic->irr;
+        const _Atomic uint64_t *words = index < X2APIC_TMR   ? lapic->isr
+                                        : index < X2APIC_IRR ? lapic->tmr
+                                                             : lapic->irr;
         *value = vector_word(words, index & 7);
         return true;
     }
@@ -419,7 +428,8 @@ bool lapic_read(Lapic *lapic, uint32_t index, uint64_t *value)
         *value = lapic->svr;
         return true;
     case X2APIC_ESR:
-        *value = 0; /* KVM's tells of no errors, illegal vectors among them (arch/x86/kvm/lapic.c) */
+        /* KVM's tells of no errors, illegal vectors among them (arch/x86/kvm/lapic.c) */
+        *value = 0;
         return true;
     case X2APIC_ICR:
         *value = (uint64_t)lapic->icr_high << 32 | lapic->icr_low;

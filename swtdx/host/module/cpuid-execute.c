@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The CPUID instruction in a TD: what depends on the vCPU's state and on TD_CTLS, and which leaves raise #VE, in the
- * order of the module's handler (2.7 of the module reference).
+ * The CPUID instruction in a TD: what depends on the vCPU's state and on TD_CTLS, and which leaves
+ * raise #VE, in the order of the module's handler (2.7 of the module reference).
  */
 #include <string.h>
 
@@ -20,7 +20,10 @@ static bool enumerates_topology(const Td *td)
     return atomic_load(&td->td_ctls) & TD_CTLS_ENUM_TOPOLOGY;
 }
 
-/* Cache geometry under REDUCE_VE: the processor's, but for the numbers of sharing and core ids, which are configured. */
+/*
+ * Cache geometry under REDUCE_VE: the processor's, but for the numbers of sharing and core ids,
+ * which are configured.
+ */
 static void native_caches(const Profile *profile, uint32_t subleaf, uint32_t out[4])
 {
     uint32_t configured = out[EAX] & 0xffffc000u;
@@ -73,7 +76,10 @@ static void make_dynamic(const TdVcpu *vcpu, uint32_t leaf, uint32_t subleaf, ui
     }
 }
 
-/* Leaves that a module which reduces #VE fixes to 0 in every sub-leaf: bit n is leaf n, bit 52+n leaf 0x80000000+n. */
+/*
+ * Leaves that a module which reduces #VE fixes to 0 in every sub-leaf: bit n is leaf n, bit 52+n
+ * leaf 0x80000000+n.
+ */
 #define FIXED0_LEAVES UINT64_C(0x0380000508cfd308)
 
 static bool fixed0_leaf(uint32_t leaf)
@@ -120,7 +126,8 @@ static bool leaf_raises(const Td *td, uint32_t leaf)
 static bool execute_unlisted(const TdVcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     const Td *td = vcpu->td;
-    if (!td->version->reduces_ve || (!fixed0_leaf(leaf) && !paravirt_reduced(td)) || leaf_raises(td, leaf)) {
+    if (!td->version->reduces_ve || (!fixed0_leaf(leaf) && !paravirt_reduced(td)) ||
+        leaf_raises(td, leaf)) {
         return false;
     }
     memset(out, 0, 4 * sizeof(out[0]));
@@ -131,8 +138,10 @@ static bool execute_unlisted(const TdVcpu *vcpu, uint32_t leaf, uint32_t subleaf
     return true;
 }
 
-/* Leaves that can be configured come first, as in TD_PARAMS; that the others follow in their order
- * is assumed. */
+/*
+ * Leaves that can be configured come first, as in TD_PARAMS; that the others follow in their order
+ * is assumed.
+ */
 unsigned module_cpuid_control(const CpuidTable *table, unsigned row)
 {
     unsigned others = 0;
@@ -170,10 +179,13 @@ bool module_cpuid_execute(const TdVcpu *vcpu, uint32_t leaf, uint32_t subleaf, u
 
 bool module_cpuid_feature(const Td *td, unsigned feature)
 {
-    uint32_t leaf = FEATURE_LEAF(feature), subleaf = FEATURE_SUBLEAF(feature), reg = FEATURE_REG(feature);
+    uint32_t leaf = FEATURE_LEAF(feature), subleaf = FEATURE_SUBLEAF(feature),
+             reg = FEATURE_REG(feature);
     if (leaf == 0x80000001 && reg == EDX && FEATURE_BIT(feature) == 11) {
         return true; /* SYSCALL: shown in 64-bit mode only, which the instruction checks itself */
     }
     int row = module_cpuid_find(td->table, leaf, subleaf);
-    return row >= 0 && (paravirt_cpuid(td, leaf, subleaf, reg, td->cpuid[row][reg]) >> FEATURE_BIT(feature) & 1);
+    return row >= 0 &&
+           (paravirt_cpuid(td, leaf, subleaf, reg, td->cpuid[row][reg]) >> FEATURE_BIT(feature) &
+            1);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How a TDX module virtualizes CPUID: one table per module version, plain data. The meaning of the masks is the formula
- * in cpuid.h. Tables are made by scripts/swtdx-cpuid-table.py from cpuid-virtualization.csv.
+ * How a TDX module virtualizes CPUID: one table per module version, plain data. The meaning of the
+ * masks is the formula in cpuid.h. Tables are made by scripts/swtdx-cpuid-table.py from
+ * cpuid-virtualization.csv.
  */
 #ifndef SWTDX_CPUID_TABLE_H
 #define SWTDX_CPUID_TABLE_H

@@ -2,14 +2,16 @@
 /*
  * CPUID as the TDX module shows it. For a row with native value n, and configured value C:
  *   N = n & native | fixed1
- *   V = (N & ~direct | C & direct) & (C | ~allowed)      (an error if C has other bits than direct | allowed)
- * then the gates (XFAM, ATTRIBUTES), then the values that are computed from other parameters.
+ *   V = (N & ~direct | C & direct) & (C | ~allowed)      (an error if C has other bits than direct
+ * | allowed) then the gates (XFAM, ATTRIBUTES), then the values that are computed from other
+ * parameters.
  */
 #include <string.h>
 
 #include "module.h"
 
-#define LEAST_MAXPA 36u /* of any processor in 64-bit mode; as the bound of MAXPA_VIRT it is assumed */
+/* of any processor in 64-bit mode; as the bound of MAXPA_VIRT it is assumed */
+#define LEAST_MAXPA 36u
 #define TOPOLOGY_LEVELS 6u
 
 enum { EAX, EBX, ECX, EDX };
@@ -78,7 +80,8 @@ void tdx_sys_info(const Profile *profile, TdxSysInfo *info)
         info->cpuid_config[row->config].subleaf = row->has_subleaf ? row->subleaf : 0;
         info->cpuid_config[row->config].has_subleaf = row->has_subleaf;
         for (unsigned r = 0; r < 4; r++) {
-            info->cpuid_config[row->config].mask[r] = row->direct[r] | (row->allowed[r] & native[r]);
+            info->cpuid_config[row->config].mask[r] = row->direct[r] |
+                                                      (row->allowed[r] & native[r]);
         }
     }
 }
@@ -107,8 +110,12 @@ static TdxStatus bad_config(const CpuidRow *row, uint64_t *detail)
     return TDX_OPERAND_INVALID | TDX_OPERAND_CPUID_CONFIG;
 }
 
-/* Family, model and stepping of a TD are the processor's: 0 asks for them, another value must be the same. */
-static TdxStatus configure_signature(const CpuidRow *row, const uint32_t native[4], uint32_t value[4], uint64_t *detail)
+/*
+ * Family, model and stepping of a TD are the processor's: 0 asks for them, another value must be
+ * the same.
+ */
+static TdxStatus configure_signature(const CpuidRow *row, const uint32_t native[4],
+                                     uint32_t value[4], uint64_t *detail)
 {
     uint32_t signature = native[EAX] & row->direct[EAX];
     if (value[EAX] && value[EAX] != signature) {
@@ -118,8 +125,8 @@ static TdxStatus configure_signature(const CpuidRow *row, const uint32_t native[
     return TDX_SUCCESS;
 }
 
-static TdxStatus configure_row(const Profile *profile, const CpuidRow *row, const TdParams *params, uint32_t value[4],
-                               uint64_t *detail)
+static TdxStatus configure_row(const Profile *profile, const CpuidRow *row, const TdParams *params,
+                               uint32_t value[4], uint64_t *detail)
 {
     uint32_t native[4];
     profile_cpuid(profile, row->leaf, row->subleaf, native);
@@ -137,7 +144,8 @@ static TdxStatus configure_row(const Profile *profile, const CpuidRow *row, cons
     return row->leaf == 1 ? configure_signature(row, native, value, detail) : TDX_SUCCESS;
 }
 
-static bool gate_open(const CpuidGate *gate, const CpuidTable *table, const TdParams *params, uint32_t values[][4])
+static bool gate_open(const CpuidGate *gate, const CpuidTable *table, const TdParams *params,
+                      uint32_t values[][4])
 {
     switch (gate->kind) {
     case CPUID_GATE_XFAM:
@@ -147,7 +155,8 @@ static bool gate_open(const CpuidGate *gate, const CpuidTable *table, const TdPa
     case CPUID_GATE_NOT_ATTRIBUTES:
         return !(params->attributes & gate->need);
     case CPUID_GATE_PERFMON_EXT:
-        return (params->attributes & gate->need) == gate->need && (values[module_cpuid_find(table, 7, 1)][EAX] & 1u << 8);
+        return (params->attributes & gate->need) == gate->need &&
+               (values[module_cpuid_find(table, 7, 1)][EAX] & 1u << 8);
     case CPUID_GATE_MONITOR:
         return values[module_cpuid_find(table, 1, 0)][ECX] & 1u << 3;
     }
@@ -159,7 +168,9 @@ static unsigned level_type(const uint32_t regs[4])
     return regs[ECX] >> 8 & 0xff;
 }
 
-/* Leaf 0x1F: increasing level types, numbered, SMT only first, a core level, nothing after the end. */
+/*
+ * Leaf 0x1F: increasing level types, numbered, SMT only first, a core level, nothing after the end.
+ */
 static bool topology_valid(uint32_t values[][4], int first)
 {
     unsigned last = 0, valid = 0;
@@ -171,7 +182,8 @@ static bool topology_valid(uint32_t values[][4], int first)
             ended = true;
             continue;
         }
-        if (ended || type <= last || type >= LEVEL_END || (level[ECX] & 0xff) != i || (type == LEVEL_SMT && i)) {
+        if (ended || type <= last || type >= LEVEL_END || (level[ECX] & 0xff) != i ||
+            (type == LEVEL_SMT && i)) {
             return false;
         }
         core |= type == LEVEL_CORE;
@@ -181,7 +193,10 @@ static bool topology_valid(uint32_t values[][4], int first)
     return valid && core;
 }
 
-/* Leaf 0xB has an SMT and a core level only: the outermost level of leaf 0x1F counts as the core level. */
+/*
+ * Leaf 0xB has an SMT and a core level only: the outermost level of leaf 0x1F counts as the core
+ * level.
+ */
 static void derive_leaf_b(const CpuidTable *table, uint32_t values[][4])
 {
     int b = module_cpuid_find(table, 0xb, 0), f = module_cpuid_find(table, 0x1f, 0);
@@ -204,7 +219,8 @@ static void derive_leaf_b(const CpuidTable *table, uint32_t values[][4])
     }
 }
 
-static TdxStatus configure_topology(const Profile *profile, const CpuidTable *table, uint32_t values[][4])
+static TdxStatus configure_topology(const Profile *profile, const CpuidTable *table,
+                                    uint32_t values[][4])
 {
     int f = module_cpuid_find(table, 0x1f, 0);
     bool all_zero = true;
@@ -233,7 +249,8 @@ static TdxStatus configure_topology(const Profile *profile, const CpuidTable *ta
     return TDX_SUCCESS;
 }
 
-static void compute(const Profile *profile, const CpuidTable *table, const TdParams *params, uint32_t values[][4])
+static void compute(const Profile *profile, const CpuidTable *table, const TdParams *params,
+                    uint32_t values[][4])
 {
     bool la57 = values[module_cpuid_find(table, 7, 0)][ECX] & 1u << 16;
     values[module_cpuid_find(table, 0x15, 0)][EBX] = params->tsc_frequency;
@@ -245,11 +262,11 @@ static void compute(const Profile *profile, const CpuidTable *table, const TdPar
 }
 
 /*
- * Widths of leaf 0x80000008: the processor's, unless CONFIG_FLAGS says that the configured one counts, or that the
- * guest's is shown beside it.
+ * Widths of leaf 0x80000008: the processor's, unless CONFIG_FLAGS says that the configured one
+ * counts, or that the guest's is shown beside it.
  */
-static TdxStatus configure_widths(const Profile *profile, const CpuidTable *table, const TdParams *params,
-                                  uint32_t values[][4], uint64_t *detail)
+static TdxStatus configure_widths(const Profile *profile, const CpuidTable *table,
+                                  const TdParams *params, uint32_t values[][4], uint64_t *detail)
 {
     int row = module_cpuid_find(table, 0x80000008, 0);
     uint32_t gpaw = params->config_flags & TD_FLAG_GPAW ? 52 : 48, *eax = &values[row][EAX];
@@ -271,7 +288,8 @@ static bool tsx_valid(const Profile *profile, const uint32_t leaf7[4])
     return hle == rtm && (!hle || profile->arch_capabilities & 1u << 7);
 }
 
-TdxStatus module_cpuid_configure(const Profile *profile, const TdParams *params, uint32_t values[][4], uint64_t *detail)
+TdxStatus module_cpuid_configure(const Profile *profile, const TdParams *params,
+                                 uint32_t values[][4], uint64_t *detail)
 {
     const CpuidTable *table = module_cpuid_table(profile);
     for (unsigned i = 0; i < table->num_rows; i++) {
@@ -299,7 +317,8 @@ bool td_cpuid_value(Td *td, uint32_t leaf, uint32_t subleaf, bool has_subleaf, u
 {
     for (unsigned i = 0; i < td->table->num_rows; i++) {
         const CpuidRow *row = &td->table->rows[i];
-        if (row->leaf == leaf && row->has_subleaf == has_subleaf && (!has_subleaf || row->subleaf == subleaf)) {
+        if (row->leaf == leaf && row->has_subleaf == has_subleaf &&
+            (!has_subleaf || row->subleaf == subleaf)) {
             memcpy(out, td->cpuid[i], sizeof(td->cpuid[i]));
             return true;
         }

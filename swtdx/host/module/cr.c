@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Control registers that TDX shares with the guest: what a write may change (4.1 of the module reference). Pure. */
+/*
+ * Control registers that TDX shares with the guest: what a write may change (4.1 of the module
+ * reference). Pure.
+ */
 #include "../cpu/core.h"
 #include "../cpu/features.h"
 #include "module.h"
 #include "paravirt.h"
 
 #define CR4_KL (1u << 19)
-/* Bits of CR4 that no processor with TDX has, or that the module keeps from TDs at the native level. */
+/*
+ * Bits of CR4 that no processor with TDX has, or that the module keeps from TDs at the native
+ * level.
+ */
 #define CR4_RESERVED (~UINT64_C(0xffffffff) | 7u << 29 | 1u << 26 | 1u << 15)
 /* Bits that the module owns in any TD. */
 #define CR4_OWNED (CR4_MCE | CR4_VMXE | CR4_SMXE)
@@ -41,8 +47,8 @@ static uint64_t cr4_absent(const Td *td)
 }
 
 /*
- * A write that changes bits the module owns, on a TD that reduced #VE: it completes, and of all its changes MCE's alone
- * takes place; MCE may be set only where the TD sees MCE.
+ * A write that changes bits the module owns, on a TD that reduced #VE: it completes, and of all its
+ * changes MCE's alone takes place; MCE may be set only where the TD sees MCE.
  */
 static CrVerdict cr4_reduced(const Td *td, uint64_t old_cr4, uint64_t value)
 {
@@ -66,5 +72,6 @@ CrVerdict cr4_verdict(const Td *td, uint64_t old_cr4, uint64_t cr0, uint64_t val
 
 bool xcr0_valid(const Td *td, uint64_t value)
 {
-    return (value & 1) && (!(value & XFAM_AVX) || (value & 2)) && xfam_valid(value, td->params.xfam & XFAM_USER);
+    return (value & 1) && (!(value & XFAM_AVX) || (value & 2)) &&
+           xfam_valid(value, td->params.xfam & XFAM_USER);
 }

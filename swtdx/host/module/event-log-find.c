@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Finds the event log in a TD's private memory: by the ACPI table CCEL, else by the header that a log starts with. */
+/*
+ * Finds the event log in a TD's private memory: by the ACPI table CCEL, else by the header that a
+ * log starts with.
+ */
 #include <string.h>
 
 #include "event-log.h"
@@ -8,8 +11,11 @@
 #define PAGE_SIZE UINT64_C(4096)
 #define MAX_LOG (UINT64_C(16) << 20)
 
-/* ACPI 6.5, 5.2.34: header of 36 bytes, CC type, subtype, reserved, minimum length, start address. */
-enum { CCEL_SIZE = 56, CCEL_LENGTH = 4, CCEL_TYPE = 36, CCEL_LAML = 40, CCEL_LASA = 48, CC_TYPE_TDX = 2 };
+/*
+ * ACPI 6.5, 5.2.34: header of 36 bytes, CC type, subtype, reserved, minimum length, start address.
+ */
+enum { CCEL_SIZE = 56, CCEL_LENGTH = 4, CCEL_TYPE = 36, CCEL_LAML = 40, CCEL_LASA = 48,
+       CC_TYPE_TDX = 2 };
 
 size_t td_read_private(Td *td, uint64_t gpa, uint8_t *to, size_t size)
 {
@@ -18,7 +24,8 @@ size_t td_read_private(Td *td, uint64_t gpa, uint8_t *to, size_t size)
         _Atomic uint8_t *state;
         uint8_t *contents;
         size_t offset = (gpa + done) & (PAGE_SIZE - 1), part = PAGE_SIZE - offset;
-        if (!sept_lookup(&td->sept, gpa + done, &state, &contents) || atomic_load(state) != SEPT_MAPPED) {
+        if (!sept_lookup(&td->sept, gpa + done, &state, &contents) ||
+            atomic_load(state) != SEPT_MAPPED) {
             break;
         }
         part = part < size - done ? part : size - done;
@@ -40,7 +47,8 @@ static uint64_t get_u64(const uint8_t *p)
 static bool log_at(Td *td, uint64_t gpa, uint64_t size)
 {
     uint8_t header[EVENT_LOG_HEADER];
-    return size >= EVENT_LOG_HEADER && td_read_private(td, gpa, header, sizeof(header)) == sizeof(header) &&
+    return size >= EVENT_LOG_HEADER &&
+           td_read_private(td, gpa, header, sizeof(header)) == sizeof(header) &&
            event_log_valid(header, sizeof(header));
 }
 
@@ -48,8 +56,9 @@ static bool log_at(Td *td, uint64_t gpa, uint64_t size)
 static bool table_at(Td *td, uint64_t gpa, EventLogPlace *place)
 {
     uint8_t t[CCEL_SIZE], sum = 0;
-    if (td_read_private(td, gpa, t, sizeof(t)) != sizeof(t) || memcmp(t, "CCEL", 4) || t[CCEL_LENGTH] != CCEL_SIZE ||
-        t[CCEL_LENGTH + 1] || t[CCEL_LENGTH + 2] || t[CCEL_LENGTH + 3] || t[CCEL_TYPE] != CC_TYPE_TDX) {
+    if (td_read_private(td, gpa, t, sizeof(t)) != sizeof(t) || memcmp(t, "CCEL", 4) ||
+        t[CCEL_LENGTH] != CCEL_SIZE || t[CCEL_LENGTH + 1] || t[CCEL_LENGTH + 2] ||
+        t[CCEL_LENGTH + 3] || t[CCEL_TYPE] != CC_TYPE_TDX) {
         return false;
     }
     for (unsigned i = 0; i < sizeof(t); i++) {
@@ -73,7 +82,8 @@ static uint64_t extent(Td *td, uint64_t gpa)
     return size;
 }
 
-static bool search_page(Td *td, uint64_t gpa, const uint8_t *contents, bool tables, EventLogPlace *place)
+static bool search_page(Td *td, uint64_t gpa, const uint8_t *contents, bool tables,
+                        EventLogPlace *place)
 {
     if (!tables) {
         if (!event_log_valid(contents, EVENT_LOG_HEADER)) {
@@ -95,8 +105,10 @@ static bool search_page(Td *td, uint64_t gpa, const uint8_t *contents, bool tabl
 static bool search(Td *td, bool tables, EventLogPlace *place)
 {
     const Sept *sept = &td->sept;
-    for (uint64_t chunk = 0, left = sept->used; left && chunk < sept->limit; chunk += SEPT_CHUNK_SIZE) {
-        if (!atomic_load_explicit(&sept->directory[chunk >> SEPT_CHUNK_SHIFT], memory_order_acquire)) {
+    for (uint64_t chunk = 0, left = sept->used; left && chunk < sept->limit;
+         chunk += SEPT_CHUNK_SIZE) {
+        if (!atomic_load_explicit(&sept->directory[chunk >> SEPT_CHUNK_SHIFT],
+                                  memory_order_acquire)) {
             continue;
         }
         left--;

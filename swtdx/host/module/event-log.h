@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The event log that a TD's firmware keeps beside its RTMRs (ACPI 6.5, table CCEL; TCG PC Client Platform Firmware
- * Profile, section 10.2): reading it, and finding it in a TD's private memory.
+ * The event log that a TD's firmware keeps beside its RTMRs (ACPI 6.5, table CCEL; TCG PC Client
+ * Platform Firmware Profile, section 10.2): reading it, and finding it in a TD's private memory.
  *
  * Reading is pure and takes hostile bytes; entries point into the caller's buffer.
  */
@@ -26,8 +26,8 @@ typedef struct EventLogEntry {
 } EventLogEntry;
 
 /*
- * The entry at *at, which becomes the next one's place; start with 0. False at the end of the log: unused bytes (all
- * ones), the end of the area, or what is no entry.
+ * The entry at *at, which becomes the next one's place; start with 0. False at the end of the log:
+ * unused bytes (all ones), the end of the area, or what is no entry.
  */
 bool event_log_next(const uint8_t *log, size_t size, size_t *at, EventLogEntry *entry);
 /* Does the log begin with the header that all such logs have? */
@@ -50,8 +50,8 @@ typedef struct EventLogPlace {
 } EventLogPlace;
 
 /*
- * Looks through the TD's accepted private pages: for the ACPI table if `tables`, else and otherwise for the log itself
- * at page starts. The vCPUs may run. False: there is none.
+ * Looks through the TD's accepted private pages: for the ACPI table if `tables`, else and otherwise
+ * for the log itself at page starts. The vCPUs may run. False: there is none.
  */
 bool td_find_event_log(Td *td, bool tables, EventLogPlace *place);
 /* Copies private memory; answers the bytes copied before the first page that is not accepted. */

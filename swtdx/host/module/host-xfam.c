@@ -16,7 +16,10 @@
 enum { EAX, EBX, ECX, EDX };
 enum { NEVER, ON_HOST };
 
-/* CPUID bits whose instructions the core does only as the host does them, or not at all (SDM vol. 2, CPUID). */
+/*
+ * CPUID bits whose instructions the core does only as the host does them, or not at all (SDM vol.
+ * 2, CPUID).
+ */
 typedef struct OptionalBit {
     uint32_t leaf, subleaf;
     uint8_t reg, bit, kind;
@@ -79,7 +82,8 @@ static bool host_executes(const OptionalBit *o)
     if (o->kind == NEVER) {
         return false;
     }
-    if (o->subleaf && __get_cpuid_count(o->leaf, 0, &max, &regs[EBX], &regs[ECX], &regs[EDX]) && max < o->subleaf) {
+    if (o->subleaf && __get_cpuid_count(o->leaf, 0, &max, &regs[EBX], &regs[ECX], &regs[EDX]) &&
+        max < o->subleaf) {
         return false;
     }
     return __get_cpuid_count(o->leaf, o->subleaf, &regs[EAX], &regs[EBX], &regs[ECX], &regs[EDX]) &&
@@ -99,7 +103,8 @@ uint64_t profile_executable_xfam(const Profile *profile)
 /* Appends a name to a list; returns the length that the whole needs. */
 static size_t append(char *buf, size_t size, size_t n, const char *name)
 {
-    int k = snprintf(n < size ? buf + n : NULL, n < size ? size - n : 0, "%s%s", n ? ", " : "", name);
+    int k = snprintf(n < size ? buf + n : NULL, n < size ? size - n : 0, "%s%s", n ? ", " : "",
+                     name);
     return n + (k < 0 ? 0 : (size_t)k);
 }
 
@@ -126,7 +131,8 @@ static bool clear_native(Profile *profile, const OptionalBit *o)
 {
     for (uint32_t i = 0; i < profile->num_cpuid; i++) {
         ProfileCpuid *c = &profile->cpuid[i];
-        if (c->leaf == o->leaf && (!c->has_subleaf || c->subleaf == o->subleaf) && (c->regs[o->reg] >> o->bit & 1)) {
+        if (c->leaf == o->leaf && (!c->has_subleaf || c->subleaf == o->subleaf) &&
+            (c->regs[o->reg] >> o->bit & 1)) {
             c->regs[o->reg] &= ~(UINT32_C(1) << o->bit);
             return true;
         }

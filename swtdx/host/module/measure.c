@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Measurement registers: MRTD over 128-byte records, RTMRs (TDX module base specification, "Measurement and attestation"). */
+/*
+ * Measurement registers: MRTD over 128-byte records, RTMRs (TDX module base specification,
+ * "Measurement and attestation").
+ */
 #include <string.h>
 
 #include "module.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Metadata fields of the module that a guest may read: its version and what it can do. Everything else TDG.SYS.RD
- * knows and keeps to the host (guest masks of the module's table; read in module 1.5.01, assumed of the later ones).
+ * Metadata fields of the module that a guest may read: its version and what it can do. Everything
+ * else TDG.SYS.RD knows and keeps to the host (guest masks of the module's table; read in
+ * module 1.5.01, assumed of the later ones).
  */
 #include "metadata.h"
 #include "module.h"
@@ -53,7 +54,9 @@ TdxStatus metadata_sys_read(const Profile *profile, uint64_t id, uint64_t *value
         return TDX_METADATA_FIELD_ID_INCORRECT;
     }
     if (!metadata_find(fields, COUNT(fields), key)) {
-        return metadata_find(host_fields, COUNT(host_fields), key) ? TDX_METADATA_FIELD_NOT_READABLE : TDX_METADATA_FIELD_ID_INCORRECT;
+        return metadata_find(host_fields, COUNT(host_fields), key)
+                   ? TDX_METADATA_FIELD_NOT_READABLE
+                   : TDX_METADATA_FIELD_ID_INCORRECT;
     }
     switch (key >> 24) {
     case 0x08:

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Metadata fields of a TD (1.8 of the module reference), and how runs of fields are found and walked. */
+/*
+ * Metadata fields of a TD (1.8 of the module reference), and how runs of fields are found and
+ * walked.
+ */
 #include <string.h>
 
 #include "metadata.h"
@@ -8,7 +11,10 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* What guests may read (guest masks of the module's table of fields; read in module 1.5.01, the later ones as far as named). */
+/*
+ * What guests may read (guest masks of the module's table of fields; read in module 1.5.01, the
+ * later ones as far as named).
+ */
 static const MetadataField td_fields[] = {
     {UINT64_C(0x8010000300000020), 4}, /* TD_UUID */
     {UINT64_C(0x9010000200000001), 1}, /* NUM_VCPUS */
@@ -170,10 +176,13 @@ TdxStatus metadata_td_read(const Td *td, uint64_t id, uint64_t *value)
         return TDX_METADATA_FIELD_ID_INCORRECT;
     }
     if (!metadata_find(td_fields, COUNT(td_fields), key)) {
-        return metadata_find(host_fields, COUNT(host_fields), key) ? TDX_METADATA_FIELD_NOT_READABLE : TDX_METADATA_FIELD_ID_INCORRECT;
+        return metadata_find(host_fields, COUNT(host_fields), key)
+                   ? TDX_METADATA_FIELD_NOT_READABLE
+                   : TDX_METADATA_FIELD_ID_INCORRECT;
     }
     if (key >> 24 == 0x11) {
-        return read_control(td, key & 0xffffff, value) ? TDX_SUCCESS : TDX_METADATA_FIELD_ID_INCORRECT;
+        return read_control(td, key & 0xffffff, value) ? TDX_SUCCESS
+                                                       : TDX_METADATA_FIELD_ID_INCORRECT;
     }
     *value = key >> 24 == 0x13 ? read_measurement(td, key & 0xffffff) : read_state(td, key);
     return TDX_SUCCESS;
@@ -211,7 +220,8 @@ static bool td_ctls_valid(const Td *td, uint64_t old, uint64_t *value)
 {
     *value = paravirt_td_ctls_implied(*value);
     uint64_t changed = old ^ *value;
-    if ((changed & TD_CTLS_PENDING_VE_DISABLE) && !(td->params.config_flags & TD_FLAG_FLEXIBLE_PENDING_VE)) {
+    if ((changed & TD_CTLS_PENDING_VE_DISABLE) &&
+        !(td->params.config_flags & TD_FLAG_FLEXIBLE_PENDING_VE)) {
         return false;
     }
     return !(changed & *value & TD_CTLS_ENUM_TOPOLOGY) || td->topology_configured;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Metadata fields that a guest may read: of the module (TDG.SYS.RD) and of its TD (TDG.VM.RD). An id is compared by its
- * class (61:56) and field code (23:0): the other bits say what the leaf says already, and guests leave some of them out.
+ * Metadata fields that a guest may read: of the module (TDG.SYS.RD) and of its TD (TDG.VM.RD). An
+ * id is compared by its class (61:56) and field code (23:0): the other bits say what the leaf says
+ * already, and guests leave some of them out.
  */
 #ifndef SWTDX_METADATA_H
 #define SWTDX_METADATA_H
@@ -27,7 +28,10 @@ const MetadataField *metadata_find(const MetadataField *fields, size_t n, uint64
 /* The id after `id` in a list, or the first one after METADATA_FIRST. */
 uint64_t metadata_next(const MetadataField *fields, size_t n, uint64_t id);
 
-/* One element and not a sequence: LAST_ELEMENT (37:34), LAST_FIELD (46:38) and the reserved bits between are 0. */
+/*
+ * One element and not a sequence: LAST_ELEMENT (37:34), LAST_FIELD (46:38) and the reserved bits
+ * between are 0.
+ */
 static inline bool metadata_id_single(uint64_t id)
 {
     return !(id >> 34 & 0x1fff);
@@ -40,7 +44,10 @@ uint64_t metadata_sys_next(uint64_t id);
 /* Td.lock is held. */
 TdxStatus metadata_td_read(const Td *td, uint64_t id, uint64_t *value);
 uint64_t metadata_td_next(const Td *td, uint64_t id);
-/* Writes value under mask by the rule of TDG.VM.WR; *old is what stood there. 0 or a METADATA_* status. Td.lock is held. */
+/*
+ * Writes value under mask by the rule of TDG.VM.WR; *old is what stood there. 0 or a METADATA_*
+ * status. Td.lock is held.
+ */
 TdxStatus metadata_td_write(Td *td, uint64_t id, uint64_t value, uint64_t mask, uint64_t *old);
 
 /* Fields of a vCPU, on its own thread; with the rules of the TD's. */

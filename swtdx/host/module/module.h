@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Private to swtdx/host/module: the TD and its vCPUs, and what the files of the module ask of each other.
+ * Private to swtdx/host/module: the TD and its vCPUs, and what the files of the module ask of each
+ * other.
  *
- * version.c what differs between modules, td.c life cycle, td-params.c checks of TD_PARAMS, cpuid.c (values),
- * cpuid-execute.c (the instruction), paravirt.c, msr-table.c (actions), msr.c (values), cr.c, sept.c page states, measure.c, report.c,
- * vcpu.c entering, world.c the processor's callbacks, ve.c, tdcall*.c guest calls, metadata.c fields, describe.c dumps.
+ * version.c what differs between modules, td.c life cycle, td-params.c checks of TD_PARAMS, cpuid.c
+ * (values), cpuid-execute.c (the instruction), paravirt.c, msr-table.c (actions), msr.c (values),
+ * cr.c, sept.c page states, measure.c, report.c, vcpu.c entering, world.c the processor's
+ * callbacks, ve.c, tdcall*.c guest calls, metadata.c fields, describe.c dumps.
  *
- * Locks: Td.lock covers the life cycle, vCPU list, measurement registers and TD_CTLS. It is never held across
- * cpu_raise() or cpu_leave(). Page states are atomic bytes (sept.h).
+ * Locks: Td.lock covers the life cycle, vCPU list, measurement registers and TD_CTLS. It is never
+ * held across cpu_raise() or cpu_leave(). Page states are atomic bytes (sept.h).
  */
 #ifndef SWTDX_MODULE_H
 #define SWTDX_MODULE_H
@@ -58,7 +60,8 @@
 #define TD_CTLS_REDUCE_VE (UINT64_C(1) << 3)
 #define TD_CTLS_LOCK (UINT64_C(1) << 63)
 
-typedef enum TdOpState { TD_OP_UNINITIALIZED = 0, TD_OP_INITIALIZED = 1, TD_OP_RUNNABLE = 2 } TdOpState;
+typedef enum TdOpState { TD_OP_UNINITIALIZED = 0, TD_OP_INITIALIZED = 1,
+                         TD_OP_RUNNABLE = 2 } TdOpState;
 
 #define TD_MAX_CPUID_ROWS 128
 #define TD_RECENT_CALLS 16
@@ -157,15 +160,21 @@ uint64_t module_attributes_fixed0(const Profile *profile);
 uint64_t module_xfam_fixed0(const Profile *profile);
 uint64_t module_config_flags_fixed0(const Profile *profile);
 TdxStatus td_params_check(const Profile *profile, const TdParams *params);
-bool xfam_valid(uint64_t xfam, uint64_t allowed); /* the pair rules; also for XSETBV with x87 forced */
+/* the pair rules; also for XSETBV with x87 forced */
+bool xfam_valid(uint64_t xfam, uint64_t allowed);
 
 /* cpuid.c */
-const CpuidTable *module_cpuid_table(const Profile *profile); /* NULL: the profile's module version has no table */
+const CpuidTable *module_cpuid_table(
+    const Profile *profile); /* NULL: the profile's module version has no table */
 int module_cpuid_find(const CpuidTable *table, uint32_t leaf, uint32_t subleaf); /* row or -1 */
-/* The platform check of TDH.SYS.INIT: false names the leaf whose required bits the profile's processor lacks. */
+/*
+ * The platform check of TDH.SYS.INIT: false names the leaf whose required bits the profile's
+ * processor lacks.
+ */
 bool module_cpuid_platform_ok(const Profile *profile, uint32_t *leaf, uint32_t *subleaf);
 /* The values of TDH.MNG.INIT, by row. detail: leaf in 31:0 and sub-leaf in 63:32 on operand 69. */
-TdxStatus module_cpuid_configure(const Profile *profile, const TdParams *params, uint32_t values[][4], uint64_t *detail);
+TdxStatus module_cpuid_configure(const Profile *profile, const TdParams *params,
+                                 uint32_t values[][4], uint64_t *detail);
 /* What the instruction gives; false: #VE. Inputs besides the Td are the vCPU's. */
 bool module_cpuid_execute(const TdVcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 bool module_cpuid_feature(const Td *td, unsigned feature);
@@ -189,20 +198,25 @@ TdxStatus report_verify(const Profile *profile, const uint8_t mac_struct[REPORTM
 /* world.c */
 extern const CpuWorld td_world;
 /*
- * The host page of a GPA, by the rules of a guest access: returns it, or raises #VE or leaves. For TDCALLs that take a
- * GPA: `linear` is not valid there.
+ * The host page of a GPA, by the rules of a guest access: returns it, or raises #VE or leaves. For
+ * TDCALLs that take a GPA: `linear` is not valid there.
  */
-void world_resolve(TdVcpu *vcpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access, CpuHostPage *page);
-/* Leaves TDH.VP.ENTER with an EPT violation; the guest's instruction runs again. gpa includes the shared bit. */
+void world_resolve(TdVcpu *vcpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access,
+                   CpuHostPage *page);
+/*
+ * Leaves TDH.VP.ENTER with an EPT violation; the guest's instruction runs again. gpa includes the
+ * shared bit.
+ */
 _Noreturn void world_ept_violation(TdVcpu *vcpu, uint64_t gpa, CpuAccess access, TdExitKind kind);
 uint64_t td_guest_tsc(const Td *td);
 
 /* ve.c */
-_Noreturn void ve_inject(TdVcpu *vcpu, uint32_t reason, uint64_t qualification, uint64_t gla, uint64_t gpa);
+_Noreturn void ve_inject(TdVcpu *vcpu, uint32_t reason, uint64_t qualification, uint64_t gla,
+                         uint64_t gpa);
 _Noreturn void ve_instruction(Cpu *cpu, uint32_t reason); /* qualification 0 */
 /*
- * After a write to a register of the APIC, told by its offset in the APIC's page: such exits are like traps, RIP stands
- * behind the instruction (SDM vol. 3, 30.4.3.3).
+ * After a write to a register of the APIC, told by its offset in the APIC's page: such exits are
+ * like traps, RIP stands behind the instruction (SDM vol. 3, 30.4.3.3).
  */
 _Noreturn void ve_apic_write(TdVcpu *vcpu, uint32_t offset);
 void ve_release(TdVcpu *vcpu);
@@ -214,7 +228,8 @@ MsrAction msr_action(const TdVcpu *vcpu, uint32_t index, bool write);
 /* msr.c */
 #define MSR_PERF_CAPABILITIES 0x345u
 #define MSR_X2APIC_APICID 0x802u
-#define MSR_MISC_ENABLE_START UINT64_C(0x1809) /* fast strings, thermal monitor, BTS and PEBS unavailable, no PERFMON */
+#define MSR_MISC_ENABLE_START \
+    UINT64_C(0x1809) /* fast strings, thermal monitor, BTS and PEBS unavailable, no PERFMON */
 bool module_msr_native(Cpu *cpu, uint32_t index, bool write);
 uint64_t module_rdmsr(Cpu *cpu, uint32_t index);
 void module_wrmsr(Cpu *cpu, uint32_t index, uint64_t value);
@@ -229,7 +244,9 @@ bool xcr0_valid(const Td *td, uint64_t value);
 
 /* tdcall.c */
 void tdcall_execute(Cpu *cpu);
-/* tdcall-vm.c, tdcall-memory.c, tdcall-report.c: read and write the vCPU's registers, return RAX. */
+/*
+ * tdcall-vm.c, tdcall-memory.c, tdcall-report.c: read and write the vCPU's registers, return RAX.
+ */
 uint64_t tdcall_vp_info(TdVcpu *vcpu);
 uint64_t tdcall_veinfo_get(TdVcpu *vcpu);
 uint64_t tdcall_cpuidve_set(TdVcpu *vcpu);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a TDX module makes of an access to an MSR: native, emulated, #VE or #GP, some of it depending on the TD (4.5 of
- * the module reference). The later modules have a table of changes on top of that of 1.5.05.
+ * What a TDX module makes of an access to an MSR: native, emulated, #VE or #GP, some of it
+ * depending on the TD (4.5 of the module reference). The later modules have a table of changes on
+ * top of that of 1.5.05.
  */
 #include "../cpu/features.h"
 #include "module.h"
@@ -11,7 +12,8 @@
 typedef enum MsrGate {
     GATE_NONE, GATE_PERFMON, GATE_PT, GATE_CET, GATE_UINTR, GATE_LBR, GATE_AMX, GATE_PKS,
     GATE_WAITPKG, GATE_TSX, GATE_TSC_DEADLINE, GATE_DCA, GATE_TME, GATE_PCONFIG,
-    GATE_MTRR, GATE_MCA, GATE_CORE_CAPABILITY, GATE_EST, GATE_ACPI, GATE_TM2, GATE_RDT_A, GATE_RDT_M,
+    GATE_MTRR, GATE_MCA, GATE_CORE_CAPABILITY, GATE_EST, GATE_ACPI, GATE_TM2, GATE_RDT_A,
+    GATE_RDT_M,
 } MsrGate;
 
 /* What a row of the later table says of a direction. */
@@ -268,7 +270,8 @@ static const MsrRow *find(const MsrRow *table, size_t n, uint32_t index)
 {
     for (size_t i = 0; i < n; i++) {
         const MsrRow *row = &table[i];
-        if (index >= row->first && index <= row->last && (!row->step || (index - row->first) % row->step == 0)) {
+        if (index >= row->first && index <= row->last &&
+            (!row->step || (index - row->first) % row->step == 0)) {
             return row;
         }
     }
@@ -308,7 +311,8 @@ MsrAction msr_action(const TdVcpu *vcpu, uint32_t index, bool write)
     if (index == MSR_PERF_CAPABILITIES && gate_open(td, GATE_PERFMON)) {
         return MSR_NATIVE;
     }
-    if (index == MSR_X2APIC_APICID && !write && !(atomic_load(&td->td_ctls) & TD_CTLS_ENUM_TOPOLOGY)) {
+    if (index == MSR_X2APIC_APICID && !write &&
+        !(atomic_load(&td->td_ctls) & TD_CTLS_ENUM_TOPOLOGY)) {
         return MSR_VE;
     }
     return (MsrAction)rule;

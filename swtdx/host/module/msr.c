@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Values of the MSRs that a TD reads and writes; which accesses get here says msr-table.c (4.5 of the module reference). */
+/*
+ * Values of the MSRs that a TD reads and writes; which accesses get here says msr-table.c (4.5 of
+ * the module reference).
+ */
 #include <stdio.h>
 
 #include "../cpu/core.h"
@@ -7,12 +10,17 @@
 #include "module.h"
 
 enum {
-    MSR_SMI_COUNT = 0x34, MSR_FEATURE_CONTROL = 0x3a, MSR_PPIN_CTL = 0x4e, MSR_BIOS_UPDT_TRIG = 0x79,
-    MSR_BIOS_SIGN_ID = 0x8b, MSR_PLATFORM_INFO = 0xce, MSR_MISC_FEATURES_ENABLES = 0x140, MSR_MISC_PACKAGE_CTLS = 0xbc, MSR_XAPIC_DISABLE_STATUS = 0xbd, MSR_UMWAIT_CONTROL = 0xe1,
-    MSR_ARCH_CAPABILITIES = 0x10a, MSR_TSX_CTRL = 0x122, MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9,
+    MSR_SMI_COUNT = 0x34, MSR_FEATURE_CONTROL = 0x3a, MSR_PPIN_CTL = 0x4e,
+    MSR_BIOS_UPDT_TRIG = 0x79,
+    MSR_BIOS_SIGN_ID = 0x8b, MSR_PLATFORM_INFO = 0xce, MSR_MISC_FEATURES_ENABLES = 0x140,
+    MSR_MISC_PACKAGE_CTLS = 0xbc, MSR_XAPIC_DISABLE_STATUS = 0xbd, MSR_UMWAIT_CONTROL = 0xe1,
+    MSR_ARCH_CAPABILITIES = 0x10a, MSR_TSX_CTRL = 0x122, MSR_MISC_ENABLE = 0x1a0,
+    MSR_DEBUGCTL = 0x1d9,
     MSR_DS_AREA = 0x600, MSR_X2APIC_FIRST = 0x800,
-    MSR_X2APIC_PPR = 0x80a, MSR_X2APIC_ISR0 = 0x810, MSR_X2APIC_IRR7 = 0x827, MSR_X2APIC_SELF_IPI = 0x83f,
-    MSR_X2APIC_LAST = 0x8ff, MSR_DEBUG_INTERFACE = 0xc80, MSR_XSS = 0xda0, MSR_UARCH_MISC_CTL = 0x1b01,
+    MSR_X2APIC_PPR = 0x80a, MSR_X2APIC_ISR0 = 0x810, MSR_X2APIC_IRR7 = 0x827,
+    MSR_X2APIC_SELF_IPI = 0x83f,
+    MSR_X2APIC_LAST = 0x8ff, MSR_DEBUG_INTERFACE = 0xc80, MSR_XSS = 0xda0,
+    MSR_UARCH_MISC_CTL = 0x1b01,
 };
 #define MSR_EFER 0xc0000080u
 
@@ -53,7 +61,10 @@ static _Noreturn void unsupported_msr(Cpu *cpu, uint32_t index, bool write)
 static uint64_t x2apic_read(Cpu *cpu, uint32_t index)
 {
     uint64_t value = 0;
-    /* The virtual-APIC page is read as memory: write-only and reserved registers give 0 and do not fault. */
+    /*
+     * The virtual-APIC page is read as memory: write-only and reserved registers give 0 and do not
+     * fault.
+     */
     return lapic_read(vcpu_of(cpu)->lapic, index, &value) ? value : 0;
 }
 
@@ -111,14 +122,17 @@ uint64_t module_rdmsr(Cpu *cpu, uint32_t index)
     case MSR_X2APIC_APICID:
         return vcpu->x2apic_id;
     default:
-        /* PLATFORM_INFO, MISC_FEATURES_ENABLES; VMX capability MSRs of a processor that shows no VMX (values assumed) */
+        /*
+         * PLATFORM_INFO, MISC_FEATURES_ENABLES; VMX capability MSRs of a processor that shows no
+         * VMX (values assumed)
+         */
         return 0;
     }
 }
 
 /*
- * IA32_DEBUGCTL: bits 5:3 and 63:16 are reserved; 14 and 15 belong to features of the TD. BUS_LOCK_DETECT (2) may be set,
- * as any TD shows that feature, and nothing here takes a bus lock.
+ * IA32_DEBUGCTL: bits 5:3 and 63:16 are reserved; 14 and 15 belong to features of the TD.
+ * BUS_LOCK_DETECT (2) may be set, as any TD shows that feature, and nothing here takes a bus lock.
  */
 static void write_debugctl(TdVcpu *vcpu, uint64_t value)
 {
@@ -139,17 +153,22 @@ static void write_debugctl(TdVcpu *vcpu, uint64_t value)
     vcpu->cpu->debugctl = value & ~(UINT64_C(1) << 13);
 }
 
-/* IA32_MISC_ENABLE under REDUCE_VE: BTS and PEBS unavailable and the PERFMON bit stay; what needs a CPUID bit is refused without it. */
+/*
+ * IA32_MISC_ENABLE under REDUCE_VE: BTS and PEBS unavailable and the PERFMON bit stay; what needs a
+ * CPUID bit is refused without it.
+ */
 static void write_misc_enable(TdVcpu *vcpu, uint64_t value)
 {
-    static const uint64_t reserved = UINT64_C(0xffffffffff3ae776), ignored = 1u << 7 | 1u << 11 | 1u << 12;
+    static const uint64_t reserved = UINT64_C(0xffffffffff3ae776),
+                          ignored = 1u << 7 | 1u << 11 | 1u << 12;
     uint64_t refused = reserved;
     refused |= module_cpuid_feature(vcpu->td, FEATURE(1, 0, 2, 7)) ? 0 : 1u << 16;  /* EST */
     refused |= module_cpuid_feature(vcpu->td, FEATURE(1, 0, 2, 14)) ? 0 : 1u << 23; /* xTPR */
     if (value & refused) {
         cpu_raise(vcpu->cpu, VEC_GP, 0);
     }
-    if (((value ^ vcpu->misc_enable) & 1u << 18) || (value & 1u << 22)) { /* MONITOR; limit of CPUID leaves */
+    /* MONITOR; limit of CPUID leaves */
+    if (((value ^ vcpu->misc_enable) & 1u << 18) || (value & 1u << 22)) {
         ve_instruction(vcpu->cpu, VMX_EXIT_WRMSR);
     }
     vcpu->misc_enable = (value & ~ignored) | (vcpu->misc_enable & ignored);

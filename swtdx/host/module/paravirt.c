@@ -5,7 +5,10 @@
 
 enum { EBX = 1, ECX, EDX };
 
-/* CPUID bits that a control bit keeps under REDUCE_VE. `always`: 1 without REDUCE_VE, whatever was configured. */
+/*
+ * CPUID bits that a control bit keeps under REDUCE_VE. `always`: 1 without REDUCE_VE, whatever was
+ * configured.
+ */
 typedef struct ParavirtBit {
     uint32_t leaf, subleaf, control;
     uint8_t reg, bit;
@@ -36,7 +39,9 @@ bool paravirt_reduced(const Td *td)
 uint64_t paravirt_td_ctls_writable(const Td *td)
 {
     uint64_t writable = TD_CTLS_PENDING_VE_DISABLE | TD_CTLS_ENUM_TOPOLOGY;
-    return td->version->reduces_ve ? writable | TD_CTLS_VIRT_CPUID2 | TD_CTLS_REDUCE_VE | TD_CTLS_LOCK : writable;
+    return td->version->reduces_ve
+               ? writable | TD_CTLS_VIRT_CPUID2 | TD_CTLS_REDUCE_VE | TD_CTLS_LOCK
+               : writable;
 }
 
 uint64_t paravirt_td_ctls_implied(uint64_t value)

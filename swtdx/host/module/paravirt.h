@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Features that a TD has only with the VMM's help, and how a guest lays them down: TD_CTLS.REDUCE_VE hides those that
- * FEATURE_PARAVIRT_CTLS does not keep, in CPUID and, #GP in place of #VE, in MSRs (1.8 and 4.5 of the module reference).
- * Pure functions of a TD's configuration and controls.
+ * Features that a TD has only with the VMM's help, and how a guest lays them down:
+ * TD_CTLS.REDUCE_VE hides those that FEATURE_PARAVIRT_CTLS does not keep, in CPUID and, #GP in
+ * place of #VE, in MSRs (1.8 and 4.5 of the module reference). Pure functions of a TD's
+ * configuration and controls.
  */
 #ifndef SWTDX_PARAVIRT_H
 #define SWTDX_PARAVIRT_H
@@ -27,9 +28,13 @@
 bool paravirt_reduced(const Td *td); /* REDUCE_VE is on */
 /* Bits of TD_CTLS that this TD's module lets the guest write. */
 uint64_t paravirt_td_ctls_writable(const Td *td);
-/* The value of TD_CTLS after a write of `value`: REDUCE_VE brings ENUM_TOPOLOGY and VIRT_CPUID2 with it. */
+/*
+ * The value of TD_CTLS after a write of `value`: REDUCE_VE brings ENUM_TOPOLOGY and VIRT_CPUID2
+ * with it.
+ */
 uint64_t paravirt_td_ctls_implied(uint64_t value);
 /* What the guest reads where the TD's configuration has `value` in this CPUID register. */
-uint32_t paravirt_cpuid(const Td *td, uint32_t leaf, uint32_t subleaf, unsigned reg, uint32_t value);
+uint32_t paravirt_cpuid(const Td *td, uint32_t leaf, uint32_t subleaf, unsigned reg,
+                        uint32_t value);
 
 #endif

@@ -12,11 +12,13 @@ static bool terminated(const char *text, size_t size)
 bool profile_valid(const void *blob, size_t size)
 {
     const Profile *p = blob;
-    if (!blob || size != sizeof(Profile) || p->magic != PROFILE_MAGIC || p->version != PROFILE_VERSION ||
-        p->size != sizeof(Profile) || p->num_cpuid > PROFILE_MAX_CPUID || p->num_files > PROFILE_MAX_FILES) {
+    if (!blob || size != sizeof(Profile) || p->magic != PROFILE_MAGIC ||
+        p->version != PROFILE_VERSION || p->size != sizeof(Profile) ||
+        p->num_cpuid > PROFILE_MAX_CPUID || p->num_files > PROFILE_MAX_FILES) {
         return false;
     }
-    if (!terminated(p->name, sizeof(p->name)) || !terminated(p->description, sizeof(p->description)) ||
+    if (!terminated(p->name, sizeof(p->name)) ||
+        !terminated(p->description, sizeof(p->description)) ||
         !terminated(p->kernel_release, sizeof(p->kernel_release))) {
         return false;
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * TDREPORT (TDX module ABI specification, TDREPORT_STRUCT). The MAC is HMAC-SHA-256 under a key that everybody can read
- * here: a report of a software TD proves nothing, and is the same in each run.
+ * TDREPORT (TDX module ABI specification, TDREPORT_STRUCT). The MAC is HMAC-SHA-256 under a key
+ * that everybody can read here: a report of a software TD proves nothing, and is the same in each
+ * run.
  */
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +33,10 @@ static void cpusvn(const Profile *profile, uint8_t svn[16])
     svn[0] = 1; /* the profile's platform has one security version only */
 }
 
-/* Of other modules no digest was at hand: theirs is a digest of their name, which no module's code has. */
+/*
+ * Of other modules no digest was at hand: theirs is a digest of their name, which no module's code
+ * has.
+ */
 static void mrseam(const Profile *profile, uint8_t digest[48])
 {
     const ModuleVersion *version = module_version(profile);
@@ -41,14 +45,15 @@ static void mrseam(const Profile *profile, uint8_t digest[48])
         memcpy(digest, version->mrseam, 48);
         return;
     }
-    int n = snprintf(name, sizeof(name), "swtdx: TDX module %u.%u.%02u", profile->module_major, profile->module_minor,
-                     profile->module_update);
+    int n = snprintf(name, sizeof(name), "swtdx: TDX module %u.%u.%02u", profile->module_major,
+                     profile->module_minor, profile->module_update);
     sha384(name, (size_t)n, digest);
 }
 
 static void fill_tcb_info(const Profile *profile, uint8_t *info)
 {
-    uint8_t svn[16] = {(uint8_t)profile->module_update, (uint8_t)profile->module_minor >= 5 ? 1 : 0};
+    uint8_t svn[16] = {(uint8_t)profile->module_update,
+                       (uint8_t)profile->module_minor >= 5 ? 1 : 0};
     put_u64(info, TCB_VALID);
     memcpy(info + 8, svn, sizeof(svn));
     mrseam(profile, info + 24);
@@ -76,7 +81,8 @@ void report_make(const Td *td, const uint8_t reportdata[64], uint8_t report[TDRE
     fill_tdinfo(td, report + TDINFO_OFFSET);
     sha384(report + TCB_INFO_OFFSET, TCB_INFO_SIZE, report + 32);
     sha384(report + TDINFO_OFFSET, TDINFO_SIZE, report + 80);
-    hmac_sha256((const uint8_t *)report_key, sizeof(report_key), report, MAC_OFFSET, report + MAC_OFFSET);
+    hmac_sha256((const uint8_t *)report_key, sizeof(report_key), report, MAC_OFFSET,
+                report + MAC_OFFSET);
 }
 
 TdxStatus report_verify(const Profile *profile, const uint8_t mac_struct[REPORTMACSTRUCT_SIZE])
@@ -87,5 +93,6 @@ TdxStatus report_verify(const Profile *profile, const uint8_t mac_struct[REPORTM
         return TDX_INVALID_CPUSVN;
     }
     hmac_sha256((const uint8_t *)report_key, sizeof(report_key), mac_struct, MAC_OFFSET, mac);
-    return memcmp(mac, mac_struct + MAC_OFFSET, sizeof(mac)) == 0 ? TDX_SUCCESS : TDX_INVALID_REPORTMACSTRUCT;
+    return memcmp(mac, mac_struct + MAC_OFFSET, sizeof(mac)) == 0 ? TDX_SUCCESS
+                                                                  : TDX_INVALID_REPORTMACSTRUCT;
 }

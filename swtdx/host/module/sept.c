@@ -11,12 +11,14 @@
 
 static void *reserve(size_t size)
 {
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
     if (p == MAP_FAILED) {
         return NULL;
     }
     madvise(p, size, MADV_DONTDUMP);
-    madvise(p, size, MADV_DONTFORK); /* a forked child has no business with a TD: its VM belongs to the parent's mm */
+    /* a forked child has no business with a TD: its VM belongs to the parent's mm */
+    madvise(p, size, MADV_DONTFORK);
     return p;
 }
 
@@ -148,7 +150,10 @@ void sept_accept_region(Sept *sept, uint64_t gpa)
     }
 }
 
-/* Calls fn for each part of the range that lies in one GiB which has a place; true if one of the calls was. */
+/*
+ * Calls fn for each part of the range that lies in one GiB which has a place; true if one of the
+ * calls was.
+ */
 typedef bool (*RangeFn)(_Atomic uint8_t *states, uint8_t *contents, size_t pages);
 
 static bool for_range(Sept *sept, uint64_t gpa, uint64_t size, RangeFn fn)
@@ -188,7 +193,8 @@ static bool drop_pages(_Atomic uint8_t *states, uint8_t *contents, size_t pages)
 {
     for (size_t i = 0; i < pages;) {
         size_t n = 0;
-        while (i + n < pages && atomic_load_explicit(&states[i + n], memory_order_relaxed) == SEPT_BLOCKED) {
+        while (i + n < pages &&
+               atomic_load_explicit(&states[i + n], memory_order_relaxed) == SEPT_BLOCKED) {
             n++;
         }
         if (n) {

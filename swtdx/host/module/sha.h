@@ -26,6 +26,7 @@ void sha384(const void *data, size_t n, uint8_t digest[48]);
 void sha256_init(Sha256 *s);
 void sha256_update(Sha256 *s, const void *data, size_t n);
 void sha256_final(const Sha256 *s, uint8_t digest[32]);
-void hmac_sha256(const uint8_t *key, size_t key_size, const void *data, size_t n, uint8_t mac[32]); /* key_size <= 64 */
+/* key_size <= 64 */
+void hmac_sha256(const uint8_t *key, size_t key_size, const void *data, size_t n, uint8_t mac[32]);
 
 #endif

@@ -43,18 +43,24 @@ static const Name statuses[] = {
 };
 
 static const Name operands[] = {
-    {0, "RAX"}, {1, "RCX"}, {2, "RDX"}, {3, "RBX"}, {5, "RBP"}, {6, "RSI"}, {7, "RDI"}, {8, "R8"}, {9, "R9"},
+    {0, "RAX"}, {1, "RCX"}, {2, "RDX"}, {3, "RBX"}, {5, "RBP"}, {6, "RSI"}, {7, "RDI"}, {8, "R8"},
+    {9, "R9"},
     {10, "R10"}, {11, "R11"}, {12, "R12"}, {13, "R13"}, {14, "R14"}, {15, "R15"},
-    {64, "ATTRIBUTES"}, {65, "XFAM"}, {66, "EXEC_CONTROLS"}, {67, "EPTP_CONTROLS"}, {68, "MAX_VCPUS"},
-    {69, "CPUID_CONFIG"}, {70, "TSC_FREQUENCY"}, {71, "NUM_L2_VMS"}, {72, "IA32_ARCH_CAPABILITIES_CONFIG"},
+    {64, "ATTRIBUTES"}, {65, "XFAM"}, {66, "EXEC_CONTROLS"}, {67, "EPTP_CONTROLS"},
+    {68, "MAX_VCPUS"},
+    {69, "CPUID_CONFIG"}, {70, "TSC_FREQUENCY"}, {71, "NUM_L2_VMS"},
+    {72, "IA32_ARCH_CAPABILITIES_CONFIG"},
     {95, "PAGE"}, {168, "RTMR"}, {176, "METADATA_FIELD"},
 };
 
 static const Name leaves[] = {
     {0, "VP.VMCALL"}, {1, "VP.INFO"}, {2, "MR.RTMR.EXTEND"}, {3, "VP.VEINFO.GET"}, {4, "MR.REPORT"},
-    {5, "VP.CPUIDVE.SET"}, {6, "MEM.PAGE.ACCEPT"}, {7, "VM.RD"}, {8, "VM.WR"}, {9, "VP.RD"}, {10, "VP.WR"},
-    {11, "SYS.RD"}, {12, "SYS.RDALL"}, {18, "SERVTD.RD"}, {20, "SERVTD.WR"}, {22, "MR.VERIFYREPORT"},
-    {23, "MEM.PAGE.ATTR.RD"}, {24, "MEM.PAGE.ATTR.WR"}, {25, "VP.ENTER"}, {26, "VP.INVEPT"}, {27, "VP.INVVPID"},
+    {5, "VP.CPUIDVE.SET"}, {6, "MEM.PAGE.ACCEPT"}, {7, "VM.RD"}, {8, "VM.WR"}, {9, "VP.RD"},
+    {10, "VP.WR"},
+    {11, "SYS.RD"}, {12, "SYS.RDALL"}, {18, "SERVTD.RD"}, {20, "SERVTD.WR"},
+    {22, "MR.VERIFYREPORT"},
+    {23, "MEM.PAGE.ATTR.RD"}, {24, "MEM.PAGE.ATTR.WR"}, {25, "VP.ENTER"}, {26, "VP.INVEPT"},
+    {27, "VP.INVVPID"},
 };
 
 static const char *find(const Name *names, size_t n, uint64_t value)
@@ -92,7 +98,7 @@ size_t tdx_status_format(uint64_t status, char *buf, size_t size)
     if (code == TDX_OPERAND_INVALID || code == TDX_OPERAND_BUSY) {
         operand = tdx_operand_name((uint32_t)status);
     }
-    int n = snprintf(buf, size, "0x%016" PRIx64 " %s%s%s", status, tdx_status_name(status), operand ? " " : "",
-                     operand ? operand : "");
+    int n = snprintf(buf, size, "0x%016" PRIx64 " %s%s%s", status, tdx_status_name(status),
+                     operand ? " " : "", operand ? operand : "");
     return n < 0 ? 0 : (size_t)n;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Completion statuses of the TDX module (TDX module ABI specification, "Interface function completion status codes"):
- * 63 error, 62 non-recoverable, 61 fatal, 47:40 class, 39:32 code, 31:0 detail, often an operand id. Also the VMX exit
- * reasons that stand in #VE information and in the low half of TDH.VP.ENTER's status.
+ * Completion statuses of the TDX module (TDX module ABI specification, "Interface function
+ * completion status codes"): 63 error, 62 non-recoverable, 61 fatal, 47:40 class, 39:32 code, 31:0
+ * detail, often an operand id. Also the VMX exit reasons that stand in #VE information and in the
+ * low half of TDH.VP.ENTER's status.
  */
 #ifndef SWTDX_STATUS_H
 #define SWTDX_STATUS_H
@@ -36,24 +37,30 @@
 #define TDX_METADATA_FIELD_NOT_WRITABLE    UINT64_C(0xC0000C0100000000)
 #define TDX_METADATA_FIELD_NOT_READABLE    UINT64_C(0xC0000C0200000000)
 #define TDX_METADATA_FIELD_VALUE_NOT_VALID UINT64_C(0xC0000C0300000000)
-#define TDX_METADATA_FIRST_FIELD_ID_IN_CONTEXT UINT64_C(0x00000C0B00000000) /* not an error: a null id was given */
+#define TDX_METADATA_FIRST_FIELD_ID_IN_CONTEXT \
+    UINT64_C(0x00000C0B00000000) /* not an error: a null id was given */
 #define TDX_INVALID_CPUSVN                 UINT64_C(0xC000100000000000)
 #define TDX_INVALID_REPORTMACSTRUCT        UINT64_C(0xC000100100000000)
 
 /* Operand ids: detail of TDX_OPERAND_INVALID and TDX_OPERAND_BUSY. */
 enum {
-    TDX_OPERAND_RAX = 0, TDX_OPERAND_RCX = 1, TDX_OPERAND_RDX = 2, TDX_OPERAND_R8 = 8, TDX_OPERAND_R9 = 9,
-    TDX_OPERAND_ATTRIBUTES = 64, TDX_OPERAND_XFAM = 65, TDX_OPERAND_EXEC_CONTROLS = 66, TDX_OPERAND_EPTP_CONTROLS = 67,
+    TDX_OPERAND_RAX = 0, TDX_OPERAND_RCX = 1, TDX_OPERAND_RDX = 2, TDX_OPERAND_R8 = 8,
+    TDX_OPERAND_R9 = 9,
+    TDX_OPERAND_ATTRIBUTES = 64, TDX_OPERAND_XFAM = 65, TDX_OPERAND_EXEC_CONTROLS = 66,
+    TDX_OPERAND_EPTP_CONTROLS = 67,
     TDX_OPERAND_MAX_VCPUS = 68, TDX_OPERAND_CPUID_CONFIG = 69, TDX_OPERAND_TSC_FREQUENCY = 70,
     TDX_OPERAND_NUM_L2_VMS = 71, TDX_OPERAND_ARCH_CAPABILITIES_CONFIG = 72,
 };
 
 /* VMX exit reasons (Intel SDM vol. 3, appendix C). */
 enum {
-    VMX_EXIT_TRIPLE_FAULT = 2, VMX_EXIT_TASK_SWITCH = 9, VMX_EXIT_CPUID = 10, VMX_EXIT_GETSEC = 11, VMX_EXIT_HLT = 12, VMX_EXIT_INVD = 13,
-    VMX_EXIT_RDPMC = 15, VMX_EXIT_VMCALL = 18, VMX_EXIT_CR_ACCESS = 28, VMX_EXIT_IO = 30, VMX_EXIT_RDMSR = 31,
+    VMX_EXIT_TRIPLE_FAULT = 2, VMX_EXIT_TASK_SWITCH = 9, VMX_EXIT_CPUID = 10, VMX_EXIT_GETSEC = 11,
+    VMX_EXIT_HLT = 12, VMX_EXIT_INVD = 13,
+    VMX_EXIT_RDPMC = 15, VMX_EXIT_VMCALL = 18, VMX_EXIT_CR_ACCESS = 28, VMX_EXIT_IO = 30,
+    VMX_EXIT_RDMSR = 31,
     VMX_EXIT_WRMSR = 32, VMX_EXIT_MWAIT = 36, VMX_EXIT_MONITOR = 39, VMX_EXIT_EPT_VIOLATION = 48,
-    VMX_EXIT_WBINVD = 54, VMX_EXIT_APIC_WRITE = 56, VMX_EXIT_PCONFIG = 65, VMX_EXIT_UMWAIT = 67, VMX_EXIT_TPAUSE = 68,
+    VMX_EXIT_WBINVD = 54, VMX_EXIT_APIC_WRITE = 56, VMX_EXIT_PCONFIG = 65, VMX_EXIT_UMWAIT = 67,
+    VMX_EXIT_TPAUSE = 68,
     VMX_EXIT_TDCALL = 77,
 };
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Checks of TD_PARAMS as TDH.MNG.INIT makes them: pure functions of the profile and the parameters. */
+/*
+ * Checks of TD_PARAMS as TDH.MNG.INIT makes them: pure functions of the profile and the parameters.
+ */
 #include "module.h"
 
 /* EPTP_CONTROLS: write-back, walk length less 1 in bits 5:3. */
@@ -65,7 +67,8 @@ uint64_t module_config_flags_fixed0(const Profile *profile)
 static bool config_flags_valid(const Profile *profile, uint64_t flags)
 {
     uint64_t virtual_widths = TD_FLAG_MAXPA_VIRT | TD_FLAG_MAXGPA_VIRT;
-    return !(flags & ~module_config_flags_fixed0(profile)) && (flags & virtual_widths) != virtual_widths;
+    return !(flags & ~module_config_flags_fixed0(profile)) &&
+           (flags & virtual_widths) != virtual_widths;
 }
 
 static bool eptp_valid(const Profile *profile, uint64_t eptp, uint64_t flags)
@@ -81,7 +84,8 @@ TdxStatus td_params_check(const Profile *profile, const TdParams *params)
     if (!attributes_valid(profile, params->attributes)) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_ATTRIBUTES;
     }
-    if ((params->xfam & XFAM_X87_SSE) != XFAM_X87_SSE || !xfam_valid(params->xfam, module_xfam_fixed0(profile))) {
+    if ((params->xfam & XFAM_X87_SSE) != XFAM_X87_SSE ||
+        !xfam_valid(params->xfam, module_xfam_fixed0(profile))) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_XFAM;
     }
     if (!params->max_vcpus || params->max_vcpus > profile->max_vcpus_per_td) {

@@ -57,14 +57,16 @@ int td_host_code_error(const Td *td)
 static bool platform_ready(const Td *td)
 {
     uint32_t leaf, subleaf;
-    return td->table && td->table->num_rows <= TD_MAX_CPUID_ROWS && module_cpuid_platform_ok(td->profile, &leaf, &subleaf);
+    return td->table && td->table->num_rows <= TD_MAX_CPUID_ROWS &&
+           module_cpuid_platform_ok(td->profile, &leaf, &subleaf);
 }
 
 /* What a failed TDH.MNG.INIT leaves behind is what it found. */
 static TdxStatus acquire(Td *td, const TdParams *params)
 {
     td->vcpus = calloc(params->max_vcpus, sizeof(td->vcpus[0]));
-    td->group = td->vcpus ? cpu_group_new(params->max_vcpus, td->interpret ? 0 : CPU_JIT_HEAT) : NULL;
+    td->group = td->vcpus ? cpu_group_new(params->max_vcpus, td->interpret ? 0 : CPU_JIT_HEAT)
+                          : NULL;
     if (td->group && td->deterministic) {
         cpu_group_determine(td->group);
     }
@@ -104,7 +106,8 @@ TdxStatus td_init(Td *td, const TdParams *params, uint64_t *detail)
     }
     td->params = *params;
     td->topology_configured = true;
-    atomic_store(&td->td_ctls, params->attributes & TD_ATTR_SEPT_VE_DISABLE ? TD_CTLS_PENDING_VE_DISABLE : 0);
+    atomic_store(&td->td_ctls,
+                 params->attributes & TD_ATTR_SEPT_VE_DISABLE ? TD_CTLS_PENDING_VE_DISABLE : 0);
     td->tsc_start_ns = td->port.now_ns(td->opaque);
     if (td->deterministic) {
         memset(td->uuid, 0xd7, sizeof(td->uuid)); /* every TD's */

@@ -19,7 +19,9 @@ static _Noreturn void leave_for_region(TdVcpu *vcpu, uint64_t gpa)
     world_ept_violation(vcpu, gpa, CPU_WRITE, TD_EXIT_EPT_VIOLATION);
 }
 
-/* ACCEPT of 2 MiB where the profile allows it: the host maps such pages while the region is empty. */
+/*
+ * ACCEPT of 2 MiB where the profile allows it: the host maps such pages while the region is empty.
+ */
 static uint64_t accept_region(TdVcpu *vcpu, uint64_t gpa)
 {
     Sept *sept = &vcpu->td->sept;
@@ -41,14 +43,18 @@ uint64_t tdcall_page_accept(TdVcpu *vcpu)
     Td *td = vcpu->td;
     uint64_t operand = vcpu->cpu->regs[GPR_RCX];
     uint64_t gpa = operand & GPA_BITS, level = operand & LEVEL_MASK;
-    if (!mapping_valid(td, operand) || level > 1 || (level == 1 && (gpa & (SEPT_REGION_SIZE - 1)))) {
+    if (!mapping_valid(td, operand) || level > 1 ||
+        (level == 1 && (gpa & (SEPT_REGION_SIZE - 1)))) {
         return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
     }
     if (level == 1 && td->profile->accept_2m) {
         return accept_region(vcpu, gpa);
     }
     if (level == 1) {
-        /* The host maps 4 KiB pages: once it did so anywhere in the region, a table stands in the entry's place. */
+        /*
+         * The host maps 4 KiB pages: once it did so anywhere in the region, a table stands in the
+         * entry's place.
+         */
         if (sept_has_table(&td->sept, gpa)) {
             return TDX_PAGE_SIZE_MISMATCH | TDX_OPERAND_RCX;
         }
@@ -68,8 +74,10 @@ uint64_t tdcall_page_accept(TdVcpu *vcpu)
 
 #define MAPPING_PENDING (UINT64_C(1) << 62)
 
-/* What both answer: the mapping that holds the page, and attributes, of which a TD has none for
- * itself. */
+/*
+ * What both answer: the mapping that holds the page, and attributes, of which a TD has none for
+ * itself.
+ */
 static uint64_t answer_attributes(TdVcpu *vcpu, uint64_t gpa, SeptState state)
 {
     uint64_t *regs = vcpu->cpu->regs;
@@ -98,8 +106,10 @@ uint64_t tdcall_page_attr_rd(TdVcpu *vcpu)
     return answer_attributes(vcpu, gpa, state);
 }
 
-/* RDX: attributes by VM, R8: which of them to change; VM 0 is the TD itself, and there are no
- * others. */
+/*
+ * RDX: attributes by VM, R8: which of them to change; VM 0 is the TD itself, and there are no
+ * others.
+ */
 uint64_t tdcall_page_attr_wr(TdVcpu *vcpu)
 {
     const uint64_t *regs = vcpu->cpu->regs;

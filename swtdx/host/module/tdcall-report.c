@@ -9,7 +9,10 @@
 #define RTMR_DATA_ALIGN 64u
 #define REPORTDATA_ALIGN 64u
 
-/* A GPA operand of a TDCALL: aligned, in the TD's range, private unless shared memory may stand there. */
+/*
+ * A GPA operand of a TDCALL: aligned, in the TD's range, private unless shared memory may stand
+ * there.
+ */
 static bool operand_gpa_valid(const Td *td, uint64_t gpa, uint64_t align, bool may_share)
 {
     return !(gpa & (align - 1)) && !(gpa >> td->gpaw) && (may_share || !(gpa & td->shared_bit));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* TDG.VM.*, TDG.VP.RD and WR, TDG.SYS.RD: metadata. Outputs of a call that fails are 0, or the null
- * id. */
+/*
+ * TDG.VM.*, TDG.VP.RD and WR, TDG.SYS.RD: metadata. Outputs of a call that fails are 0, or the null
+ * id.
+ */
 #include "metadata.h"
 #include "module.h"
 
@@ -81,14 +83,17 @@ uint64_t tdcall_sys_rd(TdVcpu *vcpu)
     const Profile *profile = vcpu->td->profile;
     uint64_t *regs = vcpu->cpu->regs;
     uint64_t id = regs[GPR_RDX], value = 0;
-    TdxStatus status = id == METADATA_FIRST ? TDX_METADATA_FIRST_FIELD_ID_IN_CONTEXT : metadata_sys_read(profile, id, &value);
+    TdxStatus status = id == METADATA_FIRST ? TDX_METADATA_FIRST_FIELD_ID_IN_CONTEXT
+                                            : metadata_sys_read(profile, id, &value);
     regs[GPR_R8] = value;
     regs[GPR_RDX] = !status || id == METADATA_FIRST ? metadata_sys_next(id) : METADATA_END;
     return status;
 }
 
-/* A binding handle is a TDR's page and a slot, with the UUID of the service TD added; there is one
- * slot, and nobody bound it. */
+/*
+ * A binding handle is a TDR's page and a slot, with the UUID of the service TD added; there is one
+ * slot, and nobody bound it.
+ */
 uint64_t tdcall_servtd(TdVcpu *vcpu, bool write)
 {
     uint64_t *regs = vcpu->cpu->regs;

@@ -5,10 +5,14 @@
 #include "module.h"
 
 enum {
-    TDG_VP_VMCALL = 0, TDG_VP_INFO = 1, TDG_MR_RTMR_EXTEND = 2, TDG_VP_VEINFO_GET = 3, TDG_MR_REPORT = 4,
-    TDG_VP_CPUIDVE_SET = 5, TDG_MEM_PAGE_ACCEPT = 6, TDG_VM_RD = 7, TDG_VM_WR = 8, TDG_VP_RD = 9, TDG_VP_WR = 10,
-    TDG_SYS_RD = 11, TDG_SYS_RDALL = 12, TDG_SERVTD_RD = 18, TDG_SERVTD_WR = 20, TDG_MR_VERIFYREPORT = 22,
-    TDG_MEM_PAGE_ATTR_RD = 23, TDG_MEM_PAGE_ATTR_WR = 24, TDG_VP_ENTER = 25, TDG_VP_INVEPT = 26, TDG_VP_INVVPID = 27,
+    TDG_VP_VMCALL = 0, TDG_VP_INFO = 1, TDG_MR_RTMR_EXTEND = 2, TDG_VP_VEINFO_GET = 3,
+    TDG_MR_REPORT = 4,
+    TDG_VP_CPUIDVE_SET = 5, TDG_MEM_PAGE_ACCEPT = 6, TDG_VM_RD = 7, TDG_VM_WR = 8, TDG_VP_RD = 9,
+    TDG_VP_WR = 10,
+    TDG_SYS_RD = 11, TDG_SYS_RDALL = 12, TDG_SERVTD_RD = 18, TDG_SERVTD_WR = 20,
+    TDG_MR_VERIFYREPORT = 22,
+    TDG_MEM_PAGE_ATTR_RD = 23, TDG_MEM_PAGE_ATTR_WR = 24, TDG_VP_ENTER = 25, TDG_VP_INVEPT = 26,
+    TDG_VP_INVVPID = 27,
 };
 
 uint64_t tdcall_vp_info(TdVcpu *vcpu)
@@ -70,8 +74,8 @@ static void remember(TdVcpu *vcpu, uint64_t leaf, const uint64_t in[16], uint64_
 }
 
 /*
- * RCX: general registers in 15:0, XMM in 31:16. RAX, RCX and RSP are never passed, RBP not with NO_RBP_MOD: its bit is
- * then refused, or taken out of *mask (Profile.vmcall_rbp_refused).
+ * RCX: general registers in 15:0, XMM in 31:16. RAX, RCX and RSP are never passed, RBP not with
+ * NO_RBP_MOD: its bit is then refused, or taken out of *mask (Profile.vmcall_rbp_refused).
  */
 static bool vmcall_mask_valid(Td *td, uint64_t *mask)
 {

@@ -62,7 +62,8 @@ void *td_vcpu_opaque(TdVcpu *vcpu)
 static void start_segments(Cpu *cpu)
 {
     for (unsigned i = 0; i < SEG_COUNT; i++) {
-        cpu->seg[i] = (Segment){.access = i == SEG_CS ? ACCESS_CODE : ACCESS_DATA, .limit = 0xffffffff};
+        cpu->seg[i] = (Segment){.access = i == SEG_CS ? ACCESS_CODE : ACCESS_DATA,
+                                .limit = 0xffffffff};
     }
     cpu->ldtr = (Segment){.access = ACCESS_LDT, .limit = 0xffff};
     cpu->tr = (Segment){.access = ACCESS_TSS, .limit = 0xffff};
@@ -70,7 +71,10 @@ static void start_segments(Cpu *cpu)
     cpu->idtr = (DescriptorTable){0};
 }
 
-/* TDX module base specification, "Initial state of guest GPRs and CRs" (4.1 of the module reference). */
+/*
+ * TDX module base specification, "Initial state of guest GPRs and CRs" (4.1 of the module
+ * reference).
+ */
 static void start_state(TdVcpu *vcpu, uint64_t rcx)
 {
     Cpu *cpu = vcpu->cpu;

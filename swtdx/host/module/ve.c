@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Virtualization exceptions: one buffer of information per vCPU; a #VE that finds it full is a double fault. */
+/*
+ * Virtualization exceptions: one buffer of information per vCPU; a #VE that finds it full is a
+ * double fault.
+ */
 #include "../cpu/core.h"
 #include "module.h"
 
-static void record(TdVcpu *vcpu, uint32_t reason, uint64_t qualification, uint64_t gla, uint64_t gpa)
+static void record(TdVcpu *vcpu, uint32_t reason, uint64_t qualification, uint64_t gla,
+                   uint64_t gpa)
 {
     Cpu *cpu = vcpu->cpu;
     const TdObserver *observer = vcpu->td->observer;
@@ -28,7 +32,8 @@ static void record(TdVcpu *vcpu, uint32_t reason, uint64_t qualification, uint64
     }
 }
 
-_Noreturn void ve_inject(TdVcpu *vcpu, uint32_t reason, uint64_t qualification, uint64_t gla, uint64_t gpa)
+_Noreturn void ve_inject(TdVcpu *vcpu, uint32_t reason, uint64_t qualification, uint64_t gla,
+                         uint64_t gpa)
 {
     record(vcpu, reason, qualification, gla, gpa);
     cpu_raise(vcpu->cpu, VEC_VE, 0);

@@ -5,8 +5,9 @@
 #include "module.h"
 #include "version.h"
 
-#define ATTRIBUTES_1_5_05                                                                                          \
-    (TD_ATTR_DEBUG | TD_ATTR_LASS | TD_ATTR_SEPT_VE_DISABLE | TD_ATTR_MIGRATABLE | TD_ATTR_PKS | TD_ATTR_PERFMON)
+#define ATTRIBUTES_1_5_05                                                                        \
+    (TD_ATTR_DEBUG | TD_ATTR_LASS | TD_ATTR_SEPT_VE_DISABLE | TD_ATTR_MIGRATABLE | TD_ATTR_PKS | \
+     TD_ATTR_PERFMON)
 #define ATTRIBUTES_1_5_34 (ATTRIBUTES_1_5_05 | TD_ATTR_ICSSD)
 #define ATTRIBUTES_2_0_08 (ATTRIBUTES_1_5_34 | TD_ATTR_PMT_PROF | TD_ATTR_TPA)
 
@@ -17,9 +18,11 @@
 
 /* TDX_FEATURES0: bits of what the later modules have more than 1.5.05. */
 #define FEATURES0_1_5_05 UINT64_C(0x1f0fbf)
-#define FEATURES0_1_5_34                                                                                           \
-    (FEATURES0_1_5_05 | 1u << 24 /* event filtering */ | 1u << 25 /* ICSSD */ | 1u << 27 /* MAXPA_VIRT */ |        \
-     1u << 29 /* CPUID2_VIRT */ | 1u << 30 /* VE_REDUCTION */ | UINT64_C(1) << 33 /* MAXGPA_VIRT */)
+#define FEATURES0_1_5_34                                                        \
+    (FEATURES0_1_5_05 | 1u << 24 /* event filtering */ | 1u << 25 /* ICSSD */ | \
+     1u << 27 /* MAXPA_VIRT */ |                                                \
+     1u << 29 /* CPUID2_VIRT */ | 1u << 30 /* VE_REDUCTION */ |                 \
+     UINT64_C(1) << 33 /* MAXGPA_VIRT */)
 #define FEATURES0_2_0_08 (FEATURES0_1_5_34 | 1u << 6 /* TDX Connect */)
 
 /* SHA-384 of module 1.5.05 as its release notes give it. */
@@ -62,7 +65,8 @@ static const ModuleVersion versions[] = {
         .features0 = FEATURES0_2_0_08,
         .reduces_ve = true,
         .known = "CPUID, ATTRIBUTES, XFAM, CONFIG_FLAGS",
-        .assumed = "MSRs, CRs and TD_CTLS (read in a later module of the 2.0 line), TDX_FEATURES0, MRSEAM",
+        .assumed = "MSRs, CRs and TD_CTLS (read in a later module of the 2.0 line), TDX_FEATURES0, "
+                   "MRSEAM",
     },
 };
 
@@ -75,7 +79,8 @@ const ModuleVersion *module_version(const Profile *profile)
 {
     for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
         const ModuleVersion *v = &versions[i];
-        if (profile->module_major == v->major && profile->module_minor == v->minor && profile->module_update == v->update) {
+        if (profile->module_major == v->major && profile->module_minor == v->minor &&
+            profile->module_update == v->update) {
             return v;
         }
     }

@@ -17,8 +17,9 @@ uint64_t td_guest_tsc(const Td *td)
 static _Noreturn void reserved_fault(Cpu *cpu, uint64_t linear, CpuAccess access)
 {
     cpu->cr2 = linear;
-    cpu_raise(cpu, VEC_PF, PF_PRESENT | PF_RESERVED | (access == CPU_WRITE ? PF_WRITE : 0) |
-                               (access == CPU_FETCH ? PF_FETCH : 0) | (cpu->cpl == 3 ? PF_USER : 0));
+    cpu_raise(cpu, VEC_PF,
+              PF_PRESENT | PF_RESERVED | (access == CPU_WRITE ? PF_WRITE : 0) |
+                  (access == CPU_FETCH ? PF_FETCH : 0) | (cpu->cpl == 3 ? PF_USER : 0));
 }
 
 _Noreturn void world_ept_violation(TdVcpu *vcpu, uint64_t gpa, CpuAccess access, TdExitKind kind)
@@ -37,9 +38,12 @@ _Noreturn void world_ept_violation(TdVcpu *vcpu, uint64_t gpa, CpuAccess access,
     cpu_leave(vcpu->cpu, CPU_EXIT_WORLD, false);
 }
 
-static _Noreturn void ept_ve(TdVcpu *vcpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access)
+static _Noreturn void ept_ve(TdVcpu *vcpu, uint64_t gpa, uint64_t linear, bool linear_valid,
+                             CpuAccess access)
 {
-    uint64_t qualification = access == CPU_WRITE ? EPT_WRITE : access == CPU_FETCH ? EPT_FETCH : EPT_READ;
+    uint64_t qualification = access == CPU_WRITE   ? EPT_WRITE
+                             : access == CPU_FETCH ? EPT_FETCH
+                                                   : EPT_READ;
     if (linear_valid) {
         qualification |= EPT_GLA_VALID | EPT_FINAL;
         gpa = (gpa & ~UINT64_C(0xfff)) | (linear & 0xfff);
@@ -48,18 +52,20 @@ static _Noreturn void ept_ve(TdVcpu *vcpu, uint64_t gpa, uint64_t linear, bool l
 }
 
 /*
- * Shared memory is the VMM's. A page without a memory slot, or a write to a read-only one, has an entry that does not
- * suppress #VE: the guest's handler asks for MMIO. Code cannot be fetched from shared memory.
+ * Shared memory is the VMM's. A page without a memory slot, or a write to a read-only one, has an
+ * entry that does not suppress #VE: the guest's handler asks for MMIO. Code cannot be fetched from
+ * shared memory.
  */
-static void resolve_shared(TdVcpu *vcpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access,
-                           CpuHostPage *page)
+static void resolve_shared(TdVcpu *vcpu, uint64_t gpa, uint64_t linear, bool linear_valid,
+                           CpuAccess access, CpuHostPage *page)
 {
     const Td *td = vcpu->td;
     if (access == CPU_FETCH) {
         reserved_fault(vcpu->cpu, linear, access);
     }
     page->writable = false;
-    page->host = td->port.shared_page(td->opaque, gpa & ~td->shared_bit & ~UINT64_C(0xfff), &page->writable);
+    page->host = td->port.shared_page(td->opaque, gpa & ~td->shared_bit & ~UINT64_C(0xfff),
+                                      &page->writable);
     if (page->host == TD_SHARED_EXIT) {
         world_ept_violation(vcpu, gpa, access, TD_EXIT_EPT_VIOLATION);
     }
@@ -68,7 +74,8 @@ static void resolve_shared(TdVcpu *vcpu, uint64_t gpa, uint64_t linear, bool lin
     }
 }
 
-void world_resolve(TdVcpu *vcpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access, CpuHostPage *page)
+void world_resolve(TdVcpu *vcpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access,
+                   CpuHostPage *page)
 {
     const Td *td = vcpu->td;
     _Atomic uint8_t *state;
@@ -99,7 +106,8 @@ void world_resolve(TdVcpu *vcpu, uint64_t gpa, uint64_t linear, bool linear_vali
     }
 }
 
-static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access, CpuHostPage *page)
+static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access,
+                      CpuHostPage *page)
 {
     world_resolve(vcpu_of(cpu), gpa, linear, linear_valid, access, page);
 }
@@ -110,7 +118,8 @@ static const uint8_t *world_peek(Cpu *cpu, uint64_t gpa)
     const Td *td = vcpu_of(cpu)->td;
     _Atomic uint8_t *state;
     uint8_t *contents;
-    if (gpa >> td->gpaw || (gpa & td->shared_bit) || !sept_lookup(&td->sept, gpa, &state, &contents)) {
+    if (gpa >> td->gpaw || (gpa & td->shared_bit) ||
+        !sept_lookup(&td->sept, gpa, &state, &contents)) {
         return NULL;
     }
     return atomic_load(state) == SEPT_MAPPED ? contents : NULL;
@@ -123,10 +132,11 @@ static void world_cpuid(Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[
     }
 }
 
-static void world_io(Cpu *cpu, uint16_t port, unsigned size, bool write, bool string, bool rep, bool immediate)
+static void world_io(Cpu *cpu, uint16_t port, unsigned size, bool write, bool string, bool rep,
+                     bool immediate)
 {
-    uint64_t qualification = (size - 1) | (write ? 0 : 1u << 3) | (string ? 1u << 4 : 0) | (rep ? 1u << 5 : 0) |
-                             (immediate ? 1u << 6 : 0) | (uint64_t)port << 16;
+    uint64_t qualification = (size - 1) | (write ? 0 : 1u << 3) | (string ? 1u << 4 : 0) |
+                             (rep ? 1u << 5 : 0) | (immediate ? 1u << 6 : 0) | (uint64_t)port << 16;
     ve_inject(vcpu_of(cpu), VMX_EXIT_IO, qualification, 0, 0);
 }
 
@@ -146,7 +156,8 @@ static void world_instruction(Cpu *cpu, uint32_t exit_reason)
         ve_instruction(cpu, exit_reason);
     case VMX_EXIT_TASK_SWITCH:
         /* Leaves to the host, and KVM knows no answer to it from a TD. */
-        vcpu_of(cpu)->exit = (TdExit){ .kind = TD_EXIT_NON_RECOVERABLE, .status = VMX_EXIT_TASK_SWITCH };
+        vcpu_of(cpu)->exit = (TdExit){ .kind = TD_EXIT_NON_RECOVERABLE,
+                                       .status = VMX_EXIT_TASK_SWITCH };
         cpu_leave(cpu, CPU_EXIT_WORLD, false);
     case VMX_EXIT_RDPMC:
         if (vcpu_of(cpu)->td->params.attributes & TD_ATTR_PERFMON) {
@@ -157,7 +168,10 @@ static void world_instruction(Cpu *cpu, uint32_t exit_reason)
     case VMX_EXIT_MWAIT:
     case VMX_EXIT_UMWAIT:
     case VMX_EXIT_TPAUSE:
-        /* Offered by CPUID, else the decoder had made it #UD: waiting for nothing is allowed, the guest asks again. */
+        /*
+         * Offered by CPUID, else the decoder had made it #UD: waiting for nothing is allowed, the
+         * guest asks again.
+         */
         return;
     default:
         cpu_raise(cpu, VEC_UD, 0); /* GETSEC, RSM, VMX, ENCLS, SEAMCALL, ... */

@@ -8,7 +8,10 @@
 #include "system/core/log.h"
 #include "util/error.h"
 
-/* Three pages that KVM needs on some Intel processors, in the hole below the firmware (KVM_SET_TSS_ADDR). */
+/*
+ * Three pages that KVM needs on some Intel processors, in the hole below the firmware
+ * (KVM_SET_TSS_ADDR).
+ */
 #define TSS_ADDRESS 0xfeffd000u
 #define IDENTITY_MAP_ADDRESS 0xfeffc000u
 #define NUM_GSI 24
@@ -37,8 +40,10 @@ static bool make_irqchip(KvmPc *pc, GError **errp)
     uint64_t identity = IDENTITY_MAP_ADDRESS;
     struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 
-    return check(kvm_vm_ioctl(pc->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity), "KVM_SET_IDENTITY_MAP_ADDR", errp) &&
-           check(kvm_vm_ioctl(pc->vm, KVM_SET_TSS_ADDR, (void *)(uintptr_t)TSS_ADDRESS), "KVM_SET_TSS_ADDR", errp) &&
+    return check(kvm_vm_ioctl(pc->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity),
+                 "KVM_SET_IDENTITY_MAP_ADDR", errp) &&
+           check(kvm_vm_ioctl(pc->vm, KVM_SET_TSS_ADDR, (void *)(uintptr_t)TSS_ADDRESS),
+                 "KVM_SET_TSS_ADDR", errp) &&
            check(kvm_vm_ioctl(pc->vm, KVM_CREATE_IRQCHIP, NULL), "KVM_CREATE_IRQCHIP", errp) &&
            check(kvm_vm_ioctl(pc->vm, KVM_CREATE_PIT2, &pit), "KVM_CREATE_PIT2", errp);
 }
@@ -48,7 +53,8 @@ static bool add_memory(KvmPc *pc, GError **errp)
     for (unsigned i = 0; i < pc->config.num_ram; i++) {
         const GuestRam *ram = &pc->config.ram[i];
         bool ok = ram->rom ? kvm_vm_add_rom(pc->vm, ram->name, ram->gpa, ram->size, ram->host, errp)
-                           : kvm_vm_add_memory(pc->vm, ram->name, ram->gpa, ram->size, ram->host, false, errp);
+                           : kvm_vm_add_memory(pc->vm, ram->name, ram->gpa, ram->size, ram->host,
+                                               false, errp);
         if (!ok) {
             return false;
         }
@@ -119,7 +125,8 @@ static bool start_threads(KvmPc *pc, GError **errp)
 
 static bool build(KvmPc *pc, const CpuidTable *cpuid, GError **errp)
 {
-    return make_irqchip(pc, errp) && add_memory(pc, errp) && make_vcpus(pc, cpuid, errp) && start_threads(pc, errp);
+    return make_irqchip(pc, errp) && add_memory(pc, errp) && make_vcpus(pc, cpuid, errp) &&
+           start_threads(pc, errp);
 }
 
 KvmPc *kvm_pc_new(Kvm *kvm, const KvmPcConfig *config, GPtrArray *warnings, GError **errp)

@@ -12,7 +12,10 @@
 /* Upper bound for the grow-and-retry below: KVM's own array holds 128 entries. */
 #define MAX_CPUID_CONFIG 4096
 
-/* KVM_TDX_CAPABILITIES, since Linux 6.16. A too small buffer is E2BIG, and the needed size is not told. */
+/*
+ * KVM_TDX_CAPABILITIES, since Linux 6.16. A too small buffer is E2BIG, and the needed size is not
+ * told.
+ */
 static struct kvm_tdx_capabilities *read_tdx_capabilities(KvmVm *vm, GError **errp)
 {
     for (uint32_t capacity = 64; capacity <= MAX_CPUID_CONFIG; capacity *= 2) {
@@ -33,12 +36,14 @@ static struct kvm_tdx_capabilities *read_tdx_capabilities(KvmVm *vm, GError **er
             return NULL;
         }
         if (raw->cpuid.nent > capacity) {
-            error_set(errp, "KVM_TDX_CAPABILITIES answers %u CPUID entries in room for %u", raw->cpuid.nent, capacity);
+            error_set(errp, "KVM_TDX_CAPABILITIES answers %u CPUID entries in room for %u",
+                      raw->cpuid.nent, capacity);
             return NULL;
         }
         return g_steal_pointer(&raw);
     }
-    error_set(errp, "KVM TDX seems broken: KVM_TDX_CAPABILITIES has more than %d CPUID entries", MAX_CPUID_CONFIG);
+    error_set(errp, "KVM TDX seems broken: KVM_TDX_CAPABILITIES has more than %d CPUID entries",
+              MAX_CPUID_CONFIG);
     return NULL;
 }
 
@@ -66,8 +71,11 @@ static TdxCapabilities *read_capabilities(Kvm *kvm, KvmVm *vm, GError **errp)
     caps->supported = g_steal_pointer(&supported);
     caps->tsc_khz = tsc_khz > 0 ? (uint32_t)tsc_khz : 0;
     caps->max_vcpus = max_vcpus > 0 ? (unsigned)max_vcpus : 0;
-    log_item(LOG_TDX, "capabilities: attributes 0x%" PRIx64 ", xfam 0x%" PRIx64 ", %u configurable CPUID entries, "
-             "TSC %u kHz, at most %u vCPUs", caps->supported_attrs, caps->supported_xfam, raw->cpuid.nent, caps->tsc_khz,
+    log_item(LOG_TDX,
+             "capabilities: attributes 0x%" PRIx64 ", xfam 0x%" PRIx64
+             ", %u configurable CPUID entries, "
+             "TSC %u kHz, at most %u vCPUs",
+             caps->supported_attrs, caps->supported_xfam, raw->cpuid.nent, caps->tsc_khz,
              caps->max_vcpus);
     return caps;
 }
@@ -77,7 +85,8 @@ static void log_host(int types)
     if (log_on(LOG_TDX)) {
         g_autoptr(TdxHostFacts) facts = tdx_host_facts_read();
 
-        log_item(LOG_TDX, "host: kernel %s, VM types 0x%x, TDX module %s", facts->kernel ? facts->kernel : "unknown", types,
+        log_item(LOG_TDX, "host: kernel %s, VM types 0x%x, TDX module %s",
+                 facts->kernel ? facts->kernel : "unknown", types,
                  facts->module_version ? facts->module_version : "of unpublished version");
     }
 }

@@ -7,8 +7,12 @@
 #include "tdx-command.h"
 #include "util/error.h"
 
-/* The whole envelope is copied in, and refused if hw_error is not 0: a repeated command needs a new one. */
-int tdx_vm_command(KvmVm *vm, enum kvm_tdx_cmd_id id, uint32_t flags, uint64_t data, uint64_t *hw_error)
+/*
+ * The whole envelope is copied in, and refused if hw_error is not 0: a repeated command needs a new
+ * one.
+ */
+int tdx_vm_command(KvmVm *vm, enum kvm_tdx_cmd_id id, uint32_t flags, uint64_t data,
+                   uint64_t *hw_error)
 {
     struct kvm_tdx_cmd command = { .id = id, .flags = flags, .data = data };
     int ret = kvm_vm_ioctl(vm, KVM_MEMORY_ENCRYPT_OP, &command);
@@ -17,7 +21,8 @@ int tdx_vm_command(KvmVm *vm, enum kvm_tdx_cmd_id id, uint32_t flags, uint64_t d
     return MIN(ret, 0);
 }
 
-int tdx_vcpu_command(KvmVcpu *vcpu, enum kvm_tdx_cmd_id id, uint32_t flags, uint64_t data, uint64_t *hw_error)
+int tdx_vcpu_command(KvmVcpu *vcpu, enum kvm_tdx_cmd_id id, uint32_t flags, uint64_t data,
+                     uint64_t *hw_error)
 {
     struct kvm_tdx_cmd command = { .id = id, .flags = flags, .data = data };
     int ret = kvm_vcpu_ioctl(vcpu, KVM_MEMORY_ENCRYPT_OP, &command);
@@ -42,7 +47,8 @@ const char *tdx_command_name(enum kvm_tdx_cmd_id id)
 
 bool tdx_command_failed(enum kvm_tdx_cmd_id id, int ret, uint64_t hw_error, GError **errp)
 {
-    error_set(errp, "TDX ioctl %s failed, hw_errors: 0x%" PRIx64 ": %s", tdx_command_name(id), hw_error, g_strerror(-ret));
+    error_set(errp, "TDX ioctl %s failed, hw_errors: 0x%" PRIx64 ": %s", tdx_command_name(id),
+              hw_error, g_strerror(-ret));
     if (hw_error) {
         g_autofree char *status = tdx_status_describe(hw_error);
         const char *advice = tdx_status_advice(hw_error);
@@ -52,7 +58,8 @@ bool tdx_command_failed(enum kvm_tdx_cmd_id id, int ret, uint64_t hw_error, GErr
             error_hint(errp, "%s", advice);
         }
     } else if (ret == -EIO) {
-        error_hint(errp, "A call of the TDX module failed, and the kernel has the details in its log: dmesg | grep -i -E 'kvm|tdx'");
+        error_hint(errp, "A call of the TDX module failed, and the kernel has the details in its "
+                         "log: dmesg | grep -i -E 'kvm|tdx'");
     }
     return false;
 }

@@ -27,7 +27,8 @@ static const struct {
     { TDX_XFAM_AMX, { 0x7, 0, CPUID_EDX }, 1u << 24 },
 };
 
-void tdx_cpuid_wishes(const CpuModelRequest *cpu, const TdxFeatureWord *word, uint32_t *plus, uint32_t *minus)
+void tdx_cpuid_wishes(const CpuModelRequest *cpu, const TdxFeatureWord *word, uint32_t *plus,
+                      uint32_t *minus)
 {
     *plus = *minus = 0;
     for (unsigned i = 0; i < cpu->features->len; i++) {
@@ -53,7 +54,9 @@ uint32_t tdx_cpuid_configurable(const TdxCapabilities *caps, const TdxFeatureWor
     uint32_t mask = e ? e->regs[word->reg] : 0;
 
     if (word->function == 7 && word->index == 0) {
-        mask &= word->reg == CPUID_EBX ? ~LEAF7_EBX_NEVER : word->reg == CPUID_ECX ? ~LEAF7_ECX_NEVER : ~0u;
+        mask &= word->reg == CPUID_EBX   ? ~LEAF7_EBX_NEVER
+                : word->reg == CPUID_ECX ? ~LEAF7_ECX_NEVER
+                                         : ~0u;
     }
     return mask;
 }
@@ -65,7 +68,10 @@ static uint32_t table_value(const CpuidTable *table, const TdxFeatureWord *word)
     return e ? e->regs[word->reg] : 0;
 }
 
-/* What KVM supports. HTT is not in its table: it tells of a topology, which KVM leaves to user space. */
+/*
+ * What KVM supports. HTT is not in its table: it tells of a topology, which KVM leaves to user
+ * space.
+ */
 uint32_t tdx_cpuid_host(const TdxCapabilities *caps, const TdxFeatureWord *word)
 {
     bool has_htt = word->function == 1 && word->reg == CPUID_EDX;
@@ -73,11 +79,15 @@ uint32_t tdx_cpuid_host(const TdxCapabilities *caps, const TdxFeatureWord *word)
     return table_value(caps->supported, word) | (has_htt ? LEAF1_EDX_HTT : 0);
 }
 
-/* Bits that a TD on this host can show, were every XFAM component and attribute in `xfam` and `attributes` on. */
+/*
+ * Bits that a TD on this host can show, were every XFAM component and attribute in `xfam` and
+ * `attributes` on.
+ */
 uint32_t tdx_cpuid_offerable(const TdxCapabilities *caps, const TdxFeatureWord *word, uint64_t xfam,
                              uint64_t attributes)
 {
-    uint32_t chosen = tdx_cpuid_configurable(caps, word), host = tdx_cpuid_host(caps, word), mask = 0;
+    uint32_t chosen = tdx_cpuid_configurable(caps, word), host = tdx_cpuid_host(caps, word),
+             mask = 0;
 
     for (unsigned bit = 0; bit < 32; bit++) {
         TdxBitRule rule = tdx_bit_rule(word, bit);
@@ -112,7 +122,8 @@ uint32_t tdx_cpuid_offerable(const TdxCapabilities *caps, const TdxFeatureWord *
 /* HTT says that a package has several logical processors: -smp decides unless the user does. */
 static uint32_t adjust_htt(const TdxFeatureWord *word, uint32_t asked, const CpuTopology *topology)
 {
-    if (word->function == 1 && word->reg == CPUID_EDX && topology && cpu_topology_shift_die(topology) == 0) {
+    if (word->function == 1 && word->reg == CPUID_EDX && topology &&
+        cpu_topology_shift_die(topology) == 0) {
         asked &= ~LEAF1_EDX_HTT;
     }
     return asked;
@@ -132,26 +143,31 @@ uint32_t tdx_cpuid_model_bits(const CpuModelRequest *cpu, const TdxFeatureWord *
     return mask;
 }
 
-/* To a model's features come those of every VM under KVM: x2APIC, HYPERVISOR, KVM's own leaf, and HTT by topology. */
-static uint32_t named_model_mask(const CpuModelRequest *cpu, const TdxFeatureWord *word, uint32_t all)
+/*
+ * To a model's features come those of every VM under KVM: x2APIC, HYPERVISOR, KVM's own leaf, and
+ * HTT by topology.
+ */
+static uint32_t named_model_mask(const CpuModelRequest *cpu, const TdxFeatureWord *word,
+                                 uint32_t all)
 {
     uint32_t mask = tdx_cpuid_model_bits(cpu, word);
 
     if (word->function == 0x40000001) {
         mask |= all;
     } else if (word->function == 1) {
-        mask |= all & (word->reg == CPUID_ECX ? LEAF1_ECX_X2APIC | LEAF1_ECX_HYPERVISOR : LEAF1_EDX_HTT);
+        mask |= all &
+                (word->reg == CPUID_ECX ? LEAF1_ECX_X2APIC | LEAF1_ECX_HYPERVISOR : LEAF1_EDX_HTT);
     }
     return mask;
 }
 
 /* What the model and the user ask for in a word, before anything is refused. */
-uint32_t tdx_cpuid_asked(const CpuModelRequest *cpu, const TdxCapabilities *caps, const CpuTopology *topology,
-                           const TdxFeatureWord *word)
+uint32_t tdx_cpuid_asked(const CpuModelRequest *cpu, const TdxCapabilities *caps,
+                         const CpuTopology *topology, const TdxFeatureWord *word)
 {
     uint32_t plus, minus;
-    uint32_t all =
-        tdx_cpuid_offerable(caps, word, tdx_xfam_complete_groups(caps->supported_xfam), caps->supported_attrs);
+    uint32_t all = tdx_cpuid_offerable(caps, word, tdx_xfam_complete_groups(caps->supported_xfam),
+                                       caps->supported_attrs);
     uint32_t asked = adjust_htt(word, all, topology);
 
     if (cpu->model_features) {
@@ -186,7 +202,8 @@ bool tdx_cpuid_wants_pks(const CpuModelRequest *cpu, const TdxCapabilities *caps
 {
     const TdxFeatureWord word = { 0x7, 0, CPUID_ECX };
 
-    return (caps->supported_attrs & TDX_ATTRIBUTE_PKS) && (tdx_cpuid_asked(cpu, caps, NULL, &word) >> 31);
+    return (caps->supported_attrs & TDX_ATTRIBUTE_PKS) &&
+           (tdx_cpuid_asked(cpu, caps, NULL, &word) >> 31);
 }
 
 static void plan_features(TdxPlan *plan, const TdxCapabilities *caps)
@@ -197,14 +214,19 @@ static void plan_features(TdxPlan *plan, const TdxCapabilities *caps)
     for (unsigned i = 0; i < count; i++) {
         uint32_t asked = tdx_cpuid_asked(plan->cpu, caps, &plan->topology, &words[i]);
         if (asked) {
-            uint32_t flags = cpuid_has_subleaves(words[i].function) ? CPUID_FLAG_SIGNIFICANT_INDEX : 0;
-            CpuidEntry *e = cpuid_table_ensure(plan->requested, words[i].function, words[i].index, flags);
+            uint32_t flags = cpuid_has_subleaves(words[i].function) ? CPUID_FLAG_SIGNIFICANT_INDEX
+                                                                    : 0;
+            CpuidEntry *e = cpuid_table_ensure(plan->requested, words[i].function, words[i].index,
+                                               flags);
             e->regs[words[i].reg] = asked;
         }
     }
 }
 
-/* Leaves that hold numbers. Family, model and stepping stay 0: the module then shows the processor's own. */
+/*
+ * Leaves that hold numbers. Family, model and stepping stay 0: the module then shows the
+ * processor's own.
+ */
 static void plan_values(TdxPlan *plan, const TdxCapabilities *caps)
 {
     CpuidEntry *e = cpuid_table_ensure(plan->requested, 1, 0, 0);
@@ -220,7 +242,8 @@ static void plan_values(TdxPlan *plan, const TdxCapabilities *caps)
         e = cpuid_table_ensure(plan->requested, 0x1c, 0, 0);
         e->regs[CPUID_EAX] = host ? host->regs[CPUID_EAX] : 0;
     }
-    if (plan->attributes & TDX_ATTRIBUTE_PERFMON) { /* which sub-leaves of the perfmon leaf are valid */
+    /* which sub-leaves of the perfmon leaf are valid */
+    if (plan->attributes & TDX_ATTRIBUTE_PERFMON) {
         host = cpuid_table_find(caps->supported, 0x23, 0);
         e = cpuid_table_ensure(plan->requested, 0x23, 0, CPUID_FLAG_SIGNIFICANT_INDEX);
         e->regs[CPUID_EAX] = host ? host->regs[CPUID_EAX] : 0;
@@ -228,8 +251,8 @@ static void plan_values(TdxPlan *plan, const TdxCapabilities *caps)
 }
 
 /* Drops feature bits that this TD cannot have: the module refuses some of them and KVM others. */
-static uint32_t permitted(const TdxPlan *plan, const TdxCapabilities *caps, uint32_t function, uint32_t index,
-                          CpuidReg reg)
+static uint32_t permitted(const TdxPlan *plan, const TdxCapabilities *caps, uint32_t function,
+                          uint32_t index, CpuidReg reg)
 {
     unsigned count;
     const TdxFeatureWord *words = tdx_feature_words(&count);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which known cause keeps a host from offering TDX, and what to do about it. Pure: facts in, words out. */
+/*
+ * Which known cause keeps a host from offering TDX, and what to do about it. Pure: facts in, words
+ * out.
+ */
 #include <inttypes.h>
 #include <errno.h>
 #include <stdio.h>
@@ -42,10 +45,12 @@ static const char *bad_parameter(const TdxHostFacts *facts)
         const char *name;
         char value;
     } needed[] = {
-        { "kvm_intel.ept", facts->ept }, { "kvm_intel.eptad", facts->eptad }, { "kvm_intel.enable_apicv", facts->apicv },
+        { "kvm_intel.ept", facts->ept }, { "kvm_intel.eptad", facts->eptad },
+        { "kvm_intel.enable_apicv", facts->apicv },
         { "kvm.tdp_mmu", facts->tdp_mmu }, { "kvm.mmio_caching", facts->mmio_caching },
         /* From 7.1 the core kernel starts the module at boot, and this does not matter. */
-        { "kvm.enable_virt_at_load", kernel_is_before(facts->kernel, 7, 1) ? facts->virt_at_load : 0 },
+        { "kvm.enable_virt_at_load", kernel_is_before(facts->kernel, 7,
+                                                      1) ? facts->virt_at_load : 0 },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(needed); i++) {
@@ -58,8 +63,10 @@ static const char *bad_parameter(const TdxHostFacts *facts)
 
 static bool requested_on_cmdline(const TdxHostFacts *facts)
 {
-    return has_word(facts->cmdline, "kvm_intel.tdx=1") || has_word(facts->cmdline, "kvm_intel.tdx=Y") ||
-           has_word(facts->cmdline, "kvm_intel.tdx=y") || has_word(facts->cmdline, "kvm_intel.tdx=on");
+    return has_word(facts->cmdline, "kvm_intel.tdx=1") ||
+           has_word(facts->cmdline, "kvm_intel.tdx=Y") ||
+           has_word(facts->cmdline, "kvm_intel.tdx=y") ||
+           has_word(facts->cmdline, "kvm_intel.tdx=on");
 }
 
 static TdxHostCause cause_without_kvm(const TdxHostFacts *facts)
@@ -73,7 +80,10 @@ static TdxHostCause cause_without_kvm(const TdxHostFacts *facts)
     return TDX_HOST_NO_KVM;
 }
 
-/* The CPU flag is the kernel's word that firmware and kernel did their part: without it, KVM's parameters do not matter. */
+/*
+ * The CPU flag is the kernel's word that firmware and kernel did their part: without it, KVM's
+ * parameters do not matter.
+ */
 static TdxHostCause cause_without_platform(const TdxHostFacts *facts)
 {
     if (facts->hypervisor) {
@@ -82,11 +92,17 @@ static TdxHostCause cause_without_platform(const TdxHostFacts *facts)
     if (facts->can_hibernate && !has_word(facts->cmdline, "nohibernate")) {
         return TDX_HOST_HIBERNATION;
     }
-    /* The parameter exists with CONFIG_KVM_INTEL_TDX only, which needs CONFIG_INTEL_TDX_HOST: the kernel is not to blame. */
+    /*
+     * The parameter exists with CONFIG_KVM_INTEL_TDX only, which needs CONFIG_INTEL_TDX_HOST: the
+     * kernel is not to blame.
+     */
     return facts->tdx ? TDX_HOST_FIRMWARE : TDX_HOST_PLATFORM;
 }
 
-/* Messages of arch/x86/virt/vmx/tdx/tdx.c; an old module fails to initialize, so that it comes before the failure. */
+/*
+ * Messages of arch/x86/virt/vmx/tdx/tdx.c; an old module fails to initialize, so that it comes
+ * before the failure.
+ */
 static TdxHostCause cause_in_module(const TdxHostFacts *facts)
 {
     static const struct {
@@ -114,7 +130,8 @@ TdxHostCause tdx_host_cause(const TdxHostFacts *facts)
     if (facts->has_vm_types && facts->vm_types & (1u << KVM_X86_TDX_VM)) {
         return TDX_HOST_READY;
     }
-    if ((facts->cpu_vendor && strcmp(facts->cpu_vendor, "GenuineIntel") != 0) || (facts->kvm_amd && !facts->kvm_intel)) {
+    if ((facts->cpu_vendor && strcmp(facts->cpu_vendor, "GenuineIntel") != 0) ||
+        (facts->kvm_amd && !facts->kvm_intel)) {
         return TDX_HOST_NOT_INTEL;
     }
     if (kernel_is_old(facts->kernel)) {
@@ -143,15 +160,21 @@ static const char *cause_text(TdxHostCause cause)
     case TDX_HOST_NOT_INTEL: return "the host's processor is not Intel's";
     case TDX_HOST_IN_VM: return "the host is a virtual machine itself, and TDX cannot be nested";
     case TDX_HOST_KERNEL_OLD: return "the host's kernel is too old";
-    case TDX_HOST_KERNEL_VENDOR: return "the host's kernel has TDX with an older vendor's interface";
+    case TDX_HOST_KERNEL_VENDOR:
+        return "the host's kernel has TDX with an older vendor's interface";
     case TDX_HOST_KERNEL_CONFIG: return "the host's kvm_intel module was built without TDX";
-    case TDX_HOST_HIBERNATION: return "the host's kernel supports hibernation, which switches TDX off at boot";
+    case TDX_HOST_HIBERNATION:
+        return "the host's kernel supports hibernation, which switches TDX off at boot";
     case TDX_HOST_FIRMWARE: return "the host's firmware did not enable TDX";
-    case TDX_HOST_PLATFORM: return "the host's firmware did not enable TDX, or the kernel lacks CONFIG_INTEL_TDX_HOST";
+    case TDX_HOST_PLATFORM:
+        return "the host's firmware did not enable TDX, or the kernel lacks CONFIG_INTEL_TDX_HOST";
     case TDX_HOST_KVM_PARAMETER: return "KVM switched TDX off because of another module parameter";
-    case TDX_HOST_NOT_REQUESTED: return "kvm_intel was loaded without tdx=1, or switched TDX off while loading";
-    case TDX_HOST_MODULE: return "kvm_intel.tdx=1 was asked for, and KVM switched it off: the firmware loaded no TDX module, or the "
-                                  "module is too old, or its initialization failed";
+    case TDX_HOST_NOT_REQUESTED:
+        return "kvm_intel was loaded without tdx=1, or switched TDX off while loading";
+    case TDX_HOST_MODULE:
+        return "kvm_intel.tdx=1 was asked for, and KVM switched it off: the firmware loaded no TDX "
+               "module, or the "
+               "module is too old, or its initialization failed";
     case TDX_HOST_MODULE_ABSENT: return "the host has no TDX module: its firmware did not load one";
     case TDX_HOST_MODULE_OLD: return "the host's TDX module is older than KVM permits";
     case TDX_HOST_MODULE_FAILED: return "the host's kernel could not initialize the TDX module";
@@ -164,44 +187,57 @@ static const char *cause_remedy(TdxHostCause cause)
 {
     switch (cause) {
     case TDX_HOST_NO_KVM:
-        return "Load kvm_intel (modprobe kvm_intel tdx=1) and enable virtualization in the host's firmware; in a container, "
+        return "Load kvm_intel (modprobe kvm_intel tdx=1) and enable virtualization in the host's "
+               "firmware; in a container, "
                "pass /dev/kvm in";
     case TDX_HOST_KVM_DENIED:
         return "Add the user to the group that owns /dev/kvm, usually kvm";
     case TDX_HOST_NOT_INTEL:
-        return "A TD needs an Intel Xeon processor of the 5th generation or later (some of the 4th)";
+        return "A TD needs an Intel Xeon processor of the 5th generation or later (some of the "
+               "4th)";
     case TDX_HOST_IN_VM:
         return "Run this on the physical host";
     case TDX_HOST_KERNEL_OLD:
         return "Boot Linux 6.16 or later with CONFIG_INTEL_TDX_HOST and CONFIG_KVM_INTEL_TDX";
     case TDX_HOST_KERNEL_VENDOR:
-        return "Kernels before 6.16 number VM types and TDX commands in another way: boot Linux 6.16 or later";
+        return "Kernels before 6.16 number VM types and TDX commands in another way: boot Linux "
+               "6.16 or later";
     case TDX_HOST_KERNEL_CONFIG:
         return "Boot a kernel with CONFIG_KVM_INTEL_TDX, and load kvm_intel";
     case TDX_HOST_HIBERNATION:
         return "Add nohibernate to the kernel's command line and boot again";
     case TDX_HOST_FIRMWARE:
-        return "Enable TDX in the host's firmware (memory encryption, TDX, at least 2 TDX private KeyIDs, SEAM loader); "
+        return "Enable TDX in the host's firmware (memory encryption, TDX, at least 2 TDX private "
+               "KeyIDs, SEAM loader); "
                "dmesg | grep -i tdx tells what is missing";
     case TDX_HOST_PLATFORM:
-        return "Boot a kernel with CONFIG_INTEL_TDX_HOST and CONFIG_KVM_INTEL_TDX, and enable TDX in the host's firmware (memory "
-               "encryption, TDX, at least 2 TDX private KeyIDs, SEAM loader); dmesg | grep -i tdx tells what is missing";
+        return "Boot a kernel with CONFIG_INTEL_TDX_HOST and CONFIG_KVM_INTEL_TDX, and enable TDX "
+               "in the host's firmware (memory "
+               "encryption, TDX, at least 2 TDX private KeyIDs, SEAM loader); dmesg | grep -i tdx "
+               "tells what is missing";
     case TDX_HOST_KVM_PARAMETER:
-        return "Remove that setting from the kernel's command line or /etc/modprobe.d, and load kvm_intel again with tdx=1";
+        return "Remove that setting from the kernel's command line or /etc/modprobe.d, and load "
+               "kvm_intel again with tdx=1";
     case TDX_HOST_NOT_REQUESTED:
-        return "Add kvm_intel.tdx=1 to the kernel's command line and boot again, or: modprobe -r kvm_intel; "
+        return "Add kvm_intel.tdx=1 to the kernel's command line and boot again, or: modprobe -r "
+               "kvm_intel; "
                "modprobe kvm_intel tdx=1. If it stays N, dmesg | grep -i tdx tells why";
     case TDX_HOST_MODULE:
-        return "dmesg | grep -i tdx tells which: 'module not loaded' (enable the SEAM loader in the firmware), 'RBP clobber bug' "
+        return "dmesg | grep -i tdx tells which: 'module not loaded' (enable the SEAM loader in "
+               "the firmware), 'RBP clobber bug' "
                "(update the TDX module), or 'initialization failed' with its error";
     case TDX_HOST_MODULE_ABSENT:
-        return "Enable the SEAM loader in the host's firmware, or install a TDX module where the firmware looks for it, and boot again";
+        return "Enable the SEAM loader in the host's firmware, or install a TDX module where the "
+               "firmware looks for it, and boot again";
     case TDX_HOST_MODULE_OLD:
-        return "Update the host's firmware or its TDX module: 1.5.05 is the first that Linux's KVM takes";
+        return "Update the host's firmware or its TDX module: 1.5.05 is the first that Linux's KVM "
+               "takes";
     case TDX_HOST_MODULE_FAILED:
-        return "The log's number is an errno: -12 is memory, -22 a firmware that describes memory wrongly; update the firmware";
+        return "The log's number is an errno: -12 is memory, -22 a firmware that describes memory "
+               "wrongly; update the firmware";
     case TDX_HOST_OTHER_KVM:
-        return "Check that /dev/kvm belongs to this kernel (containers, namespaces), and the host's log: "
+        return "Check that /dev/kvm belongs to this kernel (containers, namespaces), and the "
+               "host's log: "
                "dmesg | grep -i tdx";
     default:
         return "dmesg | grep -i tdx may tell more";
@@ -222,14 +258,17 @@ static char *describe_facts(const TdxHostFacts *facts)
     if (facts->kvm_error) {
         g_string_append_printf(text, "/dev/kvm: %s", g_strerror(facts->kvm_error));
     } else if (facts->has_vm_types) {
-        g_string_append_printf(text, "VM types 0x%x (TDX is 0x%x)", facts->vm_types, 1u << KVM_X86_TDX_VM);
+        g_string_append_printf(text, "VM types 0x%x (TDX is 0x%x)", facts->vm_types,
+                               1u << KVM_X86_TDX_VM);
     } else {
         g_string_append(text, "VM types not asked for");
     }
     g_string_append_printf(text, ", kernel %s", facts->kernel ? facts->kernel : "unknown");
-    g_string_append_printf(text, ", processor %s%s", facts->cpu_vendor ? facts->cpu_vendor : "unknown",
+    g_string_append_printf(text, ", processor %s%s",
+                           facts->cpu_vendor ? facts->cpu_vendor : "unknown",
                            facts->hypervisor ? " under a hypervisor" : "");
-    g_string_append_printf(text, ", CPU flag tdx_host_platform %s", facts->tdx_host_platform ? "present" : "absent");
+    g_string_append_printf(text, ", CPU flag tdx_host_platform %s",
+                           facts->tdx_host_platform ? "present" : "absent");
     if (facts->tdx) {
         append_parameter(text, "kvm_intel.tdx", facts->tdx);
     } else {
@@ -252,10 +291,14 @@ static char *describe_facts(const TdxHostFacts *facts)
     return g_string_free(text, FALSE);
 }
 
-/* Messages of the core kernel ("virt/tdx: ") and of KVM ("kvm_intel: tdx: ", "kvm_intel: Disable TDX: "). */
+/*
+ * Messages of the core kernel ("virt/tdx: ") and of KVM ("kvm_intel: tdx: ", "kvm_intel: Disable
+ * TDX: ").
+ */
 static bool about_tdx(const char *message)
 {
-    return g_str_has_prefix(message, "virt/tdx: ") || (g_str_has_prefix(message, "kvm_intel: ") && strcasestr(message, "tdx"));
+    return g_str_has_prefix(message, "virt/tdx: ") ||
+           (g_str_has_prefix(message, "kvm_intel: ") && strcasestr(message, "tdx"));
 }
 
 #define LOG_LINES 8 /* of the boot's first; what else there is repeats them */
@@ -285,8 +328,8 @@ bool tdx_diagnose_host(const TdxHostFacts *facts, GError **errp)
     g_autofree char *seen = describe_facts(facts);
     const char *parameter = cause == TDX_HOST_KVM_PARAMETER ? bad_parameter(facts) : NULL;
 
-    error_set(errp, "vm-type TDX not supported by KVM: %s%s%s%s", cause_text(cause), parameter ? " (" : "",
-              parameter ? parameter : "", parameter ? "=N)" : "");
+    error_set(errp, "vm-type TDX not supported by KVM: %s%s%s%s", cause_text(cause),
+              parameter ? " (" : "", parameter ? parameter : "", parameter ? "=N)" : "");
     error_hint(errp, "Seen: %s", seen);
     error_hint(errp, "%s", cause_remedy(cause));
     return false;

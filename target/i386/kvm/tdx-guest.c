@@ -10,7 +10,8 @@
 #include "util/names.h"
 
 /* QEMU's set: the bits whose side effects the VMM has code for. */
-#define TDX_ATTRIBUTES_KNOWN (TDX_ATTRIBUTE_SEPT_VE_DISABLE | TDX_ATTRIBUTE_PKS | TDX_ATTRIBUTE_PERFMON)
+#define TDX_ATTRIBUTES_KNOWN \
+    (TDX_ATTRIBUTE_SEPT_VE_DISABLE | TDX_ATTRIBUTE_PKS | TDX_ATTRIBUTE_PERFMON)
 
 TdxGuestConfig *tdx_guest_config_new(const char *id)
 {
@@ -34,7 +35,8 @@ void tdx_guest_config_free(TdxGuestConfig *config)
 
 static bool parse_bool(const char *name, const char *value, bool *result, GError **errp)
 {
-    static const char *const on[] = { "on", "yes", "true", "y", NULL }, *const off[] = { "off", "no", "false", "n", NULL };
+    static const char *const on[] = { "on", "yes", "true", "y", NULL },
+    *const off[] = { "off", "no", "false", "n", NULL };
 
     if (g_strv_contains(on, value)) {
         *result = true;
@@ -68,8 +70,10 @@ static bool set_attributes(TdxGuestConfig *config, const char *value, GError **e
         return false;
     }
     if (attributes & ~TDX_ATTRIBUTES_KNOWN) {
-        error_set(errp, "Parameter 'attributes' does not accept bits 0x%" G_GINT64_MODIFIER "x: 0x%" G_GINT64_MODIFIER
-                  "x can be set", attributes & ~TDX_ATTRIBUTES_KNOWN, TDX_ATTRIBUTES_KNOWN);
+        error_set(errp,
+                  "Parameter 'attributes' does not accept bits 0x%" G_GINT64_MODIFIER
+                  "x: 0x%" G_GINT64_MODIFIER "x can be set",
+                  attributes & ~TDX_ATTRIBUTES_KNOWN, TDX_ATTRIBUTES_KNOWN);
         if (attributes & 1) {
             error_hint(errp, "Bit 0 (DEBUG) would let the host read the TD: KVM does not offer it");
         }
@@ -85,29 +89,38 @@ static void hint_hexadecimal(const char *value, GError **errp)
 {
     uint8_t bytes[TDX_MEASUREMENT_SIZE];
 
-    if (strlen(value) != 2 * sizeof(bytes) || strspn(value, "0123456789abcdefABCDEF") != 2 * sizeof(bytes)) {
+    if (strlen(value) != 2 * sizeof(bytes) ||
+        strspn(value, "0123456789abcdefABCDEF") != 2 * sizeof(bytes)) {
         return;
     }
     for (unsigned i = 0; i < sizeof(bytes); i++) {
-        bytes[i] = (uint8_t)(g_ascii_xdigit_value(value[2 * i]) << 4 | g_ascii_xdigit_value(value[2 * i + 1]));
+        bytes[i] = (uint8_t)(g_ascii_xdigit_value(value[2 * i]) << 4 |
+                             g_ascii_xdigit_value(value[2 * i + 1]));
     }
     g_autofree char *text = g_base64_encode(bytes, sizeof(bytes));
     error_hint(errp, "This is hexadecimal: in base64 it is %s", text);
 }
 
-static bool decode_measurement(const char *name, const char *value, uint8_t digest[TDX_MEASUREMENT_SIZE], GError **errp)
+static bool decode_measurement(const char *name, const char *value,
+                               uint8_t digest[TDX_MEASUREMENT_SIZE], GError **errp)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t length = strlen(value);
     gsize size;
 
     /* GLib's decoder skips what is not base64. */
-    if (length % 4 || strspn(value, alphabet) + (g_str_has_suffix(value, "==") ? 2 : g_str_has_suffix(value, "=")) != length) {
-        return error_set(errp, "Parameter '%s' expects the base64 text of 48 bytes, and '%s' is not base64", name, value);
+    if (length % 4 || strspn(value, alphabet) +
+                              (g_str_has_suffix(value, "==") ? 2 : g_str_has_suffix(value, "=")) !=
+                          length) {
+        return error_set(
+            errp, "Parameter '%s' expects the base64 text of 48 bytes, and '%s' is not base64",
+            name, value);
     }
     g_autofree guchar *bytes = g_base64_decode(value, &size);
     if (size != TDX_MEASUREMENT_SIZE) {
-        error_set(errp, "TDX '%s' sha384 digest was %zu bytes, expected %d bytes", name, (size_t)size, TDX_MEASUREMENT_SIZE);
+        error_set(errp, "TDX '%s' sha384 digest was %zu bytes, expected %d bytes", name,
+                  (size_t)size, TDX_MEASUREMENT_SIZE);
         hint_hexadecimal(value, errp);
         return false;
     }
@@ -141,7 +154,9 @@ static bool set_quote_socket(TdxGuestConfig *config, const char *value, GError *
     SocketAddress *address;
 
     if (*value == '{') {
-        address = json_parse(value, strlen(value), &json, errp) ? socket_address_from_json(json, name, errp) : NULL;
+        address = json_parse(value, strlen(value), &json, errp)
+                      ? socket_address_from_json(json, name, errp)
+                      : NULL;
     } else {
         address = socket_address_parse(value, &err);
         if (!address) {
@@ -161,13 +176,19 @@ static void explain_quote_service(const char *value, GError **errp)
     g_autoptr(SocketAddress) a = value ? socket_address_parse(value, NULL) : NULL;
 
     if (a && a->kind == SOCKET_VSOCK) {
-        error_hint(errp, "Use quote-generation-socket.type=vsock,quote-generation-socket.cid=%s,quote-generation-socket.port=%s", a->cid,
-                   a->port);
+        error_hint(errp,
+                   "Use "
+                   "quote-generation-socket.type=vsock,quote-generation-socket.cid=%s,quote-"
+                   "generation-socket.port=%s",
+                   a->cid, a->port);
     } else if (a && a->kind == SOCKET_UNIX) {
-        error_hint(errp, "Use quote-generation-socket.type=unix,quote-generation-socket.path=%s", a->path);
+        error_hint(errp, "Use quote-generation-socket.type=unix,quote-generation-socket.path=%s",
+                   a->path);
     } else {
-        error_hint(errp, "Use quote-generation-socket.type=unix,quote-generation-socket.path=/var/run/tdx-qgs/qgs.socket, or the type vsock "
-                   "with cid and port");
+        error_hint(errp, "Use "
+                         "quote-generation-socket.type=unix,quote-generation-socket.path=/var/run/"
+                         "tdx-qgs/qgs.socket, or the type vsock "
+                         "with cid and port");
     }
 }
 
@@ -177,7 +198,8 @@ bool tdx_guest_explain_unknown(const char *name, const char *value, GError **err
     static const struct {
         const char *name, *advice;
     } retired[] = {
-        { "debug", "A TD under KVM cannot be debugged from outside (attribute bit 0): leave the parameter out" },
+        { "debug", "A TD under KVM cannot be debugged from outside (attribute bit 0): leave the "
+                   "parameter out" },
         { "tsc-freq", "The time stamp counter is the CPU's: use -cpu host,tsc-frequency=HZ" },
         { "tsc-frequency", "The time stamp counter is the CPU's: use -cpu host,tsc-frequency=HZ" },
         { "num-keys", "The host chooses the key: leave the parameter out" },
@@ -202,7 +224,8 @@ bool tdx_guest_explain_unknown(const char *name, const char *value, GError **err
     return false;
 }
 
-bool tdx_guest_config_set(TdxGuestConfig *config, const char *name, const char *value, GError **errp)
+bool tdx_guest_config_set(TdxGuestConfig *config, const char *name, const char *value,
+                          GError **errp)
 {
     if (strcmp(name, "attributes") == 0) {
         return set_attributes(config, value, errp);
@@ -215,7 +238,8 @@ bool tdx_guest_config_set(TdxGuestConfig *config, const char *name, const char *
         return set_quote_socket(config, value, errp);
     }
     static const char *const names[] = {
-        "attributes", "sept-ve-disable", "mrconfigid", "mrowner", "mrownerconfig", "quote-generation-socket", NULL,
+        "attributes", "sept-ve-disable", "mrconfigid", "mrowner", "mrownerconfig",
+        "quote-generation-socket", NULL,
     };
     char **field = strcmp(name, "mrconfigid") == 0 ? &config->mrconfigid :
                    strcmp(name, "mrowner") == 0 ? &config->mrowner :
@@ -235,8 +259,10 @@ bool tdx_guest_config_complete(TdxGuestConfig *config, GError **errp)
     bool raw = config->attributes & TDX_ATTRIBUTE_SEPT_VE_DISABLE;
 
     if (config->has_attributes && config->has_sept_ve_disable && raw != config->sept_ve_disable) {
-        error_set(errp, "attributes=0x%" G_GINT64_MODIFIER "x (bit 28 %s) contradicts sept-ve-disable=%s",
-                  config->attributes, raw ? "set" : "clear", config->sept_ve_disable ? "on" : "off");
+        error_set(errp,
+                  "attributes=0x%" G_GINT64_MODIFIER "x (bit 28 %s) contradicts sept-ve-disable=%s",
+                  config->attributes, raw ? "set" : "clear",
+                  config->sept_ve_disable ? "on" : "off");
         error_hint(errp, "Bit 28 of attributes is SEPT_VE_DISABLE: give one of the two");
         return false;
     }
@@ -245,7 +271,8 @@ bool tdx_guest_config_complete(TdxGuestConfig *config, GError **errp)
 
 uint64_t tdx_guest_config_attributes(const TdxGuestConfig *config)
 {
-    uint64_t attributes = config->has_attributes ? config->attributes : TDX_ATTRIBUTE_SEPT_VE_DISABLE;
+    uint64_t attributes = config->has_attributes ? config->attributes
+                                                 : TDX_ATTRIBUTE_SEPT_VE_DISABLE;
 
     if (config->has_sept_ve_disable) {
         attributes &= ~TDX_ATTRIBUTE_SEPT_VE_DISABLE;

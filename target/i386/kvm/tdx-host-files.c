@@ -61,7 +61,10 @@ static void read_cpuinfo(TdxHostFacts *facts)
 
 #define LOG_MOST (1u << 20) /* the ring buffer of a kernel with many processors */
 
-/* A read gives one record and fails when there is no further one; most distributions let root alone open it. */
+/*
+ * A read gives one record and fails when there is no further one; most distributions let root alone
+ * open it.
+ */
 static char *read_log(void)
 {
     g_autoptr(GString) records = g_string_new(NULL);
@@ -72,7 +75,8 @@ static char *read_log(void)
         ssize_t n = read(fd, record, sizeof(record));
         if (n > 0) {
             g_string_append_len(records, record, n);
-        } else if (n == 0 || (errno != EPIPE && errno != EINTR)) { /* EPIPE: records were overwritten meanwhile */
+        } else if (n == 0 || (errno != EPIPE &&
+                              errno != EINTR)) { /* EPIPE: records were overwritten meanwhile */
             break;
         }
     }
@@ -128,7 +132,10 @@ static bool read_misc(const char *directory, const char *file, uint64_t *value)
     return tdx_misc_value(text, value);
 }
 
-/* The root of cgroup v2 shows how many TDs the host can hold, and how many it holds (Documentation/admin-guide/cgroup-v2, misc). */
+/*
+ * The root of cgroup v2 shows how many TDs the host can hold, and how many it holds
+ * (Documentation/admin-guide/cgroup-v2, misc).
+ */
 void tdx_hint_keyids(GError **errp)
 {
     uint64_t capacity, current;
@@ -136,16 +143,22 @@ void tdx_hint_keyids(GError **errp)
     bool has_current = read_misc(CGROUP_ROOT, "misc.current", &current);
 
     if (has_capacity && has_current) {
-        error_hint(errp, "No free TDX private KeyID: %" PRIu64 " of %" PRIu64 " are in use (misc.current and misc.capacity of "
-                   "the root cgroup)", current, capacity);
+        error_hint(errp,
+                   "No free TDX private KeyID: %" PRIu64 " of %" PRIu64
+                   " are in use (misc.current and misc.capacity of "
+                   "the root cgroup)",
+                   current, capacity);
     } else if (has_capacity) {
-        error_hint(errp, "No free TDX private KeyID: the host has %" PRIu64 " for TDs (misc.capacity of the root cgroup)",
+        error_hint(errp,
+                   "No free TDX private KeyID: the host has %" PRIu64
+                   " for TDs (misc.capacity of the root cgroup)",
                    capacity);
     } else {
         error_hint(errp, "No free TDX private KeyID");
     }
-    error_hint(errp, "Stop another TD, or give TDX more KeyIDs in the host's firmware; a TD's KeyID is free when all of its "
-               "file descriptors are closed");
+    error_hint(errp, "Stop another TD, or give TDX more KeyIDs in the host's firmware; a TD's "
+                     "KeyID is free when all of its "
+                     "file descriptors are closed");
 }
 
 /* Own cgroup in the unified hierarchy: the line "0::/path" of /proc/self/cgroup. */
@@ -170,8 +183,11 @@ void tdx_hint_cgroup(GError **errp)
     while (group && strlen(group) > strlen(CGROUP_ROOT)) {
         uint64_t max, current;
 
-        if (read_misc(group, "misc.max", &max) && read_misc(group, "misc.current", &current) && current >= max) {
-            error_hint(errp, "The cgroup %s allows %" PRIu64 " TDs (misc.max, line tdx) and has %" PRIu64, group, max, current);
+        if (read_misc(group, "misc.max", &max) && read_misc(group, "misc.current", &current) &&
+            current >= max) {
+            error_hint(errp,
+                       "The cgroup %s allows %" PRIu64 " TDs (misc.max, line tdx) and has %" PRIu64,
+                       group, max, current);
             error_hint(errp, "Raise misc.max there, or stop another TD of this cgroup");
             return;
         }
@@ -179,6 +195,7 @@ void tdx_hint_cgroup(GError **errp)
         g_free(group);
         group = parent;
     }
-    error_hint(errp, "A limit of the misc cgroup controller is reached (misc.max, line tdx) in this process's cgroup or one "
-               "above it: raise it, or stop another TD there");
+    error_hint(errp, "A limit of the misc cgroup controller is reached (misc.max, line tdx) in "
+                     "this process's cgroup or one "
+                     "above it: raise it, or stop another TD there");
 }

@@ -28,7 +28,10 @@ struct TdxTd {
 
 /* tdx-vmcall.c: KvmRunPorts.special of a TD; opaque is the TdxTd. */
 bool tdx_vmcall_exit(void *opaque, KvmVcpu *vcpu, struct kvm_run *run);
-/* Raises the interrupt that the guest asked for with SetupEventNotifyInterrupt, if it did. opaque is the TdxTd. Any thread. */
+/*
+ * Raises the interrupt that the guest asked for with SetupEventNotifyInterrupt, if it did. opaque
+ * is the TdxTd. Any thread.
+ */
 void tdx_vmcall_notify(void *opaque);
 
 /* data: the 16 general registers in KVM's order. Pure. */

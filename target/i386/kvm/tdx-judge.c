@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What becomes of every CPUID bit of a TD: verdicts, and from the verdicts, and nothing else, the warnings. */
+/*
+ * What becomes of every CPUID bit of a TD: verdicts, and from the verdicts, and nothing else, the
+ * warnings.
+ */
 #include <string.h>
 
 #include "target/i386/kvm/tdx-xfam.h"
@@ -14,8 +17,12 @@ typedef struct Judgement {
     bool final; /* actual is the module's answer, not an expectation */
 } Judgement;
 
-/* What the TD shows, or is expected to show. False: the module has no such leaf and nothing is known. */
-static bool actual_value(const TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps, Judgement *j)
+/*
+ * What the TD shows, or is expected to show. False: the module has no such leaf and nothing is
+ * known.
+ */
+static bool actual_value(const TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps,
+                         Judgement *j)
 {
     bool kvm_leaf = j->word->function == 0x40000001;
     uint32_t possible = tdx_cpuid_offerable(caps, j->word, plan->xfam, plan->attributes);
@@ -30,13 +37,15 @@ static bool actual_value(const TdxPlan *plan, const CpuidTable *module, const Td
     const CpuidEntry *e = cpuid_table_find(module, j->word->function, j->word->index);
     j->actual = e ? e->regs[j->word->reg] : 0;
     /*
-     * KVM reads what was configured, also of bits that newer modules let a guest lay down (MCE, MTRR, MCA,
-     * CORE_CAPABILITY): until it does, it sees 1. What the guest switches on it does not see yet.
+     * KVM reads what was configured, also of bits that newer modules let a guest lay down (MCE,
+     * MTRR, MCA, CORE_CAPABILITY): until it does, it sees 1. What the guest switches on it does not
+     * see yet.
      */
     j->actual |= j->configurable & tdx_word_class_mask(j->word, TDX_BIT_FIXED_1);
     j->actual &= ~tdx_word_class_mask(j->word, TDX_BIT_DYNAMIC);
     if (j->word->function == 0x80000001 && j->word->reg == CPUID_EDX) {
-        j->actual |= 1u << 11; /* SYSCALL reads as 0 outside 64-bit mode, which is where KVM reads it */
+        /* SYSCALL reads as 0 outside 64-bit mode, which is where KVM reads it */
+        j->actual |= 1u << 11;
     }
     return e;
 }
@@ -55,7 +64,8 @@ static const char *absent_reason(const TdxPlan *plan, const Judgement *j, unsign
     case TDX_BIT_XFAM:
     case TDX_BIT_XFAM_CONFIG:
         if ((plan->xfam & rule.needs) != rule.needs) {
-            return "its state component is not in XFAM: the host lacks it, or the feature it depends on is off";
+            return "its state component is not in XFAM: the host lacks it, or the feature it "
+                   "depends on is off";
         }
         break;
     case TDX_BIT_ATTRIBUTE:
@@ -73,8 +83,9 @@ static const char *absent_reason(const TdxPlan *plan, const Judgement *j, unsign
     if (j->configurable & b) {
         return j->host & b ? module_answered_0 : "the host's KVM does not have it";
     }
-    return rule.class == TDX_BIT_FIXED_0 ? "TDX fixes it to 0, or this processor or TDX module lacks it"
-                                         : "the processor or TDX module lacks it";
+    return rule.class == TDX_BIT_FIXED_0
+               ? "TDX fixes it to 0, or this processor or TDX module lacks it"
+               : "the processor or TDX module lacks it";
 }
 
 /* False: nothing worth saying about the bit. */
@@ -90,16 +101,20 @@ static bool judge_bit(const TdxPlan *plan, const Judgement *j, unsigned bit, Tdx
         return false;
     }
     if (is) {
-        v->kind = asked ? TDX_VERDICT_GRANTED : class == TDX_BIT_FIXED_0 && !v->explicit_refusal ? TDX_VERDICT_NATIVE
-                                                                                                : TDX_VERDICT_FORCED_ON;
-        v->reason = asked ? NULL : class == TDX_BIT_FIXED_1 ? "TDX fixes it to 1" : "it follows the processor in a TD";
+        v->kind = asked                                              ? TDX_VERDICT_GRANTED
+                  : class == TDX_BIT_FIXED_0 && !v->explicit_refusal ? TDX_VERDICT_NATIVE
+                                                                     : TDX_VERDICT_FORCED_ON;
+        v->reason = asked                      ? NULL
+                    : class == TDX_BIT_FIXED_1 ? "TDX fixes it to 1"
+                                               : "it follows the processor in a TD";
         return true;
     }
     if (!asked && ((j->configurable & b) || class == TDX_BIT_KVM)) {
         return false; /* the VMM's choice, and nobody chose it */
     }
     v->reason = absent_reason(plan, j, bit);
-    v->kind = v->explicit_request || (asked && j->model & b) ? TDX_VERDICT_REFUSED : TDX_VERDICT_FORCED_OFF;
+    v->kind = v->explicit_request || (asked && j->model & b) ? TDX_VERDICT_REFUSED
+                                                             : TDX_VERDICT_FORCED_OFF;
     return asked || (v->name && (j->host & b) && !v->explicit_refusal);
 }
 
@@ -114,8 +129,8 @@ static char *bit_text(const TdxVerdict *v)
     g_autofree char *leaf = v->index ? g_strdup_printf("CPUID.(%02XH,%02XH)", v->function, v->index)
                                      : g_strdup_printf("CPUID.%02XH", v->function);
 
-    return g_strdup_printf("%s:%s%s%s [bit %u]", leaf, regs[v->reg], v->name ? "." : "", v->name ? v->name : "",
-                           v->bit);
+    return g_strdup_printf("%s:%s%s%s [bit %u]", leaf, regs[v->reg], v->name ? "." : "",
+                           v->name ? v->name : "", v->bit);
 }
 
 bool tdx_verdict_is_against_user(const TdxVerdict *v)
@@ -151,7 +166,10 @@ static char *silent_names(const TdxPlan *plan, TdxVerdictKind kind)
     return g_string_free(text, FALSE);
 }
 
-/* A named model is a wish list that no TD fulfils to the letter: told in one line, and no reason to fail. */
+/*
+ * A named model is a wish list that no TD fulfils to the letter: told in one line, and no reason to
+ * fail.
+ */
 static void tell_about_model(TdxPlan *plan)
 {
     const char *model = plan->cpu->model;
@@ -159,21 +177,24 @@ static void tell_about_model(TdxPlan *plan)
                     *more = silent_names(plan, TDX_VERDICT_FORCED_ON);
 
     if (*lacking && (plan->cpu->check || plan->cpu->enforce)) {
-        g_ptr_array_add(plan->warnings, g_strdup_printf("CPU model '%s': the TD lacks %s of it; the guest can start",
+        g_ptr_array_add(plan->warnings, g_strdup_printf("CPU model '%s': the TD lacks %s of it; "
+                                                        "the guest can start",
                                                         model, lacking));
     }
-    g_ptr_array_add(plan->notes,
-                    g_strdup_printf("CPU model '%s' decides features only: family, model and stepping of a TD "
-                                    "are the processor's",
-                                    model));
+    g_ptr_array_add(plan->notes, g_strdup_printf("CPU model '%s' decides features only: family, "
+                                                 "model and stepping of a TD "
+                                                 "are the processor's",
+                                                 model));
     if (*more) {
-        g_ptr_array_add(plan->notes, g_strdup_printf("TDX gives the TD what CPU model '%s' lacks: %s", model, more));
+        g_ptr_array_add(plan->notes,
+                        g_strdup_printf("TDX gives the TD what CPU model '%s' lacks: %s", model,
+                                        more));
     }
 }
 
 /*
- * Only what the user named is worth a warning: a default that TDX takes away is no news. A bit has one verdict and a
- * TD one plan, so each warning is given once, not once for each vCPU.
+ * Only what the user named is worth a warning: a default that TDX takes away is no news. A bit has
+ * one verdict and a TD one plan, so each warning is given once, not once for each vCPU.
  */
 static void warn(TdxPlan *plan)
 {
@@ -196,13 +217,15 @@ static void find_features(const TdxFeatureWord *word, const CpuFeature *found[32
 
     memset(found, 0, 32 * sizeof(found[0]));
     for (unsigned i = count; i-- > 0;) { /* the first of two names for one bit stays */
-        if (features[i].function == word->function && features[i].index == word->index && features[i].reg == word->reg) {
+        if (features[i].function == word->function && features[i].index == word->index &&
+            features[i].reg == word->reg) {
             found[features[i].bit & 31] = &features[i];
         }
     }
 }
 
-static void judge_word(TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps, const TdxFeatureWord *word)
+static void judge_word(TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps,
+                       const TdxFeatureWord *word)
 {
     Judgement j = { .word = word };
 
@@ -219,8 +242,10 @@ static void judge_word(TdxPlan *plan, const CpuidTable *module, const TdxCapabil
 
     find_features(word, features);
     for (unsigned bit = 0; bit < 32; bit++) {
-        TdxVerdict v = { .function = word->function, .index = word->index, .reg = word->reg, .bit = bit,
-                         .has_index = has_index, .name = features[bit] ? features[bit]->name : NULL };
+        TdxVerdict v = { .function = word->function, .index = word->index, .reg = word->reg,
+                         .bit = bit,
+                         .has_index = has_index,
+                         .name = features[bit] ? features[bit]->name : NULL };
         if (judge_bit(plan, &j, bit, &v)) {
             g_array_append_val(plan->verdicts, v);
         }
@@ -248,8 +273,10 @@ static void judge_msrs(TdxPlan *plan)
         if (!CPU_FEATURE_IS_MSR(r->feature->function) || !r->on || !is_last(plan->cpu, i)) {
             continue;
         }
-        TdxVerdict v = { .function = r->feature->function, .reg = r->feature->reg, .bit = r->feature->bit,
-                         .name = r->feature->name, .kind = TDX_VERDICT_REFUSED, .explicit_request = true,
+        TdxVerdict v = { .function = r->feature->function, .reg = r->feature->reg,
+                         .bit = r->feature->bit,
+                         .name = r->feature->name, .kind = TDX_VERDICT_REFUSED,
+                         .explicit_request = true,
                          .reason = "the TDX module decides what this MSR shows" };
         g_array_append_val(plan->verdicts, v);
     }

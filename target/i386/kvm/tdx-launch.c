@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A plan becomes a TD: a straight list of steps, each one checked and logged. The order is what KVM requires (INIT_VM
- * before vCPUs; CPUID before INIT_VCPU; private attributes before INIT_MEM_REGION; no KVM_RUN before FINALIZE).
+ * A plan becomes a TD: a straight list of steps, each one checked and logged. The order is what KVM
+ * requires (INIT_VM before vCPUs; CPUID before INIT_VCPU; private attributes before
+ * INIT_MEM_REGION; no KVM_RUN before FINALIZE).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,7 +19,9 @@
 
 /* Pins of the I/O APIC that is emulated outside the kernel. */
 #define IOAPIC_PINS 24
-/* The TDX module shows a core crystal of 25 MHz in CPUID 0x15; the APIC timer counts in its cycles. */
+/*
+ * The TDX module shows a core crystal of 25 MHz in CPUID 0x15; the APIC timer counts in its cycles.
+ */
 #define APIC_BUS_CYCLES_NS 40
 
 typedef struct Launch {
@@ -65,7 +68,10 @@ static bool step_tsc(Launch *launch, GError **errp)
     return khz == 0 || kvm_vm_set_tsc_khz(launch->vm, khz, errp);
 }
 
-/* With no status from the module, KVM itself refused the call: which of its rules is broken can be seen from here. */
+/*
+ * With no status from the module, KVM itself refused the call: which of its rules is broken can be
+ * seen from here.
+ */
 static void explain_init_vm_einval(const Launch *launch, GError **errp)
 {
     const TdxPlan *plan = launch->plan;
@@ -73,29 +79,33 @@ static void explain_init_vm_einval(const Launch *launch, GError **errp)
     const CpuidEntry *sizes = cpuid_table_find(plan->init_cpuid, 0x80000008, 0);
 
     if (plan->attributes & ~caps->supported_attrs) {
-        error_hint(errp, "Invalid attributes 0x%" PRIx64 " for TDX VM (KVM supported: 0x%" PRIx64 ")", plan->attributes,
-                   caps->supported_attrs);
+        error_hint(errp,
+                   "Invalid attributes 0x%" PRIx64 " for TDX VM (KVM supported: 0x%" PRIx64 ")",
+                   plan->attributes, caps->supported_attrs);
     }
     if (plan->xfam & ~caps->supported_xfam) {
-        error_hint(errp, "Invalid XFAM 0x%" PRIx64 " for TDX VM (supported: 0x%" PRIx64 ")", plan->xfam,
-                   caps->supported_xfam);
+        error_hint(errp, "Invalid XFAM 0x%" PRIx64 " for TDX VM (supported: 0x%" PRIx64 ")",
+                   plan->xfam, caps->supported_xfam);
     }
     if (!sizes) {
-        error_hint(errp, "CPUID leaf 0x80000008 with the guest's physical address width is not among the %u entries",
+        error_hint(errp,
+                   "CPUID leaf 0x80000008 with the guest's physical address width is not among the "
+                   "%u entries",
                    cpuid_table_size(plan->init_cpuid));
     }
     for (unsigned i = 0; i < cpuid_table_size(plan->init_cpuid); i++) {
         const CpuidEntry *entry = cpuid_table_at(plan->init_cpuid, i);
 
         if (!cpuid_table_find_exact(caps->configurable, entry->function, entry->index)) {
-            error_hint(errp, "CPUID leaf 0x%x sub-leaf 0x%x cannot be configured on this host", entry->function,
-                       entry->index);
+            error_hint(errp, "CPUID leaf 0x%x sub-leaf 0x%x cannot be configured on this host",
+                       entry->function, entry->index);
         }
     }
     error_hint(errp,
                "Asked for: attributes 0x%" PRIx64 ", XFAM 0x%" PRIx64
                ", %u address bits, TSC %u kHz, %u CPUID entries",
-               plan->attributes, plan->xfam, plan->gpaw, plan->tsc_khz, cpuid_table_size(plan->init_cpuid));
+               plan->attributes, plan->xfam, plan->gpaw, plan->tsc_khz,
+               cpuid_table_size(plan->init_cpuid));
 }
 
 static void explain_init_vm(const Launch *launch, int ret, uint64_t hw_error, GError **errp)
@@ -111,31 +121,38 @@ static void explain_init_vm(const Launch *launch, int ret, uint64_t hw_error, GE
         tdx_hint_cgroup(errp);
         break;
     case EAGAIN:
-        error_hint(
-            errp,
-            "The processor's random number generator had no entropy in %d tries: something on this host drains "
-            "RDRAND or RDSEED",
-            TDX_MAX_RETRIES);
+        error_hint(errp,
+                   "The processor's random number generator had no entropy in %d tries: something "
+                   "on this host drains "
+                   "RDRAND or RDSEED",
+                   TDX_MAX_RETRIES);
         break;
     case EIO:
-        error_hint(errp, "%s", hw_error ? "The VM cannot be used any more"
-                   : "One cause: a CPU package without any online CPU (every package must have one to create a TD)");
+        error_hint(errp, "%s",
+                   hw_error ? "The VM cannot be used any more"
+                            : "One cause: a CPU package without any online CPU (every package must "
+                              "have one to create a TD)");
         break;
     default:
         break;
     }
 }
 
-/* KVM_TDX_INIT_VM, since Linux 6.16. EAGAIN: no entropy, the same call again; EINTR, EBUSY: another call in the way. */
+/*
+ * KVM_TDX_INIT_VM, since Linux 6.16. EAGAIN: no entropy, the same call again; EINTR, EBUSY: another
+ * call in the way.
+ */
 static bool step_init_vm(Launch *launch, GError **errp)
 {
     const TdxPlan *plan = launch->plan;
 
     if (!plan->init_cpuid) {
-        return error_set(errp, "The plan was made without a TDX host's capabilities and cannot be launched");
+        return error_set(
+            errp, "The plan was made without a TDX host's capabilities and cannot be launched");
     }
     unsigned n = cpuid_table_size(plan->init_cpuid);
-    g_autofree struct kvm_tdx_init_vm *init = g_malloc0(sizeof(*init) + n * sizeof(struct kvm_cpuid_entry2));
+    g_autofree struct kvm_tdx_init_vm *init = g_malloc0(sizeof(*init) +
+                                                        n * sizeof(struct kvm_cpuid_entry2));
     uint64_t hw_error = 0;
     int ret = 0;
 
@@ -146,7 +163,8 @@ static bool step_init_vm(Launch *launch, GError **errp)
     memcpy(init->mrownerconfig, plan->mrownerconfig, sizeof(init->mrownerconfig));
     init->cpuid.nent = n;
     for (unsigned i = 0; i < n; i++) {
-        memcpy(&init->cpuid.entries[i], cpuid_table_at(plan->init_cpuid, i), sizeof(init->cpuid.entries[i]));
+        memcpy(&init->cpuid.entries[i], cpuid_table_at(plan->init_cpuid, i),
+               sizeof(init->cpuid.entries[i]));
     }
     for (unsigned tries = 0; tries < TDX_MAX_RETRIES; tries++) {
         ret = tdx_vm_command(launch->vm, KVM_TDX_INIT_VM, 0, (uintptr_t)init, &hw_error);
@@ -170,8 +188,8 @@ static bool step_create_vcpus(Launch *launch, GError **errp)
     for (unsigned i = 0; i < launch->num_vcpus; i++) {
         td->vcpus[i] = kvm_vcpu_new(launch->vm, launch->plan->apic_ids[i], errp);
         if (!td->vcpus[i]) {
-            error_hint(errp, "This was vCPU %u of %u; a TD on this host has at most %u", i + 1, launch->num_vcpus,
-                       launch->caps->max_vcpus);
+            error_hint(errp, "This was vCPU %u of %u; a TD on this host has at most %u", i + 1,
+                       launch->num_vcpus, launch->caps->max_vcpus);
             return false;
         }
         td->num_vcpus++;
@@ -179,7 +197,9 @@ static bool step_create_vcpus(Launch *launch, GError **errp)
     return true;
 }
 
-/* KVM_TDX_GET_CPUID answers for the TD, not for a vCPU: asked once. E2BIG tells the size it needs. */
+/*
+ * KVM_TDX_GET_CPUID answers for the TD, not for a vCPU: asked once. E2BIG tells the size it needs.
+ */
 static bool step_get_cpuid(Launch *launch, GError **errp)
 {
     uint32_t capacity = 128;
@@ -191,7 +211,8 @@ static bool step_get_cpuid(Launch *launch, GError **errp)
             g_malloc0(sizeof(*reply) + capacity * sizeof(struct kvm_cpuid_entry2));
 
         reply->nent = capacity;
-        ret = tdx_vcpu_command(launch->td->vcpus[0], KVM_TDX_GET_CPUID, 0, (uintptr_t)reply, &hw_error);
+        ret = tdx_vcpu_command(launch->td->vcpus[0], KVM_TDX_GET_CPUID, 0, (uintptr_t)reply,
+                               &hw_error);
         if (ret == -EINTR || ret == -EBUSY) {
             continue;
         }
@@ -203,7 +224,8 @@ static bool step_get_cpuid(Launch *launch, GError **errp)
             return tdx_command_failed(KVM_TDX_GET_CPUID, ret, hw_error, errp);
         }
         if (reply->nent > capacity) {
-            return error_set(errp, "KVM_TDX_GET_CPUID answers %u entries in room for %u", reply->nent, capacity);
+            return error_set(errp, "KVM_TDX_GET_CPUID answers %u entries in room for %u",
+                             reply->nent, capacity);
         }
         launch->module = cpuid_table_new();
         g_array_append_vals(launch->module->entries, reply->entries, reply->nent);
@@ -220,7 +242,8 @@ static bool step_settle(Launch *launch, GError **errp)
 static bool step_set_cpuid(Launch *launch, GError **errp)
 {
     for (unsigned i = 0; i < launch->td->num_vcpus; i++) {
-        g_autoptr(CpuidTable) table = tdx_plan_vcpu_cpuid(launch->plan, launch->module, launch->caps, i);
+        g_autoptr(CpuidTable)
+            table = tdx_plan_vcpu_cpuid(launch->plan, launch->module, launch->caps, i);
 
         if (!kvm_vcpu_set_cpuid(launch->td->vcpus[i], table, errp)) {
             return false;
@@ -232,7 +255,9 @@ static bool step_set_cpuid(Launch *launch, GError **errp)
     return true;
 }
 
-/* KVM_TDX_INIT_VCPU: the immediate is RCX at the reset vector, where a TDVF looks for the HOB list. */
+/*
+ * KVM_TDX_INIT_VCPU: the immediate is RCX at the reset vector, where a TDVF looks for the HOB list.
+ */
 static bool step_init_vcpus(Launch *launch, GError **errp)
 {
     for (unsigned i = 0; i < launch->td->num_vcpus; i++) {
@@ -240,8 +265,10 @@ static bool step_init_vcpus(Launch *launch, GError **errp)
         uint64_t hw_error = 0;
         int ret = -EINTR;
 
-        for (unsigned tries = 0; tries < TDX_MAX_RETRIES && (ret == -EINTR || ret == -EBUSY); tries++) {
-            ret = tdx_vcpu_command(vcpu, KVM_TDX_INIT_VCPU, 0, launch->plan->hob_address, &hw_error);
+        for (unsigned tries = 0; tries < TDX_MAX_RETRIES && (ret == -EINTR || ret == -EBUSY);
+             tries++) {
+            ret = tdx_vcpu_command(vcpu, KVM_TDX_INIT_VCPU, 0, launch->plan->hob_address,
+                                   &hw_error);
         }
         if (ret < 0) {
             tdx_command_failed(KVM_TDX_INIT_VCPU, ret, hw_error, errp);
@@ -273,15 +300,17 @@ static bool make_private(Launch *launch, const char *what, hwaddr gpa, uint64_t 
 
     if (ret < 0) {
         return error_set(errp,
-                         "KVM_SET_MEMORY_ATTRIBUTES private for %s at 0x%" PRIx64 ", size 0x%" PRIx64 " failed: %s",
+                         "KVM_SET_MEMORY_ATTRIBUTES private for %s at 0x%" PRIx64
+                         ", size 0x%" PRIx64 " failed: %s",
                          what, gpa, size, g_strerror(-ret));
     }
     return true;
 }
 
 /*
- * KVM's cost is one step for each page, so only what launch and firmware need at once is set here: everything below 4
- * GiB and the pages to be added. The rest becomes private when the guest first touches it.
+ * KVM's cost is one step for each page, so only what launch and firmware need at once is set here:
+ * everything below 4 GiB and the pages to be added. The rest becomes private when the guest first
+ * touches it.
  */
 static bool step_private_attributes(Launch *launch, GError **errp)
 {
@@ -295,24 +324,26 @@ static bool step_private_attributes(Launch *launch, GError **errp)
     for (unsigned i = 0; i < launch->plan->regions->len; i++) {
         const TdxMemoryRegion *region = g_ptr_array_index(launch->plan->regions, i);
 
-        if (region->gpa >= 4 * GiB &&
-            !make_private(launch, tdvf_section_name(region->type), region->gpa, region->size, errp)) {
+        if (region->gpa >= 4 * GiB && !make_private(launch, tdvf_section_name(region->type),
+                                                    region->gpa, region->size, errp)) {
             return false;
         }
     }
     return true;
 }
 
-static void explain_add_region(const TdxMemoryRegion *region, const struct kvm_tdx_init_mem_region *left, int ret,
-                               GError **errp)
+static void explain_add_region(const TdxMemoryRegion *region,
+                               const struct kvm_tdx_init_mem_region *left, int ret, GError **errp)
 {
-    error_hint(
-        errp,
-        "Firmware section %u (%s, 0x%" PRIx64 ", size 0x%" PRIx64 ") stopped at page 0x%llx, with %llu pages left",
-        region->section, tdvf_section_name(region->type), region->gpa, region->size, left->gpa, left->nr_pages);
+    error_hint(errp,
+               "Firmware section %u (%s, 0x%" PRIx64 ", size 0x%" PRIx64
+               ") stopped at page 0x%llx, with %llu pages left",
+               region->section, tdvf_section_name(region->type), region->gpa, region->size,
+               left->gpa, left->nr_pages);
     switch (-ret) {
     case EINVAL:
-        error_hint(errp, "The page must lie in guest memory with a private half, and have its private attribute set");
+        error_hint(errp, "The page must lie in guest memory with a private half, and have its "
+                         "private attribute set");
         break;
     case EEXIST:
         error_hint(errp, "The page was added before: two sections of the firmware overlap");
@@ -331,8 +362,9 @@ static void explain_add_region(const TdxMemoryRegion *region, const struct kvm_t
 }
 
 /*
- * KVM_TDX_INIT_MEM_REGION, since Linux 6.16: page by page; KVM advances the structure, so that an interrupted command
- * is continued by giving it again (EINTR; EAGAIN and EBUSY: the module or a vCPU's creation was in the way).
+ * KVM_TDX_INIT_MEM_REGION, since Linux 6.16: page by page; KVM advances the structure, so that an
+ * interrupted command is continued by giving it again (EINTR; EAGAIN and EBUSY: the module or a
+ * vCPU's creation was in the way).
  */
 static bool add_region(Launch *launch, const TdxMemoryRegion *region, GError **errp)
 {
@@ -346,7 +378,8 @@ static bool add_region(Launch *launch, const TdxMemoryRegion *region, GError **e
 
     while (left.nr_pages) {
         uint64_t before = left.nr_pages, hw_error;
-        int ret = tdx_vcpu_command(launch->td->vcpus[0], KVM_TDX_INIT_MEM_REGION, flags, (uintptr_t)&left, &hw_error);
+        int ret = tdx_vcpu_command(launch->td->vcpus[0], KVM_TDX_INIT_MEM_REGION, flags,
+                                   (uintptr_t)&left, &hw_error);
         bool again = ret == 0 || ret == -EINTR || ret == -EAGAIN || ret == -EBUSY;
 
         tries = left.nr_pages < before ? 0 : tries + 1;
@@ -371,8 +404,9 @@ static bool step_add_memory(Launch *launch, GError **errp)
         if (!add_region(launch, region, errp)) {
             return false;
         }
-        log_item(LOG_TDX, "  %s at 0x%" PRIx64 ", size 0x%" PRIx64 "%s: %.3f ms", tdvf_section_name(region->type),
-                 region->gpa, region->size, region->measure ? ", measured" : "",
+        log_item(LOG_TDX, "  %s at 0x%" PRIx64 ", size 0x%" PRIx64 "%s: %.3f ms",
+                 tdvf_section_name(region->type), region->gpa, region->size,
+                 region->measure ? ", measured" : "",
                  (double)(g_get_monotonic_time() - start) / 1000);
     }
     return true;
@@ -403,7 +437,8 @@ static bool step_check(Launch *launch, GError **errp)
         return error_set(errp, "A TD needs at least one vCPU");
     }
     if (max && plan->num_vcpus > max) {
-        error_set(errp, "%u vCPUs are asked for, and a TD on this host has at most %u", plan->num_vcpus, max);
+        error_set(errp, "%u vCPUs are asked for, and a TD on this host has at most %u",
+                  plan->num_vcpus, max);
         error_hint(errp, "Use -smp %u or less", max);
         return false;
     }
@@ -470,11 +505,12 @@ bool tdx_settle_on_host(Kvm *kvm, TdxPlan *plan, const TdxCapabilities *caps, GE
     return ok;
 }
 
-TdxTd *tdx_launch(KvmVm *vm, TdxPlan *plan, const TdxCapabilities *caps, const GuestRam *ram, unsigned num_ram,
-                  const TdxTdPorts *ports, GError **errp)
+TdxTd *tdx_launch(KvmVm *vm, TdxPlan *plan, const TdxCapabilities *caps, const GuestRam *ram,
+                  unsigned num_ram, const TdxTdPorts *ports, GError **errp)
 {
     TdxTd *td = g_new0(TdxTd, 1);
-    Launch launch = { .td = td, .vm = vm, .plan = plan, .caps = caps, .ram = ram, .num_ram = num_ram,
+    Launch launch = { .td = td, .vm = vm, .plan = plan, .caps = caps, .ram = ram,
+                      .num_ram = num_ram,
                       .num_vcpus = plan->num_vcpus };
 
     td->vm = vm;

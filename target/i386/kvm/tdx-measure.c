@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* MRTD: one SHA-384 over a 128-byte record for each page added and each chunk extended, in order. */
+/*
+ * MRTD: one SHA-384 over a 128-byte record for each page added and each chunk extended, in order.
+ */
 #include "target/i386/kvm/tdx-measure.h"
 
 #include <string.h>
@@ -43,7 +45,8 @@ void tdx_mrtd_extend(TdxMrtd *mrtd, hwaddr gpa, const uint8_t chunk[CHUNK_SIZE])
     g_checksum_update(mrtd->hash, chunk, CHUNK_SIZE);
 }
 
-void tdx_mrtd_region(TdxMrtd *mrtd, hwaddr gpa, const uint8_t *content, uint64_t size, gboolean measure)
+void tdx_mrtd_region(TdxMrtd *mrtd, hwaddr gpa, const uint8_t *content, uint64_t size,
+                     gboolean measure)
 {
     for (uint64_t page = 0; page < size; page += PAGE_SIZE_4K) {
         tdx_mrtd_page_add(mrtd, gpa + page);

@@ -18,7 +18,10 @@ static void region_free(void *data)
     g_free(region);
 }
 
-/* Firmware code is most of what is added: where the file in memory can be its source as it is, no copy is made. */
+/*
+ * Firmware code is most of what is added: where the file in memory can be its source as it is, no
+ * copy is made.
+ */
 static bool is_ready_in_file(const TdvfImage *image, const TdvfSection *s)
 {
     return s->type != TDVF_SECTION_TD_HOB && s->raw_data_size == s->memory_data_size &&
@@ -70,11 +73,13 @@ GPtrArray *tdx_memory_regions(const TdvfImage *image, const E820Layout *ram, GEr
         }
         TdxMemoryRegion *region = region_new(image, i);
         if (!region) {
-            error_set(errp, "firmware section %u: no memory for its %" G_GUINT64_FORMAT " bytes", i, s->memory_data_size);
+            error_set(errp, "firmware section %u: no memory for its %" G_GUINT64_FORMAT " bytes", i,
+                      s->memory_data_size);
             return NULL;
         }
         g_ptr_array_add(regions, region);
-        if (s->type == TDVF_SECTION_TD_HOB && !tdvf_hob_write(image, ram, region->own, region->size, errp)) {
+        if (s->type == TDVF_SECTION_TD_HOB &&
+            !tdvf_hob_write(image, ram, region->own, region->size, errp)) {
             return NULL;
         }
     }

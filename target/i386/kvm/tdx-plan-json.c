@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A plan as JSON, for programs. Numbers are numbers (64-bit unsigned ones too), names are those of QMP's style. */
+/*
+ * A plan as JSON, for programs. Numbers are numbers (64-bit unsigned ones too), names are those of
+ * QMP's style.
+ */
 #include <string.h>
 
 #include "hw/i386/tdvf-hob.h"
@@ -54,7 +57,8 @@ static const char *register_name(unsigned reg)
 static const char *verdict_name(TdxVerdictKind kind)
 {
     static const char *const names[] = {
-        [TDX_VERDICT_GRANTED] = "granted", [TDX_VERDICT_REFUSED] = "refused", [TDX_VERDICT_FORCED_ON] = "forced-on",
+        [TDX_VERDICT_GRANTED] = "granted", [TDX_VERDICT_REFUSED] = "refused",
+        [TDX_VERDICT_FORCED_ON] = "forced-on",
         [TDX_VERDICT_FORCED_OFF] = "forced-off", [TDX_VERDICT_NATIVE] = "native",
     };
 

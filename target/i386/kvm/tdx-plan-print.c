@@ -10,17 +10,20 @@
 
 char *tdx_plan_format_sections(const TdxPlan *plan)
 {
-    GString *text =
-        g_string_new("Firmware sections (the order of measurement)\n"
-                     "   #  type          file offset  raw size    guest address   memory size  attributes\n");
+    GString *text = g_string_new(
+        "Firmware sections (the order of measurement)\n"
+        "   #  type          file offset  raw size    guest address   memory size  attributes\n");
 
     for (unsigned i = 0; i < plan->firmware->num_sections; i++) {
         const TdvfSection *s = &plan->firmware->sections[i];
-        g_string_append_printf(
-            text, "  %2u  %-12s  0x%08x   0x%08x  " X64 "  0x%08" G_GINT64_MODIFIER "x   0x%x%s%s\n", i,
-            tdvf_section_name(s->type), s->data_offset, s->raw_data_size, s->memory_address, s->memory_data_size,
-            s->attributes, s->attributes & TDVF_ATTRIBUTE_MR_EXTEND ? " measured" : "",
-            s->attributes & TDVF_ATTRIBUTE_PAGE_AUG ? " accepted by the guest" : "");
+        g_string_append_printf(text,
+                               "  %2u  %-12s  0x%08x   0x%08x  " X64 "  0x%08" G_GINT64_MODIFIER
+                               "x   0x%x%s%s\n",
+                               i, tdvf_section_name(s->type), s->data_offset, s->raw_data_size,
+                               s->memory_address, s->memory_data_size, s->attributes,
+                               s->attributes & TDVF_ATTRIBUTE_MR_EXTEND ? " measured" : "",
+                               s->attributes & TDVF_ATTRIBUTE_PAGE_AUG ? " accepted by the guest"
+                                                                       : "");
     }
     return g_string_free(text, FALSE);
 }
@@ -45,11 +48,14 @@ char *tdx_plan_format_memory(const TdxPlan *plan)
         const TdvfHobPiece *p = &g_array_index(pieces, TdvfHobPiece, i);
         g_autofree char *size = format_size(p->size);
         const char *owner = p->unaccepted ? "" : piece_owner(plan, p);
-        g_string_append_printf(text, "  " X64 "-" X64 "  %-10s  %s%s%s\n", p->base, p->base + p->size - 1, size,
-                               p->unaccepted ? "unaccepted RAM" : "RAM added before launch", *owner ? ": " : "", owner);
+        g_string_append_printf(text, "  " X64 "-" X64 "  %-10s  %s%s%s\n", p->base,
+                               p->base + p->size - 1, size,
+                               p->unaccepted ? "unaccepted RAM" : "RAM added before launch",
+                               *owner ? ": " : "", owner);
     }
     g_autofree char *size = format_size(plan->firmware->file.size);
-    g_string_append_printf(text, "  " X64 "-" X64 "  %-10s  firmware\n", plan->firmware->base, 4 * GiB - 1, size);
+    g_string_append_printf(text, "  " X64 "-" X64 "  %-10s  firmware\n", plan->firmware->base,
+                           4 * GiB - 1, size);
     return g_string_free(text, FALSE);
 }
 
@@ -58,21 +64,25 @@ static void append_bit(GString *text, const TdxVerdict *v, bool all)
     static const char *const regs[] = { "EAX", "EBX", "ECX", "EDX" };
 
     if (CPU_FEATURE_IS_MSR(v->function)) {
-        g_string_append_printf(text, "MSR(%02XH).%s [bit %u]", v->function - CPU_FEATURE_MSR(0), v->name,
-                               v->bit + (v->reg == CPUID_EDX ? 32 : 0));
+        g_string_append_printf(text, "MSR(%02XH).%s [bit %u]", v->function - CPU_FEATURE_MSR(0),
+                               v->name, v->bit + (v->reg == CPUID_EDX ? 32 : 0));
     } else if (v->name && !all) {
         g_string_append(text, v->name);
     } else if (v->has_index && v->index) {
-        g_string_append_printf(text, "CPUID.(%02XH,%02XH):%s%s%s [bit %u]", v->function, v->index, regs[v->reg],
-                               v->name ? "." : "", v->name ? v->name : "", v->bit);
+        g_string_append_printf(text, "CPUID.(%02XH,%02XH):%s%s%s [bit %u]", v->function, v->index,
+                               regs[v->reg], v->name ? "." : "", v->name ? v->name : "", v->bit);
     } else {
-        g_string_append_printf(text, "CPUID.%02XH:%s%s%s [bit %u]", v->function, regs[v->reg], v->name ? "." : "",
-                               v->name ? v->name : "", v->bit);
+        g_string_append_printf(text, "CPUID.%02XH:%s%s%s [bit %u]", v->function, regs[v->reg],
+                               v->name ? "." : "", v->name ? v->name : "", v->bit);
     }
 }
 
-/* Short form: names in a paragraph. Bits that something was wrong with always get their own line and reason. */
-static void append_group(GString *text, const TdxPlan *plan, TdxVerdictKind kind, const char *title, bool all)
+/*
+ * Short form: names in a paragraph. Bits that something was wrong with always get their own line
+ * and reason.
+ */
+static void append_group(GString *text, const TdxPlan *plan, TdxVerdictKind kind, const char *title,
+                         bool all)
 {
     g_autoptr(GString) line = g_string_new("   ");
     unsigned count = 0;
@@ -88,9 +98,11 @@ static void append_group(GString *text, const TdxPlan *plan, TdxVerdictKind kind
         if (all || v->kind == TDX_VERDICT_REFUSED || v->explicit_request || v->explicit_refusal) {
             g_string_append(text, "    ");
             append_bit(text, v, true);
-            g_string_append_printf(text, "%s%s%s\n", v->reason ? ": " : "", v->reason ? v->reason : "",
-                                   v->explicit_request ? " (asked for with +)" :
-                                   v->explicit_refusal ? " (switched off with -)" : "");
+            g_string_append_printf(text, "%s%s%s\n", v->reason ? ": " : "",
+                                   v->reason ? v->reason : "",
+                                   v->explicit_request   ? " (asked for with +)"
+                                   : v->explicit_refusal ? " (switched off with -)"
+                                                         : "");
             continue;
         }
         g_autoptr(GString) bit = g_string_new(NULL);
@@ -113,7 +125,8 @@ char *tdx_plan_format_cpuid(const TdxPlan *plan, bool all)
     }
     GString *text = g_string_new(NULL);
     g_string_append_printf(text, "CPUID of -cpu %s (%s)\n", plan->cpu->model,
-                           plan->settled ? "as the TDX module has it" : "expected; the TDX module decides at launch");
+                           plan->settled ? "as the TDX module has it"
+                                         : "expected; the TDX module decides at launch");
     append_group(text, plan, TDX_VERDICT_GRANTED, "granted", all);
     append_group(text, plan, TDX_VERDICT_REFUSED, "refused", all);
     append_group(text, plan, TDX_VERDICT_FORCED_ON, "forced on", all);
@@ -126,9 +139,10 @@ static void append_vcpus(GString *text, const TdxPlan *plan)
 {
     const CpuTopology *t = &plan->topology;
 
-    g_string_append_printf(text,
-                           "  vCPUs          %u (sockets %u, dies %u, modules %u, cores %u, threads %u), x2APIC ids",
-                           plan->num_vcpus, t->sockets, t->dies, t->modules, t->cores, t->threads);
+    g_string_append_printf(
+        text,
+        "  vCPUs          %u (sockets %u, dies %u, modules %u, cores %u, threads %u), x2APIC ids",
+        plan->num_vcpus, t->sockets, t->dies, t->modules, t->cores, t->threads);
     for (unsigned i = 0; i < plan->num_vcpus; i++) {
         if (i >= 8 && i + 1 < plan->num_vcpus) {
             g_string_append(text, i == 8 ? " ..." : "");
@@ -141,19 +155,23 @@ static void append_vcpus(GString *text, const TdxPlan *plan)
 
 static void append_configuration(GString *text, const TdxPlan *plan)
 {
-    g_autofree char *attributes = tdx_attributes_describe(plan->attributes), *xfam = tdx_xfam_describe(plan->xfam);
+    g_autofree char *attributes = tdx_attributes_describe(plan->attributes),
+                    *xfam = tdx_xfam_describe(plan->xfam);
 
-    g_string_append_printf(text, "TD configuration\n  attributes     0x%016" G_GINT64_MODIFIER "x  %s\n",
+    g_string_append_printf(text,
+                           "TD configuration\n  attributes     0x%016" G_GINT64_MODIFIER "x  %s\n",
                            plan->attributes, attributes);
     if (plan->requested) {
-        g_string_append_printf(text, "  XFAM           0x%016" G_GINT64_MODIFIER "x  %s\n", plan->xfam, xfam);
+        g_string_append_printf(text, "  XFAM           0x%016" G_GINT64_MODIFIER "x  %s\n",
+                               plan->xfam, xfam);
     } else {
         g_string_append(text, "  XFAM           not planned, because no TDX host was asked\n");
     }
-    g_string_append_printf(text, "  GPAW           %u bits, shared bit %u%s\n", plan->gpaw, plan->gpaw - 1,
-                           plan->requested ? "" : " (assumed)");
+    g_string_append_printf(text, "  GPAW           %u bits, shared bit %u%s\n", plan->gpaw,
+                           plan->gpaw - 1, plan->requested ? "" : " (assumed)");
     if (plan->tsc_khz) {
-        g_string_append_printf(text, "  TSC            %u.%03u MHz\n", plan->tsc_khz / 1000, plan->tsc_khz % 1000);
+        g_string_append_printf(text, "  TSC            %u.%03u MHz\n", plan->tsc_khz / 1000,
+                               plan->tsc_khz % 1000);
     } else {
         g_string_append(text, "  TSC            the host's\n");
     }
@@ -163,7 +181,8 @@ static void append_configuration(GString *text, const TdxPlan *plan)
         const char *name;
         const uint8_t *bytes;
     } ids[] = {
-        { "MRCONFIGID", plan->mrconfigid }, { "MROWNER", plan->mrowner }, { "MROWNERCONFIG", plan->mrownerconfig },
+        { "MRCONFIGID", plan->mrconfigid }, { "MROWNER", plan->mrowner },
+        { "MROWNERCONFIG", plan->mrownerconfig },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(ids); i++) {
         g_autofree char *hex = tdx_measurement_hex(ids[i].bytes);
@@ -178,12 +197,14 @@ char *tdx_plan_format(const TdxPlan *plan)
     uint8_t mrtd[TDX_MEASUREMENT_SIZE];
 
     tdx_plan_mrtd(plan, mrtd);
-    g_autofree char *sections = tdx_plan_format_sections(plan), *memory = tdx_plan_format_memory(plan);
+    g_autofree char *sections = tdx_plan_format_sections(plan),
+                    *memory = tdx_plan_format_memory(plan);
     g_autofree char *cpuid = tdx_plan_format_cpuid(plan, false), *hex = tdx_measurement_hex(mrtd);
     append_configuration(text, plan);
     g_string_append_printf(text, "\n%s\n%s\n%s", sections, memory, cpuid);
     for (unsigned i = 0; i < plan->warnings->len; i++) {
-        g_string_append_printf(text, "warning: %s\n", (const char *)g_ptr_array_index(plan->warnings, i));
+        g_string_append_printf(text, "warning: %s\n",
+                               (const char *)g_ptr_array_index(plan->warnings, i));
     }
     for (unsigned i = 0; i < plan->notes->len; i++) {
         g_string_append_printf(text, "note: %s\n", (const char *)g_ptr_array_index(plan->notes, i));

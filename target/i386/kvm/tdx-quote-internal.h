@@ -16,10 +16,11 @@ void quote_service_warn(TdxQuoteService *service, unsigned number, const char *w
 char *quote_service_no_service_text(void); /* caller frees */
 
 /*
- * One exchange, blocking: connects, sends the report (or the framed message that the guest gave), returns the quote (or the
- * framed answer), at most `capacity` bytes. NULL with an error; *connected tells whether the service was there at all.
+ * One exchange, blocking: connects, sends the report (or the framed message that the guest gave),
+ * returns the quote (or the framed answer), at most `capacity` bytes. NULL with an error;
+ * *connected tells whether the service was there at all.
  */
-uint8_t *quote_service_ask(TdxQuoteService *service, Bytes input, size_t capacity, gint64 deadline, GCancellable *cancellable,
-                           size_t *size, bool *connected, GError **errp);
+uint8_t *quote_service_ask(TdxQuoteService *service, Bytes input, size_t capacity, gint64 deadline,
+                           GCancellable *cancellable, size_t *size, bool *connected, GError **errp);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * GetQuote requests of a TD: checked, answered in the background, their buffers' status kept. Layout and status words of the
- * buffer: GHCI for Intel TDX, section 3.3, "TDG.VP.VMCALL<GetQuote>".
+ * GetQuote requests of a TD: checked, answered in the background, their buffers' status kept.
+ * Layout and status words of the buffer: GHCI for Intel TDX, section 3.3,
+ * "TDG.VP.VMCALL<GetQuote>".
  */
 #include "target/i386/kvm/tdx-quote.h"
 
@@ -26,7 +27,10 @@ enum { AT_VERSION = 0, AT_STATUS = 8, AT_IN_LENGTH = 16, AT_OUT_LENGTH = 20 };
 /* Not in the kernel's header: GHCI's status for a buffer that is in use. */
 #define VMCALL_GPA_INUSE UINT64_C(0x8000000000000001)
 
-/* How long a vCPU is kept in its exit: Linux looks at the buffer at once, and from then on every second. */
+/*
+ * How long a vCPU is kept in its exit: Linux looks at the buffer at once, and from then on every
+ * second.
+ */
 #define WAIT_IN_EXIT (20 * G_TIME_SPAN_MILLISECOND)
 
 typedef struct Request {
@@ -64,7 +68,8 @@ static void request_free(gpointer data)
     g_free(r);
 }
 
-TdxQuotes *tdx_quotes_new(TdxQuoteService *service, AddressSpace *memory, void (*finished)(void *opaque), void *opaque)
+TdxQuotes *tdx_quotes_new(TdxQuoteService *service, AddressSpace *memory,
+                          void (*finished)(void *opaque), void *opaque)
 {
     TdxQuotes *quotes = g_new0(TdxQuotes, 1);
 
@@ -112,7 +117,10 @@ void tdx_quotes_free(TdxQuotes *quotes)
     }
 }
 
-/* The guest may look at any time: the status is the last thing it sees change. Buffers are page aligned. */
+/*
+ * The guest may look at any time: the status is the last thing it sees change. Buffers are page
+ * aligned.
+ */
 static void store_status(uint8_t *buffer, uint32_t out_length, uint64_t status)
 {
     store_le32(buffer + AT_OUT_LENGTH, out_length);
@@ -126,7 +134,10 @@ static void note_failure_locked(TdxQuotes *quotes, const char *why)
     *strchrnul(quotes->stats.last_error, '\n') = '\0';
 }
 
-/* What became of a request, to the buffer, the statistics and the log. Returns whether the guest is to be told. */
+/*
+ * What became of a request, to the buffer, the statistics and the log. Returns whether the guest is
+ * to be told.
+ */
 static bool finish(TdxQuotes *quotes, Request *r, uint64_t status, Bytes quote, const char *why)
 {
     g_mutex_lock(&quotes->lock);
@@ -142,7 +153,9 @@ static bool finish(TdxQuotes *quotes, Request *r, uint64_t status, Bytes quote, 
             store_status(r->buffer, (uint32_t)quote.size, status);
         }
         if (dropped || status != STATUS_SUCCESS) {
-            why = dropped ? "dropped: the guest made the buffer's memory private while the request was in flight" : why;
+            why = dropped ? "dropped: the guest made the buffer's memory private while the request "
+                            "was in flight"
+                          : why;
             note_failure_locked(quotes, why);
         } else {
             quotes->stats.succeeded++;
@@ -159,7 +172,8 @@ static bool finish(TdxQuotes *quotes, Request *r, uint64_t status, Bytes quote, 
         quote_service_warn(quotes->service, number, why);
     } else if (log_on(LOG_TDVMCALL)) {
         g_autofree char *what = quote_service_describe(quotes->service, number);
-        log_item(LOG_TDVMCALL, "%s: %zu bytes after %" PRId64 " ms", what, quote.size, (int64_t)(took / 1000));
+        log_item(LOG_TDVMCALL, "%s: %zu bytes after %" PRId64 " ms", what, quote.size,
+                 (int64_t)(took / 1000));
     }
     return !dropped;
 }
@@ -171,8 +185,8 @@ static void process(TdxQuotes *quotes, Request *r)
     size_t size = 0;
     bool connected = false;
     g_autofree uint8_t *quote = quote_service_ask(quotes->service, input, r->size - HEADER_SIZE,
-                                                  r->start + quote_service_timeout(quotes->service), quotes->cancellable, &size,
-                                                  &connected, &err);
+                                                  r->start + quote_service_timeout(quotes->service),
+                                                  quotes->cancellable, &size, &connected, &err);
     uint64_t status = quote ? STATUS_SUCCESS : connected ? STATUS_ERROR : STATUS_UNAVAILABLE;
 
     if (finish(quotes, r, status, (Bytes){ quote, quote ? size : 0 }, err ? err->message : NULL)) {
@@ -261,11 +275,14 @@ static uint64_t accept_locked(TdxQuotes *quotes, Request *r, unsigned *number)
 {
     *number = 0;
     if (quotes->closing || quotes->requests->len >= TDX_QUOTE_MAX_REQUESTS) {
-        log_item(LOG_GUEST_ERRORS, "GetQuote: %u requests are in flight: the guest is told to try again", quotes->requests->len);
+        log_item(LOG_GUEST_ERRORS,
+                 "GetQuote: %u requests are in flight: the guest is told to try again",
+                 quotes->requests->len);
         return TDVMCALL_RETRY;
     }
     if (overlaps_one(quotes, r->gpa, r->size)) {
-        log_item(LOG_GUEST_ERRORS, "GetQuote: the buffer at 0x%" PRIx64 " is in flight already", r->gpa);
+        log_item(LOG_GUEST_ERRORS, "GetQuote: the buffer at 0x%" PRIx64 " is in flight already",
+                 r->gpa);
         return VMCALL_GPA_INUSE;
     }
     *number = r->number = quote_service_next_number(quotes->service);
@@ -293,7 +310,8 @@ static uint64_t accept_request(TdxQuotes *quotes, Request *r)
     if (number) {
         gint64 until = g_get_monotonic_time() + WAIT_IN_EXIT;
 
-        while (!quotes->closing && is_open(quotes, number) && g_cond_wait_until(&quotes->done, &quotes->lock, until)) {
+        while (!quotes->closing && is_open(quotes, number) &&
+               g_cond_wait_until(&quotes->done, &quotes->lock, until)) {
             continue;
         }
     }
@@ -306,7 +324,8 @@ static uint64_t accept_request(TdxQuotes *quotes, Request *r)
 
 static uint64_t refuse(hwaddr gpa, uint64_t size, const char *why, uint64_t status)
 {
-    log_item(LOG_GUEST_ERRORS, "GetQuote: buffer 0x%" PRIx64 ", size 0x%" PRIx64 " is refused: %s", gpa, size, why);
+    log_item(LOG_GUEST_ERRORS, "GetQuote: buffer 0x%" PRIx64 ", size 0x%" PRIx64 " is refused: %s",
+             gpa, size, why);
     return status;
 }
 
@@ -334,9 +353,11 @@ uint64_t tdx_quotes_request(TdxQuotes *quotes, hwaddr gpa, uint64_t size)
     if (gpa % PAGE_SIZE || size % PAGE_SIZE) {
         return refuse(gpa, size, "it is not made of whole pages", TDVMCALL_ALIGN_ERROR);
     }
-    uint8_t *buffer = size <= TDX_QUOTE_MAX_SIZE ? address_space_ram(quotes->memory, gpa, size) : NULL;
+    uint8_t *buffer = size <= TDX_QUOTE_MAX_SIZE ? address_space_ram(quotes->memory, gpa, size)
+                                                 : NULL;
     if (!buffer) {
-        return refuse(gpa, size, "it is larger than 128 KiB, or not memory", TDVMCALL_INVALID_OPERAND);
+        return refuse(gpa, size, "it is larger than 128 KiB, or not memory",
+                      TDVMCALL_INVALID_OPERAND);
     }
     memcpy(header, buffer, sizeof(header)); /* once: the guest can change it at any time */
     uint32_t in_length = load_le32(header + AT_IN_LENGTH);

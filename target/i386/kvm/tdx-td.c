@@ -14,13 +14,15 @@ static void run_failed(void *opaque, KvmVcpu *vcpu, const char *message)
     struct kvm_run *run = kvm_vcpu_run_page(vcpu);
     g_autoptr(GString) text = g_string_new(message);
 
-    if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR && g_str_has_prefix(message, "KVM internal error") &&
-        run->internal.suberror == KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON && run->internal.ndata >= 1 &&
-        run->internal.data[0]) {
+    if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
+        g_str_has_prefix(message, "KVM internal error") &&
+        run->internal.suberror == KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON &&
+        run->internal.ndata >= 1 && run->internal.data[0]) {
         g_autofree char *status = tdx_status_describe(run->internal.data[0]);
         const char *advice = tdx_status_advice(run->internal.data[0]);
 
-        g_string_append_printf(text, "\nEntering vCPU %u, the TDX module answered %s", kvm_vcpu_id(vcpu), status);
+        g_string_append_printf(text, "\nEntering vCPU %u, the TDX module answered %s",
+                               kvm_vcpu_id(vcpu), status);
         if (advice) {
             g_string_append_printf(text, "\n%s", advice);
         }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* CPUID leaves that tell the guest how its vCPUs lie together: 4, 0xB, 0x1F (Intel SDM vol. 2A, CPUID). */
+/*
+ * CPUID leaves that tell the guest how its vCPUs lie together: 4, 0xB, 0x1F (Intel SDM vol. 2A,
+ * CPUID).
+ */
 #include "target/i386/kvm/tdx-cpuid.h"
 
 #include <string.h>
@@ -16,7 +19,8 @@ unsigned tdx_topology_logical_ids(const CpuTopology *topology)
     return MIN(1u << MIN(cpu_topology_shift_die(topology), 8), 255u);
 }
 
-static CpuidEntry *set_level(CpuidTable *table, uint32_t leaf, unsigned *sub, unsigned type, unsigned shift, unsigned count)
+static CpuidEntry *set_level(CpuidTable *table, uint32_t leaf, unsigned *sub, unsigned type,
+                             unsigned shift, unsigned count)
 {
     CpuidEntry *e = cpuid_table_ensure(table, leaf, *sub, CPUID_FLAG_SIGNIFICANT_INDEX);
 
@@ -27,7 +31,10 @@ static CpuidEntry *set_level(CpuidTable *table, uint32_t leaf, unsigned *sub, un
     return e;
 }
 
-/* Sub-leaves up to and including the one of type 0 that ends the list. Only levels that -smp names exist. */
+/*
+ * Sub-leaves up to and including the one of type 0 that ends the list. Only levels that -smp names
+ * exist.
+ */
 static void fill_1f(CpuidTable *table, const CpuTopology *t)
 {
     unsigned sub = 0, count = t->threads;
@@ -52,11 +59,15 @@ static void fill_b(CpuidTable *table, const CpuTopology *t)
     unsigned sub = 0;
 
     set_level(table, 0xb, &sub, LEVEL_SMT, cpu_topology_shift_smt(t), t->threads);
-    set_level(table, 0xb, &sub, LEVEL_CORE, cpu_topology_shift_die(t), t->threads * t->cores * t->modules * t->dies);
+    set_level(table, 0xb, &sub, LEVEL_CORE, cpu_topology_shift_die(t),
+              t->threads * t->cores * t->modules * t->dies);
     set_level(table, 0xb, &sub, 0, 0, 0);
 }
 
-/* The host's cache geometry, shared as the guest's topology has it: levels 1 and 2 in a core, higher ones in a die. */
+/*
+ * The host's cache geometry, shared as the guest's topology has it: levels 1 and 2 in a core,
+ * higher ones in a die.
+ */
 static void fill_4(CpuidTable *table, const CpuTopology *t, const CpuidTable *supported)
 {
     unsigned cores = MIN(1u << (cpu_topology_shift_die(t) - cpu_topology_shift_smt(t)), 64u);
@@ -70,7 +81,8 @@ static void fill_4(CpuidTable *table, const CpuTopology *t, const CpuidTable *su
         unsigned shift = level >= 3 ? cpu_topology_shift_module(t) : cpu_topology_shift_smt(t);
         CpuidEntry *e = cpuid_table_ensure(table, 4, sub, CPUID_FLAG_SIGNIFICANT_INDEX);
         memcpy(e->regs, host->regs, sizeof(e->regs));
-        e->regs[CPUID_EAX] = (host->regs[CPUID_EAX] & 0x3fff) | MIN((1u << shift) - 1, 0xfffu) << 14 | (cores - 1) << 26;
+        e->regs[CPUID_EAX] = (host->regs[CPUID_EAX] & 0x3fff) |
+                             MIN((1u << shift) - 1, 0xfffu) << 14 | (cores - 1) << 26;
     }
 }
 

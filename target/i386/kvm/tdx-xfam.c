@@ -8,15 +8,20 @@ typedef struct NamedMask {
 } NamedMask;
 
 static const NamedMask components[] = {
-    { UINT64_C(1) << 0, "x87" }, { UINT64_C(1) << 1, "SSE" }, { TDX_XFAM_YMM, "AVX" }, { TDX_XFAM_AVX512, "AVX-512" },
-    { TDX_XFAM_PT, "PT" }, { TDX_XFAM_PKRU, "PKRU" }, { TDX_XFAM_CET, "CET" }, { TDX_XFAM_UINTR, "UINTR" },
+    { UINT64_C(1) << 0, "x87" }, { UINT64_C(1) << 1, "SSE" }, { TDX_XFAM_YMM, "AVX" },
+    { TDX_XFAM_AVX512, "AVX-512" },
+    { TDX_XFAM_PT, "PT" }, { TDX_XFAM_PKRU, "PKRU" }, { TDX_XFAM_CET, "CET" },
+    { TDX_XFAM_UINTR, "UINTR" },
     { TDX_XFAM_LBR, "LBR" }, { TDX_XFAM_AMX, "AMX" },
 };
 
 static const NamedMask attribute_names[] = {
-    { UINT64_C(1) << 0, "DEBUG" }, { UINT64_C(1) << 4, "HGS_PLUS_PROF" }, { UINT64_C(1) << 5, "PERF_PROF" },
-    { UINT64_C(1) << 6, "PMT_PROF" }, { UINT64_C(1) << 16, "ICSSD" }, { TDX_ATTRIBUTE_LASS, "LASS" },
-    { UINT64_C(1) << 28, "SEPT_VE_DISABLE" }, { UINT64_C(1) << 29, "MIGRATABLE" }, { UINT64_C(1) << 30, "PKS" },
+    { UINT64_C(1) << 0, "DEBUG" }, { UINT64_C(1) << 4, "HGS_PLUS_PROF" },
+    { UINT64_C(1) << 5, "PERF_PROF" },
+    { UINT64_C(1) << 6, "PMT_PROF" }, { UINT64_C(1) << 16, "ICSSD" },
+    { TDX_ATTRIBUTE_LASS, "LASS" },
+    { UINT64_C(1) << 28, "SEPT_VE_DISABLE" }, { UINT64_C(1) << 29, "MIGRATABLE" },
+    { UINT64_C(1) << 30, "PKS" },
     { UINT64_C(1) << 31, "KL" }, { UINT64_C(1) << 62, "TPA" }, { UINT64_C(1) << 63, "PERFMON" },
 };
 

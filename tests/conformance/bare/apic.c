@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What swtdx's local APIC, which is an x2APIC as TDs have, lacks for a bare machine: the xAPIC's registers in memory, INIT
- * and start-up IPIs, and somebody to wake its timer (SDM vol. 3, ch. 12).
+ * What swtdx's local APIC, which is an x2APIC as TDs have, lacks for a bare machine: the xAPIC's
+ * registers in memory, INIT and start-up IPIs, and somebody to wake its timer (SDM vol. 3, ch. 12).
  */
 #include <time.h>
 
@@ -12,7 +12,8 @@
 #define MSR_X2APIC_FIRST 0x800u
 #define MSR_X2APIC_ICR 0x830u
 
-enum { REG_ID = 0x20, REG_VERSION = 0x30, REG_LDR = 0xd0, REG_DFR = 0xe0, REG_ESR = 0x280, REG_ICR = 0x300, REG_ICR2 = 0x310 };
+enum { REG_ID = 0x20, REG_VERSION = 0x30, REG_LDR = 0xd0, REG_DFR = 0xe0, REG_ESR = 0x280,
+       REG_ICR = 0x300, REG_ICR2 = 0x310 };
 enum { DELIVERY_INIT = 5, DELIVERY_START_UP = 6 };
 enum { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
 
@@ -75,10 +76,12 @@ static bool matches(const BareCpu *from, const BareCpu *c, uint32_t dest, bool l
     if (c->xapic_dfr >> 28 == 0xf) { /* flat model */
         return dest & c->xapic_ldr >> 24;
     }
-    return (dest >> 4 == 0xf || dest >> 4 == c->xapic_ldr >> 28) && (dest & c->xapic_ldr >> 24 & 0xf);
+    return (dest >> 4 == 0xf || dest >> 4 == c->xapic_ldr >> 28) &&
+           (dest & c->xapic_ldr >> 24 & 0xf);
 }
 
-static bool reaches(const BareCpu *from, const BareCpu *c, uint32_t dest, bool logical, unsigned shorthand)
+static bool reaches(const BareCpu *from, const BareCpu *c, uint32_t dest, bool logical,
+                    unsigned shorthand)
 {
     switch (shorthand) {
     case SHORTHAND_SELF:
@@ -92,7 +95,8 @@ static bool reaches(const BareCpu *from, const BareCpu *c, uint32_t dest, bool l
     }
 }
 
-static void ipi(void *opaque, uint32_t dest, bool logical, unsigned shorthand, uint8_t vector, bool nmi)
+static void ipi(void *opaque, uint32_t dest, bool logical, unsigned shorthand, uint8_t vector,
+                bool nmi)
 {
     BareCpu *from = opaque;
     for (unsigned i = 0; i < from->m->num_cpus; i++) {
@@ -158,7 +162,10 @@ bool bare_xapic_enabled(const BareCpu *c)
     return (c->apic_base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == APIC_BASE_ENABLE;
 }
 
-/* INIT and start-up IPIs; false: another delivery mode. INIT's de-assertion (level 0, trigger 1) does nothing. */
+/*
+ * INIT and start-up IPIs; false: another delivery mode. INIT's de-assertion (level 0, trigger 1)
+ * does nothing.
+ */
 static bool start_others(BareCpu *from, uint64_t icr)
 {
     unsigned mode = icr >> 8 & 7, shorthand = icr >> 18 & 3;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A machine without a TDX module around the executing core, for test images that were made for bare virtual machines:
- * 32-bit ELF files started as multiboot loaders do (kvm-unit-tests' x86 images are such).
+ * A machine without a TDX module around the executing core, for test images that were made for bare
+ * virtual machines: 32-bit ELF files started as multiboot loaders do (kvm-unit-tests' x86 images
+ * are such).
  *
- * It has what those images need to start and to report, and no more: RAM, processors with a local APIC (xAPIC and
- * x2APIC), a serial port that can only send, the ports of a test device, and the two fw_cfg items that tell processors
- * and RAM. There is no firmware, PIC, PIT, IOAPIC, ACPI or PCI.
+ * It has what those images need to start and to report, and no more: RAM, processors with a local
+ * APIC (xAPIC and x2APIC), a serial port that can only send, the ports of a test device, and the
+ * two fw_cfg items that tell processors and RAM. There is no firmware, PIC, PIT, IOAPIC, ACPI or
+ * PCI.
  *
  * Threads: one for each processor, and one for the timers of all. `lock` guards what they sleep on.
  */
@@ -25,10 +27,12 @@
 /* How a run ended, besides the image's own exit status. */
 enum { BARE_STATUS_SKIPPED = 77, BARE_STATUS_STOPPED = 125, BARE_STATUS_USAGE = 126 };
 
-typedef enum CpuActivity { ACTIVITY_OFF, ACTIVITY_WAIT_FOR_SIPI, ACTIVITY_RUNS, ACTIVITY_HALTED } CpuActivity;
+typedef enum CpuActivity { ACTIVITY_OFF, ACTIVITY_WAIT_FOR_SIPI, ACTIVITY_RUNS,
+                           ACTIVITY_HALTED } CpuActivity;
 
 /* What a world callback left the core for. */
-typedef enum BareExit { BARE_EXIT_DONE, BARE_EXIT_HALT, BARE_EXIT_APIC_PAGE, BARE_EXIT_STOP } BareExit;
+typedef enum BareExit { BARE_EXIT_DONE, BARE_EXIT_HALT, BARE_EXIT_APIC_PAGE,
+                        BARE_EXIT_STOP } BareExit;
 
 typedef struct Bare Bare;
 
@@ -79,7 +83,9 @@ void bare_stop(Bare *m, int status);
 /* Prints to standard error what a processor cannot go on from, and stops. */
 void bare_fail(BareCpu *c, const char *why);
 
-/* cpuid.c: the profile's processor without what belongs to no TD; state of the processor included. */
+/*
+ * cpuid.c: the profile's processor without what belongs to no TD; state of the processor included.
+ */
 void bare_cpuid(Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 bool bare_has_feature(Cpu *cpu, unsigned feature);
 /* Takes a feature out by name, before the first run; false: no such name. */
@@ -102,16 +108,22 @@ void bare_xapic_write(BareCpu *c, unsigned offset, uint32_t value);
 bool bare_x2apic_write(BareCpu *c, uint32_t index, uint64_t value);
 void *bare_timer_thread(void *machine);
 
-/* mmio.c: executes the instruction at RIP, which accesses the APIC's page; false: not one it knows. */
+/*
+ * mmio.c: executes the instruction at RIP, which accesses the APIC's page; false: not one it knows.
+ */
 bool bare_apic_access(BareCpu *c);
 
 /* ports.c */
-void bare_io(Cpu *cpu, uint16_t port, unsigned size, bool write, bool string, bool rep, bool immediate);
+void bare_io(Cpu *cpu, uint16_t port, unsigned size, bool write, bool string, bool rep,
+             bool immediate);
 
 /* start.c */
 bool bare_load(Bare *m, const char *path, const char *arguments);
 void bare_reset_cpu(BareCpu *c);
-/* Start-up by SIPI at vector * 4 KiB; false: the code there is not the few instructions that it knows. */
+/*
+ * Start-up by SIPI at vector * 4 KiB; false: the code there is not the few instructions that it
+ * knows.
+ */
 bool bare_start_up(BareCpu *c, uint8_t vector);
 
 /* world.c */

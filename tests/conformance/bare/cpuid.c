@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* CPUID of a machine without a TDX module: the profile's processor, less what the core has for no guest. */
+/*
+ * CPUID of a machine without a TDX module: the profile's processor, less what the core has for no
+ * guest.
+ */
 #include <string.h>
 
 #include "bare.h"
@@ -9,13 +12,14 @@
 enum { EAX, EBX, ECX, EDX };
 
 /*
- * Of the processor, but of no guest of the core: virtualization, tracing, monitoring of performance, power, SGX, keys.
- * And OSXSAVE and OSPKE, which CR4 tells.
+ * Of the processor, but of no guest of the core: virtualization, tracing, monitoring of
+ * performance, power, SGX, keys. And OSXSAVE and OSPKE, which CR4 tells.
  */
 static const struct {
     uint32_t leaf, subleaf, reg, bits;
 } taken_out[] = {
-    { 1, 0, ECX, 1u << 27 | 1u << 2 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 8 | 1u << 14 | 1u << 15 | 1u << 18 },
+    { 1, 0, ECX, 1u << 27 | 1u << 2 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 8 | 1u << 14 |
+      1u << 15 | 1u << 18 },
     { 1, 0, EDX, 1u << 21 | 1u << 22 | 1u << 29 | 1u << 31 },
     { 7, 0, EBX, 1u << 2 | 1u << 12 | 1u << 15 | 1u << 25 },
     { 7, 0, ECX, 1u << 4 | 1u << 13 | 1u << 23 | 1u << 29 | 1u << 30 },
@@ -27,25 +31,32 @@ static const struct {
     uint64_t xfam;
     uint32_t reg, bits;
 } with_state[] = { /* of leaf 7 */
-    { 0x1800, ECX, 1u << 7 }, { 0x1800, EDX, 1u << 20 }, { 0x60000, EDX, 1u << 22 | 1u << 24 | 1u << 25 },
+    { 0x1800, ECX, 1u << 7 }, { 0x1800, EDX, 1u << 20 },
+    { 0x60000, EDX, 1u << 22 | 1u << 24 | 1u << 25 },
 };
 
 static const struct {
     const char *name;
     uint32_t feature;
 } names[] = {
-    { "x2apic", FEATURE(1, 0, ECX, 21) }, { "tsc-deadline", FEATURE(1, 0, ECX, 24) }, { "pcid", FEATURE(1, 0, ECX, 17) },
-    { "xsave", FEATURE(1, 0, ECX, 26) }, { "invpcid", FEATURE(7, 0, EBX, 10) }, { "smep", FEATURE(7, 0, EBX, 7) },
-    { "smap", FEATURE(7, 0, EBX, 20) }, { "fsgsbase", FEATURE(7, 0, EBX, 0) }, { "rtm", FEATURE(7, 0, EBX, 11) },
-    { "umip", FEATURE(7, 0, ECX, 2) }, { "pku", FEATURE(7, 0, ECX, 3) }, { "pks", FEATURE(7, 0, ECX, 31) },
-    { "la57", FEATURE(7, 0, ECX, 16) }, { "rdpid", FEATURE(7, 0, ECX, 22) }, { "gbpages", FEATURE(0x80000001u, 0, EDX, 26) },
+    { "x2apic", FEATURE(1, 0, ECX, 21) }, { "tsc-deadline", FEATURE(1, 0, ECX, 24) },
+    { "pcid", FEATURE(1, 0, ECX, 17) },
+    { "xsave", FEATURE(1, 0, ECX, 26) }, { "invpcid", FEATURE(7, 0, EBX, 10) },
+    { "smep", FEATURE(7, 0, EBX, 7) },
+    { "smap", FEATURE(7, 0, EBX, 20) }, { "fsgsbase", FEATURE(7, 0, EBX, 0) },
+    { "rtm", FEATURE(7, 0, EBX, 11) },
+    { "umip", FEATURE(7, 0, ECX, 2) }, { "pku", FEATURE(7, 0, ECX, 3) },
+    { "pks", FEATURE(7, 0, ECX, 31) },
+    { "la57", FEATURE(7, 0, ECX, 16) }, { "rdpid", FEATURE(7, 0, ECX, 22) },
+    { "gbpages", FEATURE(0x80000001u, 0, EDX, 26) },
     { "rdtscp", FEATURE(0x80000001u, 0, EDX, 27) },
 };
 
 bool bare_without(Bare *m, const char *name)
 {
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (!strcmp(names[i].name, name) && m->num_without < sizeof(m->without) / sizeof(m->without[0])) {
+        if (!strcmp(names[i].name, name) &&
+            m->num_without < sizeof(m->without) / sizeof(m->without[0])) {
             m->without[m->num_without++] = names[i].feature;
             return true;
         }
@@ -65,7 +76,8 @@ static void fixed(const Bare *m, uint32_t leaf, uint32_t subleaf, uint32_t out[4
             out[taken_out[i].reg] &= ~taken_out[i].bits;
         }
     }
-    for (size_t i = 0; leaf == 7 && subleaf == 0 && i < sizeof(with_state) / sizeof(with_state[0]); i++) {
+    for (size_t i = 0; leaf == 7 && subleaf == 0 && i < sizeof(with_state) / sizeof(with_state[0]);
+         i++) {
         if ((m->xfam & with_state[i].xfam) != with_state[i].xfam) {
             out[with_state[i].reg] &= ~with_state[i].bits;
         }
@@ -78,7 +90,10 @@ static void fixed(const Bare *m, uint32_t leaf, uint32_t subleaf, uint32_t out[4
     }
 }
 
-/* State components: those of XFAM, with the sizes that what is enabled needs (SDM vol. 2, CPUID leaf 0Dh). */
+/*
+ * State components: those of XFAM, with the sizes that what is enabled needs (SDM vol. 2, CPUID
+ * leaf 0Dh).
+ */
 static void state_components(const BareCpu *c, uint32_t subleaf, uint32_t out[4])
 {
     const Bare *m = c->m;
@@ -118,7 +133,8 @@ void bare_cpuid(Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
         break;
     case 7:
         out[ECX] |= subleaf == 0 && (cpu->cr4 & CR4_PKE) ? 1u << 4 : 0;
-        out[EBX] &= subleaf == 0 && (c->tsx_ctrl & 2) ? ~(1u << 4 | 1u << 11) : UINT32_MAX; /* TSX_CPUID_CLEAR */
+        /* TSX_CPUID_CLEAR */
+        out[EBX] &= subleaf == 0 && (c->tsx_ctrl & 2) ? ~(1u << 4 | 1u << 11) : UINT32_MAX;
         break;
     case 0xa:
     case 0x12:
@@ -136,7 +152,8 @@ void bare_cpuid(Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
         out[EDX] |= 1u << 11; /* SYSCALL; processors show it in 64-bit mode only */
         break;
     case 0x80000008:
-        out[EAX] = (out[EAX] & ~0xffffu) | cpu->phys_bits | (bare_has_feature(cpu, FEATURE(7, 0, ECX, 16)) ? 57u : 48u) << 8;
+        out[EAX] = (out[EAX] & ~0xffffu) | cpu->phys_bits |
+                   (bare_has_feature(cpu, FEATURE(7, 0, ECX, 16)) ? 57u : 48u) << 8;
         break;
     default:
         break;

@@ -13,11 +13,13 @@
 
 static const char usage[] =
     "swtdx-bare [OPTION...] IMAGE [ARGUMENT...]\n"
-    "Runs a 32-bit multiboot ELF image, as kvm-unit-tests' x86/*.flat, on swtdx's executing core, without a TDX module.\n"
+    "Runs a 32-bit multiboot ELF image, as kvm-unit-tests' x86/*.flat, on swtdx's executing core, "
+    "without a TDX module.\n"
     "  --cpus N           processors, 1 to 8\n"
     "  --memory MIB       RAM\n"
     "  --phys-bits N      width of physical addresses\n"
-    "  --without FEATURE  CPUID bit that the processor lacks (x2apic, pcid, la57, ...); may be repeated\n"
+    "  --without FEATURE  CPUID bit that the processor lacks (x2apic, pcid, la57, ...); may be "
+    "repeated\n"
     "  --no-jit           interpret only\n"
     "Exit status: the image's; 125 when it could not go on; 126 for wrong usage.";
 
@@ -39,9 +41,12 @@ void bare_fail(BareCpu *c, const char *why)
 {
     const Cpu *cpu = c->cpu;
     fflush(stdout);
-    fprintf(stderr, "swtdx-bare: processor %u: %s; RIP %016" PRIx64 " CS %04x RSP %016" PRIx64 " CR0 %08" PRIx64 " CR2 %016" PRIx64
-                    " CR3 %" PRIx64 " CR4 %" PRIx64 " EFER %" PRIx64 "\n",
-            c->index, why, cpu->rip, cpu->seg[SEG_CS].selector, cpu->regs[GPR_RSP], cpu->cr0, cpu->cr2, cpu->cr3, cpu->cr4, cpu->efer);
+    fprintf(stderr,
+            "swtdx-bare: processor %u: %s; RIP %016" PRIx64 " CS %04x RSP %016" PRIx64
+            " CR0 %08" PRIx64 " CR2 %016" PRIx64 " CR3 %" PRIx64 " CR4 %" PRIx64 " EFER %" PRIx64
+            "\n",
+            c->index, why, cpu->rip, cpu->seg[SEG_CS].selector, cpu->regs[GPR_RSP], cpu->cr0,
+            cpu->cr2, cpu->cr3, cpu->cr4, cpu->efer);
     bare_stop(c->m, BARE_STATUS_STOPPED);
 }
 
@@ -160,13 +165,15 @@ static void make_machine(Bare *m, unsigned phys_bits, bool jit)
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&m->lock, NULL);
     m->profile = *profile_builtin();
-    m->profile.kvm_xcr0 = m->profile.xcr0; /* all that the core has, whichever kernel passes it on */
+    /* all that the core has, whichever kernel passes it on */
+    m->profile.kvm_xcr0 = m->profile.xcr0;
     m->profile.kvm_xss = m->profile.xss;
     profile_narrow(&m->profile, NULL, 0);
     m->xfam = profile_executable_xfam(&m->profile) | 3;
     m->start_ns = bare_now_ns(m);
     memset(m->nowhere, 0xff, sizeof(m->nowhere));
-    m->ram = mmap(NULL, m->ram_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    m->ram = mmap(NULL, m->ram_size, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (m->ram == MAP_FAILED) {
         g_error("no address space for %" PRIu64 " MiB of RAM", m->ram_size >> 20);
     }
@@ -232,7 +239,8 @@ int main(int argc, char **argv)
     if (!g_option_context_parse(context, &argc, &argv, &error)) {
         return wrong_usage(error->message);
     }
-    if (argc < 2 || cpus < 1 || cpus > BARE_MAX_CPUS || memory < 16 || memory > 1 << 20 || phys_bits < 36 || phys_bits > 52) {
+    if (argc < 2 || cpus < 1 || cpus > BARE_MAX_CPUS || memory < 16 || memory > 1 << 20 ||
+        phys_bits < 36 || phys_bits > 52) {
         return wrong_usage(argc < 2 ? "which image?" : "a number is out of range");
     }
     for (unsigned i = 0; without && without[i]; i++) {

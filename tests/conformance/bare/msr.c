@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* MSRs that the core leaves to its surroundings, of a machine without a TDX module (SDM vol. 4, table 2-2). */
+/*
+ * MSRs that the core leaves to its surroundings, of a machine without a TDX module (SDM vol. 4,
+ * table 2-2).
+ */
 #include <Zydis/Zydis.h>
 
 #include "bare.h"
@@ -8,10 +11,14 @@
 #include "swtdx/host/cpu/mmu.h"
 
 enum {
-    MSR_PLATFORM_ID = 0x17, MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_FEATURE_CONTROL = 0x3a, MSR_TSC_ADJUST = 0x3b,
-    MSR_BIOS_SIGN_ID = 0x8b, MSR_MTRR_CAP = 0xfe, MSR_ARCH_CAPABILITIES = 0x10a, MSR_TSX_CTRL = 0x122, MSR_MCG_CAP = 0x179,
-    MSR_MCG_STATUS = 0x17a, MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9, MSR_MTRR_DEF_TYPE = 0x2ff,
-    MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC_FIRST = 0x800, MSR_X2APIC_TPR = 0x808, MSR_X2APIC_LAST = 0x8ff,
+    MSR_PLATFORM_ID = 0x17, MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_FEATURE_CONTROL = 0x3a,
+    MSR_TSC_ADJUST = 0x3b,
+    MSR_BIOS_SIGN_ID = 0x8b, MSR_MTRR_CAP = 0xfe, MSR_ARCH_CAPABILITIES = 0x10a,
+    MSR_TSX_CTRL = 0x122, MSR_MCG_CAP = 0x179,
+    MSR_MCG_STATUS = 0x17a, MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9,
+    MSR_MTRR_DEF_TYPE = 0x2ff,
+    MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC_FIRST = 0x800, MSR_X2APIC_TPR = 0x808,
+    MSR_X2APIC_LAST = 0x8ff,
 };
 #define MSR_EFER 0xc0000080u
 
@@ -62,25 +69,29 @@ static void x2apic_write(Cpu *cpu, uint32_t index, uint64_t value)
 static void write_apic_base(Cpu *cpu, uint64_t value)
 {
     BareCpu *c = bare_cpu(cpu);
-    uint64_t modes = APIC_BASE_ENABLE | APIC_BASE_X2APIC, from = c->apic_base & modes, to = value & modes;
+    uint64_t modes = APIC_BASE_ENABLE | APIC_BASE_X2APIC, from = c->apic_base & modes,
+             to = value & modes;
     uint64_t reserved = ~((UINT64_C(1) << cpu->phys_bits) - 1) | 0x2ff;
     if (!bare_has_feature(cpu, FEATURE_X2APIC)) {
         reserved |= APIC_BASE_X2APIC;
     }
-    if ((value & reserved) || to == APIC_BASE_X2APIC || (from == modes && to == APIC_BASE_ENABLE) || (from == 0 && to == modes)) {
+    if ((value & reserved) || to == APIC_BASE_X2APIC || (from == modes && to == APIC_BASE_ENABLE) ||
+        (from == 0 && to == modes)) {
         cpu_raise(cpu, VEC_GP, 0);
     }
     if (from && !to) {
         bare_apic_reset(c);
     }
     c->apic_base = (value & ~(uint64_t)APIC_BASE_BSP) | (c->index == 0 ? APIC_BASE_BSP : 0);
-    cpu_group_flush(cpu->group, cpu, BARE_APIC_PAGE, GUEST_PAGE_SIZE); /* it may have become memory, or the registers */
+    cpu_group_flush(cpu->group, cpu, BARE_APIC_PAGE,
+                    GUEST_PAGE_SIZE); /* it may have become memory, or the registers */
 }
 
 static void write_efer(Cpu *cpu, uint64_t value)
 {
     uint64_t changed = cpu->efer ^ value;
-    if ((value & ~(uint64_t)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) || ((changed & EFER_LME) && (cpu->cr0 & CR0_PG))) {
+    if ((value & ~(uint64_t)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) ||
+        ((changed & EFER_LME) && (cpu->cr0 & CR0_PG))) {
         cpu_raise(cpu, VEC_GP, 0);
     }
     cpu->efer = (value & ~(uint64_t)EFER_LMA) | (cpu->efer & EFER_LMA);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ports: a serial port that sends to standard output, fw_cfg's selector and data (number of processors, size of RAM),
- * and those of the test device of kvm-unit-tests (README and x86 sources): exit at F4h, four bytes to be read back at E0h.
+ * Ports: a serial port that sends to standard output, fw_cfg's selector and data (number of
+ * processors, size of RAM), and those of the test device of kvm-unit-tests (README and x86
+ * sources): exit at F4h, four bytes to be read back at E0h.
  */
 #include <stdio.h>
 
 #include "bare.h"
 #include "swtdx/host/cpu/mmu.h"
 
-enum { PORT_DATA = 0xe0, PORT_EXIT = 0xf4, PORT_SERIAL = 0x3f8, PORT_FW_CFG = 0x510, PORT_FW_CFG_DATA = 0x511 };
+enum { PORT_DATA = 0xe0, PORT_EXIT = 0xf4, PORT_SERIAL = 0x3f8, PORT_FW_CFG = 0x510,
+       PORT_FW_CFG_DATA = 0x511 };
 enum { FW_CFG_RAM_SIZE = 3, FW_CFG_NB_CPUS = 5 };
 #define EXIT_SKIPPED (BARE_STATUS_SKIPPED >> 1) /* so that with QEMU's 2 n + 1 it is 77 */
 #define LSR_EMPTY 0x60u /* transmitter empty */
@@ -41,7 +43,8 @@ static void write_byte(Bare *m, uint16_t port, uint8_t value)
 {
     if (port >= PORT_DATA && port < PORT_DATA + sizeof(m->port_data)) {
         m->port_data[port - PORT_DATA] = value;
-    } else if (port == PORT_SERIAL && value != '\r' && (value >= ' ' || value == '\n' || value == '\t')) {
+    } else if (port == PORT_SERIAL && value != '\r' &&
+               (value >= ' ' || value == '\n' || value == '\t')) {
         putchar(value); /* the divisor's low byte, 01h, is no text */
     }
 }
@@ -83,9 +86,12 @@ static void advance(Cpu *cpu, unsigned gpr, unsigned address_size, int64_t by)
     cpu->regs[gpr] = address_size == 2 ? (old & ~mask) | next : next;
 }
 
-static uint64_t string_linear(Cpu *cpu, const Op *op, unsigned seg, unsigned gpr, unsigned size, bool write)
+static uint64_t string_linear(Cpu *cpu, const Op *op, unsigned seg, unsigned gpr, unsigned size,
+                              bool write)
 {
-    uint64_t ea = cpu->regs[gpr] & (op->addr_size == 8 ? UINT64_MAX : op->addr_size == 4 ? 0xffffffff : 0xffff);
+    uint64_t ea = cpu->regs[gpr] & (op->addr_size == 8   ? UINT64_MAX
+                                    : op->addr_size == 4 ? 0xffffffff
+                                                         : 0xffff);
     if (cpu->mode & CPU_MODE_CS64) {
         return ea + (seg >= SEG_FS ? cpu->seg[seg].base : 0);
     }
@@ -129,7 +135,8 @@ static void to_accumulator(Cpu *cpu, uint32_t value, unsigned size)
     }
 }
 
-void bare_io(Cpu *cpu, uint16_t port, unsigned size, bool write, bool string, bool rep, bool immediate)
+void bare_io(Cpu *cpu, uint16_t port, unsigned size, bool write, bool string, bool rep,
+             bool immediate)
 {
     BareCpu *c = bare_cpu(cpu);
     bool done = true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Loading an image as a multiboot loader does (Multiboot Specification 0.6.96, ch. 3), and the states in which processors start.
+ * Loading an image as a multiboot loader does (Multiboot Specification 0.6.96, ch. 3), and the
+ * states in which processors start.
  */
 #include <elf.h>
 #include <inttypes.h>
@@ -51,7 +52,8 @@ static bool load_segments(Bare *m, const uint8_t *file, size_t size, uint32_t *e
         return false;
     }
     memcpy(&header, file, sizeof(header));
-    if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS32 || header.e_machine != EM_386) {
+    if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS32 ||
+        header.e_machine != EM_386) {
         return false;
     }
     for (unsigned i = 0; i < header.e_phnum; i++) {
@@ -64,7 +66,8 @@ static bool load_segments(Bare *m, const uint8_t *file, size_t size, uint32_t *e
         if (segment.p_type != PT_LOAD) {
             continue;
         }
-        if ((uint64_t)segment.p_offset + segment.p_filesz > size || segment.p_filesz > segment.p_memsz ||
+        if ((uint64_t)segment.p_offset + segment.p_filesz > size ||
+            segment.p_filesz > segment.p_memsz ||
             (uint64_t)segment.p_paddr + segment.p_memsz > m->ram_size) {
             return false;
         }
@@ -77,7 +80,8 @@ static bool load_segments(Bare *m, const uint8_t *file, size_t size, uint32_t *e
 static void protected_mode(Cpu *cpu, uint32_t rip)
 {
     for (unsigned i = 0; i < SEG_COUNT; i++) {
-        cpu->seg[i] = (Segment){ i == SEG_CS ? 8 : 16, i == SEG_CS ? 0xc09b : 0xc093, 0xffffffff, 0 };
+        cpu->seg[i] = (Segment){ i == SEG_CS ? 8 : 16, i == SEG_CS ? 0xc09b : 0xc093, 0xffffffff,
+                                 0 };
     }
     cpu->cr0 = CR0_PE | CR0_ET;
     cpu->rip = rip;
@@ -95,7 +99,9 @@ bool bare_load(Bare *m, const char *path, const char *arguments)
         return false;
     }
     if (!load_segments(m, (const uint8_t *)file, size, &entry)) {
-        fprintf(stderr, "swtdx-bare: %s is not a 32-bit x86 ELF file that lies in %" PRIu64 " MiB of RAM\n", path, m->ram_size >> 20);
+        fprintf(stderr,
+                "swtdx-bare: %s is not a 32-bit x86 ELF file that lies in %" PRIu64 " MiB of RAM\n",
+                path, m->ram_size >> 20);
         return false;
     }
     put_info(m, path, arguments);
@@ -131,8 +137,9 @@ void bare_reset_cpu(BareCpu *c)
 }
 
 /*
- * The core has no real-address mode, as no TD has. What kvm-unit-tests starts other processors with is this, at
- * whatever page: CR0.PE set through EAX, LGDT of an offset in the page's segment, a far jump to 32-bit code.
+ * The core has no real-address mode, as no TD has. What kvm-unit-tests starts other processors with
+ * is this, at whatever page: CR0.PE set through EAX, LGDT of an offset in the page's segment, a far
+ * jump to 32-bit code.
  */
 bool bare_start_up(BareCpu *c, uint8_t vector)
 {
@@ -143,7 +150,8 @@ bool bare_start_up(BareCpu *c, uint8_t vector)
     const uint8_t *page = m->ram + vector * 4096u, *at = page;
     uint16_t offset, limit, selector;
     uint32_t base, target;
-    if (memcmp(at, enter, sizeof(enter)) != 0 || memcmp(at += sizeof(enter), lgdt, sizeof(lgdt)) != 0) {
+    if (memcmp(at, enter, sizeof(enter)) != 0 ||
+        memcmp(at += sizeof(enter), lgdt, sizeof(lgdt)) != 0) {
         return false;
     }
     memcpy(&offset, at += sizeof(lgdt), 2); /* DS is 0 after INIT */

@@ -2,7 +2,8 @@
 /* What the core asks of a machine without a TDX module. */
 #include "bare.h"
 
-static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access, CpuHostPage *page)
+static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access,
+                      CpuHostPage *page)
 {
     BareCpu *c = bare_cpu(cpu);
     Bare *m = c->m;
@@ -29,12 +30,14 @@ static void world_hlt(Cpu *cpu)
 }
 
 /*
- * VMX reasons of exits that a machine without VMX answers itself. VMCALL answers as KVM does for calls that it does not
- * have (KVM_ENOSYS of linux/kvm_para.h): images of kvm-unit-tests call without asking CPUID whether they are KVM's guests.
+ * VMX reasons of exits that a machine without VMX answers itself. VMCALL answers as KVM does for
+ * calls that it does not have (KVM_ENOSYS of linux/kvm_para.h): images of kvm-unit-tests call
+ * without asking CPUID whether they are KVM's guests.
  */
 static void world_instruction(Cpu *cpu, uint32_t exit_reason)
 {
-    enum { TASK_SWITCH = 9, INVD = 13, VMCALL = 18, MWAIT = 36, MONITOR = 39, WBINVD = 54, UMWAIT = 67, TPAUSE = 68 };
+    enum { TASK_SWITCH = 9, INVD = 13, VMCALL = 18, MWAIT = 36, MONITOR = 39, WBINVD = 54,
+           UMWAIT = 67, TPAUSE = 68 };
     switch (exit_reason) {
     case INVD:
     case WBINVD:

@@ -15,7 +15,8 @@ static QomObject *make(const QomType *type, const char *text, GError **errp)
     g_autoptr(QomObject) object = qom_object_new(type);
     g_autoptr(KeyVal) kv = keyval_parse(text, NULL, errp);
 
-    return qom_set_all(object, &(QomSettings){ .keyval = kv }, errp) && qom_object_check(object, errp) &&
+    return qom_set_all(object, &(QomSettings){ .keyval = kv }, errp) && qom_object_check(object,
+        errp) &&
            qom_object_complete(object, errp) ? g_steal_pointer(&object) : NULL;
 }
 
@@ -108,7 +109,8 @@ static void test_secret(void)
         }
         g_assert_no_error(err);
         const char *bytes = g_bytes_get_data(SECRET(object)->bytes, &size);
-        g_assert_true(size == strlen(secrets[i].content) && !memcmp(bytes ? bytes : "", secrets[i].content, size));
+        g_assert_true(size == strlen(secrets[i].content) &&
+                      !memcmp(bytes ? bytes : "", secrets[i].content, size));
         g_assert_true(qom_property_get(object, "data", &shown, NULL));
         g_assert_cmpstr(json_object_get_string(shown), ==, "");
     }

@@ -114,7 +114,8 @@ static void submit(Fixture *f, unsigned i, BlockOp op, uint64_t offset, uint8_t 
     f->iov[i][0] = (struct iovec) { bytes, size / 2 };
     f->iov[i][1] = (struct iovec) { bytes + size / 2, size - size / 2 };
     f->requests[i] = (BlockRequest) {
-        .op = op, .flags = flags, .offset = offset, .size = size, .iov = f->iov[i], .iov_count = bytes ? 2 : 0,
+        .op = op, .flags = flags, .offset = offset, .size = size, .iov = f->iov[i],
+        .iov_count = bytes ? 2 : 0,
     };
     block_submit(f->client, &f->requests[i]);
 }

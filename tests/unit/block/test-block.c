@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Block nodes over files: who may have an image, what is done at once, zeroes that take no space. */
+/*
+ * Block nodes over files: who may have an image, what is done at once, zeroes that take no space.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -79,7 +81,8 @@ static void test_sharing(Fixture *f, gconstpointer data)
         const char *says; /* NULL: both may */
     } rows[] = {
         { "two writers", { true, true }, { false, false }, "\"write\" lock" },
-        { "two writers, the first shares", { true, true }, { true, false }, "shared \"write\" lock" },
+        { "two writers, the first shares", { true, true }, { true, false },
+          "shared \"write\" lock" },
         { "two writers, the second shares", { true, true }, { false, true }, "\"write\" lock" },
         { "two writers that share", { true, true }, { true, true }, NULL },
         { "a reader beside a writer", { true, false }, { false, false }, "shared \"write\" lock" },
@@ -89,13 +92,15 @@ static void test_sharing(Fixture *f, gconstpointer data)
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-        BlockNode *nodes[2] = { open_node(f, false, false), open_node(f, false, false) }; /* as two programs have them */
+        /* as two programs have them */
+        BlockNode *nodes[2] = { open_node(f, false, false), open_node(f, false, false) };
         BlockClient *clients[2];
         g_autoptr(GError) error = NULL;
 
         g_test_message("%s", rows[i].label);
         for (unsigned n = 0; n < 2; n++) {
-            clients[n] = block_attach(nodes[n], "disk", rows[i].writes[n], rows[i].shares[n], &ops, f, NULL, n ? &error : NULL);
+            clients[n] = block_attach(nodes[n], "disk", rows[i].writes[n], rows[i].shares[n], &ops,
+                                      f, NULL, n ? &error : NULL);
         }
         g_assert_nonnull(clients[0]);
         g_assert_cmpint(clients[1] != NULL, ==, !rows[i].says);
@@ -103,7 +108,8 @@ static void test_sharing(Fixture *f, gconstpointer data)
             g_assert_nonnull(strstr(error->message, rows[i].says));
             /* Once the first has gone, the second may. */
             block_detach(g_steal_pointer(&clients[0]), drop);
-            clients[1] = block_attach(nodes[1], "disk", rows[i].writes[1], rows[i].shares[1], &ops, f, NULL, NULL);
+            clients[1] = block_attach(nodes[1], "disk", rows[i].writes[1], rows[i].shares[1], &ops,
+                                      f, NULL, NULL);
             g_assert_nonnull(clients[1]);
         }
         block_detach(clients[0], drop);
@@ -115,12 +121,15 @@ static void test_sharing(Fixture *f, gconstpointer data)
 static void test_lock_bytes(Fixture *f, gconstpointer data)
 {
     static const off_t held[] = { 100, 101, 201 }, not_held[] = { 99, 102, 103, 200, 202, 203 };
-    BlockClient *client = block_attach(open_node(f, false, false), "disk", true, false, &ops, f, NULL, NULL);
+    BlockClient *client = block_attach(open_node(f, false, false), "disk", true, false, &ops, f,
+                                       NULL, NULL);
     int fd = open(f->path, O_RDWR | O_CLOEXEC);
 
     for (unsigned i = 0; i < G_N_ELEMENTS(held) + G_N_ELEMENTS(not_held); i++) {
         bool expected = i < G_N_ELEMENTS(held);
-        struct flock lock = { .l_type = F_WRLCK, .l_start = expected ? held[i] : not_held[i - G_N_ELEMENTS(held)], .l_len = 1 };
+        struct flock lock = { .l_type = F_WRLCK,
+                              .l_start = expected ? held[i] : not_held[i - G_N_ELEMENTS(held)],
+                              .l_len = 1 };
         g_assert_cmpint(fcntl(fd, F_OFD_GETLK, &lock), ==, 0);
         g_assert_cmpint(lock.l_type, ==, expected ? F_RDLCK : F_UNLCK);
     }
@@ -133,8 +142,10 @@ static void test_lock_bytes(Fixture *f, gconstpointer data)
 
 static void test_unlocked(Fixture *f, gconstpointer data)
 {
-    BlockClient *first = block_attach(open_node(f, false, false), "a", true, false, &ops, f, NULL, NULL);
-    BlockClient *second = block_attach(open_node(f, false, true), "b", true, false, &ops, f, NULL, NULL);
+    BlockClient *first = block_attach(open_node(f, false, false), "a", true, false, &ops, f, NULL,
+                                      NULL);
+    BlockClient *second = block_attach(open_node(f, false, true), "b", true, false, &ops, f, NULL,
+                                       NULL);
 
     g_assert_nonnull(first);
     g_assert_nonnull(second);
@@ -151,7 +162,8 @@ static void test_raw(Fixture *f, gconstpointer data)
 
     g_ptr_array_add(f->nodes, raw);
     g_assert_nonnull(client);
-    g_assert_null(block_attach(open_node(f, false, false), "b", true, false, &ops, f, NULL, &error));
+    g_assert_null(
+        block_attach(open_node(f, false, false), "b", true, false, &ops, f, NULL, &error));
     g_assert_nonnull(strstr(error->message, "lock"));
     block_detach(client, drop);
 }
@@ -169,7 +181,8 @@ static int run_request(Fixture *f, BlockClient *client, BlockRequest *request)
 
 static void test_requests(Fixture *f, gconstpointer data)
 {
-    BlockClient *client = block_attach(open_node(f, false, false), "a", true, false, &ops, f, NULL, NULL);
+    BlockClient *client = block_attach(open_node(f, false, false), "a", true, false, &ops, f, NULL,
+                                       NULL);
     g_autofree uint8_t *bytes = g_malloc0(BLOCK);
     const struct iovec iov = { bytes, BLOCK };
     static const struct {
@@ -178,14 +191,18 @@ static void test_requests(Fixture *f, gconstpointer data)
         uint64_t offset, size;
         int result;
     } rows[] = {
-        { "all at once", BLOCK_READ, 0, BLOCK, 0 }, { "the last bytes", BLOCK_READ, IMAGE_SIZE - BLOCK, BLOCK, 0 },
-        { "across the end", BLOCK_READ, IMAGE_SIZE - BLOCK + 512, BLOCK, -EIO }, { "behind it", BLOCK_READ, IMAGE_SIZE, BLOCK, -EIO },
-        { "the end of numbers", BLOCK_WRITE, UINT64_MAX - 511, BLOCK, -EIO }, { "written", BLOCK_WRITE, 0, BLOCK, 0 },
+        { "all at once", BLOCK_READ, 0, BLOCK, 0 },
+        { "the last bytes", BLOCK_READ, IMAGE_SIZE - BLOCK, BLOCK, 0 },
+        { "across the end", BLOCK_READ, IMAGE_SIZE - BLOCK + 512, BLOCK, -EIO },
+        { "behind it", BLOCK_READ, IMAGE_SIZE, BLOCK, -EIO },
+        { "the end of numbers", BLOCK_WRITE, UINT64_MAX - 511, BLOCK, -EIO },
+        { "written", BLOCK_WRITE, 0, BLOCK, 0 },
         { "a flush", BLOCK_FLUSH, 0, 0, 0 },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-        BlockRequest request = { .op = rows[i].op, .offset = rows[i].offset, .size = rows[i].size, .iov = &iov, .iov_count = rows[i].size ? 1 : 0 };
+        BlockRequest request = { .op = rows[i].op, .offset = rows[i].offset, .size = rows[i].size,
+                                 .iov = &iov, .iov_count = rows[i].size ? 1 : 0 };
         g_test_message("%s", rows[i].label);
         g_assert_cmpint(run_request(f, client, &request), ==, rows[i].result);
         if (rows[i].op == BLOCK_READ && !rows[i].result) {
@@ -234,10 +251,14 @@ static void test_probe(Fixture *f, gconstpointer data)
         size_t size, offset;
         const char *format;
     } rows[] = {
-        { "QFI\xfb\0\0\0\3", 8, 0, "qcow2" }, { "QFI\xfb\0\0\0\2", 8, 0, "qcow2" }, { "QFI\xfb\0\0\0\1", 8, 0, "qcow" },
-        { "QED\0", 4, 0, "qed" }, { "KDMV", 4, 0, "vmdk" }, { "COWD", 4, 0, "vmdk" }, { "vhdxfile", 8, 0, "vhdx" },
-        { "conectix", 8, 0, "vpc" }, { "\x7f\x10\xda\xbe", 4, 64, "vdi" }, { "# Disk DescriptorFile\n", 22, 0, "vmdk" },
-        { "QFI\xfb", 4, 1, NULL }, { "QFI", 4, 0, NULL }, { "\x55\xaa", 2, 510, NULL }, { "", 0, 0, NULL },
+        { "QFI\xfb\0\0\0\3", 8, 0, "qcow2" }, { "QFI\xfb\0\0\0\2", 8, 0, "qcow2" },
+        { "QFI\xfb\0\0\0\1", 8, 0, "qcow" },
+        { "QED\0", 4, 0, "qed" }, { "KDMV", 4, 0, "vmdk" }, { "COWD", 4, 0, "vmdk" },
+        { "vhdxfile", 8, 0, "vhdx" },
+        { "conectix", 8, 0, "vpc" }, { "\x7f\x10\xda\xbe", 4, 64, "vdi" },
+        { "# Disk DescriptorFile\n", 22, 0, "vmdk" },
+        { "QFI\xfb", 4, 1, NULL }, { "QFI", 4, 0, NULL }, { "\x55\xaa", 2, 510, NULL },
+        { "", 0, 0, NULL },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -265,12 +286,15 @@ static void test_guessed(Fixture *f, gconstpointer data)
         bool guessed;
         int result;
     } rows[] = {
-        { 0, 1024, "QFI\xfb", false, 0 }, { 0, 1024, "QFI\xfb", true, -EPERM }, { 0, 1024, "data", true, 0 },
-        { 512, 1024, "QFI\xfb", true, 0 }, { 256, 1024, "data", true, -EPERM }, { 1024, 1024, "KDMV", true, 0 },
+        { 0, 1024, "QFI\xfb", false, 0 }, { 0, 1024, "QFI\xfb", true, -EPERM },
+        { 0, 1024, "data", true, 0 },
+        { 512, 1024, "QFI\xfb", true, 0 }, { 256, 1024, "data", true, -EPERM },
+        { 1024, 1024, "KDMV", true, 0 },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-        BlockRequest request = { .op = BLOCK_WRITE, .offset = rows[i].offset, .size = rows[i].size, .iov = iov, .iov_count = 2 };
+        BlockRequest request = { .op = BLOCK_WRITE, .offset = rows[i].offset, .size = rows[i].size,
+                                 .iov = iov, .iov_count = 2 };
         memcpy(bytes, rows[i].start, 4);
         node->guessed_raw = rows[i].guessed;
         g_assert_cmpint(run_request(f, client, &request), ==, rows[i].result);
@@ -288,8 +312,10 @@ int main(int argc, char **argv)
         const char *path;
         void (*test)(Fixture *f, gconstpointer data);
     } tests[] = {
-        { "/block/sharing", test_sharing }, { "/block/lock-bytes", test_lock_bytes }, { "/block/unlocked", test_unlocked },
-        { "/block/raw", test_raw }, { "/block/requests", test_requests }, { "/block/detect-zeroes", test_detect_zeroes },
+        { "/block/sharing", test_sharing }, { "/block/lock-bytes", test_lock_bytes },
+        { "/block/unlocked", test_unlocked },
+        { "/block/raw", test_raw }, { "/block/requests", test_requests },
+        { "/block/detect-zeroes", test_detect_zeroes },
         { "/block/probe", test_probe }, { "/block/guessed", test_guessed },
     };
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Nodes over NBD: servers that greet wrongly, a small one that works and one that goes; the program that serves images. */
+/*
+ * Nodes over NBD: servers that greet wrongly, a small one that works and one that goes; the program
+ * that serves images.
+ */
 #include "block/nbd.h"
 
 #include <errno.h>
@@ -11,9 +14,10 @@
 
 #define SIZE 65536
 
-static const char good[] = "NBDMAGICIHAVEOPT\0\1"
-                           "\0\3\xe8\x89\4\x55\x65\xa9\0\0\0\7\0\0\0\3\0\0\0\14\0\0\0\0\0\0\0\1\0\0\1\155"
-                           "\0\3\xe8\x89\4\x55\x65\xa9\0\0\0\7\0\0\0\1\0\0\0\0";
+static const char good[] =
+    "NBDMAGICIHAVEOPT\0\1"
+    "\0\3\xe8\x89\4\x55\x65\xa9\0\0\0\7\0\0\0\3\0\0\0\14\0\0\0\0\0\0\0\1\0\0\1\155"
+    "\0\3\xe8\x89\4\x55\x65\xa9\0\0\0\7\0\0\0\1\0\0\0\0";
 #define GOOD_SIZE (sizeof(good) - 1)
 #define INFO 18               /* offset of the first reply */
 #define ACK (INFO + 20 + 12)  /* and of the last */
@@ -109,7 +113,8 @@ static bool receive(int fd, void *data, size_t size)
     return !size || recv(fd, data, size, MSG_WAITALL) == (ssize_t)size;
 }
 
-static void reply(Server *s, const uint8_t *request, uint32_t error, const uint8_t *data, size_t size)
+static void reply(Server *s, const uint8_t *request, uint32_t error, const uint8_t *data,
+                  size_t size)
 {
     uint8_t header[16];
 
@@ -202,9 +207,11 @@ static void tear_down(Fixture *f, gconstpointer data)
     close(f->server.fd);
 }
 
-static int run(Fixture *f, BlockOp op, unsigned flags, uint64_t offset, struct iovec *iov, unsigned count, uint64_t size)
+static int run(Fixture *f, BlockOp op, unsigned flags, uint64_t offset, struct iovec *iov,
+               unsigned count, uint64_t size)
 {
-    BlockRequest request = { .op = op, .flags = flags, .offset = offset, .size = size, .iov = iov, .iov_count = count };
+    BlockRequest request = { .op = op, .flags = flags, .offset = offset, .size = size, .iov = iov,
+                             .iov_count = count };
     unsigned before = f->done;
 
     block_submit(f->client, &request);
@@ -217,7 +224,8 @@ static int run(Fixture *f, BlockOp op, unsigned flags, uint64_t offset, struct i
 static void test_works(Fixture *f, gconstpointer data)
 {
     uint8_t a[512], b[1536], got[2048];
-    struct iovec out[] = { { a, sizeof(a) }, { b, 0 }, { b, sizeof(b) } }, in[] = { { got, 100 }, { got + 100, sizeof(got) - 100 } };
+    struct iovec out[] = { { a, sizeof(a) }, { b, 0 }, { b, sizeof(b) } },
+    in[] = { { got, 100 }, { got + 100, sizeof(got) - 100 } };
 
     memset(a, 1, sizeof(a));
     memset(b, 2, sizeof(b));
@@ -233,7 +241,8 @@ static void test_works(Fixture *f, gconstpointer data)
     g_assert_cmpint(run(f, BLOCK_READ, 0, 4096, in, 2, 2048), ==, 0);
     g_assert_cmpuint(got[0] | got[1023], ==, 0);
     g_assert_cmpuint(got[1024], ==, 2);
-    g_assert_cmpint(run(f, BLOCK_READ, 0, SIZE - 512, in, 2, 2048), ==, -EIO); /* beyond the end: nobody is asked */
+    g_assert_cmpint(run(f, BLOCK_READ, 0, SIZE - 512, in, 2, 2048), ==,
+                    -EIO); /* beyond the end: nobody is asked */
     const unsigned expected[8] = { 2, 1, 0, 1, 1, 0, 1 };
     g_assert_cmpmem(f->server.commands, sizeof(expected), expected, sizeof(expected));
 }
@@ -251,7 +260,8 @@ static void test_many(Fixture *f, gconstpointer data)
     f->done = 0;
     for (unsigned i = 0; i < COUNT; i++) {
         iov[i] = (struct iovec) { buffers[i], 512 };
-        requests[i] = (BlockRequest) { .op = BLOCK_READ, .offset = i % 128 * 512, .size = 512, .iov = &iov[i], .iov_count = 1 };
+        requests[i] = (BlockRequest){
+            .op = BLOCK_READ, .offset = i % 128 * 512, .size = 512, .iov = &iov[i], .iov_count = 1};
         block_submit(f->client, &requests[i]);
     }
     while (f->done < COUNT) {
@@ -268,7 +278,8 @@ static void test_errors(Fixture *f, gconstpointer data)
     static const struct {
         uint32_t error;
         int result;
-    } rows[] = { { 1, -EPERM }, { 5, -EIO }, { 12, -ENOMEM }, { 22, -EINVAL }, { 28, -ENOSPC }, { 95, -EOPNOTSUPP }, { 4711, -EIO } };
+    } rows[] = { { 1, -EPERM }, { 5, -EIO }, { 12, -ENOMEM }, { 22, -EINVAL }, { 28, -ENOSPC },
+                 { 95, -EOPNOTSUPP }, { 4711, -EIO } };
     uint8_t data_[512] = { 0 };
     struct iovec iov = { data_, sizeof(data_) };
 

@@ -248,7 +248,8 @@ static void test_not_told(Fixture *f, gconstpointer data)
     g_assert_cmpint(f->result, ==, -EIO);
 }
 
-#define ADD(name, function) g_test_add("/block/on-error/" name, Fixture, NULL, set_up, function, tear_down)
+#define ADD(name, function) \
+    g_test_add("/block/on-error/" name, Fixture, NULL, set_up, function, tear_down)
 
 int main(int argc, char **argv)
 {

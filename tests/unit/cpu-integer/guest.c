@@ -8,7 +8,8 @@
 
 #include "guest.h"
 
-static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access, CpuHostPage *page)
+static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access,
+                      CpuHostPage *page)
 {
     Guest *g = cpu->world_data;
     gpa &= ~UINT64_C(0xfff);
@@ -35,7 +36,8 @@ static bool world_has_feature(Cpu *cpu, unsigned feature)
     return g->features;
 }
 
-static const CpuWorld world = { .map = world_map, .hlt = world_hlt, .has_feature = world_has_feature };
+static const CpuWorld world = { .map = world_map, .hlt = world_hlt,
+                                .has_feature = world_has_feature };
 
 static void *zeroed(size_t size)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A bare 64-bit guest for tests of the executing core: flat memory, identity mapping of the first GiB, CPL 0.
- * HLT ends a run. SWTDX_TEST_JIT: how often a block is entered until it becomes host code; 0: never.
+ * A bare 64-bit guest for tests of the executing core: flat memory, identity mapping of the first
+ * GiB, CPL 0. HLT ends a run. SWTDX_TEST_JIT: how often a block is entered until it becomes host
+ * code; 0: never.
  */
 #ifndef TEST_GUEST_H
 #define TEST_GUEST_H

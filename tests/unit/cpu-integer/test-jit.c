@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is peculiar to host code: memory for it that is refused or full, loops that go on in it, code that changes under
- * it, faults and slow ways in the middle of it. That it computes what the interpreter computes is the other tests' matter,
- * which run with it too.
+ * What is peculiar to host code: memory for it that is refused or full, loops that go on in it,
+ * code that changes under it, faults and slow ways in the middle of it. That it computes what the
+ * interpreter computes is the other tests' matter, which run with it too.
  */
 #include <glib.h>
 #include <string.h>
@@ -19,7 +19,8 @@ static uint8_t *put(uint8_t *at, const void *bytes, size_t n)
     memcpy(at, bytes, n);
     return at + n;
 }
-#define PUT(at, ...) put(at, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define PUT(at, ...) \
+    put(at, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 static bool is_translated(const Guest *g, const Block *b)
 {
@@ -96,7 +97,10 @@ static void test_own_code(void)
     guest_fini(&g);
 }
 
-/* A load over the end of a page, which host code leaves to its handler, between arithmetic whose flags are used behind it. */
+/*
+ * A load over the end of a page, which host code leaves to its handler, between arithmetic whose
+ * flags are used behind it.
+ */
 static void test_handler_between(void)
 {
     Guest g;
@@ -106,7 +110,8 @@ static void test_handler_between(void)
     uint8_t *p = g.low + GUEST_CODE;
     p = PUT(p, 0xb9, 50, 0x00, 0x00, 0x00);                   /* mov ecx, 50 */
     uint8_t *again = p;
-    p = PUT(p, 0x48, 0x83, 0xe8, 0x01);                       /* sub rax, 1: carry the first time only */
+    /* sub rax, 1: carry the first time only */
+    p = PUT(p, 0x48, 0x83, 0xe8, 0x01);
     p = PUT(p, 0x48, 0x8b, 0x14, 0x25, 0xfc, 0x0f, 0x10, 0x00); /* mov rdx, [WORD + 0xffc] */
     p = PUT(p, 0x48, 0x83, 0xd3, 0x00);                       /* adc rbx, 0 */
     p = PUT(p, 0xff, 0xc9);                                   /* dec ecx */

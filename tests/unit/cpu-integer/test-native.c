@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Each instruction form on the host processor and in the executing core: registers, memory and defined flags agree.
+ * Each instruction form on the host processor and in the executing core: registers, memory and
+ * defined flags agree.
  *
  * SWTDX_TEST_CASES: encodings per shape and size of a form (default 12); SWTDX_TEST_FORM_CASES: at
  * least so many states in all per form (default: six per encoding); SWTDX_TEST_SEED: another seed.
@@ -77,7 +78,8 @@ static uint8_t *emit_cell(uint8_t *p, uint8_t rex, uint8_t opcode, unsigned reg,
 static void build_thunk(const uint8_t *snippet, size_t n)
 {
     static const uint8_t saves[] = { 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57 };
-    static const uint8_t restores[] = { 0xfc, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3 };
+    static const uint8_t restores[] = { 0xfc, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d,
+                                        0x5b, 0xc3 };
     uint8_t *p = code_page;
     memcpy(p, saves, sizeof(saves));
     p += sizeof(saves);
@@ -118,14 +120,18 @@ enum { R8 = 1, R16 = 2, R32 = 4, R64 = 8, ANY = 15, WIDE = 14, BIG = 12 };
 
 typedef struct Form {
     ZydisMnemonic mnemonic;
-    const char *shapes; /* operands: r register, m memory, i imm8, I imm16/32, c CL, b 8-bit register/memory, w 16-bit; several by space */
+    /*
+     * operands: r register, m memory, i imm8, I imm16/32, c CL, b 8-bit register/memory, w 16-bit;
+     * several by space
+     */
+    const char *shapes;
     unsigned sizes, undefined;
     ZydisInstructionAttributes prefixes;
 } Form;
 
 #define M(x) ZYDIS_MNEMONIC_##x
 #define LOCK ZYDIS_ATTRIB_HAS_LOCK
-#define CONDITIONS(X)                                                                                         \
+#define CONDITIONS(X) \
     X(O) X(NO) X(B) X(NB) X(Z) X(NZ) X(BE) X(NBE) X(S) X(NS) X(P) X(NP) X(L) X(NL) X(LE) X(NLE)
 #define SET(cc) { M(SET##cc), "b B", R8, 0, 0 },
 #define CMOV(cc) { M(CMOV##cc), "rr rm", WIDE, 0, 0 },
@@ -227,25 +233,32 @@ static const Form forms[] = {
     { M(CLD), "-", R64, 0, 0 }, { M(STD), "-", R64, 0, 0 },
     { M(LAHF), "-", R64, 0, 0 }, { M(SAHF), "-", R64, 0, 0 },
     { M(MOVSB), "-", R8, 0, 0 }, { M(MOVSQ), "-", R64, 0, 0 },
-    { M(STOSB), "-", R8, 0, 0 }, { M(STOSW), "-", R16, 0, 0 }, { M(LODSB), "-", R8, 0, 0 }, { M(LODSD), "-", R32, 0, 0 },
+    { M(STOSB), "-", R8, 0, 0 }, { M(STOSW), "-", R16, 0, 0 }, { M(LODSB), "-", R8, 0, 0 },
+    { M(LODSD), "-", R32, 0, 0 },
     { M(CMPSB), "-", R8, 0, 0 }, { M(SCASQ), "-", R64, 0, 0 },
     { M(MOVSB), "-", R8, 0, ZYDIS_ATTRIB_HAS_REP }, { M(MOVSW), "-", R16, 0, ZYDIS_ATTRIB_HAS_REP },
-    { M(MOVSD), "-", R32, 0, ZYDIS_ATTRIB_HAS_REP }, { M(MOVSQ), "-", R64, 0, ZYDIS_ATTRIB_HAS_REP },
+    { M(MOVSD), "-", R32, 0, ZYDIS_ATTRIB_HAS_REP },
+    { M(MOVSQ), "-", R64, 0, ZYDIS_ATTRIB_HAS_REP },
     { M(STOSB), "-", R8, 0, ZYDIS_ATTRIB_HAS_REP }, { M(STOSW), "-", R16, 0, ZYDIS_ATTRIB_HAS_REP },
-    { M(STOSD), "-", R32, 0, ZYDIS_ATTRIB_HAS_REP }, { M(STOSQ), "-", R64, 0, ZYDIS_ATTRIB_HAS_REP },
+    { M(STOSD), "-", R32, 0, ZYDIS_ATTRIB_HAS_REP },
+    { M(STOSQ), "-", R64, 0, ZYDIS_ATTRIB_HAS_REP },
     { M(LODSB), "-", R8, 0, ZYDIS_ATTRIB_HAS_REP },
-    { M(CMPSB), "-", R8, 0, ZYDIS_ATTRIB_HAS_REPE }, { M(CMPSD), "-", R32, 0, ZYDIS_ATTRIB_HAS_REPNE },
-    { M(SCASB), "-", R8, 0, ZYDIS_ATTRIB_HAS_REPE }, { M(SCASB), "-", R8, 0, ZYDIS_ATTRIB_HAS_REPNE },
+    { M(CMPSB), "-", R8, 0, ZYDIS_ATTRIB_HAS_REPE },
+    { M(CMPSD), "-", R32, 0, ZYDIS_ATTRIB_HAS_REPNE },
+    { M(SCASB), "-", R8, 0, ZYDIS_ATTRIB_HAS_REPE },
+    { M(SCASB), "-", R8, 0, ZYDIS_ATTRIB_HAS_REPNE },
     CONDITIONS(SET) CONDITIONS(CMOV)
 };
 
 static ZydisRegister register_of(unsigned bytes, unsigned number)
 {
-    static const ZydisRegister high[] = { ZYDIS_REGISTER_AH, ZYDIS_REGISTER_CH, ZYDIS_REGISTER_DH, ZYDIS_REGISTER_BH };
+    static const ZydisRegister high[] = { ZYDIS_REGISTER_AH, ZYDIS_REGISTER_CH, ZYDIS_REGISTER_DH,
+                                          ZYDIS_REGISTER_BH };
     switch (bytes) {
     case 1:
-        return number < 4 ? (ZydisRegister)(ZYDIS_REGISTER_AL + number)
-               : number >= 16 ? high[number - 16] : (ZydisRegister)(ZYDIS_REGISTER_SPL + number - 4);
+        return number < 4     ? (ZydisRegister)(ZYDIS_REGISTER_AL + number)
+               : number >= 16 ? high[number - 16]
+                              : (ZydisRegister)(ZYDIS_REGISTER_SPL + number - 4);
     case 2:
         return (ZydisRegister)(ZYDIS_REGISTER_AX + number);
     case 4:
@@ -299,7 +312,13 @@ static void operand(Case *c, ZydisEncoderOperand *o, char kind, unsigned bytes)
         o->reg.value = register_of(bytes, (unsigned)(rnd() % (bytes == 1 ? 20 : 16)));
         break;
     case 'B': case 'W': case 'D': case 'm': case 'M': case 'X':
-        memory_operand(c, o, kind == 'B' ? 1 : kind == 'W' ? 2 : kind == 'D' ? 4 : kind == 'M' ? 8 : kind == 'X' ? 16 : bytes);
+        memory_operand(c, o,
+                       kind == 'B'   ? 1
+                       : kind == 'W' ? 2
+                       : kind == 'D' ? 4
+                       : kind == 'M' ? 8
+                       : kind == 'X' ? 16
+                                     : bytes);
         c->align = kind == 'X' ? 16 : 1;
         break;
     case 'c':
@@ -309,7 +328,8 @@ static void operand(Case *c, ZydisEncoderOperand *o, char kind, unsigned bytes)
     case 'i':
         o->type = ZYDIS_OPERAND_TYPE_IMMEDIATE;
         o->imm.s = (int8_t)rnd();
-        if (c->undefined & SHIFT || c->mnemonic == M(RORX) || (c->mnemonic >= M(BT) && c->mnemonic <= M(BTS))) {
+        if (c->undefined & SHIFT || c->mnemonic == M(RORX) ||
+            (c->mnemonic >= M(BT) && c->mnemonic <= M(BTS))) {
             o->imm.u &= 0xff;
             c->immediate = (int)o->imm.u;
         }
@@ -324,14 +344,17 @@ static void operand(Case *c, ZydisEncoderOperand *o, char kind, unsigned bytes)
 /* false: no such encoding (AH with REX, ...) */
 static bool make_case(const Form *f, const char *shape, size_t operands, unsigned bytes, Case *c)
 {
-    ZydisEncoderRequest r = { .machine_mode = ZYDIS_MACHINE_MODE_LONG_64, .mnemonic = f->mnemonic, .prefixes = f->prefixes };
-    *c = (Case){ .base = -1, .index = -1, .bounded = -1, .align = 1, .immediate = -1, .undefined = f->undefined,
+    ZydisEncoderRequest r = { .machine_mode = ZYDIS_MACHINE_MODE_LONG_64, .mnemonic = f->mnemonic,
+                              .prefixes = f->prefixes };
+    *c = (Case){ .base = -1, .index = -1, .bounded = -1, .align = 1, .immediate = -1,
+                 .undefined = f->undefined,
                  .size = bytes, .mnemonic = f->mnemonic, .address_only = f->mnemonic == M(LEA) };
     for (size_t i = 0; i < operands && shape[0] != '-'; i++) {
         operand(c, &r.operands[i], shape[i], bytes);
         r.operand_count++;
     }
-    bool bits = f->mnemonic == M(BT) || f->mnemonic == M(BTS) || f->mnemonic == M(BTR) || f->mnemonic == M(BTC);
+    bool bits = f->mnemonic == M(BT) || f->mnemonic == M(BTS) || f->mnemonic == M(BTR) ||
+                f->mnemonic == M(BTC);
     if (bits && shape[0] == 'm' && shape[1] == 'r') {
         c->bounded = ZydisRegisterGetId(r.operands[1].reg.value);
         if (c->bounded == c->base || c->bounded == c->index) {
@@ -360,7 +383,8 @@ static void random_regs(const Case *c, State *s)
         s->regs[c->index] = rnd() % 300;
     }
     if (c->bounded >= 0) {
-        s->regs[c->bounded] = (s->regs[c->bounded] & 0) + (uint64_t)((int64_t)(rnd() % 8000) - 4000);
+        s->regs[c->bounded] = (s->regs[c->bounded] & 0) +
+                              (uint64_t)((int64_t)(rnd() % 8000) - 4000);
         if (c->bounded == 4) {
             s->regs[4] = 100;
         }
@@ -368,7 +392,8 @@ static void random_regs(const Case *c, State *s)
     if (c->base >= 0 && !c->address_only) {
         uint64_t at = GUEST_DATA + 0x4000 - 512 + rnd() % 1024;
         at -= at % c->align;
-        s->regs[c->base] = at - (uint64_t)c->disp - (c->index >= 0 ? s->regs[c->index] * c->scale : 0);
+        s->regs[c->base] = at - (uint64_t)c->disp -
+                           (c->index >= 0 ? s->regs[c->index] * c->scale : 0);
     }
 }
 
@@ -376,7 +401,8 @@ static unsigned undefined_flags(const Case *c, const State *in)
 {
     unsigned undefined = c->undefined & ~(unsigned)SHIFT;
     if (c->undefined & SHIFT) {
-        unsigned n = (unsigned)(c->immediate >= 0 ? (uint64_t)c->immediate : in->regs[1]) & (c->size == 8 ? 63 : 31);
+        unsigned n = (unsigned)(c->immediate >= 0 ? (uint64_t)c->immediate : in->regs[1]) &
+                     (c->size == 8 ? 63 : 31);
         if (n == 0) {
             return 0;
         }
@@ -409,7 +435,8 @@ static bool run_state(Guest *g, const Case *c, bool with_data)
     if (trapped != 0 || !halted) {
         if ((trapped != 0) != !halted) {
             g_autofree char *what = describe(c);
-            g_test_message("%s: signal %d on the host, %s in the core", what, trapped, halted ? "no fault" : "exit");
+            g_test_message("%s: signal %d on the host, %s in the core", what, trapped,
+                           halted ? "no fault" : "exit");
             return false;
         }
         memcpy(g->data, native_data, GUEST_DATA_SIZE);
@@ -422,12 +449,13 @@ static bool run_state(Guest *g, const Case *c, bool with_data)
                 (!with_data || memcmp(g->data, native_data, GUEST_DATA_SIZE) == 0);
     if (!same) {
         g_autofree char *what = describe(c);
-        g_test_message("%s: flags in %03" PRIx64 " host %03" PRIx64 " core %03" PRIx64 " mask %03" PRIx64, what,
-                       in.flags & 0xfff, cell->out.flags & 0xfff, flags & 0xfff, mask);
+        g_test_message("%s: flags in %03" PRIx64 " host %03" PRIx64 " core %03" PRIx64
+                       " mask %03" PRIx64,
+                       what, in.flags & 0xfff, cell->out.flags & 0xfff, flags & 0xfff, mask);
         for (unsigned i = 0; i < 16; i++) {
             if (g->cpu->regs[i] != cell->out.regs[i] || in.regs[i] != cell->out.regs[i]) {
-                g_test_message("  r%u: in %" PRIx64 " host %" PRIx64 " core %" PRIx64, i, in.regs[i], cell->out.regs[i],
-                               g->cpu->regs[i]);
+                g_test_message("  r%u: in %" PRIx64 " host %" PRIx64 " core %" PRIx64, i,
+                               in.regs[i], cell->out.regs[i], g->cpu->regs[i]);
             }
         }
         memcpy(g->data, native_data, GUEST_DATA_SIZE);
@@ -505,8 +533,10 @@ static void test_jumps(gconstpointer data)
     guest_init(&g);
     memcpy(g.data, native_data, GUEST_DATA_SIZE);
     static const Form compares[] = {
-        { M(CMP), "rr rm mr rI mI", ANY, 0, 0 }, { M(TEST), "rr mr rI mI", ANY, AF, 0 }, { M(ADD), "rr", ANY, 0, 0 },
-        { M(INC), "r", ANY, 0, 0 }, { M(ADC), "rr", ANY, 0, 0 }, { M(SBB), "rI", ANY, 0, 0 }, { M(DEC), "m", ANY, 0, 0 },
+        { M(CMP), "rr rm mr rI mI", ANY, 0, 0 }, { M(TEST), "rr mr rI mI", ANY, AF, 0 },
+        { M(ADD), "rr", ANY, 0, 0 },
+        { M(INC), "r", ANY, 0, 0 }, { M(ADC), "rr", ANY, 0, 0 }, { M(SBB), "rI", ANY, 0, 0 },
+        { M(DEC), "m", ANY, 0, 0 },
         { M(NEG), "r", ANY, 0, 0 },
     };
     unsigned bad = 0;
@@ -516,7 +546,8 @@ static void test_jumps(gconstpointer data)
             for (unsigned i = 0; i < 64 * cases_wanted() / 12 && bad < 3; i++) {
                 static const uint8_t lea[] = { 0x4d, 0x8d, 0x7f, 0x01 };
                 Case c;
-                if (!make_case(&compares[k], shapes[n], strlen(shapes[n]), 1u << ((i >> 4) & 3), &c)) {
+                if (!make_case(&compares[k], shapes[n], strlen(shapes[n]), 1u << ((i >> 4) & 3),
+                               &c)) {
                     continue;
                 }
                 if (apart) {
@@ -539,7 +570,14 @@ static bool host_has(ZydisMnemonic m)
     switch (m) {
     case M(ANDN): case M(BEXTR): case M(BLSI): case M(BLSR): case M(BLSMSK): case M(TZCNT):
         return __builtin_cpu_supports("bmi");
-    case M(BZHI): case M(SARX): case M(SHLX): case M(SHRX): case M(RORX): case M(PDEP): case M(PEXT): case M(MULX):
+    case M(BZHI):
+    case M(SARX):
+    case M(SHLX):
+    case M(SHRX):
+    case M(RORX):
+    case M(PDEP):
+    case M(PEXT):
+    case M(MULX):
         return __builtin_cpu_supports("bmi2");
     case M(ADCX): case M(ADOX): case M(MOVBE): case M(LZCNT):
         return __builtin_cpu_supports("bmi2"); /* of the same generations */
@@ -553,8 +591,9 @@ static bool host_has(ZydisMnemonic m)
 /* ---- sequences ---- */
 
 /*
- * Several instructions in a row, some of them jumped over, three times round: what one leaves in registers and flags the
- * next finds. Memory operands are at RBX and R9, which nothing changes; R14 counts the rounds.
+ * Several instructions in a row, some of them jumped over, three times round: what one leaves in
+ * registers and flags the next finds. Memory operands are at RBX and R9, which nothing changes; R14
+ * counts the rounds.
  */
 #define SEQUENCE_BYTES 400
 
@@ -577,12 +616,14 @@ static const Form sequence_forms[] = {
     { M(XCHG), "rr", ANY, 0, 0 },                   { M(BSWAP), "r", BIG, 0, 0 },
     { M(SHL), "rc mc ri mi", ANY, SHIFT | AF, 0 },  { M(SHR), "rc mc ri mi", ANY, SHIFT | AF, 0 },
     { M(SAR), "rc mc ri mi", ANY, SHIFT | AF, 0 },  { M(ROL), "rc ri", ANY, SHIFT, 0 },
-    { M(ROR), "rc ri", ANY, SHIFT, 0 },             { M(IMUL), "rr rm rri rmI", WIDE, SHIFT | AF, 0 },
+    { M(ROR), "rc ri", ANY, SHIFT, 0 },             { M(IMUL), "rr rm rri rmI", WIDE, SHIFT | AF,
+                                                      0 },
     { M(MUL), "r m", BIG, SHIFT | AF, 0 },          { M(IMUL), "r m", BIG, SHIFT | AF, 0 },
     { M(BZHI), "rrr rmr", BIG, SHIFT | AF, 0 },     { M(RORX), "rri rmi", BIG, 0, 0 },
     { M(SHLX), "rrr rmr", BIG, 0, 0 },              { M(SARX), "rrr rmr", BIG, 0, 0 },
     { M(BSF), "rr rm", WIDE, SHIFT | AF, 0 },       { M(POPCNT), "rr rm", WIDE, 0, 0 },
-    { M(CDQE), "-", R64, 0, 0 }, { M(CDQ), "-", R64, 0, 0 }, { M(CQO), "-", R64, 0, 0 }, { M(CWDE), "-", R64, 0, 0 },
+    { M(CDQE), "-", R64, 0, 0 }, { M(CDQ), "-", R64, 0, 0 }, { M(CQO), "-", R64, 0, 0 },
+    { M(CWDE), "-", R64, 0, 0 },
     { M(STC), "-", R64, 0, 0 },  { M(CMC), "-", R64, 0, 0 },
     CONDITIONS(SET) CONDITIONS(CMOV)
 };
@@ -594,7 +635,8 @@ static bool sequence_case(Case *c)
     g_auto(GStrv) shapes = g_strsplit(f->shapes, " ", -1);
     const char *shape = shapes[rnd() % g_strv_length(shapes)];
     unsigned bytes = 1u << (rnd() & 3);
-    if (!host_has(f->mnemonic) || !(f->sizes & bytes) || !make_case(f, shape, strlen(shape), bytes, c) || c->index >= 0 ||
+    if (!host_has(f->mnemonic) || !(f->sizes & bytes) ||
+        !make_case(f, shape, strlen(shape), bytes, c) || c->index >= 0 ||
         (c->base >= 0 && c->base != 3 && c->base != 9)) {
         return false;
     }
@@ -607,9 +649,11 @@ static bool sequence_case(Case *c)
     }
     for (unsigned i = 0; i < insn.operand_count_visible; i++) {
         ZydisRegister whole = o[i].type == ZYDIS_OPERAND_TYPE_REGISTER
-                                  ? ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o[i].reg.value)
+                                  ? ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64,
+                                                                     o[i].reg.value)
                                   : ZYDIS_REGISTER_NONE;
-        if (whole == ZYDIS_REGISTER_RSP || whole == ZYDIS_REGISTER_RBX || whole == ZYDIS_REGISTER_R9 || whole == ZYDIS_REGISTER_R14) {
+        if (whole == ZYDIS_REGISTER_RSP || whole == ZYDIS_REGISTER_RBX ||
+            whole == ZYDIS_REGISTER_R9 || whole == ZYDIS_REGISTER_R14) {
             return false;
         }
     }
@@ -624,7 +668,8 @@ static void sequence_add(Sequence *s, const void *bytes, size_t n)
 
 static void make_sequence(Sequence *s)
 {
-    static const uint8_t define_flags[] = { 0x85, 0xc0 }, round[] = { 0x49, 0xff, 0xce, 0x0f, 0x85 };
+    static const uint8_t define_flags[] = { 0x85, 0xc0 },
+    round[] = { 0x49, 0xff, 0xce, 0x0f, 0x85 };
     unsigned want = 1 + (unsigned)(rnd() % 14);
     s->n = 0;
     while (want != 0) {
@@ -634,7 +679,8 @@ static void make_sequence(Sequence *s)
         }
         bool undefined = c.undefined & SHIFT;
         if ((rnd() & 7) == 0) {
-            uint8_t jump[] = { 0x70 | (rnd() & 15), (uint8_t)(c.n + (undefined ? sizeof(define_flags) : 0)) };
+            uint8_t jump[] = { 0x70 | (rnd() & 15),
+                               (uint8_t)(c.n + (undefined ? sizeof(define_flags) : 0)) };
             sequence_add(s, jump, sizeof(jump));
         }
         sequence_add(s, c.bytes, c.n);
@@ -663,18 +709,20 @@ static bool run_sequence(Guest *g, const Sequence *s)
     g_assert_cmpint(run_native(), ==, 0);
     g_assert_true(guest_run(g, GUEST_CODE));
     uint64_t flags = cpu_rflags(g->cpu), mask = FLAG_ARITH & ~(uint64_t)FLAG_AF;
-    bool same = ((flags ^ cell->out.flags) & mask) == 0 && memcmp(g->data, native_data, GUEST_DATA_SIZE) == 0 &&
+    bool same = ((flags ^ cell->out.flags) & mask) == 0 &&
+                memcmp(g->data, native_data, GUEST_DATA_SIZE) == 0 &&
                 memcmp(g->cpu->regs, cell->out.regs, sizeof(cell->out.regs)) == 0;
     if (!same) {
         g_autoptr(GString) text = g_string_new(NULL);
         for (size_t i = 0; i < s->n; i++) {
             g_string_append_printf(text, " %02x", s->bytes[i]);
         }
-        g_test_message("%s: flags host %03" PRIx64 " core %03" PRIx64, text->str, cell->out.flags & mask, flags & mask);
+        g_test_message("%s: flags host %03" PRIx64 " core %03" PRIx64, text->str,
+                       cell->out.flags & mask, flags & mask);
         for (unsigned i = 0; i < 16; i++) {
             if (g->cpu->regs[i] != cell->out.regs[i]) {
-                g_test_message("  r%u: in %" PRIx64 " host %" PRIx64 " core %" PRIx64, i, cell->in.regs[i], cell->out.regs[i],
-                               g->cpu->regs[i]);
+                g_test_message("  r%u: in %" PRIx64 " host %" PRIx64 " core %" PRIx64, i,
+                               cell->in.regs[i], cell->out.regs[i], g->cpu->regs[i]);
             }
         }
         memcpy(g->data, native_data, GUEST_DATA_SIZE);
@@ -703,7 +751,8 @@ static void test_sequences(void)
 static void set_up(void)
 {
     trap_set_up();
-    code_page = mmap(NULL, 8192, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    code_page = mmap(NULL, 8192, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+                     -1, 0);
     g_assert_true(code_page != MAP_FAILED);
     cell = (Cell *)(void *)(code_page + 4096);
     native_data = mmap((void *)(uintptr_t)GUEST_DATA, GUEST_DATA_SIZE, PROT_READ | PROT_WRITE,
@@ -724,7 +773,8 @@ int main(int argc, char **argv)
     set_up();
     for (unsigned i = 0; i < G_N_ELEMENTS(forms); i++) {
         if (host_has(forms[i].mnemonic)) {
-            g_autofree char *path = g_strdup_printf("/cpu-integer/native/%s-%u", ZydisMnemonicGetString(forms[i].mnemonic), i);
+            g_autofree char *path = g_strdup_printf("/cpu-integer/native/%s-%u",
+                                                    ZydisMnemonicGetString(forms[i].mnemonic), i);
             g_test_add_data_func(path, &forms[i], test_form);
         }
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Several processors, each on a thread of its own: locked counters come out exact, code written by one is seen by the
- * others, also where it is host code already.
+ * Several processors, each on a thread of its own: locked counters come out exact, code written by
+ * one is seen by the others, also where it is host code already.
  */
 #include <glib.h>
 #include <string.h>
@@ -66,8 +66,10 @@ static const CounterCase counters[] = {
     { "inc", { 0xf0, 0x48, 0xff, 0x03, 0xff, 0xc9, 0x75, 0xf8, 0xf4 }, GUEST_DATA + 0x100 },
     { "inc-line", { 0xf0, 0x48, 0xff, 0x03, 0xff, 0xc9, 0x75, 0xf8, 0xf4 }, GUEST_DATA + 0x13d },
     { "inc-page", { 0xf0, 0x48, 0xff, 0x03, 0xff, 0xc9, 0x75, 0xf8, 0xf4 }, GUEST_DATA + 0xffd },
-    { "xadd", { 0xba, 1, 0, 0, 0, 0xf0, 0x48, 0x0f, 0xc1, 0x13, 0xff, 0xc9, 0x75, 0xf2, 0xf4 }, GUEST_DATA + 0x100 },
-    { "add-code-page", { 0xf0, 0x48, 0x83, 0x03, 0x01, 0xff, 0xc9, 0x75, 0xf7, 0xf4 }, GUEST_CODE + 0x800 },
+    { "xadd", { 0xba, 1, 0, 0, 0, 0xf0, 0x48, 0x0f, 0xc1, 0x13, 0xff, 0xc9, 0x75, 0xf2, 0xf4 },
+      GUEST_DATA + 0x100 },
+    { "add-code-page", { 0xf0, 0x48, 0x83, 0x03, 0x01, 0xff, 0xc9, 0x75, 0xf7, 0xf4 },
+      GUEST_CODE + 0x800 },
 };
 
 static void test_counter(gconstpointer data)
@@ -98,10 +100,12 @@ static void test_counter(gconstpointer data)
 #define LAST_VALUE 200
 
 /* Calls a function until it gives the last value; never may it give less than before. */
-PROGRAM(caller, "call_it: call *%rbx\n cmp %edx, %eax\n jb 1f\n mov %eax, %edx\n cmp $200, %eax\n jne call_it\n hlt\n 1: ud2");
+PROGRAM(caller, "call_it: call *%rbx\n cmp %edx, %eax\n jb 1f\n mov %eax, %edx\n cmp $200, %eax\n "
+                "jne call_it\n hlt\n 1: ud2");
 PROGRAM(function, "mov $1, %eax\n ret");
 /* Writes 2, 3, … into the function's immediate, RDX turns of doing nothing before each. */
-PROGRAM(writer, "mov $1, %eax\n next_value: mov %edx, %ecx\n 1: dec %ecx\n jnz 1b\n inc %eax\n mov %eax, 1(%rbx)\n cmp $200, %eax\n jne next_value\n hlt");
+PROGRAM(writer, "mov $1, %eax\n next_value: mov %edx, %ecx\n 1: dec %ecx\n jnz 1b\n inc %eax\n mov "
+                "%eax, 1(%rbx)\n cmp $200, %eax\n jne next_value\n hlt");
 
 static void test_cross_modifying(void)
 {
@@ -124,8 +128,8 @@ static void test_cross_modifying(void)
 }
 
 /*
- * Each changes an instruction in a place of its own and runs it. The places are on one page, so host code goes again and
- * again under all of them, and each must see its own changes at once.
+ * Each changes an instruction in a place of its own and runs it. The places are on one page, so
+ * host code goes again and again under all of them, and each must see its own changes at once.
  */
 PROGRAM(self_modifying,
         "mov $1000, %ecx\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which loops count as waiting for memory, that such a wait ends and costs little, and the count of instructions.
+ * Which loops count as waiting for memory, that such a wait ends and costs little, and the count of
+ * instructions.
  */
 #include <glib.h>
 #include <string.h>
@@ -17,21 +18,34 @@ typedef struct LoopCase {
 } LoopCase;
 
 static const LoopCase loops[] = {
-    { "load-compare", { 0x8b, 0x03, 0x83, 0xf8, 0x01, 0x75, 0xf9 }, 7, true },             /* mov eax,[rbx]; cmp eax,1; jne */
-    { "compare-memory", { 0x83, 0x3b, 0x01, 0x75, 0xfb }, 5, true },                       /* cmp [rbx],1; jne */
-    { "compare-first", { 0x44, 0x39, 0xc0, 0x74, 0x04, 0x8b, 0x03, 0xeb, 0xf7 }, 9, true }, /* cmp eax,r8d; je out; mov eax,[rbx]; jmp */
-    { "mask", { 0x8b, 0x03, 0x83, 0xe0, 0x01, 0x74, 0xf9 }, 7, true },                     /* mov eax,[rbx]; and eax,1; jz */
+    /* mov eax,[rbx]; cmp eax,1; jne */
+    { "load-compare", { 0x8b, 0x03, 0x83, 0xf8, 0x01, 0x75, 0xf9 }, 7, true },
+    /* cmp [rbx],1; jne */
+    { "compare-memory", { 0x83, 0x3b, 0x01, 0x75, 0xfb }, 5, true },
+    /* cmp eax,r8d; je out; mov eax,[rbx]; jmp */
+    { "compare-first", { 0x44, 0x39, 0xc0, 0x74, 0x04, 0x8b, 0x03, 0xeb, 0xf7 }, 9, true },
+    /* mov eax,[rbx]; and eax,1; jz */
+    { "mask", { 0x8b, 0x03, 0x83, 0xe0, 0x01, 0x74, 0xf9 }, 7, true },
     { "for-ever", { 0xeb, 0xfe }, 2, true },
-    { "list-walk", { 0x48, 0x8b, 0x1b, 0x48, 0x85, 0xdb, 0x75, 0xf8 }, 8, false },         /* mov rbx,[rbx]; test rbx,rbx; jnz */
-    { "list-walk-2", { 0x48, 0x8b, 0x03, 0x48, 0x89, 0xc3, 0x48, 0x85, 0xc0, 0x75, 0xf5 }, 11, false }, /* by way of rax */
-    { "count", { 0xff, 0xc9, 0x75, 0xfc }, 4, false },                                     /* dec ecx; jnz */
+    /* mov rbx,[rbx]; test rbx,rbx; jnz */
+    { "list-walk", { 0x48, 0x8b, 0x1b, 0x48, 0x85, 0xdb, 0x75, 0xf8 }, 8, false },
+    /* by way of rax */
+    { "list-walk-2", { 0x48, 0x8b, 0x03, 0x48, 0x89, 0xc3, 0x48, 0x85, 0xc0, 0x75, 0xf5 }, 11,
+      false },
+    /* dec ecx; jnz */
+    { "count", { 0xff, 0xc9, 0x75, 0xfc }, 4, false },
     { "loop", { 0xe2, 0xfe }, 2, false },
-    { "store", { 0x8b, 0x03, 0x89, 0x03, 0x83, 0xf8, 0x01, 0x75, 0xf7 }, 9, false },       /* mov [rbx],eax between */
-    { "and-carried", { 0x83, 0xe0, 0x07, 0x74, 0xfb }, 5, false },                         /* and eax,7; jz */
-    { "locked", { 0xf0, 0x0f, 0xb1, 0x0b, 0x75, 0xfa }, 6, false },                        /* lock cmpxchg [rbx],ecx; jne */
+    /* mov [rbx],eax between */
+    { "store", { 0x8b, 0x03, 0x89, 0x03, 0x83, 0xf8, 0x01, 0x75, 0xf7 }, 9, false },
+    /* and eax,7; jz */
+    { "and-carried", { 0x83, 0xe0, 0x07, 0x74, 0xfb }, 5, false },
+    /* lock cmpxchg [rbx],ecx; jne */
+    { "locked", { 0xf0, 0x0f, 0xb1, 0x0b, 0x75, 0xfa }, 6, false },
     { "rdtsc", { 0x0f, 0x31, 0x39, 0xc8, 0x75, 0xfa }, 6, false },
-    { "string", { 0xac, 0x3c, 0x01, 0x75, 0xfb }, 5, false },                              /* lodsb; cmp al,1; jne */
-    { "elsewhere", { 0x8b, 0x03, 0x83, 0xf8, 0x01, 0x75, 0xfb }, 7, false },               /* jumps behind the load */
+    /* lodsb; cmp al,1; jne */
+    { "string", { 0xac, 0x3c, 0x01, 0x75, 0xfb }, 5, false },
+    /* jumps behind the load */
+    { "elsewhere", { 0x8b, 0x03, 0x83, 0xf8, 0x01, 0x75, 0xfb }, 7, false },
     { "straight", { 0x8b, 0x03, 0xf4 }, 3, false },
 };
 
@@ -70,7 +84,10 @@ static gpointer wait_for_one(gpointer data)
     return NULL;
 }
 
-/* A processor parked without PAUSE leaves most of the time to others, and notices when memory changes. */
+/*
+ * A processor parked without PAUSE leaves most of the time to others, and notices when memory
+ * changes.
+ */
 static void test_wait(void)
 {
     static const uint8_t code[] = { 0x8b, 0x03, 0x83, 0xf8, 0x01, 0x75, 0xf9, 0xf4 };

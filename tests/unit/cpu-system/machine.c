@@ -7,7 +7,8 @@ static Machine *of(Cpu *cpu)
     return cpu->world_data;
 }
 
-static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access, CpuHostPage *page)
+static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid, CpuAccess access,
+                      CpuHostPage *page)
 {
     Machine *m = of(cpu);
     gpa &= ~SHARED_BIT;
@@ -57,10 +58,11 @@ static bool world_msr_native(Cpu *cpu, uint32_t index, bool write)
     return true;
 }
 
-static void world_io(Cpu *cpu, uint16_t port, unsigned size, bool write, bool string, bool rep, bool immediate)
+static void world_io(Cpu *cpu, uint16_t port, unsigned size, bool write, bool string, bool rep,
+                     bool immediate)
 {
-    of(cpu)->exit_reason = port | size << 16 | (uint32_t)write << 20 | (uint32_t)string << 21 | (uint32_t)rep << 22
-                           | (uint32_t)immediate << 23;
+    of(cpu)->exit_reason = port | size << 16 | (uint32_t)write << 20 | (uint32_t)string << 21 |
+                           (uint32_t)rep << 22 | (uint32_t)immediate << 23;
     cpu_leave(cpu, CPU_EXIT_WORLD, true);
 }
 
@@ -146,7 +148,8 @@ static Machine *make(CpuGroup *group, uint8_t *ram)
 Machine *machine_new(void)
 {
     const char *heat = g_getenv("SWTDX_TEST_JIT");
-    return make(cpu_group_new(4, heat != NULL ? (unsigned)atoi(heat) : CPU_JIT_HEAT), g_malloc0(RAM_SIZE + 4096));
+    return make(cpu_group_new(4, heat != NULL ? (unsigned)atoi(heat) : CPU_JIT_HEAT),
+                g_malloc0(RAM_SIZE + 4096));
 }
 
 Machine *machine_beside(const Machine *first)
@@ -201,8 +204,8 @@ void machine_gate32(Machine *m, unsigned vector, unsigned dpl, unsigned type)
 {
     uint64_t to = machine_handler(vector);
     machine_set_word(m, AT_IDT + vector * 8,
-                     (to & 0xffff) | (uint64_t)SEL_CODE32 << 16 | (uint64_t)(0x80 | dpl << 5 | type) << 40
-                         | (to >> 16 & 0xffff) << 48);
+                     (to & 0xffff) | (uint64_t)SEL_CODE32 << 16 |
+                         (uint64_t)(0x80 | dpl << 5 | type) << 40 | (to >> 16 & 0xffff) << 48);
 }
 
 static void make_tables(Machine *m)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A tiny machine for tests of the executing core: one processor, flat RAM from guest physical address 0, and a world
- * that answers as little as possible. HLT ends the run, with RIP on the HLT.
+ * A tiny machine for tests of the executing core: one processor, flat RAM from guest physical
+ * address 0, and a world that answers as little as possible. HLT ends the run, with RIP on the HLT.
  */
 #ifndef TEST_CPU_MACHINE_H
 #define TEST_CPU_MACHINE_H
@@ -37,7 +37,8 @@ enum {
 #define AT_PD (AT_TABLES + 0x3000)
 #define AT_PT (AT_TABLES + 0x4000)
 
-enum { SEL_CODE32 = 0x08, SEL_DATA = 0x10, SEL_CODE64 = 0x18, SEL_USER32 = 0x20, SEL_USER_DATA = 0x28, SEL_USER64 = 0x30, SEL_TSS = 0x38 };
+enum { SEL_CODE32 = 0x08, SEL_DATA = 0x10, SEL_CODE64 = 0x18, SEL_USER32 = 0x20,
+       SEL_USER_DATA = 0x28, SEL_USER64 = 0x30, SEL_TSS = 0x38 };
 
 typedef struct Machine {
     CpuGroup *group;
@@ -47,7 +48,8 @@ typedef struct Machine {
     unsigned accepted;
     bool no_features;
     unsigned unmapped_once; /* page number that the world first refuses by cpu_leave() */
-    unsigned interrupt_at;  /* page number whose first access brings an interrupt, while its instruction is under way */
+    /* page number whose first access brings an interrupt, while its instruction is under way */
+    unsigned interrupt_at;
     uint64_t msr;      /* what the world's RDMSR gives */
     uint32_t exit_reason;
     bool beside;       /* group and RAM belong to another */
@@ -59,9 +61,15 @@ Machine *machine_beside(const Machine *first);
 void machine_free(Machine *m);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)
 
-/* 64-bit mode at CPL 0, 4-level paging: the first 2 MiB identity mapped with 4 KiB user pages, GDT, TSS, IDT. */
+/*
+ * 64-bit mode at CPL 0, 4-level paging: the first 2 MiB identity mapped with 4 KiB user pages, GDT,
+ * TSS, IDT.
+ */
 void machine_long(Machine *m);
-/* 32-bit protected mode as a TD starts: no paging, EFER.LME and NXE set, flat segments, RIP at AT_CODE. */
+/*
+ * 32-bit protected mode as a TD starts: no paging, EFER.LME and NXE set, flat segments, RIP at
+ * AT_CODE.
+ */
 void machine_start32(Machine *m);
 void machine_code(Machine *m, uint64_t at, const void *bytes, size_t size);
 /* Present interrupt gate of 64-bit mode to the vector's HLT. */

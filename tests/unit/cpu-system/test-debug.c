@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Breakpoints on data and instructions, single steps, and what holds them back (Intel SDM vol. 3, ch. 18). */
+/*
+ * Breakpoints on data and instructions, single steps, and what holds them back (Intel SDM vol. 3,
+ * ch. 18).
+ */
 #include "machine.h"
 #include "swtdx/host/cpu/debug.h"
 
@@ -13,7 +16,8 @@
 #define WRITE 1u
 #define ACCESS 3u
 enum { LEN1, LEN2, LEN8, LEN4 };
-#define BREAK(n, kind, len) (ENABLE(n) | (kind) << (16 + 4 * (n)) | (uint32_t)(len) << (18 + 4 * (n)))
+#define BREAK(n, kind, len) \
+    (ENABLE(n) | (kind) << (16 + 4 * (n)) | (uint32_t)(len) << (18 + 4 * (n)))
 
 PROGRAM(store4, "movl $1, (%rbx)\n nop\n hlt");
 PROGRAM(load4, "movl (%rbx), %eax\n nop\n hlt");
@@ -22,7 +26,8 @@ PROGRAM(locked, "lock incl (%rbx)\n nop\n hlt");
 PROGRAM(stores, "mov $16, %ecx\n mov %rbx, %rdi\n rep stosb\n nop\n hlt");
 PROGRAM(pushes, "lea 8(%rbx), %rsp\n push %rax\n nop\n hlt");
 PROGRAM(faults_late, "mov (%rbx), %eax\n hlt");
-PROGRAM(stack_load, "mov $0x10, %ecx\n mov %rbx, %rsi\n movw %cx, (%rsi)\n mov (%rbx), %ss\n nop\n nop\n hlt");
+PROGRAM(stack_load,
+        "mov $0x10, %ecx\n mov %rbx, %rsi\n movw %cx, (%rsi)\n mov (%rbx), %ss\n nop\n nop\n hlt");
 
 static const struct {
     const char *label;
@@ -183,7 +188,8 @@ static void test_stack_shadow_int1(void)
     for (unsigned step = 0; step < 2; step++) {
         g_autoptr(Machine) m = machine_new();
         start(m, CODE(stack_load_int1));
-        machine_code(m, machine_handler(VEC_DB), "\x90\xf4", 2); /* something that came after would come before the HLT */
+        machine_code(m, machine_handler(VEC_DB), "\x90\xf4",
+                     2); /* something that came after would come before the HLT */
         machine_set_word(m, AT_DATA + 0x100, SEL_DATA);
         arm(m, AT_DATA + 0x100, BREAK(0, ACCESS, LEN1));
         m->cpu->rflags |= step ? FLAG_TF : 0;

@@ -37,7 +37,8 @@ static uint64_t tsc_to_ns(void *opaque, uint64_t guest_tsc)
     return guest_tsc;
 }
 
-static void ipi(void *opaque, uint32_t dest, bool logical, unsigned shorthand, uint8_t vector, bool nmi)
+static void ipi(void *opaque, uint32_t dest, bool logical, unsigned shorthand, uint8_t vector,
+                bool nmi)
 {
 }
 
@@ -62,7 +63,8 @@ static void wait_for_deadline(Race *race, uint64_t deadline, unsigned round)
 {
     for (;;) {
         bool accepted = lapic_accept(&race->lapic) >= 0;
-        uint64_t now = clock_ns(race); /* after it: what came at the deadline is never taken for something earlier */
+        /* after it: what came at the deadline is never taken for something earlier */
+        uint64_t now = clock_ns(race);
         if (accepted) {
             g_assert_true(lapic_write(&race->lapic, 0x80b, 0));
             if (now >= deadline) {
@@ -85,7 +87,10 @@ static void test_deadline(void)
     g_assert_true(lapic_write(&race->lapic, 0x832, 0x40 | 2u << 17)); /* TSC deadline, vector 40h */
     GThread *service = g_thread_new("service", expire, race);
     for (unsigned round = 0; round < ROUNDS; round++) {
-        /* The first expires at once, about when the second is set: the second must come all the same. */
+        /*
+         * The first expires at once, about when the second is set: the second must come all the
+         * same.
+         */
         g_assert_true(lapic_write(&race->lapic, 0x6e0, clock_ns(race)));
         for (volatile unsigned spin = 0; spin < round % 400; spin++) {
             continue;

@@ -41,7 +41,8 @@ static uint64_t tsc_to_ns(void *opaque, uint64_t guest_tsc)
     return guest_tsc / 2;
 }
 
-static void ipi(void *opaque, uint32_t dest, bool logical, unsigned shorthand, uint8_t vector, bool nmi)
+static void ipi(void *opaque, uint32_t dest, bool logical, unsigned shorthand, uint8_t vector,
+                bool nmi)
 {
     Bench *b = opaque;
     b->ipis++;
@@ -250,7 +251,10 @@ static void test_one_shot(void)
     g_assert_cmpint(lapic_pending(&b->lapic), ==, -1);
 }
 
-/* What has run out stays at 0 when the timer becomes periodic, whether its expiry was told in time or not. */
+/*
+ * What has run out stays at 0 when the timer becomes periodic, whether its expiry was told in time
+ * or not.
+ */
 static void test_run_out(void)
 {
     for (unsigned late = 0; late < 2; late++) {
@@ -341,7 +345,8 @@ static void test_deadline(void)
     lapic_timer_expired(&b->lapic);
     g_assert_cmpint(lapic_pending(&b->lapic), ==, -1);
     set(b, 0x80b, 0);
-    set(b, 0x6e0, b->now * 2); /* come already: the interrupt is there before anybody is asked for the time */
+    /* come already: the interrupt is there before anybody is asked for the time */
+    set(b, 0x6e0, b->now * 2);
     g_assert_cmpuint(b->deadline, ==, UINT64_MAX);
     g_assert_cmpuint(reg(b, 0x6e0), ==, 0);
     g_assert_cmpint(lapic_accept(&b->lapic), ==, 0x51);
@@ -398,7 +403,10 @@ static void test_self(void)
     g_assert_cmpuint(b->lapic.nmi_pending, ==, 1);
 }
 
-/* Illegal vectors, sent or to be received, are dropped and leave no trace: KVM's local APIC knows no errors. */
+/*
+ * Illegal vectors, sent or to be received, are dropped and leave no trace: KVM's local APIC knows
+ * no errors.
+ */
 static void test_no_errors(void)
 {
     g_autofree Bench *b = bench_new();
@@ -434,7 +442,8 @@ static void test_matches(void)
     g_autofree Bench *b = bench_new();
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_test_message("%s", rows[i].label);
-        g_assert_cmpint(lapic_matches(&b->lapic, rows[i].dest, rows[i].logical), ==, rows[i].matches);
+        g_assert_cmpint(lapic_matches(&b->lapic, rows[i].dest, rows[i].logical), ==,
+                        rows[i].matches);
     }
 }
 

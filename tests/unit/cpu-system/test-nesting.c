@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Loops of system instructions on a small host stack: a handler that calls the next one, instead of going over to it,
- * would use the stack up.
+ * Loops of system instructions on a small host stack: a handler that calls the next one, instead of
+ * going over to it, would use the stack up.
  */
 #include <pthread.h>
 
@@ -33,20 +33,25 @@ LOOP(loop_segments, "mov %ds, %eax\n push %fs\n lea 8(%rsp), %rsp");
 LOOP(loop_flags, "pushfq\n popfq\n cld\n cli");
 LOOP(loop_xsave, "mov $7, %eax\n xor %edx, %edx\n xsave (%rbx)\n fxsave (%rbx)");
 LOOP(loop_cmpxchg16b, "lock cmpxchg16b (%rbx)");
-LOOP(loop_strings, "lea 0x100(%rbx), %rdi\n mov %rbx, %rsi\n mov $3, %ecx\n rep movsb\n lodsb\n stosb\n scasb\n cmpsb");
+LOOP(loop_strings, "lea 0x100(%rbx), %rdi\n mov %rbx, %rsi\n mov $3, %ecx\n rep movsb\n lodsb\n "
+                   "stosb\n scasb\n cmpsb");
 LOOP(loop_divide, "xor %edx, %edx\n mov $7, %eax\n mov $3, %ecx\n div %ecx\n cqo\n idiv %rcx");
 LOOP(loop_enter, "enter $16, $1\n leave");
 LOOP(loop_x87, "fninit\n fld1\n fstpt (%rbx)\n fnstenv (%rbx)");
-LOOP(loop_vector, "movups (%rbx), %xmm0\n sqrtps %xmm0, %xmm1\n pcmpistri $0, %xmm0, %xmm1\n movups %xmm1, (%rbx)");
+LOOP(loop_vector, "movups (%rbx), %xmm0\n sqrtps %xmm0, %xmm1\n pcmpistri $0, %xmm0, %xmm1\n "
+                  "movups %xmm1, (%rbx)");
 
 #define ROW(name) { #name, name, name##_end }
 static const struct {
     const char *label;
     const uint8_t *code, *end;
 } rows[] = {
-    ROW(loop_cpuid), ROW(loop_lldt), ROW(loop_ltr), ROW(loop_lar), ROW(loop_lsl), ROW(loop_verr), ROW(loop_sgdt), ROW(loop_sidt),
-    ROW(loop_sldt), ROW(loop_rdtsc), ROW(loop_rdrand), ROW(loop_base), ROW(loop_xgetbv), ROW(loop_pkru), ROW(loop_cr), ROW(loop_dr),
-    ROW(loop_segments), ROW(loop_flags), ROW(loop_xsave), ROW(loop_cmpxchg16b), ROW(loop_strings), ROW(loop_divide), ROW(loop_enter),
+    ROW(loop_cpuid), ROW(loop_lldt), ROW(loop_ltr), ROW(loop_lar), ROW(loop_lsl), ROW(loop_verr),
+    ROW(loop_sgdt), ROW(loop_sidt),
+    ROW(loop_sldt), ROW(loop_rdtsc), ROW(loop_rdrand), ROW(loop_base), ROW(loop_xgetbv),
+    ROW(loop_pkru), ROW(loop_cr), ROW(loop_dr),
+    ROW(loop_segments), ROW(loop_flags), ROW(loop_xsave), ROW(loop_cmpxchg16b), ROW(loop_strings),
+    ROW(loop_divide), ROW(loop_enter),
     ROW(loop_x87), ROW(loop_vector),
 };
 

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What system instructions of 64-bit mode make of their operands: widths of addresses, of registers, of returns. */
+/*
+ * What system instructions of 64-bit mode make of their operands: widths of addresses, of
+ * registers, of returns.
+ */
 #include "machine.h"
 
-#define PROGRAM(name, bits, text)                                                            \
-    __asm__(".pushsection .rodata\n.code" #bits "\n" #name ":\n" text "\n" #name "_end:\n.code64\n.popsection\n"); \
+#define PROGRAM(name, bits, text)                                                                  \
+    __asm__(".pushsection "                                                                        \
+            ".rodata\n.code" #bits "\n" #name ":\n" text "\n" #name "_end:\n.code64\n.popsection\n");\
     extern const uint8_t name[], name##_end[]
 
 #define LOAD(m, at, name) machine_code(m, at, name, (size_t)(name##_end - name))
@@ -18,7 +22,8 @@ static uint64_t stack_word(Machine *m, unsigned n)
     return machine_word(m, m->cpu->regs[GPR_RSP] + n * 8);
 }
 
-PROGRAM(widest_wrmsr, 64, "mov %ebx, %eax\n mov %rbx, %rdx\n shr $32, %rdx\n mov $0xc0000082, %ecx\n wrmsr\n hlt");
+PROGRAM(widest_wrmsr, 64,
+        "mov %ebx, %eax\n mov %rbx, %rdx\n shr $32, %rdx\n mov $0xc0000082, %ecx\n wrmsr\n hlt");
 PROGRAM(widest_wrfsbase, 64, "wrfsbase %rbx\n hlt");
 PROGRAM(widest_lgdt, 64, "mov %rbx, 0x40102\n lgdt 0x40100\n hlt");
 PROGRAM(widest_lidt, 64, "mov %rbx, 0x40102\n lidt 0x40100\n hlt");
@@ -26,7 +31,10 @@ PROGRAM(widest_lldt, 64, "shr $32, %rbx\n mov %ebx, 0x1048\n mov $0x40, %eax\n l
 PROGRAM(widest_ltr, 64, "shr $32, %rbx\n mov %ebx, 0x1048\n mov $0x40, %eax\n ltr %ax\n hlt");
 PROGRAM(widest_invpcid, 64, "mov %rbx, 0x40108\n xor %eax, %eax\n invpcid 0x40100, %rax\n hlt");
 
-/* Registers that hold linear addresses take 57 bits of any processor that has 5 levels, also while it uses 4. */
+/*
+ * Registers that hold linear addresses take 57 bits of any processor that has 5 levels, also while
+ * it uses 4.
+ */
 static void test_widest_address(void)
 {
     static const struct {
@@ -48,8 +56,10 @@ static void test_widest_address(void)
         bool la57, taken;
     } addresses[] = {
         { UINT64_C(0xffff800000000000), false, true }, { UINT64_C(0xff80000000000000), true, true },
-        { UINT64_C(0xff80000000000000), false, false }, { UINT64_C(0x00ff800000000000), true, true },
-        { UINT64_C(0x0180000000000000), true, false }, { UINT64_C(0xaaaaaaaa00000000), true, false },
+        { UINT64_C(0xff80000000000000), false, false },
+        { UINT64_C(0x00ff800000000000), true, true },
+        { UINT64_C(0x0180000000000000), true, false },
+        { UINT64_C(0xaaaaaaaa00000000), true, false },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         for (unsigned k = 0; k < G_N_ELEMENTS(addresses); k++) {
@@ -71,11 +81,15 @@ static void test_widest_address(void)
     }
 }
 
-/* SYSRET, SYSEXIT and IRET without REX.W leave 64-bit mode: to 32-bit code, with what 32 bits hold. */
+/*
+ * SYSRET, SYSEXIT and IRET without REX.W leave 64-bit mode: to 32-bit code, with what 32 bits hold.
+ */
 PROGRAM(narrow_sysret, 64, "mov $0x24000, %ecx\n mov $2, %r11d\n bts $40, %rcx\n sysretl");
-PROGRAM(narrow_sysexit, 64, "mov $0x24000, %edx\n mov $0x38000, %ecx\n bts $40, %rdx\n .byte 0x0f, 0x35");
+PROGRAM(narrow_sysexit, 64,
+        "mov $0x24000, %edx\n mov $0x38000, %ecx\n bts $40, %rdx\n .byte 0x0f, 0x35");
 PROGRAM(narrow_iret, 64, "mov $0x28100, %esp\n iretl");
-PROGRAM(user_mode_of, 32, "dec %eax\n nop\n int $0x80"); /* in 64-bit mode that is a REX prefix before NOP */
+/* in 64-bit mode that is a REX prefix before NOP */
+PROGRAM(user_mode_of, 32, "dec %eax\n nop\n int $0x80");
 
 static void test_narrow_returns(void)
 {
@@ -87,7 +101,8 @@ static void test_narrow_returns(void)
         { "SYSEXIT", narrow_sysexit, narrow_sysexit_end },
         { "IRETD", narrow_iret, narrow_iret_end },
     };
-    static const uint32_t frame[] = { AT_USER_CODE, SEL_USER32 | 3, 2, AT_USER_STACK, SEL_USER_DATA | 3 };
+    static const uint32_t frame[] = { AT_USER_CODE, SEL_USER32 | 3, 2, AT_USER_STACK,
+                                      SEL_USER_DATA | 3 };
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autoptr(Machine) m = machine_new();
         g_test_message("%s", rows[i].label);
@@ -119,7 +134,10 @@ PROGRAM(narrow_smsw, 64, "smsw %ax\n hlt");
 PROGRAM(narrow_lsl, 64, "mov $0x18, %ecx\n lsl %cx, %ax\n hlt");
 PROGRAM(narrow_lar, 64, "mov $0x18, %ecx\n lar %cx, %ax\n hlt");
 
-/* Operand sizes of system instructions in 64-bit mode: 16 bits keep the rest of the register, 32 bits clear it. */
+/*
+ * Operand sizes of system instructions in 64-bit mode: 16 bits keep the rest of the register, 32
+ * bits clear it.
+ */
 static void test_operand_sizes(void)
 {
     static const uint64_t before = UINT64_C(0x1122334455667788);

@@ -44,8 +44,8 @@ static void set_up(Machine *m, unsigned how)
 {
     Cpu *cpu = m->cpu;
     machine_long(m);
-    cpu->cr4 |= (how & SMEP ? CR4_SMEP : 0) | (how & SMAP ? CR4_SMAP : 0) | (how & PKE ? CR4_PKE : 0)
-                | (how & PKS ? CR4_PKS : 0);
+    cpu->cr4 |= (how & SMEP ? CR4_SMEP : 0) | (how & SMAP ? CR4_SMAP : 0) |
+                (how & PKE ? CR4_PKE : 0) | (how & PKS ? CR4_PKS : 0);
     cpu->cr0 &= ~(uint64_t)(how & NO_WP ? CR0_WP : 0);
     cpu->rflags |= how & AC ? FLAG_AC : 0;
     cpu->efer &= ~(uint64_t)(how & NO_NXE ? EFER_NXE : 0);
@@ -83,7 +83,8 @@ static const struct {
     { "PML4 not present", AT_PDPT | 6, 3, 0, CPU_WRITE, PF_W },
     { "read-only, supervisor write", AT_DATA | 5, 0, 0, CPU_WRITE, PF_P | PF_W },
     { "read-only, supervisor write, WP off", AT_DATA | 5, 0, NO_WP, CPU_WRITE, OK },
-    { "read-only, user write, WP off", AT_DATA | 5, 0, NO_WP | USER, CPU_WRITE, PF_P | PF_W | PF_U },
+    { "read-only, user write, WP off", AT_DATA | 5, 0, NO_WP | USER, CPU_WRITE,
+      PF_P | PF_W | PF_U },
     { "read-only above", AT_PT | 5, 1, 0, CPU_WRITE, PF_P | PF_W },
     { "supervisor page, user", AT_DATA | 3, 0, USER, CPU_READ, PF_P | PF_U },
     { "supervisor above, user", AT_PT | 3, 1, USER, CPU_READ, PF_P | PF_U },
@@ -92,7 +93,8 @@ static const struct {
     { "NX read", AT_DATA | 7 | NX, 0, 0, CPU_READ, OK },
     { "NX is reserved without NXE", AT_DATA | 7 | NX, 0, NO_NXE, CPU_READ, PF_P | PF_RSVD },
     { "reserved address bit 46", AT_DATA | 7 | UINT64_C(1) << 46, 0, 0, CPU_READ, PF_P | PF_RSVD },
-    { "reserved address bit 51", AT_DATA | 7 | UINT64_C(1) << 51, 0, USER, CPU_WRITE, PF_P | PF_RSVD | PF_W | PF_U },
+    { "reserved address bit 51", AT_DATA | 7 | UINT64_C(1) << 51, 0, USER, CPU_WRITE,
+      PF_P | PF_RSVD | PF_W | PF_U },
     { "reserved bit in PD entry", AT_PT | 7 | UINT64_C(1) << 48, 1, 0, CPU_READ, PF_P | PF_RSVD },
     { "large page, address bit 13", 0x2000 | 0x87, 1, 0, CPU_READ, PF_P | PF_RSVD },
     { "large page", 0x87, 1, 0, CPU_READ, OK },
@@ -113,22 +115,31 @@ static const struct {
     { "key 1 without PKE", AT_DATA | 7 | UINT64_C(1) << 59, 0, USER, CPU_READ, OK },
     { "key 1 fetch", AT_DATA | 7 | UINT64_C(1) << 59, 0, PKE | USER, CPU_FETCH, OK },
     { "key 1 on a supervisor page", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKE, CPU_READ, OK },
-    { "key 2 write", AT_DATA | 7 | UINT64_C(2) << 59, 0, PKE | USER, CPU_WRITE, PF_P | PF_U | PF_PK | PF_W },
+    { "key 2 write", AT_DATA | 7 | UINT64_C(2) << 59, 0, PKE | USER, CPU_WRITE,
+      PF_P | PF_U | PF_PK | PF_W },
     { "key 2 read", AT_DATA | 7 | UINT64_C(2) << 59, 0, PKE | USER, CPU_READ, OK },
-    { "key 2 write, read-only page", AT_DATA | 5 | UINT64_C(2) << 59, 0, PKE | USER, CPU_WRITE, PF_P | PF_U | PF_PK | PF_W },
-    { "key 2 write, read-only page, WP off", AT_DATA | 5 | UINT64_C(2) << 59, 0, PKE | NO_WP, CPU_WRITE, OK },
-    { "key 1 fetch, NX", AT_DATA | 7 | NX | UINT64_C(1) << 59, 0, PKE | USER, CPU_FETCH, PF_P | PF_U | PF_I },
-    { "PKS: key 1 read, supervisor page", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKS, CPU_READ, PF_P | PF_PK },
+    { "key 2 write, read-only page", AT_DATA | 5 | UINT64_C(2) << 59, 0, PKE | USER, CPU_WRITE,
+      PF_P | PF_U | PF_PK | PF_W },
+    { "key 2 write, read-only page, WP off", AT_DATA | 5 | UINT64_C(2) << 59, 0, PKE | NO_WP,
+      CPU_WRITE, OK },
+    { "key 1 fetch, NX", AT_DATA | 7 | NX | UINT64_C(1) << 59, 0, PKE | USER, CPU_FETCH,
+      PF_P | PF_U | PF_I },
+    { "PKS: key 1 read, supervisor page", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKS, CPU_READ,
+      PF_P | PF_PK },
     { "PKS: key 1 read, user page", AT_DATA | 7 | UINT64_C(1) << 59, 0, PKS, CPU_READ, OK },
-    { "PKS: key 1 read by user, supervisor page", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKS | USER, CPU_READ, PF_P | PF_U },
+    { "PKS: key 1 read by user, supervisor page", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKS | USER,
+      CPU_READ, PF_P | PF_U },
     { "PKS: key 1 fetch", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKS, CPU_FETCH, OK },
     { "PKS: key 2 read", AT_DATA | 3 | UINT64_C(2) << 59, 0, PKS, CPU_READ, OK },
     { "PKS: key 2 write", AT_DATA | 3 | UINT64_C(2) << 59, 0, PKS, CPU_WRITE, PF_P | PF_PK | PF_W },
     { "PKS: key 2 write, WP off", AT_DATA | 3 | UINT64_C(2) << 59, 0, PKS | NO_WP, CPU_WRITE, OK },
-    { "PKS: key 1 write, WP off", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKS | NO_WP, CPU_WRITE, PF_P | PF_PK | PF_W },
+    { "PKS: key 1 write, WP off", AT_DATA | 3 | UINT64_C(1) << 59, 0, PKS | NO_WP, CPU_WRITE,
+      PF_P | PF_PK | PF_W },
     { "PKS and PKE: key 3", AT_DATA | 3 | UINT64_C(3) << 59, 0, PKS | PKE, CPU_WRITE, OK },
-    { "key 1 read, SMAP, PKS", AT_DATA | 7 | UINT64_C(1) << 59, 0, PKS | PKE | SMAP, CPU_READ, PF_P | PF_PK },
-    { "key 2 write, supervisor, WP off", AT_DATA | 7 | UINT64_C(2) << 59, 0, PKE | NO_WP, CPU_WRITE, OK },
+    { "key 1 read, SMAP, PKS", AT_DATA | 7 | UINT64_C(1) << 59, 0, PKS | PKE | SMAP, CPU_READ,
+      PF_P | PF_PK },
+    { "key 2 write, supervisor, WP off", AT_DATA | 7 | UINT64_C(2) << 59, 0, PKE | NO_WP, CPU_WRITE,
+      OK },
 };
 
 static void test_walks(void)
@@ -154,7 +165,8 @@ static void test_walks(void)
             g_assert_cmpuint(m->cpu->raise_vector, ==, VEC_PF);
             g_assert_cmphex(m->cpu->raise_error, ==, walks[i].error);
             g_assert_cmphex(m->cpu->cr2, ==, AT_DATA + 0x10);
-            g_assert_cmphex(*machine_pte(m, AT_DATA) & 0x60, ==, walks[i].level ? 0 : walks[i].entry & 0x60);
+            g_assert_cmphex(*machine_pte(m, AT_DATA) & 0x60, ==,
+                            walks[i].level ? 0 : walks[i].entry & 0x60);
         }
     }
 }
@@ -232,7 +244,8 @@ static void test_kinds(void)
     g_assert_true(do_access(m, AT_DATA, CPU_READ, 8));
     m->cpu->rflags &= ~(uint64_t)FLAG_AC;
     cpu_update_mode(m->cpu);
-    g_assert_false(do_access(m, AT_DATA, CPU_READ, 8)); /* the entry of the other kind does not help */
+    g_assert_false(
+        do_access(m, AT_DATA, CPU_READ, 8)); /* the entry of the other kind does not help */
 }
 
 static void system_read(Cpu *cpu, void *opaque)
@@ -359,11 +372,15 @@ static void *flush_thread(void *opaque)
     return NULL;
 }
 
-/* Locked increments on both sides of a page's end, while a third thread takes the pages away again and again. */
+/*
+ * Locked increments on both sides of a page's end, while a third thread takes the pages away again
+ * and again.
+ */
 static void test_split_lock(void)
 {
     /* l: lock incl (rbx); lock incl (rdx); dec ecx; jnz l; hlt */
-    static const uint8_t code[] = { 0xf0, 0xff, 0x03, 0xf0, 0xff, 0x02, 0xff, 0xc9, 0x75, 0xf6, 0xf4 };
+    static const uint8_t code[] = { 0xf0, 0xff, 0x03, 0xf0, 0xff, 0x02, 0xff, 0xc9, 0x75, 0xf6,
+                                    0xf4 };
     const unsigned turns = 20000;
     g_autoptr(Machine) first = machine_new();
     Machine *m[3] = { first, machine_beside(first), machine_beside(first) };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Events where instructions run many at a time: single steps through a loop that host code has taken over, interrupts
- * inside repeated string instructions (Intel SDM vol. 3, 18.3.1.4 and 6.12; vol. 2, REP).
+ * Events where instructions run many at a time: single steps through a loop that host code has
+ * taken over, interrupts inside repeated string instructions (Intel SDM vol. 3, 18.3.1.4 and 6.12;
+ * vol. 2, REP).
  */
 #include "program.h"
 
@@ -10,11 +11,15 @@
 #define SUM_AT 0x48010       /* of the saved RIPs */
 #define RCX_AT 0x48018       /* RCX when it last ran */
 
-/* Counts, keeps where it was called and RCX, goes back. Longer than the gap between handlers: it stands on its own. */
-PROGRAM64(counting,
-          "incq 0x48000\n push %rax\n mov 8(%rsp), %rax\n mov %rax, 0x48008\n add %rax, 0x48010\n mov %rcx, 0x48018\n"
-          " pop %rax\n iretq");
-PROGRAM64(to_counting, "jmp . + 0x4000"); /* from AT_HANDLERS + n * 16 to AT_HANDLERS + 4000h + n * 16 */
+/*
+ * Counts, keeps where it was called and RCX, goes back. Longer than the gap between handlers: it
+ * stands on its own.
+ */
+PROGRAM64(counting, "incq 0x48000\n push %rax\n mov 8(%rsp), %rax\n mov %rax, 0x48008\n add %rax, "
+                    "0x48010\n mov %rcx, 0x48018\n"
+                    " pop %rax\n iretq");
+/* from AT_HANDLERS + n * 16 to AT_HANDLERS + 4000h + n * 16 */
+PROGRAM64(to_counting, "jmp . + 0x4000");
 
 static void count_vector(Machine *m, unsigned vector)
 {
@@ -37,11 +42,11 @@ static void run(Machine *m)
 /* ---- single steps ---- */
 
 /* The same loop twice: without the trap flag until it is hot, then with it. */
-PROGRAM64(stepped_loop,
-          "mov $1000, %ecx\n call loop_begins\n"
-          "mov %ebx, %ecx\n pushfq\n orl $0x100, (%rsp)\n popfq\n call loop_begins\n"
-          "pushfq\n andl $~0x100, (%rsp)\n popfq\n hlt\n"
-          "loop_begins: inc %rax\n mov %rax, (%rdi)\n add (%rdi), %rdx\n dec %ecx\n jnz loop_begins\n ret");
+PROGRAM64(stepped_loop, "mov $1000, %ecx\n call loop_begins\n"
+                        "mov %ebx, %ecx\n pushfq\n orl $0x100, (%rsp)\n popfq\n call loop_begins\n"
+                        "pushfq\n andl $~0x100, (%rsp)\n popfq\n hlt\n"
+                        "loop_begins: inc %rax\n mov %rax, (%rdi)\n add (%rdi), %rdx\n dec %ecx\n "
+                        "jnz loop_begins\n ret");
 
 static void test_loop(void)
 {
@@ -60,7 +65,8 @@ static void test_loop(void)
 }
 
 /* Each element of a repeated instruction is a step: RIP stays on it until the last. */
-PROGRAM64(stepped_rep, "pushfq\n orl $0x100, (%rsp)\n popfq\n here_rep: rep stosb\n nop\n pushfq\n andl $~0x100, (%rsp)\n popfq\n hlt");
+PROGRAM64(stepped_rep, "pushfq\n orl $0x100, (%rsp)\n popfq\n here_rep: rep stosb\n nop\n pushfq\n "
+                       "andl $~0x100, (%rsp)\n popfq\n hlt");
 
 static void test_rep(void)
 {
@@ -110,8 +116,10 @@ static const struct {
 } strings[] = {
     { "REP MOVSB", rep_movsb, rep_movsb_end, 1, SOURCE | TARGET | COPIES, 0 },
     { "REP MOVSQ", rep_movsq, rep_movsq_end, 8, SOURCE | TARGET | COPIES, 0 },
-    { "REP MOVSB downwards", rep_movsb_down, rep_movsb_down_end, 1, SOURCE | TARGET | COPIES | DOWN, 1 },
-    { "REP MOVSB, 32-bit addresses", rep_movsb_32, rep_movsb_32_end, 1, SOURCE | TARGET | COPIES, 0 },
+    { "REP MOVSB downwards", rep_movsb_down, rep_movsb_down_end, 1, SOURCE | TARGET | COPIES | DOWN,
+      1 },
+    { "REP MOVSB, 32-bit addresses", rep_movsb_32, rep_movsb_32_end, 1, SOURCE | TARGET | COPIES,
+      0 },
     { "REP STOSL", rep_stosl, rep_stosl_end, 4, TARGET | FILLS, 0 },
     { "REP LODSB", rep_lodsb, rep_lodsb_end, 1, SOURCE, 0 },
     { "REPE SCASB", repe_scasb, repe_scasb_end, 1, TARGET, 0 },
@@ -123,7 +131,8 @@ static void check_interrupted(unsigned i)
 {
     g_autoptr(Machine) m = machine_new();
     unsigned what = strings[i].what, size = strings[i].size, reached = 0x8000;
-    unsigned base = what & SOURCE ? FROM : TO, page = base + (what & DOWN ? LENGTH - 1 - reached : reached);
+    unsigned base = what & SOURCE ? FROM : TO,
+             page = base + (what & DOWN ? LENGTH - 1 - reached : reached);
     uint64_t *regs = m->cpu->regs, left;
     start(m, strings[i].code, strings[i].end);
     count_vector(m, 0x41);
@@ -141,7 +150,8 @@ static void check_interrupted(unsigned i)
     regs[GPR_RCX] = LENGTH / size;
     run(m);
     g_assert_cmpuint(machine_word(m, COUNT_AT), ==, 1);
-    g_assert_cmphex(machine_word(m, LAST_AT), ==, AT_CODE + strings[i].at); /* back to the instruction */
+    g_assert_cmphex(machine_word(m, LAST_AT), ==,
+                    AT_CODE + strings[i].at); /* back to the instruction */
     left = machine_word(m, RCX_AT);
     g_assert_cmpuint(left, >, 0);
     g_assert_cmpuint(left * size, <=, LENGTH - reached);
@@ -168,11 +178,15 @@ static void test_interrupted(void)
     }
 }
 
-/* An interrupt that comes while host code goes round: between two instructions, with all registers as they are there. */
-PROGRAM64(busy, "sti\n busy_again: inc %rax\n lea (%rax,%rax), %rdx\n add $4096, %rdi\n mov (%rdi), %r8\n dec %ecx\n jnz busy_again\n hlt");
-PROGRAM64(check_pair,
-          "incq 0x48000\n push %rbx\n lea (%rax,%rax), %rbx\n cmp %rbx, %rdx\n je 1f\n lea -2(%rax,%rax), %rbx\n cmp %rbx, %rdx\n je 1f\n"
-          " incq 0x48008\n 1: pop %rbx\n iretq");
+/*
+ * An interrupt that comes while host code goes round: between two instructions, with all registers
+ * as they are there.
+ */
+PROGRAM64(busy, "sti\n busy_again: inc %rax\n lea (%rax,%rax), %rdx\n add $4096, %rdi\n mov "
+                "(%rdi), %r8\n dec %ecx\n jnz busy_again\n hlt");
+PROGRAM64(check_pair, "incq 0x48000\n push %rbx\n lea (%rax,%rax), %rbx\n cmp %rbx, %rdx\n je 1f\n "
+                      "lea -2(%rax,%rax), %rbx\n cmp %rbx, %rdx\n je 1f\n"
+                      " incq 0x48008\n 1: pop %rbx\n iretq");
 
 static void test_in_loop(void)
 {

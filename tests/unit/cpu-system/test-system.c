@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Programs of a few instructions on the tests' machine: mode changes, exceptions, interrupts, far transfers, system registers. */
+/*
+ * Programs of a few instructions on the tests' machine: mode changes, exceptions, interrupts, far
+ * transfers, system registers.
+ */
 #include "machine.h"
 #include "swtdx/host/cpu/block.h"
 
 #define NX (UINT64_C(1) << 63)
 
 /* A program assembled into this test, as `name` .. `name`_end. */
-#define PROGRAM(name, bits, text)                                                            \
-    __asm__(".pushsection .rodata\n.code" #bits "\n" #name ":\n" text "\n" #name "_end:\n.code64\n.popsection\n"); \
+#define PROGRAM(name, bits, text)                                                                  \
+    __asm__(".pushsection "                                                                        \
+            ".rodata\n.code" #bits "\n" #name ":\n" text "\n" #name "_end:\n.code64\n.popsection\n");\
     extern const uint8_t name[], name##_end[]
 
 #define LOAD(m, at, name) machine_code(m, at, name, (size_t)(name##_end - name))
@@ -29,13 +33,17 @@ static uint32_t stack_dword(Machine *m, unsigned n)
 
 /* ---- into long mode ---- */
 
-/* The way a TDVF goes: GDT, far jump, PAE, CR3, paging, far jump (with 4-level or, if EBP is not 0, 5-level paging). */
+/*
+ * The way a TDVF goes: GDT, far jump, PAE, CR3, paging, far jump (with 4-level or, if EBP is not 0,
+ * 5-level paging).
+ */
 PROGRAM(enter_long, 32,
         "lgdt 0x7000\n"
         "ljmp $0x08, $0x20010\n"
         ".org enter_long + 0x10\n"
         "mov $0x10, %eax\n mov %eax, %ds\n mov %eax, %es\n mov %eax, %ss\n"
-        "mov %cr4, %eax\n or $0x20, %eax\n test %ebp, %ebp\n jz 1f\n or $0x1000, %eax\n 1: mov %eax, %cr4\n"
+        "mov %cr4, %eax\n or $0x20, %eax\n test %ebp, %ebp\n jz 1f\n or $0x1000, %eax\n 1: mov "
+        "%eax, %cr4\n"
         "mov %esi, %eax\n mov %eax, %cr3\n"
         "mov %cr0, %eax\n or $0x80000000, %eax\n mov %eax, %cr0\n"
         "ljmp $0x18, $0x20080\n"
@@ -151,7 +159,8 @@ static void test_stack_fault(void)
 
 static void close_gate(Machine *m, unsigned vector)
 {
-    machine_set_word(m, AT_IDT + vector * 16, machine_word(m, AT_IDT + vector * 16) & ~(UINT64_C(0x80) << 40));
+    machine_set_word(m, AT_IDT + vector * 16,
+                     machine_word(m, AT_IDT + vector * 16) & ~(UINT64_C(0x80) << 40));
 }
 
 static void test_double_fault(void)
@@ -315,7 +324,10 @@ PROGRAM(kernel_entry32, 64,
         "mov %cs, %r8d\n mov %rsp, %r9\n"
         "mov $0x24000 + 8, %ecx\n mov $0x3202, %r11d\n mov $0x37000, %esp\n sysretl");
 
-/* How Linux serves 32-bit programs: in by SYSENTER, which saves nothing, out by SYSRET without REX.W. */
+/*
+ * How Linux serves 32-bit programs: in by SYSENTER, which saves nothing, out by SYSRET without
+ * REX.W.
+ */
 static void test_compatible_syscall(void)
 {
     g_autoptr(Machine) m = machine_new();
@@ -582,7 +594,8 @@ static void test_xfd(void)
 /* How firmware reloads CS, and the stack forms of FS. */
 PROGRAM(far64, 64,
         "push $0x18\n lea 1f(%rip), %rax\n push %rax\n lretq\n"
-        "1: movl $0x18, 0x40008\n lea 2f(%rip), %rax\n mov %rax, 0x40000\n .byte 0x48, 0xff, 0x2c, 0x25, 0, 0, 4, 0\n"
+        "1: movl $0x18, 0x40008\n lea 2f(%rip), %rax\n mov %rax, 0x40000\n .byte 0x48, 0xff, 0x2c, "
+        "0x25, 0, 0, 4, 0\n"
         "2: mov $0x10, %ecx\n mov %ecx, %fs\n push %fs\n pop %gs\n mov %gs, %edx\n mov %rsp, %rsi\n"
         "lidt 0x40010\n sidt 0x40020\n"
         "mov $0x40100, %eax\n xor %ecx, %ecx\n xor %edx, %edx\n monitor\n hlt\n");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What takes translations away and what must not give wrong ones: PCIDs, global pages, INVLPG, INVPCID, moves to CR3 and
- * CR4 (Intel SDM vol. 3, 4.10; vol. 2, INVPCID, MOV to control registers).
+ * What takes translations away and what must not give wrong ones: PCIDs, global pages, INVLPG,
+ * INVPCID, moves to CR3 and CR4 (Intel SDM vol. 3, 4.10; vol. 2, INVPCID, MOV to control
+ * registers).
  */
 #include "program.h"
 #include "swtdx/host/cpu/walk.h"
@@ -14,19 +15,27 @@
 #define AT_DESCRIPTOR 0x48000
 #define AT_PML4_2 0x50000            /* a second tree, AT_DATA leads to AT_OTHER there */
 
-/* Each loads, changes the page's entry at RSI to RDI, does one thing with RAX and RDX, loads again into R9. */
-#define AROUND(name, text) PROGRAM64(name, "mov (%rbx), %r8\n mov %rdi, (%rsi)\n" text "\n mov (%rbx), %r9\n hlt")
+/*
+ * Each loads, changes the page's entry at RSI to RDI, does one thing with RAX and RDX, loads again
+ * into R9.
+ */
+#define AROUND(name, text) \
+    PROGRAM64(name, "mov (%rbx), %r8\n mov %rdi, (%rsi)\n" text "\n mov (%rbx), %r9\n hlt")
 AROUND(nothing, "nop");
 AROUND(invlpg, "invlpg (%rbx)");
 AROUND(invlpg_other, "invlpg (%rdx)");
 AROUND(invpcid, "invpcid (%rdx), %rax");
 AROUND(to_cr3, "mov %rax, %cr3");
 AROUND(to_cr3_and_back, "mov %cr3, %rcx\n mov %rax, %cr3\n mov %rcx, %cr3");
-AROUND(toggle_cr4, "mov %cr4, %rcx\n mov %rcx, %rdx\n xor %rax, %rcx\n mov %rcx, %cr4\n mov %rdx, %cr4");
+AROUND(toggle_cr4,
+       "mov %cr4, %rcx\n mov %rcx, %rdx\n xor %rax, %rcx\n mov %rcx, %cr4\n mov %rdx, %cr4");
 AROUND(to_cr4, "mov %cr4, %rcx\n xor %rax, %rcx\n mov %rcx, %cr4");
 
 typedef enum Seen { OLD, NEW, EITHER } Seen;
-/* OLD is asked only where a guest may rely on it that the soft TLB keeps what is global: without, each switch costs a walk. */
+/*
+ * OLD is asked only where a guest may rely on it that the soft TLB keeps what is global: without,
+ * each switch costs a walk.
+ */
 static const struct {
     const char *label;
     const uint8_t *code, *end;
@@ -48,7 +57,8 @@ static const struct {
     { "CR3, same PCID, keep", P(to_cr3), PCIDE, 0, AT_PML4 | KEEP, { 0 }, EITHER },
     { "CR3, same PCID, global page", P(to_cr3), PGE | PCIDE, GLOBAL, AT_PML4, { 0 }, OLD },
     { "CR3, another PCID and back", P(to_cr3_and_back), PCIDE, 0, AT_PML4 | 5, { 0 }, NEW },
-    { "CR3, another PCID and back, global page", P(to_cr3_and_back), PGE | PCIDE, GLOBAL, AT_PML4 | 5 | KEEP, { 0 }, OLD },
+    { "CR3, another PCID and back, global page", P(to_cr3_and_back), PGE | PCIDE, GLOBAL,
+      AT_PML4 | 5 | KEEP, { 0 }, OLD },
     { "INVPCID 0", P(invpcid), PCIDE, 0, 0, { 0, AT_DATA + 8 }, NEW },
     { "INVPCID 0, PCIDs off", P(invpcid), 0, 0, 0, { 0, AT_DATA }, NEW },
     { "INVPCID 0, global page", P(invpcid), PGE | PCIDE, GLOBAL, 0, { 0, AT_DATA }, EITHER },
@@ -56,7 +66,8 @@ static const struct {
     { "INVPCID 1", P(invpcid), PCIDE, 0, 1, { 0 }, NEW },
     { "INVPCID 1, PCIDs off", P(invpcid), 0, 0, 1, { 0 }, NEW },
     { "INVPCID 1, global page", P(invpcid), PGE | PCIDE, GLOBAL, 1, { 0 }, OLD },
-    { "INVPCID 1, address not canonical: not looked at", P(invpcid), PCIDE, 0, 1, { 0, UINT64_C(1) << 50 }, NEW },
+    { "INVPCID 1, address not canonical: not looked at", P(invpcid), PCIDE, 0, 1,
+      { 0, UINT64_C(1) << 50 }, NEW },
     { "INVPCID 2", P(invpcid), PCIDE, 0, 2, { 0 }, NEW },
     { "INVPCID 2, global page", P(invpcid), PGE | PCIDE, GLOBAL, 2, { 0 }, NEW },
     { "INVPCID 2, PCIDs off, PCID given", P(invpcid), PGE, GLOBAL, 2, { 9 }, NEW },
@@ -76,7 +87,8 @@ static void start(Machine *m, const uint8_t *code, const uint8_t *end)
     machine_set_word(m, AT_DATA, 1);
     machine_set_word(m, AT_OTHER, 2);
     for (unsigned at = AT_CODE; at < AT_DATA; at += 0x1000) {
-        *machine_pte(m, at) &= ~UINT64_C(4); /* code and stacks are the supervisor's: SMEP may come on */
+        *machine_pte(m, at) &= ~UINT64_C(
+            4); /* code and stacks are the supervisor's: SMEP may come on */
     }
     m->cpu->regs[GPR_RBX] = AT_DATA;
     m->cpu->regs[GPR_RDX] = AT_DESCRIPTOR;
@@ -127,15 +139,18 @@ static const struct {
     { "INVPCID type 100000000h", P(only_invpcid), PCIDE, 0, UINT64_C(1) << 32, { 0 }, VEC_GP, 0 },
     { "INVPCID descriptor bit 12", P(only_invpcid), PCIDE, 0, 2, { 0x1000 }, VEC_GP, 0 },
     { "INVPCID descriptor bit 63", P(only_invpcid), PCIDE, 0, 3, { KEEP }, VEC_GP, 0 },
-    { "INVPCID 0, not canonical", P(only_invpcid), PCIDE, 0, 0, { 0, UINT64_C(1) << 47 }, VEC_GP, 0 },
+    { "INVPCID 0, not canonical", P(only_invpcid), PCIDE, 0, 0, { 0, UINT64_C(1) << 47 }, VEC_GP,
+      0 },
     { "INVPCID 0, PCID 1, PCIDs off", P(only_invpcid), 0, 0, 0, { 1 }, VEC_GP, 0 },
     { "INVPCID 1, PCID 1, PCIDs off", P(only_invpcid), 0, 0, 1, { 1 }, VEC_GP, 0 },
     { "INVPCID 1, PCID FFFh", P(only_invpcid), PCIDE, 0, 1, { 0xfff }, FINE, 0 },
     { "INVPCID 3, PCID 1, PCIDs off", P(only_invpcid), 0, 0, 3, { 1 }, FINE, 0 },
     { "CR3 bit 63, PCIDs off", P(only_cr3), 0, 0, AT_PML4 | KEEP, { 0 }, VEC_GP, 0 },
     { "CR3 bit 62", P(only_cr3), PCIDE, 0, AT_PML4 | UINT64_C(1) << 62, { 0 }, VEC_GP, 0 },
-    { "CR3 beyond the physical width", P(only_cr3), PCIDE, 0, AT_PML4 | UINT64_C(1) << 46, { 0 }, VEC_GP, 0 },
-    { "CR3 bit 63 is not read back", P(only_cr3), PCIDE, 0, AT_PML4 | KEEP | 0x123, { 0 }, FINE, AT_PML4 | 0x123 },
+    { "CR3 beyond the physical width", P(only_cr3), PCIDE, 0, AT_PML4 | UINT64_C(1) << 46, { 0 },
+      VEC_GP, 0 },
+    { "CR3 bit 63 is not read back", P(only_cr3), PCIDE, 0, AT_PML4 | KEEP | 0x123, { 0 }, FINE,
+      AT_PML4 | 0x123 },
     { "CR4.PCIDE with PCID bits in CR3", P(only_cr4), 0, AT_PML4 | 8, PCIDE, { 0 }, VEC_GP, 0 },
     { "CR4.PCIDE", P(only_cr4), 0, AT_PML4, PCIDE, { 0 }, FINE, 0 },
     { "CR4.PCIDE off with a PCID", P(only_cr4), PCIDE, AT_PML4 | 0x18, PCIDE, { 0 }, FINE, 0 },
@@ -174,14 +189,22 @@ static void test_faults(void)
 
 /* ---- rights that change without a flush ---- */
 
-PROGRAM64(load_pkru_load, "mov (%rbx), %r8\n xor %ecx, %ecx\n xor %edx, %edx\n wrpkru\n mov (%rbx), %r9\n hlt");
-PROGRAM64(store_pkru_store, "mov %r8, (%rbx)\n xor %ecx, %ecx\n xor %edx, %edx\n wrpkru\n mov %r8, (%rbx)\n hlt");
-PROGRAM64(load_pkrs_load, "mov (%rbx), %r8\n mov $0x6e1, %ecx\n xor %edx, %edx\n wrmsr\n mov (%rbx), %r9\n hlt");
-PROGRAM64(store_pkrs_store, "mov %r8, (%rbx)\n mov $0x6e1, %ecx\n xor %edx, %edx\n wrmsr\n mov %r8, (%rbx)\n hlt");
+PROGRAM64(load_pkru_load,
+          "mov (%rbx), %r8\n xor %ecx, %ecx\n xor %edx, %edx\n wrpkru\n mov (%rbx), %r9\n hlt");
+PROGRAM64(store_pkru_store,
+          "mov %r8, (%rbx)\n xor %ecx, %ecx\n xor %edx, %edx\n wrpkru\n mov %r8, (%rbx)\n hlt");
+PROGRAM64(load_pkrs_load,
+          "mov (%rbx), %r8\n mov $0x6e1, %ecx\n xor %edx, %edx\n wrmsr\n mov (%rbx), %r9\n hlt");
+PROGRAM64(store_pkrs_store,
+          "mov %r8, (%rbx)\n mov $0x6e1, %ecx\n xor %edx, %edx\n wrmsr\n mov %r8, (%rbx)\n hlt");
 PROGRAM64(stac_clac, "stac\n mov (%rbx), %r8\n clac\n mov (%rbx), %r9\n hlt");
-PROGRAM64(store_wp_store, "mov %r8, (%rbx)\n mov %cr0, %rcx\n xor %rax, %rcx\n mov %rcx, %cr0\n mov %r8, (%rbx)\n hlt");
+PROGRAM64(store_wp_store, "mov %r8, (%rbx)\n mov %cr0, %rcx\n xor %rax, %rcx\n mov %rcx, %cr0\n "
+                          "mov %r8, (%rbx)\n hlt");
 
-/* The first access is good and leaves a translation; the second is refused by what was changed between them. */
+/*
+ * The first access is good and leaves a translation; the second is refused by what was changed
+ * between them.
+ */
 static void test_rights(void)
 {
     static const struct {
@@ -191,11 +214,13 @@ static void test_rights(void)
         uint64_t error;         /* of the #PF; 0: none, both are good */
     } rows[] = {
         { "PKRU: no access", P(load_pkru_load), CR4_PKE, 7 | UINT64_C(1) << 59, 4, PF_P | PF_PK },
-        { "PKRU: no write", P(store_pkru_store), CR4_PKE, 7 | UINT64_C(1) << 59, 8, PF_P | PF_PK | PF_W },
+        { "PKRU: no write", P(store_pkru_store), CR4_PKE, 7 | UINT64_C(1) << 59, 8,
+          PF_P | PF_PK | PF_W },
         { "PKRU: no write, read", P(load_pkru_load), CR4_PKE, 7 | UINT64_C(1) << 59, 8, 0 },
         { "PKRU: another key", P(load_pkru_load), CR4_PKE, 7 | UINT64_C(2) << 59, 4, 0 },
         { "PKRS: no access", P(load_pkrs_load), CR4_PKS, 3 | UINT64_C(1) << 59, 4, PF_P | PF_PK },
-        { "PKRS: no write", P(store_pkrs_store), CR4_PKS, 3 | UINT64_C(1) << 59, 8, PF_P | PF_PK | PF_W },
+        { "PKRS: no write", P(store_pkrs_store), CR4_PKS, 3 | UINT64_C(1) << 59, 8,
+          PF_P | PF_PK | PF_W },
         { "PKRS: user page", P(load_pkrs_load), CR4_PKS, 7 | UINT64_C(1) << 59, 4, 0 },
         { "CLAC", P(stac_clac), CR4_SMAP, 7, 0, PF_P },
         { "CR0.WP", P(store_wp_store), 0, 1, CR0_WP, PF_P | PF_W },
@@ -207,7 +232,8 @@ static void test_rights(void)
         m->cpu->cr4 |= rows[i].cr4;
         m->cpu->cr0 &= ~(rows[i].rax & CR0_WP);
         for (unsigned at = 0; at < AT_TABLES; at += 0x1000) {
-            *machine_pte(m, at) &= ~UINT64_C(4); /* the IDT and its like are the supervisor's, for SMAP */
+            *machine_pte(m, at) &= ~UINT64_C(
+                4); /* the IDT and its like are the supervisor's, for SMAP */
         }
         *machine_pte(m, AT_DATA) = AT_DATA | rows[i].entry;
         cpu_update_mode(m->cpu);
@@ -220,15 +246,16 @@ static void test_rights(void)
         g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_PF));
         g_assert_cmphex(machine_word(m, m->cpu->regs[GPR_RSP]), ==, rows[i].error);
         g_assert_cmphex(m->cpu->cr2, ==, AT_DATA);
-        g_assert_cmphex(machine_word(m, m->cpu->regs[GPR_RSP] + 8), >, AT_CODE); /* not the first one */
+        g_assert_cmphex(machine_word(m, m->cpu->regs[GPR_RSP] + 8), >,
+                        AT_CODE); /* not the first one */
     }
 }
 
 /* ---- two address spaces ---- */
 
 /* Goes to and fro between the spaces R12 and R13, adding what it sees at RBX to R8 and R9. */
-PROGRAM64(to_and_fro,
-          "again:\n mov %r12, %cr3\n add (%rbx), %r8\n mov %r13, %cr3\n add (%rbx), %r9\n dec %ecx\n jnz again\n hlt");
+PROGRAM64(to_and_fro, "again:\n mov %r12, %cr3\n add (%rbx), %r8\n mov %r13, %cr3\n add (%rbx), "
+                      "%r9\n dec %ecx\n jnz again\n hlt");
 
 static void second_tree(Machine *m)
 {
@@ -239,7 +266,10 @@ static void second_tree(Machine *m)
     machine_set_word(m, AT_PML4_2 + 0x3000 + (AT_DATA >> 12) * 8, AT_OTHER | 7);
 }
 
-/* The same linear address in two spaces, with the same and with other PCIDs, keeping or not: each sees its own page. */
+/*
+ * The same linear address in two spaces, with the same and with other PCIDs, keeping or not: each
+ * sees its own page.
+ */
 static void test_spaces(void)
 {
     static const struct {
@@ -269,8 +299,12 @@ static void test_spaces(void)
     }
 }
 
-/* Code too: the same address leads to other instructions in the other space, although a block of it is known. */
-PROGRAM64(calls, "more:\n mov %r12, %cr3\n call *%rbx\n mov %r13, %cr3\n call *%rbx\n dec %ecx\n jnz more\n hlt");
+/*
+ * Code too: the same address leads to other instructions in the other space, although a block of it
+ * is known.
+ */
+PROGRAM64(calls, "more:\n mov %r12, %cr3\n call *%rbx\n mov %r13, %cr3\n call *%rbx\n dec %ecx\n "
+                 "jnz more\n hlt");
 PROGRAM64(add_1, "add $1, %r8\n ret");
 PROGRAM64(add_1000, "add $1000, %r8\n ret");
 
@@ -294,8 +328,10 @@ static void run_calls(uint64_t cr4, bool caller_global)
     g_assert_cmpuint(m->cpu->regs[GPR_R8], ==, 100 * 1001);
 }
 
-/* With global pages on, what supervisor code knows of its jumps stays, unless its pages are not
- * global either. */
+/*
+ * With global pages on, what supervisor code knows of its jumps stays, unless its pages are not
+ * global either.
+ */
 static void test_code_in_spaces(void)
 {
     run_calls(0, false);
@@ -332,8 +368,10 @@ static void test_code_replaced(void)
     }
 }
 
-/* REP MOVSB between pages that are one and the same, or not: byte by byte in effect, whatever is
- * copied at once. */
+/*
+ * REP MOVSB between pages that are one and the same, or not: byte by byte in effect, whatever is
+ * copied at once.
+ */
 PROGRAM64(copies, "rep movsb\n hlt");
 
 static void test_aliases(void)

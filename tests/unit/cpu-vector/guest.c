@@ -82,7 +82,8 @@ void mmu_store_slow(Cpu *cpu, const Op *op, uint64_t linear, uint64_t value, uns
     mmu_write(cpu, op, linear, &value, size);
 }
 
-uint64_t segment_linear_slow(Cpu *cpu, const Op *op, unsigned seg, uint64_t ea, unsigned size, bool write)
+uint64_t segment_linear_slow(Cpu *cpu, const Op *op, unsigned seg, uint64_t ea, unsigned size,
+                             bool write)
 {
     return ea + cpu->seg[seg].base;
 }
@@ -195,7 +196,9 @@ int guest_decode(Guest *g, const uint8_t *bytes, size_t n)
             op->imm = o->imm.value.u;
         }
     }
-    return family_xsave(g->cpu, &g->d, op, &ends) || family_vector(g->cpu, &g->d, op, &ends) ? STEP_OK : STEP_NOT_TAKEN;
+    return family_xsave(g->cpu, &g->d, op, &ends) || family_vector(g->cpu, &g->d, op, &ends)
+               ? STEP_OK
+               : STEP_NOT_TAKEN;
 }
 
 int guest_run(Guest *g)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A Cpu reduced to what the vector families need: decoding of one instruction, two pages of memory, and stand-ins
- * for the MMU, exceptions and flags. Faults are precise: guest_step() tells the vector.
+ * A Cpu reduced to what the vector families need: decoding of one instruction, two pages of memory,
+ * and stand-ins for the MMU, exceptions and flags. Faults are precise: guest_step() tells the
+ * vector.
  */
 #ifndef TEST_CPU_VECTOR_GUEST_H
 #define TEST_CPU_VECTOR_GUEST_H
@@ -10,7 +11,8 @@
 
 #include "swtdx/host/cpu/vector.h"
 
-#define GUEST_MEMORY UINT64_C(0x10000) /* linear address of the memory; what follows it is not mapped */
+#define GUEST_MEMORY \
+    UINT64_C(0x10000) /* linear address of the memory; what follows it is not mapped */
 #define GUEST_MEMORY_SIZE 16384u
 
 /* What guest_step() returns besides vectors */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reciprocals of deterministic guests: the values are fixed, on every host, and within what the SDM allows. */
+/*
+ * Reciprocals of deterministic guests: the values are fixed, on every host, and within what the SDM
+ * allows.
+ */
 #include <math.h>
 
 #include "guest.h"
@@ -29,14 +32,17 @@ static const FormRow form_rows[] = {
 
 static uint8_t *byte_of(Guest *g, unsigned reg, unsigned at)
 {
-    return at < 16 ? vec_xmm(g->cpu, reg) + at : at < 32 ? vec_ymmh(g->cpu, reg) + at - 16 : g->cpu->xstate + XSTATE_ZMMH + 32 * reg + at - 32;
+    return at < 16   ? vec_xmm(g->cpu, reg) + at
+           : at < 32 ? vec_ymmh(g->cpu, reg) + at - 16
+                     : g->cpu->xstate + XSTATE_ZMMH + 32 * reg + at - 32;
 }
 
 static void put(Guest *g, const FormRow *row, unsigned i, double x)
 {
     float single = (float)x;
     const void *value = row->size == 4 ? (const void *)&single : &x;
-    memcpy(row->memory ? g->memory + i * row->size : byte_of(g, 1, i * row->size), value, row->size);
+    memcpy(row->memory ? g->memory + i * row->size : byte_of(g, 1, i * row->size), value,
+           row->size);
 }
 
 static double get(Guest *g, const FormRow *row, unsigned i)
@@ -73,7 +79,9 @@ static void test_bounds(gconstpointer data)
     for (unsigned turn = 0; turn < 2000; turn++) {
         double x[16];
         for (unsigned i = 0; i < row->count; i++) {
-            x[i] = same_element(row) && i ? x[0] : (double)(float)ldexp(g_test_rand_double_range(1, 2), g_test_rand_int_range(-60, 60));
+            x[i] = same_element(row) && i ? x[0]
+                                          : (double)(float)ldexp(g_test_rand_double_range(1, 2),
+                                                                 g_test_rand_int_range(-60, 60));
             if (!same_element(row) || i == 0) {
                 put(g, row, i, x[i]);
             }
@@ -212,11 +220,13 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cpu-vector/approx/halves", test_halves);
     for (size_t i = 0; i < G_N_ELEMENTS(form_rows); i++) {
-        g_autofree char *name = g_strdup_printf("/cpu/vector/approximations/within/%s", form_rows[i].label);
+        g_autofree char *name = g_strdup_printf("/cpu/vector/approximations/within/%s",
+                                                form_rows[i].label);
         g_test_add_data_func(name, &form_rows[i], test_bounds);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(value_rows); i++) {
-        g_autofree char *name = g_strdup_printf("/cpu/vector/approximations/value/%s", value_rows[i].label);
+        g_autofree char *name = g_strdup_printf("/cpu/vector/approximations/value/%s",
+                                                value_rows[i].label);
         g_test_add_data_func(name, &value_rows[i], test_value);
     }
     return g_test_run();

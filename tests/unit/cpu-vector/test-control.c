@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Enabling bits, alignment, precise faults, MXCSR and x87 exceptions, operand rewriting, masked memory forms. */
+/*
+ * Enabling bits, alignment, precise faults, MXCSR and x87 exceptions, operand rewriting, masked
+ * memory forms.
+ */
 #include "guest.h"
 
 #define END (GUEST_MEMORY + GUEST_MEMORY_SIZE)
@@ -29,7 +32,8 @@ static const Refusal refusals[] = {
     {"VPXOR no AVX state, TS", BYTES(0xc5, 0xf1, 0xef, 0xc1), CR0_TS, 0, XFEATURE_AVX, VEC_UD},
     {"VPXOR real mode", BYTES(0xc5, 0xf1, 0xef, 0xc1), CR0_PE, 0, 0, VEC_UD},
     {"VADDPS no OSXSAVE", BYTES(0xc5, 0xf0, 0x58, 0xc1), 0, CR4_OSXSAVE, 0, VEC_UD},
-    {"EVEX VADDPS no opmask state", BYTES(0x62, 0xf1, 0x74, 0x48, 0x58, 0xc1), 0, 0, 1u << 5, VEC_UD},
+    {"EVEX VADDPS no opmask state", BYTES(0x62, 0xf1, 0x74, 0x48, 0x58, 0xc1), 0, 0, 1u << 5,
+     VEC_UD},
     {"EVEX VADDPS TS", BYTES(0x62, 0xf1, 0x74, 0x48, 0x58, 0xc1), CR0_TS, 0, 0, VEC_NM},
     {"PADDB mm EM", BYTES(0x0f, 0xfc, 0xc1), CR0_EM, 0, 0, VEC_UD},
     {"PADDB mm TS", BYTES(0x0f, 0xfc, 0xc1), CR0_TS, 0, 0, VEC_NM},
@@ -142,7 +146,8 @@ static void check_accesses(Guest *g, const char *how)
         if (got != a->expected) {
             g_error("%s %s: %d, expected %d", how, a->label, got, a->expected);
         }
-        if (got != STEP_OK && (memcmp(before, g->cpu->xstate, sizeof(before)) != 0 || flags != g->cpu->rflags)) {
+        if (got != STEP_OK &&
+            (memcmp(before, g->cpu->xstate, sizeof(before)) != 0 || flags != g->cpu->rflags)) {
             g_error("%s %s: state changed by a fault", how, a->label);
         }
         vec_reset(g->cpu);
@@ -201,16 +206,22 @@ static const MxcsrCase mxcsr_cases[] = {
     {"overflow", BYTES(0x0f, 0x59, 0xc1), 3e38f, 10, 0x1b80, VEC_XM, 0x28},
     {"underflow, exact", BYTES(0x0f, 0x59, 0xc1), 0x1p-126f, 0.5f, 0x1780, VEC_XM, 0x10},
     {"underflow, exact, masked", BYTES(0x0f, 0x59, 0xc1), 0x1p-126f, 0.5f, 0x1f80, STEP_OK, 0},
-    {"underflow, exact, masked, flushed", BYTES(0x0f, 0x59, 0xc1), 0x1p-126f, 0.5f, 0x9f80, STEP_OK, 0x30},
-    {"underflow, exact, FTZ not heeded", BYTES(0x0f, 0x59, 0xc1), 0x1p-126f, 0.5f, 0x9780, VEC_XM, 0x10},
+    {"underflow, exact, masked, flushed", BYTES(0x0f, 0x59, 0xc1), 0x1p-126f, 0.5f, 0x9f80, STEP_OK,
+     0x30},
+    {"underflow, exact, FTZ not heeded", BYTES(0x0f, 0x59, 0xc1), 0x1p-126f, 0.5f, 0x9780, VEC_XM,
+     0x10},
     {"underflow, inexact", BYTES(0x0f, 0x59, 0xc1), 0x1p-126f, 1 / 3.0f, 0x1780, VEC_XM, 0x30},
-    {"underflow, inexact, masked", BYTES(0x0f, 0x59, 0xc1), 0x1p-126f, 1 / 3.0f, 0x1f80, STEP_OK, 0x30},
-    {"no underflow: the smallest normal number", BYTES(0x0f, 0x59, 0xc1), 0x1p-125f, 0.5f, 0x1780, STEP_OK, 0},
+    {"underflow, inexact, masked", BYTES(0x0f, 0x59, 0xc1), 0x1p-126f, 1 / 3.0f, 0x1f80, STEP_OK,
+     0x30},
+    {"no underflow: the smallest normal number", BYTES(0x0f, 0x59, 0xc1), 0x1p-125f, 0.5f, 0x1780,
+     STEP_OK, 0},
     {"no underflow: zero", BYTES(0x0f, 0x59, 0xc1), 0x1p-126f, 0, 0x1780, STEP_OK, 0},
-    {"underflow, difference", BYTES(0x0f, 0x5c, 0xc1), 0x1.8p-126f, 0x1p-126f, 0x1780, VEC_XM, 0x10},
+    {"underflow, difference", BYTES(0x0f, 0x5c, 0xc1), 0x1.8p-126f, 0x1p-126f, 0x1780, VEC_XM,
+     0x10},
     {"underflow, scalar", BYTES(0xf3, 0x0f, 0x59, 0xc1), 0x1p-126f, 0.5f, 0x1780, VEC_XM, 0x10},
     {"underflow, VEX", BYTES(0xc5, 0xf8, 0x59, 0xc1), 0x1p-126f, 0.5f, 0x1780, VEC_XM, 0x10},
-    {"underflow, ADDSUBPS", BYTES(0xf2, 0x0f, 0xd0, 0xc1), 0x1.8p-126f, 0x1p-126f, 0x1780, VEC_XM, 0x10},
+    {"underflow, ADDSUBPS", BYTES(0xf2, 0x0f, 0xd0, 0xc1), 0x1.8p-126f, 0x1p-126f, 0x1780, VEC_XM,
+     0x10},
     {"divide by zero before underflow", BYTES(0x0f, 0x5e, 0xc1), 1, 0, 0x1580, VEC_XM, 4},
     {"old flags do not raise", BYTES(0x0f, 0x58, 0xc1), 1, 1, 0x003f, STEP_OK, 0x3f},
     {"old flags stay", BYTES(0x0f, 0x58, 0xc1), 1, 1, 0x1f81, STEP_OK, 1},
@@ -224,7 +235,8 @@ static void check_mxcsr(Guest *g)
         const MxcsrCase *c = &mxcsr_cases[i];
         uint8_t before[CPU_XSTATE_SIZE];
 
-        set_floats(vec_xmm(g->cpu, 0), c->a, i == G_N_ELEMENTS(mxcsr_cases) - 1 ? c->b : c->a, c->a, c->a);
+        set_floats(vec_xmm(g->cpu, 0), c->a, i == G_N_ELEMENTS(mxcsr_cases) - 1 ? c->b : c->a, c->a,
+                   c->a);
         set_floats(vec_xmm(g->cpu, 1), c->b, c->b, c->b, c->b);
         vec_set_mxcsr(g->cpu, c->mxcsr);
         memcpy(before, g->cpu->xstate, sizeof(before));
@@ -236,7 +248,8 @@ static void check_mxcsr(Guest *g)
             g_error("%s: %d, MXCSR %#x", c->label, got, vec_mxcsr(g->cpu));
         }
         if (got != STEP_OK) {
-            g_assert_cmpmem(before + 32, sizeof(before) - 32, g->cpu->xstate + 32, sizeof(before) - 32);
+            g_assert_cmpmem(before + 32, sizeof(before) - 32, g->cpu->xstate + 32,
+                            sizeof(before) - 32);
             g->cpu->cr4 &= ~(uint64_t)CR4_OSXMMEXCPT;
             g_assert_cmpint(guest_run(g), ==, VEC_UD);
             g->cpu->cr4 |= CR4_OSXMMEXCPT;
@@ -280,7 +293,8 @@ static void test_x87_exceptions(void)
     g_assert_cmpint(STEP(g, 0xd9, 0xe8), ==, VEC_MF);
     g_assert_cmpint(STEP(g, 0x0f, 0xfc, 0xc1), ==, VEC_MF); /* PADDB mm */
     g_assert_cmpint(STEP(g, 0x9b), ==, VEC_MF);
-    g_assert_cmpint(STEP(g, 0x0f, 0x58, 0xc1), ==, STEP_OK); /* ADDPS does not care, and loses nothing */
+    /* ADDPS does not care, and loses nothing */
+    g_assert_cmpint(STEP(g, 0x0f, 0x58, 0xc1), ==, STEP_OK);
     g_assert_cmphex(get16(g, XSTATE_FSW) & 0x8084, ==, 0x8084);
     g_assert_cmphex(cpu->xstate[XSTATE_FIP] | cpu->xstate[XSTATE_FIP + 1] << 8, ==, 0x1000);
     g_assert_cmphex(get16(g, XSTATE_FOP), ==, 0x6f9);
@@ -361,7 +375,9 @@ static void test_rewriting(void)
     g_assert_cmpint(guest_run(g), ==, STEP_OK);
     memcpy(v, vec_xmm(cpu, 0), 16);
     g_assert_cmpfloat(v[2], ==, 5);
-    /* 32-bit code: VEX.W and VEX.vvvv[3] do not count: VCVTSI2SD XMM0, XMM1 (9 in 64-bit mode), EAX */
+    /*
+     * 32-bit code: VEX.W and VEX.vvvv[3] do not count: VCVTSI2SD XMM0, XMM1 (9 in 64-bit mode), EAX
+     */
     cpu->mode = CPU_MODE_CS32 | CPU_MODE_FLAT;
     cpu->regs[GPR_RAX] = 7;
     if (cpu->vec->host_avx && STEP(g, 0xc4, 0xe1, 0xf3, 0x2a, 0xc0) != STEP_BAD_ENCODING) {
@@ -385,12 +401,15 @@ static void test_fault_suppression(void)
     }
     memcpy(cpu->xstate + XSTATE_OPMASK + 8, &k, 8);
     cpu->regs[GPR_RSI] = END - 16;
-    g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x7e, 0xc9, 0x6f, 0x06), ==, STEP_OK); /* VMOVDQU32 ZMM0{K1}{z}, [RSI] */
+    /* VMOVDQU32 ZMM0{K1}{z}, [RSI] */
+    g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x7e, 0xc9, 0x6f, 0x06), ==, STEP_OK);
     g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x7e, 0x49, 0x7f, 0x06), ==, STEP_OK); /* store */
-    g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x74, 0x49, 0x58, 0x06), ==, STEP_OK); /* VADDPS ZMM0{K1}, ZMM1, [RSI] */
+    /* VADDPS ZMM0{K1}, ZMM1, [RSI] */
+    g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x74, 0x49, 0x58, 0x06), ==, STEP_OK);
     k = 0x8080;
     memcpy(cpu->xstate + XSTATE_OPMASK + 8, &k, 8);
-    g_assert_cmpint(STEP(g, 0x62, 0xf2, 0x7d, 0x49, 0x8b, 0x06), ==, STEP_OK); /* VPCOMPRESSD [RSI]{K1}: two elements */
+    /* VPCOMPRESSD [RSI]{K1}: two elements */
+    g_assert_cmpint(STEP(g, 0x62, 0xf2, 0x7d, 0x49, 0x8b, 0x06), ==, STEP_OK);
     g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x7e, 0x49, 0x7f, 0x06), ==, VEC_PF);
     k = 0;
     memcpy(cpu->xstate + XSTATE_OPMASK + 8, &k, 8);

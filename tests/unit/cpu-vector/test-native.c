@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every opcode of the vector maps, with random operands, against the host executing the same bytes: once as the
- * host would run it (C handlers and thunks), once with everything above SSE2 in plain C.
+ * Every opcode of the vector maps, with random operands, against the host executing the same bytes:
+ * once as the host would run it (C handlers and thunks), once with everything above SSE2 in plain
+ * C.
  *
- * SWTDX_TEST_FORM_CASES: at least so many states in all for each opcode that there is; SWTDX_TEST_SEED: another seed.
+ * SWTDX_TEST_FORM_CASES: at least so many states in all for each opcode that there is;
+ * SWTDX_TEST_SEED: another seed.
  */
 #include "guest.h"
 
@@ -34,15 +36,20 @@ static uint64_t rnd(void)
 /* Random bits, with floating point values worth meeting mixed in */
 static void fill(uint8_t *p, size_t n)
 {
-    static const uint32_t singles[] = {0, 0x80000000, 0x3f800000, 0xbf000000, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001,
-                                       1, 0x807fffff, 0x00800000, 0x4b000001, 0x3fc00000, 0x40200000, 0x7f7fffff};
-    static const uint64_t doubles[] = {0, UINT64_C(1) << 63, 0x3ff0000000000000, 0xbfe0000000000000, 0x7ff0000000000000,
-                                       0x7ff8000000000000, 0x7ff0000000000001, 1, 0x4004000000000000, 0x4330000000000001};
+    static const uint32_t singles[] = {0, 0x80000000, 0x3f800000, 0xbf000000, 0x7f800000,
+                                       0xff800000, 0x7fc00000, 0x7f800001,
+                                       1, 0x807fffff, 0x00800000, 0x4b000001, 0x3fc00000,
+                                       0x40200000, 0x7f7fffff};
+    static const uint64_t doubles[] = {0, UINT64_C(1) << 63, 0x3ff0000000000000, 0xbfe0000000000000,
+                                       0x7ff0000000000000,
+                                       0x7ff8000000000000, 0x7ff0000000000001, 1,
+                                       0x4004000000000000, 0x4330000000000001};
     for (size_t i = 0; i + 8 <= n; i += 8) {
         uint64_t v = rnd() ^ rnd() << 32;
         switch (rnd() % 5) {
         case 0:
-            v = singles[rnd() % G_N_ELEMENTS(singles)] | (uint64_t)singles[rnd() % G_N_ELEMENTS(singles)] << 32;
+            v = singles[rnd() % G_N_ELEMENTS(singles)] |
+                (uint64_t)singles[rnd() % G_N_ELEMENTS(singles)] << 32;
             break;
         case 1:
             v = doubles[rnd() % G_N_ELEMENTS(doubles)];
@@ -60,7 +67,8 @@ static void fill(uint8_t *p, size_t n)
 static void randomize(Guest *g)
 {
     Cpu *cpu = g->cpu;
-    uint16_t fcw = (uint16_t)(0x7f | (rnd() & 0xf00)), fsw = (uint16_t)((rnd() & 7) << 11 | (rnd() & 0x4700));
+    uint16_t fcw = (uint16_t)(0x7f | (rnd() & 0xf00)),
+             fsw = (uint16_t)((rnd() & 7) << 11 | (rnd() & 0x4700));
 
     fill(cpu->xstate + XSTATE_XMM, 256);
     fill(cpu->xstate + XSTATE_YMMH, 256);
@@ -99,7 +107,8 @@ static void perturb(Guest *g)
             fill(cpu->xstate + XSTATE_HI16_ZMM + (rnd() & 0x3c0), 64);
         }
     }
-    uint16_t fcw = (uint16_t)(0x7f | (rnd() & 0xf00)), exponent = (uint16_t)(0x3fff + rnd() % 64 - 32);
+    uint16_t fcw = (uint16_t)(0x7f | (rnd() & 0xf00)),
+             exponent = (uint16_t)(0x3fff + rnd() % 64 - 32);
     memcpy(cpu->xstate + XSTATE_FCW, &fcw, 2);
     uint8_t *st = cpu->xstate + XSTATE_ST + (rnd() & 0x70);
     fill(st, 8);
@@ -142,12 +151,15 @@ static bool skipped(const Decoded *d)
     case ZYDIS_MNEMONIC_VSTMXCSR:
         return true;
     default:
-        return d->memory < ZYDIS_MAX_OPERAND_COUNT && d->operand[d->memory].mem.type == ZYDIS_MEMOP_TYPE_VSIB;
+        return d->memory < ZYDIS_MAX_OPERAND_COUNT &&
+               d->operand[d->memory].mem.type == ZYDIS_MEMOP_TYPE_VSIB;
     }
 }
 
-/* W counts only in 64-bit code when a general register is involved; VZEROUPPER and VZEROALL clear 8 or 16 registers;
- * is4 selects one of 8 or 16. */
+/*
+ * W counts only in 64-bit code when a general register is involved; VZEROUPPER and VZEROALL clear 8
+ * or 16 registers; is4 selects one of 8 or 16.
+ */
 static bool differs_by_mode(const Decoded *d)
 {
     bool w = d->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX    ? d->insn.raw.vex.W
@@ -160,7 +172,8 @@ static bool differs_by_mode(const Decoded *d)
             return true;
         }
     }
-    return (w && gpr) || d->insn.mnemonic == ZYDIS_MNEMONIC_VZEROUPPER || d->insn.mnemonic == ZYDIS_MNEMONIC_VZEROALL;
+    return (w && gpr) || d->insn.mnemonic == ZYDIS_MNEMONIC_VZEROUPPER ||
+           d->insn.mnemonic == ZYDIS_MNEMONIC_VZEROALL;
 }
 
 static bool host_runs(const Guest *g)
@@ -176,7 +189,8 @@ static bool host_runs(const Guest *g)
             return false;
         }
     }
-    if (g->d.insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && g->d.insn.meta.isa_ext != ZYDIS_ISA_EXT_AVX512VEX) {
+    if (g->d.insn.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX &&
+        g->d.insn.meta.isa_ext != ZYDIS_ISA_EXT_AVX512VEX) {
         return vec->host_avx;
     }
     return g->d.insn.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY || vec->host_avx512;
@@ -224,7 +238,8 @@ static void report(const Guest *g, const uint8_t *bytes, const char *what, unsig
     for (unsigned i = 0; i < g->d.insn.length; i++) {
         g_string_append_printf(s, "%02x ", bytes[i]);
     }
-    g_test_message("%s: %s(%s at %u)", ZydisMnemonicGetString(g->d.insn.mnemonic), s->str, what, at);
+    g_test_message("%s: %s(%s at %u)", ZydisMnemonicGetString(g->d.insn.mnemonic), s->str, what,
+                   at);
     g_string_free(s, TRUE);
 }
 
@@ -263,7 +278,8 @@ static bool same_state(const Guest *g, const Native *n, const uint8_t *bytes)
         report(g, bytes, "memory differs", 0);
         return false;
     }
-    if (cpu->regs[GPR_RAX] != n->frame.rax || cpu->regs[GPR_RCX] != n->frame.rcx || cpu->regs[GPR_RDX] != n->frame.rdx) {
+    if (cpu->regs[GPR_RAX] != n->frame.rax || cpu->regs[GPR_RCX] != n->frame.rcx ||
+        cpu->regs[GPR_RDX] != n->frame.rdx) {
         report(g, bytes, "registers differ", 0);
         return false;
     }
@@ -276,7 +292,8 @@ static bool same_state(const Guest *g, const Native *n, const uint8_t *bytes)
 }
 
 /* narrow: an encoding that means the same in 32-bit and 64-bit code */
-static unsigned build(uint8_t *out, bool narrow, unsigned encoding, unsigned map, unsigned pp, unsigned opcode)
+static unsigned build(uint8_t *out, bool narrow, unsigned encoding, unsigned map, unsigned pp,
+                      unsigned opcode)
 {
     static const uint8_t prefix[4] = {0, 0x66, 0xf3, 0xf2};
     unsigned n = 0;
@@ -356,8 +373,8 @@ static void one_state(Guest *g, Native *n, const uint8_t *bytes, Totals *t)
     }
 }
 
-static void one_case(Guest *g, Native *n, unsigned encoding, unsigned map, unsigned pp, unsigned opcode, unsigned states,
-                     Totals *t)
+static void one_case(Guest *g, Native *n, unsigned encoding, unsigned map, unsigned pp,
+                     unsigned opcode, unsigned states, Totals *t)
 {
     uint8_t bytes[16];
     bool narrow = !(g->cpu->mode & CPU_MODE_CS64);
@@ -378,7 +395,8 @@ static void one_case(Guest *g, Native *n, unsigned encoding, unsigned map, unsig
     }
     if (r != STEP_OK) {
         /* of what is not SSE ... SSE4.2, AES, PCLMULQDQ, SHA there is no portable form */
-        if (!g->cpu->vec->portable || (encoding == 0 && g->d.insn.meta.isa_set != ZYDIS_ISA_SET_GFNI)) {
+        if (!g->cpu->vec->portable ||
+            (encoding == 0 && g->d.insn.meta.isa_set != ZYDIS_ISA_SET_GFNI)) {
             report(g, bytes, "not done", 0);
             t->not_done++;
         }
@@ -391,10 +409,14 @@ static void one_case(Guest *g, Native *n, unsigned encoding, unsigned map, unsig
     }
 }
 
-/* Gathers and scatters: indices are kept small, so that every element lies in the 128 bytes that both sides have */
+/*
+ * Gathers and scatters: indices are kept small, so that every element lies in the 128 bytes that
+ * both sides have
+ */
 static void one_vsib(Guest *g, Native *n, bool evex, unsigned opcode, Totals *t)
 {
-    unsigned index = (unsigned)rnd() & 7, w = (unsigned)rnd() & 1, reg = (unsigned)rnd() & 7, vvvv = (unsigned)rnd() & 7;
+    unsigned index = (unsigned)rnd() & 7, w = (unsigned)rnd() & 1, reg = (unsigned)rnd() & 7,
+             vvvv = (unsigned)rnd() & 7;
     uint8_t bytes[16] = {0xc4, 0xe2, (uint8_t)(w << 7 | (15 - vvvv) << 3 | (rnd() & 1) << 2 | 1)};
     unsigned len = 3;
     int r;
@@ -412,8 +434,9 @@ static void one_vsib(Guest *g, Native *n, bool evex, unsigned opcode, Totals *t)
     randomize(g);
     for (unsigned i = 0; i < 16; i++) {
         uint32_t v = (opcode & 1) && (i & 1) ? 0 : (uint32_t)rnd() % 15;
-        unsigned at = i < 4 ? XSTATE_XMM + 16 * index + 4 * i
-                      : i < 8 ? XSTATE_YMMH + 16 * index + 4 * (i - 4) : XSTATE_ZMMH + 32 * index + 4 * (i - 8);
+        unsigned at = i < 4   ? XSTATE_XMM + 16 * index + 4 * i
+                      : i < 8 ? XSTATE_YMMH + 16 * index + 4 * (i - 4)
+                              : XSTATE_ZMMH + 32 * index + 4 * (i - 8);
         memcpy(g->cpu->xstate + at, &v, 4);
     }
     r = guest_decode(g, bytes, len);
@@ -434,7 +457,8 @@ static void test_vsib(void)
     Guest *g = guest_new();
     Totals t = {0};
 
-    n.code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    n.code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                  0);
     g_assert_true(n.code != MAP_FAILED);
     for (unsigned i = 0; i < 4000; i++) {
         unsigned store = i & 4 ? 0xa0 : 0x90;
@@ -450,7 +474,8 @@ static void sweep(Guest *g, unsigned encoding, unsigned rounds, unsigned states,
 {
     static Native n;
 
-    n.code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    n.code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                  0);
     g_assert_true(n.code != MAP_FAILED);
     for (unsigned map = encoding ? 1 : 0; map <= 3; map++) {
         for (unsigned pp = 0; pp < (map ? 4 : 1); pp++) {
@@ -462,7 +487,8 @@ static void sweep(Guest *g, unsigned encoding, unsigned rounds, unsigned states,
         }
     }
     munmap(n.code, 4096);
-    g_test_message("seed %#" PRIx64 ": %" PRIu64 " compared, %u not done, %u wrong", seed, t->compared, t->not_done, t->wrong);
+    g_test_message("seed %#" PRIx64 ": %" PRIu64 " compared, %u not done, %u wrong", seed,
+                   t->compared, t->not_done, t->wrong);
 }
 
 static void test_sweep(gconstpointer data)
@@ -479,7 +505,8 @@ static void test_sweep(gconstpointer data)
     }
     const char *wanted = g_getenv("SWTDX_TEST_FORM_CASES");
     unsigned rounds = g_test_thorough() ? 400 : portable ? 16 : 10;
-    sweep(g, encoding, rounds, wanted ? MAX((unsigned)strtoul(wanted, NULL, 0) / rounds, 1) : 1, &t);
+    sweep(g, encoding, rounds, wanted ? MAX((unsigned)strtoul(wanted, NULL, 0) / rounds, 1) : 1,
+          &t);
     g_assert_cmpuint(t.wrong, ==, 0);
     g_assert_cmpuint(t.not_done, ==, 0);
     guest_free(g);

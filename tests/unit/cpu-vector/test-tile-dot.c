@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Products of tiles: single numbers against worked examples and libm, whole tiles against sums
- * written out here. */
+/*
+ * Products of tiles: single numbers against worked examples and libm, whole tiles against sums
+ * written out here.
+ */
 #include <glib.h>
 #include <math.h>
 #include <stdbool.h>
@@ -92,8 +94,10 @@ static float float_of(uint32_t v)
     return f;
 }
 
-/* Exponents near one another, so that every way to round comes up; none so small that a result is
- * tiny. */
+/*
+ * Exponents near one another, so that every way to round comes up; none so small that a result is
+ * tiny.
+ */
 static void test_random(void)
 {
     for (unsigned i = 0; i < 2000000; i++) {
@@ -213,8 +217,10 @@ static void test_halves(void)
     }
 }
 
-/* Even and odd elements are two sums, which meet before the destination is added: each order gives
- * another result. */
+/*
+ * Even and odd elements are two sums, which meet before the destination is added: each order gives
+ * another result.
+ */
 static void test_order(void)
 {
     static const uint16_t one = 0x3f80, large = 0x4b80 /* 2^24 */, minus_large = 0xcb80;

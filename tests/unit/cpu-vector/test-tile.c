@@ -375,8 +375,10 @@ static void test_xsave(void)
         g_assert_cmpmem(config_of(g), 64, config, 64);
         g_assert_cmpmem(tile_of(g, 1), 1024, &tile, 1024);
 
-        /* TILERELEASE brings the initial state: nothing of it is written, and restoring makes it
-         * again */
+        /*
+         * TILERELEASE brings the initial state: nothing of it is written, and restoring makes it
+         * again
+         */
         g_assert_cmpint(STEP(g, tilerelease, 0), ==, STEP_OK);
         memset(g->memory + 0x1000 + 576, 0xa5, 0x2a00);
         memset(g->memory + 0x1000 + 512, 0, 64);

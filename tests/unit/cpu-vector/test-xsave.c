@@ -8,8 +8,10 @@
 
 enum { FXSAVE, FXRSTOR, XSAVE, XRSTOR, XSAVEOPT, XSAVEC, XSAVES, XRSTORS };
 static const uint8_t forms[][4] = {
-    [FXSAVE] = {0x48, 0x0f, 0xae, 0x06},   [FXRSTOR] = {0x48, 0x0f, 0xae, 0x0e}, [XSAVE] = {0x48, 0x0f, 0xae, 0x26},
-    [XRSTOR] = {0x48, 0x0f, 0xae, 0x2e},   [XSAVEOPT] = {0x48, 0x0f, 0xae, 0x36}, [XSAVEC] = {0x48, 0x0f, 0xc7, 0x26},
+    [FXSAVE] = {0x48, 0x0f, 0xae, 0x06},   [FXRSTOR] = {0x48, 0x0f, 0xae, 0x0e},
+    [XSAVE] = {0x48, 0x0f, 0xae, 0x26},
+    [XRSTOR] = {0x48, 0x0f, 0xae, 0x2e},   [XSAVEOPT] = {0x48, 0x0f, 0xae, 0x36},
+    [XSAVEC] = {0x48, 0x0f, 0xc7, 0x26},
     [XSAVES] = {0x48, 0x0f, 0xc7, 0x2e},   [XRSTORS] = {0x48, 0x0f, 0xc7, 0x1e},
 };
 
@@ -67,7 +69,8 @@ static void assert_same(const Guest *g, const uint8_t *want, uint32_t pkru)
     g_assert_cmpmem(want + XSTATE_MXCSR, 4, g->cpu->xstate + XSTATE_MXCSR, 4);
     g_assert_cmpmem(want + 32, 384, g->cpu->xstate + 32, 384);
     g_assert_cmpmem(want + XSTATE_YMMH, 256, g->cpu->xstate + XSTATE_YMMH, 256);
-    g_assert_cmpmem(want + XSTATE_OPMASK, XSTATE_PKRU - XSTATE_OPMASK, g->cpu->xstate + XSTATE_OPMASK, XSTATE_PKRU - XSTATE_OPMASK);
+    g_assert_cmpmem(want + XSTATE_OPMASK, XSTATE_PKRU - XSTATE_OPMASK,
+                    g->cpu->xstate + XSTATE_OPMASK, XSTATE_PKRU - XSTATE_OPMASK);
     g_assert_cmphex(g->cpu->pkru, ==, pkru);
 }
 
@@ -75,7 +78,8 @@ static void test_round_trips(void)
 {
     static const struct {
         unsigned save, restore;
-    } pairs[] = {{XSAVE, XRSTOR}, {XSAVEOPT, XRSTOR}, {XSAVEC, XRSTOR}, {XSAVES, XRSTORS}, {XSAVEC, XRSTORS}};
+    } pairs[] = {{XSAVE, XRSTOR}, {XSAVEOPT, XRSTOR}, {XSAVEC, XRSTOR}, {XSAVES, XRSTORS},
+                 {XSAVEC, XRSTORS}};
     Guest *g = setup();
     uint8_t saved[CPU_XSTATE_SIZE], initial[CPU_XSTATE_SIZE];
 
@@ -143,14 +147,18 @@ static void test_partial(void)
     guest_free(g);
 }
 
-/* Every choice of components in the compacted format: each stands behind those chosen before it, if in use or not. */
+/*
+ * Every choice of components in the compacted format: each stands behind those chosen before it, if
+ * in use or not.
+ */
 static void test_compaction(void)
 {
     static const struct {
         uint64_t bit;
         unsigned size, from;    /* CPUID leaf Dh; where Cpu.xstate has it */
     } parts[] = {
-        { XFEATURE_AVX, 256, XSTATE_YMMH }, { 1u << 5, 64, XSTATE_OPMASK }, { 1u << 6, 512, XSTATE_ZMMH },
+        { XFEATURE_AVX, 256, XSTATE_YMMH }, { 1u << 5, 64, XSTATE_OPMASK },
+        { 1u << 6, 512, XSTATE_ZMMH },
         { 1u << 7, 1024, XSTATE_HI16_ZMM }, { XFEATURE_PKRU, 8, 0 },
     };
     Guest *g = setup();
@@ -172,7 +180,8 @@ static void test_compaction(void)
                     continue;
                 }
                 if (parts[i].from) {
-                    g_assert_cmpmem(g->memory + at, parts[i].size, g->cpu->xstate + parts[i].from, parts[i].size);
+                    g_assert_cmpmem(g->memory + at, parts[i].size, g->cpu->xstate + parts[i].from,
+                                    parts[i].size);
                 } else {
                     g_assert_cmphex(load64(g, at), ==, g->cpu->pkru);
                 }
@@ -190,7 +199,8 @@ static void test_compaction(void)
                 g_assert_cmphex(g->memory[576 + 255], ==, 0xa5);
             }
             if (choice & 2) {
-                g_assert_cmpmem(g->memory + 576 + (choice & 1 ? 256 : 0), 64, g->cpu->xstate + XSTATE_OPMASK, 64);
+                g_assert_cmpmem(g->memory + 576 + (choice & 1 ? 256 : 0), 64,
+                                g->cpu->xstate + XSTATE_OPMASK, 64);
             }
         }
     }
@@ -223,7 +233,8 @@ static const BadHeader headers[] = {
     {"compacted, word 2 set", XRSTOR, 7, COMPACTED | 7, 1, 0, 0x1f80, AREA, VEC_GP},
     {"compacted, word 7 set", XRSTOR, 7, COMPACTED | 7, 0, 1, 0x1f80, AREA, VEC_GP},
     {"compacted, MXCSR reserved bit", XRSTOR, 7, COMPACTED | 7, 0, 0, 0x11f80, AREA, VEC_GP},
-    {"compacted, SSE initialised, MXCSR not read", XRSTOR, 5, COMPACTED | 7, 0, 0, 0x11f80, AREA, STEP_OK},
+    {"compacted, SSE initialised, MXCSR not read", XRSTOR, 5, COMPACTED | 7, 0, 0, 0x11f80, AREA,
+     STEP_OK},
     {"XRSTORS standard", XRSTORS, 7, 0, 0, 0, 0x1f80, AREA, VEC_GP},
     {"XRSTORS compacted", XRSTORS, 7, COMPACTED | 7, 0, 0, 0x1f80, AREA, STEP_OK},
     {"XRSTORS beyond XSS", XRSTORS, 7, COMPACTED | 0x807, 0, 0, 0x1f80, AREA, VEC_GP},
@@ -268,7 +279,10 @@ static void test_headers(void)
     guest_free(g);
 }
 
-/* A supervisor component that the core does not keep stops the guest with its name instead of losing state. */
+/*
+ * A supervisor component that the core does not keep stops the guest with its name instead of
+ * losing state.
+ */
 static void test_not_held(void)
 {
     Guest *g = setup();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* KVM's part between the VMM and the software host's TDX module, without ioctls: what it adds, strips and checks. */
+/*
+ * KVM's part between the VMM and the software host's TDX module, without ioctls: what it adds,
+ * strips and checks.
+ */
 #include "cross-host.h"
 
 #include <assert.h>
@@ -58,23 +61,28 @@ static Profile variation(CrossKind kind)
 
 static Profile profile_of(CrossKind kind)
 {
-    return kind < CROSS_PROFILES ? variation(kind) : *(const Profile *)profiles->pdata[kind - CROSS_PROFILES];
+    return kind < CROSS_PROFILES ? variation(kind)
+                                 : *(const Profile *)profiles->pdata[kind - CROSS_PROFILES];
 }
 
 const char *cross_host_name(CrossKind kind)
 {
-    static const char *const names[] = { "full", "cet", "no-amx", "no-avx512", "no-avx", "small", "old-kvm" };
+    static const char *const names[] = { "full", "cet", "no-amx", "no-avx512", "no-avx", "small",
+                                         "old-kvm" };
 
-    return kind < CROSS_PROFILES ? names[kind] : ((const Profile *)profiles->pdata[kind - CROSS_PROFILES])->name;
+    return kind < CROSS_PROFILES ? names[kind]
+                                 : ((const Profile *)profiles->pdata[kind - CROSS_PROFILES])->name;
 }
 
 /* Can INIT_VM and CPUID tell the two apart? */
 static bool same_to_init_vm(const Profile *a, const Profile *b)
 {
-    return a->num_cpuid == b->num_cpuid && !memcmp(a->cpuid, b->cpuid, a->num_cpuid * sizeof(a->cpuid[0])) &&
-           a->native_tsc_khz == b->native_tsc_khz && a->phys_bits == b->phys_bits && a->ept5 == b->ept5 &&
-           a->logical_cpus == b->logical_cpus && a->xcr0 == b->xcr0 && a->xss == b->xss &&
-           a->arch_capabilities == b->arch_capabilities && a->kvm_xcr0 == b->kvm_xcr0 && a->kvm_xss == b->kvm_xss &&
+    return a->num_cpuid == b->num_cpuid &&
+           !memcmp(a->cpuid, b->cpuid, a->num_cpuid * sizeof(a->cpuid[0])) &&
+           a->native_tsc_khz == b->native_tsc_khz && a->phys_bits == b->phys_bits &&
+           a->ept5 == b->ept5 && a->logical_cpus == b->logical_cpus && a->xcr0 == b->xcr0 &&
+           a->xss == b->xss && a->arch_capabilities == b->arch_capabilities &&
+           a->kvm_xcr0 == b->kvm_xcr0 && a->kvm_xss == b->kvm_xss &&
            module_version(a) == module_version(b);
 }
 
@@ -118,16 +126,18 @@ static GPtrArray *names_of(const char *prefix)
 
 unsigned cross_host_load(void)
 {
-    g_autoptr(GPtrArray) all = names_of(""), cpus = names_of("cpu-"), modules = names_of("module-"), kernels = names_of("kernel-");
+    g_autoptr(GPtrArray) all = names_of(""), cpus = names_of("cpu-"), modules = names_of("module-"),
+                         kernels = names_of("kernel-");
 
     profiles = g_ptr_array_new_with_free_func(g_free);
     for (unsigned i = 0; i < all->len; i++) {
         add_profile(all->pdata[i]);
     }
     for (unsigned i = 0; i < cpus->len * modules->len * kernels->len; i++) {
-        g_autofree char *name = g_strdup_printf("%s/%s/%s", (char *)cpus->pdata[i % cpus->len] + strlen("cpu-"),
-                                                (char *)modules->pdata[i / cpus->len % modules->len] + strlen("module-"),
-                                                (char *)kernels->pdata[i / cpus->len / modules->len] + strlen("kernel-"));
+        g_autofree char *name = g_strdup_printf(
+            "%s/%s/%s", (char *)cpus->pdata[i % cpus->len] + strlen("cpu-"),
+            (char *)modules->pdata[i / cpus->len % modules->len] + strlen("module-"),
+            (char *)kernels->pdata[i / cpus->len / modules->len] + strlen("kernel-"));
         add_profile(name);
     }
     return CROSS_PROFILES + profiles->len;
@@ -159,7 +169,8 @@ static void kvm_generation(CrossKind kind, const Profile *p, CrossEntry *e)
         e->regs[2] |= 1u << 7;
         e->regs[3] |= 1u << 20;
     } else if (kind == CROSS_OLD_KVM) {
-        e->regs[3] &= ~(1u << 14 | 1u << 16 | 1u << 23 | 1u << 25); /* SERIALIZE, TSXLDTRK, AVX512-FP16, AMX-INT8 */
+        /* SERIALIZE, TSXLDTRK, AVX512-FP16, AMX-INT8 */
+        e->regs[3] &= ~(1u << 14 | 1u << 16 | 1u << 23 | 1u << 25);
     }
 }
 
@@ -171,7 +182,8 @@ void cross_host_describe(CrossKind kind, CrossHost *host)
 
     memset(host, 0, sizeof(*host));
     tdx_sys_info(&p, &info);
-    host->attributes = (UINT64_C(1) << 28) & info.attributes_fixed0; /* what Linux 6.16 lets through */
+    host->attributes = (UINT64_C(1) << 28) &
+                       info.attributes_fixed0; /* what Linux 6.16 lets through */
     host->xfam = (p.kvm_xcr0 | p.kvm_xss) & info.xfam_fixed0;
     host->tsc_khz = p.native_tsc_khz;
     host->max_vcpus = p.logical_cpus;
@@ -195,7 +207,8 @@ void cross_host_describe(CrossKind kind, CrossHost *host)
 static const CrossEntry *entry_of(const CrossInit *init, uint32_t leaf, uint32_t subleaf)
 {
     for (unsigned i = 0; i < init->num_cpuid; i++) {
-        if (init->cpuid[i].function == leaf && (!(init->cpuid[i].flags & 1) || init->cpuid[i].index == subleaf)) {
+        if (init->cpuid[i].function == leaf &&
+            (!(init->cpuid[i].flags & 1) || init->cpuid[i].index == subleaf)) {
             return &init->cpuid[i];
         }
     }
@@ -240,7 +253,10 @@ static bool fill_params(const Profile *p, const CrossInit *init, TdParams *param
     return used == init->num_cpuid && (init->gpaw == 48 || (init->gpaw == 52 && p->ept5));
 }
 
-/* KVM_TDX_GET_CPUID: basic and extended leaves up to their maxima, sub-leaves until the module has no further one. */
+/*
+ * KVM_TDX_GET_CPUID: basic and extended leaves up to their maxima, sub-leaves until the module has
+ * no further one.
+ */
 static unsigned walk(Td *td, unsigned gpaw, CrossEntry *answer, CrossEntry *guest)
 {
     static Cpu cpu = { .mode = CPU_MODE_CS64 };
@@ -255,7 +271,8 @@ static unsigned walk(Td *td, unsigned gpaw, CrossEntry *answer, CrossEntry *gues
         for (uint32_t leaf = base; leaf <= top[0]; leaf++) {
             bool has = td_cpuid_has_subleaves(td, leaf);
             uint32_t out[4];
-            for (uint32_t sub = 0; (has || sub == 0) && td_cpuid_value(td, leaf, sub, has, out); sub++) {
+            for (uint32_t sub = 0; (has || sub == 0) && td_cpuid_value(td, leaf, sub, has, out);
+                 sub++) {
                 assert(n < CROSS_MAX_ENTRIES);
                 CrossEntry *e = &answer[n++];
                 *e = (CrossEntry){ .function = leaf, .index = sub, .flags = has };
@@ -283,8 +300,8 @@ static uint8_t *no_page(void *opaque, uint64_t gpa, bool *writable)
     return NULL;
 }
 
-uint64_t cross_host_init(CrossKind kind, const CrossInit *init, uint64_t *detail, CrossEntry *answer, CrossEntry *guest,
-                         unsigned *count)
+uint64_t cross_host_init(CrossKind kind, const CrossInit *init, uint64_t *detail,
+                         CrossEntry *answer, CrossEntry *guest, unsigned *count)
 {
     static const TdPort port = { .shared_page = no_page, .now_ns = no_time };
     Profile p = profile_of(kind);

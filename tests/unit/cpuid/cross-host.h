@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The software TDX host as plain values: its headers and the VMM's name some types alike, so no file includes both. */
+/*
+ * The software TDX host as plain values: its headers and the VMM's name some types alike, so no
+ * file includes both.
+ */
 #ifndef CROSS_HOST_H
 #define CROSS_HOST_H
 
@@ -14,9 +17,9 @@ typedef struct CrossEntry {
 #define CROSS_MAX_ENTRIES 256
 
 /*
- * Hosts by number. The first differ in what KVM offers of XFAM or lack some configurable bits of the processor; after
- * them come swtdx's profiles: each by its name, and every processor with every module and kernel, but for those that
- * KVM_TDX_INIT_VM cannot tell from an earlier one.
+ * Hosts by number. The first differ in what KVM offers of XFAM or lack some configurable bits of
+ * the processor; after them come swtdx's profiles: each by its name, and every processor with every
+ * module and kernel, but for those that KVM_TDX_INIT_VM cannot tell from an earlier one.
  */
 enum {
     CROSS_FULL,      /* the built-in profile */
@@ -52,10 +55,11 @@ void cross_host_unload(void);
 const char *cross_host_name(CrossKind kind);
 void cross_host_describe(CrossKind kind, CrossHost *host);
 /*
- * INIT_VM and GET_CPUID: answers the status of TDH.MNG.INIT, or UINT64_MAX where KVM itself refuses. answer and guest hold
- * CROSS_MAX_ENTRIES: what KVM reads of each leaf, and what the instruction gives a guest that has just started (0 for #VE).
+ * INIT_VM and GET_CPUID: answers the status of TDH.MNG.INIT, or UINT64_MAX where KVM itself
+ * refuses. answer and guest hold CROSS_MAX_ENTRIES: what KVM reads of each leaf, and what the
+ * instruction gives a guest that has just started (0 for #VE).
  */
-uint64_t cross_host_init(CrossKind kind, const CrossInit *init, uint64_t *detail, CrossEntry *answer, CrossEntry *guest,
-                         unsigned *count);
+uint64_t cross_host_init(CrossKind kind, const CrossInit *init, uint64_t *detail,
+                         CrossEntry *answer, CrossEntry *guest, unsigned *count);
 
 #endif

@@ -74,7 +74,8 @@ static CpuidTable *make_table(const Row *rows, unsigned count, bool with_flags)
 
     for (unsigned i = 0; i < count; i++) {
         CpuidEntry e = { rows[i].function, rows[i].index, 0 };
-        e.flags = with_flags && cpuid_has_subleaves(rows[i].function) ? CPUID_FLAG_SIGNIFICANT_INDEX : 0;
+        e.flags = with_flags && cpuid_has_subleaves(rows[i].function) ? CPUID_FLAG_SIGNIFICANT_INDEX
+                                                                      : 0;
         memcpy(e.regs, rows[i].regs, sizeof(e.regs));
         g_array_append_val(table->entries, e);
     }
@@ -118,7 +119,8 @@ static const struct {
 } word_rules[] = {
     { 1, 0, CPUID_ECX, 0xc6faa217, 0x00001000 }, { 1, 0, CPUID_EDX, 0x07a9fbff, 0 },
     { 7, 0, CPUID_EBX, 0x219424c1, 0x02000020 }, { 7, 0, CPUID_ECX, 0x19000000, 0x0000008a },
-    { 7, 0, CPUID_EDX, 0xfc000400, 0x03d80020 }, { 7, 1, CPUID_EAX, 0, 0 }, { 7, 2, CPUID_EDX, 0x17, 0 },
+    { 7, 0, CPUID_EDX, 0xfc000400, 0x03d80020 }, { 7, 1, CPUID_EAX, 0, 0 },
+    { 7, 2, CPUID_EDX, 0x17, 0 },
     { 0xd, 1, CPUID_EAX, 0xf, 0x10 }, { 0x80000001, 0, CPUID_ECX, 0x121, 0 },
     { 0x80000001, 0, CPUID_EDX, 0x2c100000, 0 }, { 0x80000007, 0, CPUID_EDX, 0x100, 0 },
 };
@@ -130,11 +132,16 @@ static const struct {
     unsigned reg;
     uint32_t mask;
 } gates[] = {
-    { 1 << 2, 1, 0, CPUID_ECX, 0x30001000 }, { 1 << 2, 7, 0, CPUID_EBX, 0x20 }, { 1 << 2, 7, 0, CPUID_ECX, 0x600 },
-    { 1 << 2, 7, 1, CPUID_EAX, 0x10 }, { 0xe0, 7, 0, CPUID_EBX, 0xdc230000 }, { 0xe0, 7, 0, CPUID_ECX, 0x5842 },
-    { 0xe0, 7, 0, CPUID_EDX, 0x0080010c }, { 0xe0, 7, 1, CPUID_EAX, 0x20 }, { 1 << 8, 7, 0, CPUID_EBX, 0x02000000 },
-    { 1 << 9, 7, 0, CPUID_ECX, 8 }, { 0x1800, 7, 0, CPUID_ECX, 0x80 }, { 0x1800, 7, 0, CPUID_EDX, 0x100000 },
-    { 1 << 14, 7, 0, CPUID_EDX, 0x20 }, { 1 << 15, 7, 0, CPUID_EDX, 0x80000 }, { 0x60000, 7, 0, CPUID_EDX, 0x03400000 },
+    { 1 << 2, 1, 0, CPUID_ECX, 0x30001000 }, { 1 << 2, 7, 0, CPUID_EBX, 0x20 },
+    { 1 << 2, 7, 0, CPUID_ECX, 0x600 },
+    { 1 << 2, 7, 1, CPUID_EAX, 0x10 }, { 0xe0, 7, 0, CPUID_EBX, 0xdc230000 },
+    { 0xe0, 7, 0, CPUID_ECX, 0x5842 },
+    { 0xe0, 7, 0, CPUID_EDX, 0x0080010c }, { 0xe0, 7, 1, CPUID_EAX, 0x20 },
+    { 1 << 8, 7, 0, CPUID_EBX, 0x02000000 },
+    { 1 << 9, 7, 0, CPUID_ECX, 8 }, { 0x1800, 7, 0, CPUID_ECX, 0x80 },
+    { 0x1800, 7, 0, CPUID_EDX, 0x100000 },
+    { 1 << 14, 7, 0, CPUID_EDX, 0x20 }, { 1 << 15, 7, 0, CPUID_EDX, 0x80000 },
+    { 0x60000, 7, 0, CPUID_EDX, 0x03400000 },
     { 0x60000, 0xd, 1, CPUID_EAX, 0x10 },
 };
 
@@ -147,16 +154,20 @@ CpuidTable *test_host_module(const TdxPlan *plan, const TdxCapabilities *host)
         const CpuidEntry *d = cpuid_table_find_exact(host->configurable, c->function, c->index);
         CpuidEntry *e = cpuid_table_ensure(table, c->function, c->index, c->flags);
         for (unsigned reg = 0; reg < 4; reg++) {
-            g_assert_cmphex(c->regs[reg] & ~d->regs[reg], ==, 0); /* what KVM or the module would refuse */
+            /* what KVM or the module would refuse */
+            g_assert_cmphex(c->regs[reg] & ~d->regs[reg], ==, 0);
             e->regs[reg] = c->regs[reg];
         }
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(word_rules); i++) {
-        uint32_t flags = cpuid_has_subleaves(word_rules[i].function) ? CPUID_FLAG_SIGNIFICANT_INDEX : 0;
-        CpuidEntry *e = cpuid_table_ensure(table, word_rules[i].function, word_rules[i].index, flags);
+        uint32_t flags = cpuid_has_subleaves(word_rules[i].function) ? CPUID_FLAG_SIGNIFICANT_INDEX
+                                                                     : 0;
+        CpuidEntry *e = cpuid_table_ensure(table, word_rules[i].function, word_rules[i].index,
+                                           flags);
         unsigned reg = word_rules[i].reg;
         e->regs[reg] |= word_rules[i].fixed1 |
-                        (native_value(word_rules[i].function, word_rules[i].index, reg) & word_rules[i].native);
+                        (native_value(word_rules[i].function, word_rules[i].index, reg) &
+                         word_rules[i].native);
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(gates); i++) {
         CpuidEntry *e = cpuid_table_find(table, gates[i].function, gates[i].index);
@@ -177,7 +188,8 @@ CpuidTable *test_host_module(const TdxPlan *plan, const TdxCapabilities *host)
     return table;
 }
 
-TdxPlan *test_host_plan_with(const char *cpu, unsigned vcpus, const TdxCapabilities *host, Bytes firmware, GError **errp)
+TdxPlan *test_host_plan_with(const char *cpu, unsigned vcpus, const TdxCapabilities *host,
+                             Bytes firmware, GError **errp)
 {
     g_autoptr(TdxGuestConfig) guest = tdx_guest_config_new("tdx0");
     g_autoptr(CpuModelRequest) model = cpu_model_parse(cpu, errp);
@@ -191,7 +203,8 @@ TdxPlan *test_host_plan_with(const char *cpu, unsigned vcpus, const TdxCapabilit
     return tdx_plan_new(&in, errp);
 }
 
-TdxPlan *test_host_plan(const char *cpu, unsigned vcpus, const TdxCapabilities *host, uint8_t **file, GError **errp)
+TdxPlan *test_host_plan(const char *cpu, unsigned vcpus, const TdxCapabilities *host,
+                        uint8_t **file, GError **errp)
 {
     g_autoptr(TdvfBuilder) b = tdvf_builder_new(1);
 

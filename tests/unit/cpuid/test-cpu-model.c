@@ -41,7 +41,8 @@ static const struct {
     const char *text, *message;
 } bad[] = {
     { "", "CPU model '' is not available" },
-    { "EPYC,+avx2", "CPU model 'EPYC' is not available: host, max, base, qemu64 and Intel's server models from "
+    { "EPYC,+avx2", "CPU model 'EPYC' is not available: host, max, base, qemu64 and Intel's server "
+                    "models from "
                     "Skylake-Server on are\nUse -cpu host" },
     { "Skylake-Server-v6", "CPU model 'Skylake-Server-v6'" },
     { "Skylake-Server-IBRS-v1", "CPU model 'Skylake-Server-IBRS-v1'" },
@@ -68,11 +69,14 @@ static const struct {
     { "host,tsc-frequency=1e99", "expects a frequency" },
     { "host,tsc-frequency=nan", "expects a frequency" },
     { "host,kvm=off", "CPU property 'kvm=off' is not permitted: 'on' is\nA TD" },
-    { "host,level=5", "CPU property 'level=5' is not permitted: '0x23' is\nThe TDX module decides it" },
+    { "host,level=5", "CPU property 'level=5' is not permitted: '0x23' is\nThe TDX module decides "
+                      "it" },
     { "host,level=x", "Parameter 'level' expects a number" },
     { "host,min-level=0x24", "CPU property 'min-level=0x24' is not permitted: 'up to 0x23' is" },
-    { "host,xlevel=0x80000021", "CPU property 'xlevel=0x80000021' is not permitted: '0x80000008' is" },
-    { "host,vendor=AuthenticAMD", "CPU property 'vendor=AuthenticAMD' is not permitted: 'GenuineIntel' is" },
+    { "host,xlevel=0x80000021",
+      "CPU property 'xlevel=0x80000021' is not permitted: '0x80000008' is" },
+    { "host,vendor=AuthenticAMD",
+      "CPU property 'vendor=AuthenticAMD' is not permitted: 'GenuineIntel' is" },
     { "host,model-id=My CPU", "CPU property 'model-id=My CPU' is not permitted" },
     { "host,family=300", "Parameter 'family' expects a number up to 270" },
     { "host,model=256", "Parameter 'model' expects a number up to 255" },
@@ -83,7 +87,8 @@ static const struct {
     { "host,hv-spinlocks=0x1fff", "CPU property 'hv-spinlocks=0x1fff' is not permitted" },
     { "host,hv-vendor-id=x", "CPU property 'hv-vendor-id=x' is not permitted" },
     { "host,hv-tim=off", "Property 'host-x86_64-cpu.hv-tim' not found" },
-    { "host,host-phys-bits=off", "CPU property 'host-phys-bits=off' is not permitted: 'on' is\nA TD" },
+    { "host,host-phys-bits=off",
+      "CPU property 'host-phys-bits=off' is not permitted: 'on' is\nA TD" },
     { "host,l3-cache=off", "CPU property 'l3-cache=off' is not permitted" },
     { "host,kvm-pv-enforce-cpuid=on", "CPU property 'kvm-pv-enforce-cpuid=on' is not permitted" },
     { "host,l3-cache=maybe", "Parameter 'l3-cache' expects 'on' or 'off'" },
@@ -121,7 +126,9 @@ static void test_bad(void)
     }
 }
 
-/* Every name can be found and set, every position has one name, and no bit lies outside a register. */
+/*
+ * Every name can be found and set, every position has one name, and no bit lies outside a register.
+ */
 static void test_features(void)
 {
     unsigned count;
@@ -167,8 +174,8 @@ static void test_features(void)
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(known); i++) {
         const CpuFeature *f = cpu_feature_find(known[i].name);
-        g_assert_true(f && f->function == known[i].function && f->index == known[i].index && f->reg == known[i].reg &&
-                      f->bit == known[i].bit);
+        g_assert_true(f && f->function == known[i].function && f->index == known[i].index &&
+                      f->reg == known[i].reg && f->bit == known[i].bit);
     }
     g_assert_null(cpu_feature_find(""));
     g_assert_null(cpu_feature_at(1, 0, CPUID_EAX, 0));
@@ -193,13 +200,17 @@ static void test_models(void)
     static const struct {
         const char *model, *has, *lacks;
     } rows[] = {
-        { "qemu64", "cx16", "ssse3" }, { "qemu64", "lm", "vme" }, { "Skylake-Server", "avx512bw", "mpx" },
+        { "qemu64", "cx16", "ssse3" }, { "qemu64", "lm", "vme" },
+        { "Skylake-Server", "avx512bw", "mpx" },
         { "Skylake-Server", "rtm", "xsaves" }, { "Skylake-Server-IBRS", "spec-ctrl", "ssbd" },
-        { "Skylake-Server-noTSX-IBRS", "spec-ctrl", "hle" }, { "Skylake-Server-v5", "xsaves", "rtm" },
-        { "Cascadelake-Server", "avx512vnni", "arch-capabilities" }, { "Cascadelake-Server-v5", "xsaves", "hle" },
+        { "Skylake-Server-noTSX-IBRS", "spec-ctrl", "hle" },
+        { "Skylake-Server-v5", "xsaves", "rtm" },
+        { "Cascadelake-Server", "avx512vnni", "arch-capabilities" },
+        { "Cascadelake-Server-v5", "xsaves", "hle" },
         { "Cooperlake-v2", "avx512-bf16", "umip" }, { "Icelake-Server", "la57", "avx512-bf16" },
         { "Icelake-Server-v4", "sha-ni", "xsaves" }, { "Icelake-Server-v7", "rtm", "stibp" },
-        { "SapphireRapids", "amx-tile", "cldemote" }, { "SapphireRapids-v4", "movdir64b", "cet-ss" },
+        { "SapphireRapids", "amx-tile", "cldemote" },
+        { "SapphireRapids-v4", "movdir64b", "cet-ss" },
         { "SapphireRapids-v6", "cet-ibt", "amx-fp16" }, { "GraniteRapids", "amx-fp16", "avx10" },
         { "GraniteRapids-v2", "avx10-512", "cet-ss" }, { "SierraForest", "avx-ifma", "avx512f" },
         { "SierraForest", "cmpccxadd", "la57" }, { "SierraForest-v5", "cet-ss", "sha512" },
@@ -208,7 +219,8 @@ static void test_models(void)
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         if (!model_has(rows[i].model, rows[i].has) || model_has(rows[i].model, rows[i].lacks)) {
-            g_test_message("%s: must have %s and lack %s", rows[i].model, rows[i].has, rows[i].lacks);
+            g_test_message("%s: must have %s and lack %s", rows[i].model, rows[i].has,
+                           rows[i].lacks);
             g_test_fail();
         }
     }
@@ -228,7 +240,8 @@ static void test_help_models(void)
         g_autoptr(CpuModelRequest) r = cpu_model_parse(words[0], NULL);
         g_assert_nonnull(r);
         for (unsigned i = 0; r->model_features && i < r->model_features->len; i++) {
-            g_assert_false(CPU_FEATURE_IS_MSR(g_array_index(r->model_features, const CpuFeature *, i)->function));
+            g_assert_false(CPU_FEATURE_IS_MSR(
+                g_array_index(r->model_features, const CpuFeature *, i)->function));
         }
     }
     g_assert_cmpuint(count, >=, 45);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* vCPUs as objects: every feature name is a property, models and types agree, CPUID decides once it is known. */
+/*
+ * vCPUs as objects: every feature name is a property, models and types agree, CPUID decides once it
+ * is known.
+ */
 #include <string.h>
 
 #include "target/i386/cpu-object.h"
@@ -71,7 +74,8 @@ static void test_cpuid(void)
     g_autoptr(QomObject) cpu = qom_object_new(&x86_cpu_types[1]);
     g_autoptr(CpuidTable) table = cpuid_table_new();
     const X86CpuPort port = { give_cpuid, refuse_avx2, table };
-    g_autoptr(JsonValue) words = NULL, unavailable = NULL, filtered = NULL, family = NULL, model = NULL, vendor = NULL;
+    g_autoptr(JsonValue) words = NULL, unavailable = NULL, filtered = NULL, family = NULL,
+                         model = NULL, vendor = NULL;
 
     cpuid_table_ensure(table, 1, 0, 0)->regs[CPUID_EDX] = 1u << 25;             /* sse */
     cpuid_table_ensure(table, 1, 0, 0)->regs[CPUID_EAX] = 0x000806f8;
@@ -82,12 +86,16 @@ static void test_cpuid(void)
     X86_CPU(cpu)->port = &port;
     g_assert_true(get_bool(cpu, "sse") && !get_bool(cpu, "avx2") && !get_bool(cpu, "sse2"));
     g_assert_true(qom_property_get(cpu, "unavailable-features", &unavailable, NULL));
-    g_assert_cmpstr(json_object_to_json_string_ext(unavailable, JSON_C_TO_STRING_PLAIN), ==, "[\"avx2\"]");
-    g_assert_true(qom_property_get(cpu, "feature-words", &words, NULL) && qom_property_get(cpu, "filtered-features", &filtered, NULL));
+    g_assert_cmpstr(json_object_to_json_string_ext(unavailable, JSON_C_TO_STRING_PLAIN), ==,
+                    "[\"avx2\"]");
+    g_assert_true(qom_property_get(cpu, "feature-words", &words, NULL) &&
+                  qom_property_get(cpu, "filtered-features", &filtered, NULL));
     g_assert_cmpuint(json_object_array_length(words), ==, json_object_array_length(filtered));
     g_autofree char *first = json_format(json_object_array_get_idx(words, 0));
-    g_assert_cmpstr(first, ==, "{\"cpuid-register\": \"EDX\", \"cpuid-input-eax\": 1, \"features\": 33554432}");
-    g_assert_true(qom_property_get(cpu, "family", &family, NULL) && qom_property_get(cpu, "model", &model, NULL) &&
+    g_assert_cmpstr(
+        first, ==, "{\"cpuid-register\": \"EDX\", \"cpuid-input-eax\": 1, \"features\": 33554432}");
+    g_assert_true(qom_property_get(cpu, "family", &family, NULL) &&
+                  qom_property_get(cpu, "model", &model, NULL) &&
                   qom_property_get(cpu, "vendor", &vendor, NULL));
     g_assert_cmpint(json_object_get_int(family), ==, 6);
     g_assert_cmpint(json_object_get_int(model), ==, 0x8f);
@@ -111,10 +119,13 @@ static void test_machine(void)
     g_assert_no_error(err);
     const X86Cpu *cpu = X86_CPU(last);
     g_assert_cmpstr(last->type->name, ==, "SapphireRapids-x86_64-cpu");
-    g_assert_true(cpu->socket_id == 1 && cpu->core_id == 2 && cpu->thread_id == 0 && cpu->apic_id == 6);
+    g_assert_true(cpu->socket_id == 1 && cpu->core_id == 2 && cpu->thread_id == 0 &&
+                  cpu->apic_id == 6);
     g_assert_true(get_bool(last, "pks") && !get_bool(last, "avx2") && get_bool(last, "realized"));
     g_assert_false(qom_property_set_text(last, "avx2", "on", &err));
-    g_assert_cmpstr(err->message, ==, "Property 'avx2' of '/machine/unattached/device[5]' cannot be set: the guest has been launched with it");
+    g_assert_cmpstr(err->message, ==,
+                    "Property 'avx2' of '/machine/unattached/device[5]' cannot be set: the guest "
+                    "has been launched with it");
     machine_clear(machine);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Two independent readings of the rules against each other: what the VMM plans and expects of a TD's CPUID, and what
- * the software host's TDX module makes of it.
+ * Two independent readings of the rules against each other: what the VMM plans and expects of a
+ * TD's CPUID, and what the software host's TDX module makes of it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +24,8 @@ static void build_firmware(void)
     firmware = tdvf_builder_new(1);
     firmware->size = 0x10000;
     firmware->sections[0] = (TdvfSection){ 0, 0x10000, 0xffff0000, 0x10000, TDVF_SECTION_BFV, 1 };
-    firmware->sections[1] = firmware->sections[--firmware->count]; /* in place of the variable store */
+    /* in place of the variable store */
+    firmware->sections[1] = firmware->sections[--firmware->count];
     tdvf_builder_build(firmware);
 }
 
@@ -53,17 +54,21 @@ static TdxCapabilities *capabilities(CrossKind kind)
 }
 
 /* *seen: what the guest reads. */
-static CpuidTable *initialise(CrossKind kind, const char *cpu, const TdxPlan *plan, CpuidTable **seen)
+static CpuidTable *initialise(CrossKind kind, const char *cpu, const TdxPlan *plan,
+                              CpuidTable **seen)
 {
-    g_autofree CrossEntry *answer = g_new(CrossEntry, CROSS_MAX_ENTRIES), *guest = g_new(CrossEntry, CROSS_MAX_ENTRIES);
+    g_autofree CrossEntry *answer = g_new(CrossEntry, CROSS_MAX_ENTRIES),
+                          *guest = g_new(CrossEntry, CROSS_MAX_ENTRIES);
     const CrossInit init = { plan->attributes, plan->xfam, plan->gpaw, plan->tsc_khz,
-                             (const CrossEntry *)plan->init_cpuid->entries->data, cpuid_table_size(plan->init_cpuid) };
+                             (const CrossEntry *)plan->init_cpuid->entries->data,
+                             cpuid_table_size(plan->init_cpuid) };
     uint64_t detail;
     unsigned count;
     uint64_t status = cross_host_init(kind, &init, &detail, answer, guest, &count);
 
     if (status) {
-        g_test_message("%s, -cpu %s: TDH.MNG.INIT answers 0x%" G_GINT64_MODIFIER "x, detail 0x%" G_GINT64_MODIFIER "x",
+        g_test_message("%s, -cpu %s: TDH.MNG.INIT answers 0x%" G_GINT64_MODIFIER
+                       "x, detail 0x%" G_GINT64_MODIFIER "x",
                        cross_host_name(kind), cpu, status, detail);
         g_test_fail();
         return NULL;
@@ -74,7 +79,8 @@ static CpuidTable *initialise(CrossKind kind, const char *cpu, const TdxPlan *pl
 
 static bool shows(const TdxVerdict *v)
 {
-    return v->kind == TDX_VERDICT_GRANTED || v->kind == TDX_VERDICT_FORCED_ON || v->kind == TDX_VERDICT_NATIVE;
+    return v->kind == TDX_VERDICT_GRANTED || v->kind == TDX_VERDICT_FORCED_ON ||
+           v->kind == TDX_VERDICT_NATIVE;
 }
 
 /* Verdicts by word and bit; each word of tdx_feature_words() has a row. */
@@ -93,7 +99,8 @@ static void index_verdicts(const GArray *verdicts, Index *index)
     for (unsigned i = 0; i < verdicts->len; i++) {
         const TdxVerdict *v = &g_array_index(verdicts, TdxVerdict, i);
         unsigned w = 0;
-        while (w < count && (words[w].function != v->function || words[w].index != v->index || words[w].reg != v->reg)) {
+        while (w < count && (words[w].function != v->function || words[w].index != v->index ||
+                             words[w].reg != v->reg)) {
             w++;
         }
         if (w < count) {
@@ -114,11 +121,13 @@ typedef struct Tally {
 } Tally;
 
 /*
- * The two things that no plan can know. A bit that the TD takes from the processor whatever the VMM says, and that
- * this KVM does not know, so that it does not tell whether the processor has it. And SHA512, which in module 2.0.08 goes
- * with the AVX-512 state, and in 2.0.16 does not: KVM tells neither the module's version nor that.
+ * The two things that no plan can know. A bit that the TD takes from the processor whatever the VMM
+ * says, and that this KVM does not know, so that it does not tell whether the processor has it. And
+ * SHA512, which in module 2.0.08 goes with the AVX-512 state, and in 2.0.16 does not: KVM tells
+ * neither the module's version nor that.
  */
-static bool explained(const TdxCapabilities *caps, const TdxPlan *plan, const TdxFeatureWord *word, unsigned bit, bool is)
+static bool explained(const TdxCapabilities *caps, const TdxPlan *plan, const TdxFeatureWord *word,
+                      unsigned bit, bool is)
 {
     if (word->function == 7 && word->index == 1 && word->reg == CPUID_EAX && bit == 0 && !is) {
         return !(plan->xfam & TDX_XFAM_AVX512);
@@ -129,24 +138,26 @@ static bool explained(const TdxCapabilities *caps, const TdxPlan *plan, const Td
     return is && !(e && (e->regs[word->reg] >> bit & 1)) && !(c && (c->regs[word->reg] >> bit & 1));
 }
 
-static void differ(const char *where, const char *cpu, const char *what, const TdxFeatureWord *word, unsigned bit)
+static void differ(const char *where, const char *cpu, const char *what, const TdxFeatureWord *word,
+                   unsigned bit)
 {
     const CpuFeature *f = cpu_feature_at(word->function, word->index, word->reg, bit);
 
-    g_test_message("%s, -cpu %s: %s: leaf %x.%x register %u bit %u %s", where, cpu, what, word->function, word->index,
-                   word->reg, bit, f ? f->name : "");
+    g_test_message("%s, -cpu %s: %s: leaf %x.%x register %u bit %u %s", where, cpu, what,
+                   word->function, word->index, word->reg, bit, f ? f->name : "");
 }
 
-static void compare_bit(const char *where, const char *cpu, const TdxCapabilities *caps, const TdxVerdict *expected,
-                        const TdxVerdict *final, const TdxPlan *plan, uint32_t answer, const TdxFeatureWord *word,
-                        unsigned bit, Tally *tally)
+static void compare_bit(const char *where, const char *cpu, const TdxCapabilities *caps,
+                        const TdxVerdict *expected, const TdxVerdict *final, const TdxPlan *plan,
+                        uint32_t answer, const TdxFeatureWord *word, unsigned bit, Tally *tally)
 {
     bool is = answer >> bit & 1;
 
     tally->bits++;
     if (is != (final && shows(final))) {
-        differ(where, cpu, is ? "the TD shows it, no verdict says so" : "a verdict shows it, the TD does not", word,
-               bit);
+        differ(where, cpu,
+               is ? "the TD shows it, no verdict says so" : "a verdict shows it, the TD does not",
+               word, bit);
         tally->wrong++;
     }
     if ((expected && shows(expected)) != (final && shows(final)) ||
@@ -155,13 +166,15 @@ static void compare_bit(const char *where, const char *cpu, const TdxCapabilitie
             tally->explained++;
             return;
         }
-        differ(where, cpu, expected && shows(expected) ? "expected, and is not" : "not expected, and is", word, bit);
+        differ(where, cpu,
+               expected && shows(expected) ? "expected, and is not" : "not expected, and is", word,
+               bit);
         tally->differences++;
     }
 }
 
-static void compare(const char *where, const char *cpu, const TdxCapabilities *caps, const GArray *before,
-                    const TdxPlan *plan, const CpuidTable *seen, Tally *tally)
+static void compare(const char *where, const char *cpu, const TdxCapabilities *caps,
+                    const GArray *before, const TdxPlan *plan, const CpuidTable *seen, Tally *tally)
 {
     unsigned count;
     const TdxFeatureWord *words = tdx_feature_words(&count);
@@ -175,7 +188,8 @@ static void compare(const char *where, const char *cpu, const TdxCapabilities *c
         }
         uint32_t answer = guest_word(seen, &words[i]);
         for (unsigned bit = 0; bit < 32; bit++) {
-            compare_bit(where, cpu, caps, expected.at[i][bit], final.at[i][bit], plan, answer, &words[i], bit, tally);
+            compare_bit(where, cpu, caps, expected.at[i][bit], final.at[i][bit], plan, answer,
+                        &words[i], bit, tally);
         }
     }
 }
@@ -209,8 +223,8 @@ static unsigned check(CrossKind kind, const TdxCapabilities *caps, const char *c
     compare(cross_host_name(kind), cpu, caps, before, plan, seen, tally);
     check_once(plan->warnings);
     if (plan->warnings->len != expected_warnings && tally->explained == surprises) {
-        g_test_message("%s, -cpu %s: %u warnings expected, %u given", cross_host_name(kind), cpu, expected_warnings,
-                       plan->warnings->len);
+        g_test_message("%s, -cpu %s: %u warnings expected, %u given", cross_host_name(kind), cpu,
+                       expected_warnings, plan->warnings->len);
         tally->differences++;
     }
     return plan->warnings->len;
@@ -218,7 +232,8 @@ static unsigned check(CrossKind kind, const TdxCapabilities *caps, const char *c
 
 static void report(const char *what, const Tally *tally)
 {
-    g_test_message("%s: %u bits, %u explained and %u unexplained differences between expected and final, %u verdicts "
+    g_test_message("%s: %u bits, %u explained and %u unexplained differences between expected and "
+                   "final, %u verdicts "
                    "against the module's answer",
                    what, tally->bits, tally->explained, tally->differences, tally->wrong);
     g_assert_cmpuint(tally->wrong, ==, 0);
@@ -260,7 +275,8 @@ static void test_named(void)
 
 static char *random_request(GRand *random)
 {
-    static const char *const models[] = { "host", "max", "base", "Icelake-Server", "SapphireRapids-v6", "qemu64" };
+    static const char *const models[] = { "host", "max", "base", "Icelake-Server",
+                                          "SapphireRapids-v6", "qemu64" };
     GString *text = g_string_new(models[g_rand_int_range(random, 0, G_N_ELEMENTS(models))]);
     unsigned count;
     const CpuFeature *features = cpu_features(&count);
@@ -299,7 +315,8 @@ static void test_each(void)
 
     for (unsigned i = 0; i < count; i++) {
         for (unsigned on = 0; on < 2; on++) {
-            g_autofree char *cpu = g_strdup_printf("%s%s", on ? "base,+" : "host,-", features[i].name);
+            g_autofree char *cpu = g_strdup_printf("%s%s", on ? "base,+" : "host,-",
+                                                   features[i].name);
             check(CROSS_FULL, caps, cpu, &tally);
         }
     }
@@ -311,7 +328,8 @@ static unsigned num_hosts;
 /* Every profile of swtdx, and every processor with every module and kernel. */
 static void test_profiles(void)
 {
-    static const char *const models[] = { "host", "max", "Icelake-Server", "SapphireRapids", "GraniteRapids" };
+    static const char *const models[] = { "host", "max", "Icelake-Server", "SapphireRapids",
+                                          "GraniteRapids" };
     GRand *random = g_rand_new_with_seed(SEED);
     Tally tally = { 0 };
 
@@ -324,10 +342,12 @@ static void test_profiles(void)
             g_autofree char *cpu = random_request(random);
             check(kind, caps, cpu, &tally);
         }
-        g_test_message("%s: %u unexplained differences, %u wrong so far", cross_host_name(kind), tally.differences, tally.wrong);
+        g_test_message("%s: %u unexplained differences, %u wrong so far", cross_host_name(kind),
+                       tally.differences, tally.wrong);
     }
     g_rand_free(random);
-    g_assert_cmpuint(num_hosts - CROSS_PROFILES, >=, 30); /* 5 processors, 3 modules, KVM with and without CET */
+    g_assert_cmpuint(num_hosts - CROSS_PROFILES, >=,
+                     30); /* 5 processors, 3 modules, KVM with and without CET */
     report("profiles", &tally);
 }
 

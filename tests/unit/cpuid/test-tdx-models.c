@@ -82,7 +82,8 @@ static void test_verdicts(void)
         g_assert_no_error(c.error);
         const TdxVerdict *v = verdict(c.plan, rows[i].feature);
         if ((v ? (int)v->kind : -1) != rows[i].kind) {
-            g_test_message("%s: %s has verdict %d", rows[i].cpu, rows[i].feature, v ? (int)v->kind : -1);
+            g_test_message("%s: %s has verdict %d", rows[i].cpu, rows[i].feature,
+                           v ? (int)v->kind : -1);
             g_test_fail();
         }
         done(&c);
@@ -95,7 +96,8 @@ static void test_xfam(void)
         const char *cpu;
         uint64_t xfam;
     } rows[] = {
-        { "qemu64", 0x3 }, { "Skylake-Server", 0x2e7 }, { "Skylake-Server,-pku", 0xe7 }, { "SierraForest", 0x207 },
+        { "qemu64", 0x3 }, { "Skylake-Server", 0x2e7 }, { "Skylake-Server,-pku", 0xe7 },
+        { "SierraForest", 0x207 },
         { "SapphireRapids", 0x602e7 }, { "SapphireRapids,-amx-tile", 0x2e7 },
     };
 
@@ -114,13 +116,19 @@ static void test_warnings(void)
     } rows[] = {
         { "qemu64", "CPU model 'qemu64': the TD lacks pse36 of it; the guest can start", "" },
         { "qemu64,-pse36", "", "" }, { "qemu64,check=off", "", "" },
-        { "qemu64,-pse36,+hle", "host doesn't support requested feature: CPUID.07H:EBX.hle [bit 4]", "" },
-        { "Skylake-Server,+hle", "host doesn't support requested feature: CPUID.07H:EBX.hle [bit 4]",
+        { "qemu64,-pse36,+hle", "host doesn't support requested feature: CPUID.07H:EBX.hle [bit 4]",
+          "" },
+        { "Skylake-Server,+hle",
+          "host doesn't support requested feature: CPUID.07H:EBX.hle [bit 4]",
           "CPU model 'Skylake-Server': the TD lacks pse36, arat, rtm of it; the guest can start" },
-        { "qemu64,-pse36,-sse2,-sse2", "TDX forcibly sets the feature: CPUID.01H:EDX.sse2 [bit 26]", "" },
-        { "host,+rdctl-no,+rdctl_no", "host doesn't support requested feature: MSR(10AH).rdctl-no [bit 0]", "" },
-        { "host,+rdctl-no,-rdctl-no", "", "" }, { "host,-rdctl-no,+its-no", "host doesn't support requested feature: "
-                                                                           "MSR(10AH).its-no [bit 62]", "" },
+        { "qemu64,-pse36,-sse2,-sse2", "TDX forcibly sets the feature: CPUID.01H:EDX.sse2 [bit 26]",
+          "" },
+        { "host,+rdctl-no,+rdctl_no",
+          "host doesn't support requested feature: MSR(10AH).rdctl-no [bit 0]", "" },
+        { "host,+rdctl-no,-rdctl-no", "", "" },
+        { "host,-rdctl-no,+its-no", "host doesn't support requested feature: "
+                                                                           "MSR(10AH).its-no [bit "
+                                                                           "62]", "" },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -138,9 +146,10 @@ static void test_notes(void)
     Case c = run("qemu64");
 
     g_assert_cmpstr(text_at(c.plan->notes, 0), ==,
-                    "CPU model 'qemu64' decides features only: family, model and stepping of a TD are the processor's");
-    g_assert_true(
-        g_str_has_prefix(text_at(c.plan->notes, 1), "TDX gives the TD what CPU model 'qemu64' lacks: pclmulqdq, "));
+                    "CPU model 'qemu64' decides features only: family, model and stepping of a TD "
+                    "are the processor's");
+    g_assert_true(g_str_has_prefix(text_at(c.plan->notes, 1),
+                                   "TDX gives the TD what CPU model 'qemu64' lacks: pclmulqdq, "));
     g_assert_cmpuint(c.plan->notes->len, ==, 2);
     g_autofree char *text = tdx_plan_format(c.plan);
     g_assert_nonnull(strstr(text, "\nnote: CPU model 'qemu64' decides"));
@@ -156,12 +165,16 @@ static void test_enforce(void)
     static const struct {
         const char *cpu, *error;
     } rows[] = {
-        { "qemu64,enforce", NULL }, { "Skylake-Server,enforce", NULL }, { "DiamondRapids,enforce,-la57", NULL },
-        { "Skylake-Server,+hle,enforce", "Host doesn't support requested features\nhost doesn't support requested "
+        { "qemu64,enforce", NULL }, { "Skylake-Server,enforce", NULL },
+        { "DiamondRapids,enforce,-la57", NULL },
+        { "Skylake-Server,+hle,enforce",
+          "Host doesn't support requested features\nhost doesn't support requested "
                                          "feature: CPUID.07H:EBX.hle [bit 4]" },
-        { "qemu64,enforce,-sse2", "Host doesn't support requested features\nTDX forcibly sets the feature: "
+        { "qemu64,enforce,-sse2",
+          "Host doesn't support requested features\nTDX forcibly sets the feature: "
                                   "CPUID.01H:EDX.sse2 [bit 26]" },
-        { "host,enforce,check=off,+rdctl-no", "Host doesn't support requested features\nhost doesn't support requested "
+        { "host,enforce,check=off,+rdctl-no",
+          "Host doesn't support requested features\nhost doesn't support requested "
                                               "feature: MSR(10AH).rdctl-no [bit 0]" },
     };
 
@@ -181,12 +194,15 @@ static void test_signature(void)
         { "host,family=6,model=143,stepping=8", NULL },
         { "qemu64,family=0", NULL },
         { "host,family=15",
-          "CPU property family=15 is not permitted for a TD: 6 is\nA TD shows this processor's family; "
+          "CPU property family=15 is not permitted for a TD: 6 is\nA TD shows this processor's "
+          "family; "
           "leave the property out" },
         { "qemu64,model=85",
-          "CPU property model=85 is not permitted for a TD: 143 is\nA TD shows this processor's model; "
+          "CPU property model=85 is not permitted for a TD: 143 is\nA TD shows this processor's "
+          "model; "
           "leave the property out" },
-        { "host,stepping=1", "CPU property stepping=1 is not permitted for a TD: 8 is\nA TD shows this processor's "
+        { "host,stepping=1", "CPU property stepping=1 is not permitted for a TD: 8 is\nA TD shows "
+                             "this processor's "
                              "stepping; leave the property out" },
     };
 
@@ -246,15 +262,18 @@ static void test_json(void)
     g_assert_null(json_member_string(rtm, "user"));
     g_assert_cmpstr(json_member_string(sse2, "verdict"), ==, "forced-on");
     g_assert_cmpstr(json_member_string(sse2, "user"), ==, "off");
-    g_assert_true(json_value_u64(member(object, "attributes"), &number) && number == c.plan->attributes);
+    g_assert_true(json_value_u64(member(object, "attributes"), &number) &&
+                  number == c.plan->attributes);
     g_assert_true(json_value_u64(member(object, "xfam"), &number) && number == c.plan->xfam);
     g_assert_cmpstr(json_member_string(member(object, "cpuid"), "model"), ==, "Skylake-Server");
     g_assert_true(json_object_get_boolean(member(member(object, "cpuid"), "settled")));
-    g_assert_cmpuint(json_object_array_length(member(member(object, "cpuid"), "verdicts")), ==, c.plan->verdicts->len);
+    g_assert_cmpuint(json_object_array_length(member(member(object, "cpuid"), "verdicts")), ==,
+                     c.plan->verdicts->len);
     g_assert_cmpuint(json_object_array_length(member(member(object, "cpuid"), "init-vm")), ==,
                      cpuid_table_size(c.plan->init_cpuid));
     g_assert_cmpuint(json_object_array_length(member(object, "warnings")), ==, 3);
-    g_assert_cmpuint(json_object_array_length(member(member(object, "vcpus"), "x2apic-ids")), ==, 4);
+    g_assert_cmpuint(json_object_array_length(member(member(object, "vcpus"), "x2apic-ids")), ==,
+                     4);
     g_assert_cmpuint(json_object_array_length(member(member(object, "firmware"), "sections")), ==,
                      c.plan->firmware->num_sections);
     g_assert_cmpuint(strlen(json_member_string(object, "mrtd")), ==, 96);

@@ -124,13 +124,16 @@ static const struct {
     { "base", "avx2", TDX_VERDICT_FORCED_OFF, NULL },
     { "base,+avx", "avx2", TDX_VERDICT_FORCED_ON, NULL },
     { "base,+fsrm", "fsrm", TDX_VERDICT_GRANTED, NULL },
-    { "host,+vmx", "vmx", TDX_VERDICT_REFUSED, "host doesn't support requested feature: CPUID.01H:ECX.vmx [bit 5]" },
+    { "host,+vmx", "vmx", TDX_VERDICT_REFUSED,
+      "host doesn't support requested feature: CPUID.01H:ECX.vmx [bit 5]" },
     { "host,+intel-pt", "intel-pt", TDX_VERDICT_REFUSED,
       "host doesn't support requested feature: CPUID.07H:EBX.intel-pt [bit 25]" },
     { "host,+waitpkg", "waitpkg", TDX_VERDICT_REFUSED,
       "host doesn't support requested feature: CPUID.07H:ECX.waitpkg [bit 5]" },
-    { "host,+hle", "hle", TDX_VERDICT_REFUSED, "host doesn't support requested feature: CPUID.07H:EBX.hle [bit 4]" },
-    { "host,+pks", "pks", TDX_VERDICT_REFUSED, "host doesn't support requested feature: CPUID.07H:ECX.pks [bit 31]" },
+    { "host,+hle", "hle", TDX_VERDICT_REFUSED,
+      "host doesn't support requested feature: CPUID.07H:EBX.hle [bit 4]" },
+    { "host,+pks", "pks", TDX_VERDICT_REFUSED,
+      "host doesn't support requested feature: CPUID.07H:ECX.pks [bit 31]" },
     { "host,+avx10", "avx10", TDX_VERDICT_REFUSED,
       "host doesn't support requested feature: CPUID.(07H,01H):EDX.avx10 [bit 19]" },
     { "host,+lam", "lam", TDX_VERDICT_REFUSED,
@@ -147,7 +150,8 @@ static const struct {
       "TDX forcibly sets the feature: CPUID.80000007H:EDX.invtsc [bit 8]" },
     { "host,-x2apic", "x2apic", TDX_VERDICT_FORCED_ON,
       "TDX forcibly sets the feature: CPUID.01H:ECX.x2apic [bit 21]" },
-    { "host,-avx2", "avx2", TDX_VERDICT_FORCED_ON, "TDX forcibly sets the feature: CPUID.07H:EBX.avx2 [bit 5]" },
+    { "host,-avx2", "avx2", TDX_VERDICT_FORCED_ON,
+      "TDX forcibly sets the feature: CPUID.07H:EBX.avx2 [bit 5]" },
     { "host,-xsaves", "xsaves", TDX_VERDICT_FORCED_ON,
       "TDX forcibly sets the feature: CPUID.(0DH,01H):EAX.xsaves [bit 3]" },
     { "host,-syscall", "syscall", TDX_VERDICT_FORCED_ON,
@@ -232,8 +236,10 @@ static void test_enforce(void)
     static const struct {
         const char *cpu, *hint;
     } rows[] = {
-        { "host,enforce,+vmx", "\nhost doesn't support requested feature: CPUID.01H:ECX.vmx [bit 5]" },
-        { "host,enforce,-invtsc", "\nTDX forcibly sets the feature: CPUID.80000007H:EDX.invtsc [bit 8]" },
+        { "host,enforce,+vmx",
+          "\nhost doesn't support requested feature: CPUID.01H:ECX.vmx [bit 5]" },
+        { "host,enforce,-invtsc",
+          "\nTDX forcibly sets the feature: CPUID.80000007H:EDX.invtsc [bit 8]" },
         { "host,check=off,enforce,+avx10", "avx10 [bit 19]" },
         { "base,enforce,+avx512f", "avx512f [bit 16]" },
     };
@@ -241,27 +247,34 @@ static void test_enforce(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         Case c = run(rows[i].cpu, 1, false);
         g_assert_false(c.settled);
-        g_assert_true(g_str_has_prefix(c.error->message, "Host doesn't support requested features\n"));
+        g_assert_true(
+            g_str_has_prefix(c.error->message, "Host doesn't support requested features\n"));
         g_assert_nonnull(strstr(c.error->message, rows[i].hint));
         done(&c);
     }
 }
 
-/* KVM's rules for the table given to INIT_VM: each entry one configurable leaf, no bit beyond the masks, GPAW there. */
+/*
+ * KVM's rules for the table given to INIT_VM: each entry one configurable leaf, no bit beyond the
+ * masks, GPAW there.
+ */
 static void test_init_cpuid(void)
 {
     Case c = run("host,+waitpkg,+hle,+rtm,+vmx,+avx10", 8, true);
 
     g_assert_no_error(c.error);
-    g_assert_cmpuint(cpuid_table_size(c.plan->init_cpuid), ==, cpuid_table_size(c.host->configurable));
+    g_assert_cmpuint(cpuid_table_size(c.plan->init_cpuid), ==,
+                     cpuid_table_size(c.host->configurable));
     for (unsigned i = 0; i < cpuid_table_size(c.plan->init_cpuid); i++) {
         const CpuidEntry *e = cpuid_table_at(c.plan->init_cpuid, i);
-        const CpuidEntry *mask = cpuid_table_find_exact(c.host->configurable, e->function, e->index);
+        const CpuidEntry *mask = cpuid_table_find_exact(c.host->configurable, e->function,
+                                                        e->index);
         g_assert_nonnull(mask);
         for (unsigned reg = 0; reg < 4; reg++) {
             g_assert_cmphex(e->regs[reg] & ~mask->regs[reg], ==, 0);
         }
-        bool sub = e->function == 4 || e->function == 7 || e->function == 0x1f || e->function == 0x23;
+        bool sub = e->function == 4 || e->function == 7 || e->function == 0x1f ||
+                   e->function == 0x23;
         g_assert_cmphex(e->flags, ==, sub ? CPUID_FLAG_SIGNIFICANT_INDEX : 0);
         g_assert_cmphex(e->padding[0] | e->padding[1] | e->padding[2], ==, 0);
     }
@@ -335,7 +348,8 @@ static void test_refused_plans(void)
         const char *message;
     } rows[] = {
         { "host", 65, "exceeds the maximum cpus supported by KVM for a TD (64)" },
-        { "host,pmu=on", 1, "Invalid attributes 0x8000000010000000 for TDX VM: PERFMON is not supported" },
+        { "host,pmu=on", 1, "Invalid attributes 0x8000000010000000 for TDX VM: PERFMON is not "
+                            "supported" },
         { "host,tsc-frequency=2100000001", 1, "tsc-frequency=2100000001 is not permitted" },
         { "host,tsc-frequency=2110000000", 1, "\nNearest: tsc-frequency=2100000000" },
         { "host,tsc-frequency=75000000", 1, "\nNearest: tsc-frequency=100000000" },
@@ -358,8 +372,10 @@ static void test_tsc(void)
         const char *cpu;
         unsigned host, khz; /* khz 0: refused */
     } rows[] = {
-        { "host", 2112345, 2100000 }, { "host", 2000000, 2000000 }, { "host", 100000, 100000 }, { "host", 99999, 0 },
-        { "host", 10025000, 0 }, { "host", 10024999, 10000000 }, { "host,tsc-frequency=1G", 2112345, 1000000 },
+        { "host", 2112345, 2100000 }, { "host", 2000000, 2000000 }, { "host", 100000, 100000 },
+        { "host", 99999, 0 },
+        { "host", 10025000, 0 }, { "host", 10024999, 10000000 },
+        { "host,tsc-frequency=1G", 2112345, 1000000 },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -380,7 +396,8 @@ static void test_vcpu_cpuid(void)
     for (unsigned i = 0; i < 4; i++) {
         g_autoptr(CpuidTable) t = tdx_plan_vcpu_cpuid(c.plan, c.module, c.host, i);
         g_assert_cmphex(cpuid_table_find(t, 1, 0)->regs[CPUID_EBX], ==, i << 24 | 4 << 16 | 0x800);
-        g_assert_cmphex(cpuid_table_find(t, 1, 0)->regs[CPUID_ECX] & (1u << 21 | 1u << 31), ==, 1u << 21 | 1u << 31);
+        g_assert_cmphex(cpuid_table_find(t, 1, 0)->regs[CPUID_ECX] & (1u << 21 | 1u << 31), ==,
+                        1u << 21 | 1u << 31);
         for (unsigned sub = 0; sub < 3; sub++) {
             g_assert_cmpuint(cpuid_table_find(t, 0xb, sub)->regs[CPUID_EDX], ==, i);
             g_assert_cmpuint(cpuid_table_find(t, 0x1f, sub)->regs[CPUID_EDX], ==, i);
@@ -395,13 +412,15 @@ static void test_vcpu_cpuid(void)
         g_assert_cmphex(e->regs[CPUID_EDX], ==, 0);
         for (unsigned n = 1; n < cpuid_table_size(t); n++) { /* sorted, no duplicates */
             const CpuidEntry *a = cpuid_table_at(t, n - 1), *b = cpuid_table_at(t, n);
-            g_assert_true(a->function < b->function || (a->function == b->function && a->index < b->index));
+            g_assert_true(a->function < b->function ||
+                          (a->function == b->function && a->index < b->index));
         }
     }
     /* An answer without leaves still gives KVM what it needs. */
     g_autoptr(CpuidTable) empty = cpuid_table_new();
     g_autoptr(CpuidTable) t = tdx_plan_vcpu_cpuid(c.plan, empty, c.host, 3);
-    g_assert_cmphex(cpuid_table_find(t, 0x80000008, 0)->regs[CPUID_EAX], ==, 48 | 48 << 8 | 48 << 16);
+    g_assert_cmphex(cpuid_table_find(t, 0x80000008, 0)->regs[CPUID_EAX], ==,
+                    48 | 48 << 8 | 48 << 16);
     g_assert_cmphex(cpuid_table_find(t, 0x80000000, 0)->regs[CPUID_EAX], ==, 0x80000008);
     done(&c);
 }
@@ -438,7 +457,8 @@ static void test_text(void)
         "   0  BFV           0x00020000   0x001e0000  0x0000ffe20000  0x001e0000   0x1 measured\n",
         "  0x000000000000-0x0000007fffff  8 MiB       unaccepted RAM\n",
         "  0x000000809000-0x00000080afff  8 KiB       RAM added before launch: TD_HOB\n",
-        "  0x0000ffe00000-0x0000ffffffff  2 MiB       firmware\n", "CPUID of -cpu host (as the TDX module has it)\n",
+        "  0x0000ffe00000-0x0000ffffffff  2 MiB       firmware\n",
+        "CPUID of -cpu host (as the TDX module has it)\n",
         "  refused:\n    CPUID.01H:ECX.vmx [bit 5]: TDX fixes it to 0", "\nMRTD  ",
     };
     Case c = run("host,+vmx", 2, false);

@@ -39,7 +39,8 @@ void fake_reset(void)
     }
     g_string_truncate(calls, 0);
     fake = (FakeKvm) {
-        .api_version = 12, .run_size = FAKE_RUN_SIZE, .vm_types = 0x21, .max_vcpus = 8, .tsc_khz = 2100000,
+        .api_version = 12, .run_size = FAKE_RUN_SIZE, .vm_types = 0x21, .max_vcpus = 8,
+        .tsc_khz = 2100000,
         .supported_cpuid = 20, .configurable = 5, .td_cpuid = 30, .run = fake_run_idle,
     };
 }
@@ -93,7 +94,8 @@ static int note(const char *op, uint64_t *hw_error, const char *detail)
     for (unsigned i = 0; i < num_failures; i++) {
         const Failure *failure = &failures[i];
 
-        if (strcmp(failure->op, op) == 0 && nth >= failure->nth && nth - failure->nth < failure->times) {
+        if (strcmp(failure->op, op) == 0 && nth >= failure->nth &&
+            nth - failure->nth < failure->times) {
             if (hw_error) {
                 *hw_error = failure->hw_error;
             }
@@ -234,13 +236,15 @@ static char *ioctl_detail(unsigned long request, uintptr_t arg)
     case KVM_ENABLE_CAP:
         return g_strdup_printf("(%u,0x%llx)", cap->cap, cap->args[0]);
     case KVM_SET_MEMORY_ATTRIBUTES:
-        return g_strdup_printf("(0x%llx+0x%llx,%llu)", attributes->address, attributes->size, attributes->attributes);
+        return g_strdup_printf("(0x%llx+0x%llx,%llu)", attributes->address, attributes->size,
+                               attributes->attributes);
     case KVM_SIGNAL_MSI:
         return g_strdup_printf("(0x%x:%08x,0x%x)", ((const struct kvm_msi *)arg)->address_hi,
-                               ((const struct kvm_msi *)arg)->address_lo, ((const struct kvm_msi *)arg)->data);
+                               ((const struct kvm_msi *)arg)->address_lo,
+                               ((const struct kvm_msi *)arg)->data);
     case KVM_SET_USER_MEMORY_REGION2:
-        return g_strdup_printf("(%u,0x%llx+0x%llx,%u)", region->slot, region->guest_phys_addr, region->memory_size,
-                               region->flags);
+        return g_strdup_printf("(%u,0x%llx+0x%llx,%u)", region->slot, region->guest_phys_addr,
+                               region->memory_size, region->flags);
     default:
         return g_strdup("");
     }
@@ -340,7 +344,9 @@ int kvm_sys_set_cloexec(int fd)
 
 int kvm_sys_punch(int fd, uint64_t offset, uint64_t size)
 {
-    g_autofree char *detail = g_strdup_printf("(0x%" G_GINT64_MODIFIER "x+0x%" G_GINT64_MODIFIER "x)", offset, size);
+    g_autofree char *detail = g_strdup_printf("(0x%" G_GINT64_MODIFIER "x+0x%" G_GINT64_MODIFIER
+                                              "x)",
+                                              offset, size);
 
     check_fd(fd);
     g_mutex_lock(&lock);

@@ -73,11 +73,14 @@ static void test_shared_memory(Fixture *f, gconstpointer data)
         uint64_t size;
         bool mapped;
     } rows[] = {
-        { "shared page", 0x200000, 4096, true }, { "bytes in it", 0x200ff8, 8, true }, { "all that is shared", 0x200000, 0x300000, true },
-        { "one byte before", 0x1fffff, 2, false }, { "one byte behind", 0x4fffff, 2, false }, { "private", 0, 1, false },
+        { "shared page", 0x200000, 4096, true }, { "bytes in it", 0x200ff8, 8, true },
+        { "all that is shared", 0x200000, 0x300000, true },
+        { "one byte before", 0x1fffff, 2, false }, { "one byte behind", 0x4fffff, 2, false },
+        { "private", 0, 1, false },
         { "across a step", GiB - 4096, 8192, true }, { "taken back", 0x500000, 4096, false },
         { "no memory", 2 * GiB, 1, false }, { "reaches out of memory", 2 * GiB - 1, 2, false },
-        { "wraps", UINT64_MAX, 2, false }, { "memory without private half", 0xfe000000, MiB, true }, { "nothing", 0x200000, 0, false },
+        { "wraps", UINT64_MAX, 2, false }, { "memory without private half", 0xfe000000, MiB, true },
+        { "nothing", 0x200000, 0, false },
     };
 
     g_assert_true(kvm_vm_add_memory(f->vm, "low", 0, 2 * GiB, HOST, true, NULL));
@@ -100,7 +103,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add("/kvm-event/writes", Fixture, NULL, set_up, test_writes, tear_down);
     g_test_add("/kvm-event/interrupts", Fixture, NULL, set_up, test_interrupts, tear_down);
-    g_test_add("/kvm-event/interrupts/kernel-irqchip", Fixture, "irqchip", set_up, test_interrupts, tear_down);
+    g_test_add("/kvm-event/interrupts/kernel-irqchip", Fixture, "irqchip", set_up, test_interrupts,
+               tear_down);
     g_test_add("/kvm-event/shared-memory", Fixture, NULL, set_up, test_shared_memory, tear_down);
     return g_test_run();
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The launch of a TD against an invented kernel: order, every failure of every step, retries, nothing left open. */
+/*
+ * The launch of a TD against an invented kernel: order, every failure of every step, retries,
+ * nothing left open.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -13,13 +16,16 @@
 /* The plan's pure functions have their own tests; here they answer what a test wants. */
 static bool settle_fails;
 
-bool tdx_plan_settle(TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps, GError **errp)
+bool tdx_plan_settle(TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps,
+                     GError **errp)
 {
     g_assert_cmpuint(cpuid_table_size(module), ==, fake.td_cpuid);
-    return !settle_fails || error_set(errp, "TDX doesn't support requested feature: CPUID.07H:EDX.x [bit 1]");
+    return !settle_fails ||
+           error_set(errp, "TDX doesn't support requested feature: CPUID.07H:EDX.x [bit 1]");
 }
 
-CpuidTable *tdx_plan_vcpu_cpuid(const TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps, unsigned i)
+CpuidTable *tdx_plan_vcpu_cpuid(const TdxPlan *plan, const CpuidTable *module,
+                                const TdxCapabilities *caps, unsigned i)
 {
     return cpuid_table_copy(module);
 }
@@ -34,8 +40,10 @@ void tdx_capabilities_free(TdxCapabilities *caps)
 }
 
 static TdxMemoryRegion regions[] = {
-    { .gpa = 4 * GiB - 2 * MiB, .size = 16 * 4096, .content = HOST, .measure = true, .type = TDVF_SECTION_BFV },
-    { .gpa = 0x809000, .size = 2 * 4096, .content = HOST, .type = TDVF_SECTION_TD_HOB, .section = 1 },
+    { .gpa = 4 * GiB - 2 * MiB, .size = 16 * 4096, .content = HOST, .measure = true,
+      .type = TDVF_SECTION_BFV },
+    { .gpa = 0x809000, .size = 2 * 4096, .content = HOST, .type = TDVF_SECTION_TD_HOB,
+      .section = 1 },
     { .gpa = 5 * GiB, .size = 4096, .content = HOST, .type = TDVF_SECTION_TEMP_MEM, .section = 2 },
 };
 
@@ -72,7 +80,8 @@ static void setup(void)
     memset(&m, 0, sizeof(m));
     settle_fails = false;
     m.plan = (TdxPlan) {
-        .attributes = 0x10000000, .xfam = 0xe7, .gpaw = 48, .tsc_khz = 2000000, .num_vcpus = 2, .apic_ids = m.apic_ids,
+        .attributes = 0x10000000, .xfam = 0xe7, .gpaw = 48, .tsc_khz = 2000000, .num_vcpus = 2,
+        .apic_ids = m.apic_ids,
         .init_cpuid = cpuid_table_new(), .hob_address = 0x809000, .regions = g_ptr_array_new(),
     };
     m.apic_ids[1] = 4;
@@ -125,17 +134,21 @@ static void test_order(void)
     g_autofree char *calls = fake_calls();
 
     g_assert_nonnull(td);
-    g_assert_cmpstr(calls, ==,
-        "open GET_API_VERSION GET_VCPU_MMAP_SIZE CREATE_VM(5) CAPABILITIES GET_SUPPORTED_CPUID GET_TSC_KHZ "
+    g_assert_cmpstr(
+        calls, ==,
+        "open GET_API_VERSION GET_VCPU_MMAP_SIZE CREATE_VM(5) CAPABILITIES GET_SUPPORTED_CPUID "
+        "GET_TSC_KHZ "
         "ENABLE_CAP(121,0x18) ENABLE_CAP(237,0x28) ENABLE_CAP(129,0x3) ENABLE_CAP(201,0x1000) "
-        "SET_TSC_KHZ(2000000) INIT_VM CREATE_VCPU(0) mmap CREATE_VCPU(4) mmap GET_CPUID SET_CPUID2 SET_CPUID2 "
+        "SET_TSC_KHZ(2000000) INIT_VM CREATE_VCPU(0) mmap CREATE_VCPU(4) mmap GET_CPUID SET_CPUID2 "
+        "SET_CPUID2 "
         "INIT_VCPU INIT_VCPU "
         "CREATE_GUEST_MEMFD cloexec SET_USER_MEMORY_REGION2(0,0x0+0x80000000,4) "
         "CREATE_GUEST_MEMFD cloexec SET_USER_MEMORY_REGION2(1,0x100000000+0x80000000,4) "
         "CREATE_GUEST_MEMFD cloexec SET_USER_MEMORY_REGION2(2,0xffe00000+0x200000,4) "
         "SET_MEMORY_ATTRIBUTES(0x0+0x80000000,8) discard(2147483648) "
         "SET_MEMORY_ATTRIBUTES(0xffe00000+0x200000,8) discard(2097152) "
-        "SET_MEMORY_ATTRIBUTES(0x140000000+0x40000000,8) SET_MEMORY_ATTRIBUTES(0x140000000+0x1000,8) discard(4096) "
+        "SET_MEMORY_ATTRIBUTES(0x140000000+0x40000000,8) "
+        "SET_MEMORY_ATTRIBUTES(0x140000000+0x1000,8) discard(4096) "
         "INIT_MEM_REGION INIT_MEM_REGION INIT_MEM_REGION FINALIZE_VM ");
     g_assert_cmphex(fake.attributes, ==, 0x10000000);
     g_assert_cmphex(fake.xfam, ==, 0xe7);
@@ -158,7 +171,8 @@ static const FailureRow failure_rows[] = {
     { "CREATE_VM", 1, EINVAL, 0, "KVM_CREATE_VM for VM type 5 failed: Invalid argument" },
     { "CREATE_VM", 1, ENOMEM, 0, "KVM_CREATE_VM" },
     { "CREATE_VM", 1, EMFILE, 0, "KVM_CREATE_VM" },
-    { "CAPABILITIES", 1, EINVAL, 0, "TDX ioctl KVM_TDX_CAPABILITIES failed, hw_errors: 0x0: Invalid argument" },
+    { "CAPABILITIES", 1, EINVAL, 0,
+      "TDX ioctl KVM_TDX_CAPABILITIES failed, hw_errors: 0x0: Invalid argument" },
     { "CAPABILITIES", 1, ENOTTY, 0, "not that of Linux 6.16 and later" },
     { "CAPABILITIES", 1, EIO, 0, "KVM_TDX_CAPABILITIES" },
     { "CAPABILITIES", 1, ENOMEM, 0, "KVM_TDX_CAPABILITIES" },
@@ -196,7 +210,8 @@ static const FailureRow failure_rows[] = {
     { "CREATE_GUEST_MEMFD", 1, EINVAL, 0, "pc.ram.low" },
     { "CREATE_GUEST_MEMFD", 3, EMFILE, 0, "memory 'firmware': Too many open files" },
     { "cloexec", 2, EBADF, 0, "pc.ram.high" },
-    { "SET_USER_MEMORY_REGION2", 1, EINVAL, 0, "memory 'pc.ram.low' at 0x0, size 0x80000000, slot 0 failed" },
+    { "SET_USER_MEMORY_REGION2", 1, EINVAL, 0,
+      "memory 'pc.ram.low' at 0x0, size 0x80000000, slot 0 failed" },
     { "SET_USER_MEMORY_REGION2", 3, EEXIST, 0, "firmware" },
     { "SET_MEMORY_ATTRIBUTES", 1, ENOMEM, 0,
       "private for pc.ram.low at 0x0, size 0x80000000 failed: Cannot allocate memory" },
@@ -205,7 +220,8 @@ static const FailureRow failure_rows[] = {
     { "INIT_MEM_REGION", 1, EINVAL, 0, "have its private attribute set" },
     { "INIT_MEM_REGION", 2, EEXIST, 0,
       "Firmware section 1 (TD_HOB, 0x809000, size 0x2000) stopped at page 0x809000, with 2 pages" },
-    { "INIT_MEM_REGION", 3, EIO, 0, "KVM_TDX_INIT_MEM_REGION failed, hw_errors: 0x0: Input/output error" },
+    { "INIT_MEM_REGION", 3, EIO, 0,
+      "KVM_TDX_INIT_MEM_REGION failed, hw_errors: 0x0: Input/output error" },
     { "INIT_MEM_REGION", 1, EFAULT, 0, "step: add measured and initial memory" },
     { "INIT_MEM_REGION", 1, ENOMEM, 0, "not enough free memory" },
     { "INIT_MEM_REGION", 1, EAGAIN, 0, "made no progress" },
@@ -265,13 +281,15 @@ static void test_other_failures(void)
     expect_failure("KVM doesn't support KVM_CAP_X86_APIC_BUS_CYCLES_NS");
     setup();
     m.plan.num_vcpus = 9;
-    expect_failure("9 vCPUs are asked for, and a TD on this host has at most 8\nUse -smp 8 or less");
+    expect_failure(
+        "9 vCPUs are asked for, and a TD on this host has at most 8\nUse -smp 8 or less");
     setup();
     m.plan.num_vcpus = 0;
     expect_failure("at least one vCPU");
     setup();
     settle_fails = true;
-    expect_failure("TDX doesn't support requested feature: CPUID.07H:EDX.x [bit 1]\nThe launch of the TD stopped at "
+    expect_failure("TDX doesn't support requested feature: CPUID.07H:EDX.x [bit 1]\nThe launch of "
+                   "the TD stopped at "
                    "the step: settle");
     setup();
     m.plan.attributes = 1;
@@ -306,9 +324,12 @@ typedef struct RetryRow {
 static void test_retries(void)
 {
     static const RetryRow rows[] = {
-        { "INIT_VM", 9999, EAGAIN }, { "INIT_VM", 3, EINTR }, { "INIT_VCPU", 5, EBUSY }, { "INIT_VCPU", 5, EINTR },
-        { "GET_CPUID", 2, EBUSY }, { "INIT_MEM_REGION", 100, EAGAIN }, { "INIT_MEM_REGION", 100, EINTR },
-        { "INIT_MEM_REGION", 100, EBUSY }, { "FINALIZE_VM", 100, EBUSY }, { "SET_MEMORY_ATTRIBUTES", 2, EINTR },
+        { "INIT_VM", 9999, EAGAIN }, { "INIT_VM", 3, EINTR }, { "INIT_VCPU", 5, EBUSY },
+        { "INIT_VCPU", 5, EINTR },
+        { "GET_CPUID", 2, EBUSY }, { "INIT_MEM_REGION", 100, EAGAIN },
+        { "INIT_MEM_REGION", 100, EINTR },
+        { "INIT_MEM_REGION", 100, EBUSY }, { "FINALIZE_VM", 100, EBUSY },
+        { "SET_MEMORY_ATTRIBUTES", 2, EINTR },
         { "CREATE_VM", 2, EINTR },
     };
 
@@ -323,7 +344,10 @@ static void test_retries(void)
     }
 }
 
-/* Progress keeps an interrupted command alive however often it is interrupted; sizes grow until they fit. */
+/*
+ * Progress keeps an interrupted command alive however often it is interrupted; sizes grow until
+ * they fit.
+ */
 static void test_progress(void)
 {
     static const int errors[] = { EINTR, EAGAIN, EBUSY };
@@ -414,7 +438,10 @@ static void test_capabilities(void)
     teardown();
 }
 
-/* The plan settled by a TD with one vCPU, whatever the plan's number; nothing is measured, nothing left open. */
+/*
+ * The plan settled by a TD with one vCPU, whatever the plan's number; nothing is measured, nothing
+ * left open.
+ */
 static void test_settle(void)
 {
     static const struct {
@@ -451,8 +478,11 @@ static void test_settle(void)
             g_assert_nonnull(strstr(err->message, rows[i].message));
         } else {
             g_autofree char *calls = fake_calls();
-            g_assert_cmpstr(calls, ==, "CREATE_VM(5) ENABLE_CAP(121,0x18) ENABLE_CAP(237,0x28) ENABLE_CAP(129,0x3) "
-                            "ENABLE_CAP(201,0x1000) SET_TSC_KHZ(2000000) INIT_VM CREATE_VCPU(0) mmap GET_CPUID ");
+            g_assert_cmpstr(
+                calls, ==,
+                "CREATE_VM(5) ENABLE_CAP(121,0x18) ENABLE_CAP(237,0x28) ENABLE_CAP(129,0x3) "
+                "ENABLE_CAP(201,0x1000) SET_TSC_KHZ(2000000) INIT_VM CREATE_VCPU(0) mmap "
+                "GET_CPUID ");
         }
         kvm_close(kvm);
         teardown();

@@ -23,11 +23,13 @@ static void test_open_errors(void)
         const char *label, *op, *message;
         int error;
     } rows[] = {
-        { "absent", "open", "Could not access KVM kernel module: No such file or directory\nThere is no KVM here", ENOENT },
+        { "absent", "open", "Could not access KVM kernel module: No such file or directory\nThere "
+                            "is no KVM here", ENOENT },
         { "no module", "open", "modprobe kvm_intel", ENODEV },
         { "denied", "open", "Permission denied\nGive this user access", EACCES },
         { "version", "GET_API_VERSION", "KVM_GET_API_VERSION failed: Invalid argument", EINVAL },
-        { "run size", "GET_VCPU_MMAP_SIZE", "KVM_GET_VCPU_MMAP_SIZE failed: Invalid argument", EINVAL },
+        { "run size", "GET_VCPU_MMAP_SIZE", "KVM_GET_VCPU_MMAP_SIZE failed: Invalid argument",
+          EINVAL },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -133,8 +135,10 @@ static void test_add_memory_errors(void)
         { "memfd: memory", "CREATE_GUEST_MEMFD", ENOMEM, 0x10000000, MiB, "guest_memfd" },
         { "memfd: too many", "CREATE_GUEST_MEMFD", EMFILE, 0x10000000, MiB, "guest_memfd" },
         { "cloexec", "cloexec", EBADF, 0x10000000, MiB, "guest_memfd" },
-        { "slot: overlap", "SET_USER_MEMORY_REGION2", EEXIST, 0x10000000, MiB, "KVM_SET_USER_MEMORY_REGION2 for memory 'new'" },
-        { "slot: refused", "SET_USER_MEMORY_REGION2", EINVAL, 0x10000000, MiB, "at 0x10000000, size 0x100000" },
+        { "slot: overlap", "SET_USER_MEMORY_REGION2", EEXIST, 0x10000000, MiB,
+          "KVM_SET_USER_MEMORY_REGION2 for memory 'new'" },
+        { "slot: refused", "SET_USER_MEMORY_REGION2", EINVAL, 0x10000000, MiB,
+          "at 0x10000000, size 0x100000" },
         { "empty", NULL, 0, 0x10000000, 0, "whole 4 KiB pages" },
         { "half a page", NULL, 0, 0x10000000, 2048, "whole 4 KiB pages" },
         { "unaligned", NULL, 0, 0x10000800, 4096, "whole 4 KiB pages" },
@@ -152,7 +156,8 @@ static void test_add_memory_errors(void)
         if (rows[i].op) {
             fake_fail(rows[i].op, 2, 1, rows[i].error, 0);
         }
-        g_assert_false(kvm_vm_add_memory(f.vm, "new", rows[i].gpa, rows[i].size, HOST + GiB, true, &error));
+        g_assert_false(
+            kvm_vm_add_memory(f.vm, "new", rows[i].gpa, rows[i].size, HOST + GiB, true, &error));
         expect_error(&error, rows[i].message);
         g_assert_cmpuint(fake_open_fds(), ==, before);
         teardown(f);
@@ -176,13 +181,18 @@ static void test_convert(void)
     g_assert_cmpint(kvm_vm_convert(f.vm, 0x201000, 0x1000, true), ==, 0);
     expect_calls("SET_MEMORY_ATTRIBUTES(0x201000+0x1000,8) discard(4096) ");
 
-    /* A share in memory nobody spoke of: its step becomes private first, or a later private fault would take the page back */
+    /*
+     * A share in memory nobody spoke of: its step becomes private first, or a later private fault
+     * would take the page back
+     */
     g_assert_cmpint(kvm_vm_convert(f.vm, 5 * GiB + 0x1000, 0x1000, false), ==, 0);
-    expect_calls("SET_MEMORY_ATTRIBUTES(0x140000000+0x40000000,8) SET_MEMORY_ATTRIBUTES(0x140001000+0x1000,0) "
+    expect_calls("SET_MEMORY_ATTRIBUTES(0x140000000+0x40000000,8) "
+                 "SET_MEMORY_ATTRIBUTES(0x140001000+0x1000,0) "
                  "punch(0x40001000+0x1000) ");
     /* Two steps, one of them settled */
     g_assert_cmpint(kvm_vm_convert(f.vm, 5 * GiB - 0x1000, 0x2000, false), ==, 0);
-    expect_calls("SET_MEMORY_ATTRIBUTES(0x100000000+0x40000000,8) SET_MEMORY_ATTRIBUTES(0x13ffff000+0x2000,0) "
+    expect_calls("SET_MEMORY_ATTRIBUTES(0x100000000+0x40000000,8) "
+                 "SET_MEMORY_ATTRIBUTES(0x13ffff000+0x2000,0) "
                  "punch(0x3ffff000+0x2000) ");
 
     /* Only what has a private half is touched, in each slot its own part */
@@ -203,7 +213,8 @@ static void test_convert_errors(void)
         hwaddr gpa;
         uint64_t size;
     } rows[] = {
-        { "empty", 0, 0 }, { "unaligned address", 0x800, 4096 }, { "unaligned size", 0, 100 }, { "wraps", UINT64_MAX - 4095, 8192 },
+        { "empty", 0, 0 }, { "unaligned address", 0x800, 4096 }, { "unaligned size", 0, 100 },
+        { "wraps", UINT64_MAX - 4095, 8192 },
         { "wraps far", 4096, UINT64_MAX - 4095 },
     };
     Fixture f = setup();
@@ -215,7 +226,10 @@ static void test_convert_errors(void)
         g_assert_cmpint(kvm_vm_convert(f.vm, rows[i].gpa, rows[i].size, true), ==, -EINVAL);
         expect_calls("");
     }
-    /* The kernel's refusal is the caller's, and nothing is discarded; an interrupted call is repeated */
+    /*
+     * The kernel's refusal is the caller's, and nothing is discarded; an interrupted call is
+     * repeated
+     */
     fake_fail("SET_MEMORY_ATTRIBUTES", 1, 1, ENOMEM, 0);
     g_assert_cmpint(kvm_vm_convert(f.vm, 0, 2 * GiB, true), ==, -ENOMEM);
     g_assert_cmpuint(fake_count("discard"), ==, 0);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* GetQuote from the guest's buffer to a service and back: services that behave, and all the ways in which they do not. */
+/*
+ * GetQuote from the guest's buffer to a service and back: services that behave, and all the ways in
+ * which they do not.
+ */
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -101,7 +104,8 @@ static gpointer serve(gpointer data)
             socket_write_all(fd, reply + i, 1, &context, NULL);
             g_usleep(100);
         }
-        socket_write_all(fd, reply + (b.fragments ? 40 : 0), size - (b.fragments ? 40 : 0), &context, NULL);
+        socket_write_all(fd, reply + (b.fragments ? 40 : 0), size - (b.fragments ? 40 : 0),
+                         &context, NULL);
     }
     close(fd);
     return NULL;
@@ -198,7 +202,8 @@ static void fill_buffer(uint8_t *buffer, uint64_t version, uint32_t in_length)
 
 static uint64_t status_of(const uint8_t *buffer)
 {
-    return GUINT64_FROM_LE(__atomic_load_n((const uint64_t *)(const void *)(buffer + 8), __ATOMIC_ACQUIRE));
+    return GUINT64_FROM_LE(
+        __atomic_load_n((const uint64_t *)(const void *)(buffer + 8), __ATOMIC_ACQUIRE));
 }
 
 static uint64_t wait_for(const uint8_t *buffer)
@@ -252,12 +257,14 @@ static void test_good(void)
         for (unsigned j = 0; j < rows[i].behaviour.quote_size; j++) {
             g_assert_cmpuint(m.buffer[24 + j], ==, report[j % 64] ^ (uint8_t)(j / 64));
         }
-        static const uint8_t head[28] = { 0, 0, 4, 0x18, 1, 0, 1, 0, 0, 0, 0, 0, 0x18, 4, 0, 0, 0, 0, 0, 0, 0, 4 };
+        static const uint8_t head[28] = { 0, 0, 4, 0x18, 1, 0, 1, 0, 0, 0, 0, 0, 0x18, 4, 0, 0, 0,
+                                          0, 0, 0, 0, 4 };
         g_assert_cmpmem(m.request, 28, head, 28);
         g_assert_cmpmem(m.request + 28, m.request_size - 28, report, 1024);
         TdxQuoteStats stats;
         tdx_quotes_stats(m.quotes, &stats);
-        g_assert_true(stats.requests == 1 && stats.succeeded == 1 && stats.failed == 0 && stats.in_flight == 0 && !*stats.last_error);
+        g_assert_true(stats.requests == 1 && stats.succeeded == 1 && stats.failed == 0 &&
+                      stats.in_flight == 0 && !*stats.last_error);
         end_service();
         teardown();
     }
@@ -271,26 +278,41 @@ static void test_bad(void)
         const char *error;
     } rows[] = {
         { "closes", { .close = true }, "the service closed the connection without an answer" },
-        { "closes in the prefix", { .quote_size = 10, .send_only = 3 }, "after 3 of 4 bytes of its answer's length" },
-        { "closes after the prefix", { .quote_size = 10, .send_only = 4 }, "after 0 of 34 bytes of its answer" },
-        { "closes in the quote", { .quote_size = 100, .send_only = 60 }, "after 56 of 124 bytes of its answer" },
+        { "closes in the prefix", { .quote_size = 10, .send_only = 3 },
+          "after 3 of 4 bytes of its answer's length" },
+        { "closes after the prefix", { .quote_size = 10, .send_only = 4 },
+          "after 0 of 34 bytes of its answer" },
+        { "closes in the quote", { .quote_size = 100, .send_only = 60 },
+          "after 56 of 124 bytes of its answer" },
         { "silent", { .silent = true }, "timed out after 0.3 s (waiting for the answer)" },
-        { "length 0", { .quote_size = 10, .prefix_delta = -34 }, "malformed answer: it announces 0 bytes" },
-        { "length below a header", { .quote_size = 10, .prefix_delta = -19 }, "it announces 15 bytes" },
-        { "length of a header", { .quote_size = 0, .prefix_delta = -8, .size_delta = -8 }, "malformed answer: 16 bytes hold no quote" },
-        { "endless", { .quote_size = 10, .prefix_delta = -35 }, "the answer of 4294967295 bytes is too large" },
-        { "quote too large", { .quote_size = 0x2000 - 23 }, "the answer of 8193 bytes is too large for the guest's buffer, which has room for 8192" },
-        { "version 0", { .major = 2, .minor = 1, .quote_size = 10 }, "malformed answer: version 2.1, expected 1.1" },
-        { "a request's type", { .type = 4, .quote_size = 10 }, "malformed answer: message type 4, expected 1" },
-        { "header's size", { .quote_size = 10, .size_delta = 1 }, "its header says 35 bytes, its frame 34" },
+        { "length 0", { .quote_size = 10, .prefix_delta = -34 },
+          "malformed answer: it announces 0 bytes" },
+        { "length below a header", { .quote_size = 10, .prefix_delta = -19 },
+          "it announces 15 bytes" },
+        { "length of a header", { .quote_size = 0, .prefix_delta = -8, .size_delta = -8 },
+          "malformed answer: 16 bytes hold no quote" },
+        { "endless", { .quote_size = 10, .prefix_delta = -35 },
+          "the answer of 4294967295 bytes is too large" },
+        { "quote too large", { .quote_size = 0x2000 - 23 },
+          "the answer of 8193 bytes is too large for the guest's buffer, which has room for 8192" },
+        { "version 0", { .major = 2, .minor = 1, .quote_size = 10 },
+          "malformed answer: version 2.1, expected 1.1" },
+        { "a request's type", { .type = 4, .quote_size = 10 },
+          "malformed answer: message type 4, expected 1" },
+        { "header's size", { .quote_size = 10, .size_delta = 1 },
+          "its header says 35 bytes, its frame 34" },
         { "key id", { .quote_size = 10, .id_size = 1 }, "selects a key id of 1 bytes" },
         { "empty quote", { .quote_size = 0 }, "success, and an empty quote" },
-        { "quote's size", { .quote_size = 10, .quote_delta = -1 }, "a quote of 9 bytes, where 10 bytes follow" },
-        { "quote's size wraps", { .quote_size = 10, .quote_delta = -11 }, "a quote of 4294967295 bytes" },
-        { "error", { .error = 0x12001 }, "the service answered error 0x12001 QGS_MSG_ERROR_UNEXPECTED" },
+        { "quote's size", { .quote_size = 10, .quote_delta = -1 },
+          "a quote of 9 bytes, where 10 bytes follow" },
+        { "quote's size wraps", { .quote_size = 10, .quote_delta = -11 },
+          "a quote of 4294967295 bytes" },
+        { "error", { .error = 0x12001 },
+          "the service answered error 0x12001 QGS_MSG_ERROR_UNEXPECTED" },
         { "last error", { .error = 0x12007 }, "error 0x12007 QGS_MSG_ERROR_INVALID_CODE" },
         { "unknown error", { .error = 0x12008 }, "error 0x12008 (a number it does not document)" },
-        { "error with a quote", { .error = 0x12003, .quote_size = 10 }, "QGS_MSG_ERROR_INVALID_PARAMETER" },
+        { "error with a quote", { .error = 0x12003, .quote_size = 10 },
+          "QGS_MSG_ERROR_INVALID_PARAMETER" },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -298,7 +320,8 @@ static void test_bad(void)
         setup(false);
         start_service(&rows[i].behaviour);
         m.service = tdx_quote_service_new("tdx0", m.address);
-        tdx_quote_service_set_timeout(m.service, rows[i].behaviour.silent ? 300000 : 20 * G_TIME_SPAN_SECOND);
+        tdx_quote_service_set_timeout(m.service,
+                                      rows[i].behaviour.silent ? 300000 : 20 * G_TIME_SPAN_SECOND);
         make_quotes();
         fill_buffer(m.buffer, 1, 1024);
         store_le32(m.buffer + 20, 99);
@@ -387,7 +410,10 @@ static void test_refused(void)
     teardown();
 }
 
-/* More than are worked on at a time wait; more than are kept are told to try again; a buffer serves one request. */
+/*
+ * More than are worked on at a time wait; more than are kept are told to try again; a buffer serves
+ * one request.
+ */
 static void test_many(void)
 {
     const Behaviour slow = { .quote_size = 64, .delay_ms = 150 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A vCPU's thread against an invented kernel: every exit, and pausing, resuming, stopping at any moment. */
+/*
+ * A vCPU's thread against an invented kernel: every exit, and pausing, resuming, stopping at any
+ * moment.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -65,7 +68,7 @@ static const KvmRunPorts *run_ports(void)
 {
     static KvmRunPorts ports;
 
-    ports = (KvmRunPorts) { m.memory, m.ports, &m.machine_lock, special, failed, triple_fault, NULL };
+    ports = (KvmRunPorts){m.memory, m.ports, &m.machine_lock, special, failed, triple_fault, NULL};
     return &ports;
 }
 
@@ -98,7 +101,8 @@ static void teardown(void)
 
 /* One exit, then idling: started, paused when it has been handled. */
 static int (*first_run)(struct kvm_run *run);
-static struct kvm_run second; /* a copy of the page at the second KVM_RUN: how the exit was answered */
+/* a copy of the page at the second KVM_RUN: how the exit was answered */
+static struct kvm_run second;
 static uint8_t second_data[64];
 
 static int run_script(struct kvm_run *run)
@@ -127,7 +131,8 @@ static void run_once(int (*first)(struct kvm_run *run))
     kvm_vcpu_pause(m.vcpu);
 }
 
-static void set_io(struct kvm_run *run, unsigned direction, unsigned size, unsigned port, unsigned count, uint64_t offset)
+static void set_io(struct kvm_run *run, unsigned direction, unsigned size, unsigned port,
+                   unsigned count, uint64_t offset)
 {
     run->exit_reason = KVM_EXIT_IO;
     run->io.direction = direction;
@@ -455,18 +460,21 @@ static void test_failures(void)
         { "mmio of nothing", mmio_length_0, "KVM_EXIT_MMIO makes no sense" },
         { "mmio too long", mmio_length_9, "KVM_EXIT_MMIO makes no sense" },
         { "entry failed", fail_entry, "hardware error 0x80000021 (vCPU 0, host CPU 7)" },
-        { "internal error", internal_error, "suberror 4 (unexpected exit reason): data 0x4000000200000000, 0x3" },
+        { "internal error", internal_error,
+          "suberror 4 (unexpected exit reason): data 0x4000000200000000, 0x3" },
         { "internal error, wild", internal_error_wild, "suberror 77 (unknown): data 0x0" },
         { "unknown exit", unknown_exit, "KVM: unknown exit, hardware reason 0xe0000091" },
         { "exit of the future", exit_4711, "unknown exit reason 4711" },
         { "exception", exception, "KVM: exception 6 with error code 0x10 left the guest (vCPU 0)" },
         { "notify, context lost", notify_invalid, "the context of vCPU 0 is invalid" },
         { "broken memory", broken_memory, "The guest's memory at 0x5000 is broken" },
-        { "EIO", run_eio, "error: kvm run failed Input/output error (vCPU 0)\nThe kernel has given this VM up" },
+        { "EIO", run_eio, "error: kvm run failed Input/output error (vCPU 0)\nThe kernel has given "
+                          "this VM up" },
         { "EINVAL", run_einval, "kvm run failed Invalid argument" },
         { "EFAULT alone", run_efault, "kvm run failed Bad address" },
         { "fault: unknown flag", fault_flags, "KVM_EXIT_MEMORY_FAULT: Unknown flag 0x18" },
-        { "fault: no memory", fault_nowhere, "private access to 0xc0000000, size 0x1000, cannot be served: there is no memory" },
+        { "fault: no memory", fault_nowhere,
+          "private access to 0xc0000000, size 0x1000, cannot be served: there is no memory" },
         { "fault: unaligned", fault_unaligned, "not made of whole pages" },
         { "fault: wraps", fault_wraps, "not made of whole pages" },
         { "fault: empty", fault_size_0, "not made of whole pages" },
@@ -491,7 +499,8 @@ static void test_failures(void)
 static void test_going_on(void)
 {
     static int (*const goes_on[])(struct kvm_run *run) = { notify, bus_lock, read_msr, write_msr };
-    static const unsigned reasons[] = { KVM_EXIT_NOTIFY, KVM_EXIT_X86_BUS_LOCK, KVM_EXIT_X86_RDMSR, KVM_EXIT_X86_WRMSR };
+    static const unsigned reasons[] = { KVM_EXIT_NOTIFY, KVM_EXIT_X86_BUS_LOCK, KVM_EXIT_X86_RDMSR,
+                                        KVM_EXIT_X86_WRMSR };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(goes_on); i++) {
         setup();
@@ -554,7 +563,8 @@ static void test_memory_fault(void)
     fake_forget_calls();
     run_once(fault_shared);
     g_autofree char *page = fake_calls();
-    g_assert_cmpstr(page, ==, "SET_MEMORY_ATTRIBUTES(0x140003000+0x1000,0) punch(0x40003000+0x1000) ");
+    g_assert_cmpstr(page, ==,
+                    "SET_MEMORY_ATTRIBUTES(0x140003000+0x1000,0) punch(0x40003000+0x1000) ");
     teardown();
 
     /* In a settled step only the page is changed: others may be shared on purpose */

@@ -36,7 +36,8 @@ static void internal_error(void *opaque, const char *message)
     m.internal_error = g_strdup(message);
 }
 
-static const RunStatePort runstate = { .guest_panicked = panicked, .internal_error = internal_error };
+static const RunStatePort runstate = { .guest_panicked = panicked,
+                                       .internal_error = internal_error };
 
 static struct kvm_run *setup(void)
 {
@@ -80,12 +81,17 @@ static void test_map_gpa(void)
         uint64_t nr, gpa, pages, attributes, ret;
         const char *calls;
     } rows[] = {
-        { "share", 12, 0x200000, 2, 0, 0, "SET_MEMORY_ATTRIBUTES(0x200000+0x2000,0) punch(0x200000+0x2000) " },
-        { "take back", 12, 0x200000, 512, 0x10, 0, "SET_MEMORY_ATTRIBUTES(0x200000+0x200000,8) discard(2097152) " },
-        { "with a page size", 12, 0x200000, 1, 0x11, 0, "SET_MEMORY_ATTRIBUTES(0x200000+0x1000,8) discard(4096) " },
-        { "with the shared bit", 12, 0x800000201000, 1, 0, 0, "SET_MEMORY_ATTRIBUTES(0x201000+0x1000,0) punch(0x201000+0x1000) " },
+        { "share", 12, 0x200000, 2, 0, 0,
+          "SET_MEMORY_ATTRIBUTES(0x200000+0x2000,0) punch(0x200000+0x2000) " },
+        { "take back", 12, 0x200000, 512, 0x10, 0,
+          "SET_MEMORY_ATTRIBUTES(0x200000+0x200000,8) discard(2097152) " },
+        { "with a page size", 12, 0x200000, 1, 0x11, 0,
+          "SET_MEMORY_ATTRIBUTES(0x200000+0x1000,8) discard(4096) " },
+        { "with the shared bit", 12, 0x800000201000, 1, 0, 0,
+          "SET_MEMORY_ATTRIBUTES(0x201000+0x1000,0) punch(0x201000+0x1000) " },
         { "device", 12, 0xfec00000, 1, 0, 0, "" },
-        { "beyond memory", 12, 0x3ff000, 3, 0, 0, "SET_MEMORY_ATTRIBUTES(0x3ff000+0x1000,0) punch(0x3ff000+0x1000) " },
+        { "beyond memory", 12, 0x3ff000, 3, 0, 0,
+          "SET_MEMORY_ATTRIBUTES(0x3ff000+0x1000,0) punch(0x3ff000+0x1000) " },
         { "no pages", 12, 0x200000, 0, 0, EINVAL, "" },
         { "unaligned", 12, 0x200800, 1, 0, EINVAL, "" },
         { "wraps", 12, 0x7ffffffff000, UINT64_MAX / 4096, 0, EINVAL, "" },
@@ -157,7 +163,8 @@ static void test_event_notify(void)
 {
     static const struct {
         uint64_t vector, ret;
-    } rows[] = { { 31, INVALID }, { 32, 0 }, { 255, 0 }, { 256, INVALID }, { 0, INVALID }, { UINT64_MAX, INVALID } };
+    } rows[] = { { 31, INVALID }, { 32, 0 }, { 255, 0 }, { 256, INVALID }, { 0, INVALID },
+                 { UINT64_MAX, INVALID } };
     struct kvm_run *run = setup();
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -170,7 +177,9 @@ static void test_event_notify(void)
     teardown();
 }
 
-/* The interrupt is fixed, edge-triggered, to the vCPU that asked for it; none without being asked. */
+/*
+ * The interrupt is fixed, edge-triggered, to the vCPU that asked for it; none without being asked.
+ */
 static void test_notify(void)
 {
     struct kvm_run *run = setup();
@@ -184,7 +193,9 @@ static void test_notify(void)
     fake_fail("SIGNAL_MSI", 3, 1, EINVAL, 0);
     tdx_vmcall_notify(&m.td); /* lost, and nothing else */
     g_autofree char *calls = fake_calls();
-    g_assert_cmpstr(calls, ==, "SIGNAL_MSI(0x0:fee06000,0x51) SIGNAL_MSI(0x12345600:fee78000,0x51) SIGNAL_MSI(0x12345600:fee78000,0x51) ");
+    g_assert_cmpstr(calls, ==,
+                    "SIGNAL_MSI(0x0:fee06000,0x51) SIGNAL_MSI(0x12345600:fee78000,0x51) "
+                    "SIGNAL_MSI(0x12345600:fee78000,0x51) ");
     teardown();
 }
 
@@ -196,8 +207,10 @@ static void test_stats(void)
 
     tdx_td_stats(&m.td, &stats);
     g_assert_cmpuint(stats.memory.private_bytes, ==, 4 * MiB);
-    g_assert_true(stats.memory.shared_bytes == 0 && stats.memory.to_private == 0 && !stats.has_fatal_error);
-    for (unsigned i = 0; i < 3; i++) { /* the second time nothing changes; the third takes half of it back */
+    g_assert_true(stats.memory.shared_bytes == 0 && stats.memory.to_private == 0 &&
+                  !stats.has_fatal_error);
+    /* the second time nothing changes; the third takes half of it back */
+    for (unsigned i = 0; i < 3; i++) {
         run->exit_reason = KVM_EXIT_HYPERCALL;
         run->hypercall.nr = 12;
         run->hypercall.args[0] = 0x200000;
@@ -278,8 +291,10 @@ static void test_fatal_text(void)
         const char *text;
         uint64_t gpa;
     } rows[] = {
-        { "Linux", "TD misconfiguration: SEPT #VE has to be disabled", 0, 0, 0, "TD misconfiguration: SEPT #VE has to be disabled", 0 },
-        { "all 64 bytes", "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789ABCDEF", 7, 0, 7,
+        { "Linux", "TD misconfiguration: SEPT #VE has to be disabled", 0, 0, 0,
+          "TD misconfiguration: SEPT #VE has to be disabled", 0 },
+        { "all 64 bytes", "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789ABCDEF", 7, 0,
+          7,
           "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789ABCDEF", 0 },
         { "nothing", "", 3, 0x1000, 3, "", 0 },
         { "control characters", "a\n\x1b[31mb\x7f\x80\xff", 1, 0, 1, "a??[31mb???", 0 },

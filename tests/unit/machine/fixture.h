@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the device tests share: a clock that stands still until told, counted run-state events, an interrupt line that is watched. */
+/*
+ * What the device tests share: a clock that stands still until told, counted run-state events, an
+ * interrupt line that is watched.
+ */
 #ifndef MACHINE_FIXTURE_H
 #define MACHINE_FIXTURE_H
 
@@ -38,7 +41,8 @@ static inline void on_reset(void *opaque, ShutdownCause cause)
     events->cause = cause;
 }
 
-static const RunStatePort counting_runstate G_GNUC_UNUSED = { .shutdown = on_shutdown, .reset = on_reset };
+static const RunStatePort counting_runstate G_GNUC_UNUSED = { .shutdown = on_shutdown,
+    .reset = on_reset };
 
 typedef struct Watch {
     bool level;

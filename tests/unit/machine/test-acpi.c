@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ACPI builder, the tables, and their way through fw_cfg. With --dump CONFIG DIRECTORY the program writes the tables
- * as firmware would place them, for a disassembler.
+ * The ACPI builder, the tables, and their way through fw_cfg. With --dump CONFIG DIRECTORY the
+ * program writes the tables as firmware would place them, for a disassembler.
  */
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +22,8 @@ static void write_nothing(Aml *aml)
 
 static void write_integers(Aml *aml)
 {
-    static const uint64_t values[] = { 0, 1, 2, 0xff, 0x100, 0xffff, 0x10000, 0xffffffff, 0x100000000 };
+    static const uint64_t values[] = { 0, 1, 2, 0xff, 0x100, 0xffff, 0x10000, 0xffffffff,
+                                       0x100000000 };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(values); i++) {
         aml_integer(aml, values[i]);
@@ -69,7 +70,8 @@ static void test_terms(void)
         { "nothing", write_nothing, "" },
         { "integers", write_integers,
           "00" "01" "0a02" "0aff" "0b0001" "0bffff" "0c00000100" "0cffffffff" "0e0000000001000000" },
-        { "names", write_names, "08415f5f5f" "085c2e5f53425f50434930" "082f0341425f5f43445f5f45464748" },
+        { "names", write_names,
+          "08415f5f5f" "085c2e5f53425f50434930" "082f0341425f5f43445f5f45464748" },
         { "device", write_device, "5b820f5254435f085f4849440c41d00b00" },
         { "resources", write_resources, "11110b0d00" "4701f803f8030108" "221000" "7900" },
         { "string", write_string, "1206010d616200" },
@@ -96,7 +98,8 @@ static void test_package_length(void)
     static const struct {
         unsigned content; /* bytes after the length and the count of elements */
         unsigned length_bytes;
-    } rows[] = { { 0, 1 }, { 61, 1 }, { 62, 2 }, { 4092, 2 }, { 4093, 3 }, { 1048571, 3 }, { 1048572, 4 } };
+    } rows[] = { { 0, 1 }, { 61, 1 }, { 62, 2 }, { 4092, 2 }, { 4093, 3 }, { 1048571, 3 },
+                 { 1048572, 4 } };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autoptr(GByteArray) bytes = g_byte_array_new();
@@ -206,7 +209,8 @@ static void run_script(Placed *placed, const uint8_t *script, size_t size)
 static AcpiConfig config_of(const char *name)
 {
     static const uint32_t wide_ids[] = { 0, 254, 255, 256, 0x1000 };
-    AcpiConfig config = { .num_cpus = 1, .ram = e820_layout(512 * MiB), .ecam_base = 0xb0000000, .ecam_size = 256 * MiB };
+    AcpiConfig config = { .num_cpus = 1, .ram = e820_layout(512 * MiB), .ecam_base = 0xb0000000,
+                          .ecam_size = 256 * MiB };
 
     config.serial[0] = true;
     if (g_ascii_isdigit(name[0])) { /* so many vCPUs, and two serial ports */
@@ -222,7 +226,8 @@ static AcpiConfig config_of(const char *name)
     return config;
 }
 
-static const uint8_t *table(const AcpiFiles *files, const uint8_t *placed, const char *signature, uint32_t *size)
+static const uint8_t *table(const AcpiFiles *files, const uint8_t *placed, const char *signature,
+                            uint32_t *size)
 {
     for (guint i = 0; i < files->list->len; i++) {
         const AcpiTable *t = &g_array_index(files->list, AcpiTable, i);
@@ -251,7 +256,8 @@ static void check_placed(const AcpiFiles *files, const Placed *placed)
 
     g_assert_cmpuint(sum_of(placed->rsdp, 20), ==, 0);
     g_assert_cmpuint(sum_of(placed->rsdp, 36), ==, 0);
-    g_assert_cmphex(load_le64(placed->rsdp + 24), ==, TABLES_AT + (uint64_t)(xsdt - placed->tables));
+    g_assert_cmphex(load_le64(placed->rsdp + 24), ==,
+                    TABLES_AT + (uint64_t)(xsdt - placed->tables));
     g_assert_cmpuint(size, ==, 36 + 3 * 8);
     for (guint i = 0; i < files->list->len; i++) {
         const AcpiTable *t = &g_array_index(files->list, AcpiTable, i);
@@ -284,8 +290,10 @@ static void test_tables(void)
         AcpiConfig config = config_of(names[i]);
         g_autoptr(AcpiFiles) files = acpi_files_new(&config);
         g_autoptr(AcpiFiles) again = acpi_files_new(&config);
-        g_assert_cmpmem(files->tables->data, files->tables->len, again->tables->data, again->tables->len);
-        g_assert_cmpmem(files->loader->data, files->loader->len, again->loader->data, again->loader->len);
+        g_assert_cmpmem(files->tables->data, files->tables->len, again->tables->data,
+                        again->tables->len);
+        g_assert_cmpmem(files->loader->data, files->loader->len, again->loader->data,
+                        again->loader->len);
         g_autofree uint8_t *tables = g_memdup2(files->tables->data, files->tables->len);
         uint8_t rsdp[ACPI_RSDP_SIZE];
         memcpy(rsdp, files->rsdp, sizeof(rsdp));
@@ -334,7 +342,8 @@ static void test_processors(void)
 /* The guest may put ECAM anywhere, also where it makes no sense. */
 static void test_ecam_anywhere(void)
 {
-    static const hwaddr bases[] = { 0, 0x80000000, 0xb0000000, 0xf0000000, 0x100000000, 0xff0000000 };
+    static const hwaddr bases[] = { 0, 0x80000000, 0xb0000000, 0xf0000000, 0x100000000,
+                                    0xff0000000 };
     static const uint64_t rams[] = { 128 * MiB, 2 * GiB, 2 * GiB + 512 * MiB, 1 * TiB };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(bases); i++) {

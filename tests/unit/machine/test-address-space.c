@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Dispatch: overlaps, priorities, moves, splitting, ends of the address space, readers against a writer. */
+/*
+ * Dispatch: overlaps, priorities, moves, splitting, ends of the address space, readers against a
+ * writer.
+ */
 #include "system/core/address-space.h"
 
 #include <string.h>
@@ -20,14 +23,16 @@ static uint64_t probe_read(void *opaque, hwaddr offset, unsigned size)
     for (unsigned i = 0; i < size; i++) {
         value |= (uint64_t)(uint8_t)(probe->first + offset + i) << 8 * i;
     }
-    return value | (size < 8 ? ~UINT64_C(0) << 8 * size : 0); /* bits above the size must be cut off */
+    return value |
+           (size < 8 ? ~UINT64_C(0) << 8 * size : 0); /* bits above the size must be cut off */
 }
 
 static void probe_write(void *opaque, hwaddr offset, uint64_t value, unsigned size)
 {
     Probe *probe = opaque;
 
-    g_string_append_printf(probe->log, "w%c%u@%x=%" G_GINT64_MODIFIER "x ", probe->letter, size, (unsigned)offset, value);
+    g_string_append_printf(probe->log, "w%c%u@%x=%" G_GINT64_MODIFIER "x ", probe->letter, size,
+                           (unsigned)offset, value);
 }
 
 static const IoRegionOps any_ops = { probe_read, probe_write, 0 };
@@ -64,7 +69,8 @@ static void test_split(void)
         { "past the last byte", UINT64_MAX - 1, 4, 0xffff6f6e, "rz2@e " },
     };
     g_autoptr(GString) log = g_string_new(NULL);
-    Probe a = { 'a', log, 0x40 }, b = { 'b', log, 0x60 }, c = { 'c', log, 0x80 }, d = { 'd', log, 0xa0 };
+    Probe a = { 'a', log, 0x40 }, b = { 'b', log, 0x60 }, c = { 'c', log, 0x80 },
+    d = { 'd', log, 0xa0 };
     Probe e = { 'e', log, 0x70 }, z = { 'z', log, 0x60 };
     AddressSpace *as = address_space_new("test");
 
@@ -175,7 +181,8 @@ static void test_wrap(void)
     AddressSpace *as = address_space_new("test");
     IoRegion *region = address_space_add_io(as, "a", 0, 0x1000, 0, &byte_ops, &probe);
 
-    io_region_set(region, true, UINT64_MAX - 0xff); /* a BAR of all ones: cut off at the top, not wrapped */
+    /* a BAR of all ones: cut off at the top, not wrapped */
+    io_region_set(region, true, UINT64_MAX - 0xff);
     g_assert_cmpint(who(as, &probe, UINT64_MAX), ==, 'a');
     g_assert_cmpint(who(as, &probe, UINT64_MAX - 0xff), ==, 'a');
     g_assert_cmpint(who(as, &probe, UINT64_MAX - 0x100), ==, '.');
@@ -211,9 +218,12 @@ static void test_ram(void)
         uint64_t size;
         bool inside;
     } rows[] = {
-        { "first byte", 0x1000, 1, true }, { "all", 0x1000, 0x1000, true }, { "under a device", 0x1800, 0x100, true },
-        { "nothing long", 0x1000, 0, true }, { "one too many", 0x1000, 0x1001, false }, { "before", 0xfff, 1, false },
-        { "device", 0x2000, 1, false }, { "gap", 0x3000, 1, false }, { "last byte", 0x4fff, 1, true },
+        { "first byte", 0x1000, 1, true }, { "all", 0x1000, 0x1000, true },
+        { "under a device", 0x1800, 0x100, true },
+        { "nothing long", 0x1000, 0, true }, { "one too many", 0x1000, 0x1001, false },
+        { "before", 0xfff, 1, false },
+        { "device", 0x2000, 1, false }, { "gap", 0x3000, 1, false },
+        { "last byte", 0x4fff, 1, true },
         { "past the end", 0x5000, 1, false }, { "from the last byte", 0x4fff, 2, false },
         { "wrapping size", 0x4000, UINT64_MAX, false }, { "top", UINT64_MAX, 1, false },
         { "size beyond the top", 0x1001, UINT64_MAX - 0x1000, false },
@@ -223,7 +233,8 @@ static void test_ram(void)
         uint8_t *host = address_space_ram(as, rows[i].addr, rows[i].size);
         g_assert_true(!!host == rows[i].inside);
         if (host) {
-            g_assert_true(host == (rows[i].addr < 0x3000 ? low + (rows[i].addr - 0x1000) : high + (rows[i].addr - 0x4000)));
+            g_assert_true(host == (rows[i].addr < 0x3000 ? low + (rows[i].addr - 0x1000)
+                                                         : high + (rows[i].addr - 0x4000)));
         }
     }
     g_autofree char *text = address_space_describe(as);
@@ -249,7 +260,10 @@ static void test_cache(void)
     }
 }
 
-/* Three regions and a moving one: readers must see a whole state at any time, and memory must stay bounded. */
+/*
+ * Three regions and a moving one: readers must see a whole state at any time, and memory must stay
+ * bounded.
+ */
 typedef struct Race {
     AddressSpace *as;
     int stop;
@@ -291,7 +305,8 @@ static void test_race(void)
 
     address_space_add_ram(race.as, "ram", 0x8000, sizeof(ram), ram);
     address_space_add_io(race.as, "still", 0x1000, 0x1000, 0, &fixed_ops, GUINT_TO_POINTER(1));
-    IoRegion *moving = address_space_add_io(race.as, "moving", 0x2000, 0x1000, 0, &fixed_ops, GUINT_TO_POINTER(2));
+    IoRegion *moving = address_space_add_io(race.as, "moving", 0x2000, 0x1000, 0, &fixed_ops,
+                                            GUINT_TO_POINTER(2));
     address_space_add_io(race.as, "under", 0x4000, 0x1000, 0, &fixed_ops, GUINT_TO_POINTER(3));
     for (unsigned i = 0; i < G_N_ELEMENTS(threads); i++) {
         threads[i] = g_thread_new("reader", race_reader, &race);
@@ -299,7 +314,8 @@ static void test_race(void)
     for (unsigned i = 0; i < 20000; i++) {
         io_region_set(moving, i % 3 != 2, 0x2000 + (i & 1) * 0x1000);
         if (i % 16 == 0) {
-            IoRegion *over = address_space_add_io(race.as, "over", 0x4000, 0x10, 1, &fixed_ops, GUINT_TO_POINTER(4));
+            IoRegion *over = address_space_add_io(race.as, "over", 0x4000, 0x10, 1, &fixed_ops,
+                                                  GUINT_TO_POINTER(4));
             io_region_remove(over);
         }
     }

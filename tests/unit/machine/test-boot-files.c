@@ -106,7 +106,8 @@ static void test_efi_application(void)
         store_le16(kernel + rows[i].offset, (uint16_t)rows[i].value);
         g_autofree uint8_t *exact = g_memdup2(kernel, rows[i].file_size);
         g_test_message("%s", rows[i].label);
-        g_assert_cmpint(linux_image_parse(exact, rows[i].file_size, &image, &error), ==, rows[i].good);
+        g_assert_cmpint(linux_image_parse(exact, rows[i].file_size, &image, &error), ==,
+                        rows[i].good);
         if (rows[i].good) {
             g_assert_cmpuint(image.setup_size, <, rows[i].file_size);
             g_assert_cmphex(image.protocol, ==, 0);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Character devices: specifications, a serial port fed from standard input, escapes, and the terminal's mode afterwards. */
+/*
+ * Character devices: specifications, a serial port fed from standard input, escapes, and the
+ * terminal's mode afterwards.
+ */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,10 +20,13 @@ static void test_specs(void)
         const char *spec;
         bool opens, fails;
     } rows[] = {
-        { "null", true, false }, { "none", false, false }, { "", false, true }, { "file:", false, true },
+        { "null", true, false }, { "none", false, false }, { "", false, true },
+        { "file:", false, true },
         { "file:/nonexistent/x", false, true }, { "file:/", false, true }, { "pty", true, false },
-        { "unix:/nonexistent/x,server=on,wait=off", false, true }, { "Stdio", false, true }, { "mon:null", true, false },
-        { "unix:/nonexistent/x", false, true }, { "tcp:x", false, true }, { "ringbuf", true, false }, { "mon:", false, true },
+        { "unix:/nonexistent/x,server=on,wait=off", false, true }, { "Stdio", false, true },
+        { "mon:null", true, false },
+        { "unix:/nonexistent/x", false, true }, { "tcp:x", false, true },
+        { "ringbuf", true, false }, { "mon:", false, true },
         { "ringbuf,size=3", false, true }, { "vc", false, true }, { "telnet:", false, true },
         { "file", false, true }, { "stdio ", false, true }, { "null,x", false, true },
     };
@@ -135,7 +141,8 @@ static char *read_screen(const Console *console, size_t n)
     char buffer[4096];
     ssize_t got;
 
-    while (text->len < n && (got = read(console->screen, buffer, MIN(sizeof(buffer), n - text->len))) > 0) {
+    while (text->len < n &&
+           (got = read(console->screen, buffer, MIN(sizeof(buffer), n - text->len))) > 0) {
         g_string_append_len(text, buffer, got);
     }
     return g_string_free(text, FALSE);
@@ -219,8 +226,10 @@ static void test_terminal(void)
 {
     static const TtyRow rows[] = {
         { "close", "stdio", "q", 0, 0, true }, { "escape", "mon:stdio", "\1x", 0, 42, false },
-        { "SIGTERM", "mon:stdio", NULL, SIGTERM, 0, false }, { "SIGINT", "stdio", NULL, SIGINT, 0, true },
-        { "SIGABRT", "stdio", NULL, SIGABRT, 0, true }, { "C-c goes through", "mon:stdio", "\3q", 0, 0, false },
+        { "SIGTERM", "mon:stdio", NULL, SIGTERM, 0, false },
+        { "SIGINT", "stdio", NULL, SIGINT, 0, true },
+        { "SIGABRT", "stdio", NULL, SIGABRT, 0, true },
+        { "C-c goes through", "mon:stdio", "\3q", 0, 0, false },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -231,7 +240,8 @@ static void test_terminal(void)
             g_test_skip("no pseudo-terminals here");
             return;
         }
-        int slave = open(ptsname(master), O_RDWR | O_NOCTTY), spare = open(ptsname(master), O_RDWR | O_NOCTTY);
+        int slave = open(ptsname(master), O_RDWR | O_NOCTTY),
+            spare = open(ptsname(master), O_RDWR | O_NOCTTY);
         g_test_message("%s", row->label);
         g_assert_cmpint(tcgetattr(spare, &before), ==, 0);
         Console console = start(row->spec, slave, slave, master, master);
@@ -246,7 +256,8 @@ static void test_terminal(void)
         }
         int status = wait_status(&console);
         g_assert_cmpint(row->signal ? WIFSIGNALED(status) && WTERMSIG(status) == row->signal
-                                    : WIFEXITED(status) && WEXITSTATUS(status) == row->exit_status, ==, 1);
+                                    : WIFEXITED(status) && WEXITSTATUS(status) == row->exit_status,
+                        ==, 1);
         g_assert_cmpint(tcgetattr(spare, &after), ==, 0);
         g_assert_cmphex(after.c_lflag, ==, before.c_lflag);
         g_assert_cmphex(after.c_iflag, ==, before.c_iflag);

@@ -234,7 +234,8 @@ static void test_dma(Fixture *f, gconstpointer data)
         if (rows[i].control & SELECT) {
             live.selections = 0;
         }
-        g_assert_cmphex(dma(f, 0x1000, rows[i].control, rows[i].length, rows[i].address), ==, rows[i].result);
+        g_assert_cmphex(dma(f, 0x1000, rows[i].control, rows[i].length, rows[i].address), ==,
+                        rows[i].result);
         g_autofree char *text = g_strdup_printf("%08x", load_be32(f->ram + 0x8000));
         g_assert_cmpstr(text, ==, rows[i].at_8000);
     }
@@ -255,8 +256,9 @@ static void test_reported_once(Fixture *f, gconstpointer data)
     }
     g_test_trap_subprocess(NULL, 0, 0);
     g_test_trap_assert_passed();
-    g_test_trap_assert_stderr("*fw_cfg: the DMA of 0x4 bytes at 0x5000 is not in one piece of RAM that "
-                              "the guest shares. Further*");
+    g_test_trap_assert_stderr(
+        "*fw_cfg: the DMA of 0x4 bytes at 0x5000 is not in one piece of RAM that "
+        "the guest shares. Further*");
     g_test_trap_assert_stderr_unmatched("*fw_cfg*fw_cfg: the DMA*");
 }
 
@@ -267,8 +269,10 @@ static void test_bad_descriptors(Fixture *f, gconstpointer data)
         uint32_t high, low;
     } rows[] = {
         { "private", 0, PRIVATE_PAGE }, { "into a private page", 0, PRIVATE_PAGE - 8 },
-        { "outside RAM", 0, 0x40000000 }, { "over the end of RAM", 0, 0x1fff1 }, { "over two pieces", 0, 0xfff8 },
-        { "top of the address space", 0xffffffff, 0xfffffff0 }, { "wrapping", 0xffffffff, 0xfffffff8 },
+        { "outside RAM", 0, 0x40000000 }, { "over the end of RAM", 0, 0x1fff1 },
+        { "over two pieces", 0, 0xfff8 },
+        { "top of the address space", 0xffffffff, 0xfffffff0 },
+        { "wrapping", 0xffffffff, 0xfffffff8 },
         { "high half set", 1, 0x1000 },
     };
     g_autofree uint8_t *before = g_malloc(RAM_SIZE);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The I/O APIC: registers, edges, levels, and how a level-triggered interrupt ends without anybody telling. */
+/*
+ * The I/O APIC: registers, edges, levels, and how a level-triggered interrupt ends without anybody
+ * telling.
+ */
 #include "fixture.h"
 #include "hw/i386/q35-devices.h"
 
@@ -191,7 +194,8 @@ static void test_machine(Fixture *f, gconstpointer unused)
     static uint8_t firmware[4096];
     Chardev *null = chardev_open("null", false, NULL, NULL, NULL);
     Q35Machine *machine = q35_new(&(Q35Config) {
-        .ram_size = 1 * GiB, .firmware = { firmware, sizeof(firmware) }, .num_cpus = 1, .serial = { null },
+        .ram_size = 1 * GiB, .firmware = { firmware, sizeof(firmware) }, .num_cpus = 1,
+        .serial = { null },
     }, NULL);
 
     machine->devices->msi = f->msi;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* BARs, bridges, messages, pins and hotplug, driven through configuration space as firmware and drivers do. */
+/*
+ * BARs, bridges, messages, pins and hotplug, driven through configuration space as firmware and
+ * drivers do.
+ */
 #include <inttypes.h>
 #include <string.h>
 
@@ -40,7 +43,8 @@ static void bar_moved(void *opaque, unsigned bar, hwaddr base)
 {
     Fixture *f = opaque;
 
-    g_string_append_printf(f->log, base == PCI_BAR_UNMAPPED ? "bar%u off " : "bar%u %" PRIx64 " ", bar, base);
+    g_string_append_printf(f->log, base == PCI_BAR_UNMAPPED ? "bar%u off " : "bar%u %" PRIx64 " ",
+                           bar, base);
 }
 
 static void on_free(void *opaque)
@@ -92,8 +96,8 @@ static void set_up(Fixture *f, gconstpointer data)
         ports.pirq[i] = &f->lines[i];
     }
     f->root = pci_bus_new(&ports);
-    f->port = pcie_root_port_new(&(PcieRootPortConfig) { .port = 9, .chassis = 1, .slot = 5, .hotplug = true },
-                                 &slot_ops, f);
+    f->port = pcie_root_port_new(
+        &(PcieRootPortConfig){.port = 9, .chassis = 1, .slot = 5, .hotplug = true}, &slot_ops, f);
     f->function = make_function(f);
     pci_bus_add(pci_bridge_bus(f->port), f->function, 0);
     pci_bus_add(f->root, f->port, PORT_DEVFN);
@@ -110,7 +114,8 @@ static void tear_down(Fixture *f, gconstpointer data)
     address_space_free(f->ports);
 }
 
-static void put(Fixture *f, unsigned bus, unsigned devfn, unsigned offset, uint32_t value, unsigned size)
+static void put(Fixture *f, unsigned bus, unsigned devfn, unsigned offset, uint32_t value,
+                unsigned size)
 {
     pci_bus_write(f->root, bus, devfn, offset, value, size);
 }
@@ -150,7 +155,8 @@ static void test_sizing(Fixture *f, gconstpointer data)
         unsigned bar;
         uint32_t zero, ones;
     } rows[] = {
-        { "I/O", 0, 0x1, 0xffffffe1 }, { "32 bits", 1, 0, 0xfffff000 }, { "none", 2, 0, 0 }, { "none", 3, 0, 0 },
+        { "I/O", 0, 0x1, 0xffffffe1 }, { "32 bits", 1, 0, 0xfffff000 }, { "none", 2, 0, 0 },
+        { "none", 3, 0, 0 },
         { "64 bits, low", 4, 0xc, 0xffffc00c }, { "64 bits, high", 5, 0, 0xffffffff },
     };
 
@@ -174,20 +180,24 @@ static void test_decode(Fixture *f, gconstpointer data)
         uint32_t value;
         const char *effect, *back;
     } rows[] = {
-        { "memory decoding off", 1, 0, PCI_COMMAND, 0x5, "bar1 off bar4 off ", "bar1 c0000000 bar4 380000004000 " },
+        { "memory decoding off", 1, 0, PCI_COMMAND, 0x5, "bar1 off bar4 off ",
+          "bar1 c0000000 bar4 380000004000 " },
         { "I/O decoding off", 1, 0, PCI_COMMAND, 0x6, "bar0 off ", "bar0 6040 " },
         { "bridge decodes no memory", 0, PORT_DEVFN, PCI_COMMAND, 0x5, "bar1 off bar4 off ",
           "bar1 c0000000 bar4 380000004000 " },
         { "bridge decodes no I/O", 0, PORT_DEVFN, PCI_COMMAND, 0x6, "bar0 off ", "bar0 6040 " },
-        { "memory window elsewhere", 0, PORT_DEVFN, PCI_MEMORY_BASE, 0xd000d000, "bar1 off ", "bar1 c0000000 " },
-        { "memory window closed", 0, PORT_DEVFN, PCI_MEMORY_BASE, 0xc000c010, "bar1 off ", "bar1 c0000000 " },
+        { "memory window elsewhere", 0, PORT_DEVFN, PCI_MEMORY_BASE, 0xd000d000, "bar1 off ",
+          "bar1 c0000000 " },
+        { "memory window closed", 0, PORT_DEVFN, PCI_MEMORY_BASE, 0xc000c010, "bar1 off ",
+          "bar1 c0000000 " },
         { "prefetchable window closed", 0, PORT_DEVFN, PCI_PREF_BASE_UPPER, 0x3801, "bar4 off ",
           "bar4 380000004000 " },
         { "I/O window elsewhere", 0, PORT_DEVFN, PCI_IO_BASE, 0x7070, "bar0 off ", "bar0 6040 " },
         { "BAR moved inside", 1, 0, PCI_BAR0 + 4, 0xc0008000, "bar1 c0008000 ", "bar1 c0000000 " },
         { "BAR outside the window", 1, 0, PCI_BAR0 + 4, 0xc0100000, "bar1 off ", "bar1 c0000000 " },
         { "BAR at 0", 1, 0, PCI_BAR0 + 4, 0, "bar1 off ", "bar1 c0000000 " },
-        { "secondary bus held in reset", 0, PORT_DEVFN, PCI_BRIDGE_CONTROL, 0x40, "bar0 off bar1 off bar4 off ", NULL },
+        { "secondary bus held in reset", 0, PORT_DEVFN, PCI_BRIDGE_CONTROL, 0x40,
+          "bar0 off bar1 off bar4 off ", NULL },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -198,10 +208,12 @@ static void test_decode(Fixture *f, gconstpointer data)
         g_assert_cmphex(address_space_read(f->memory, 0x380000004010, 4), ==, 0x5a10);
         g_assert_cmphex(address_space_read(f->ports, 0x6044, 2), ==, 0x5a04);
         uint32_t before = get(f, rows[i].bus, rows[i].devfn, rows[i].offset, 4);
-        put(f, rows[i].bus, rows[i].devfn, rows[i].offset, rows[i].value, rows[i].offset == PCI_COMMAND ? 2 : 4);
+        put(f, rows[i].bus, rows[i].devfn, rows[i].offset, rows[i].value,
+            rows[i].offset == PCI_COMMAND ? 2 : 4);
         assert_log(f, rows[i].effect);
         if (rows[i].back) {
-            put(f, rows[i].bus, rows[i].devfn, rows[i].offset, before, rows[i].offset == PCI_COMMAND ? 2 : 4);
+            put(f, rows[i].bus, rows[i].devfn, rows[i].offset, before,
+                rows[i].offset == PCI_COMMAND ? 2 : 4);
             assert_log(f, rows[i].back);
         }
     }
@@ -239,8 +251,10 @@ static void test_bus_numbers(Fixture *f, gconstpointer data)
         unsigned bus;
         bool found;
     } rows[] = {
-        { "no numbers", 0, 0x01, false }, { "secondary", 0x050500, 0x05, true }, { "not the secondary", 0x050500, 4, false },
-        { "below a range that nobody has", 0x090500, 0x07, false }, { "secondary 255", 0xffff00, 0xff, true },
+        { "no numbers", 0, 0x01, false }, { "secondary", 0x050500, 0x05, true },
+        { "not the secondary", 0x050500, 4, false },
+        { "below a range that nobody has", 0x090500, 0x07, false },
+        { "secondary 255", 0xffff00, 0xff, true },
         { "subordinate below secondary", 0x010500, 0x05, true },
     };
 
@@ -324,7 +338,8 @@ static void on_vector(void *opaque, unsigned vector, bool usable, uint64_t addre
 {
     Fixture *f = opaque;
 
-    g_string_append_printf(f->log, usable ? "v%u %" PRIx64 "=%x " : "v%u off ", vector, address, data);
+    g_string_append_printf(f->log, usable ? "v%u %" PRIx64 "=%x " : "v%u off ", vector, address,
+                           data);
 }
 
 static void test_msix(Fixture *f, gconstpointer data)
@@ -334,7 +349,8 @@ static void test_msix(Fixture *f, gconstpointer data)
     program(f);
     g_string_truncate(f->log, 0);
     unsigned msix = find_capability(f, PCI_CAP_MSIX);
-    g_assert_cmphex(get(f, 1, 0, msix, 4), ==, 0x00020000 | get(f, 1, 0, msix + 1, 1) << 8 | PCI_CAP_MSIX);
+    g_assert_cmphex(get(f, 1, 0, msix, 4), ==,
+                    0x00020000 | get(f, 1, 0, msix + 1, 1) << 8 | PCI_CAP_MSIX);
     g_assert_cmphex(get(f, 1, 0, msix + PCI_MSIX_TABLE, 4), ==, 1);
     g_assert_cmphex(get(f, 1, 0, msix + PCI_MSIX_PBA, 4), ==, 0x801);
     g_assert_cmphex(address_space_read(f->memory, table + 12, 4), ==, 1);
@@ -378,7 +394,8 @@ static void enable_slot_interrupts(Fixture *f)
 {
     program(f);
     put(f, 0, PORT_DEVFN, 0x3c, 10, 1);
-    for (unsigned at = get(f, 0, PORT_DEVFN, PCI_CAPABILITY_LIST, 1); at; at = get(f, 0, PORT_DEVFN, at + 1, 1)) {
+    for (unsigned at = get(f, 0, PORT_DEVFN, PCI_CAPABILITY_LIST, 1); at;
+         at = get(f, 0, PORT_DEVFN, at + 1, 1)) {
         if (get(f, 0, PORT_DEVFN, at, 1) == PCI_CAP_MSI) {
             put(f, 0, PORT_DEVFN, at + PCI_MSI_ADDRESS, 0xfee00000, 4);
             put(f, 0, PORT_DEVFN, at + PCI_MSI_DATA, 0x31, 2);
@@ -406,7 +423,8 @@ static void test_unplug(Fixture *f, gconstpointer data)
     put(f, 0, PORT_DEVFN, EXPRESS_CONTROL, 0x17e9, 2); /* power off, indicator off */
     g_assert_true(f->function_freed);
     g_assert_nonnull(strstr(f->log->str, "msi fee00000=31 unplugged 0 "));
-    g_assert_cmphex(get(f, 0, PORT_DEVFN, EXPRESS_STATUS, 2), ==, 0x118); /* presence and link changed, command done */
+    /* presence and link changed, command done */
+    g_assert_cmphex(get(f, 0, PORT_DEVFN, EXPRESS_STATUS, 2), ==, 0x118);
     g_assert_cmphex(get(f, 0, PORT_DEVFN, LINK_STATUS, 2), ==, 0x11);
     g_assert_cmphex(get(f, 1, 0, 0, 4), ==, 0xffffffff);
     g_assert_false(pcie_root_port_unplug_pending(f->port));
@@ -463,12 +481,15 @@ static void test_refusals(Fixture *f, gconstpointer data)
     g_assert_nonnull(strstr(error->message, "in use"));
     g_clear_error(&error);
     g_assert_false(pcie_root_port_plug(f->port, other, PCI_DEVFN(1, 0), "nic", &error));
-    g_assert_cmphex(get(f, 0, PCI_DEVFN(3, 0), pci_express_offset(fixed) + PCIE_SLOT_CAP, 4), ==, 6 << 19);
-    g_assert_cmphex(get(f, 0, PORT_DEVFN, pci_express_offset(f->port) + PCIE_SLOT_CAP, 4), ==, 5 << 19 | 0x5b);
+    g_assert_cmphex(get(f, 0, PCI_DEVFN(3, 0), pci_express_offset(fixed) + PCIE_SLOT_CAP, 4), ==,
+                    6 << 19);
+    g_assert_cmphex(get(f, 0, PORT_DEVFN, pci_express_offset(f->port) + PCIE_SLOT_CAP, 4), ==,
+                    5 << 19 | 0x5b);
     pci_function_free(other);
 }
 
-#define ADD(name, function) g_test_add("/pci-devices/" name, Fixture, NULL, set_up, function, tear_down)
+#define ADD(name, function) \
+    g_test_add("/pci-devices/" name, Fixture, NULL, set_up, function, tear_down)
 
 int main(int argc, char **argv)
 {

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Configuration space by CF8/CFC and ECAM, and what the host and LPC bridges do with their registers. */
+/*
+ * Configuration space by CF8/CFC and ECAM, and what the host and LPC bridges do with their
+ * registers.
+ */
 #include "fixture.h"
 #include "hw/i386/q35-devices.h"
 
-#define ADDRESS(device, function, offset) (0x80000000u | (device) << 11 | (function) << 8 | (offset))
+#define ADDRESS(device, function, offset) \
+    (0x80000000u | (device) << 11 | (function) << 8 | (offset))
 
 typedef struct Fixture {
     Q35Machine *machine;
@@ -54,14 +58,16 @@ static void test_identity(Fixture *f, gconstpointer data)
         { "vendor, bytes", 0, 1, 1, 0x80 }, { "host bridge class", 0, 8, 4, 0x06000002 },
         { "lpc ids", 0x1f, 0, 4, 0x29188086 }, { "lpc class", 0x1f, 0xa, 2, 0x0601 },
         { "lpc header type", 0x1f, 0xe, 1, 0x00 }, { "pmbase at power-on", 0x1f, 0x40, 4, 1 },
-        { "pirq not routed", 0x1f, 0x60, 4, 0x80808080 }, { "pciexbar at power-on", 0, 0x60, 4, 0xb0000000 },
+        { "pirq not routed", 0x1f, 0x60, 4, 0x80808080 },
+        { "pciexbar at power-on", 0, 0x60, 4, 0xb0000000 },
         { "no device", 1, 0, 4, 0xffffffff }, { "no device, byte", 2, 7, 1, 0xff },
         { "word over the data port's end", 0, 3, 2, 0xff29 },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_test_message("%s", rows[i].label);
-        g_assert_cmphex(config_in(f, rows[i].device, rows[i].offset, rows[i].size), ==, rows[i].value);
+        g_assert_cmphex(config_in(f, rows[i].device, rows[i].offset, rows[i].size), ==,
+                        rows[i].value);
     }
     out(f->ports, 0xcf8, 0x80010000, 4); /* bus 1 */
     g_assert_cmphex(in(f->ports, 0xcfc, 4), ==, 0xffffffff);
@@ -136,7 +142,8 @@ static void test_ecam(Fixture *f, gconstpointer data)
         { "reserved length", 0xe0000007, 0, 0, 0 },
     };
 
-    g_assert_cmphex(address_space_read(f->memory, 0xb0000000, 4), ==, 0xffffffff); /* off at power-on */
+    /* off at power-on */
+    g_assert_cmphex(address_space_read(f->memory, 0xb0000000, 4), ==, 0xffffffff);
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         uint64_t base = rows[i].base, last = base + rows[i].size - 0x1000;
         g_test_message("%s", rows[i].label);
@@ -155,8 +162,10 @@ static void test_ecam(Fixture *f, gconstpointer data)
         g_assert_cmphex(address_space_read(f->memory, base, 4), ==, 0x29c08086);
         g_assert_cmphex(address_space_read(f->memory, base + 0xf8000, 8), ==, 0x0200000729188086);
         g_assert_cmphex(address_space_read(f->memory, base + 0xf8002, 2), ==, 0x2918);
-        g_assert_cmphex(address_space_read(f->memory, base + 0xf8100, 4), ==, 0xffffffff); /* past 256 bytes */
-        g_assert_cmphex(address_space_read(f->memory, base + 0x100000, 4), ==, 0xffffffff); /* bus 1 */
+        /* past 256 bytes */
+        g_assert_cmphex(address_space_read(f->memory, base + 0xf8100, 4), ==, 0xffffffff);
+        /* bus 1 */
+        g_assert_cmphex(address_space_read(f->memory, base + 0x100000, 4), ==, 0xffffffff);
         g_assert_cmphex(address_space_read(f->memory, base + 0xffe, 4), ==, 0xffffffff);
         g_assert_cmphex(address_space_read(f->memory, last + 0xffc, 8), ==, UINT64_MAX);
         g_assert_cmphex(address_space_read(f->memory, base - 0x1000, 4), ==, 0xffffffff);
@@ -165,7 +174,8 @@ static void test_ecam(Fixture *f, gconstpointer data)
     config_out(f, 0, 0x64, 0, 4);
     address_space_write(f->memory, 0xe00f8060, 0x0a0b0c05, 4);
     g_assert_cmphex(config_in(f, 0x1f, 0x60, 4), ==, 0x0a0b0c05);
-    address_space_write(f->memory, 0xe00000fc, UINT64_MAX, 8); /* over the end of the function's 256 bytes */
+    /* over the end of the function's 256 bytes */
+    address_space_write(f->memory, 0xe00000fc, UINT64_MAX, 8);
     address_space_write(f->memory, 0xe0000060, 0, 4);          /* the window closes itself */
     g_assert_cmphex(address_space_read(f->memory, 0xe0000000, 4), ==, 0xffffffff);
 }

@@ -6,7 +6,8 @@
 #include "hw/pci/pci.h"
 
 #define BASE 0x600
-#define WRAP ((UINT64_C(1) << 24) * SECOND / PM_TIMER_HZ) /* ns until the counter is at 0 again, rounded down */
+#define WRAP \
+    ((UINT64_C(1) << 24) * SECOND / PM_TIMER_HZ) /* ns until the counter is at 0 again, rounded down */
 
 typedef struct Fixture {
     AddressSpace *ports;
@@ -22,7 +23,7 @@ static void set_up(Fixture *f, gconstpointer data)
     f->ports = address_space_new("ports");
     f->now = 123456789;
     f->line = (IrqLine) { on_irq, &f->sci };
-    f->pm = pm_new(f->ports, (Clock) { fake_now, &f->now }, &f->line, &counting_runstate, &f->events);
+    f->pm = pm_new(f->ports, (Clock){fake_now, &f->now}, &f->line, &counting_runstate, &f->events);
     pm_place(f->pm, true, BASE);
 }
 
@@ -39,9 +40,12 @@ static void test_timer(Fixture *f, gconstpointer data)
         uint64_t after;
         uint32_t value;
     } rows[] = {
-        { "start", 0, 0 }, { "one tick less", 279, 0 }, { "one tick", 280, 1 }, { "1 ms", 1000000, 3579 },
-        { "1 s", SECOND, 3579545 }, { "last before the wrap", WRAP, 0xffffff }, { "wrapped", WRAP + 1, 0 },
-        { "twice", 2 * WRAP + 281, 0 }, { "a day", 86400 * SECOND, 0xffffff & (86400 * UINT64_C(3579545)) },
+        { "start", 0, 0 }, { "one tick less", 279, 0 }, { "one tick", 280, 1 },
+        { "1 ms", 1000000, 3579 },
+        { "1 s", SECOND, 3579545 }, { "last before the wrap", WRAP, 0xffffff },
+        { "wrapped", WRAP + 1, 0 },
+        { "twice", 2 * WRAP + 281, 0 }, { "a day", 86400 * SECOND,
+                                          0xffffff & (86400 * UINT64_C(3579545)) },
         { "a century", 3155760000 * SECOND, 0xffffff & (3155760000 * UINT64_C(3579545)) },
     };
     uint64_t start = f->now;
@@ -155,15 +159,20 @@ typedef struct ResetRow {
 static void test_reset(void)
 {
     static const ResetRow rows[] = {
-        { "cf9 06", 0xcf9, { 0x06 }, 1, 1, 0x06 }, { "cf9 02 then 06", 0xcf9, { 0x02, 0x06 }, 2, 1, 0x06 },
-        { "cf9 0e", 0xcf9, { 0x0e }, 1, 1, 0x0e }, { "cf9 04 stays", 0xcf9, { 0x04, 0x04 }, 2, 1, 0x04 },
-        { "cf9 04 again", 0xcf9, { 0x04, 0x00, 0x04 }, 3, 2, 0x04 }, { "cf9 02", 0xcf9, { 0x02 }, 1, 0, 0x02 },
-        { "cf9 reserved bits", 0xcf9, { 0xf1 }, 1, 0, 0x00 }, { "cf9 08", 0xcf9, { 0x08 }, 1, 0, 0x08 },
+        { "cf9 06", 0xcf9, { 0x06 }, 1, 1, 0x06 },
+        { "cf9 02 then 06", 0xcf9, { 0x02, 0x06 }, 2, 1, 0x06 },
+        { "cf9 0e", 0xcf9, { 0x0e }, 1, 1, 0x0e },
+        { "cf9 04 stays", 0xcf9, { 0x04, 0x04 }, 2, 1, 0x04 },
+        { "cf9 04 again", 0xcf9, { 0x04, 0x00, 0x04 }, 3, 2, 0x04 },
+        { "cf9 02", 0xcf9, { 0x02 }, 1, 0, 0x02 },
+        { "cf9 reserved bits", 0xcf9, { 0xf1 }, 1, 0, 0x00 },
+        { "cf9 08", 0xcf9, { 0x08 }, 1, 0, 0x08 },
         { "cf8", 0xcf8, { 0x06 }, 1, 0, 0xff }, { "cfa", 0xcfa, { 0x06 }, 1, 0, 0xff },
         { "64 fe", 0x64, { 0xfe }, 1, 1, 0xff }, { "64 ff", 0x64, { 0xff }, 1, 0, 0xff },
         { "64 d1", 0x64, { 0xd1 }, 1, 0, 0xff }, { "60 fe", 0x60, { 0xfe }, 1, 0, 0xff },
         { "92 02", 0x92, { 0x02 }, 1, 0, 0x02 }, { "92 01", 0x92, { 0x01 }, 1, 1, 0x01 },
-        { "92 03 twice", 0x92, { 0x03, 0x03 }, 2, 1, 0x03 }, { "92 fc", 0x92, { 0xfc }, 1, 0, 0x00 },
+        { "92 03 twice", 0x92, { 0x03, 0x03 }, 2, 1, 0x03 },
+        { "92 fc", 0x92, { 0xfc }, 1, 0, 0x00 },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -201,7 +210,8 @@ static void test_cost(void)
     for (unsigned i = 0; i < count; i++) {
         in(ports, BASE + 8, 4);
     }
-    g_test_message("%.1f ns a read of the timer", (g_get_monotonic_time() - start) * 1000.0 / count);
+    g_test_message("%.1f ns a read of the timer",
+                   (g_get_monotonic_time() - start) * 1000.0 / count);
     pm_free(pm);
     address_space_free(ports);
 }

@@ -11,7 +11,8 @@ static Q35Machine *make(uint64_t ram, size_t firmware_size, Events *events, GErr
     static uint8_t firmware[17 * MiB];
 
     return q35_new(&(Q35Config) {
-        .ram_size = ram, .firmware = { firmware, firmware_size }, .num_cpus = 3, .runstate = &counting_runstate,
+        .ram_size = ram, .firmware = { firmware, firmware_size }, .num_cpus = 3,
+        .runstate = &counting_runstate,
         .runstate_opaque = events,
     }, error);
 }
@@ -23,7 +24,8 @@ static void test_ram(void)
         uint64_t ram, low, high, firmware;
     } rows[] = {
         { "512 MiB", 512 * MiB, 512 * MiB, 0, 2 * MiB }, { "2 GiB", 2 * GiB, 2 * GiB, 0, 4 * MiB },
-        { "4 GiB", 4 * GiB, 2 * GiB, 2 * GiB, 4 * KiB }, { "1 TiB", 1 * TiB, 2 * GiB, 1 * TiB - 2 * GiB, 16 * MiB },
+        { "4 GiB", 4 * GiB, 2 * GiB, 2 * GiB, 4 * KiB },
+        { "1 TiB", 1 * TiB, 2 * GiB, 1 * TiB - 2 * GiB, 16 * MiB },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -93,8 +95,10 @@ static void test_unclaimed(void)
         hwaddr addr;
     } rows[] = {
         { "PIC", false, 0x20 }, { "POST code", false, 0x80 }, { "CPU hotplug", false, 0xcd8 },
-        { "no debug console", false, 0x402 }, { "no serial port", false, 0x3f8 }, { "last port", false, 0xffff },
-        { "above RAM", true, 0x90000000 }, { "after the IOAPIC", true, 0xfec01000 }, { "HPET", true, 0xfed00000 },
+        { "no debug console", false, 0x402 }, { "no serial port", false, 0x3f8 },
+        { "last port", false, 0xffff },
+        { "above RAM", true, 0x90000000 }, { "after the IOAPIC", true, 0xfec01000 },
+        { "HPET", true, 0xfed00000 },
         { "local APIC", true, 0xfee00000 }, { "64-bit window", true, UINT64_C(0x380000000000) },
         { "shared bit", true, UINT64_C(1) << 47 }, { "end", true, UINT64_MAX - 7 },
     };
@@ -118,7 +122,8 @@ static void test_counts_and_debugcon(void)
     static uint8_t firmware[4096];
     Chardev *null = chardev_open("null", false, NULL, NULL, NULL);
     Q35Machine *machine = q35_new(&(Q35Config) {
-        .ram_size = 1 * GiB, .firmware = { firmware, sizeof(firmware) }, .num_cpus = 0x102, .serial = { NULL, null },
+        .ram_size = 1 * GiB, .firmware = { firmware, sizeof(firmware) }, .num_cpus = 0x102,
+        .serial = { NULL, null },
         .debugcon = null,
     }, NULL);
 

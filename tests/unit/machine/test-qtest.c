@@ -41,7 +41,8 @@ static void machine_init(Machine *m)
     address_space_add_ram(m->memory, "ram", 0, sizeof(ram), ram);
     address_space_add_io(m->ports, "device", 0x70, 4, 0, &device_ops, NULL);
     m->gsi[2] = (IrqLine) { on_irq, &m->watch };
-    const QtestMachine machine = { m->memory, m->ports, &m->lock, m->gsi, G_N_ELEMENTS(m->gsi), &m->clock };
+    const QtestMachine machine = { m->memory, m->ports, &m->lock, m->gsi, G_N_ELEMENTS(m->gsi),
+                                   &m->clock };
     m->qtest = qtest_new(&machine, on_line, NULL);
 }
 
@@ -59,7 +60,8 @@ static void test_commands(void)
     static const struct {
         const char *command, *answer;
     } rows[] = {
-        { "outl 0x70 0x12345678", "OK" }, { "inl 0x70", "OK 0x12345678" }, { "inb 0x80", "OK 0x00ff" },
+        { "outl 0x70 0x12345678", "OK" }, { "inl 0x70", "OK 0x12345678" },
+        { "inb 0x80", "OK 0x00ff" },
         { "outb 112 7", "OK" }, { "inb 0x70", "OK 0x0007" },
         { "writeq 0x100 0x1122334455667788", "OK" }, { "readq 0x100", "OK 0x1122334455667788" },
         { "readl 0x100", "OK 0x0000000055667788" }, { "readw 0x106", "OK 0x0000000000001122" },
@@ -70,7 +72,8 @@ static void test_commands(void)
         { "b64write 0x300 3 AQID", "OK" }, { "b64read 0x300 3", "OK AQID" },
         { "memset 0x400 4 0x5a", "OK" }, { "read 0x3ff 6", "OK 0x005a5a5a5a00" },
         { "  readb \t 0x300  ", "OK 0x0000000000000001" },
-        { "clock_step 5", "OK 5" }, { "clock_step", "OK 1000005" }, { "clock_set 2000000", "OK 2000000" },
+        { "clock_step 5", "OK 5" }, { "clock_step", "OK 1000005" },
+        { "clock_set 2000000", "OK 2000000" },
         { "clock_set 1", "OK 2000000" }, { "endianness", "OK little" },
         { "bogus", "FAIL Unknown command 'bogus'" }, { "", "FAIL Unknown command ''" },
         { "inb", "FAIL 'inb' takes 1 operands" }, { "outb 0x70", "FAIL 'outb' takes 2 operands" },

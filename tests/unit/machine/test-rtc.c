@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The clock in its forms (BCD, binary, 12 and 24 hours), setting it, flags, and CMOS memory sizes. */
+/*
+ * The clock in its forms (BCD, binary, 12 and 24 hours), setting it, flags, and CMOS memory sizes.
+ */
 #include "fixture.h"
 #include "hw/isa/rtc.h"
 
@@ -44,8 +46,8 @@ static void set(Fixture *f, uint8_t index, uint8_t value)
 /* "cc yy mm dd w hh mm ss", in hexadecimal */
 static char *shown(Fixture *f)
 {
-    return g_strdup_printf("%02x%02x-%02x-%02x %x %02x:%02x:%02x", get(f, 0x32), get(f, 9), get(f, 8), get(f, 7), get(f, 6),
-                           get(f, 4), get(f, 2), get(f, 0));
+    return g_strdup_printf("%02x%02x-%02x-%02x %x %02x:%02x:%02x", get(f, 0x32), get(f, 9),
+                           get(f, 8), get(f, 7), get(f, 6), get(f, 4), get(f, 2), get(f, 0));
 }
 
 static void expect(Fixture *f, const char *text)
@@ -93,8 +95,10 @@ static void test_every_day(Fixture *f, gconstpointer data)
         f->now = (day * UINT64_C(86400) + 43200) * SECOND;
         g_autoptr(GDateTime) date = g_date_time_new_from_unix_utc(f->now / SECOND);
         g_autofree char *now = shown(f);
-        g_autofree char *wanted = g_strdup_printf("%04d-%02d-%02d %d 12:00:00", g_date_time_get_year(date),
-                                                  g_date_time_get_month(date), g_date_time_get_day_of_month(date),
+        g_autofree char *wanted = g_strdup_printf("%04d-%02d-%02d %d 12:00:00",
+                                                  g_date_time_get_year(date),
+                                                  g_date_time_get_month(date),
+                                                  g_date_time_get_day_of_month(date),
                                                   g_date_time_get_day_of_week(date) % 7 + 1);
         g_assert_cmpstr(now, ==, wanted);
     }
@@ -103,7 +107,8 @@ static void test_every_day(Fixture *f, gconstpointer data)
 static void test_set(Fixture *f, gconstpointer data)
 {
     static const uint8_t values[][2] = {
-        { 0x32, 0x19 }, { 9, 0x99 }, { 8, 0x12 }, { 7, 0x31 }, { 4, 0x23 }, { 2, 0x59 }, { 0, 0x58 },
+        { 0x32, 0x19 }, { 9, 0x99 }, { 8, 0x12 }, { 7, 0x31 }, { 4, 0x23 }, { 2, 0x59 },
+        { 0, 0x58 },
     };
 
     set(f, 0x0b, 0x82); /* stop the clock */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The serial port: loopback, FIFOs, divisor latch, interrupt conditions and their order; bytes to and from a character device. */
+/*
+ * The serial port: loopback, FIFOs, divisor latch, interrupt conditions and their order; bytes to
+ * and from a character device.
+ */
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -63,7 +66,8 @@ static void test_power_on(Fixture *f, gconstpointer data)
         unsigned reg;
         uint8_t value;
     } rows[] = {
-        { "rbr", DATA, 0 }, { "ier", IER, 0 }, { "iir", IIR, 0x01 }, { "lcr", LCR, 0 }, { "mcr", MCR, 0 },
+        { "rbr", DATA, 0 }, { "ier", IER, 0 }, { "iir", IIR, 0x01 }, { "lcr", LCR, 0 },
+        { "mcr", MCR, 0 },
         { "lsr", LSR, 0x60 }, { "msr", MSR, 0xb0 }, { "scr", SCR, 0 },
     };
 
@@ -102,7 +106,8 @@ static void test_output(Fixture *f, gconstpointer data)
         g_assert_cmphex(get(f, LSR) & 0x60, ==, 0x60);
         set(f, DATA, *p);
     }
-    out(f->ports, BASE, 0x44434241, 4); /* a wide access is four registers: only the first is data */
+    /* a wide access is four registers: only the first is data */
+    out(f->ports, BASE, 0x44434241, 4);
     g_assert_true(g_file_get_contents(f->path, &text, &size, NULL));
     g_assert_cmpmem(text, size, "hello, world\r\nA", 15);
 }

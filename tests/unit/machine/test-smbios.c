@@ -38,8 +38,13 @@ static const char *string_of(const uint8_t *s, unsigned number)
 
 static SmbiosConfig config_of(const SmbiosOptions *options, uint64_t ram)
 {
-    return (SmbiosConfig) { .options = options, .machine = "pc-q35-11.1", .uuid = "01234567-89ab-cdef-0123-456789abcdef", .sockets = 2,
-                            .cores = 3, .threads = 2, .ram = e820_layout(ram) };
+    return (SmbiosConfig){.options = options,
+                          .machine = "pc-q35-11.1",
+                          .uuid = "01234567-89ab-cdef-0123-456789abcdef",
+                          .sockets = 2,
+                          .cores = 3,
+                          .threads = 2,
+                          .ram = e820_layout(ram)};
 }
 
 static void test_defaults(void)
@@ -47,7 +52,8 @@ static void test_defaults(void)
     SmbiosConfig config = config_of(NULL, 40 * GiB);
     uint8_t anchor[SMBIOS_ANCHOR_SIZE], sum = 0;
     g_autoptr(GByteArray) tables = smbios_build(&config, anchor);
-    static const uint8_t uuid[16] = { 0x67, 0x45, 0x23, 0x01, 0xab, 0x89, 0xef, 0xcd, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef };
+    static const uint8_t uuid[16] = { 0x67, 0x45, 0x23, 0x01, 0xab, 0x89, 0xef, 0xcd, 0x01, 0x23,
+                                      0x45, 0x67, 0x89, 0xab, 0xcd, 0xef };
 
     for (unsigned i = 0; i < sizeof(anchor); i++) {
         sum = (uint8_t)(sum + anchor[i]);
@@ -95,8 +101,10 @@ static void test_large(void)
 static void test_options(void)
 {
     static const char *const good[] = {
-        "type=0,vendor=V,version=1,date=01/02/2026,release=4.7,uefi=on", "type=1,manufacturer=M,product=P,,Q,version=3,serial=S,sku=K,family=F",
-        "type=1,uuid=ffffffff-0000-0000-0000-000000000001", "type=2,product=B", "type=3,asset=A", "type=4,max-speed=3500",
+        "type=0,vendor=V,version=1,date=01/02/2026,release=4.7,uefi=on",
+        "type=1,manufacturer=M,product=P,,Q,version=3,serial=S,sku=K,family=F",
+        "type=1,uuid=ffffffff-0000-0000-0000-000000000001", "type=2,product=B", "type=3,asset=A",
+        "type=4,max-speed=3500",
         "type=11,value=one", "type=11,value=two,value=three", "type=17,loc_pfx=SLOT,speed=4800",
     };
     g_autoptr(SmbiosOptions) options = smbios_options_new();
@@ -129,11 +137,16 @@ static void test_refused(void)
     static const struct {
         const char *text, *says;
     } rows[] = {
-        { "", "'type' is missing" }, { "type=5", "does not accept value '5'" }, { "type=x", "does not accept value 'x'" },
-        { "type=256", "does not accept value '256'" }, { "type=1,vendor=x", "Invalid parameter 'vendor' for type 1" },
-        { "type=1,uuid=1-2", "expects a UUID" }, { "type=0,release=1", "MAJOR.MINOR" }, { "type=0,release=1.256", "MAJOR.MINOR" },
-        { "type=0,release=1.2.3", "MAJOR.MINOR" }, { "type=0,uefi=maybe", "'uefi' expects 'on' or 'off'" },
-        { "type=4,max-speed=fast", "MHz" }, { "type=4,max-speed=65536", "MHz" }, { "file=/x", "'file' is not supported" },
+        { "", "'type' is missing" }, { "type=5", "does not accept value '5'" },
+        { "type=x", "does not accept value 'x'" },
+        { "type=256", "does not accept value '256'" },
+        { "type=1,vendor=x", "Invalid parameter 'vendor' for type 1" },
+        { "type=1,uuid=1-2", "expects a UUID" }, { "type=0,release=1", "MAJOR.MINOR" },
+        { "type=0,release=1.256", "MAJOR.MINOR" },
+        { "type=0,release=1.2.3", "MAJOR.MINOR" },
+        { "type=0,uefi=maybe", "'uefi' expects 'on' or 'off'" },
+        { "type=4,max-speed=fast", "MHz" }, { "type=4,max-speed=65536", "MHz" },
+        { "file=/x", "'file' is not supported" },
         { "manufacturer=x", "'type' is missing" },
     };
 

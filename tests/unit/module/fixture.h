@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A TD without a core. The functions that the module calls of cpu and lapic are played by fixture.c: a raise or a
- * leave jumps back into fixture_try(), which tells what happened.
+ * A TD without a core. The functions that the module calls of cpu and lapic are played by
+ * fixture.c: a raise or a leave jumps back into fixture_try(), which tells what happened.
  */
 #ifndef MODULE_FIXTURE_H
 #define MODULE_FIXTURE_H
@@ -24,7 +24,10 @@ typedef struct Fixture {
     bool shared_writable;
 } Fixture;
 
-/* Parameters that the module takes: every configurable bit that the processor has, AVX-512, SEPT_VE_DISABLE. */
+/*
+ * Parameters that the module takes: every configurable bit that the processor has, AVX-512,
+ * SEPT_VE_DISABLE.
+ */
 void fixture_params(const Profile *profile, TdParams *params);
 /* A TD with one initialised vCPU in 64-bit mode; change f->profile and f->params before. */
 void fixture_open(Fixture *f);

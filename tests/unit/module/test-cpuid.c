@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* CPUID of module 1.5.05: configurable masks, formula, gates, computed and dynamic values, leaves that raise #VE. */
+/*
+ * CPUID of module 1.5.05: configurable masks, formula, gates, computed and dynamic values, leaves
+ * that raise #VE.
+ */
 #include <string.h>
 
 #include "../../../swtdx/host/cpu/core.h"
@@ -67,7 +70,8 @@ static void test_config_list(void)
 static const struct {
     uint32_t leaf, subleaf, reg, one;
 } always_one[] = {
-    {1, 0, ECX, 0xc6faa217}, {1, 0, EDX, 0x07a9fbff}, {7, 0, EBX, 0x219424c1}, {7, 0, ECX, 0x19000000},
+    {1, 0, ECX, 0xc6faa217}, {1, 0, EDX, 0x07a9fbff}, {7, 0, EBX, 0x219424c1},
+    {7, 0, ECX, 0x19000000},
     {7, 0, EDX, 0xfc000400}, {7, 2, EDX, 0x17}, {0xd, 1, EAX, 0xf}, {0x80000001, 0, ECX, 0x121},
     {0x80000001, 0, EDX, 0x2c100000}, {0x80000007, 0, EDX, 0x100},
 };
@@ -133,7 +137,8 @@ static void test_refused(void)
         fixture_prepare(&f);
         f.params.cpuid_config[5][EBX] &= ~(1u << 4 | 1u << 11);
         f.params.cpuid_config[refused[i].config][refused[i].reg] = refused[i].value;
-        g_assert_cmphex(module_cpuid_configure(&f.profile, &f.params, values, &detail), ==, TDX_OPERAND_INVALID | 69);
+        g_assert_cmphex(module_cpuid_configure(&f.profile, &f.params, values, &detail), ==,
+                        TDX_OPERAND_INVALID | 69);
         g_assert_cmphex(detail, ==, refused[i].detail);
     }
 }
@@ -185,7 +190,8 @@ static void test_gates(void)
         fixture_prepare(&f);
         f.params.xfam = gates[i].xfam;
         g_assert_cmphex(module_cpuid_configure(&f.profile, &f.params, values, &detail), ==, 0);
-        int row = module_cpuid_find(module_cpuid_table(&f.profile), gates[i].leaf, gates[i].subleaf);
+        int row = module_cpuid_find(module_cpuid_table(&f.profile), gates[i].leaf,
+                                    gates[i].subleaf);
         g_assert_cmpint(row, >=, 0);
         g_assert_cmphex(values[row][gates[i].reg] & gates[i].mask, ==, gates[i].value);
     }
@@ -253,12 +259,18 @@ static const struct {
     uint32_t leaf, subleaf;
     int64_t eax;
 } executed[] = {
-    {0, 0, 0x23}, {1, 0, 0x806f8}, {2, 0, -1}, {3, 0, 0}, {4, 4, 0}, {4, 5, -1}, {5, 0, 0x40}, {6, 0, -1}, {7, 0, 2},
-    {7, 3, -1}, {8, 0, 0}, {9, 0, -1}, {0xb, 0, -1}, {0xc, 0, -1}, {0xd, 19, -1}, {0xe, 0, 0}, {0xf, 0, -1}, {0x10, 0, -1},
-    {0x11, 0, 0}, {0x12, 0, 0}, {0x13, 0, 0}, {0x14, 2, -1}, {0x15, 0, 1}, {0x16, 0, -1}, {0x17, 0, -1}, {0x18, 0, -1},
-    {0x1b, 0, -1}, {0x1d, 2, -1}, {0x1f, 0, -1}, {0x20, 0, 0}, {0x21, 0, 0}, {0x21, 1, -1}, {0x22, 0, 0}, {0x23, 0, 0},
-    {0x23, 4, -1}, {0x24, 0, 0}, {0x24, 9, -1}, {0x3fffffff, 0, 0}, {0x40000000, 0, -1}, {0x4fffffff, 0, -1},
-    {0x50000000, 0, 0}, {0x80000000, 0, 0x80000008}, {0x80000002, 0, -1}, {0x80000005, 0, -1}, {0x80000006, 0, -1},
+    {0, 0, 0x23}, {1, 0, 0x806f8}, {2, 0, -1}, {3, 0, 0}, {4, 4, 0}, {4, 5, -1}, {5, 0, 0x40},
+    {6, 0, -1}, {7, 0, 2},
+    {7, 3, -1}, {8, 0, 0}, {9, 0, -1}, {0xb, 0, -1}, {0xc, 0, -1}, {0xd, 19, -1}, {0xe, 0, 0},
+    {0xf, 0, -1}, {0x10, 0, -1},
+    {0x11, 0, 0}, {0x12, 0, 0}, {0x13, 0, 0}, {0x14, 2, -1}, {0x15, 0, 1}, {0x16, 0, -1},
+    {0x17, 0, -1}, {0x18, 0, -1},
+    {0x1b, 0, -1}, {0x1d, 2, -1}, {0x1f, 0, -1}, {0x20, 0, 0}, {0x21, 0, 0}, {0x21, 1, -1},
+    {0x22, 0, 0}, {0x23, 0, 0},
+    {0x23, 4, -1}, {0x24, 0, 0}, {0x24, 9, -1}, {0x3fffffff, 0, 0}, {0x40000000, 0, -1},
+    {0x4fffffff, 0, -1},
+    {0x50000000, 0, 0}, {0x80000000, 0, 0x80000008}, {0x80000002, 0, -1}, {0x80000005, 0, -1},
+    {0x80000006, 0, -1},
     {0x80000008, 0, 0x3934}, {0x80000009, 0, 0}, {0xffffffff, 0, 0},
 };
 

@@ -99,15 +99,20 @@ static void test_types(void)
     g_assert_false(event_log_type_by_name("", &type));
 }
 
-/* Offsets from the first event of good_log(), what stands there, and how many entries are still read. */
+/*
+ * Offsets from the first event of good_log(), what stands there, and how many entries are still
+ * read.
+ */
 static const struct {
     const char *label;
     unsigned offset;
     uint8_t value;
     unsigned entries;
 } bad[] = {
-    { "register", 0, 5, 1 }, { "register-high", 3, 1, 1 }, { "no-digest", 8, 0, 1 }, { "two-digests", 8, 2, 1 }, { "many-digests", 11, 0xff, 1 },
-    { "algorithm", 12, 0x0b, 1 }, { "algorithm-high", 13, 1, 1 }, { "size", 63, 2, 1 }, { "size-high", 65, 0x80, 1 }, { "size-inside", 62, 0xff, 2 },
+    { "register", 0, 5, 1 }, { "register-high", 3, 1, 1 }, { "no-digest", 8, 0, 1 },
+    { "two-digests", 8, 2, 1 }, { "many-digests", 11, 0xff, 1 },
+    { "algorithm", 12, 0x0b, 1 }, { "algorithm-high", 13, 1, 1 }, { "size", 63, 2, 1 },
+    { "size-high", 65, 0x80, 1 }, { "size-inside", 62, 0xff, 2 },
 };
 
 static void test_broken(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every MSR that a guest can name, in every state of a TD, against the lists of 4.5 of the module reference, which are
- * written down here once more, by MSR and not by behaviour. N native, E emulated, V #VE, G #GP; read, then write.
+ * Every MSR that a guest can name, in every state of a TD, against the lists of 4.5 of the module
+ * reference, which are written down here once more, by MSR and not by behaviour. N native, E
+ * emulated, V #VE, G #GP; read, then write.
  */
 #include "../../../swtdx/host/module/paravirt.h"
 #include "fixture.h"
@@ -198,7 +199,8 @@ static const char *expected(uint32_t index, unsigned state)
             return rows[i].actions[state];
         }
     }
-    return index < 0x2000 || (index >= 0xc0000000 && index < 0xc0002000) ? unlisted[state] : outside[state];
+    return index < 0x2000 || (index >= 0xc0000000 && index < 0xc0002000) ? unlisted[state]
+                                                                         : outside[state];
 }
 
 static char letter(MsrAction action)
@@ -209,7 +211,8 @@ static char letter(MsrAction action)
 static void check(const Fixture *f, uint32_t index, unsigned state)
 {
     const char *want = expected(index, state);
-    char got[3] = {letter(msr_action(f->vcpu, index, false)), letter(msr_action(f->vcpu, index, true)), 0};
+    char got[3] = {letter(msr_action(f->vcpu, index, false)),
+                   letter(msr_action(f->vcpu, index, true)), 0};
     if (strcmp(got, want)) {
         g_test_message("MSR 0x%x: %s, not %s", index, got, want);
         g_test_fail();
@@ -255,7 +258,8 @@ static void test_later(gconstpointer version)
 /* What a kept feature's MSRs do when the VMM had not configured the feature. */
 static void test_not_configured(void)
 {
-    static const uint32_t msrs[] = {0x200, 0x400, 0x33, 0x198, 0x19a, 0x19d, 0x1f8, 0xc90, 0xc8d, 0x981, 0x87, 0x6e0};
+    static const uint32_t msrs[] = {0x200, 0x400, 0x33, 0x198, 0x19a, 0x19d, 0x1f8, 0xc90, 0xc8d,
+                                    0x981, 0x87, 0x6e0};
     Fixture f;
     fixture_prepare(&f);
     fixture_module(&f, 1, 5, 34);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every bit that CPUID offers a TD is known here, and of each that stands for instructions one is executed on the real
- * core, in a TD of each profile: it does what the bit promises, and without the bit it is #UD.
+ * Every bit that CPUID offers a TD is known here, and of each that stands for instructions one is
+ * executed on the real core, in a TD of each profile: it does what the bit promises, and without
+ * the bit it is #UD.
  */
 #include <glib.h>
 #include <string.h>
@@ -113,20 +114,23 @@ static const Row rows[] = {
     {L7(EBX, 18), "RDSEED", NOTHING, false, I(0x0f, 0xc7, 0xf8)},
     {L7(EBX, 19), "ADX: adcx", NOTHING, false, I(0x66, 0x0f, 0x38, 0xf6, 0xc3)},
     {L7(EBX, 20), "SMAP: stac", NOTHING, false, I(0x0f, 0x01, 0xcb, 0x0f, 0x01, 0xca)},
-    {L7(EBX, 21), "AVX512_IFMA: vpmadd52luq", NOTHING, false, I(0x62, 0xf2, 0xf5, 0x48, 0xb4, 0xc2)},
+    {L7(EBX, 21), "AVX512_IFMA: vpmadd52luq", NOTHING, false,
+     I(0x62, 0xf2, 0xf5, 0x48, 0xb4, 0xc2)},
     {L7(EBX, 23), "CLFLUSHOPT", NOTHING, false, I(0x66, 0x0f, 0xae, 0x3e)},
     {L7(EBX, 24), "CLWB", NOTHING, false, I(0x66, 0x0f, 0xae, 0x36)},
     {L7(EBX, 28), "AVX512CD: vplzcntd zmm", NOTHING, false, I(0x62, 0xf2, 0x7d, 0x48, 0x44, 0xc1)},
     {L7(EBX, 29), "SHA: sha256msg1", NOTHING, false, I(0x0f, 0x38, 0xcc, 0xc1)},
     {L7(EBX, 30), "AVX512BW: vpaddb zmm", NOTHING, false, I(0x62, 0xf1, 0x75, 0x48, 0xfc, 0xc2)},
-    {L7(EBX, 31), "AVX512VL: vpaddd xmm, evex", NOTHING, false, I(0x62, 0xf1, 0x75, 0x08, 0xfe, 0xc2)},
+    {L7(EBX, 31), "AVX512VL: vpaddd xmm, evex", NOTHING, false,
+     I(0x62, 0xf1, 0x75, 0x08, 0xfe, 0xc2)},
 
     {L7(ECX, 0), "PREFETCHWT1", NOTHING, true, I(0x0f, 0x0d, 0x16)},
     {L7(ECX, 1), "AVX512_VBMI: vpermb", NOTHING, false, I(0x62, 0xf2, 0x75, 0x48, 0x8d, 0xc2)},
     BITS_ONLY(L7(ECX, 2), "UMIP"),
     {L7(ECX, 3), "PKU: rdpkru", NOTHING, false, I(0x31, 0xc9, 0x0f, 0x01, 0xee)},
     {L7(ECX, 5), "WAITPKG: tpause", NOTHING, false, I(0x31, 0xdb, 0x66, 0x0f, 0xae, 0xf3)},
-    {L7(ECX, 6), "AVX512_VBMI2: vpshldd", NOTHING, false, I(0x62, 0xf3, 0x75, 0x48, 0x71, 0xc2, 0x03)},
+    {L7(ECX, 6), "AVX512_VBMI2: vpshldd", NOTHING, false,
+     I(0x62, 0xf3, 0x75, 0x48, 0x71, 0xc2, 0x03)},
     {L7(ECX, 7), "CET_SS: wrussq to an ordinary page", VEC_PF, false,
      I(0x66, 0x48, 0x0f, 0x38, 0xf5, 0x06)},
     {L7(ECX, 8), "GFNI: gf2p8mulb", NOTHING, false, I(0x66, 0x0f, 0x38, 0xcf, 0xc1)},
@@ -135,7 +139,8 @@ static const Row rows[] = {
     {L7(ECX, 11), "AVX512_VNNI: vpdpbusd", NOTHING, false, I(0x62, 0xf2, 0x75, 0x48, 0x50, 0xc2)},
     {L7(ECX, 12), "AVX512_BITALG: vpopcntb", NOTHING, false, I(0x62, 0xf2, 0x7d, 0x48, 0x54, 0xc1)},
     BITS_ONLY(L7(ECX, 13), "TME"),
-    {L7(ECX, 14), "AVX512_VPOPCNTDQ: vpopcntd", NOTHING, false, I(0x62, 0xf2, 0x7d, 0x48, 0x55, 0xc1)},
+    {L7(ECX, 14), "AVX512_VPOPCNTDQ: vpopcntd", NOTHING, false,
+     I(0x62, 0xf2, 0x7d, 0x48, 0x55, 0xc1)},
     BITS_ONLY(L7(ECX, 16), "LA57"),
     {L7(ECX, 22), "RDPID", NOTHING, false, I(0xf3, 0x0f, 0xc7, 0xf8)},
     BITS_ONLY(L7(ECX, 24), "BUS_LOCK_DETECT"),
@@ -157,8 +162,10 @@ static const Row rows[] = {
     {L7(EDX, 25), "AMX_INT8: tdpbssd", NOTHING, false, TILES(0x6b, 0x5e, 0xc1)},
     {L7(EDX, 26), "SPEC_CTRL: rdmsr 48h", NOTHING, true, I(0xb9, 0x48, 0, 0, 0, 0x0f, 0x32)},
     BITS_ONLY(L7(EDX, 27), "STIBP"),
-    {L7(EDX, 28), "FLUSH_L1D: wrmsr 10Bh", NOTHING, true, I(0x31, 0xd2, 0x31, 0xc0, 0xb9, 0x0b, 0x01, 0, 0, 0x0f, 0x30)},
-    {L7(EDX, 29), "ARCH_CAPABILITIES: rdmsr 10Ah", NOTHING, true, I(0xb9, 0x0a, 0x01, 0, 0, 0x0f, 0x32)},
+    {L7(EDX, 28), "FLUSH_L1D: wrmsr 10Bh", NOTHING, true,
+     I(0x31, 0xd2, 0x31, 0xc0, 0xb9, 0x0b, 0x01, 0, 0, 0x0f, 0x30)},
+    {L7(EDX, 29), "ARCH_CAPABILITIES: rdmsr 10Ah", NOTHING, true,
+     I(0xb9, 0x0a, 0x01, 0, 0, 0x0f, 0x32)},
     BITS_ONLY(L7(EDX, 30), "CORE_CAPABILITY"),
     BITS_ONLY(L7(EDX, 31), "SSBD"),
 
@@ -197,14 +204,17 @@ static const struct {
     uint32_t leaf, subleaf;
     unsigned reg;
 } words[] = {
-    {1, 0, ECX}, {1, 0, EDX}, {7, 0, EBX}, {7, 0, ECX}, {7, 0, EDX}, {7, 1, EAX}, {7, 1, EBX}, {7, 1, ECX}, {7, 1, EDX},
-    {7, 2, EDX}, {0xd, 1, EAX}, {0x80000001, 0, ECX}, {0x80000001, 0, EDX}, {0x80000007, 0, EDX}, {0x80000008, 0, EBX},
+    {1, 0, ECX}, {1, 0, EDX}, {7, 0, EBX}, {7, 0, ECX}, {7, 0, EDX}, {7, 1, EAX}, {7, 1, EBX},
+    {7, 1, ECX}, {7, 1, EDX},
+    {7, 2, EDX}, {0xd, 1, EAX}, {0x80000001, 0, ECX}, {0x80000001, 0, EDX}, {0x80000007, 0, EDX},
+    {0x80000008, 0, EBX},
 };
 
 /* ---- a TD ---- */
 
 enum {
-    AT_PML4 = 0x1000, AT_PDPT = 0x2000, AT_GDT = 0x3000, AT_IDT = 0x4000, AT_STACK = 0x5000, AT_CODE = 0x6000,
+    AT_PML4 = 0x1000, AT_PDPT = 0x2000, AT_GDT = 0x3000, AT_IDT = 0x4000, AT_STACK = 0x5000,
+    AT_CODE = 0x6000,
     AT_STUBS = 0x7000, AT_DATA = 0x8000, AT_DATA2 = 0x9000, AT_END = 0x600,
 };
 
@@ -233,7 +243,10 @@ typedef struct Guest {
     TdVcpu *vcpu;
 } Guest;
 
-/* What a VMM may ask for at most under KVM: which withholds TSX and WAITPKG (arch/x86/kvm/vmx/tdx.c, 6.16). all: the module's own limit. */
+/*
+ * What a VMM may ask for at most under KVM: which withholds TSX and WAITPKG
+ * (arch/x86/kvm/vmx/tdx.c, 6.16). all: the module's own limit.
+ */
 static void ask_for(Guest *g, bool all, const Row *without)
 {
     const CpuidTable *table = module_cpuid_table(&g->profile);
@@ -250,8 +263,9 @@ static void ask_for(Guest *g, bool all, const Row *without)
             if (row->leaf == 7 && row->subleaf == 0 && !all) {
                 *c &= ~(r == EBX ? 1u << 4 | 1u << 11 : r == ECX ? 1u << 5 : 0);
             }
-            if (without && row->leaf == FEATURE_LEAF(without->feature) && row->subleaf == FEATURE_SUBLEAF(without->feature)
-                && r == FEATURE_REG(without->feature)) {
+            if (without && row->leaf == FEATURE_LEAF(without->feature) &&
+                row->subleaf == FEATURE_SUBLEAF(without->feature) &&
+                r == FEATURE_REG(without->feature)) {
                 *c &= ~(1u << FEATURE_BIT(without->feature));
             }
         }
@@ -281,7 +295,8 @@ static void stub(uint8_t *at, uint32_t n, int32_t from)
 
 static void add_pages(Guest *g, const Row *row)
 {
-    static const uint8_t end[] = {0xb9, 0x00, 0x04, 0, 0, 0x31, 0xc0, 0x66, 0x0f, 0x01, 0xcc}; /* rcx = 400h, rax = 0, tdcall */
+    /* rcx = 400h, rax = 0, tdcall */
+    static const uint8_t end[] = {0xb9, 0x00, 0x04, 0, 0, 0x31, 0xc0, 0x66, 0x0f, 0x01, 0xcc};
     uint8_t page[4096] = {0};
     size_t n = sizeof(row->code);
     put64(page, 0, AT_PDPT | 3);
@@ -323,8 +338,9 @@ static void start(Guest *g)
     Cpu *cpu = td_vcpu_cpu(g->vcpu);
     cpu->cr0 = CR0_PE | CR0_MP | CR0_NE | CR0_WP | CR0_PG;
     cpu->cr3 = AT_PML4;
-    cpu->cr4 = CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE
-               | (g->params.xfam & XFAM_PKRU ? CR4_PKE : 0) | (g->params.xfam & XFAM_CET ? CR4_CET : 0);
+    cpu->cr4 = CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE |
+               (g->params.xfam & XFAM_PKRU ? CR4_PKE : 0) |
+               (g->params.xfam & XFAM_CET ? CR4_CET : 0);
     cpu->efer |= EFER_LMA;
     cpu->xcr0 = g->params.xfam & XFAM_USER;
     cpu->gdtr = (DescriptorTable){AT_GDT, 0xf};
@@ -368,7 +384,8 @@ static int execute(Guest *g, const Row *row)
     if (exit.kind != TD_EXIT_VMCALL) {
         char text[4096];
         td_vcpu_describe(g->vcpu, text, sizeof(text));
-        g_test_message("%s: exit %d, %s\n%s", row->name, exit.kind, td_vcpu_cpu(g->vcpu)->unsupported, text);
+        g_test_message("%s: exit %d, %s\n%s", row->name, exit.kind,
+                       td_vcpu_cpu(g->vcpu)->unsupported, text);
     }
     g_assert_cmpint(exit.kind, ==, TD_EXIT_VMCALL);
     close_guest(g);
@@ -396,8 +413,8 @@ static unsigned check_known(const Guest *g)
             if (g->td->cpuid[n][words[i].reg] >> bit & 1) {
                 offered++;
                 if (!find(feature)) {
-                    g_test_message("CPUID 0x%x.%u register %u bit %u is offered and not known here", words[i].leaf,
-                                   words[i].subleaf, words[i].reg, bit);
+                    g_test_message("CPUID 0x%x.%u register %u bit %u is offered and not known here",
+                                   words[i].leaf, words[i].subleaf, words[i].reg, bit);
                     g_test_fail();
                 }
             }
@@ -440,7 +457,8 @@ static void check_profile(const Profile *profile)
             check_row(&other, &rows[i], module_cpuid_feature(g.td, rows[i].feature));
         }
         close_guest(&g);
-        g_test_message("%s: %u bits%s; not here: %s", g.profile.name, offered, all ? " of the module" : "", missing);
+        g_test_message("%s: %u bits%s; not here: %s", g.profile.name, offered,
+                       all ? " of the module" : "", missing);
         g_assert_cmpuint(offered, >, 100);
     }
     /* Each bit that a VMM can leave out, left out. */
@@ -472,7 +490,8 @@ static void test_profiles(void)
             g_assert_true(profile_load(path, &profile, &error));
             g_assert_no_error(error);
             check_profile(&profile);
-            if (g_str_has_prefix(name, "cpu-")) { /* and with the latest module, which offers more of the processor */
+            /* and with the latest module, which offers more of the processor */
+            if (g_str_has_prefix(name, "cpu-")) {
                 profile.module_major = 2;
                 profile.module_minor = 0;
                 profile.module_update = 8;

@@ -73,7 +73,8 @@ static void test_table(void)
         Fixture f;
         g_test_message("%s", rows[i].name);
         fixture_prepare(&f);
-        memcpy((uint8_t *)&f.params + rows[i].offset, &rows[i].value, rows[i].size); /* little endian */
+        /* little endian */
+        memcpy((uint8_t *)&f.params + rows[i].offset, &rows[i].value, rows[i].size);
         uint64_t expected = rows[i].operand ? TDX_OPERAND_INVALID | rows[i].operand : 0;
         g_assert_cmphex(td_params_check(&f.profile, &f.params), ==, expected);
     }

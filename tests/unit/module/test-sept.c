@@ -165,7 +165,10 @@ static void test_access(void)
     fixture_close(&f);
 }
 
-/* A read-only slot refuses writes as MMIO; a pending page without SEPT_VE_DISABLE is a #VE with its address. */
+/*
+ * A read-only slot refuses writes as MMIO; a pending page without SEPT_VE_DISABLE is a #VE with its
+ * address.
+ */
 static void test_ve_accesses(void)
 {
     Fixture f;

@@ -225,7 +225,10 @@ static void test_holes(void)
     fixture_close(&f);
 }
 
-/* A profile that lets 2 MiB be accepted: the host maps regions as a whole while nothing of them is mapped. */
+/*
+ * A profile that lets 2 MiB be accepted: the host maps regions as a whole while nothing of them is
+ * mapped.
+ */
 static void test_accept_2m(void)
 {
     Fixture f;
@@ -427,8 +430,10 @@ static uint64_t vp_write(Fixture *f, uint64_t id, uint64_t value, uint64_t mask)
     return r[GPR_R8]; /* what stood there */
 }
 
-/* CPUID can be made to raise #VE for all leaves or single ones, by privilege: TDG.VP.CPUIDVE.SET
- * and TDG.VP.WR see one another. */
+/*
+ * CPUID can be made to raise #VE for all leaves or single ones, by privilege: TDG.VP.CPUIDVE.SET
+ * and TDG.VP.WR see one another.
+ */
 static void test_cpuid_control(void)
 {
     const uint64_t user = UINT64_C(0xa020000000000008), control = UINT64_C(0xa120000000000000);
@@ -546,13 +551,19 @@ static const struct {
     uint32_t reason;
     int vector;
 } events[] = {
-    {"INVD", VMX_EXIT_INVD, VEC_VE}, {"WBINVD", VMX_EXIT_WBINVD, VEC_VE}, {"VMCALL", VMX_EXIT_VMCALL, VEC_VE},
-    {"PCONFIG", VMX_EXIT_PCONFIG, VEC_VE}, {"APIC write", VMX_EXIT_APIC_WRITE, VEC_VE}, {"MONITOR", VMX_EXIT_MONITOR, -1},
+    {"INVD", VMX_EXIT_INVD, VEC_VE}, {"WBINVD", VMX_EXIT_WBINVD, VEC_VE},
+    {"VMCALL", VMX_EXIT_VMCALL, VEC_VE},
+    {"PCONFIG", VMX_EXIT_PCONFIG, VEC_VE}, {"APIC write", VMX_EXIT_APIC_WRITE, VEC_VE},
+    {"MONITOR", VMX_EXIT_MONITOR, -1},
     {"MWAIT", VMX_EXIT_MWAIT, -1}, {"UMWAIT", VMX_EXIT_UMWAIT, -1}, {"TPAUSE", VMX_EXIT_TPAUSE, -1},
-    {"RDPMC", VMX_EXIT_RDPMC, VEC_GP}, {"GETSEC", VMX_EXIT_GETSEC, VEC_UD}, {"RSM", 17, VEC_UD}, {"VMCLEAR", 19, VEC_UD},
-    {"VMLAUNCH", 20, VEC_UD}, {"VMPTRLD", 21, VEC_UD}, {"VMPTRST", 22, VEC_UD}, {"VMREAD", 23, VEC_UD},
-    {"VMRESUME", 24, VEC_UD}, {"VMWRITE", 25, VEC_UD}, {"VMXOFF", 26, VEC_UD}, {"VMXON", 27, VEC_UD}, {"INVEPT", 50, VEC_UD},
-    {"INVVPID", 53, VEC_UD}, {"VMFUNC", 59, VEC_UD}, {"ENCLS", 60, VEC_UD}, {"ENCLV", 70, VEC_UD}, {"SEAMCALL", 76, VEC_UD},
+    {"RDPMC", VMX_EXIT_RDPMC, VEC_GP}, {"GETSEC", VMX_EXIT_GETSEC, VEC_UD}, {"RSM", 17, VEC_UD},
+    {"VMCLEAR", 19, VEC_UD},
+    {"VMLAUNCH", 20, VEC_UD}, {"VMPTRLD", 21, VEC_UD}, {"VMPTRST", 22, VEC_UD},
+    {"VMREAD", 23, VEC_UD},
+    {"VMRESUME", 24, VEC_UD}, {"VMWRITE", 25, VEC_UD}, {"VMXOFF", 26, VEC_UD},
+    {"VMXON", 27, VEC_UD}, {"INVEPT", 50, VEC_UD},
+    {"INVVPID", 53, VEC_UD}, {"VMFUNC", 59, VEC_UD}, {"ENCLS", 60, VEC_UD}, {"ENCLV", 70, VEC_UD},
+    {"SEAMCALL", 76, VEC_UD},
 };
 
 static void do_instruction(Cpu *cpu, void *arg)

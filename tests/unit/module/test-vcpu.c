@@ -150,7 +150,8 @@ typedef struct Seen {
     uint64_t leaf, status;
 } Seen;
 
-static void saw_call(void *opaque, TdVcpu *vcpu, uint64_t leaf, const uint64_t in[16], uint64_t status)
+static void saw_call(void *opaque, TdVcpu *vcpu, uint64_t leaf, const uint64_t in[16],
+                     uint64_t status)
 {
     Seen *seen = opaque;
     seen->calls++;
@@ -158,7 +159,8 @@ static void saw_call(void *opaque, TdVcpu *vcpu, uint64_t leaf, const uint64_t i
     seen->status = status;
 }
 
-static void saw_ve(void *opaque, TdVcpu *vcpu, uint32_t reason, uint64_t qualification, uint64_t gpa)
+static void saw_ve(void *opaque, TdVcpu *vcpu, uint32_t reason, uint64_t qualification,
+                   uint64_t gpa)
 {
     ((Seen *)opaque)->ves++;
 }
@@ -201,7 +203,8 @@ static void test_status_names(void)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         char buf[80];
-        g_assert_cmpuint(tdx_status_format(names[i].status, buf, sizeof(buf)), ==, strlen(names[i].text));
+        g_assert_cmpuint(tdx_status_format(names[i].status, buf, sizeof(buf)), ==,
+                         strlen(names[i].text));
         g_assert_cmpstr(buf, ==, names[i].text);
     }
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the later modules do otherwise than 1.5.05: lists, parameters, TD_CTLS, CPUID, MSR values and CR4 with #VE reduced. */
+/*
+ * What the later modules do otherwise than 1.5.05: lists, parameters, TD_CTLS, CPUID, MSR values
+ * and CR4 with #VE reduced.
+ */
 #include <string.h>
 
 #include "../../../swtdx/host/cpu/core.h"
@@ -24,7 +27,8 @@ static void open_version(Fixture *f, unsigned i)
 static const struct {
     uint32_t leaf, subleaf, direct[4], allowed[2][4];
 } masks[] = {
-    {1, 0, {0x0fff3fff, 0x00ff0000, 0, 0}, {{0, 0, 0x31044d88, 0xb8445080}, {0, 0, 0x31044d88, 0xb8445080}}},
+    {1, 0, {0x0fff3fff, 0x00ff0000, 0, 0}, {{0, 0, 0x31044d88, 0xb8445080},
+                                            {0, 0, 0x31044d88, 0xb8445080}}},
     {4, 0, {0xffffc3ff, 0xfffff000, 0xffffffff, 7}, {{0}, {0}}},
     {4, 2, {0xffffc3ff, 0xfffff000, 0xffffffff, 7}, {{0}, {0}}},
     {7, 0, {0}, {{0, 0xdc2b9b18, 0x02417f65, 0x4005411c}, {0, 0xdc2b9b18, 0x02417f65, 0x4005411c}}},
@@ -52,7 +56,8 @@ static void test_lists(void)
             g_assert_cmpmem(table->rows[row].direct, 16, masks[i].direct, 16);
             g_assert_cmpmem(table->rows[row].allowed, 16, masks[i].allowed[v], 16);
         }
-        g_assert_cmphex(info.attributes_fixed0, ==, v ? UINT64_C(0xc000000070010041) : UINT64_C(0x8000000070010001));
+        g_assert_cmphex(info.attributes_fixed0, ==,
+                        v ? UINT64_C(0xc000000070010041) : UINT64_C(0x8000000070010001));
         g_assert_cmphex(info.xfam_fixed0, ==, 0x6dbe7);
         g_assert_cmphex(module_config_flags_fixed0(&f.profile), ==, 0x1f);
     }
@@ -95,7 +100,8 @@ static const struct {
     uint32_t configured;
     uint32_t eax; /* 0: refused with the leaf */
 } widths[] = {
-    {"the processor's", 4, 46, 0x3934}, {"configured", 0xc, 46, 0x392e}, {"too wide", 0xc, 53, 0}, {"too narrow", 0xc, 35, 0},
+    {"the processor's", 4, 46, 0x3934}, {"configured", 0xc, 46, 0x392e}, {"too wide", 0xc, 53, 0},
+    {"too narrow", 0xc, 35, 0},
     {"guest width 48", 0x14, 0, 0x303934}, {"guest width 52", 0x15, 0, 0x343934},
 };
 
@@ -116,7 +122,9 @@ static void test_widths(void)
             continue;
         }
         g_assert_cmphex(status, ==, 0);
-        g_assert_cmphex(values[module_cpuid_find(module_cpuid_table(&f.profile), 0x80000008, 0)][EAX], ==, widths[i].eax);
+        g_assert_cmphex(
+            values[module_cpuid_find(module_cpuid_table(&f.profile), 0x80000008, 0)][EAX], ==,
+            widths[i].eax);
     }
     Fixture f;
     uint32_t leaf, subleaf;
@@ -129,8 +137,9 @@ static void test_widths(void)
 }
 
 /*
- * 2.3 of the module reference: bits that fall when an XFAM component is off, on a processor that has every bit of the leaf
- * and a TD that was configured with every bit. Masks by module: 1.5.05, 1.5.34, 2.0.08.
+ * 2.3 of the module reference: bits that fall when an XFAM component is off, on a processor that
+ * has every bit of the leaf and a TD that was configured with every bit. Masks by
+ * module: 1.5.05, 1.5.34, 2.0.08.
  */
 static const struct {
     uint64_t off;
@@ -201,10 +210,12 @@ static void test_xfam_masks(void)
         fixture_module(&f, modules[v][0], modules[v][1], modules[v][2]);
         configure(&f, XFAM_FULL, all);
         for (size_t i = 0; i < G_N_ELEMENTS(xfam_masks); i++) {
-            int row = module_cpuid_find(module_cpuid_table(&f.profile), xfam_masks[i].leaf, xfam_masks[i].subleaf);
+            int row = module_cpuid_find(module_cpuid_table(&f.profile), xfam_masks[i].leaf,
+                                        xfam_masks[i].subleaf);
             unsigned reg = xfam_masks[i].reg;
-            g_test_message("module %u.%u.%u, XFAM without 0x%x, leaf 0x%x.%u", modules[v][0], modules[v][1], modules[v][2],
-                           (unsigned)xfam_masks[i].off, xfam_masks[i].leaf, xfam_masks[i].subleaf);
+            g_test_message("module %u.%u.%u, XFAM without 0x%x, leaf 0x%x.%u", modules[v][0],
+                           modules[v][1], modules[v][2], (unsigned)xfam_masks[i].off,
+                           xfam_masks[i].leaf, xfam_masks[i].subleaf);
             configure(&f, XFAM_FULL & ~xfam_masks[i].off, less);
             g_assert_cmphex(all[row][reg] & ~less[row][reg], ==, xfam_masks[i].masks[v]);
             g_assert_cmphex(less[row][reg] & ~all[row][reg], ==, 0);
@@ -212,7 +223,10 @@ static void test_xfam_masks(void)
     }
 }
 
-/* What a TD sees that asks for nothing, on a processor with every bit: the bits that are 1, and those that follow the processor. */
+/*
+ * What a TD sees that asks for nothing, on a processor with every bit: the bits that are 1, and
+ * those that follow the processor.
+ */
 static const struct {
     uint32_t leaf, subleaf, reg, values[3];
 } minimal[] = {
@@ -236,9 +250,10 @@ static void test_minimal(void)
         memset(f.params.cpuid_config, 0, sizeof(f.params.cpuid_config));
         configure(&f, 3, values);
         for (size_t i = 0; i < G_N_ELEMENTS(minimal); i++) {
-            int row = module_cpuid_find(module_cpuid_table(&f.profile), minimal[i].leaf, minimal[i].subleaf);
-            g_test_message("module %u.%u.%u, leaf 0x%x.%u", modules[v][0], modules[v][1], modules[v][2], minimal[i].leaf,
-                           minimal[i].subleaf);
+            int row = module_cpuid_find(module_cpuid_table(&f.profile), minimal[i].leaf,
+                                        minimal[i].subleaf);
+            g_test_message("module %u.%u.%u, leaf 0x%x.%u", modules[v][0], modules[v][1],
+                           modules[v][2], minimal[i].leaf, minimal[i].subleaf);
             g_assert_cmphex(values[row][minimal[i].reg], ==, minimal[i].values[v]);
         }
     }
@@ -256,14 +271,18 @@ static const struct {
     {"all off", FIELD_TD_CTLS, 0, 0xe, 0, 1},
     {"VIRT_CPUID2 alone", FIELD_TD_CTLS, 4, 4, 0, 5},
     {"no such control", FIELD_TD_CTLS, 0x10, 0x1e, TDX_METADATA_FIELD_VALUE_NOT_VALID, 5},
-    {"only one that is not writable", FIELD_TD_CTLS, 0x10, 0x10, TDX_METADATA_FIELD_NOT_WRITABLE, 5},
+    {"only one that is not writable", FIELD_TD_CTLS, 0x10, 0x10, TDX_METADATA_FIELD_NOT_WRITABLE,
+     5},
     {"features", FIELD_PARAVIRT_CTLS, 0xfff, UINT64_MAX, 0, 0xfff},
-    {"no such feature", FIELD_PARAVIRT_CTLS, 0x1fff, UINT64_MAX, TDX_METADATA_FIELD_VALUE_NOT_VALID, 0xfff},
+    {"no such feature", FIELD_PARAVIRT_CTLS, 0x1fff, UINT64_MAX, TDX_METADATA_FIELD_VALUE_NOT_VALID,
+     0xfff},
     {"lock", FIELD_TD_CTLS, TD_CTLS_LOCK, TD_CTLS_LOCK, 0, TD_CTLS_LOCK | 5},
     {"locked", FIELD_TD_CTLS, 8, 8, TDX_METADATA_FIELD_VALUE_NOT_VALID, TD_CTLS_LOCK | 5},
-    {"unlocking", FIELD_TD_CTLS, 0, TD_CTLS_LOCK, TDX_METADATA_FIELD_VALUE_NOT_VALID, TD_CTLS_LOCK | 5},
+    {"unlocking", FIELD_TD_CTLS, 0, TD_CTLS_LOCK, TDX_METADATA_FIELD_VALUE_NOT_VALID,
+     TD_CTLS_LOCK | 5},
     {"the same again", FIELD_TD_CTLS, 4, 4, 0, TD_CTLS_LOCK | 5},
-    {"features are locked too", FIELD_PARAVIRT_CTLS, 0, 1, TDX_METADATA_FIELD_VALUE_NOT_VALID, 0xfff},
+    {"features are locked too", FIELD_PARAVIRT_CTLS, 0, 1, TDX_METADATA_FIELD_VALUE_NOT_VALID,
+     0xfff},
 };
 
 static uint64_t read_field(Fixture *f, uint64_t field)
@@ -284,7 +303,8 @@ static void test_td_ctls(void)
         fixture_finalize(&f);
         for (size_t i = 0; i < G_N_ELEMENTS(writes); i++) {
             g_test_message("%s", writes[i].name);
-            g_assert_cmphex(fixture_vm_wr(&f, writes[i].field, writes[i].value, writes[i].mask), ==, writes[i].status);
+            g_assert_cmphex(fixture_vm_wr(&f, writes[i].field, writes[i].value, writes[i].mask), ==,
+                            writes[i].status);
             g_assert_cmphex(read_field(&f, writes[i].field), ==, writes[i].after);
         }
         fixture_close(&f);
@@ -310,7 +330,8 @@ static void test_td_ctls(void)
     fixture_prepare(&f);
     fixture_open(&f);
     fixture_finalize(&f);
-    g_assert_cmphex(fixture_vm_wr(&f, FIELD_PARAVIRT_CTLS, 0, 1), ==, TDX_METADATA_FIELD_ID_INCORRECT);
+    g_assert_cmphex(fixture_vm_wr(&f, FIELD_PARAVIRT_CTLS, 0, 1), ==,
+                    TDX_METADATA_FIELD_ID_INCORRECT);
     g_assert_cmphex(fixture_vm_wr(&f, FIELD_TD_CTLS, 8, 8), ==, TDX_METADATA_FIELD_NOT_WRITABLE);
     fixture_close(&f);
 }
@@ -324,7 +345,8 @@ static void test_features0(void)
     for (unsigned i = 0; module_version_at(i); i++) {
         const ModuleVersion *m = module_version_at(i);
         g_assert_cmpint(m->features0 >> 30 & 1, ==, m->reduces_ve);
-        g_assert_cmphex(m->features0 & 0x140000, ==, 0x140000); /* NO_RBP_MOD and topology: Linux refuses others */
+        /* NO_RBP_MOD and topology: Linux refuses others */
+        g_assert_cmphex(m->features0 & 0x140000, ==, 0x140000);
         g_assert_nonnull(m->known);
         g_assert_nonnull(m->assumed);
     }
@@ -395,9 +417,11 @@ static void do_cpuid(Cpu *cpu, void *arg)
 static void enter_state(Fixture *f, unsigned state)
 {
     if (state == CPUID2) {
-        g_assert_cmphex(fixture_vm_wr(f, FIELD_TD_CTLS, TD_CTLS_VIRT_CPUID2, TD_CTLS_VIRT_CPUID2), ==, 0);
+        g_assert_cmphex(fixture_vm_wr(f, FIELD_TD_CTLS, TD_CTLS_VIRT_CPUID2, TD_CTLS_VIRT_CPUID2),
+                        ==, 0);
     } else if (state == REDUCED) {
-        g_assert_cmphex(fixture_vm_wr(f, FIELD_TD_CTLS, TD_CTLS_REDUCE_VE, TD_CTLS_REDUCE_VE), ==, 0);
+        g_assert_cmphex(fixture_vm_wr(f, FIELD_TD_CTLS, TD_CTLS_REDUCE_VE, TD_CTLS_REDUCE_VE), ==,
+                        0);
     } else if (state == KEPT) {
         g_assert_cmphex(fixture_vm_wr(f, FIELD_PARAVIRT_CTLS, PARAVIRT_ALL, PARAVIRT_ALL), ==, 0);
     }
@@ -437,10 +461,14 @@ static const struct {
     uint32_t leaf, reg, bit, control;
     bool always;
 } features[] = {
-    {"EST", 1, ECX, 7, 1 << 2, false}, {"TM2", 1, ECX, 8, 1 << 9, false}, {"DCA", 1, ECX, 18, 1 << 1, false},
-    {"TSC-DEADLINE", 1, ECX, 24, 1 << 11, false}, {"ACPI", 1, EDX, 22, 1 << 8, false}, {"RDT-M", 7, EBX, 12, 1 << 7, false},
-    {"RDT-A", 7, EBX, 15, 1 << 6, false}, {"TME", 7, ECX, 13, 1 << 10, false}, {"PCONFIG", 7, EDX, 18, 1 << 5, false},
-    {"MCE", 1, EDX, 7, 1 << 3, true}, {"MCA", 1, EDX, 14, 1 << 3, true}, {"MTRR", 1, EDX, 12, 1 << 4, true},
+    {"EST", 1, ECX, 7, 1 << 2, false}, {"TM2", 1, ECX, 8, 1 << 9, false},
+    {"DCA", 1, ECX, 18, 1 << 1, false},
+    {"TSC-DEADLINE", 1, ECX, 24, 1 << 11, false}, {"ACPI", 1, EDX, 22, 1 << 8, false},
+    {"RDT-M", 7, EBX, 12, 1 << 7, false},
+    {"RDT-A", 7, EBX, 15, 1 << 6, false}, {"TME", 7, ECX, 13, 1 << 10, false},
+    {"PCONFIG", 7, EDX, 18, 1 << 5, false},
+    {"MCE", 1, EDX, 7, 1 << 3, true}, {"MCA", 1, EDX, 14, 1 << 3, true},
+    {"MTRR", 1, EDX, 12, 1 << 4, true},
     {"CORE_CAPABILITY", 7, EDX, 30, 1 << 0, true},
 };
 
@@ -457,7 +485,8 @@ static void test_features(void)
         for (size_t i = 0; i < G_N_ELEMENTS(features); i++) {
             Fixture f;
             open_version(&f, (unsigned)i & 1);
-            g_test_message("%s, %s", features[i].name, configured ? "configured" : "not configured");
+            g_test_message("%s, %s", features[i].name,
+                           configured ? "configured" : "not configured");
             unsigned config = features[i].leaf == 1 ? 0 : 5;
             uint32_t bit = 1u << features[i].bit;
             f.params.cpuid_config[config][features[i].reg] &= ~bit;
@@ -466,13 +495,18 @@ static void test_features(void)
             fixture_finalize(&f);
             uint32_t stored[4];
             g_assert_true(td_cpuid_value(f.td, features[i].leaf, 0, features[i].leaf == 7, stored));
-            g_assert_cmpint(stored[features[i].reg] >> features[i].bit & 1, ==, configured); /* KVM reads what was configured */
+            /* KVM reads what was configured */
+            g_assert_cmpint(stored[features[i].reg] >> features[i].bit & 1, ==, configured);
             g_assert_cmpint(sees(&f, (unsigned)i), ==, configured || features[i].always);
             g_assert_cmphex(fixture_vm_wr(&f, FIELD_TD_CTLS, 8, 8), ==, 0);
             g_assert_false(sees(&f, (unsigned)i));
-            g_assert_cmphex(fixture_vm_wr(&f, FIELD_PARAVIRT_CTLS, features[i].control, PARAVIRT_ALL), ==, 0);
+            g_assert_cmphex(fixture_vm_wr(&f, FIELD_PARAVIRT_CTLS, features[i].control,
+                                          PARAVIRT_ALL),
+                            ==, 0);
             g_assert_cmpint(sees(&f, (unsigned)i), ==, configured);
-            g_assert_cmphex(fixture_vm_wr(&f, FIELD_PARAVIRT_CTLS, ~features[i].control & PARAVIRT_ALL, PARAVIRT_ALL), ==, 0);
+            g_assert_cmphex(fixture_vm_wr(&f, FIELD_PARAVIRT_CTLS,
+                                          ~features[i].control & PARAVIRT_ALL, PARAVIRT_ALL),
+                            ==, 0);
             g_assert_false(sees(&f, (unsigned)i));
             fixture_close(&f);
         }
@@ -525,18 +559,26 @@ static const struct {
     uint64_t value;
     int vector; /* -1: done */
 } msrs[] = {
-    {"34 at start", 0x34, false, 0, -1}, {"34 written", 0x34, true, 77, -1}, {"34 read back", 0x34, false, 77, -1},
-    {"FEATURE_CONTROL", 0x3a, false, 1, -1}, {"FEATURE_CONTROL is locked", 0x3a, true, 1, VEC_GP}, {"4E", 0x4e, false, 1, -1},
+    {"34 at start", 0x34, false, 0, -1}, {"34 written", 0x34, true, 77, -1},
+    {"34 read back", 0x34, false, 77, -1},
+    {"FEATURE_CONTROL", 0x3a, false, 1, -1}, {"FEATURE_CONTROL is locked", 0x3a, true, 1, VEC_GP},
+    {"4E", 0x4e, false, 1, -1},
     {"BIOS_UPDT_TRIG", 0x79, true, 0x1000, -1}, {"BIOS_UPDT_TRIG reads", 0x79, false, 0, VEC_GP},
-    {"BIOS_SIGN_ID", 0x8b, false, 0xffffffff, -1}, {"BIOS_SIGN_ID write", 0x8b, true, 0, -1}, {"PLATFORM_INFO", 0xce, false, 0, -1},
+    {"BIOS_SIGN_ID", 0x8b, false, 0xffffffff, -1}, {"BIOS_SIGN_ID write", 0x8b, true, 0, -1},
+    {"PLATFORM_INFO", 0xce, false, 0, -1},
     {"MISC_FEATURES_ENABLES", 0x140, false, 0, -1}, {"MISC_FEATURES_ENABLES 0", 0x140, true, 0, -1},
     {"MISC_FEATURES_ENABLES 1", 0x140, true, 1, VEC_GP}, {"TSC_ADJUST", 0x3b, false, 0, VEC_GP},
-    {"MISC_ENABLE", 0x1a0, false, 0x1809, -1}, {"MISC_ENABLE reserved", 0x1a0, true, 0x180b, VEC_GP},
+    {"MISC_ENABLE", 0x1a0, false, 0x1809, -1},
+    {"MISC_ENABLE reserved", 0x1a0, true, 0x180b, VEC_GP},
     {"MISC_ENABLE bit 63", 0x1a0, true, UINT64_C(1) << 63 | 0x1809, VEC_GP},
-    {"EST without its bit", 0x1a0, true, 0x11809, VEC_GP}, {"xTPR, which is configured", 0x1a0, true, 0x801809, -1},
-    {"MONITOR changes", 0x1a0, true, 0x41809, VEC_VE}, {"CPUID limit", 0x1a0, true, 0x401809, VEC_VE},
-    {"0", 0x1a0, true, 0, -1}, {"bits 7, 11, 12 stay", 0x1a0, false, 0x1800, -1}, {"ICR", 0x830, true, 0, VEC_VE},
-    {"KVM clock", 0x4b564d00, true, 1, VEC_VE}, {"unknown", 0x1234567, false, 0, VEC_VE}, {"x2APIC id", 0x802, false, 7, -1},
+    {"EST without its bit", 0x1a0, true, 0x11809, VEC_GP},
+    {"xTPR, which is configured", 0x1a0, true, 0x801809, -1},
+    {"MONITOR changes", 0x1a0, true, 0x41809, VEC_VE},
+    {"CPUID limit", 0x1a0, true, 0x401809, VEC_VE},
+    {"0", 0x1a0, true, 0, -1}, {"bits 7, 11, 12 stay", 0x1a0, false, 0x1800, -1},
+    {"ICR", 0x830, true, 0, VEC_VE},
+    {"KVM clock", 0x4b564d00, true, 1, VEC_VE}, {"unknown", 0x1234567, false, 0, VEC_VE},
+    {"x2APIC id", 0x802, false, 7, -1},
 };
 
 static void test_msrs(void)
@@ -570,8 +612,10 @@ static const struct {
     uint64_t value;
     CrVerdict verdict;
 } cr4_rows[] = {
-    {"clear MCE", 0, CR_MCE_ONLY}, {"VMXE", 0x2040, CR_MCE_ONLY}, {"SMXE", 0x4040, CR_MCE_ONLY}, {"PAE", 0x60, CR_ALLOW},
-    {"KL", 0x80040, CR_GP}, {"PKS without the attribute", 0x1000040, CR_GP}, {"bit 15", 0x8040, CR_GP},
+    {"clear MCE", 0, CR_MCE_ONLY}, {"VMXE", 0x2040, CR_MCE_ONLY}, {"SMXE", 0x4040, CR_MCE_ONLY},
+    {"PAE", 0x60, CR_ALLOW},
+    {"KL", 0x80040, CR_GP}, {"PKS without the attribute", 0x1000040, CR_GP},
+    {"bit 15", 0x8040, CR_GP},
 };
 
 static void do_cr4(Cpu *cpu, void *arg)
@@ -592,7 +636,8 @@ static void test_cr4(void)
     g_assert_cmphex(fixture_vm_wr(&f, FIELD_TD_CTLS, 8, 8), ==, 0);
     for (size_t i = 0; i < G_N_ELEMENTS(cr4_rows); i++) {
         g_test_message("%s", cr4_rows[i].name);
-        g_assert_cmpint(cr4_verdict(f.td, 0x40, CR0_PE | CR0_NE | CR0_WP, cr4_rows[i].value), ==, cr4_rows[i].verdict);
+        g_assert_cmpint(cr4_verdict(f.td, 0x40, CR0_PE | CR0_NE | CR0_WP, cr4_rows[i].value), ==,
+                        cr4_rows[i].verdict);
     }
     value = CR4_PAE; /* the other changes of a write that clears MCE are dropped */
     g_assert_cmpint(fixture_try(f.cpu, do_cr4, &value), ==, RETURNED);

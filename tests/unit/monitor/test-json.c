@@ -29,8 +29,10 @@ static const struct {
     { "trailing", "{} x", NULL, "1:4: JSON parse error, unexpected text after the value" },
     { "two-lines", "{\n  \"a\" 1}", NULL, "2:7: JSON parse error, missing : in object pair" },
     { "duplicate", "{\"a\":1,\"a\":2}", NULL, "1:8: JSON parse error, duplicate key 'a'" },
-    { "u64-over", "18446744073709551616", NULL, "1:1: JSON parse error, integer '18446744073709551616' is outside -2^63 to 2^64-1" },
-    { "i64-under", "-9223372036854775809", NULL, "1:1: JSON parse error, integer '-9223372036854775809' is outside -2^63 to 2^64-1" },
+    { "u64-over", "18446744073709551616", NULL,
+      "1:1: JSON parse error, integer '18446744073709551616' is outside -2^63 to 2^64-1" },
+    { "i64-under", "-9223372036854775809", NULL,
+      "1:1: JSON parse error, integer '-9223372036854775809' is outside -2^63 to 2^64-1" },
     { "nan", "NaN", NULL, "1:1: JSON parse error, invalid keyword 'NaN'" },
     { "infinity", "-Infinity", NULL, "1:1: JSON parse error, invalid number '-'" },
     { "too-large", "1e999", NULL, "1:1: JSON parse error, number '1e999' is out of range" },
@@ -46,7 +48,8 @@ static const struct {
     { "mixed-quotes", "'a\"", NULL, "1:4: JSON parse error, string without end" },
     { "new-line", "\"a\nb\"", NULL, "1:3: JSON parse error, control character in string" },
     { "escape", "\"\\x\"", NULL, "1:3: JSON parse error, invalid escape sequence in string" },
-    { "short-u", "\"\\u12\"", NULL, "1:6: JSON parse error, \\u must be followed by four hexadecimal digits" },
+    { "short-u", "\"\\u12\"", NULL,
+      "1:6: JSON parse error, \\u must be followed by four hexadecimal digits" },
     { "nul", "\"\\u0000\"", NULL, "1:8: JSON parse error, \\u0000 is not a character" },
     { "lone-surrogate", "\"\\ud800\"", NULL, "1:8: JSON parse error, \\ud800 is not a character" },
     { "low-surrogate", "\"\\udc00x\"", NULL, "1:8: JSON parse error, \\udc00 is not a character" },
@@ -104,7 +107,8 @@ static void test_stream(gconstpointer data)
     unsigned i = GPOINTER_TO_UINT(data);
     const uint8_t *text = (const uint8_t *)streams[i].text;
     g_autoptr(GString) whole = g_string_new(NULL), bytes = g_string_new(NULL);
-    g_autoptr(JsonStream) one = json_stream_new(on_message, whole), other = json_stream_new(on_message, bytes);
+    g_autoptr(JsonStream) one = json_stream_new(on_message, whole),
+                          other = json_stream_new(on_message, bytes);
 
     json_stream_feed(one, text, strlen(streams[i].text));
     json_stream_end(one);
@@ -132,7 +136,8 @@ static void test_size(void)
 
 static void test_integers(void)
 {
-    g_autoptr(JsonValue) large = json_object_new_uint64(UINT64_MAX), least = json_object_new_int64(INT64_MIN);
+    g_autoptr(JsonValue) large = json_object_new_uint64(UINT64_MAX),
+                         least = json_object_new_int64(INT64_MIN);
     g_autoptr(JsonValue) most = json_object_new_int64(INT64_MAX), real = json_object_new_double(1);
     uint64_t u;
     int64_t i;

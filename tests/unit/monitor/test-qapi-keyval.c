@@ -13,12 +13,14 @@ static void test_dotted(void)
     } rows[] = {
         { "", "{}", true },
         { "a=1,b=", "{\"a\": \"1\", \"b\": \"\"}", true },
-        { "a.b=1,a.c.d=2,e=3", "{\"a\": {\"b\": \"1\", \"c\": {\"d\": \"2\"}}, \"e\": \"3\"}", true },
+        { "a.b=1,a.c.d=2,e=3", "{\"a\": {\"b\": \"1\", \"c\": {\"d\": \"2\"}}, \"e\": \"3\"}",
+          true },
         { "a=1,a=2", "{\"a\": \"2\"}", true },
         { "a.b=1,a.b=2", "{\"a\": {\"b\": \"2\"}}", true },
         { "l.0=x,l.1=y", "{\"l\": [\"x\", \"y\"]}", true },
         { "l.1=y,l.0=x", "{\"l\": [\"x\", \"y\"]}", true },
-        { "l.0.a=x,l.1.a=y,l.0.b=z", "{\"l\": [{\"a\": \"x\", \"b\": \"z\"}, {\"a\": \"y\"}]}", true },
+        { "l.0.a=x,l.1.a=y,l.0.b=z", "{\"l\": [{\"a\": \"x\", \"b\": \"z\"}, {\"a\": \"y\"}]}",
+          true },
         { "l.0.0=x", "{\"l\": [[\"x\"]]}", true },
         { "a=x,,y", "{\"a\": \"x,y\"}", true },
         { "x-y_z9=1", "{\"x-y_z9\": \"1\"}", true },
@@ -63,26 +65,32 @@ static void test_dotted(void)
 /* A type with everything that can be converted. */
 static const QapiType type_u64 = { .kind = QAPI_INT, .name = "uint64", .max = UINT64_MAX };
 static const QapiType type_u8 = { .kind = QAPI_INT, .name = "uint8", .max = 255 };
-static const QapiType type_i64 = { .kind = QAPI_INT, .name = "int", .min = INT64_MIN, .max = INT64_MAX };
+static const QapiType type_i64 = { .kind = QAPI_INT, .name = "int", .min = INT64_MIN,
+                                   .max = INT64_MAX };
 static const QapiType type_i8 = { .kind = QAPI_INT, .name = "int8", .min = -128, .max = 127 };
 static const QapiType type_size = { .kind = QAPI_INT, .name = "size", .max = UINT64_MAX };
 static const QapiType type_bool = { .kind = QAPI_BOOL }, type_str = { .kind = QAPI_STR };
-static const QapiType type_number = { .kind = QAPI_NUMBER }, type_null = { .kind = QAPI_NULL }, type_any = { .kind = QAPI_ANY };
+static const QapiType type_number = { .kind = QAPI_NUMBER }, type_null = { .kind = QAPI_NULL },
+type_any = { .kind = QAPI_ANY };
 static const char *const kinds[] = { "plain", "rich", NULL };
 static const QapiType type_kind = { .kind = QAPI_ENUM, .values = kinds };
 static const QapiType type_list = { .kind = QAPI_ARRAY, .element = &type_u64 };
-static const QapiMember rich_members[] = { { "money", &type_size, false }, { "list", &type_list, true }, { NULL, NULL, false } };
+static const QapiMember rich_members[] = { { "money", &type_size, false },
+                                           { "list", &type_list, true }, { NULL, NULL, false } };
 static const QapiType type_rich = { .kind = QAPI_OBJECT, .members = rich_members };
 static const QapiVariant variants[] = { { "rich", &type_rich }, { NULL, NULL } };
 static const QapiMember inner_members[] = { { "flag", &type_bool, false }, { NULL, NULL, false } };
 static const QapiType type_inner = { .kind = QAPI_OBJECT, .members = inner_members };
 static const QapiMember members[] = {
-    { "kind", &type_kind, false }, { "u", &type_u64, true }, { "u8", &type_u8, true }, { "i", &type_i64, true }, { "i8", &type_i8, true },
-    { "size", &type_size, true }, { "on", &type_bool, true }, { "text", &type_str, true }, { "number", &type_number, true },
+    { "kind", &type_kind, false }, { "u", &type_u64, true }, { "u8", &type_u8, true },
+    { "i", &type_i64, true }, { "i8", &type_i8, true },
+    { "size", &type_size, true }, { "on", &type_bool, true }, { "text", &type_str, true },
+    { "number", &type_number, true },
     { "none", &type_null, true }, { "any", &type_any, true }, { "inner", &type_inner, true },
     { "addr", &qapi_SocketAddress, true }, { NULL, NULL, false },
 };
-static const QapiType type_all = { .kind = QAPI_OBJECT, .members = members, .tag = "kind", .variants = variants };
+static const QapiType type_all = { .kind = QAPI_OBJECT, .members = members, .tag = "kind",
+                                   .variants = variants };
 
 static void test_option(void)
 {
@@ -93,8 +101,10 @@ static void test_option(void)
         { "plain", "{\"kind\": \"plain\"}", true },
         { "kind=plain", "{\"kind\": \"plain\"}", true },
         { "{'kind': 'plain'}", "{\"kind\": \"plain\"}", true },
-        { "plain,u=18446744073709551615", "{\"kind\": \"plain\", \"u\": 18446744073709551615}", true },
-        { "{'kind': 'plain', 'u': 18446744073709551615}", "{\"kind\": \"plain\", \"u\": 18446744073709551615}", true },
+        { "plain,u=18446744073709551615", "{\"kind\": \"plain\", \"u\": 18446744073709551615}",
+          true },
+        { "{'kind': 'plain', 'u': 18446744073709551615}",
+          "{\"kind\": \"plain\", \"u\": 18446744073709551615}", true },
         { "plain,u=0x10,i=-0x10", "{\"kind\": \"plain\", \"u\": 16, \"i\": -16}", true },
         { "plain,u=010", "{\"kind\": \"plain\", \"u\": 8}", true },
         { "plain,on=yes,text=yes", "{\"kind\": \"plain\", \"on\": true, \"text\": \"yes\"}", true },
@@ -104,21 +114,27 @@ static void test_option(void)
         { "plain,any.a=1", "{\"kind\": \"plain\", \"any\": {\"a\": \"1\"}}", true },
         { "plain,inner.flag=off", "{\"kind\": \"plain\", \"inner\": {\"flag\": false}}", true },
         { "rich,money=1G", "{\"kind\": \"rich\", \"money\": 1073741824}", true },
-        { "money=1,kind=rich,list.0=7,list.1=8", "{\"money\": 1, \"kind\": \"rich\", \"list\": [7, 8]}", true },
+        { "money=1,kind=rich,list.0=7,list.1=8",
+          "{\"money\": 1, \"kind\": \"rich\", \"list\": [7, 8]}", true },
         { "plain,addr.type=vsock,addr.cid=2,addr.port=4050",
-          "{\"kind\": \"plain\", \"addr\": {\"type\": \"vsock\", \"cid\": \"2\", \"port\": \"4050\"}}", true },
+          "{\"kind\": \"plain\", \"addr\": {\"type\": \"vsock\", \"cid\": \"2\", \"port\": "
+          "\"4050\"}}", true },
         { "plain,addr=vsock:2:4050",
-          "{\"kind\": \"plain\", \"addr\": {\"type\": \"vsock\", \"cid\": \"2\", \"port\": \"4050\"}}", true },
+          "{\"kind\": \"plain\", \"addr\": {\"type\": \"vsock\", \"cid\": \"2\", \"port\": "
+          "\"4050\"}}", true },
         { "plain,addr.type=inet,addr.host=h,addr.port=1,addr.to=9,addr.ipv4=on",
-          "{\"kind\": \"plain\", \"addr\": {\"type\": \"inet\", \"host\": \"h\", \"port\": \"1\", \"to\": 9, \"ipv4\": true}}", true },
+          "{\"kind\": \"plain\", \"addr\": {\"type\": \"inet\", \"host\": \"h\", \"port\": \"1\", "
+          "\"to\": 9, \"ipv4\": true}}", true },
         { "", "Parameter 'kind' is missing", false },
         { "poor", "Parameter 'kind' does not accept value 'poor'\nKnown: plain, rich", false },
         { "plan", "Parameter 'kind' does not accept value 'plan'\nDid you mean 'plain'?", false },
         { "plain,money=1", "Parameter 'money' is unexpected\nDid you mean 'none'?", false },
         { "rich", "Parameter 'money' is missing", false },
-        { "rich,money=1x", "Parameter 'money' expects a size, not '1x'\nYou may use k, M, G, T, P or E suffixes for kilobytes, "
+        { "rich,money=1x", "Parameter 'money' expects a size, not '1x'\nYou may use k, M, G, T, P "
+                           "or E suffixes for kilobytes, "
           "megabytes, gigabytes, terabytes, petabytes and exabytes", false },
-        { "rich,money=1,list=7", "Parameter 'list' expects a list\nWrite list.0=VALUE,list.1=VALUE", false },
+        { "rich,money=1,list=7", "Parameter 'list' expects a list\nWrite list.0=VALUE,list.1=VALUE",
+          false },
         { "rich,money=1,list.0=x", "Parameter 'list.0' expects a uint64 value", false },
         { "plain,u=zzz", "Parameter 'u' expects a uint64 value", false },
         { "plain,u=-1", "Parameter 'u' expects a uint64 value", false },
@@ -126,7 +142,8 @@ static void test_option(void)
         { "plain,u=18446744073709551616", "Parameter 'u' expects a uint64 value", false },
         { "plain,u.a=1", "Parameters 'u.*' are unexpected", false },
         { "plain,u8=256", "Parameter 'u8' expects uint8", false },
-        { "plain,i=9223372036854775808", "Parameter 'i' expects an integer, not '9223372036854775808'", false },
+        { "plain,i=9223372036854775808",
+          "Parameter 'i' expects an integer, not '9223372036854775808'", false },
         { "plain,i8=-129", "Parameter 'i8' expects int8", false },
         { "plain,i=1.5", "Parameter 'i' expects an integer, not '1.5'", false },
         { "plain,number=1,5", "Expected '=' after parameter '5'", false },
@@ -135,17 +152,24 @@ static void test_option(void)
         { "plain,on=1", "Parameter 'on' expects 'on' or 'off'", false },
         { "plain,on.a=on", "Parameters 'on.*' are unexpected", false },
         { "plain,none=x", "Parameter 'none' expects an empty value", false },
-        { "plain,inner=on", "Parameter 'inner' expects members of its own\nWrite inner.MEMBER=VALUE for each", false },
+        { "plain,inner=on", "Parameter 'inner' expects members of its own\nWrite "
+                            "inner.MEMBER=VALUE for each", false },
         { "plain,inner.flg=on", "Parameter 'inner.flag' is missing", false },
-        { "plain,inner.flag=on,inner.flagg=on", "Parameter 'inner.flagg' is unexpected\nDid you mean 'flag'?", false },
+        { "plain,inner.flag=on,inner.flagg=on",
+          "Parameter 'inner.flagg' is unexpected\nDid you mean 'flag'?", false },
         { "plain,inner.flag.0=on", "Parameters 'inner.flag.*' are unexpected", false },
-        { "plain,addr=2:4050", "Parameter 'addr': error parsing address '2:4050': it begins with none of the kinds of socket\n"
+        { "plain,addr=2:4050",
+          "Parameter 'addr': error parsing address '2:4050': it begins with none of the kinds of "
+          "socket\n"
           "Use unix:PATH, tcp:HOST:PORT, vsock:CID:PORT or fd:NUMBER", false },
         { "plain,addr.cid=2,addr.port=1", "Parameter 'addr.type' is missing", false },
-        { "plain,addr.type=vsoc,addr.cid=2", "Parameter 'addr.type' does not accept value 'vsoc'\nDid you mean 'vsock'?", false },
+        { "plain,addr.type=vsoc,addr.cid=2",
+          "Parameter 'addr.type' does not accept value 'vsoc'\nDid you mean 'vsock'?", false },
         { "plain,addr.type=vsock,addr.cid=2", "Parameter 'addr.port' is missing", false },
-        { "{'kind': 'plain', 'addr': 'vsock:2:4050'}", "Invalid parameter type for 'addr', expected: object", false },
-        { "{'kind': 'plain', 'u': '1'}", "Invalid parameter type for 'u', expected: integer", false },
+        { "{'kind': 'plain', 'addr': 'vsock:2:4050'}",
+          "Invalid parameter type for 'addr', expected: object", false },
+        { "{'kind': 'plain', 'u': '1'}", "Invalid parameter type for 'u', expected: integer",
+          false },
         { "{'kind': 'plain', 'inner.flag': true}", "Parameter 'inner.flag' is unexpected", false },
         { "{'kind': 'plain'", "1:17: JSON parse error, the text ends too early", false },
         { "plain,help", "there is no help for this option", false },

@@ -61,7 +61,8 @@ static void on_output(void *opaque, const char *line, bool is_event)
     note(opaque, line);
 }
 
-static const QomType *const types[] = { &qom_object_type, &qom_container_type, &tdx_guest_type, NULL };
+static const QomType *const types[] = { &qom_object_type, &qom_container_type, &tdx_guest_type,
+                                        NULL };
 
 static void set_up(Fixture *f, bool no_reboot, bool no_shutdown)
 {
@@ -74,7 +75,8 @@ static void set_up(Fixture *f, bool no_reboot, bool no_shutdown)
     f->log = g_string_new(NULL);
     f->runstate = runstate_new(&handlers, &actions);
     f->objects = qom_root_new(types, containers);
-    f->context = (QapiContext){ .machine = "pc-q35-11.1", .objects = f->objects, .runstate = f->runstate, .td = &f->td };
+    f->context = (QapiContext){ .machine = "pc-q35-11.1", .objects = f->objects,
+                                .runstate = f->runstate, .td = &f->td };
     f->session = qmp_session_new(qapi_commands, &f->context, on_output, f);
 }
 
@@ -104,36 +106,47 @@ static const struct {
     const char *label, *input, *log;
     bool no_reboot, no_shutdown;
 } rows[] = {
-    { "status", COMMAND("query-status"), "{\"return\": {\"running\": false, \"status\": \"prelaunch\"}} " },
+    { "status", COMMAND("query-status"),
+      "{\"return\": {\"running\": false, \"status\": \"prelaunch\"}} " },
     { "id", "{'id': {'a': [1, -2.5, null]}, 'execute': 'query-target'}",
       "{\"return\": {\"arch\": \"x86_64\"}, \"id\": {\"a\": [1, -2.5, null]}} " },
     { "null-id", "{'id': null, 'execute': 'stop'}", "{\"return\": {}, \"id\": null} " },
     { "error-id", "{'id': 7, 'execute': 'zz'}",
-      "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"The command zz has not been found\"}, \"id\": 7} " },
+      "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"The command zz has not been "
+      "found\"}, \"id\": 7} " },
     { "cont", COMMAND("cont"), "RESUME (resume) " OK },
     { "cont-twice", COMMAND("cont") COMMAND("cont"), "RESUME (resume) " OK OK },
     { "stop", COMMAND("cont") COMMAND("stop") COMMAND("stop") COMMAND("query-status"),
-      "RESUME (resume) " OK "(pause) STOP " OK OK "{\"return\": {\"running\": false, \"status\": \"paused\"}} " },
+      "RESUME (resume) " OK "(pause) STOP " OK OK "{\"return\": {\"running\": false, \"status\": "
+                                                  "\"paused\"}} " },
     { "reset-running", COMMAND("cont") COMMAND("system_reset"),
-      "RESUME (resume) " OK OK "(reset) RESET{\"guest\": false, \"reason\": \"host-qmp-system-reset\"} (resume) " },
-    { "reset-prelaunch", COMMAND("system_reset"), OK "(reset) RESET{\"guest\": false, \"reason\": \"host-qmp-system-reset\"} " },
-    { "reset-no-reboot", COMMAND("system_reset"), OK "SHUTDOWN{\"guest\": false, \"reason\": \"host-qmp-system-reset\"} ",
+      "RESUME (resume) " OK OK "(reset) RESET{\"guest\": false, \"reason\": "
+                               "\"host-qmp-system-reset\"} (resume) " },
+    { "reset-prelaunch", COMMAND("system_reset"),
+      OK "(reset) RESET{\"guest\": false, \"reason\": \"host-qmp-system-reset\"} " },
+    { "reset-no-reboot", COMMAND("system_reset"),
+      OK "SHUTDOWN{\"guest\": false, \"reason\": \"host-qmp-system-reset\"} ",
       .no_reboot = true },
     { "reset-no-reboot-no-shutdown", COMMAND("cont") COMMAND("system_reset"),
-      "RESUME (resume) " OK OK "SHUTDOWN{\"guest\": false, \"reason\": \"host-qmp-system-reset\"} (pause) STOP ", true, true },
+      "RESUME (resume) " OK OK "SHUTDOWN{\"guest\": false, \"reason\": \"host-qmp-system-reset\"} "
+                               "(pause) STOP ", true, true },
     { "powerdown", COMMAND("system_powerdown"), "(button) POWERDOWN " OK },
     { "quit", COMMAND("quit"), OK "SHUTDOWN{\"guest\": false, \"reason\": \"host-qmp-quit\"} " },
-    { "quit-no-shutdown", COMMAND("quit"), OK "SHUTDOWN{\"guest\": false, \"reason\": \"host-qmp-quit\"} ", false, true },
+    { "quit-no-shutdown", COMMAND("quit"),
+      OK "SHUTDOWN{\"guest\": false, \"reason\": \"host-qmp-quit\"} ", false, true },
     { "unknown", COMMAND("zz"), ERROR("CommandNotFound", "The command zz has not been found") },
     { "again", COMMAND("qmp_capabilities"),
       ERROR("CommandNotFound", "Capabilities negotiation is already complete, command ignored") },
     { "no-object", "[]", GENERIC("QMP input must be a JSON object") },
     { "no-execute", "{}", GENERIC("QMP input lacks member 'execute'") },
     { "execute-number", "{'execute': 1}", GENERIC("QMP input member 'execute' must be a string") },
-    { "arguments-array", "{'execute': 'stop', 'arguments': []}", GENERIC("QMP input member 'arguments' must be an object") },
+    { "arguments-array", "{'execute': 'stop', 'arguments': []}",
+      GENERIC("QMP input member 'arguments' must be an object") },
     { "exec-oob", "{'exec-oob': 'stop'}", GENERIC("QMP input member 'exec-oob' is unexpected") },
-    { "extra-argument", "{'execute': 'stop', 'arguments': {'x': 1}}", GENERIC("Parameter 'x' is unexpected") },
-    { "missing-argument", "{'execute': 'qom-get', 'arguments': {'path': '/'}}", GENERIC("Parameter 'property' is missing") },
+    { "extra-argument", "{'execute': 'stop', 'arguments': {'x': 1}}",
+      GENERIC("Parameter 'x' is unexpected") },
+    { "missing-argument", "{'execute': 'qom-get', 'arguments': {'path': '/'}}",
+      GENERIC("Parameter 'property' is missing") },
     { "argument-type", "{'execute': 'qom-list', 'arguments': {'path': true}}",
       GENERIC("Invalid parameter type for 'path', expected: string") },
     { "argument-null", "{'execute': 'qom-list', 'arguments': {'path': null}}",
@@ -142,12 +155,16 @@ static const struct {
       GENERIC("Parameter 'panic' does not accept value 'zz'") },
     { "argument-bool", "{'execute': 'qom-list-types', 'arguments': {'abstract': 'on'}}",
       GENERIC("Invalid parameter type for 'abstract', expected: boolean") },
-    { "union-missing", "{'execute': 'object-add', 'arguments': {'qom-type': 'tdx-guest'}}", GENERIC("Parameter 'id' is missing") },
-    { "union-u64", "{'execute': 'object-add', 'arguments': {'qom-type': 'tdx-guest', 'id': 'a', 'attributes': -1}}",
+    { "union-missing", "{'execute': 'object-add', 'arguments': {'qom-type': 'tdx-guest'}}",
+      GENERIC("Parameter 'id' is missing") },
+    { "union-u64", "{'execute': 'object-add', 'arguments': {'qom-type': 'tdx-guest', 'id': 'a', "
+                   "'attributes': -1}}",
       GENERIC("Parameter 'attributes' expects uint64") },
-    { "union-text", "{'execute': 'object-add', 'arguments': {'qom-type': 'tdx-guest', 'id': 'a', 'attributes': '1'}}",
+    { "union-text", "{'execute': 'object-add', 'arguments': {'qom-type': 'tdx-guest', 'id': 'a', "
+                    "'attributes': '1'}}",
       GENERIC("Invalid parameter type for 'attributes', expected: integer") },
-    { "text-between", "foo\n" COMMAND("stop"), GENERIC("1:32: JSON parse error, invalid keyword 'foo'") OK },
+    { "text-between", "foo\n" COMMAND("stop"),
+      GENERIC("1:32: JSON parse error, invalid keyword 'foo'") OK },
     { "back-in-step", "{'execute': ['stop'\x01" COMMAND("stop"),
       GENERIC("1:51: JSON parse error, message thrown away at a control byte") OK },
 };
@@ -172,7 +189,8 @@ static void test_negotiation(void)
 
     set_up(&f, false, false);
     qmp_session_start(f.session);
-    g_assert_true(g_str_has_prefix(f.log->str, "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 11, \"minor\": 1, \"micro\": "));
+    g_assert_true(g_str_has_prefix(f.log->str, "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 11, "
+                                               "\"minor\": 1, \"micro\": "));
     g_assert_nonnull(strstr(f.log->str, "\"capabilities\": [\"oob\"]"));
     for (unsigned client = 0; client < 2; client++) {
         g_string_truncate(f.log, 0);
@@ -182,8 +200,9 @@ static void test_negotiation(void)
         feed(&f, COMMAND("qmp_capabilities"));
         qmp_session_event(f.session, "late");
         g_assert_cmpstr(f.log->str, ==,
-                        ERROR("CommandNotFound", "Expecting capabilities negotiation with 'qmp_capabilities'")
-                        GENERIC("Parameter 'enable[0]' does not accept value 'zz'") OK "late ");
+                        ERROR("CommandNotFound",
+                              "Expecting capabilities negotiation with 'qmp_capabilities'")
+                            GENERIC("Parameter 'enable[0]' does not accept value 'zz'") OK "late ");
         /* A new client finds nothing of the one before, not even half a message. */
         feed(&f, "{'execute': ");
         qmp_session_start(f.session);
@@ -191,8 +210,9 @@ static void test_negotiation(void)
     tear_down(&f);
 }
 
-static const char panicked[] = "GUEST_PANICKED{\"action\": \"%s\", \"info\": {\"type\": \"tdx\", \"error-code\": 4294967295, "
-                               "\"message\": \"oh\\\"\", \"gpa\": 18446744073709547520}} ";
+static const char panicked[] =
+    "GUEST_PANICKED{\"action\": \"%s\", \"info\": {\"type\": \"tdx\", \"error-code\": 4294967295, "
+    "\"message\": \"oh\\\"\", \"gpa\": 18446744073709547520}} ";
 
 /* What follows the event, and the program's exit status; -1: it goes on. */
 static const struct {
@@ -202,12 +222,16 @@ static const struct {
     int status;
     QapiRunState state;
 } panics[] = {
-    { "default", "poweroff", "(pause) STOP SHUTDOWN{\"guest\": true, \"reason\": \"guest-panic\"} ", QAPI_PANIC_ACTION_SHUTDOWN,
+    { "default", "poweroff", "(pause) STOP SHUTDOWN{\"guest\": true, \"reason\": \"guest-panic\"} ",
+      QAPI_PANIC_ACTION_SHUTDOWN,
       false, 0, QAPI_RUN_STATE_GUEST_PANICKED },
-    { "exit-failure", "poweroff", "(pause) STOP SHUTDOWN{\"guest\": true, \"reason\": \"guest-panic\"} ",
+    { "exit-failure", "poweroff",
+      "(pause) STOP SHUTDOWN{\"guest\": true, \"reason\": \"guest-panic\"} ",
       QAPI_PANIC_ACTION_EXIT_FAILURE, false, 1, QAPI_RUN_STATE_GUEST_PANICKED },
-    { "pause", "pause", "(pause) STOP ", QAPI_PANIC_ACTION_PAUSE, false, -1, QAPI_RUN_STATE_GUEST_PANICKED },
-    { "no-shutdown", "pause", "(pause) STOP ", QAPI_PANIC_ACTION_SHUTDOWN, true, -1, QAPI_RUN_STATE_GUEST_PANICKED },
+    { "pause", "pause", "(pause) STOP ", QAPI_PANIC_ACTION_PAUSE, false, -1,
+      QAPI_RUN_STATE_GUEST_PANICKED },
+    { "no-shutdown", "pause", "(pause) STOP ", QAPI_PANIC_ACTION_SHUTDOWN, true, -1,
+      QAPI_RUN_STATE_GUEST_PANICKED },
     { "none", "run", "", QAPI_PANIC_ACTION_NONE, false, -1, QAPI_RUN_STATE_RUNNING },
 };
 
@@ -244,7 +268,8 @@ static void test_guest_requests(void)
     g_string_truncate(f.log, 0);
     runstate_port()->shutdown(f.runstate, SHUTDOWN_GUEST_SHUTDOWN);
     feed(&f, "");
-    g_assert_cmpstr(f.log->str, ==, "SHUTDOWN{\"guest\": true, \"reason\": \"guest-shutdown\"} (pause) STOP ");
+    g_assert_cmpstr(f.log->str, ==,
+                    "SHUTDOWN{\"guest\": true, \"reason\": \"guest-shutdown\"} (pause) STOP ");
     g_assert_cmpint(runstate_get(f.runstate), ==, QAPI_RUN_STATE_SHUTDOWN);
     g_string_truncate(f.log, 0);
     runstate_port()->reset(f.runstate, SHUTDOWN_GUEST_RESET);
@@ -264,7 +289,8 @@ static void test_failures(void)
     set_up(&f, false, false);
     runstate_port()->reset(f.runstate, SHUTDOWN_GUEST_RESET);
     g_assert_cmpint(runstate_loop(f.runstate), ==, 1);
-    g_assert_cmpstr(f.log->str, ==, "(reset) SHUTDOWN{\"guest\": false, \"reason\": \"host-error\"} ");
+    g_assert_cmpstr(f.log->str, ==,
+                    "(reset) SHUTDOWN{\"guest\": false, \"reason\": \"host-error\"} ");
     tear_down(&f);
     f = (Fixture){ 0 };
     set_up(&f, false, false);

@@ -37,11 +37,16 @@ static void test_bad(void)
     static const struct {
         const char *text, *says;
     } rows[] = {
-        { "", "'-'" }, { "tcp::5555", "'-'" }, { "5555-:22", "host's side" }, { "tcp:5555-:22", "host's side" },
-        { "tcp:1:2:3-:22", "host's side" }, { "tcp::5555-22", "guest's side" }, { "tcp::5555-1:2:3", "guest's side" },
-        { "sctp::5555-:22", "tcp or udp" }, { "tcp:localhost:5555-:22", "bad host address" }, { "tcp:1.2.3:5555-:22", "bad host address" },
-        { "tcp::-:22", "bad host port" }, { "tcp::65536-:22", "bad host port" }, { "tcp::-1-:22", "bad host port" },
-        { "tcp::x-:22", "bad host port" }, { "tcp::5555-guest:22", "bad guest address" }, { "tcp::5555-:0", "bad guest port" },
+        { "", "'-'" }, { "tcp::5555", "'-'" }, { "5555-:22", "host's side" },
+        { "tcp:5555-:22", "host's side" },
+        { "tcp:1:2:3-:22", "host's side" }, { "tcp::5555-22", "guest's side" },
+        { "tcp::5555-1:2:3", "guest's side" },
+        { "sctp::5555-:22", "tcp or udp" }, { "tcp:localhost:5555-:22", "bad host address" },
+        { "tcp:1.2.3:5555-:22", "bad host address" },
+        { "tcp::-:22", "bad host port" }, { "tcp::65536-:22", "bad host port" },
+        { "tcp::-1-:22", "bad host port" },
+        { "tcp::x-:22", "bad host port" }, { "tcp::5555-guest:22", "bad guest address" },
+        { "tcp::5555-:0", "bad guest port" },
         { "tcp::5555-:", "bad guest port" }, { "tcp::5555-:65536", "bad guest port" },
     };
 

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Netdevs as -netdev makes them: options, DHCP from the user network, frames between two stream sockets. */
+/*
+ * Netdevs as -netdev makes them: options, DHCP from the user network, frames between two stream
+ * sockets.
+ */
 #include <glib/gstdio.h>
 #include <string.h>
 
 #include "net/netdev.h"
 
 static const QomType *const types[] = {
-    &qom_object_type, &qom_container_type, &netdev_type, &netdev_user_type, &netdev_stream_type, &netdev_tap_type, NULL,
+    &qom_object_type, &qom_container_type, &netdev_type, &netdev_user_type, &netdev_stream_type,
+    &netdev_tap_type, NULL,
 };
 
 typedef struct Card {
@@ -24,7 +28,8 @@ static bool receive(void *opaque, const uint8_t *frame, size_t size)
 
 static void card_init(Card *card, GMutex *lock)
 {
-    *card = (Card) { .card = { receive, NULL, card, lock }, .frames = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref) };
+    *card = (Card) { .card = { receive, NULL, card, lock },
+                     .frames = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref) };
 }
 
 static Netdev *create(QomObject *root, const char *text, GError **errp)
@@ -41,15 +46,22 @@ static void test_refused(void)
     static const struct {
         const char *options, *says;
     } rows[] = {
-        { "user", "Parameter 'id' is missing" }, { "id=n0", "Parameter 'type' is missing" }, { "users,id=n0", "does not accept value 'users'" },
-        { "user,id=0", "expects an identifier" }, { "user,id=n0,hostfw=tcp::1-:2", "hostfw" }, { "user,id=n0,hostfwd=tcp::1", "host forwarding rule" },
-        { "user,id=n0,net=10.0.2", "'net'" }, { "user,id=n0,net=10.0.2.0/29", "'net'" }, { "user,id=n0,host=10.0.3.2", "lies outside" },
-        { "user,id=n0,dns=x", "'dns' expects an IPv4 address" }, { "user,id=n0,ipv4=off,ipv6=off", "leave no network" },
-        { "user,id=n0,ipv4=maybe", "'ipv4' expects 'on' or 'off'" }, { "user,id=n0,smb=/tmp", "'smb' is not supported" },
+        { "user", "Parameter 'id' is missing" }, { "id=n0", "Parameter 'type' is missing" },
+        { "users,id=n0", "does not accept value 'users'" },
+        { "user,id=0", "expects an identifier" }, { "user,id=n0,hostfw=tcp::1-:2", "hostfw" },
+        { "user,id=n0,hostfwd=tcp::1", "host forwarding rule" },
+        { "user,id=n0,net=10.0.2", "'net'" }, { "user,id=n0,net=10.0.2.0/29", "'net'" },
+        { "user,id=n0,host=10.0.3.2", "lies outside" },
+        { "user,id=n0,dns=x", "'dns' expects an IPv4 address" },
+        { "user,id=n0,ipv4=off,ipv6=off", "leave no network" },
+        { "user,id=n0,ipv4=maybe", "'ipv4' expects 'on' or 'off'" },
+        { "user,id=n0,smb=/tmp", "'smb' is not supported" },
         { "user,id=n0,restrict=1", "'restrict'" }, { "stream,id=n0", "'addr' is missing" },
         { "stream,id=n0,addr.type=unix,addr.path=/nonexistent/socket", "Failed to connect" },
-        { "stream,id=n0,addr.type=unix", "path" }, { "stream,id=n0,server=on,reconnect-ms=5,addr.type=unix,addr.path=/x", "reconnect-ms" },
-        { "tap,id=n0,script=/etc/up", "'script' is not supported" }, { "tap,id=n0,fd=99999", "'fd' expects" },
+        { "stream,id=n0,addr.type=unix", "path" },
+        { "stream,id=n0,server=on,reconnect-ms=5,addr.type=unix,addr.path=/x", "reconnect-ms" },
+        { "tap,id=n0,script=/etc/up", "'script' is not supported" },
+        { "tap,id=n0,fd=99999", "'fd' expects" },
         { "tap,id=n0,ifname=a-name-of-more-than-fifteen", "'ifname' expects" },
     };
 
@@ -94,8 +106,10 @@ static void test_life(void)
 /* RFC 2131: a client asks for an address. */
 static size_t make_discover(uint8_t *frame)
 {
-    static const uint8_t ethernet[14] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 8, 0 };
-    static const uint8_t ip[20] = { 0x45, 0, 1, 0x1c, 0, 0, 0, 0, 64, 17, 0x79, 0xd2, 0, 0, 0, 0, 255, 255, 255, 255 };
+    static const uint8_t ethernet[14] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 0x12,
+                                          0x34, 0x56, 8, 0 };
+    static const uint8_t ip[20] = { 0x45, 0, 1, 0x1c, 0, 0, 0, 0, 64, 17, 0x79, 0xd2, 0, 0, 0, 0,
+                                    255, 255, 255, 255 };
     static const uint8_t udp[8] = { 0, 68, 0, 67, 1, 8, 0, 0 };
     static const uint8_t options[] = { 99, 130, 83, 99, 53, 1, 1, 255 };
 
@@ -121,7 +135,8 @@ static void test_dhcp(void)
 
     g_mutex_init(&lock);
     card_init(&card, &lock);
-    Netdev *netdev = create(root, "user,id=n0,net=192.168.77.0/24,dhcpstart=192.168.77.9,ipv6=off", NULL);
+    Netdev *netdev = create(root, "user,id=n0,net=192.168.77.0/24,dhcpstart=192.168.77.9,ipv6=off",
+                            NULL);
     g_assert_true(netdev_attach(netdev, &card.card, NULL));
     size_t size = make_discover(frame);
     const struct iovec pieces[2] = { { frame, 20 }, { frame + 20, size - 20 } };
@@ -182,7 +197,8 @@ static void test_stream(void)
     g_autoptr(QomObject) root = qom_root_new(types, NULL);
     g_autofree char *directory = g_dir_make_tmp("netdev-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(directory, "socket", NULL);
-    g_autofree char *listening = g_strdup_printf("stream,id=a,server=on,addr.type=unix,addr.path=%s", path);
+    g_autofree char *listening =
+        g_strdup_printf("stream,id=a,server=on,addr.type=unix,addr.path=%s", path);
     g_autofree char *connecting = g_strdup_printf("stream,id=b,addr.type=unix,addr.path=%s", path);
     Card cards[2];
     uint8_t frame[9000];

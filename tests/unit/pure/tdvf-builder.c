@@ -27,7 +27,8 @@ TdvfBuilder *tdvf_builder_new(unsigned layout)
     b->size = 2 * MiB;
     if (layout > 1) {
         b->size = 4 * MiB;
-        b->sections[0] = (TdvfSection){ 0x84000, 0x37c000, 0xffc84000, 0x37c000, TDVF_SECTION_BFV, 1 };
+        b->sections[0] = (TdvfSection){ 0x84000, 0x37c000, 0xffc84000, 0x37c000, TDVF_SECTION_BFV,
+                                        1 };
         b->sections[1] = (TdvfSection){ 0, 0x84000, 0xffc00000, 0x84000, TDVF_SECTION_CFV, 0 };
     }
     if (layout == 2) {
@@ -36,7 +37,8 @@ TdvfBuilder *tdvf_builder_new(unsigned layout)
     } else if (layout == 3) {
         b->sections[2].memory_address = 0x814000;
         b->sections[2].memory_data_size = 0xc000;
-        b->sections[b->count++] = (TdvfSection){ 0, 0, 0x820000, 0x10000, TDVF_SECTION_TEMP_MEM, 0 };
+        b->sections[b->count++] = (TdvfSection){ 0, 0, 0x820000, 0x10000, TDVF_SECTION_TEMP_MEM,
+                                                 0 };
     }
     return b;
 }

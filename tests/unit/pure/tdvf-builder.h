@@ -16,7 +16,10 @@ typedef struct TdvfBuilder {
     size_t entry_end;  /* behind the GUID of the TDX metadata entry */
 } TdvfBuilder;
 
-/* Layouts of Debian's files: 1 = ovmf 2022.11, 2 = 2025.02, 3 = generic 2026.08, 4 = inteltdx 2026.08. Not built yet. */
+/*
+ * Layouts of Debian's files: 1 = ovmf 2022.11, 2 = 2025.02, 3 = generic 2026.08, 4 = inteltdx
+ * 2026.08. Not built yet.
+ */
 TdvfBuilder *tdvf_builder_new(unsigned layout);
 void tdvf_builder_build(TdvfBuilder *builder);
 Bytes tdvf_builder_bytes(const TdvfBuilder *builder);

@@ -11,7 +11,8 @@
 
 #include "util/socket.h"
 
-#define LONG_PATH "/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345 and longer"
+#define LONG_PATH \
+    "/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345 and longer"
 
 static void test_text(void)
 {
@@ -27,7 +28,8 @@ static void test_text(void)
         { "tcp::80", "{\"type\": \"inet\", \"host\": \"\", \"port\": \"80\"}", NULL },
         { "tcp:[::1]:ssh", "{\"type\": \"inet\", \"host\": \"::1\", \"port\": \"ssh\"}", NULL },
         { "tcp:h:1,to=9,ipv4=on,ipv6=off,keep-alive=on,keep-alive-idle=7",
-          "{\"type\": \"inet\", \"host\": \"h\", \"port\": \"1\", \"to\": 9, \"ipv4\": true, \"ipv6\": false, \"keep-alive\": true, "
+          "{\"type\": \"inet\", \"host\": \"h\", \"port\": \"1\", \"to\": 9, \"ipv4\": true, "
+          "\"ipv6\": false, \"keep-alive\": true, "
           "\"keep-alive-idle\": 7}", NULL },
         { "fd:7", "{\"type\": \"fd\", \"str\": \"7\"}", NULL },
         { "fd:name", "{\"type\": \"fd\", \"str\": \"name\"}", NULL },
@@ -97,26 +99,37 @@ static void test_json(void)
     } rows[] = {
         { "{'type': 'unix', 'path': '/x', 'abstract': true, 'tight': false}", "unix:@/x", true },
         { "{'type': 'vsock', 'cid': '1', 'port': '4050'}", "vsock:1:4050", true },
-        { "{'type': 'inet', 'host': '::1', 'port': '1', 'to': 65535, 'numeric': true}", "tcp:[::1]:1", true },
+        { "{'type': 'inet', 'host': '::1', 'port': '1', 'to': 65535, 'numeric': true}",
+          "tcp:[::1]:1", true },
         { "{'type': 'fd', 'str': '3'}", "fd:3", true },
         { "7", "Invalid parameter type for 'sock', expected: object", false },
         { "null", "Invalid parameter type for 'sock', expected: object", false },
         { "'vsock:2:4050'", "Invalid parameter type for 'sock', expected: object", false },
         { "{}", "Parameter 'sock.type' is missing", false },
         { "{'type': 1}", "Invalid parameter type for 'sock.type', expected: string", false },
-        { "{'type': 'bogus'}", "Parameter 'sock.type' does not accept value 'bogus'\nKnown: inet, unix, vsock, fd", false },
+        { "{'type': 'bogus'}",
+          "Parameter 'sock.type' does not accept value 'bogus'\nKnown: inet, unix, vsock, fd",
+          false },
         { "{'type': 'vsok', 'cid': '1', 'port': '1'}", "Did you mean 'vsock'?", false },
         { "{'type': 'tcp', 'host': 'h', 'port': '1'}", "Did you mean 'inet'?", false },
         { "{'type': 'vsock', 'cid': '1'}", "Parameter 'sock.port' is missing", false },
-        { "{'type': 'vsock', 'cid': 2, 'port': '1'}", "Invalid parameter type for 'sock.cid', expected: string", false },
-        { "{'type': 'vsock', 'cid': '2', 'port': '1', 'host': 'x'}", "Parameter 'sock.host' is unexpected", false },
-        { "{'type': 'unix', 'path': ''}", "Parameter 'sock.path' expects the path of a socket", false },
-        { "{'type': 'unix', 'path': 'x', 'abstract': 'on'}", "Invalid parameter type for 'sock.abstract', expected: boolean", false },
+        { "{'type': 'vsock', 'cid': 2, 'port': '1'}",
+          "Invalid parameter type for 'sock.cid', expected: string", false },
+        { "{'type': 'vsock', 'cid': '2', 'port': '1', 'host': 'x'}",
+          "Parameter 'sock.host' is unexpected", false },
+        { "{'type': 'unix', 'path': ''}", "Parameter 'sock.path' expects the path of a socket",
+          false },
+        { "{'type': 'unix', 'path': 'x', 'abstract': 'on'}",
+          "Invalid parameter type for 'sock.abstract', expected: boolean", false },
         { "{'type': 'unix', 'paht': 'x'}", "Did you mean 'path'?", false },
-        { "{'type': 'inet', 'host': 'h', 'port': '1', 'to': '9'}", "Invalid parameter type for 'sock.to', expected: integer", false },
-        { "{'type': 'inet', 'host': 'h', 'port': '1', 'to': 65536}", "Parameter 'sock.to' expects uint16", false },
-        { "{'type': 'inet', 'host': 'h', 'port': '1', 'to': -1}", "Parameter 'sock.to' expects uint16", false },
-        { "{'type': 'inet', 'host': 'h', 'port': '1', 'keep-alive-idle': 4294967296}", "expects uint32", false },
+        { "{'type': 'inet', 'host': 'h', 'port': '1', 'to': '9'}",
+          "Invalid parameter type for 'sock.to', expected: integer", false },
+        { "{'type': 'inet', 'host': 'h', 'port': '1', 'to': 65536}",
+          "Parameter 'sock.to' expects uint16", false },
+        { "{'type': 'inet', 'host': 'h', 'port': '1', 'to': -1}",
+          "Parameter 'sock.to' expects uint16", false },
+        { "{'type': 'inet', 'host': 'h', 'port': '1', 'keep-alive-idle': 4294967296}",
+          "expects uint32", false },
         { "{'type': 'fd', 'str': ''}", "Parameter 'sock.str' expects a file descriptor", false },
         { "{'type': 'fd', 'fd': '1'}", "Parameter 'sock.fd' is unexpected", false },
     };
@@ -233,7 +246,8 @@ static void test_abstract(Fixture *f, gconstpointer data)
 
 static void test_inet(void)
 {
-    static const char *const texts[] = { "tcp:127.0.0.1:0", "tcp:localhost:0,ipv4=on,keep-alive=on,keep-alive-count=3" };
+    static const char *const texts[] = { "tcp:127.0.0.1:0",
+                                         "tcp:localhost:0,ipv4=on,keep-alive=on,keep-alive-count=3" };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++) {
         g_autoptr(SocketAddress) a = socket_address_parse(texts[i], NULL);
@@ -329,7 +343,8 @@ static void test_limits(void)
     char c;
     g_autoptr(GError) err = NULL;
     g_autoptr(GCancellable) cancellable = g_cancellable_new();
-    SocketContext context = { .deadline = g_get_monotonic_time() + 20000, .cancellable = cancellable };
+    SocketContext context = { .deadline = g_get_monotonic_time() + 20000,
+                              .cancellable = cancellable };
     g_autofree char *much = g_malloc0(8 << 20);
 
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), ==, 0);

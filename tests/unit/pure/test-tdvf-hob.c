@@ -15,15 +15,23 @@ static const struct {
     unsigned layout;
     TdvfHobPiece pieces[12]; /* base, end (not size), kind */
 } golden[] = {
-    { 1, { { 0, 0x800000, U }, { 0x800000, 0x806000, A }, { 0x806000, 0x809000, U }, { 0x809000, 0x80b000, A },
-           { 0x80b000, 0x80d000, A }, { 0x80d000, 0x810000, U }, { 0x810000, 0x820000, A }, { 0x820000, 0, U } } },
-    { 2, { { 0, 0x800000, U }, { 0x800000, 0x806000, A }, { 0x806000, 0x809000, U }, { 0x809000, 0x80b000, A },
-           { 0x80b000, 0x80d000, A }, { 0x80d000, 0x811000, U }, { 0x811000, 0x820000, A }, { 0x820000, 0, U } } },
-    { 3, { { 0, 0x800000, U }, { 0x800000, 0x806000, A }, { 0x806000, 0x809000, U }, { 0x809000, 0x80b000, A },
-           { 0x80b000, 0x80d000, A }, { 0x80d000, 0x814000, U }, { 0x814000, 0x820000, A }, { 0x820000, 0x830000, A },
+    { 1, { { 0, 0x800000, U }, { 0x800000, 0x806000, A }, { 0x806000, 0x809000, U },
+           { 0x809000, 0x80b000, A },
+           { 0x80b000, 0x80d000, A }, { 0x80d000, 0x810000, U }, { 0x810000, 0x820000, A },
+           { 0x820000, 0, U } } },
+    { 2, { { 0, 0x800000, U }, { 0x800000, 0x806000, A }, { 0x806000, 0x809000, U },
+           { 0x809000, 0x80b000, A },
+           { 0x80b000, 0x80d000, A }, { 0x80d000, 0x811000, U }, { 0x811000, 0x820000, A },
+           { 0x820000, 0, U } } },
+    { 3, { { 0, 0x800000, U }, { 0x800000, 0x806000, A }, { 0x806000, 0x809000, U },
+           { 0x809000, 0x80b000, A },
+           { 0x80b000, 0x80d000, A }, { 0x80d000, 0x814000, U }, { 0x814000, 0x820000, A },
+           { 0x820000, 0x830000, A },
            { 0x830000, 0, U } } },
-    { 4, { { 0, 0x800000, U }, { 0x800000, 0x806000, A }, { 0x806000, 0x809000, U }, { 0x809000, 0x80b000, A },
-           { 0x80b000, 0x80d000, A }, { 0x80d000, 0x810000, U }, { 0x810000, 0x820000, A }, { 0x820000, 0, U } } },
+    { 4, { { 0, 0x800000, U }, { 0x800000, 0x806000, A }, { 0x806000, 0x809000, U },
+           { 0x809000, 0x80b000, A },
+           { 0x80b000, 0x80d000, A }, { 0x80d000, 0x810000, U }, { 0x810000, 0x820000, A },
+           { 0x820000, 0, U } } },
 };
 
 static unsigned expected_bytes(uint8_t *out, unsigned row, const E820Layout *ram)
@@ -99,7 +107,8 @@ static void test_literal(void)
         { 0, 0x0000000000380001 }, { 8, 9 }, { 48, 0x809000 + 56 + 9 * 48 + 8 },
         { 56, 0x0000000000300003 }, { 80, 0x0000000700000007 }, { 88, 0 }, { 96, 0x800000 },
         { 104 + 24, 0x0000000700000000 }, { 104 + 32, 0x800000 }, { 104 + 40, 0x6000 },
-        { 56 + 8 * 48 + 24, 0x0000000700000007 }, { 56 + 8 * 48 + 32, 0x100000000 }, { 56 + 8 * 48 + 40, 0x80000000 },
+        { 56 + 8 * 48 + 24, 0x0000000700000007 }, { 56 + 8 * 48 + 32, 0x100000000 },
+        { 56 + 8 * 48 + 40, 0x80000000 },
         { 56 + 9 * 48, 0x000000000008ffff },
     };
     g_autoptr(TdvfBuilder) b = tdvf_builder_new(1);
@@ -114,10 +123,14 @@ static void test_literal(void)
     }
 }
 
-/* A RAM boundary at a section's boundary leaves no empty piece; pieces cover RAM without gap or overlap. */
+/*
+ * A RAM boundary at a section's boundary leaves no empty piece; pieces cover RAM without gap or
+ * overlap.
+ */
 static void test_cover(void)
 {
-    static const uint64_t sizes[] = { 0x820000, 0x821000, 64 * MiB, 0xaffff000, 0xb0000000, 64 * GiB };
+    static const uint64_t sizes[] = { 0x820000, 0x821000, 64 * MiB, 0xaffff000, 0xb0000000,
+                                      64 * GiB };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(sizes); i++) {
         g_autoptr(TdvfBuilder) b = tdvf_builder_new(1);
@@ -158,19 +171,24 @@ static void test_regions(void)
         g_assert_cmpuint(r->measure, ==, i == 0);
         g_assert_cmpuint((uintptr_t)r->content % 4096, ==, 0);
     }
-    const TdxMemoryRegion *bfv = g_ptr_array_index(regions, 0), *hob = g_ptr_array_index(regions, 4);
+    const TdxMemoryRegion *bfv = g_ptr_array_index(regions, 0),
+                          *hob = g_ptr_array_index(regions, 4);
     g_assert_cmpmem(bfv->content, bfv->size, b->file + 0x20000, 0x1e0000);
     g_assert_cmphex(load_le64(hob->content), ==, 0x380001);
 }
 
-/* A section that fills its pages is used where it lies in the file, if that is at a page; any other is a copy. */
+/*
+ * A section that fills its pages is used where it lies in the file, if that is at a page; any other
+ * is a copy.
+ */
 static void test_regions_in_file(void)
 {
     static const struct {
         const char *label;
         size_t shift;
         bool in_file;
-    } rows[] = { { "file at a page", 0, true }, { "file inside a page", 16, false }, { "one byte off", 1, false } };
+    } rows[] = { { "file at a page", 0, true }, { "file inside a page", 16, false },
+                 { "one byte off", 1, false } };
     g_autoptr(TdvfBuilder) b = tdvf_builder_new(1);
     E820Layout ram = e820_layout(2 * GiB);
 
@@ -191,7 +209,8 @@ static void test_regions_in_file(void)
         const TdxMemoryRegion *bfv = g_ptr_array_index(regions, 0);
         g_assert_true((bfv->content == file + image->sections[0].data_offset) == rows[i].in_file);
         g_assert_true((bfv->own == NULL) == rows[i].in_file);
-        g_assert_cmpmem(bfv->content, bfv->size, built.data + image->sections[0].data_offset, bfv->size);
+        g_assert_cmpmem(bfv->content, bfv->size, built.data + image->sections[0].data_offset,
+                        bfv->size);
         for (unsigned n = 1; n < regions->len; n++) { /* no raw data of their own */
             const TdxMemoryRegion *r = g_ptr_array_index(regions, n);
             g_assert_true(r->content == r->own || (r->own == NULL && rows[i].in_file));
@@ -210,7 +229,8 @@ static void test_hob_too_small(void)
     E820Layout ram = e820_layout(2 * GiB);
 
     for (unsigned i = 0; i < 50; i++) { /* as many pieces of RAM as do not fit one page */
-        b->sections[b->count++] = (TdvfSection){ 0, 0, 0x1000000 + 0x2000 * i, 0x1000, TDVF_SECTION_TEMP_MEM, 0 };
+        b->sections[b->count++] = (TdvfSection){ 0, 0, 0x1000000 + 0x2000 * i, 0x1000,
+                                                 TDVF_SECTION_TEMP_MEM, 0 };
     }
     b->sections[4].memory_data_size = 0x1000;
     tdvf_builder_build(b);

@@ -46,34 +46,42 @@ typedef struct BadRow {
 } BadRow;
 
 static const BadRow bad_sections[] = {
-    { "raw beyond file", "section 0 (BFV): DataOffset 0x20000 + RawDataSize 0x1e1000", 0, RAW, 0x1e1000 },
-    { "raw sum wraps 32 bits", "DataOffset 0xfffff000 + RawDataSize 0x1e0000", 0, OFFSET, 0xfffff000 },
+    { "raw beyond file", "section 0 (BFV): DataOffset 0x20000 + RawDataSize 0x1e1000", 0, RAW,
+      0x1e1000 },
+    { "raw sum wraps 32 bits", "DataOffset 0xfffff000 + RawDataSize 0x1e0000", 0, OFFSET,
+      0xfffff000 },
     { "BFV without raw", "RawDataSize 0 is not permitted", 0, RAW, 0 },
     { "CFV without raw", "section 1 (CFV): RawDataSize 0", 1, RAW, 0 },
     { "TempMem with raw", "section 2 (TempMem): RawDataSize 0x10", 2, RAW, 0x10 },
     { "TD_HOB with raw", "section 4 (TD_HOB): RawDataSize 0x10", 4, RAW, 0x10 },
     { "offset without raw", "section 3 (TempMem): DataOffset 0x1000", 3, OFFSET, 0x1000 },
-    { "raw over memory", "RawDataSize 0x1e0000 is not permitted: up to MemoryDataSize, 0x1df000", 0, MEMORY, 0x1df000 },
+    { "raw over memory", "RawDataSize 0x1e0000 is not permitted: up to MemoryDataSize, 0x1df000", 0,
+      MEMORY, 0x1df000 },
     { "memory size 0", "MemoryDataSize 0x0", 2, MEMORY, 0 },
     { "memory size odd", "MemoryDataSize 0x10001", 2, MEMORY, 0x10001 },
     { "memory address odd", "MemoryAddress 0x810800", 2, ADDRESS, 0x810800 },
     { "memory wraps", "up to the shared bit", 2, MEMORY, 0xfffffffffffff000 },
     { "memory at shared bit", "up to the shared bit, 0x800000000000", 2, ADDRESS, 0x7ffffffff000 },
-    { "BFV elsewhere", "MemoryAddress 0xffe21000 is not permitted: 0xffe20000", 0, ADDRESS, 0xffe21000 },
+    { "BFV elsewhere", "MemoryAddress 0xffe21000 is not permitted: 0xffe20000", 0, ADDRESS,
+      0xffe21000 },
     { "CFV elsewhere", "section 1 (CFV): MemoryAddress 0x900000", 1, ADDRESS, 0x900000 },
-    { "CFV larger than window part", "section 1 (CFV): its memory overlaps that of section 0 (BFV)", 1, MEMORY, 0x21000 },
+    { "CFV larger than window part", "section 1 (CFV): its memory overlaps that of section 0 (BFV)",
+      1, MEMORY, 0x21000 },
     { "TempMem outside RAM", "guest RAM is", 2, ADDRESS, 0x40000000 },
     { "TempMem across RAM's end", "guest RAM is", 2, ADDRESS, 0x1fff8000 },
     { "TD_HOB in window", "guest RAM is", 4, ADDRESS, 0xffe00000 },
-    { "TempMem over TD_HOB", "section 5 (TempMem): its memory overlaps that of section 4 (TD_HOB)", 5, MEMORY, 0xa000 },
+    { "TempMem over TD_HOB", "section 5 (TempMem): its memory overlaps that of section 4 (TD_HOB)",
+      5, MEMORY, 0xa000 },
     { "raw data shared", "its memory overlaps", 0, ADD_COPY, 0 },
     { "type 9", "section 3 (unknown): type 9 is not permitted", 3, TYPE, 9 },
     { "type all ones", "type 4294967295", 3, TYPE, 0xffffffff },
     { "payload of the VMM", "this VMM does not fill sections of type 5", 3, TYPE, 5 },
     { "payload parameters", "this VMM does not fill sections of type 6", 3, TYPE, 6 },
     { "TD_PARAMS", "this VMM does not fill sections of type 8", 3, TYPE, 8 },
-    { "BFV unmeasured", "section 0 (BFV): Attributes 0x0 are not permitted: 0x1 is", 0, ATTRIBUTES, 0 },
-    { "CFV measured", "section 1 (CFV): Attributes 0x1 are not permitted: 0x0 is", 1, ATTRIBUTES, 1 },
+    { "BFV unmeasured", "section 0 (BFV): Attributes 0x0 are not permitted: 0x1 is", 0, ATTRIBUTES,
+      0 },
+    { "CFV measured", "section 1 (CFV): Attributes 0x1 are not permitted: 0x0 is", 1, ATTRIBUTES,
+      1 },
     { "TempMem reserved attribute", "Attributes 0x80000000", 2, ATTRIBUTES, 0x80000000 },
     { "TD_HOB page.aug", "section 4 (TD_HOB): Attributes 0x2", 4, ATTRIBUTES, 2 },
     { "no TD_HOB", "0 TD_HOB sections", 4, DROP, 0 },
@@ -124,7 +132,10 @@ static void test_bad_sections(void)
     }
 }
 
-/* Fields of descriptor and table, by distance from the descriptor, from the end of the file, or from the table's entry. */
+/*
+ * Fields of descriptor and table, by distance from the descriptor, from the end of the file, or
+ * from the table's entry.
+ */
 static const struct {
     const char *label, *message;
     enum { DESCRIPTOR, END, TABLE } base;
@@ -140,10 +151,12 @@ static const struct {
     { "no sections", "0 sections", DESCRIPTOR, 12, 4, 0 },
     { "65 sections", "65 sections", DESCRIPTOR, 12, 4, 65 },
     { "sections overflow", "134217728 sections", DESCRIPTOR, 12, 4, 0x8000000 },
-    { "no footer", "GUID 96b582de-1fb2-45f7-baea-a366c55a082d is not at the end of the file - 0x30", END, 0x30, 1, 0 },
+    { "no footer", "GUID 96b582de-1fb2-45f7-baea-a366c55a082d is not at the end of the file - 0x30",
+      END, 0x30, 1, 0 },
     { "table length 0", "length 0 is not permitted", END, 0x32, 2, 0 },
     { "table length 17", "length 17 is not permitted", END, 0x32, 2, 17 },
-    { "table of footer only", "GUID e47a6535-984a-4798-865e-4685a7bf8ec2 is missing", END, 0x32, 2, 18 },
+    { "table of footer only", "GUID e47a6535-984a-4798-865e-4685a7bf8ec2 is missing", END, 0x32, 2,
+      18 },
     { "entry length 0", "entry length 0", TABLE, 18, 2, 0 },
     { "entry length 17", "entry length 17", TABLE, 18, 2, 17 },
     { "entry beyond table", "entry length 65535", TABLE, 18, 2, 65535 },
@@ -161,14 +174,16 @@ static void test_bad_bytes(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(bad_bytes); i++) {
         g_autoptr(TdvfBuilder) b = tdvf_builder_new(1);
         tdvf_builder_build(b);
-        if (strcmp(bad_bytes[i].label, "metadata cut by the end") == 0) { /* the descriptor alone, 16 bytes before the end */
+        /* the descriptor alone, 16 bytes before the end */
+        if (strcmp(bad_bytes[i].label, "metadata cut by the end") == 0) {
             memcpy(b->file + b->size - 16, b->file + b->descriptor, 16);
             store_le32(b->file + b->entry_end - 22, 16);
             expect_failure(bad_bytes[i].label, tdvf_builder_bytes(b), bad_bytes[i].message);
             continue;
         }
-        size_t base = bad_bytes[i].base == DESCRIPTOR ? b->descriptor + bad_bytes[i].at :
-                      bad_bytes[i].base == END ? b->size - bad_bytes[i].at : b->entry_end - bad_bytes[i].at;
+        size_t base = bad_bytes[i].base == DESCRIPTOR ? b->descriptor + bad_bytes[i].at
+                      : bad_bytes[i].base == END      ? b->size - bad_bytes[i].at
+                                                      : b->entry_end - bad_bytes[i].at;
         for (unsigned n = 0; n < bad_bytes[i].width; n++) {
             b->file[base + n] = bad_bytes[i].value >> (8 * n);
         }
@@ -182,7 +197,8 @@ static void test_file_sizes(void)
         size_t size;
         const char *message;
     } rows[] = {
-        { 0, "size 0 is not permitted" }, { 1, "size 1 " }, { 4096, "no table of GUIDed structures" }, { 65535, "size 65535 " },
+        { 0, "size 0 is not permitted" }, { 1, "size 1 " },
+        { 4096, "no table of GUIDed structures" }, { 65535, "size 65535 " },
         { 65536, "no table of GUIDed structures" }, { 16 * MiB, "no table of GUIDed structures" },
         { 16 * MiB + 65536, "a multiple of 64 KiB from 64 KiB to 16 MiB is" },
     };
@@ -200,7 +216,8 @@ static void test_halves(void)
         g_autoptr(TdvfBuilder) b = tdvf_builder_new(layout);
         tdvf_builder_build(b);
         size_t vars = b->sections[1].raw_data_size;
-        expect_failure("code half", (Bytes){ b->file + vars, b->size - vars }, "this is the code half of a flash image");
+        expect_failure("code half", (Bytes){ b->file + vars, b->size - vars },
+                       "this is the code half of a flash image");
         memcpy(b->file + 40, "_FVH", 4);
         static const uint8_t nv_data[16] = { 0x8d, 0x2b, 0xf1, 0xff, 0x96, 0x76, 0x8b, 0x4c,
                                              0xa9, 0x85, 0x27, 0x47, 0x07, 0x5b, 0x4f, 0x50 };
@@ -216,7 +233,8 @@ static void test_installed(void)
     } rows[] = {
         { "/usr/share/ovmf/OVMF.fd", NULL },
         { "/usr/share/OVMF/OVMF_CODE.fd", "code half" },
-        { "/usr/share/OVMF/OVMF_CODE_4M.fd", "firmware 'fw': " }, /* without metadata in Debian 12, a half in 13 */
+        /* without metadata in Debian 12, a half in 13 */
+        { "/usr/share/OVMF/OVMF_CODE_4M.fd", "firmware 'fw': " },
         { "/usr/share/OVMF/OVMF_VARS.fd", "variable store" },
         { "/usr/share/OVMF/OVMF_VARS_4M.fd", "variable store" },
     };
@@ -249,7 +267,8 @@ static void test_granule(void)
     b->sections[0] = (TdvfSection){ 0x20000, 0x1e1000, 0xffe1f000, 0x1e1000, TDVF_SECTION_BFV, 1 };
     b->sections[1].memory_address -= 4096;
     tdvf_builder_build(b);
-    expect_failure("granule", tdvf_builder_bytes(b), "size 2101248 is not permitted: a multiple of 64 KiB");
+    expect_failure("granule", tdvf_builder_bytes(b),
+                   "size 2101248 is not permitted: a multiple of 64 KiB");
 }
 
 static void test_e820(void)
@@ -258,7 +277,8 @@ static void test_e820(void)
         uint64_t size, below, above;
     } rows[] = {
         { 512 * MiB, 512 * MiB, 0 }, { 2 * GiB, 2 * GiB, 0 }, { 0xaffff000, 0xaffff000, 0 },
-        { 0xb0000000, 2 * GiB, 0x30000000 }, { 4 * GiB, 2 * GiB, 2 * GiB }, { TiB, 2 * GiB, TiB - 2 * GiB },
+        { 0xb0000000, 2 * GiB, 0x30000000 }, { 4 * GiB, 2 * GiB, 2 * GiB },
+        { TiB, 2 * GiB, TiB - 2 * GiB },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {

@@ -32,7 +32,8 @@ static const struct {
     { "mrconfigid", "", "TDX 'mrconfigid' sha384 digest was 0 bytes, expected 48 bytes" },
     { "mrowner", "AAAA", "TDX 'mrowner' sha384 digest was 3 bytes" },
     { "mrowner", B64_48 "AAAA", "was 51 bytes" },
-    { "mrownerconfig", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4=", "was 47 bytes" },
+    { "mrownerconfig", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4=",
+      "was 47 bytes" },
     { "mrownerconfig", "====", "is not base64" },
     { "mrconfigid", " " B64_48 "   ", "is not base64" },
     { "debug", "on", "Invalid parameter 'debug'" },
@@ -41,18 +42,26 @@ static const struct {
     { "quote-generation-socket", "unix:/run/qgs", NULL },
     { "quote-generation-socket", "tcp:localhost:4050", NULL },
     { "quote-generation-socket", "fd:7", NULL },
-    { "quote-generation-socket", "{\"type\": \"vsock\", \"cid\": \"2\", \"port\": \"4050\"}", NULL },
-    { "quote-generation-socket", "2:4050", "Parameter 'quote-generation-socket': error parsing address '2:4050'" },
+    { "quote-generation-socket", "{\"type\": \"vsock\", \"cid\": \"2\", \"port\": \"4050\"}",
+      NULL },
+    { "quote-generation-socket", "2:4050",
+      "Parameter 'quote-generation-socket': error parsing address '2:4050'" },
     { "quote-generation-socket", "", "Use unix:PATH, tcp:HOST:PORT, vsock:CID:PORT or fd:NUMBER" },
-    { "quote-generation-socket", "{\"type\": \"bogus\"}", "Parameter 'quote-generation-socket.type' does not accept value 'bogus'" },
-    { "quote-generation-socket", "{\"type\": \"unix\"}", "Parameter 'quote-generation-socket.path' is missing" },
+    { "quote-generation-socket", "{\"type\": \"bogus\"}",
+      "Parameter 'quote-generation-socket.type' does not accept value 'bogus'" },
+    { "quote-generation-socket", "{\"type\": \"unix\"}",
+      "Parameter 'quote-generation-socket.path' is missing" },
     { "quote-generation-socket", "{", "JSON parse error" },
     /* Of the trees that carried TDX before QEMU did, and mistyped ones */
     { "debug", "off", "Invalid parameter 'debug'\nA TD under KVM cannot be debugged" },
     { "quote-generation-service", "vsock:2:4050", "Invalid parameter 'quote-generation-service'\n"
-      "Use quote-generation-socket.type=vsock,quote-generation-socket.cid=2,quote-generation-socket.port=4050" },
-    { "quote-generation-service", "unix:/run/qgs", "Use quote-generation-socket.type=unix,quote-generation-socket.path=/run/qgs" },
-    { "quote-generation-service", "4050", "Use quote-generation-socket.type=unix,quote-generation-socket.path=/var/run/tdx-qgs/qgs.socket" },
+      "Use "
+      "quote-generation-socket.type=vsock,quote-generation-socket.cid=2,quote-generation-socket.port=4050" },
+    { "quote-generation-service", "unix:/run/qgs",
+      "Use quote-generation-socket.type=unix,quote-generation-socket.path=/run/qgs" },
+    { "quote-generation-service", "4050",
+      "Use "
+      "quote-generation-socket.type=unix,quote-generation-socket.path=/var/run/tdx-qgs/qgs.socket" },
     { "tsc-freq", "1000000000", "use -cpu host,tsc-frequency=HZ" },
     { "max-vcpus", "4", "use -smp" },
     { "pks", "on", "use -cpu host,+pks" },
@@ -84,19 +93,24 @@ static void test_attributes(void)
         bool good;
         uint64_t result;
     } combinations[] = {
-        { NULL, NULL, true, 0x10000000 }, { NULL, "off", true, 0 }, { NULL, "on", true, 0x10000000 },
-        { "0", NULL, true, 0 }, { "0x40000000", NULL, true, 0x40000000 }, { "0x50000000", "on", true, 0x50000000 },
-        { "0x40000000", "off", true, 0x40000000 }, { "0", "on", false, 0 }, { "0x10000000", "off", false, 0 },
+        { NULL, NULL, true, 0x10000000 }, { NULL, "off", true, 0 },
+        { NULL, "on", true, 0x10000000 },
+        { "0", NULL, true, 0 }, { "0x40000000", NULL, true, 0x40000000 },
+        { "0x50000000", "on", true, 0x50000000 },
+        { "0x40000000", "off", true, 0x40000000 }, { "0", "on", false, 0 },
+        { "0x10000000", "off", false, 0 },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(combinations); i++) {
         g_autoptr(TdxGuestConfig) config = tdx_guest_config_new("tdx0");
         g_autoptr(GError) err = NULL;
         if (combinations[i].sept_ve_disable) {
-            g_assert_true(tdx_guest_config_set(config, "sept-ve-disable", combinations[i].sept_ve_disable, &err));
+            g_assert_true(tdx_guest_config_set(config, "sept-ve-disable",
+                                               combinations[i].sept_ve_disable, &err));
         }
         if (combinations[i].attributes) {
-            g_assert_true(tdx_guest_config_set(config, "attributes", combinations[i].attributes, &err));
+            g_assert_true(
+                tdx_guest_config_set(config, "attributes", combinations[i].attributes, &err));
         }
         g_assert_cmpint(tdx_guest_config_complete(config, &err), ==, combinations[i].good);
         if (combinations[i].good) {

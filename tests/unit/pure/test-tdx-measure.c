@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* MRTD: vectors made with an independent SHA-384, and of Debian 12's firmware where it is installed. */
+/*
+ * MRTD: vectors made with an independent SHA-384, and of Debian 12's firmware where it is
+ * installed.
+ */
 #include <string.h>
 
 #include "target/i386/kvm/tdx-measure.h"
@@ -81,7 +84,8 @@ static void test_debian_firmware(void)
     }
     g_autoptr(GError) err = NULL;
     E820Layout ram = e820_layout(2 * GiB);
-    g_autoptr(TdvfImage) image = tdvf_parse((Bytes){ (uint8_t *)file, size }, "OVMF.fd", &ram, &err);
+    g_autoptr(TdvfImage) image = tdvf_parse((Bytes){ (uint8_t *)file, size }, "OVMF.fd", &ram,
+                                            &err);
     g_assert_no_error(err);
     g_autoptr(GPtrArray) regions = tdx_memory_regions(image, &ram, &err);
     g_assert_no_error(err);

@@ -10,14 +10,17 @@ static const struct {
     const char *text, *advice; /* parts; NULL: no advice */
 } rows[] = {
     { 0, "SUCCESS (0x0000000000000000): no error", NULL },
-    { 0xc000010000000045, "OPERAND_INVALID (0xc000010000000045): CPUID_CONFIG: a CPUID bit the module does not let", "-cpu" },
+    { 0xc000010000000045,
+      "OPERAND_INVALID (0xc000010000000045): CPUID_CONFIG: a CPUID bit the module does not let",
+      "-cpu" },
     { 0xc000010000000040, "ATTRIBUTES", "attributes=" },
     { 0xc000010000000041, "XFAM", "AVX-512" },
     { 0xc000010000000043, "EPTP_CONTROLS", "phys-bits=48" },
     { 0xc000010000000044, "MAX_VCPUS", "-smp" },
     { 0xc000010000000046, "TSC_FREQUENCY", "25 MHz" },
     { 0xc000010000000002, "RDX: reserved", NULL },
-    { 0xc0000100000000ff, "OPERAND_INVALID (0xc0000100000000ff): an operand is not permitted", NULL },
+    { 0xc0000100000000ff, "OPERAND_INVALID (0xc0000100000000ff): an operand is not permitted",
+      NULL },
     { 0x8000020000000080, "OPERAND_BUSY (0x8000020000000080): TDR", "Try again" },
     { 0x8000020300000000, "RND_NO_ENTROPY", "Try again" },
     { 0xc000050500000000, "SYS_NOT_READY", "virt/tdx" },
@@ -36,7 +39,8 @@ static void test_texts(void)
         g_autofree char *text = tdx_status_describe(rows[i].status);
         const char *advice = tdx_status_advice(rows[i].status);
         if (!strstr(text, rows[i].text)) {
-            g_test_message("0x%" G_GINT64_MODIFIER "x: '%s' lacks '%s'", rows[i].status, text, rows[i].text);
+            g_test_message("0x%" G_GINT64_MODIFIER "x: '%s' lacks '%s'", rows[i].status, text,
+                           rows[i].text);
             g_test_fail();
         }
         g_assert_cmpint(advice != NULL, ==, rows[i].advice != NULL);
@@ -49,7 +53,8 @@ static void test_texts(void)
 static void test_all_codes(void)
 {
     for (uint64_t code = 0; code < 0x10000; code++) {
-        g_autofree char *text = tdx_status_describe(0xc000000000000000 | code << 32 | (code & 0xff));
+        g_autofree char *text = tdx_status_describe(0xc000000000000000 | code << 32 |
+                                                    (code & 0xff));
         g_assert_cmpuint(strlen(text), >, 10);
     }
 }

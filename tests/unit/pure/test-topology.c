@@ -15,7 +15,8 @@ static const struct {
     { "threads left", { 8, .sockets = 2, .cores = 2 }, { 8, 8, 2, 1, 1, 2, 2 } },
     { "maxcpus", { 4, 8 }, { 4, 8, 1, 1, 1, 8, 1 } },
     { "only levels", { .sockets = 2, .cores = 3, .threads = 2 }, { 12, 12, 2, 1, 1, 3, 2 } },
-    { "dies and modules", { .sockets = 1, .dies = 2, .modules = 2, .cores = 2, .threads = 2 }, { 16, 16, 1, 2, 2, 2, 2 } },
+    { "dies and modules", { .sockets = 1, .dies = 2, .modules = 2, .cores = 2, .threads = 2 },
+      { 16, 16, 1, 2, 2, 2, 2 } },
     { "largest", { 4096 }, { 4096, 4096, 1, 1, 1, 4096, 1 } },
 };
 
@@ -30,9 +31,11 @@ static const struct {
     { "maxcpus under cpus", { 8, 4 } },
     { "too many", { 4097 } },
     { "count too large", { .sockets = 1, .cores = 5000 } },
-    { "product wraps", { 1, .sockets = 4096, .dies = 4096, .modules = 4096, .cores = 4096, .threads = 4096 } },
+    { "product wraps", { 1, .sockets = 4096, .dies = 4096, .modules = 4096, .cores = 4096,
+                         .threads = 4096 } },
     { "product of levels too large", { .sockets = 128, .cores = 128 } },
-    { "all ones", { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX } },
+    { "all ones", { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
+                    UINT32_MAX } },
     { "levels over cpus", { 2, .dies = 2, .modules = 2 } },
 };
 

@@ -22,7 +22,8 @@ static void test_bytes(void)
     g_assert_false(bytes_u16(b, UINT64_MAX, &v16) || bytes_u64(b, UINT64_MAX - 3, &v64));
     g_assert_true(v16 == 0x0908 && v32 == 0x09080706 && v64 == 0x0908070605040302);
     g_assert_true(bytes_slice(b, 9, 0, &slice) && slice.size == 0);
-    g_assert_false(bytes_slice(b, 10, 0, &slice) || bytes_slice(b, 1, UINT64_MAX, &slice) || bytes_slice(b, 9, 1, &slice));
+    g_assert_false(bytes_slice(b, 10, 0, &slice) || bytes_slice(b, 1, UINT64_MAX, &slice) ||
+                   bytes_slice(b, 9, 1, &slice));
     g_assert_cmphex(load_be32(data), ==, 0x01020304);
     uint8_t out[8];
     store_be64(out, 0x0102030405060708);
@@ -36,8 +37,10 @@ static void test_guid(void)
     static const uint8_t stored[16] = { 0xde, 0x82, 0xb5, 0x96, 0xb2, 0x1f, 0xf7, 0x45,
                                         0xba, 0xea, 0xa3, 0x66, 0xc5, 0x5a, 0x08, 0x2d };
     static const char *const bad[] = {
-        "", "96b582de", "96b582de-1fb2-45f7-baea-a366c55a082", "96b582de-1fb2-45f7-baea-a366c55a082d0",
-        "96b582de11fb2-45f7-baea-a366c55a082d", "g6b582de-1fb2-45f7-baea-a366c55a082d", "96b582de-1fb2-45f7-baea-a366c55a08-d",
+        "", "96b582de", "96b582de-1fb2-45f7-baea-a366c55a082",
+        "96b582de-1fb2-45f7-baea-a366c55a082d0",
+        "96b582de11fb2-45f7-baea-a366c55a082d", "g6b582de-1fb2-45f7-baea-a366c55a082d",
+        "96b582de-1fb2-45f7-baea-a366c55a08-d",
     };
     uint8_t guid[16];
     char back[GUID_TEXT_SIZE];
@@ -58,15 +61,18 @@ static void test_sizes(void)
         const char *text;
         uint64_t unit, size;
     } good[] = {
-        { "512", MiB, 512 * MiB }, { "2G", MiB, 2 * GiB }, { "1.5M", 1, 1536 * KiB }, { "0x1000", 1, 4096 }, { "0", 1, 0 },
+        { "512", MiB, 512 * MiB }, { "2G", MiB, 2 * GiB }, { "1.5M", 1, 1536 * KiB },
+        { "0x1000", 1, 4096 }, { "0", 1, 0 },
         { "1b", MiB, 1 }, { "15E", 1, UINT64_C(15) << 60 },
     };
-    static const char *const bad[] = { "", "G", "-1", "+1", "1GB", "1 G", "1.G", "1..5G", "99999999999999999999", "16E", "1x",
+    static const char *const bad[] = { "", "G", "-1", "+1", "1GB", "1 G", "1.G", "1..5G",
+                                       "99999999999999999999", "16E", "1x",
                                        "18446744073709551616" };
     static const struct {
         uint64_t size;
         const char *text;
-    } texts[] = { { 0, "0 bytes" }, { 17, "17 bytes" }, { 132 * KiB, "132 KiB" }, { 2 * GiB, "2 GiB" },
+    } texts[] = { { 0, "0 bytes" }, { 17, "17 bytes" }, { 132 * KiB, "132 KiB" },
+                  { 2 * GiB, "2 GiB" },
                   { 2 * GiB + 1, "2147483649 bytes" } };
     uint64_t size;
 

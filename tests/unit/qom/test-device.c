@@ -25,7 +25,8 @@ static void note(const char *what, const Device *device)
 
 static bool test_plug(Bus *bus, Device *device, GError **errp)
 {
-    return bus->devices->len < ((TestBus *)bus)->places || error_set(errp, "bus '%s' is full", bus->name);
+    return bus->devices->len < ((TestBus *)bus)->places ||
+           error_set(errp, "bus '%s' is full", bus->name);
 }
 
 static void test_unplug(Bus *bus, Device *device)
@@ -46,7 +47,8 @@ static void test_bus_reset(Bus *bus)
 static const BusOps test_bus_ops = {
     .plug = test_plug, .unplug = test_unplug, .describe = test_describe, .reset = test_bus_reset,
 };
-static const QomType test_bus_type = { .name = "TEST", .parent = &bus_type, .size = sizeof(TestBus), .ops = &test_bus_ops };
+static const QomType test_bus_type = { .name = "TEST", .parent = &bus_type, .size = sizeof(TestBus),
+                                       .ops = &test_bus_ops };
 
 static bool test_realize(Device *device, GError **errp)
 {
@@ -68,7 +70,8 @@ static void test_reset(Device *device)
 }
 
 static const DeviceOps test_ops = {
-    .bus_type = &test_bus_type, .realize = test_realize, .unrealize = test_unrealize, .reset = test_reset,
+    .bus_type = &test_bus_type, .realize = test_realize, .unrealize = test_unrealize,
+    .reset = test_reset,
 };
 static const QomProperty test_properties[] = {
     QOM_PROPERTY_UINT32("number", TestDevice, number, "3", "a number"),
@@ -76,7 +79,8 @@ static const QomProperty test_properties[] = {
     { NULL },
 };
 static const QomType test_type = {
-    .name = "test-device", .parent = &device_type, .size = sizeof(TestDevice), .properties = test_properties, .ops = &test_ops,
+    .name = "test-device", .parent = &device_type, .size = sizeof(TestDevice),
+    .properties = test_properties, .ops = &test_ops,
 };
 
 static bool bridge_realize(Device *device, GError **errp)
@@ -89,7 +93,8 @@ static bool bridge_realize(Device *device, GError **errp)
 }
 
 static const DeviceOps bridge_ops = {
-    .bus_type = &test_bus_type, .realize = bridge_realize, .unrealize = test_unrealize, .reset = test_reset,
+    .bus_type = &test_bus_type, .realize = bridge_realize, .unrealize = test_unrealize,
+    .reset = test_reset,
 };
 static const QomType bridge_type = {
     .name = "test-bridge", .parent = &device_type, .ops = &bridge_ops,
@@ -137,7 +142,8 @@ static void assert_trace(const char *expected)
 static void test_life(Fixture *f, gconstpointer data)
 {
     g_autoptr(GError) err = NULL;
-    Device *bridge = new_device(f, &bridge_type, "bridge"), *a = new_device(f, &test_type, "a"), *b = new_device(f, &test_type, "b");
+    Device *bridge = new_device(f, &bridge_type, "bridge"), *a = new_device(f, &test_type, "a"),
+           *b = new_device(f, &test_type, "b");
 
     g_assert_true(device_realize(bridge, f->top, &err));
     Bus *below = bus_find(f->top, "below");
@@ -152,7 +158,8 @@ static void test_life(Fixture *f, gconstpointer data)
     g_assert_cmpstr(path, ==, "/peripheral/bridge/below");
     g_autofree char *text = bus_tree_text(f->top);
     g_assert_cmpstr(text, ==,
-                    "bus: top\n  type TEST\n  dev: test-bridge, id \"bridge\"\n    place 0\n    bus: below\n      type TEST\n"
+                    "bus: top\n  type TEST\n  dev: test-bridge, id \"bridge\"\n    place 0\n    "
+                    "bus: below\n      type TEST\n"
                     "      dev: test-device, id \"a\"\n        number = 3\n        place 0\n"
                     "  dev: test-device, id \"b\"\n    number = 3\n    place 1\n");
     device_remove(bridge);
@@ -164,7 +171,8 @@ static void test_life(Fixture *f, gconstpointer data)
 static void test_failures(Fixture *f, gconstpointer data)
 {
     g_autoptr(GError) err = NULL;
-    Device *bad = new_device(f, &test_type, "bad"), *one = new_device(f, &test_type, "one"), *two = new_device(f, &test_type, "two");
+    Device *bad = new_device(f, &test_type, "bad"), *one = new_device(f, &test_type, "one"),
+           *two = new_device(f, &test_type, "two");
 
     g_assert_true(qom_property_set_text(&bad->object, "fail", "on", &err));
     g_assert_false(device_realize(bad, f->top, &err));
@@ -178,7 +186,8 @@ static void test_failures(Fixture *f, gconstpointer data)
     g_assert_cmpstr(err->message, ==, "bus 'top' is full");
     g_clear_error(&err);
     g_assert_false(qom_property_set_text(&one->object, "number", "4", &err));
-    g_assert_cmpstr(err->message, ==, "Property 'number' of '/peripheral/one' cannot be set: the device is in use");
+    g_assert_cmpstr(err->message, ==,
+                    "Property 'number' of '/peripheral/one' cannot be set: the device is in use");
     g_clear_error(&err);
     g_assert_false(qom_property_set_text(&three->object, "realized", "on", &err));
     g_assert_cmpstr(err->message, ==, "Property 'test-device.realized' is read-only");

@@ -6,7 +6,8 @@
 #include "util/error.h"
 
 static const MachineOps toy_ops = { .alias = "toy", .id = "toy-1.0" };
-static const QomType toy_machine_type = { .name = "toy-1.0-machine", .parent = &machine_type, .ops = &toy_ops };
+static const QomType toy_machine_type = { .name = "toy-1.0-machine", .parent = &machine_type,
+                                          .ops = &toy_ops };
 
 static bool ask_guest(Bus *bus, Device *device, GError **errp)
 {
@@ -30,11 +31,15 @@ static const QomProperty card_properties[] = {
 };
 static const DeviceOps card_ops = { .bus_type = &slot_bus_type, .category = "Network" };
 static const QomType card_base_type = {
-    .name = "card", .parent = &device_type, .abstract = true, .size = sizeof(Card), .properties = card_properties, .ops = &card_ops,
+    .name = "card", .parent = &device_type, .abstract = true, .size = sizeof(Card),
+    .properties = card_properties, .ops = &card_ops,
 };
-static const QomType red_card_type = { .name = "red-card", .parent = &card_base_type, .description = "a red one" };
-static const DeviceOps fixed_ops = { .bus_type = &slot_bus_type, .no_hotplug = true, .category = "Storage" };
-static const QomType fixed_card_type = { .name = "fixed-card", .parent = &card_base_type, .ops = &fixed_ops };
+static const QomType red_card_type = { .name = "red-card", .parent = &card_base_type,
+                                       .description = "a red one" };
+static const DeviceOps fixed_ops = { .bus_type = &slot_bus_type, .no_hotplug = true,
+                                     .category = "Storage" };
+static const QomType fixed_card_type = { .name = "fixed-card", .parent = &card_base_type,
+                                         .ops = &fixed_ops };
 static const DeviceOps loose_ops = { .category = "Network" };
 static const QomType loose_type = { .name = "loose", .parent = &device_type, .ops = &loose_ops };
 static const DeviceOps rack_ops = { .bus_type = &system_bus_type, .internal = true };
@@ -43,7 +48,8 @@ static const DeviceOps book_ops = { .bus_type = &shelf_bus_type };
 static const QomType book_type = { .name = "book", .parent = &device_type, .ops = &book_ops };
 
 static const QomType *const types[] = {
-    &toy_machine_type, &device_type, &card_base_type, &red_card_type, &fixed_card_type, &loose_type, &rack_type, &book_type, NULL,
+    &toy_machine_type, &device_type, &card_base_type, &red_card_type, &fixed_card_type, &loose_type,
+    &rack_type, &book_type, NULL,
 };
 
 typedef struct Fixture {
@@ -93,7 +99,8 @@ static const struct {
 } bad[] = {
     { "red-crad", "'red-crad' is not a valid device model name\nDid you mean 'red-card'?" },
     { "zzzzzzzzzz", "'zzzzzzzzzz' is not a valid device model name\n-device help" },
-    { "virtio-balloon-pci,id=a", "'virtio-balloon-pci' is not a valid device model name\nA TD's memory cannot be taken back" },
+    { "virtio-balloon-pci,id=a",
+      "'virtio-balloon-pci' is not a valid device model name\nA TD's memory cannot be taken back" },
     { "card", "Parameter 'driver' expects a non-abstract device type" },
     { "rack", "Parameter 'driver' expects a pluggable device type" },
     { "id=a", "Parameter 'driver' is missing" },
@@ -119,17 +126,20 @@ static void test_bad(Fixture *f, gconstpointer data)
         }
     }
     g_assert_cmpuint(f->slots->devices->len, ==, 1);
-    g_assert_cmpuint(qom_container_get(&f->machine->object, "peripheral-anon")->children->len, ==, 0);
+    g_assert_cmpuint(qom_container_get(&f->machine->object, "peripheral-anon")->children->len, ==,
+                     0);
 }
 
 static void test_places(Fixture *f, gconstpointer data)
 {
-    Device *a = add(f, "red-card,id=a,number=0x10", NULL), *b = add(f, "red-card,bus=slots", NULL), *c = add(f, "loose", NULL);
+    Device *a = add(f, "red-card,id=a,number=0x10", NULL), *b = add(f, "red-card,bus=slots", NULL),
+           *c = add(f, "loose", NULL);
     g_autofree char *path_a = qom_object_path(&a->object), *path_b = qom_object_path(&b->object);
 
     g_assert_cmpstr(path_a, ==, "/machine/peripheral/a");
     g_assert_cmpstr(path_b, ==, "/machine/peripheral-anon/device[0]");
-    g_assert_true(a->bus == f->slots && b->bus == f->slots && !c->bus && a->realized && !a->hotplugged);
+    g_assert_true(a->bus == f->slots && b->bus == f->slots && !c->bus && a->realized &&
+                  !a->hotplugged);
     g_assert_cmpuint(((Card *)a)->number, ==, 16);
     g_assert_true(device_machine(c) == f->machine);
     f->slots->full = true;
@@ -151,7 +161,8 @@ static void test_hotplug(Fixture *f, gconstpointer data)
     g_clear_error(&err);
     f->slots->hotpluggable = true;
     g_assert_null(add(f, "fixed-card", &err));
-    g_assert_true(g_str_has_prefix(err->message, "Device 'fixed-card' does not support hotplugging"));
+    g_assert_true(
+        g_str_has_prefix(err->message, "Device 'fixed-card' does not support hotplugging"));
     g_clear_error(&err);
     Device *hot = add(f, "red-card,id=hot", &err);
     g_assert_true(hot && hot->hotplugged);
@@ -164,7 +175,8 @@ static void test_hotplug(Fixture *f, gconstpointer data)
     g_assert_true(machine_unplug(f->machine, "hot", &err));
     g_assert_cmpstr(f->deleted->str, ==, "");
     g_assert_false(machine_unplug(f->machine, "/machine/peripheral/hot", &err));
-    g_assert_cmpstr(err->message, ==, "Device /machine/peripheral/hot is already in the process of unplug");
+    g_assert_cmpstr(err->message, ==,
+                    "Device /machine/peripheral/hot is already in the process of unplug");
     machine_remove_device(hot);
     g_assert_cmpstr(f->deleted->str, ==, "hot at /machine/peripheral/hot;");
     g_assert_cmpuint(f->slots->devices->len, ==, 1);
@@ -172,8 +184,10 @@ static void test_hotplug(Fixture *f, gconstpointer data)
 
 static void test_globals(Fixture *f, gconstpointer data)
 {
-    static const char *const good[] = { "card.number=7", "driver=red-card,property=label,value=a.b=c" };
-    static const char *const not[] = { "x", "a=b", "driver=a,property=b", "driver=a,property=b,value=c,d=e" };
+    static const char *const good[] = { "card.number=7",
+                                        "driver=red-card,property=label,value=a.b=c" };
+    static const char *const not[] = { "x", "a=b", "driver=a,property=b",
+                                       "driver=a,property=b,value=c,d=e" };
     g_autoptr(GError) err = NULL;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(good); i++) {
@@ -185,18 +199,22 @@ static void test_globals(Fixture *f, gconstpointer data)
         g_clear_error(&err);
     }
     g_assert_true(machine_check_globals(f->machine, &err));
-    Card *red = (Card *)add(f, "red-card", &err), *fixed = (Card *)add(f, "fixed-card,number=8", &err);
+    Card *red = (Card *)add(f, "red-card", &err),
+         *fixed = (Card *)add(f, "fixed-card,number=8", &err);
     g_assert_cmpuint(red->number, ==, 7);
     g_assert_cmpstr(red->label, ==, "a.b=c");
     g_assert_cmpuint(fixed->number, ==, 8);
     g_assert_null(fixed->label);
     g_ptr_array_add(f->machine->globals, qom_global_parse("red-card.number=x", &err));
     g_assert_null(add(f, "red-card", &err));
-    g_assert_cmpstr(err->message, ==, "can't apply global red-card.number=x: Parameter 'number' expects a uint64 value");
+    g_assert_cmpstr(
+        err->message, ==,
+        "can't apply global red-card.number=x: Parameter 'number' expects a uint64 value");
     g_clear_error(&err);
     g_ptr_array_add(f->machine->globals, qom_global_parse("red-card.colour=x", &err));
     g_assert_false(machine_check_globals(f->machine, &err));
-    g_assert_true(g_str_has_prefix(err->message, "can't apply global red-card.colour=x: Property 'red-card.colour' not found"));
+    g_assert_true(g_str_has_prefix(err->message, "can't apply global red-card.colour=x: Property "
+                                                 "'red-card.colour' not found"));
     g_clear_error(&err);
 }
 
@@ -204,10 +222,11 @@ static void test_help(Fixture *f, gconstpointer data)
 {
     g_autofree char *text = devices_help(types);
 
-    g_assert_cmpstr(text, ==,
-                    "Misc devices:\nname \"book\", bus SHELF\n\n"
-                    "Network devices:\nname \"loose\"\nname \"red-card\", bus SLOT, desc \"a red one\"\n\n"
-                    "Storage devices:\nname \"fixed-card\", bus SLOT\n");
+    g_assert_cmpstr(
+        text, ==,
+        "Misc devices:\nname \"book\", bus SHELF\n\n"
+        "Network devices:\nname \"loose\"\nname \"red-card\", bus SLOT, desc \"a red one\"\n\n"
+        "Storage devices:\nname \"fixed-card\", bus SLOT\n");
     g_assert_null(machine_type_find(types, "toy-1.0-machine"));
     g_assert_true(machine_type_find(types, "toy-1.0") == &toy_machine_type);
 }

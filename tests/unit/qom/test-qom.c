@@ -41,13 +41,15 @@ static bool base_complete(QomObject *object, GError **errp)
     return true;
 }
 
-static bool set_doubled(QomObject *object, const QomProperty *property, JsonValue *value, GError **errp)
+static bool set_doubled(QomObject *object, const QomProperty *property, JsonValue *value,
+                        GError **errp)
 {
     ((Thing *)object)->doubled = 2 * json_object_get_uint64(value);
     return true;
 }
 
-static bool get_doubled(QomObject *object, const QomProperty *property, JsonValue **result, GError **errp)
+static bool get_doubled(QomObject *object, const QomProperty *property, JsonValue **result,
+                        GError **errp)
 {
     *result = json_object_new_uint64(((Thing *)object)->doubled);
     return true;
@@ -60,7 +62,8 @@ static bool generate(const QomType *type, unsigned index, QomProperty *property)
     if (index >= G_N_ELEMENTS(names)) {
         return false;
     }
-    *property = (QomProperty){ .name = names[index], .kind = QOM_UINT64, .set = set_doubled, .get = get_doubled };
+    *property = (QomProperty){ .name = names[index], .kind = QOM_UINT64, .set = set_doubled,
+                               .get = get_doubled };
     return true;
 }
 
@@ -69,7 +72,8 @@ static const QomProperty base_properties[] = {
     { NULL },
 };
 static const QomType base_type = {
-    .name = "base", .parent = &qom_object_type, .abstract = true, .size = sizeof(Base), .properties = base_properties,
+    .name = "base", .parent = &qom_object_type, .abstract = true, .size = sizeof(Base),
+    .properties = base_properties,
     .complete = base_complete,
 };
 static const QomProperty thing_properties[] = {
@@ -92,11 +96,15 @@ static const QomProperty thing_properties[] = {
 };
 static const QomDefault thing_defaults[] = { { "number", "9" }, { NULL, NULL } };
 static const QomType thing_type = {
-    .name = "thing", .parent = &base_type, .size = sizeof(Thing), .user_creatable = true, .properties = thing_properties,
-    .generate = generate, .defaults = thing_defaults, .fixed_because = "the machine has been made with it",
+    .name = "thing", .parent = &base_type, .size = sizeof(Thing), .user_creatable = true,
+    .properties = thing_properties,
+    .generate = generate, .defaults = thing_defaults,
+    .fixed_because = "the machine has been made with it",
 };
-static const QomType other_type = { .name = "other", .parent = &qom_object_type, .user_creatable = true };
-static const QomType *const types[] = { &qom_object_type, &qom_container_type, &base_type, &thing_type, &other_type, NULL };
+static const QomType other_type = { .name = "other", .parent = &qom_object_type,
+                                    .user_creatable = true };
+static const QomType *const types[] = { &qom_object_type, &qom_container_type, &base_type,
+                                        &thing_type, &other_type, NULL };
 
 static QomObject *new_root(void)
 {
@@ -147,8 +155,10 @@ static const struct {
     { "on-off-auto-bad", "mode", "yes", NULL, "Parameter 'mode' does not accept value 'yes'" },
     { "mac", "mac", "52:54:00-12:34:aB", "\"52:54:00:12:34:ab\"", NULL },
     { "mac-short", "mac", "52:54:00:12:34", NULL, "Parameter 'mac' expects an Ethernet address" },
-    { "mac-long", "mac", "52:54:00:12:34:56:", NULL, "Parameter 'mac' expects an Ethernet address" },
-    { "mac-digit", "mac", "52:54:00:12:34:5g", NULL, "Parameter 'mac' expects an Ethernet address" },
+    { "mac-long", "mac", "52:54:00:12:34:56:", NULL,
+      "Parameter 'mac' expects an Ethernet address" },
+    { "mac-digit", "mac", "52:54:00:12:34:5g", NULL,
+      "Parameter 'mac' expects an Ethernet address" },
     { "addr", "addr", "1", "\"01.0\"", NULL },
     { "addr-function", "addr", "0x1f.0x7", "\"1f.7\"", NULL },
     { "addr-slot", "addr", "20", NULL, "Parameter 'addr' expects SLOT" },
@@ -243,7 +253,8 @@ static void test_types(void)
     g_assert_null(qom_type_find(types, "thin"));
     g_assert_true(qom_type_is(&thing_type, &base_type) && qom_type_is(&thing_type, &thing_type));
     g_assert_false(qom_type_is(&base_type, &thing_type));
-    g_assert_true(qom_type_is_named(&thing_type, "object") && !qom_type_is_named(&thing_type, "other"));
+    g_assert_true(qom_type_is_named(&thing_type, "object") &&
+                  !qom_type_is_named(&thing_type, "other"));
     while (qom_type_property(&thing_type, n, &property)) {
         QomProperty again;
         g_assert_true(qom_type_find_property(&thing_type, property.name, &again));
@@ -268,7 +279,8 @@ static void test_complete(void)
     g_assert_cmpuint(((Base *)thing)->completed, ==, 1);
     g_assert_true(qom_property_set_text(thing, "u64", "5", &err));
     g_assert_false(qom_property_set_text(thing, "u8", "5", &err));
-    g_assert_cmpstr(err->message, ==, "Property 'u8' of 'thing' cannot be set: the machine has been made with it");
+    g_assert_cmpstr(err->message, ==,
+                    "Property 'u8' of 'thing' cannot be set: the machine has been made with it");
     assert_value(thing, "u8", "0");
 }
 
@@ -283,7 +295,8 @@ static void test_tree(void)
     g_assert_true(qom_container_get(root, "machine/peripheral") == deep);
     g_assert_true(qom_object_add_child(deep, "disk", a, &err));
     g_assert_false(qom_object_add_child(deep, "disk", b, &err));
-    g_assert_cmpstr(err->message, ==, "attempt to add duplicate property 'disk' to object (type 'container')");
+    g_assert_cmpstr(err->message, ==,
+                    "attempt to add duplicate property 'disk' to object (type 'container')");
     g_clear_error(&err);
     g_assert_false(qom_object_add_child(a, "flag", b, NULL));
     qom_object_add_numbered_child(a, "device", b);
@@ -309,11 +322,14 @@ static void test_tree(void)
     g_assert_null(qom_object_root(b));
     g_assert_null(qom_object_child(deep, "disk"));
     g_autofree char *tree = qom_tree_text(root);
-    g_assert_cmpstr(tree, ==, "/ (container)\n  /objects (container)\n    /disk (other)\n  /machine (container)\n"
-                    "    /peripheral (container)\n");
+    g_assert_cmpstr(
+        tree, ==,
+        "/ (container)\n  /objects (container)\n    /disk (other)\n  /machine (container)\n"
+        "    /peripheral (container)\n");
 }
 
-static QomObject *make(QomObject *root, const char *type, const char *id, const char *json, GError **errp)
+static QomObject *make(QomObject *root, const char *type, const char *id, const char *json,
+                       GError **errp)
 {
     g_autoptr(JsonValue) value = NULL;
 
@@ -346,7 +362,8 @@ static void test_links(void)
     make(root, "other", "o", "{}", &err);
     QomObject *c = make(root, "thing", "c", "{'peer': 'o'}", &err);
     g_assert_false(qom_object_complete(c, &err));
-    g_assert_cmpstr(err->message, ==, "Device 'o' not found\npeer= takes the id of an -object of type base");
+    g_assert_cmpstr(err->message, ==,
+                    "Device 'o' not found\npeer= takes the id of an -object of type base");
     g_clear_error(&err);
     QomObject *d = make(root, "thing", "d", "{'peer': 'e'}", &err);
     make(root, "thing", "e", "{'peer': 'd'}", &err);
@@ -358,17 +375,22 @@ static const struct {
     const char *label, *type, *id, *json, *error;
 } bad_objects[] = {
     { "no-type", NULL, "a", "{}", "Parameter 'qom-type' is missing" },
-    { "unknown-type", "zzzzzzzzz", "a", "{}", "Parameter 'qom-type' does not accept value 'zzzzzzzzz'\nUse -object help" },
-    { "near-type", "thin", "a", "{}", "Parameter 'qom-type' does not accept value 'thin'\nDid you mean 'thing'?" },
+    { "unknown-type", "zzzzzzzzz", "a", "{}",
+      "Parameter 'qom-type' does not accept value 'zzzzzzzzz'\nUse -object help" },
+    { "near-type", "thin", "a", "{}",
+      "Parameter 'qom-type' does not accept value 'thin'\nDid you mean 'thing'?" },
     { "abstract", "base", "a", "{}", "Parameter 'qom-type' does not accept value 'base'" },
-    { "not-user-creatable", "container", "a", "{}", "Parameter 'qom-type' does not accept value 'container'" },
+    { "not-user-creatable", "container", "a", "{}",
+      "Parameter 'qom-type' does not accept value 'container'" },
     { "no-id", "thing", NULL, "{}", "Parameter 'id' is missing" },
     { "empty-id", "thing", "", "{}", "Parameter 'id' expects an identifier" },
     { "digit-id", "thing", "1a", "{}", "Parameter 'id' expects an identifier" },
     { "slash-id", "thing", "a/b", "{}", "Parameter 'id' expects an identifier" },
-    { "unknown-property", "thing", "a", "{'flg': true}", "Parameter 'flg' is unexpected\nDid you mean 'flag'?" },
+    { "unknown-property", "thing", "a", "{'flg': true}",
+      "Parameter 'flg' is unexpected\nDid you mean 'flag'?" },
     { "bad-value", "thing", "a", "{'flag': 3}", "Invalid parameter type for 'flag'" },
-    { "twice", "thing", "there", "{}", "attempt to add duplicate property 'there' to object (type 'container')" },
+    { "twice", "thing", "there", "{}",
+      "attempt to add duplicate property 'there' to object (type 'container')" },
 };
 
 static void test_bad_objects(void)
@@ -378,7 +400,8 @@ static void test_bad_objects(void)
     g_assert_nonnull(make(root, "thing", "there", "{}", NULL));
     for (unsigned i = 0; i < G_N_ELEMENTS(bad_objects); i++) {
         g_autoptr(GError) err = NULL;
-        g_assert_null(make(root, bad_objects[i].type, bad_objects[i].id, bad_objects[i].json, &err));
+        g_assert_null(
+            make(root, bad_objects[i].type, bad_objects[i].id, bad_objects[i].json, &err));
         g_assert_true(g_str_has_prefix(err->message, bad_objects[i].error));
     }
     g_assert_cmpuint(qom_container_get(root, "/objects")->children->len, ==, 1);
@@ -393,7 +416,8 @@ static void test_keyval(void)
     g_autoptr(KeyVal) bad = keyval_parse("flg=on", NULL, &err);
 
     g_assert_true(qom_set_all(thing, &(QomSettings){ .keyval = good, .skip = skip }, &err));
-    static const char *const bad_dots[] = { "point.name=z,point=x", "point.name.x=z", "point.nam=z", "u8.x=1", "text.0=a" };
+    static const char *const bad_dots[] = { "point.name=z,point=x", "point.name.x=z", "point.nam=z",
+                                            "u8.x=1", "text.0=a" };
     for (unsigned i = 0; i < G_N_ELEMENTS(bad_dots); i++) {
         g_autoptr(KeyVal) kv = keyval_parse(bad_dots[i], NULL, NULL);
         g_assert_false(qom_set_all(thing, &(QomSettings){ .keyval = kv }, NULL));
@@ -416,10 +440,12 @@ static void test_keyval(void)
 
 static void test_help(void)
 {
-    g_autofree char *all = qom_types_help(types), *one = qom_type_help(&thing_type), *none = qom_type_help(&other_type);
+    g_autofree char *all = qom_types_help(types), *one = qom_type_help(&thing_type),
+                    *none = qom_type_help(&other_type);
 
     g_assert_cmpstr(all, ==, "List of user creatable objects:\n  other\n  thing\n");
-    g_assert_nonnull(strstr(one, "  colour=<string>          - its paint (default: green) (red|green|blue)\n"));
+    g_assert_nonnull(
+        strstr(one, "  colour=<string>          - its paint (default: green) (red|green|blue)\n"));
     g_assert_nonnull(strstr(one, "  number=<uint32>          - a number (default: 9)\n"));
     g_assert_null(strstr(one, "serial"));
     g_assert_cmpstr(none, ==, "There are no options for other.\n");

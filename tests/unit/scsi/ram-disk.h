@@ -47,7 +47,8 @@ static bool ram_disk_resize(BlockNode *node, uint64_t size, GError **errp)
 
 static inline BlockNode *ram_disk_new(RamDisk *disk, bool read_only)
 {
-    static const BlockDriver driver = { .name = "ram", .run = ram_disk_run, .resize = ram_disk_resize };
+    static const BlockDriver driver = { .name = "ram", .run = ram_disk_run,
+                                        .resize = ram_disk_resize };
     BlockNode *node = block_node_new(&driver, disk, DISK_SIZE, read_only);
 
     node->discard_granularity = 512;

@@ -35,7 +35,8 @@ static void set_up(Fixture *f, gconstpointer data)
         f->ram.data[i] = (uint8_t)(i / 512 + 1);
     }
     const ScsiDiskConfig config = {
-        .node = f->node, .name = "disk", .vendor = "QEMU", .product = "QEMU HARDDISK", .version = "2.5+", .serial = "SERIAL", .device_id = "ID",
+        .node = f->node, .name = "disk", .vendor = "QEMU", .product = "QEMU HARDDISK",
+        .version = "2.5+", .serial = "SERIAL", .device_id = "ID",
         .wwn = UINT64_C(0x5000c50015ea71ac), .logical_block_size = 512, .physical_block_size = 4096,
     };
     f->disk = scsi_disk_new(&config, NULL);
@@ -53,7 +54,8 @@ static void run(Fixture *f, const char *cdb, unsigned out_size, unsigned in_size
 {
     f->request = (ScsiRequest) { .done = on_done, .out_size = out_size, .in_size = in_size };
     for (unsigned i = 0; cdb[2 * i]; i++) {
-        f->request.cdb[i] = (uint8_t)(g_ascii_xdigit_value(cdb[2 * i]) << 4 | g_ascii_xdigit_value(cdb[2 * i + 1]));
+        f->request.cdb[i] = (uint8_t)(g_ascii_xdigit_value(cdb[2 * i]) << 4 |
+                                      g_ascii_xdigit_value(cdb[2 * i + 1]));
     }
     f->out[0] = (struct iovec) { f->out_data, out_size / 3 };
     f->out[1] = (struct iovec) { f->out_data + out_size / 3, out_size - out_size / 3 };
@@ -73,7 +75,9 @@ static void run(Fixture *f, const char *cdb, unsigned out_size, unsigned in_size
 static unsigned sense(const Fixture *f)
 {
     return f->request.status == SCSI_CHECK_CONDITION
-               ? (unsigned)f->request.sense[2] << 16 | (unsigned)f->request.sense[12] << 8 | f->request.sense[13] : 0;
+               ? (unsigned)f->request.sense[2] << 16 | (unsigned)f->request.sense[12] << 8 |
+                     f->request.sense[13]
+               : 0;
 }
 
 static void settle(Fixture *f)
@@ -200,7 +204,8 @@ static void test_answers(Fixture *f, gconstpointer data)
     run(f, "120180006000", 0, 96);
     g_assert_cmpmem(f->in_data, 10, "\0\x80\0\6SERIAL", 10);
     run(f, "120183006000", 0, 96);
-    g_assert_cmpmem(f->in_data, 22, "\0\x83\0\x12\2\0\0\2ID\1\3\0\10\x50\0\xc5\0\x15\xea\x71\xac", 22);
+    g_assert_cmpmem(f->in_data, 22, "\0\x83\0\x12\2\0\0\2ID\1\3\0\10\x50\0\xc5\0\x15\xea\x71\xac",
+                    22);
     run(f, "1201b0006000", 0, 96);
     g_assert_cmpuint(load_be32(f->in_data + 24), ==, 16);
     g_assert_cmpuint(load_be64(f->in_data + 36), ==, (64u << 20) / 512);
@@ -247,7 +252,8 @@ static void test_unmap(Fixture *f, gconstpointer data)
     g_assert_cmphex(sense(f), ==, 0);
     g_assert_cmpuint(f->ram.ops[BLOCK_DISCARD], ==, 2);
     g_assert_cmpuint(f->ram.data[511], ==, 1);
-    g_assert_cmpuint(f->ram.data[512] | f->ram.data[3 * 512 - 1] | f->ram.data[DISK_SIZE - 1], ==, 0);
+    g_assert_cmpuint(f->ram.data[512] | f->ram.data[3 * 512 - 1] | f->ram.data[DISK_SIZE - 1], ==,
+                     0);
     store_be32(f->out_data + 48, 3); /* one block too many: nothing is done */
     run(f, "42000000000000003800", 56, 0);
     g_assert_cmphex(sense(f), ==, 0x052100);
@@ -290,7 +296,8 @@ static void test_errors(Fixture *f, gconstpointer data)
         int error;
         unsigned read, write;
     } rows[] = {
-        { -EIO, 0x031100, 0x030c00 }, { -ENOSPC, 0x072707, 0x072707 }, { -EACCES, 0x072700, 0x072700 }, { -ENOMEM, 0x0b0006, 0x0b0006 },
+        { -EIO, 0x031100, 0x030c00 }, { -ENOSPC, 0x072707, 0x072707 },
+        { -EACCES, 0x072700, 0x072700 }, { -ENOMEM, 0x0b0006, 0x0b0006 },
     };
 
     settle(f);
@@ -327,14 +334,17 @@ static void test_bad_disks(void)
         uint32_t logical, physical;
         const char *error;
     } rows[] = {
-        { 256, 512, "logical_block_size is 256" }, { 513, 1024, "logical_block_size is 513" }, { 65536, 65536, "logical_block_size is 65536" },
+        { 256, 512, "logical_block_size is 256" }, { 513, 1024, "logical_block_size is 513" },
+        { 65536, 65536, "logical_block_size is 65536" },
         { 4096, 512, "physical_block_size is 512" }, { 512, 1536, "physical_block_size is 1536" },
     };
     g_autofree RamDisk *ram = g_new0(RamDisk, 1);
     BlockNode *node = ram_disk_new(ram, false);
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-        const ScsiDiskConfig config = { .node = node, .name = "d", .logical_block_size = rows[i].logical, .physical_block_size = rows[i].physical };
+        const ScsiDiskConfig config = { .node = node, .name = "d",
+                                        .logical_block_size = rows[i].logical,
+                                        .physical_block_size = rows[i].physical };
         g_autoptr(GError) err = NULL;
 
         g_assert_null(scsi_disk_new(&config, &err));

@@ -23,11 +23,13 @@ typedef struct Fixture {
 } Fixture;
 
 static const QomType *const types[] = {
-    &qom_object_type, &qom_container_type, &device_type, &bus_type, &scsi_bus_type, &scsi_device_type, &scsi_hd_type, &block_node_type, NULL,
+    &qom_object_type, &qom_container_type, &device_type, &bus_type, &scsi_bus_type,
+    &scsi_device_type, &scsi_hd_type, &block_node_type, NULL,
 };
 
 /* A disk on the bus; NULL: *errp. */
-static Device *add_disk(Fixture *f, const char *name, const char *target, const char *lun, GError **errp)
+static Device *add_disk(Fixture *f, const char *name, const char *target, const char *lun,
+                        GError **errp)
 {
     QomObject *object = qom_object_new(&scsi_hd_type);
     Device *device = DEVICE(object);
@@ -36,7 +38,8 @@ static Device *add_disk(Fixture *f, const char *name, const char *target, const 
     g_assert_true(qom_property_set_text(object, "share-rw", "on", NULL));
     g_assert_true(!target || qom_property_set_text(object, "scsi-id", target, NULL));
     g_assert_true(!lun || qom_property_set_text(object, "lun", lun, NULL));
-    g_assert_true(qom_object_add_child(qom_container_get(f->root, "/machine/peripheral"), name, object, NULL));
+    g_assert_true(qom_object_add_child(qom_container_get(f->root, "/machine/peripheral"), name,
+                                       object, NULL));
     bool ok = device_realize(device, &f->bus->bus, errp);
     if (!ok) {
         qom_object_unparent(object);
@@ -49,7 +52,8 @@ static void set_up(Fixture *f, gconstpointer data)
 {
     f->root = qom_root_new(types, NULL);
     BlockNode *node = ram_disk_new(&f->ram, false);
-    g_assert_true(qom_object_add_child(qom_container_get(f->root, BLOCK_CONTAINER), "disk0", &node->object, NULL));
+    g_assert_true(qom_object_add_child(qom_container_get(f->root, BLOCK_CONTAINER), "disk0",
+                                       &node->object, NULL));
     qom_object_unref(&node->object);
     driver_init(&f->d);
     VirtioEnvironment environment = driver_environment(&f->d, "scsi0");
@@ -57,7 +61,8 @@ static void set_up(Fixture *f, gconstpointer data)
         loop_thread_start(&f->loop);
         environment.context = f->loop.context;
     }
-    const VirtioScsiConfig config = { .num_queues = 1, .queue_size = 64, .max_sectors = 65535, .cmd_per_lun = 128 };
+    const VirtioScsiConfig config = { .num_queues = 1, .queue_size = 64, .max_sectors = 65535,
+                                      .cmd_per_lun = 128 };
     f->scsi = virtio_scsi_new(&config, &environment, NULL);
     driver_plug(&f->d, virtio_scsi_device(f->scsi), 5);
     f->bus = (ScsiBus *)bus_new(&scsi_bus_type, "scsi0.0", NULL);
@@ -80,7 +85,8 @@ static void tear_down(Fixture *f, gconstpointer data)
 }
 
 /* Sends a command; the response byte. lun, cdb: hexadecimal. */
-static unsigned run(Fixture *f, const char *lun, const char *cdb, unsigned out_size, unsigned in_size)
+static unsigned run(Fixture *f, const char *lun, const char *cdb, unsigned out_size,
+                    unsigned in_size)
 {
     uint8_t *head = f->d.ram + DATA_BASE;
     uint32_t used_head, length;
@@ -89,10 +95,12 @@ static unsigned run(Fixture *f, const char *lun, const char *cdb, unsigned out_s
     memset(head, 0, HEAD_SIZE);
     memset(f->d.ram + ANSWER, 0xee, ANSWER_SIZE);
     for (unsigned i = 0; lun[2 * i]; i++) {
-        head[i] = (uint8_t)(g_ascii_xdigit_value(lun[2 * i]) << 4 | g_ascii_xdigit_value(lun[2 * i + 1]));
+        head[i] = (uint8_t)(g_ascii_xdigit_value(lun[2 * i]) << 4 |
+                            g_ascii_xdigit_value(lun[2 * i + 1]));
     }
     for (unsigned i = 0; cdb[2 * i]; i++) {
-        head[19 + i] = (uint8_t)(g_ascii_xdigit_value(cdb[2 * i]) << 4 | g_ascii_xdigit_value(cdb[2 * i + 1]));
+        head[19 + i] = (uint8_t)(g_ascii_xdigit_value(cdb[2 * i]) << 4 |
+                                 g_ascii_xdigit_value(cdb[2 * i + 1]));
     }
     driver_describe(&f->d, REQUEST, n, DATA_BASE, HEAD_SIZE, NEXT, (uint16_t)(n + 1));
     n++;
@@ -100,7 +108,8 @@ static unsigned run(Fixture *f, const char *lun, const char *cdb, unsigned out_s
         driver_describe(&f->d, REQUEST, n, DATA, out_size, NEXT, (uint16_t)(n + 1));
         n++;
     }
-    driver_describe(&f->d, REQUEST, n, ANSWER, ANSWER_SIZE, in_size ? NEXT | WRITE : WRITE, (uint16_t)(n + 1));
+    driver_describe(&f->d, REQUEST, n, ANSWER, ANSWER_SIZE, in_size ? NEXT | WRITE : WRITE,
+                    (uint16_t)(n + 1));
     n++;
     if (in_size) {
         driver_describe(&f->d, REQUEST, n, DATA, in_size, WRITE, 0);
@@ -115,7 +124,9 @@ static unsigned sense(const Fixture *f)
 {
     const uint8_t *answer = f->d.ram + ANSWER;
 
-    return answer[10] == SCSI_CHECK_CONDITION ? (unsigned)answer[12 + 2] << 16 | (unsigned)answer[12 + 12] << 8 | answer[12 + 13] : answer[10];
+    return answer[10] == SCSI_CHECK_CONDITION
+               ? (unsigned)answer[12 + 2] << 16 | (unsigned)answer[12 + 12] << 8 | answer[12 + 13]
+               : answer[10];
 }
 
 static void test_requests(Fixture *f, gconstpointer data)
@@ -134,7 +145,8 @@ static void test_requests(Fixture *f, gconstpointer data)
     g_assert_cmpuint(load_le32(f->d.ram + ANSWER + 4), ==, 1024); /* the residual */
     g_assert_cmphex(f->d.ram[DATA + 511], ==, 0x77);
     g_assert_cmphex(f->d.ram[DATA + 512], ==, 0);
-    g_assert_cmpuint(run(f, "0100400000000000", "28000000000400000200", 0, 512), ==, 1); /* overrun */
+    /* overrun */
+    g_assert_cmpuint(run(f, "0100400000000000", "28000000000400000200", 0, 512), ==, 1);
 }
 
 static void test_addresses(Fixture *f, gconstpointer data)
@@ -143,10 +155,14 @@ static void test_addresses(Fixture *f, gconstpointer data)
         const char *label, *lun;
         unsigned response, sense;
     } rows[] = {
-        { "there", "0100400000000000", 0, 0 }, { "the other", "0105400700000000", 0, 0 }, { "peripheral form", "0105000700000000", 0, 0 },
-        { "no such target", "0101400000000000", 3, 0 }, { "no such unit", "0100400100000000", 0, 0x052500 },
-        { "not single level", "0200400000000000", 3, 0 }, { "extended form", "0100c00000000000", 3, 0 },
-        { "peripheral form, on a bus", "0105010700000000", 3, 0 }, { "well-known unit", "c101000000000000", 3, 0 },
+        { "there", "0100400000000000", 0, 0 }, { "the other", "0105400700000000", 0, 0 },
+        { "peripheral form", "0105000700000000", 0, 0 },
+        { "no such target", "0101400000000000", 3, 0 },
+        { "no such unit", "0100400100000000", 0, 0x052500 },
+        { "not single level", "0200400000000000", 3, 0 },
+        { "extended form", "0100c00000000000", 3, 0 },
+        { "peripheral form, on a bus", "0105010700000000", 3, 0 },
+        { "well-known unit", "c101000000000000", 3, 0 },
     };
 
     g_assert_nonnull(add_disk(f, "second", "5", "7", NULL));
@@ -169,14 +185,17 @@ static void test_places(Fixture *f, gconstpointer data)
     static const struct {
         const char *target, *lun, *error;
     } rows[] = {
-        { "0", "0", "lun already used" }, { "256", NULL, "bad scsi device id: 256" }, { "1", "16384", "bad scsi device lun: 16384" },
-        { NULL, NULL, NULL }, { "0", NULL, NULL }, { "0", "1", "lun already used" }, { "255", "16383", NULL },
+        { "0", "0", "lun already used" }, { "256", NULL, "bad scsi device id: 256" },
+        { "1", "16384", "bad scsi device lun: 16384" },
+        { NULL, NULL, NULL }, { "0", NULL, NULL }, { "0", "1", "lun already used" },
+        { "255", "16383", NULL },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autofree char *name = g_strdup_printf("d%u", i);
         g_autoptr(GError) err = NULL;
-        const ScsiDevice *device = (const ScsiDevice *)add_disk(f, name, rows[i].target, rows[i].lun, &err);
+        const ScsiDevice *device = (const ScsiDevice *)add_disk(f, name, rows[i].target,
+                                                                rows[i].lun, &err);
 
         if (rows[i].error) {
             g_assert_null(device);
@@ -195,25 +214,30 @@ static void test_broken_requests(Fixture *f, gconstpointer data)
         const char *label;
         unsigned queue, out_size, in_size;
     } rows[] = {
-        { "half a request", REQUEST, HEAD_SIZE - 1, ANSWER_SIZE }, { "little room", REQUEST, HEAD_SIZE, ANSWER_SIZE - 1 },
-        { "no room", REQUEST, HEAD_SIZE, 0 }, { "half a control request", 0, 23, 1 }, { "control without room", 0, 24, 0 },
+        { "half a request", REQUEST, HEAD_SIZE - 1, ANSWER_SIZE },
+        { "little room", REQUEST, HEAD_SIZE, ANSWER_SIZE - 1 },
+        { "no room", REQUEST, HEAD_SIZE, 0 }, { "half a control request", 0, 23, 1 },
+        { "control without room", 0, 24, 0 },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_test_message("%s", rows[i].label);
         driver_start(&f->d, GOOD, 3, 16);
         memset(f->d.ram + DATA_BASE, 0, 64);
-        driver_describe(&f->d, rows[i].queue, 0, DATA_BASE, rows[i].out_size, rows[i].in_size ? NEXT : 0, 1);
+        driver_describe(&f->d, rows[i].queue, 0, DATA_BASE, rows[i].out_size,
+                        rows[i].in_size ? NEXT : 0, 1);
         driver_describe(&f->d, rows[i].queue, 1, ANSWER, rows[i].in_size, WRITE, 0);
         driver_offer(&f->d, rows[i].queue, 0);
         driver_kick(&f->d, rows[i].queue);
         while (!(driver_status(&f->d) & VIRTIO_STATUS_NEEDS_RESET)) {
-            g_main_context_iteration(NULL, TRUE); /* of a thread's device it is the main loop that tells */
+            /* of a thread's device it is the main loop that tells */
+            g_main_context_iteration(NULL, TRUE);
         }
     }
 }
 
-static unsigned control(Fixture *f, uint32_t type, uint32_t subtype, unsigned target, unsigned lun, unsigned in_size)
+static unsigned control(Fixture *f, uint32_t type, uint32_t subtype, unsigned target, unsigned lun,
+                        unsigned in_size)
 {
     uint8_t *request = f->d.ram + DATA_BASE;
     uint32_t head, length;
@@ -251,7 +275,10 @@ static void test_control(Fixture *f, gconstpointer data)
     g_assert_cmpuint(control(f, 7, 0, 0, 0, 1), ==, 11);
 }
 
-/* A reset of the device while requests run: they end, and nothing is answered into rings that are gone. */
+/*
+ * A reset of the device while requests run: they end, and nothing is answered into rings that are
+ * gone.
+ */
 static void test_reset_under_way(Fixture *f, gconstpointer data)
 {
     driver_start(&f->d, GOOD, 3, 16);
@@ -272,7 +299,8 @@ static void test_reset_under_way(Fixture *f, gconstpointer data)
     memset(f->d.ram + ANSWER, 0x11, ANSWER_SIZE);
     while (g_main_context_iteration(NULL, FALSE)) {
     }
-    for (unsigned i = 0; i < ANSWER_SIZE; i++) { /* what is done late is not told in memory that is the driver's again */
+    /* what is done late is not told in memory that is the driver's again */
+    for (unsigned i = 0; i < ANSWER_SIZE; i++) {
         g_assert_cmphex(f->d.ram[ANSWER + i], ==, 0x11);
     }
     driver_start(&f->d, GOOD, 3, 16);
@@ -316,7 +344,8 @@ static Device *plug_disk(Fixture *f, const char *name, const char *target, const
     g_assert_true(qom_property_set_text(object, "share-rw", "on", NULL));
     g_assert_true(qom_property_set_text(object, "scsi-id", target, NULL));
     g_assert_true(qom_property_set_text(object, "lun", lun, NULL));
-    g_assert_true(qom_object_add_child(qom_container_get(f->root, "/machine/peripheral"), name, object, NULL));
+    g_assert_true(qom_object_add_child(qom_container_get(f->root, "/machine/peripheral"), name,
+                                       object, NULL));
     DEVICE(object)->hotplugged = true;
     g_assert_true(device_realize(DEVICE(object), &f->bus->bus, NULL));
     qom_object_unref(object);
@@ -339,7 +368,8 @@ static void test_events(Fixture *f, gconstpointer data)
     g_assert_cmpuint(run(f, "0103410200000000", "000000000000", 0, 0), ==, 0);
     g_assert_cmphex(sense(f), ==, 0x062900);
     run(f, "0100400000000000", "000000000000", 0, 0);
-    g_assert_true(block_resize((BlockNode *)qom_resolve(f->root, "/block-nodes/disk0", NULL), DISK_SIZE / 2, NULL));
+    g_assert_true(block_resize((BlockNode *)qom_resolve(f->root, "/block-nodes/disk0", NULL),
+                               DISK_SIZE / 2, NULL));
     expect_event(f, PARAM_CHANGE, "\1\0\0\0\0\0\0\0", 0x92a);
     expect_event(f, PARAM_CHANGE, "\1\3\101\2\0\0\0\0", 0x92a);
     run(f, "0103410200000000", "000000000000", 0, 0);

@@ -68,7 +68,8 @@ static void add_memory(Fixture *f)
     g_assert_true(f->ram != MAP_FAILED);
     f->gmem = new_gmem(f, FIXTURE_RAM, 0);
     g_assert_cmpint(f->gmem, >=, 0);
-    AbiMemoryRegion2 region = { .flags = ABI_MEM_GUEST_MEMFD, .memory_size = FIXTURE_RAM, .userspace_addr = (uintptr_t)f->ram,
+    AbiMemoryRegion2 region = { .flags = ABI_MEM_GUEST_MEMFD, .memory_size = FIXTURE_RAM,
+                                .userspace_addr = (uintptr_t)f->ram,
                                 .guest_memfd = (uint32_t)f->gmem };
     g_assert_cmpint(vm(f, ABI_SET_USER_MEMORY_REGION2, (uintptr_t)&region), ==, 0);
     g_assert_cmpint(set_private(f, 0, FIXTURE_RAM, true), ==, 0);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A host of a chosen kernel and its descriptors, for tests that drive swtdx/host/kvm as a library. */
+/*
+ * A host of a chosen kernel and its descriptors, for tests that drive swtdx/host/kvm as a library.
+ */
 #ifndef TEST_SWTDX_KVM_FIXTURE_H
 #define TEST_SWTDX_KVM_FIXTURE_H
 

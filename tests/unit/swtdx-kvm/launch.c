@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A VMM in one file: launches a TD with plain ioctls and checks every exit of its firmware. Runs under `swtdx run`. */
+/*
+ * A VMM in one file: launches a TD with plain ioctls and checks every exit of its firmware. Runs
+ * under `swtdx run`.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -21,7 +24,10 @@
 #include "firmware.h"
 
 #define RAM_SIZE 0x600000u
-/* What depends on the host: MAX_VCPUS, and what ACCEPT of 2 MiB does; by default as Linux makes it on the built-in profile. */
+/*
+ * What depends on the host: MAX_VCPUS, and what ACCEPT of 2 MiB does; by default as Linux makes it
+ * on the built-in profile.
+ */
 #define HOST_ANSWERS "1ll"
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
@@ -53,7 +59,8 @@ static void tdx_command(int fd, uint32_t id, uint32_t flags, uint64_t data)
 {
     AbiTdxCmd cmd = { id, flags, data, 0 };
     if (ioctl(fd, ABI_MEMORY_ENCRYPT_OP, &cmd)) {
-        fprintf(stderr, "TDX command %u: %s, hw_error 0x%llx\n", id, strerror(errno), (unsigned long long)cmd.hw_error);
+        fprintf(stderr, "TDX command %u: %s, hw_error 0x%llx\n", id, strerror(errno),
+                (unsigned long long)cmd.hw_error);
         exit(1);
     }
 }
@@ -77,7 +84,8 @@ static uint8_t *add_slot(int vm, uint32_t id, uint64_t gpa, uint64_t size)
     CHECK(fd >= 0);
     uint8_t *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(memory != MAP_FAILED);
-    AbiMemoryRegion2 region = { .slot = id, .flags = ABI_MEM_GUEST_MEMFD, .guest_phys_addr = gpa, .memory_size = size,
+    AbiMemoryRegion2 region = { .slot = id, .flags = ABI_MEM_GUEST_MEMFD, .guest_phys_addr = gpa,
+                                .memory_size = size,
                                 .userspace_addr = (uintptr_t)memory, .guest_memfd = (uint32_t)fd };
     CHECK(!ioctl(vm, ABI_SET_USER_MEMORY_REGION2, &region));
     set_private(vm, gpa, size, true);
@@ -86,7 +94,10 @@ static uint8_t *add_slot(int vm, uint32_t id, uint64_t gpa, uint64_t size)
 
 static void init_vm(Machine *m)
 {
-    struct { AbiTdxCapabilities caps; AbiCpuidEntry entries[128]; } *caps = calloc(1, sizeof(*caps));
+    struct {
+        AbiTdxCapabilities caps;
+        AbiCpuidEntry entries[128];
+    } *caps = calloc(1, sizeof(*caps));
     struct { AbiTdxInitVm init; AbiCpuidEntry entries[128]; } *init = calloc(1, sizeof(*init));
     caps->caps.cpuid.nent = 128;
     tdx_command(m->vm, ABI_TDX_CAPABILITIES, 0, (uintptr_t)caps);
@@ -101,7 +112,10 @@ static void init_vm(Machine *m)
 
 static void set_cpuid(Machine *m)
 {
-    struct { AbiCpuidHeader header; AbiCpuidEntry entries[256]; } *cpuid = calloc(1, sizeof(*cpuid));
+    struct {
+        AbiCpuidHeader header;
+        AbiCpuidEntry entries[256];
+    } *cpuid = calloc(1, sizeof(*cpuid));
     cpuid->header.nent = 256;
     tdx_command(m->vcpu, ABI_TDX_GET_CPUID, 0, (uintptr_t)cpuid);
     CHECK(cpuid->header.nent > 10 && cpuid->header.nent < 250);
@@ -114,7 +128,8 @@ static void set_cpuid(Machine *m)
             cpuid->entries[i].eax = (cpuid->entries[i].eax & ~0xffu) | 52;
         }
     }
-    cpuid->entries[cpuid->header.nent++] = (AbiCpuidEntry){ .function = 0x40000000, .eax = 0x40000001, .ebx = 'K' };
+    cpuid->entries[cpuid->header.nent++] = (AbiCpuidEntry){ .function = 0x40000000,
+                                                            .eax = 0x40000001, .ebx = 'K' };
     CHECK(!ioctl(m->vcpu, KVM_SET_CPUID2, cpuid));
     free(cpuid);
 }
@@ -133,7 +148,8 @@ static void launch(Machine *m)
     init_vm(m);
     m->vcpu = ioctl(m->vm, KVM_CREATE_VCPU, 0);
     CHECK(m->vcpu >= 0);
-    m->run = mmap(NULL, (size_t)ioctl(m->kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE, MAP_SHARED, m->vcpu, 0);
+    m->run = mmap(NULL, (size_t)ioctl(m->kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE,
+                  MAP_SHARED, m->vcpu, 0);
     CHECK(m->run != MAP_FAILED);
     set_cpuid(m);
     tdx_command(m->vcpu, ABI_TDX_INIT_VCPU, 0, 0x1234);
@@ -142,7 +158,8 @@ static void launch(Machine *m)
     set_private(m->vm, 0x3000, 0x1000, false);
     set_private(m->vm, 0x405000, 0x1000, false);
     AbiTdxInitMemRegion region = { (uintptr_t)firmware_image, FIRMWARE_BASE, FIRMWARE_SIZE / 4096 };
-    tdx_command(m->vcpu, ABI_TDX_INIT_MEM_REGION, ABI_TDX_MEASURE_MEMORY_REGION, (uintptr_t)&region);
+    tdx_command(m->vcpu, ABI_TDX_INIT_MEM_REGION, ABI_TDX_MEASURE_MEMORY_REGION,
+                (uintptr_t)&region);
     CHECK(!region.nr_pages && region.gpa == UINT64_C(0x100000000));
     CHECK(ioctl(m->vcpu, KVM_RUN, 0) == -1 && errno == EINVAL);
     tdx_command(m->vm, ABI_TDX_FINALIZE_VM, 0, 0);
@@ -177,7 +194,8 @@ static void on_mmio(Machine *m)
 {
     const uint8_t expected[4] = { 0x78, 0x56, 0x34, 0x12 };
     if (m->run->mmio.is_write) {
-        CHECK(m->run->mmio.phys_addr == 0xfec00010 && m->run->mmio.len == 4 && !memcmp(m->run->mmio.data, expected, 4));
+        CHECK(m->run->mmio.phys_addr == 0xfec00010 && m->run->mmio.len == 4 &&
+              !memcmp(m->run->mmio.data, expected, 4));
     } else {
         CHECK(m->run->mmio.phys_addr == 0xfec00020 && m->run->mmio.len == 2);
         m->run->mmio.data[0] = 'm';
@@ -187,7 +205,8 @@ static void on_mmio(Machine *m)
 static void on_hypercall(Machine *m)
 {
     CHECK(m->run->hypercall.nr == ABI_HC_MAP_GPA_RANGE && m->run->hypercall.ret == 0);
-    CHECK(m->run->hypercall.args[0] == 0x2000 && m->run->hypercall.args[1] == 1 && m->run->hypercall.args[2] == 0);
+    CHECK(m->run->hypercall.args[0] == 0x2000 && m->run->hypercall.args[1] == 1 &&
+          m->run->hypercall.args[2] == 0);
     set_private(m->vm, 0x2000, 0x1000, false);
 }
 
@@ -198,7 +217,8 @@ static void on_tdx(Machine *m)
         CHECK(tdx->info.leaf == 1 && !tdx->info.ret);
         tdx->info.r11 = 2;
     } else {
-        CHECK(tdx->nr == TDVMCALL_EVENT_NOTIFY && tdx->notify.vector == 0x50 && tdx->notify.ret == TDVMCALL_SUBFUNC_UNSUPPORTED);
+        CHECK(tdx->nr == TDVMCALL_EVENT_NOTIFY && tdx->notify.vector == 0x50 &&
+              tdx->notify.ret == TDVMCALL_SUBFUNC_UNSUPPORTED);
         tdx->notify.ret = 0;
     }
 }
@@ -218,19 +238,26 @@ static void on_error(Machine *m)
     m->faults++;
 }
 
-#define ALLOW(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
-#define REFUSE(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+#define ALLOW(call)                                    \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1), \
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define REFUSE(call)                                   \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1), \
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
 
 /*
- * As tight as a VMM's vCPU thread can be: this program's own calls (setitimer, the end of a signal handler, exit), and those that
- * swtdx makes on such threads (docs/system/swtdx.rst, "Sandboxes"). Anything else ends the process with SIGSYS.
+ * As tight as a VMM's vCPU thread can be: this program's own calls (setitimer, the end of a signal
+ * handler, exit), and those that swtdx makes on such threads (docs/system/swtdx.rst, "Sandboxes").
+ * Anything else ends the process with SIGSYS.
  */
 static void enter_sandbox(void)
 {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        ALLOW(__NR_futex), ALLOW(__NR_madvise), ALLOW(__NR_clock_gettime), ALLOW(__NR_read), ALLOW(__NR_write), ALLOW(__NR_getpid),
-        ALLOW(__NR_setitimer), ALLOW(__NR_rt_sigreturn), ALLOW(__NR_restart_syscall), ALLOW(__NR_exit_group),
+        ALLOW(__NR_futex), ALLOW(__NR_madvise), ALLOW(__NR_clock_gettime), ALLOW(__NR_read),
+        ALLOW(__NR_write), ALLOW(__NR_getpid),
+        ALLOW(__NR_setitimer), ALLOW(__NR_rt_sigreturn), ALLOW(__NR_restart_syscall),
+        ALLOW(__NR_exit_group),
         REFUSE(__NR_process_vm_readv), REFUSE(__NR_process_vm_writev),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
     };
@@ -257,7 +284,10 @@ static void ask_for_dump(void)
     }
 }
 
-/* launch [ANSWERS [sandbox | quit]]: what depends on the host; with a filter of system calls, or a dump before the start. */
+/*
+ * launch [ANSWERS [sandbox | quit]]: what depends on the host; with a filter of system calls, or a
+ * dump before the start.
+ */
 int main(int argc, char **argv)
 {
     Machine m = { 0 };

@@ -46,13 +46,15 @@ static int accepted_soon(Fixture *f, unsigned n)
 static int route(Fixture *f, uint32_t gsi, uint32_t address, uint32_t data)
 {
     Routing r = {.nr = 1};
-    r.entries[0] = (struct kvm_irq_routing_entry){.gsi = gsi, .type = KVM_IRQ_ROUTING_MSI, .u.msi = {address, 0, data, {0}}};
+    r.entries[0] = (struct kvm_irq_routing_entry){.gsi = gsi, .type = KVM_IRQ_ROUTING_MSI,
+                                                  .u.msi = {address, 0, data, {0}}};
     return vm(f, KVM_SET_GSI_ROUTING, (uintptr_t)&r);
 }
 
 static int irqfd(Fixture *f, int fd, uint32_t gsi, uint32_t flags)
 {
-    struct kvm_irqfd q = {.fd = (uint32_t)fd, .gsi = gsi, .flags = flags, .resamplefd = (uint32_t)fd};
+    struct kvm_irqfd q = {.fd = (uint32_t)fd, .gsi = gsi, .flags = flags,
+                          .resamplefd = (uint32_t)fd};
     return vm(f, KVM_IRQFD, (uintptr_t)&q);
 }
 
@@ -71,15 +73,18 @@ static void test_routing(void)
         int result;
     } rows[] = {
         {"none", 0, 0, {0}, 0},
-        {"MSI", 1, 0, {.gsi = 5, .type = KVM_IRQ_ROUTING_MSI, .u.msi = {0xfee00000, 0, 0x41, {0}}}, 0},
-        {"MSI of a device id", 1, 0, {.gsi = 5, .type = KVM_IRQ_ROUTING_MSI, .flags = KVM_MSI_VALID_DEVID}, 0},
+        {"MSI", 1, 0, {.gsi = 5, .type = KVM_IRQ_ROUTING_MSI, .u.msi = {0xfee00000, 0, 0x41, {0}}},
+         0},
+        {"MSI of a device id", 1, 0, {.gsi = 5, .type = KVM_IRQ_ROUTING_MSI,
+                                      .flags = KVM_MSI_VALID_DEVID}, 0},
         {"flags of the table", 0, 1, {0}, -EINVAL},
         {"flags of an entry", 1, 0, {.gsi = 5, .type = KVM_IRQ_ROUTING_MSI, .flags = 2}, -EINVAL},
         {"GSI 4096", 1, 0, {.gsi = 4096, .type = KVM_IRQ_ROUTING_MSI}, -EINVAL},
         {"pin of an in-kernel chip", 1, 0, {.gsi = 5, .type = KVM_IRQ_ROUTING_IRQCHIP}, -EINVAL},
         {"Hyper-V", 1, 0, {.gsi = 5, .type = KVM_IRQ_ROUTING_HV_SINT}, -EINVAL},
         {"type 99", 1, 0, {.gsi = 5, .type = 99}, -EINVAL},
-        {"destination bits 7:0 of the upper word", 1, 0, {.gsi = 5, .type = KVM_IRQ_ROUTING_MSI, .u.msi = {0xfee00000, 0x10, 0x41, {0}}}, -EINVAL},
+        {"destination bits 7:0 of the upper word", 1, 0,
+         {.gsi = 5, .type = KVM_IRQ_ROUTING_MSI, .u.msi = {0xfee00000, 0x10, 0x41, {0}}}, -EINVAL},
         {"4097 routes", 4097, 0, {0}, -EINVAL},
     };
     Fixture *f = fixture_new(16, AT_VM, NULL);
@@ -150,7 +155,8 @@ static void test_irqfd_refused(void)
     g_assert_cmpint(pipe(pipes), ==, 0);
     g_assert_cmpint(irqfd(f, fd, 4096, 0), ==, -EINVAL);
     g_assert_cmpint(irqfd(f, fd, 5, 4), ==, -EINVAL);
-    g_assert_cmpint(irqfd(f, fd, 5, KVM_IRQFD_FLAG_RESAMPLE), ==, -EINVAL); /* no EOI of a TD is seen */
+    /* no EOI of a TD is seen */
+    g_assert_cmpint(irqfd(f, fd, 5, KVM_IRQFD_FLAG_RESAMPLE), ==, -EINVAL);
     g_assert_cmpint(irqfd(f, -1, 5, 0), ==, -EBADF);
     g_assert_cmpint(irqfd(f, pipes[0], 5, 0), ==, -EINVAL);
     g_assert_cmpint(irqfd(f, f->kvm, 5, 0), ==, -EINVAL);
@@ -177,9 +183,11 @@ static void test_level(void)
     fixture_free(f);
 }
 
-static int ioeventfd(Fixture *f, int fd, uint64_t address, uint32_t length, uint32_t flags, uint64_t match)
+static int ioeventfd(Fixture *f, int fd, uint64_t address, uint32_t length, uint32_t flags,
+                     uint64_t match)
 {
-    struct kvm_ioeventfd e = {.fd = fd, .addr = address, .len = length, .flags = flags, .datamatch = match};
+    struct kvm_ioeventfd e = {.fd = fd, .addr = address, .len = length, .flags = flags,
+                              .datamatch = match};
     return vm(f, KVM_IOEVENTFD, (uintptr_t)&e);
 }
 
@@ -192,10 +200,12 @@ static uint64_t count(int fd)
 static void test_ioeventfd(void)
 {
     Fixture *f = fixture_new(16, AT_INIT_VCPU, NULL);
-    int any = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), seven = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int any = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+        seven = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     const uint32_t match = KVM_IOEVENTFD_FLAG_DATAMATCH, pio = KVM_IOEVENTFD_FLAG_PIO;
     g_assert_cmpint(ioeventfd(f, any, 0xe0001000, 0, 0, 0), ==, 0);
-    g_assert_cmpint(ioeventfd(f, seven, 0xe0001000, 2, match, 7), ==, -EEXIST); /* covered by the one of any length */
+    /* covered by the one of any length */
+    g_assert_cmpint(ioeventfd(f, seven, 0xe0001000, 2, match, 7), ==, -EEXIST);
     g_assert_cmpint(ioeventfd(f, seven, 0xe0002000, 2, match, 7), ==, 0);
     g_assert_cmpint(ioeventfd(f, any, 0xe0002000, 2, match, 8), ==, 0);
     g_assert_cmpint(ioeventfd(f, any, 0xe0002000, 2, match, 7), ==, -EEXIST);
@@ -216,8 +226,10 @@ static void test_ioeventfd(void)
     g_assert_false(irq_bus_write(v, false, 0x60, 1, 0xff));
     g_assert_cmpuint(count(seven), ==, 1);
 
-    g_assert_cmpint(ioeventfd(f, seven, 0xe0002000, 2, match | KVM_IOEVENTFD_FLAG_DEASSIGN, 8), ==, -ENOENT);
-    g_assert_cmpint(ioeventfd(f, seven, 0xe0002000, 2, match | KVM_IOEVENTFD_FLAG_DEASSIGN, 7), ==, 0);
+    g_assert_cmpint(ioeventfd(f, seven, 0xe0002000, 2, match | KVM_IOEVENTFD_FLAG_DEASSIGN, 8), ==,
+                    -ENOENT);
+    g_assert_cmpint(ioeventfd(f, seven, 0xe0002000, 2, match | KVM_IOEVENTFD_FLAG_DEASSIGN, 7), ==,
+                    0);
     g_assert_false(irq_bus_write(v, false, 0xe0002000, 2, 7));
     g_assert_cmpint(ioeventfd(f, any, 0, 3, 0, 0), ==, -EINVAL);
     g_assert_cmpint(ioeventfd(f, any, 0, 0, match, 0), ==, -EINVAL);
@@ -238,7 +250,8 @@ static void test_ordinary(void)
     g_assert_cmpint(f->vm, >=, 0);
     g_assert_cmpint(vm(f, KVM_CREATE_VCPU, 0), ==, -EOPNOTSUPP);
     g_assert_cmpint(vm(f, KVM_CREATE_VCPU, 1u << 20), ==, -EINVAL);
-    AbiCreateGuestMemfd gmem = { .size = 4096 }; /* only slots of it are for VMs with private memory alone */
+    AbiCreateGuestMemfd gmem = {
+        .size = 4096}; /* only slots of it are for VMs with private memory alone */
     g_assert_cmpint(vm(f, ABI_CREATE_GUEST_MEMFD, (uintptr_t)&gmem), >=, 0);
     fixture_free(f);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the host keeps of a TD does not grow with the TD's memory: a launch with 1 TiB costs less than 1 MiB. */
+/*
+ * What the host keeps of a TD does not grow with the TD's memory: a launch with 1 TiB costs less
+ * than 1 MiB.
+ */
 #include <stdio.h>
 
 #include "fixture.h"
@@ -25,15 +28,21 @@ static uint64_t resident(void)
 
 static void add_slot(Fixture *f, uint32_t slot, uint64_t gpa, uint64_t size, int gmem)
 {
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     g_assert_true(memory != MAP_FAILED);
-    AbiMemoryRegion2 region = { .slot = slot, .flags = ABI_MEM_GUEST_MEMFD, .guest_phys_addr = gpa, .memory_size = size,
-                                .userspace_addr = (uintptr_t)memory, .guest_memfd = (uint32_t)gmem };
+    AbiMemoryRegion2 region = { .slot = slot, .flags = ABI_MEM_GUEST_MEMFD, .guest_phys_addr = gpa,
+                                .memory_size = size,
+                                .userspace_addr = (uintptr_t)memory,
+                                .guest_memfd = (uint32_t)gmem };
     g_assert_cmpint(vm(f, ABI_SET_USER_MEMORY_REGION2, (uintptr_t)&region), ==, 0);
     g_assert_cmpint(set_private(f, gpa, size, true), ==, 0);
 }
 
-/* What a TD with so much memory above 4 GiB costs from KVM_CREATE_VM to FINALIZE, less its vCPU and its firmware's pages. */
+/*
+ * What a TD with so much memory above 4 GiB costs from KVM_CREATE_VM to FINALIZE, less its vCPU and
+ * its firmware's pages.
+ */
 static uint64_t cost(uint64_t size)
 {
     static const uint8_t page[4096] __attribute__((aligned(4096))) = { 0x55 };
@@ -48,13 +57,16 @@ static uint64_t cost(uint64_t size)
     add_slot(f, 0, HIGH_MEMORY, size, gmem);
     add_slot(f, 1, HIGH_MEMORY - FIRMWARE_PAGES * 4096, FIRMWARE_PAGES * 4096, low);
     for (unsigned i = 0; i < FIRMWARE_PAGES; i++) {
-        AbiTdxInitMemRegion region = { (uintptr_t)page, HIGH_MEMORY - FIRMWARE_PAGES * 4096 + i * 4096u, 1 };
+        AbiTdxInitMemRegion region = { (uintptr_t)page,
+                                       HIGH_MEMORY - FIRMWARE_PAGES * 4096 + i * 4096u, 1 };
         g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_MEM_REGION, 0, (uintptr_t)&region), ==, 0);
     }
     g_assert_cmpint(tdx(f, f->vm, ABI_TDX_FINALIZE_VM, 0, 0), ==, 0);
-    uint64_t end = resident(), whole = end - start - (with_vcpu - initialised) - FIRMWARE_PAGES * 4096;
-    g_test_message("%" G_GUINT64_FORMAT " GiB: %" G_GUINT64_FORMAT " KiB, and %" G_GUINT64_FORMAT " KiB for the vCPU", size >> 30,
-                   whole >> 10, (with_vcpu - initialised) >> 10);
+    uint64_t end = resident(),
+             whole = end - start - (with_vcpu - initialised) - FIRMWARE_PAGES * 4096;
+    g_test_message("%" G_GUINT64_FORMAT " GiB: %" G_GUINT64_FORMAT " KiB, and %" G_GUINT64_FORMAT
+                   " KiB for the vCPU",
+                   size >> 30, whole >> 10, (with_vcpu - initialised) >> 10);
     kvm_fd_forget(f->host, low);
     close(low);
     f->gmem = gmem;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* KVM_MEMORY_ENCRYPT_OP: envelope, order of the steps, every check of INIT_VM, E2BIG rules, progress of INIT_MEM_REGION. */
+/*
+ * KVM_MEMORY_ENCRYPT_OP: envelope, order of the steps, every check of INIT_VM, E2BIG rules,
+ * progress of INIT_MEM_REGION.
+ */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -11,12 +14,16 @@ static void test_envelope(void)
 {
     Fixture *f = fixture_new(16, AT_VCPU, NULL);
     AbiTdxCmd cmd = { ABI_TDX_CAPABILITIES, 0, 0, 1 };
-    g_assert_cmpint(vm(f, ABI_MEMORY_ENCRYPT_OP, (uintptr_t)&cmd), ==, -EINVAL); /* hw_error first */
+    g_assert_cmpint(vm(f, ABI_MEMORY_ENCRYPT_OP, (uintptr_t)&cmd), ==,
+                    -EINVAL); /* hw_error first */
     g_assert_cmpint(vm(f, ABI_MEMORY_ENCRYPT_OP, 8), ==, -EFAULT);
     static const struct { const char *label; bool on_vcpu; uint32_t id; } rows[] = {
-        { "vCPU command on the VM", false, ABI_TDX_INIT_VCPU }, { "INIT_MEM_REGION on the VM", false, ABI_TDX_INIT_MEM_REGION },
-        { "GET_CPUID on the VM", false, ABI_TDX_GET_CPUID }, { "unknown on the VM", false, 6 }, { "CAPABILITIES on a vCPU", true, ABI_TDX_CAPABILITIES },
-        { "INIT_VM on a vCPU", true, ABI_TDX_INIT_VM }, { "FINALIZE on a vCPU", true, ABI_TDX_FINALIZE_VM }, { "unknown on a vCPU", true, 7 },
+        { "vCPU command on the VM", false, ABI_TDX_INIT_VCPU },
+        { "INIT_MEM_REGION on the VM", false, ABI_TDX_INIT_MEM_REGION },
+        { "GET_CPUID on the VM", false, ABI_TDX_GET_CPUID }, { "unknown on the VM", false, 6 },
+        { "CAPABILITIES on a vCPU", true, ABI_TDX_CAPABILITIES },
+        { "INIT_VM on a vCPU", true, ABI_TDX_INIT_VM },
+        { "FINALIZE on a vCPU", true, ABI_TDX_FINALIZE_VM }, { "unknown on a vCPU", true, 7 },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_test_message("%s", rows[i].label);
@@ -86,10 +93,15 @@ static void change_too_many(InitBuffer *i) { i->init.cpuid.nent = 257; }
 
 static void add_entry(InitBuffer *i, uint32_t leaf, uint32_t flags, uint32_t ebx, uint32_t ecx)
 {
-    i->entries[i->init.cpuid.nent++] = (AbiCpuidEntry){ .function = leaf, .flags = flags, .ebx = ebx, .ecx = ecx };
+    i->entries[i->init.cpuid.nent++] = (AbiCpuidEntry){ .function = leaf, .flags = flags,
+                                                        .ebx = ebx, .ecx = ecx };
 }
 static void change_unknown_leaf(InitBuffer *i) { add_entry(i, 0x21, 0, 0, 0); }
-static void change_duplicate(InitBuffer *i) { i->entries[1] = i->entries[0]; i->init.cpuid.nent = 2; }
+static void change_duplicate(InitBuffer *i)
+{
+    i->entries[1] = i->entries[0];
+    i->init.cpuid.nent = 2;
+}
 static void change_hle(InitBuffer *i) { add_entry(i, 7, 1, 1u << 4, 0); }
 static void change_rtm(InitBuffer *i) { add_entry(i, 7, 1, 1u << 11, 0); }
 static void change_waitpkg(InitBuffer *i) { add_entry(i, 7, 1, 0, 1u << 5); }
@@ -97,12 +109,17 @@ static void change_bit(InitBuffer *i) { add_entry(i, 1, 0, 0, 1u << 0); } /* SSE
 
 static const InitRow init_rows[] = {
     { "good", change_nothing, 0, false }, { "GPAW 52", change_gpaw_52, 0, false },
-    { "DEBUG", change_debug, -EINVAL, false }, { "PKS", change_pks, -EINVAL, false }, { "unknown XFAM", change_xfam, -EINVAL, false },
+    { "DEBUG", change_debug, -EINVAL, false }, { "PKS", change_pks, -EINVAL, false },
+    { "unknown XFAM", change_xfam, -EINVAL, false },
     { "reserved", change_reserved, -EINVAL, false }, { "padding", change_padding, -EINVAL, false },
-    { "no 0x80000008", change_no_leaf, -EINVAL, false }, { "GPAW 0", change_gpaw_0, -EINVAL, false }, { "GPAW 50", change_gpaw_50, -EINVAL, false },
-    { "too many entries", change_too_many, -E2BIG, false }, { "unknown leaf", change_unknown_leaf, -EINVAL, false },
-    { "duplicate leaf", change_duplicate, -EINVAL, false }, { "HLE", change_hle, -EINVAL, false }, { "RTM", change_rtm, -EINVAL, false },
-    { "WAITPKG", change_waitpkg, -EINVAL, false }, { "bit that is not configurable", change_bit, -EINVAL, true },
+    { "no 0x80000008", change_no_leaf, -EINVAL, false },
+    { "GPAW 0", change_gpaw_0, -EINVAL, false }, { "GPAW 50", change_gpaw_50, -EINVAL, false },
+    { "too many entries", change_too_many, -E2BIG, false },
+    { "unknown leaf", change_unknown_leaf, -EINVAL, false },
+    { "duplicate leaf", change_duplicate, -EINVAL, false }, { "HLE", change_hle, -EINVAL, false },
+    { "RTM", change_rtm, -EINVAL, false },
+    { "WAITPKG", change_waitpkg, -EINVAL, false },
+    { "bit that is not configurable", change_bit, -EINVAL, true },
 };
 
 static void test_init_vm(void)
@@ -126,7 +143,10 @@ static void test_init_vm(void)
         g_assert_cmpint(tdx(f, f->vm, ABI_TDX_INIT_VM, 0, (uintptr_t)init), ==, -EINVAL);
         fixture_free(f);
     }
-    /* an XFAM the module wants whole: only where the host can do AVX-512 at all is it the module that refuses */
+    /*
+     * an XFAM the module wants whole: only where the host can do AVX-512 at all is it the module
+     * that refuses
+     */
     Fixture *f = fixture_new(16, AT_CAPS, NULL);
     fixture_init_params(init);
     change_xfam_pair(init);
@@ -151,7 +171,8 @@ static void test_order(void)
     g_assert_cmpint(enable(f, KVM_CAP_SPLIT_IRQCHIP, 24), ==, -EEXIST);
     g_assert_cmpint(enable(f, ABI_CAP_X86_APIC_BUS_CYCLES_NS, 40), ==, -EINVAL);
     g_assert_cmpint(vm(f, KVM_SET_TSC_KHZ, 1000000), ==, -EINVAL);
-    g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_VCPU, 0, 0), ==, -EINVAL); /* no x2APIC: KVM_SET_CPUID2 comes first */
+    g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_VCPU, 0, 0), ==,
+                    -EINVAL); /* no x2APIC: KVM_SET_CPUID2 comes first */
     AbiTdxInitMemRegion region = { 0x1000, 0, 1 };
     g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_MEM_REGION, 0, (uintptr_t)&region), ==, -EINVAL);
     cpuid->header.nent = 2;
@@ -178,7 +199,8 @@ static void test_order(void)
     g_assert_cmpint(vcpu(f, ABI_PRE_FAULT_MEMORY, (uintptr_t)&fault), ==, 0);
     g_assert_cmpint(fault.gpa, ==, 4096);
     fault = (AbiPreFault){ 0x100000, 4096, 0, { 0 } };
-    g_assert_cmpint(vcpu(f, ABI_PRE_FAULT_MEMORY, (uintptr_t)&fault), ==, -ENOENT); /* shared, no slot */
+    /* shared, no slot */
+    g_assert_cmpint(vcpu(f, ABI_PRE_FAULT_MEMORY, (uintptr_t)&fault), ==, -ENOENT);
     g_assert_cmpint(set_private(f, 0x100000, 4096, true), ==, 0);
     g_assert_cmpint(vcpu(f, ABI_PRE_FAULT_MEMORY, (uintptr_t)&fault), ==, -EFAULT);
     fixture_free(f);
@@ -197,34 +219,43 @@ static void test_finalize_without_vcpu(void)
 
 typedef struct RegionRow {
     const char *label;
-    uint64_t source, gpa, pages; /* source: offset into a good buffer of four pages; UINT64_MAX: address 0 */
+    /* source: offset into a good buffer of four pages; UINT64_MAX: address 0 */
+    uint64_t source, gpa, pages;
     uint32_t flags;
     int result;
     uint64_t left;
 } RegionRow;
 
 static const RegionRow region_rows[] = {
-    { "two pages", 0, 0, 2, 0, 0, 0 }, { "measured", 0, 0x1000, 1, 1, 0, 0 }, { "unknown flag", 0, 0, 1, 2, -EINVAL, 1 },
-    { "source unaligned", 1, 0, 1, 0, -EINVAL, 1 }, { "gpa unaligned", 0, 8, 1, 0, -EINVAL, 1 }, { "no pages", 0, 0, 0, 0, -EINVAL, 0 },
-    { "wrap", 0, 0x1000, UINT64_MAX / 4096, 0, -EINVAL, UINT64_MAX / 4096 }, { "shared bit", 0, UINT64_C(1) << 47, 1, 0, -EINVAL, 1 },
-    { "no slot", 0, 0x100000, 1, 0, -EINVAL, 1 }, { "past the slot's end", 0, 0xf000, 2, 0, -EINVAL, 1 },
-    { "shared by attribute in the middle", 0, 0x7000, 3, 0, -EINVAL, 2 }, { "source page without access", 0x4000, 0, 1, 0, -EFAULT, 1 },
+    { "two pages", 0, 0, 2, 0, 0, 0 }, { "measured", 0, 0x1000, 1, 1, 0, 0 },
+    { "unknown flag", 0, 0, 1, 2, -EINVAL, 1 },
+    { "source unaligned", 1, 0, 1, 0, -EINVAL, 1 }, { "gpa unaligned", 0, 8, 1, 0, -EINVAL, 1 },
+    { "no pages", 0, 0, 0, 0, -EINVAL, 0 },
+    { "wrap", 0, 0x1000, UINT64_MAX / 4096, 0, -EINVAL, UINT64_MAX / 4096 },
+    { "shared bit", 0, UINT64_C(1) << 47, 1, 0, -EINVAL, 1 },
+    { "no slot", 0, 0x100000, 1, 0, -EINVAL, 1 },
+    { "past the slot's end", 0, 0xf000, 2, 0, -EINVAL, 1 },
+    { "shared by attribute in the middle", 0, 0x7000, 3, 0, -EINVAL, 2 },
+    { "source page without access", 0x4000, 0, 1, 0, -EFAULT, 1 },
     { "source ends in the middle", 0x3000, 0, 2, 0, -EFAULT, 1 },
     { "source 0", UINT64_MAX, 0, 1, 0, -EFAULT, 1 },
 };
 
 static void test_mem_region(void)
 {
-    uint8_t *source = mmap(NULL, 0x5000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *source = mmap(NULL, 0x5000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                           0);
     g_assert_cmpint(mprotect(source + 0x4000, 0x1000, PROT_NONE), ==, 0);
     for (size_t i = 0; i < G_N_ELEMENTS(region_rows); i++) {
         const RegionRow *row = &region_rows[i];
         Fixture *f = fixture_new(16, AT_MEMORY, NULL);
         g_test_message("%s", row->label);
         g_assert_cmpint(set_private(f, 0x8000, 0x1000, false), ==, 0);
-        AbiTdxInitMemRegion r = { row->source == UINT64_MAX ? 0 : (uintptr_t)source + row->source, row->gpa, row->pages };
+        AbiTdxInitMemRegion r = { row->source == UINT64_MAX ? 0 : (uintptr_t)source + row->source,
+                                  row->gpa, row->pages };
         AbiTdxInitMemRegion before = r;
-        g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_MEM_REGION, row->flags, (uintptr_t)&r), ==, row->result);
+        g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_MEM_REGION, row->flags, (uintptr_t)&r), ==,
+                        row->result);
         g_assert_cmpint(r.nr_pages, ==, row->left);
         g_assert_cmpint(r.gpa - before.gpa, ==, (before.nr_pages - row->left) * 4096);
         g_assert_cmpint(r.source_addr - before.source_addr, ==, r.gpa - before.gpa);
@@ -233,19 +264,25 @@ static void test_mem_region(void)
     munmap(source, 0x5000);
 }
 
-/* What adding a page twice answers is the kernel's age; faults in the middle leave progress behind. */
+/*
+ * What adding a page twice answers is the kernel's age; faults in the middle leave progress behind.
+ */
 static void test_mem_region_again(void)
 {
-    static const struct { uint32_t major, minor; int result; } ages[] = { { 6, 16, -EEXIST }, { 6, 19, -EEXIST }, { 7, 0, -EIO }, { 7, 3, -EIO } };
-    uint8_t *source = mmap(NULL, 0x4000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    static const struct { uint32_t major, minor; int result; } ages[] = { { 6, 16, -EEXIST },
+        { 6, 19, -EEXIST }, { 7, 0, -EIO }, { 7, 3, -EIO } };
+    uint8_t *source = mmap(NULL, 0x4000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                           0);
     for (size_t i = 0; i < G_N_ELEMENTS(ages); i++) {
-        Fixture *f = fixture_new_kernel(ages[i].major, ages[i].minor, AT_MEMORY, "TDH_MEM_PAGE_ADD:3=EINTR");
+        Fixture *f = fixture_new_kernel(ages[i].major, ages[i].minor, AT_MEMORY,
+                                        "TDH_MEM_PAGE_ADD:3=EINTR");
         AbiTdxInitMemRegion r = { (uintptr_t)source, 0, 4 };
         g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_MEM_REGION, 0, (uintptr_t)&r), ==, -EINTR);
         g_assert_cmpint(r.nr_pages, ==, 2);
         g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_MEM_REGION, 0, (uintptr_t)&r), ==, 0);
         r = (AbiTdxInitMemRegion){ (uintptr_t)source, 0, 1 };
-        g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_MEM_REGION, 0, (uintptr_t)&r), ==, ages[i].result);
+        g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_MEM_REGION, 0, (uintptr_t)&r), ==,
+                        ages[i].result);
         g_assert_cmpint(r.nr_pages, ==, 1);
         fixture_free(f);
     }
@@ -257,7 +294,8 @@ static void test_gpaw_mismatch(void)
 {
     Fixture *f = fixture_new(16, AT_MEMORY, NULL);
     struct { AbiCpuidHeader header; AbiCpuidEntry entries[3]; } c = { { 3, 0 }, {
-        { .function = 1, .ecx = 1u << 21 }, { .function = 0x80000000, .eax = 0x80000008 }, { .function = 0x80000008, .eax = 52u << 16 | 52 } } };
+        { .function = 1, .ecx = 1u << 21 }, { .function = 0x80000000, .eax = 0x80000008 },
+        { .function = 0x80000008, .eax = 52u << 16 | 52 } } };
     g_assert_cmpint(vcpu(f, KVM_SET_CPUID2, (uintptr_t)&c), ==, 0);
     AbiTdxInitMemRegion r = { (uintptr_t)f->ram, 0, 1 };
     g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_MEM_REGION, 0, (uintptr_t)&r), ==, -EIO);
@@ -298,7 +336,9 @@ static void test_keyids(void)
 
 static void test_faults(void)
 {
-    Fixture *f = fixture_new(16, AT_CAPS, "TDH_MNG_INIT:1=EAGAIN,TDH_MNG_INIT:2=0xC000010000000045,TDH_MR_FINALIZE:1=0x8000020000000092");
+    Fixture *f = fixture_new(16, AT_CAPS,
+                             "TDH_MNG_INIT:1=EAGAIN,TDH_MNG_INIT:2=0xC000010000000045,TDH_MR_"
+                             "FINALIZE:1=0x8000020000000092");
     InitBuffer *init = g_new0(InitBuffer, 1);
     fixture_init_params(init);
     g_assert_cmpint(tdx(f, f->vm, ABI_TDX_INIT_VM, 0, (uintptr_t)init), ==, -EAGAIN);
@@ -309,7 +349,8 @@ static void test_faults(void)
     g_assert_cmphex(f->hw_error, ==, UINT64_C(0x8000020000000092));
     fixture_free(f);
     g_free(init);
-    static const char *const bad[] = { "x", "=EIO", "KVM_RUN=", "KVM_RUN=EWHAT", "KVM_RUN:0=EIO", "KVM_RUN:x=EIO", "KVM_RUN=0" };
+    static const char *const bad[] = { "x", "=EIO", "KVM_RUN=", "KVM_RUN=EWHAT", "KVM_RUN:0=EIO",
+                                       "KVM_RUN:x=EIO", "KVM_RUN=0" };
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
         KvmHostOptions options = { .fault = bad[i], .quiet = true };
         char error[128] = "";

@@ -63,10 +63,12 @@ static void test_size(void)
         const char *text;
         uint64_t size;
     } good[] = {
-        { "1", MiB }, { "0", 0 }, { "2G", 2 * GiB }, { "0x10k", 16 * KiB }, { "1.5G", 1536 * MiB }, { "512M", 512 * MiB },
+        { "1", MiB }, { "0", 0 }, { "2G", 2 * GiB }, { "0x10k", 16 * KiB }, { "1.5G", 1536 * MiB },
+        { "512M", 512 * MiB },
         { "1t", TiB }, { "17b", 17 }, { "15E", UINT64_C(15) << 60 },
     };
-    static const char *const bad[] = { "", "x", "-1", "1x", "1GB", "16E", "18446744073709551616", "1.", " 1", "0x", "+1" };
+    static const char *const bad[] = { "", "x", "-1", "1x", "1GB", "16E", "18446744073709551616",
+                                       "1.", " 1", "0x", "+1" };
     uint64_t size;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(good); i++) {

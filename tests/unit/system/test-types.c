@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The program's list of types: complete, in order, as the schema says; every type's objects can be made, read and thrown away. */
+/*
+ * The program's list of types: complete, in order, as the schema says; every type's objects can be
+ * made, read and thrown away.
+ */
 #include <string.h>
 
 #include "hw/core/machine.h"
@@ -35,7 +38,9 @@ static void test_references(void)
 
         for (unsigned i = 0; qom_type_property(*t, i, &property); i++) {
             g_test_message("%s.%s", (*t)->name, property.name);
-            g_assert_true(property.kind != QOM_LINK || qom_type_find(program_types, property.link_type->name) == property.link_type);
+            g_assert_true(property.kind != QOM_LINK ||
+                          qom_type_find(program_types, property.link_type->name) ==
+                              property.link_type);
             g_assert_true(property.kind != QOM_QAPI || property.qapi);
             g_assert_true(property.kind != QOM_ENUM || property.values);
             g_assert_true(property.offset || property.get);
@@ -43,7 +48,8 @@ static void test_references(void)
             g_assert_null(strpbrk(property.name, " ,=/"));
         }
         const DeviceOps *ops = qom_type_is(*t, &device_type) ? qom_type_ops(*t) : NULL;
-        g_assert_true(!ops || !ops->bus_type || qom_type_find(program_types, ops->bus_type->name) == ops->bus_type);
+        g_assert_true(!ops || !ops->bus_type ||
+                      qom_type_find(program_types, ops->bus_type->name) == ops->bus_type);
     }
 }
 

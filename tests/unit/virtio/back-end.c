@@ -17,13 +17,15 @@ static bool get(int fd, uint8_t *data, size_t size, int *fds, unsigned *num_fds)
 {
     char control[CMSG_SPACE(8 * sizeof(int))];
     struct iovec vector = { data, size };
-    struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+    struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control,
+                              .msg_controllen = sizeof(control) };
     ssize_t got = size ? recvmsg(fd, &message, MSG_WAITALL | MSG_CMSG_CLOEXEC) : 0;
 
     if (got != (ssize_t)size) {
         return false;
     }
-    for (struct cmsghdr *c = size ? CMSG_FIRSTHDR(&message) : NULL; c; c = CMSG_NXTHDR(&message, c)) {
+    for (struct cmsghdr *c = size ? CMSG_FIRSTHDR(&message) : NULL; c;
+         c = CMSG_NXTHDR(&message, c)) {
         *num_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         memcpy(fds, CMSG_DATA(c), *num_fds * sizeof(int));
     }
@@ -58,7 +60,8 @@ static uint8_t *at(BackEnd *b, uint64_t address, uint64_t base)
 
 static void serve(BackEnd *b)
 {
-    uint8_t *available = at(b, b->available, b->ram_address), *used = at(b, b->used, b->ram_address);
+    uint8_t *available = at(b, b->available, b->ram_address),
+            *used = at(b, b->used, b->ram_address);
 
     while (load_le16(available + 2) != b->next) {
         uint16_t head = load_le16(available + 4 + 2 * (b->next % b->num));
@@ -89,7 +92,8 @@ static void map_memory(BackEnd *b, const uint8_t *payload, const int *fds, unsig
     b->memory = fds[0];
     b->ram_size = load_le64(payload + 16);
     b->ram_address = load_le64(payload + 24);
-    b->ram = mmap(NULL, b->ram_size, PROT_READ | PROT_WRITE, MAP_SHARED, b->memory, (off_t)load_le64(payload + 32));
+    b->ram = mmap(NULL, b->ram_size, PROT_READ | PROT_WRITE, MAP_SHARED, b->memory,
+                  (off_t)load_le64(payload + 32));
     g_assert_true(b->ram != MAP_FAILED);
 }
 
@@ -105,7 +109,8 @@ static void get_config(BackEnd *b, const uint8_t *payload, uint32_t size)
 }
 
 /* True: it has been answered. */
-static bool act(BackEnd *b, uint32_t request, const uint8_t *payload, uint32_t size, const int *fds, unsigned num_fds)
+static bool act(BackEnd *b, uint32_t request, const uint8_t *payload, uint32_t size, const int *fds,
+                unsigned num_fds)
 {
     uint8_t reply[8];
 
@@ -157,7 +162,8 @@ static bool handle(BackEnd *b)
     if (!get(b->fd, header, sizeof(header), fds, &num_fds)) {
         return false;
     }
-    uint32_t request = load_le32(header), flags = load_le32(header + 4), size = load_le32(header + 8);
+    uint32_t request = load_le32(header), flags = load_le32(header + 4),
+             size = load_le32(header + 8);
     g_assert_cmpuint(size, <=, sizeof(payload));
     g_assert_cmpuint(request, <, G_N_ELEMENTS(b->seen));
     g_assert_cmphex(flags & 7, ==, 1);
@@ -177,7 +183,8 @@ static gpointer run(gpointer opaque)
     BackEnd *b = opaque;
 
     for (;;) {
-        struct pollfd fds[2] = { { .fd = b->fd, .events = POLLIN }, { .fd = b->enabled ? b->kick : -1, .events = POLLIN } };
+        struct pollfd fds[2] = { { .fd = b->fd, .events = POLLIN },
+                                 { .fd = b->enabled ? b->kick : -1, .events = POLLIN } };
         uint64_t count;
 
         if (poll(fds, 2, -1) < 0 && errno != EINTR) {

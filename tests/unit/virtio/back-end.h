@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A vhost-user back end in small, on a thread of its own: it maps the memory it is given, answers each buffer of queue 0 by adding one
- * to every byte the driver wants written, and tells a configuration. What it does wrong is up to the test.
+ * A vhost-user back end in small, on a thread of its own: it maps the memory it is given, answers
+ * each buffer of queue 0 by adding one to every byte the driver wants written, and tells a
+ * configuration. What it does wrong is up to the test.
  */
 #ifndef BACK_END_H
 #define BACK_END_H

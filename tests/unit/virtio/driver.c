@@ -70,13 +70,15 @@ void driver_init(Driver *d)
     g_assert_cmpint(ftruncate(fd, RAM_SIZE), ==, 0);
     d->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     g_assert_true(d->ram != MAP_FAILED);
-    d->guest_ram = (GuestRam) { .name = "ram", .size = RAM_SIZE, .host = d->ram, .shareable = true, .fd = fd };
+    d->guest_ram =
+        (GuestRam){.name = "ram", .size = RAM_SIZE, .host = d->ram, .shareable = true, .fd = fd};
     address_space_add_ram(d->memory, "ram", 0, RAM_SIZE, d->ram);
     g_mutex_init(&d->lock);
     d->msi = (MsiPort) { on_message, d };
     d->shared = (SharedMemoryPort) { map_shared, d };
     d->root_ports = (PciRootPorts) {
-        .memory = d->memory, .ports = d->ports, .msi = &d->msi, .shared_memory = &d->shared, .machine_lock = &d->lock,
+        .memory = d->memory, .ports = d->ports, .msi = &d->msi, .shared_memory = &d->shared,
+        .machine_lock = &d->lock,
     };
     d->root = pci_bus_new(&d->root_ports);
 }
@@ -95,7 +97,11 @@ void driver_free(Driver *d)
 
 VirtioEnvironment driver_environment(Driver *d, const char *name)
 {
-    return (VirtioEnvironment) { .memory = &d->shared, .machine_lock = &d->lock, .name = name, .ram = &d->guest_ram, .num_ram = 1 };
+    return (VirtioEnvironment){.memory = &d->shared,
+                               .machine_lock = &d->lock,
+                               .name = name,
+                               .ram = &d->guest_ram,
+                               .num_ram = 1};
 }
 
 static uint32_t config(Driver *d, unsigned offset, unsigned size)
@@ -154,7 +160,8 @@ static void enable_msix(Driver *d)
 
 void driver_plug(Driver *d, VirtioDevice *device, unsigned vectors)
 {
-    d->function = virtio_pci_new(device, &(VirtioPciConfig) { .class_device = 0x00ff, .vectors = vectors },
+    d->function = virtio_pci_new(device,
+                                 &(VirtioPciConfig){.class_device = 0x00ff, .vectors = vectors},
                                  &d->root_ports, true);
     pci_bus_add(d->root, d->function, DEVFN);
     pci_bus_reset(d->root);
@@ -213,7 +220,8 @@ uint8_t driver_negotiate(Driver *d, uint64_t features)
         driver_write(d, d->common + 8, i, 4);
         driver_write(d, d->common + 0xc, features >> 32 * i, 4);
     }
-    driver_set_status(d, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
+    driver_set_status(d,
+                      VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
     return driver_status(d);
 }
 
@@ -256,7 +264,8 @@ void driver_start(Driver *d, uint64_t features, unsigned queues, unsigned size)
     driver_set_status(d, 0xf);
 }
 
-void driver_describe(Driver *d, unsigned queue, unsigned index, hwaddr addr, uint32_t length, uint16_t flags, uint16_t next)
+void driver_describe(Driver *d, unsigned queue, unsigned index, hwaddr addr, uint32_t length,
+                     uint16_t flags, uint16_t next)
 {
     uint8_t *at = d->ram + descriptors(queue) + 16 * index;
 
@@ -271,7 +280,8 @@ void driver_offer(Driver *d, unsigned queue, uint16_t head)
     uint8_t *ring = d->ram + available(queue);
 
     store_le16(ring + 4 + 2 * (d->available[queue] % d->queue_size), head);
-    __atomic_store_n((uint16_t *)(void *)(ring + 2), GUINT16_TO_LE(++d->available[queue]), __ATOMIC_RELEASE); /* as drivers do */
+    __atomic_store_n((uint16_t *)(void *)(ring + 2), GUINT16_TO_LE(++d->available[queue]),
+                     __ATOMIC_RELEASE); /* as drivers do */
 }
 
 void driver_kick(Driver *d, unsigned queue)
@@ -283,7 +293,8 @@ bool driver_take_used(Driver *d, unsigned queue, uint32_t *head, uint32_t *lengt
 {
     const uint8_t *ring = d->ram + used(queue);
 
-    if (GUINT16_FROM_LE(__atomic_load_n((const uint16_t *)(const void *)(ring + 2), __ATOMIC_ACQUIRE)) == d->used[queue]) {
+    if (GUINT16_FROM_LE(__atomic_load_n((const uint16_t *)(const void *)(ring + 2),
+                                        __ATOMIC_ACQUIRE)) == d->used[queue]) {
         return false;
     }
     const uint8_t *entry = ring + 4 + 8 * (d->used[queue]++ % d->queue_size);

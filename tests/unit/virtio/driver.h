@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A guest's virtio driver in small: it finds the device through configuration space, negotiates, keeps split rings in its RAM, and notices
- * interrupts. What it does wrong is up to the test: the rings lie open.
+ * A guest's virtio driver in small: it finds the device through configuration space, negotiates,
+ * keeps split rings in its RAM, and notices interrupts. What it does wrong is up to the test: the
+ * rings lie open.
  */
 #ifndef VIRTIO_DRIVER_H
 #define VIRTIO_DRIVER_H
@@ -17,7 +18,8 @@
 #define PRIVATE_BASE 0x80000 /* RAM [PRIVATE_BASE, RAM_SIZE) is not shared */
 #define BAR_BASE UINT64_C(0x380000000000)
 #define MSIX_BASE 0xc0000000u
-#define QUEUE_BASE 0x10000   /* ring n at QUEUE_BASE + n * QUEUE_STRIDE: descriptors, available, used */
+/* ring n at QUEUE_BASE + n * QUEUE_STRIDE: descriptors, available, used */
+#define QUEUE_BASE 0x10000
 #define QUEUE_STRIDE 0x8000
 #define DATA_BASE 0x40000
 
@@ -66,8 +68,10 @@ void driver_set_up_queues(Driver *d, unsigned count, unsigned size);
 /* Negotiate, queues, DRIVER_OK. */
 void driver_start(Driver *d, uint64_t features, unsigned queues, unsigned size);
 
-void driver_describe(Driver *d, unsigned queue, unsigned index, hwaddr addr, uint32_t length, uint16_t flags, uint16_t next);
-void driver_offer(Driver *d, unsigned queue, uint16_t head); /* adds to the available ring, tells nobody */
+void driver_describe(Driver *d, unsigned queue, unsigned index, hwaddr addr, uint32_t length,
+                     uint16_t flags, uint16_t next);
+/* adds to the available ring, tells nobody */
+void driver_offer(Driver *d, unsigned queue, uint16_t head);
 void driver_kick(Driver *d, unsigned queue);
 /* A used entry, if there is a new one: true, head and length. */
 bool driver_take_used(Driver *d, unsigned queue, uint32_t *head, uint32_t *length);

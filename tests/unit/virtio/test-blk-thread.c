@@ -33,7 +33,8 @@ static void plug(Fixture *f)
     g_autoptr(GError) error = NULL;
     VirtioEnvironment environment = driver_environment(&f->d, "disk0");
     VirtioBlkConfig config = {
-        .node = f->node, .num_queues = QUEUES, .queue_size = 128, .logical_block_size = 512, .physical_block_size = 512,
+        .node = f->node, .num_queues = QUEUES, .queue_size = 128, .logical_block_size = 512,
+        .physical_block_size = 512,
         .discard = true, .write_zeroes = true,
     };
 

@@ -30,9 +30,11 @@ static void set_up_with(Fixture *f, VirtioBlkConfig config, bool read_only)
     g_autoptr(GError) error = NULL;
 
     f->fd = g_file_open_tmp("test-virtio-blk-XXXXXX", &f->path, NULL);
-    g_assert_cmpint(ftruncate(f->fd, DISK_SECTORS * 512 - 100), ==, 0); /* the last sector is not whole */
+    g_assert_cmpint(ftruncate(f->fd, DISK_SECTORS * 512 - 100), ==,
+                    0); /* the last sector is not whole */
     driver_init(&f->d);
-    f->node = block_file_open(&(BlockFileOptions) { .filename = f->path, .read_only = read_only, .discard = true }, &error);
+    f->node = block_file_open(
+        &(BlockFileOptions){.filename = f->path, .read_only = read_only, .discard = true}, &error);
     g_assert_no_error(error);
     VirtioEnvironment environment = driver_environment(&f->d, "disk0");
     config.node = f->node;
@@ -42,13 +44,18 @@ static void set_up_with(Fixture *f, VirtioBlkConfig config, bool read_only)
     f->blk = virtio_blk_new(&config, &environment, &error);
     g_assert_no_error(error);
     driver_plug(&f->d, virtio_blk_device(f->blk), 3);
-    driver_start(&f->d, FEATURES | (virtio_offered(virtio_blk_device(f->blk)) & 0xffffff), config.num_queues, 64);
+    driver_start(&f->d, FEATURES | (virtio_offered(virtio_blk_device(f->blk)) & 0xffffff),
+                 config.num_queues, 64);
 }
 
 static void set_up(Fixture *f, gconstpointer data)
 {
-    set_up_with(f, (VirtioBlkConfig) { .num_queues = 2, .serial = "A-SERIAL-NUMBER-THAT-IS-LONG", .discard = true,
-                                       .write_zeroes = true }, data != NULL);
+    set_up_with(f,
+                (VirtioBlkConfig){.num_queues = 2,
+                                  .serial = "A-SERIAL-NUMBER-THAT-IS-LONG",
+                                  .discard = true,
+                                  .write_zeroes = true},
+                data != NULL);
 }
 
 static void tear_down(Fixture *f, gconstpointer data)
@@ -62,7 +69,8 @@ static void tear_down(Fixture *f, gconstpointer data)
 }
 
 /* One request: header, data in one buffer, status. How many bytes the device says it wrote. */
-static uint32_t request(Fixture *f, unsigned queue, uint32_t type, uint64_t sector, uint32_t size, uint8_t *status)
+static uint32_t request(Fixture *f, unsigned queue, uint32_t type, uint64_t sector, uint32_t size,
+                        uint8_t *status)
 {
     bool in = type == IN || type == GET_ID;
     uint32_t head, length;
@@ -121,7 +129,8 @@ static void test_transfer(Fixture *f, gconstpointer data)
     g_assert_cmpuint(request(f, 0, FLUSH, 0, 0, &status), ==, 1);
     g_assert_cmpuint(status, ==, 0);
     memset(f->d.ram + DATA, 0xff, 512);
-    g_assert_cmpuint(request(f, 0, IN, DISK_SECTORS - 1, 512, &status), ==, 513); /* beyond the file's end: zeroes */
+    g_assert_cmpuint(request(f, 0, IN, DISK_SECTORS - 1, 512, &status), ==,
+                     513); /* beyond the file's end: zeroes */
     g_assert_cmphex(f->d.ram[DATA + 511], ==, 0);
     g_assert_cmpuint(request(f, 0, GET_ID, 0, 20, &status), ==, 21);
     g_assert_cmpmem(f->d.ram + DATA, 20, "A-SERIAL-NUMBER-THAT", 20);
@@ -138,10 +147,13 @@ static void test_discard(Fixture *f, gconstpointer data)
     } rows[] = {
         { "zeroes", ZEROES, 8, 8, 0, 16, 0 }, { "zeroes, unmapped", ZEROES, 8, 8, 1, 16, 0 },
         { "discard", DISCARD, 8, 8, 0, 16, 0 }, { "discard of nothing", DISCARD, 8, 0, 0, 16, 0 },
-        { "discard with unmap", DISCARD, 8, 8, 1, 16, 2 }, { "unknown flag", ZEROES, 8, 8, 2, 16, 2 },
+        { "discard with unmap", DISCARD, 8, 8, 1, 16, 2 },
+        { "unknown flag", ZEROES, 8, 8, 2, 16, 2 },
         { "two ranges", DISCARD, 8, 8, 0, 32, 2 }, { "half a range", DISCARD, 8, 8, 0, 8, 2 },
-        { "no range", ZEROES, 0, 0, 0, 0, 2 }, { "beyond the end", ZEROES, DISK_SECTORS - 1, 2, 0, 16, 1 },
-        { "wraps", DISCARD, UINT64_MAX, 8, 0, 16, 1 }, { "wraps in bytes", DISCARD, UINT64_MAX / 512, 8, 0, 16, 1 },
+        { "no range", ZEROES, 0, 0, 0, 0, 2 },
+        { "beyond the end", ZEROES, DISK_SECTORS - 1, 2, 0, 16, 1 },
+        { "wraps", DISCARD, UINT64_MAX, 8, 0, 16, 1 },
+        { "wraps in bytes", DISCARD, UINT64_MAX / 512, 8, 0, 16, 1 },
         { "too much", ZEROES, 0, UINT32_MAX, 0, 16, 1 },
     };
     uint8_t status, byte;
@@ -170,9 +182,11 @@ static void test_errors(Fixture *f, gconstpointer data)
         uint32_t size;
         uint8_t status;
     } rows[] = {
-        { "read at the end", IN, DISK_SECTORS, 512, 1 }, { "read over the end", IN, DISK_SECTORS - 1, 1024, 1 },
+        { "read at the end", IN, DISK_SECTORS, 512, 1 },
+        { "read over the end", IN, DISK_SECTORS - 1, 1024, 1 },
         { "write at the end", OUT, DISK_SECTORS, 512, 1 }, { "half a sector", IN, 0, 256, 1 },
-        { "sector that wraps", OUT, UINT64_MAX, 512, 1 }, { "sector that wraps in bytes", IN, UINT64_C(1) << 55, 512, 1 },
+        { "sector that wraps", OUT, UINT64_MAX, 512, 1 },
+        { "sector that wraps in bytes", IN, UINT64_C(1) << 55, 512, 1 },
         { "unknown type", 99, 0, 512, 2 }, { "SCSI command", 2, 0, 512, 2 },
     };
     uint8_t status;
@@ -188,7 +202,8 @@ static void test_read_only(Fixture *f, gconstpointer data)
 {
     uint8_t status;
 
-    g_assert_cmphex(virtio_offered(virtio_blk_device(f->blk)) & 0x6020, ==, 0x20); /* RO, neither discard nor zeroes */
+    /* RO, neither discard nor zeroes */
+    g_assert_cmphex(virtio_offered(virtio_blk_device(f->blk)) & 0x6020, ==, 0x20);
     request(f, 0, OUT, 0, 512, &status);
     g_assert_cmpuint(status, ==, 1);
     g_assert_cmpuint(request(f, 0, IN, 0, 512, &status), ==, 513);
@@ -227,10 +242,17 @@ static void test_reset(Fixture *f, gconstpointer data)
     g_assert_cmpuint(driver_status(&f->d), ==, 0);
 }
 
-/* A request that was done and not told of when the driver started over: its buffers are the driver's again. */
+/*
+ * A request that was done and not told of when the driver started over: its buffers are the
+ * driver's again.
+ */
 static void set_up_blocks(Fixture *f, gconstpointer data)
 {
-    set_up_with(f, (VirtioBlkConfig) { .num_queues = 1, .logical_block_size = 4096, .discard = true, .write_zeroes = true },
+    set_up_with(f,
+                (VirtioBlkConfig){.num_queues = 1,
+                                  .logical_block_size = 4096,
+                                  .discard = true,
+                                  .write_zeroes = true},
                 false);
 }
 
@@ -244,9 +266,12 @@ static void test_blocks(Fixture *f, gconstpointer data)
         uint32_t size; /* of the data, or of the range */
         uint8_t status;
     } rows[] = {
-        { "a block", IN, 8, 4096, 0 }, { "two", OUT, 16, 8192, 0 }, { "half of one", IN, 8, 2048, 1 },
-        { "across two", OUT, 4, 4096, 1 }, { "a sector", OUT, 9, 512, 1 }, { "zeroes", ZEROES, 8, 4096, 0 },
-        { "zeroes, across two", ZEROES, 12, 4096, 1 }, { "half discarded", DISCARD, 8, 2048, 1 }, { "discarded", DISCARD, 8, 4096, 0 },
+        { "a block", IN, 8, 4096, 0 }, { "two", OUT, 16, 8192, 0 },
+        { "half of one", IN, 8, 2048, 1 },
+        { "across two", OUT, 4, 4096, 1 }, { "a sector", OUT, 9, 512, 1 },
+        { "zeroes", ZEROES, 8, 4096, 0 },
+        { "zeroes, across two", ZEROES, 12, 4096, 1 }, { "half discarded", DISCARD, 8, 2048, 1 },
+        { "discarded", DISCARD, 8, 4096, 0 },
     };
     uint8_t status;
 
@@ -324,7 +349,9 @@ static void test_rng(void)
     g_assert_true(qom_object_complete(builtin, NULL));
     driver_init(&d);
     VirtioEnvironment environment = driver_environment(&d, "rng0");
-    VirtioRng *rng = virtio_rng_new(&(VirtioRngConfig) { .rng = (Rng *)builtin, .max_bytes = 3000, .period_ms = 50 },
+    VirtioRng *rng = virtio_rng_new(&(VirtioRngConfig){.rng = (Rng *)builtin,
+                                                       .max_bytes = 3000,
+                                                       .period_ms = 50},
                                     &environment);
     driver_plug(&d, virtio_rng_device(rng), 2);
     driver_start(&d, FEATURES, 1, 8);
@@ -352,7 +379,8 @@ static void test_rng(void)
     qom_object_unref(builtin);
 }
 
-#define ADD(name, data, function) g_test_add("/virtio-blk/" name, Fixture, data, set_up, function, tear_down)
+#define ADD(name, data, function) \
+    g_test_add("/virtio-blk/" name, Fixture, data, set_up, function, tear_down)
 
 int main(int argc, char **argv)
 {

@@ -41,8 +41,10 @@ static void wire_send(Netdev *netdev, const struct iovec *pieces, unsigned count
 }
 
 static const NetdevOps wire_ops = { wire_open, wire_close, wire_send, NULL, NULL };
-static const QomType wire_type = { .name = "netdev-wire", .parent = &netdev_type, .size = sizeof(Wire), .ops = &wire_ops };
-static const QomType *const types[] = { &qom_object_type, &qom_container_type, &netdev_type, &wire_type, NULL };
+static const QomType wire_type = { .name = "netdev-wire", .parent = &netdev_type,
+                                   .size = sizeof(Wire), .ops = &wire_ops };
+static const QomType *const types[] = { &qom_object_type, &qom_container_type, &netdev_type,
+                                        &wire_type, NULL };
 
 typedef struct Fixture {
     Driver d;
@@ -63,7 +65,8 @@ static void set_up(Fixture *f, gconstpointer data)
     g_assert_true(netdev_open(&f->wire->netdev, NULL));
     driver_init(&f->d);
     VirtioEnvironment environment = driver_environment(&f->d, "net0");
-    const VirtioNetConfig config = { &f->wire->netdev, { 0x52, 0x54, 0, 0x12, 0x34, 0x56 }, 256, 1500, true, true };
+    const VirtioNetConfig config = { &f->wire->netdev, { 0x52, 0x54, 0, 0x12, 0x34, 0x56 }, 256,
+                                     1500, true, true };
     f->net = virtio_net_new(&config, &environment, NULL);
     f->device = virtio_net_device(f->net);
     driver_plug(&f->d, f->device, 4);
@@ -92,7 +95,8 @@ static void make_frame(uint8_t *frame, const char *to, unsigned size)
         frame[i] = (uint8_t)(i * 7);
     }
     for (unsigned i = 0; i < 6; i++) {
-        frame[i] = (uint8_t)g_ascii_xdigit_value(to[2 * i]) << 4 | g_ascii_xdigit_value(to[2 * i + 1]);
+        frame[i] = (uint8_t)g_ascii_xdigit_value(to[2 * i]) << 4 |
+                   g_ascii_xdigit_value(to[2 * i + 1]);
     }
     frame[12] = 8;
     frame[13] = 0;
@@ -120,7 +124,8 @@ static void test_transmit(Fixture *f, gconstpointer data)
     driver_start(&f->d, GOOD, 2, 256);
     memset(ram, 0, 12);
     make_frame(ram + 12, "ffffffffffff", 100);
-    driver_describe(&f->d, 1, 0, DATA_BASE, 20, NEXT, 1); /* the header and the frame's first bytes together */
+    /* the header and the frame's first bytes together */
+    driver_describe(&f->d, 1, 0, DATA_BASE, 20, NEXT, 1);
     driver_describe(&f->d, 1, 1, DATA_BASE + 20, 92, 0, 0);
     driver_offer(&f->d, 1, 0);
     driver_kick(&f->d, 1);
@@ -136,8 +141,10 @@ static void test_transmit_refused(Fixture *f, gconstpointer data)
         hwaddr address;
         uint32_t size;
     } rows[] = {
-        { "half a header", DATA_BASE, 11 }, { "more than a frame", 0, NET_MAX_FRAME + 13 }, { "private memory", PRIVATE_BASE, 100 },
-        { "half private", PRIVATE_BASE - 50, 100 }, { "outside RAM", RAM_SIZE, 100 }, { "end of addresses", UINT64_MAX - 10, 100 },
+        { "half a header", DATA_BASE, 11 }, { "more than a frame", 0, NET_MAX_FRAME + 13 },
+        { "private memory", PRIVATE_BASE, 100 },
+        { "half private", PRIVATE_BASE - 50, 100 }, { "outside RAM", RAM_SIZE, 100 },
+        { "end of addresses", UINT64_MAX - 10, 100 },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -180,7 +187,8 @@ static void test_merged(Fixture *f, gconstpointer data)
     netdev_deliver(&f->wire->netdev, frame, sizeof(frame));
     g_assert_false(driver_take_used(&f->d, 0, &head, &length));
 
-    driver_describe(&f->d, 0, 3, DATA_BASE + 3 * BUFFER, 256, WRITE, 0); /* the frame has waited for it */
+    /* the frame has waited for it */
+    driver_describe(&f->d, 0, 3, DATA_BASE + 3 * BUFFER, 256, WRITE, 0);
     driver_offer(&f->d, 0, 3);
     driver_kick(&f->d, 0);
     for (unsigned i = 0; i < 4; i++) {
@@ -222,7 +230,8 @@ static bool command(Fixture *f, const void *bytes, unsigned size)
 
 static void test_filters(Fixture *f, gconstpointer data)
 {
-    static const uint8_t promiscuous[] = { 0, 0, 1 }, calm[] = { 0, 0, 0 }, no_broadcast[] = { 0, 5, 1 }, all_multi[] = { 0, 1, 1 },
+    static const uint8_t promiscuous[] = { 0, 0, 1 }, calm[] = { 0, 0, 0 },
+    no_broadcast[] = { 0, 5, 1 }, all_multi[] = { 0, 1, 1 },
         no_multi[] = { 0, 3, 1 }, address[] = { 1, 1, 2, 4, 6, 8, 10, 12 },
         table[] = { 1, 0, 1, 0, 0, 0, 0x0a, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0x01, 0, 0x5e, 1, 2, 3 };
 
@@ -257,10 +266,13 @@ static void test_bad_commands(Fixture *f, gconstpointer data)
         uint8_t bytes[10];
         unsigned size;
     } rows[] = {
-        { "class alone", { 0 }, 1 }, { "unknown class", { 9, 0, 0 }, 3 }, { "unknown filter", { 0, 6, 1 }, 3 }, { "no value", { 0, 0 }, 2 },
+        { "class alone", { 0 }, 1 }, { "unknown class", { 9, 0, 0 }, 3 },
+        { "unknown filter", { 0, 6, 1 }, 3 }, { "no value", { 0, 0 }, 2 },
         { "half an address", { 1, 1, 2, 4, 6 }, 5 }, { "unknown MAC command", { 1, 2, 0 }, 3 },
-        { "table without its second part", { 1, 0, 0, 0, 0, 0 }, 6 }, { "table that is too long", { 1, 0, 255, 255, 255, 255, 1, 1, 1, 1 }, 10 },
-        { "half a VLAN", { 2, 0, 1 }, 3 }, { "VLAN 4096", { 2, 0, 0, 16 }, 4 }, { "unknown VLAN command", { 2, 2, 0, 0 }, 4 },
+        { "table without its second part", { 1, 0, 0, 0, 0, 0 }, 6 },
+        { "table that is too long", { 1, 0, 255, 255, 255, 255, 1, 1, 1, 1 }, 10 },
+        { "half a VLAN", { 2, 0, 1 }, 3 }, { "VLAN 4096", { 2, 0, 0, 16 }, 4 },
+        { "unknown VLAN command", { 2, 2, 0, 0 }, 4 },
     };
 
     driver_start(&f->d, GOOD | CTRL, 3, 64);
@@ -299,7 +311,8 @@ static void test_waiting(Fixture *f, gconstpointer data)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-#define ADD(path, function) g_test_add("/virtio-net/" path, Fixture, NULL, set_up, function, tear_down)
+#define ADD(path, function) \
+    g_test_add("/virtio-net/" path, Fixture, NULL, set_up, function, tear_down)
     ADD("transmit", test_transmit);
     ADD("transmit-refused", test_transmit_refused);
     ADD("receive", test_receive);

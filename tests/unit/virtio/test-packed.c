@@ -175,7 +175,8 @@ static void test_rounds(Fixture *f, gconstpointer data)
             const VirtqElement *first = f->taken->pdata[0], *second = f->taken->pdata[1];
             g_assert_cmpuint(first->num_in, ==, slots[0]);
             g_assert_cmpuint(first->in_size, ==, 64 * slots[0]);
-            g_assert_true(first->in[slots[0] - 1].iov_base == f->d.ram + DATA_BASE + 256 * (slots[0] - 1));
+            g_assert_true(first->in[slots[0] - 1].iov_base ==
+                          f->d.ram + DATA_BASE + 256 * (slots[0] - 1));
             g_assert_cmpuint(second->num_out, ==, 1);
             g_assert_cmpuint(second->out_size, ==, 32);
             unsigned order = round % 2;
@@ -405,7 +406,8 @@ static void test_places(Fixture *f, gconstpointer data)
     }
 }
 
-#define ADD(name, function) g_test_add("/virtio-packed/" name, Fixture, NULL, set_up, function, tear_down)
+#define ADD(name, function) \
+    g_test_add("/virtio-packed/" name, Fixture, NULL, set_up, function, tear_down)
 
 int main(int argc, char **argv)
 {

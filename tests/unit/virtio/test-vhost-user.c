@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* vhost-user: what is believed of a back end's answers; devices with a back end that works, refuses, goes, and returns. */
+/*
+ * vhost-user: what is believed of a back end's answers; devices with a back end that works,
+ * refuses, goes, and returns.
+ */
 #include "driver.h"
 
 #include <sys/socket.h>
@@ -17,7 +20,10 @@
 
 typedef enum Call { NEGOTIATE, GET_CONFIG, STOP_RING, SET_FEATURES } Call;
 
-/* Words of 32 bits, as the back end sends them: request, flags, size, payload. The first `good` rows of bytes are a good negotiation. */
+/*
+ * Words of 32 bits, as the back end sends them: request, flags, size, payload. The first `good`
+ * rows of bytes are a good negotiation.
+ */
 #define FEATURES_ANSWER 1, 5, 8, 0x40000000, 1
 #define PROTOCOL_ANSWER 15, 5, 8, 0x209, 0 /* MQ, REPLY_ACK, CONFIG */
 #define QUEUES_ANSWER 17, 5, 8, 4, 0
@@ -45,22 +51,34 @@ static const struct {
     { "legacy", NEGOTIATE, "VIRTIO_F_VERSION_1", 5, { 1, 5, 8, 0x40000000, 0 } },
     { "no protocol features, no acknowledgment", NEGOTIATE, NULL, 5, { 1, 5, 8, 0, 1 } },
     { "ends after features", NEGOTIATE, "GET_PROTOCOL_FEATURES", 5, { FEATURES_ANSWER } },
-    { "no queues", NEGOTIATE, "0 queues", 15, { FEATURES_ANSWER, PROTOCOL_ANSWER, 17, 5, 8, 0, 0 } },
-    { "refused", NEGOTIATE, "refuses SET_OWNER", 20, { FEATURES_ANSWER, PROTOCOL_ANSWER, QUEUES_ANSWER, 3, 5, 8, 1, 0 } },
-    { "acknowledges another", NEGOTIATE, "instead of SET_OWNER", 20, { FEATURES_ANSWER, PROTOCOL_ANSWER, QUEUES_ANSWER, 2, 5, 8, 0, 0 } },
+    { "no queues", NEGOTIATE, "0 queues", 15, { FEATURES_ANSWER, PROTOCOL_ANSWER, 17, 5, 8, 0,
+                                                0 } },
+    { "refused", NEGOTIATE, "refuses SET_OWNER", 20,
+      { FEATURES_ANSWER, PROTOCOL_ANSWER, QUEUES_ANSWER, 3, 5, 8, 1, 0 } },
+    { "acknowledges another", NEGOTIATE, "instead of SET_OWNER", 20,
+      { FEATURES_ANSWER, PROTOCOL_ANSWER, QUEUES_ANSWER, 2, 5, 8, 0, 0 } },
     { "configuration", GET_CONFIG, NULL, 28, { NEGOTIATION, 24, 5, 20, 0, 8, 0, 1, 2 } },
-    { "configuration, short", GET_CONFIG, "no configuration of 8 bytes", 27, { NEGOTIATION, 24, 5, 16, 0, 4, 0, 1 } },
-    { "configuration, header alone", GET_CONFIG, "answers 0", 26, { NEGOTIATION, 24, 5, 12, 0, 8, 0 } },
+    { "configuration, short", GET_CONFIG, "no configuration of 8 bytes", 27,
+      { NEGOTIATION, 24, 5, 16, 0, 4, 0, 1 } },
+    { "configuration, header alone", GET_CONFIG, "answers 0", 26,
+      { NEGOTIATION, 24, 5, 12, 0, 8, 0 } },
     { "configuration, nothing", GET_CONFIG, "answers 0", 23, { NEGOTIATION, 24, 5, 0 } },
-    { "configuration, long", GET_CONFIG, "has 24 bytes", 29, { NEGOTIATION, 24, 5, 24, 0, 8, 0, 1, 2, 3 } },
-    { "configuration, elsewhere", GET_CONFIG, "no configuration", 28, { NEGOTIATION, 24, 5, 20, 4, 8, 0, 1, 2 } },
-    { "configuration, of another size", GET_CONFIG, "no configuration", 28, { NEGOTIATION, 24, 5, 20, 0, 12, 0, 1, 2 } },
+    { "configuration, long", GET_CONFIG, "has 24 bytes", 29,
+      { NEGOTIATION, 24, 5, 24, 0, 8, 0, 1, 2, 3 } },
+    { "configuration, elsewhere", GET_CONFIG, "no configuration", 28,
+      { NEGOTIATION, 24, 5, 20, 4, 8, 0, 1, 2 } },
+    { "configuration, of another size", GET_CONFIG, "no configuration", 28,
+      { NEGOTIATION, 24, 5, 20, 0, 12, 0, 1, 2 } },
     { "configuration, not offered", GET_CONFIG, "does not tell", 5, { 1, 5, 8, 0, 1 } },
     { "ring stopped", STOP_RING, NULL, 30, { NEGOTIATION, 18, 5, 8, 0, 0, 11, 5, 8, 1, 77 } },
-    { "another ring stopped", STOP_RING, "asked for ring 1", 30, { NEGOTIATION, 18, 5, 8, 0, 0, 11, 5, 8, 2, 77 } },
-    { "ring's entry too large", STOP_RING, "entry 65536", 30, { NEGOTIATION, 18, 5, 8, 0, 0, 11, 5, 8, 1, 65536 } },
-    { "ring not stopped", STOP_RING, "refuses SET_VRING_ENABLE", 25, { NEGOTIATION, 18, 5, 8, 1, 0 } },
-    { "features refused", SET_FEATURES, "refuses SET_FEATURES (status 4294967296)", 25, { NEGOTIATION, 2, 5, 8, 0, 1 } },
+    { "another ring stopped", STOP_RING, "asked for ring 1", 30,
+      { NEGOTIATION, 18, 5, 8, 0, 0, 11, 5, 8, 2, 77 } },
+    { "ring's entry too large", STOP_RING, "entry 65536", 30,
+      { NEGOTIATION, 18, 5, 8, 0, 0, 11, 5, 8, 1, 65536 } },
+    { "ring not stopped", STOP_RING, "refuses SET_VRING_ENABLE", 25,
+      { NEGOTIATION, 18, 5, 8, 1, 0 } },
+    { "features refused", SET_FEATURES, "refuses SET_FEATURES (status 4294967296)", 25,
+      { NEGOTIATION, 2, 5, 8, 0, 1 } },
 };
 
 static bool make_call(VhostUser *user, Call call, GError **errp)
@@ -142,7 +160,8 @@ typedef struct Fixture {
 
 static const ChardevHost no_host;
 
-static const BackEnd usual = { .features = VIRTIO_F_VERSION_1 | PROTOCOL | VIRTIO_F_EVENT_IDX | 0x203, .protocol = 0x209, .queues = 4 };
+static const BackEnd usual = { .features = VIRTIO_F_VERSION_1 | PROTOCOL | VIRTIO_F_EVENT_IDX |
+                               0x203, .protocol = 0x209, .queues = 4 };
 
 /* A back end connects to the chardev's socket. */
 static void connect_back_end(Fixture *f, const BackEnd *model)
@@ -160,8 +179,10 @@ static bool make(Fixture *f, const BackEnd *model, bool may_lose, GError **errp)
 {
     VirtioEnvironment environment = driver_environment(&f->d, "dev0");
     const VhostUserDeviceConfig config = {
-        .chardev = f->chardev, .name = "vhost-user-test", .id = VIRTIO_ID_BLOCK, .num_queues = 2, .queue_size = 64, .queues_told = true,
-        .features = 0x201, .own_features = 0x20, .config_size = 60, .config_told = true, .may_lose = may_lose,
+        .chardev = f->chardev, .name = "vhost-user-test", .id = VIRTIO_ID_BLOCK, .num_queues = 2,
+        .queue_size = 64, .queues_told = true,
+        .features = 0x201, .own_features = 0x20, .config_size = 60, .config_told = true,
+        .may_lose = may_lose,
     };
 
     connect_back_end(f, model);
@@ -228,7 +249,10 @@ static void await_return(Fixture *f)
 static void test_works(Fixture *f, gconstpointer data)
 {
     g_assert_true(make(f, &usual, false, NULL));
-    /* The device's bits 0 and 9, our 5; of the ring's, what the back end has; ACCESS_PLATFORM is ours. */
+    /*
+     * The device's bits 0 and 9, our 5; of the ring's, what the back end has; ACCESS_PLATFORM is
+     * ours.
+     */
     g_assert_cmphex(driver_offered(&f->d), ==, 0x221 | GOOD | VIRTIO_F_EVENT_IDX);
     g_assert_cmpuint(driver_read(&f->d, f->d.config + 8, 1), ==, 8);
     for (unsigned round = 0; round < 3; round++) {
@@ -344,14 +368,17 @@ static void test_bad_back_ends(Fixture *f, gconstpointer data)
         const char *error;
     } rows[] = {
         { "legacy", PROTOCOL, 0x209, 4, false, "VIRTIO_F_VERSION_1" },
-        { "one queue", VIRTIO_F_VERSION_1 | PROTOCOL, 0x209, 1, false, "1 queue, and the device is to have 2" },
+        { "one queue", VIRTIO_F_VERSION_1 | PROTOCOL, 0x209, 1, false,
+          "1 queue, and the device is to have 2" },
         { "no multiqueue", VIRTIO_F_VERSION_1 | PROTOCOL, 0x208, 9, false, "1 queue," },
         { "no configuration", VIRTIO_F_VERSION_1 | PROTOCOL, 0x9, 4, false, "does not tell" },
-        { "RAM that is ours alone", VIRTIO_F_VERSION_1 | PROTOCOL, 0x209, 4, true, "memory-backend-memfd" },
+        { "RAM that is ours alone", VIRTIO_F_VERSION_1 | PROTOCOL, 0x209, 4, true,
+          "memory-backend-memfd" },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-        BackEnd model = { .features = rows[i].features, .protocol = rows[i].protocol, .queues = rows[i].queues };
+        BackEnd model = { .features = rows[i].features, .protocol = rows[i].protocol,
+                          .queues = rows[i].queues };
         g_autoptr(GError) err = NULL;
 
         g_test_message("%s", rows[i].label);
@@ -378,7 +405,8 @@ int main(int argc, char **argv)
         g_autofree char *refuses = g_strdup_printf("/vhost-user/refuses/%u", requests[i]);
         g_test_add(dies, Fixture, GUINT_TO_POINTER(requests[i]), set_up, test_dies_at, tear_down);
         if (requests[i] != 11) { /* which has an answer of its own */
-            g_test_add(refuses, Fixture, GUINT_TO_POINTER(requests[i]), set_up, test_refuses, tear_down);
+            g_test_add(refuses, Fixture, GUINT_TO_POINTER(requests[i]), set_up, test_refuses,
+                       tear_down);
         }
     }
     g_test_add("/vhost-user/private-rings", Fixture, NULL, set_up, test_private_rings, tear_down);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* vhost-vsock against scripted ioctls: which come in which order with what, and what becomes of each that fails. */
+/*
+ * vhost-vsock against scripted ioctls: which come in which order with what, and what becomes of
+ * each that fails.
+ */
 #include "hw/virtio/vhost-ioctls.h"
 
 #include <errno.h>
@@ -24,9 +27,12 @@ static const struct {
     unsigned long request;
     char letter;
 } letters[] = {
-    { VHOST_SET_OWNER, 'o' }, { VHOST_GET_FEATURES, 'f' }, { VHOST_VSOCK_SET_GUEST_CID, 'c' }, { VHOST_SET_FEATURES, 'F' },
-    { VHOST_SET_MEM_TABLE, 'M' }, { VHOST_SET_VRING_NUM, 'N' }, { VHOST_SET_VRING_BASE, 'B' }, { VHOST_SET_VRING_ADDR, 'A' },
-    { VHOST_SET_VRING_CALL, 'C' }, { VHOST_SET_VRING_KICK, 'K' }, { VHOST_VSOCK_SET_RUNNING, 'R' }, { VHOST_GET_VRING_BASE, 'b' },
+    { VHOST_SET_OWNER, 'o' }, { VHOST_GET_FEATURES, 'f' }, { VHOST_VSOCK_SET_GUEST_CID, 'c' },
+    { VHOST_SET_FEATURES, 'F' },
+    { VHOST_SET_MEM_TABLE, 'M' }, { VHOST_SET_VRING_NUM, 'N' }, { VHOST_SET_VRING_BASE, 'B' },
+    { VHOST_SET_VRING_ADDR, 'A' },
+    { VHOST_SET_VRING_CALL, 'C' }, { VHOST_SET_VRING_KICK, 'K' }, { VHOST_VSOCK_SET_RUNNING, 'R' },
+    { VHOST_GET_VRING_BASE, 'b' },
 };
 
 static int scripted(int fd, unsigned long request, void *argument)
@@ -48,7 +54,9 @@ static int scripted(int fd, unsigned long request, void *argument)
     case VHOST_SET_VRING_NUM: kernel.size = ((struct vhost_vring_state *)argument)->num; break;
     case VHOST_SET_VRING_BASE: kernel.base = ((struct vhost_vring_state *)argument)->num; break;
     case VHOST_GET_VRING_BASE: ((struct vhost_vring_state *)argument)->num = 5; break;
-    case VHOST_SET_VRING_ADDR: kernel.used = ((struct vhost_vring_addr *)argument)->used_user_addr; break;
+    case VHOST_SET_VRING_ADDR:
+        kernel.used = ((struct vhost_vring_addr *)argument)->used_user_addr;
+        break;
     case VHOST_SET_MEM_TABLE: {
         const struct vhost_memory *memory = argument;
         g_assert_cmpuint(memory->nregions, ==, 1);
@@ -70,14 +78,16 @@ static VhostVsock *make(Fixture *f, uint64_t cid, GError **errp)
 {
     VirtioEnvironment environment = driver_environment(&f->d, "vsock0");
 
-    return vhost_vsock_new(open("/dev/null", O_RDWR | O_CLOEXEC), cid, scripted, &environment, errp);
+    return vhost_vsock_new(open("/dev/null", O_RDWR | O_CLOEXEC), cid, scripted, &environment,
+                           errp);
 }
 
 static void set_up(Fixture *f, gconstpointer data)
 {
     memset(&kernel, 0, sizeof(kernel));
     kernel.calls = g_string_new(NULL);
-    kernel.offered = VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_EVENT_IDX | UINT64_C(1) << 26;
+    kernel.offered = VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_EVENT_IDX |
+                     UINT64_C(1) << 26;
     driver_init(&f->d);
     if (!data) {
         f->vsock = make(f, 42, NULL);
@@ -102,7 +112,8 @@ static void test_works(Fixture *f, gconstpointer data)
     g_string_set_size(kernel.calls, 0);
     driver_start(&f->d, GOOD, 3, 16);
     g_assert_cmphex(driver_status(&f->d), ==, 0xf);
-    g_assert_cmpstr(kernel.calls->str, ==, "FMNBACKNBACKR"); /* the events' queue is not the kernel's */
+    /* the events' queue is not the kernel's */
+    g_assert_cmpstr(kernel.calls->str, ==, "FMNBACKNBACKR");
     g_assert_cmphex(kernel.features, ==, VIRTIO_F_VERSION_1); /* nobody is to translate addresses */
     g_assert_cmpuint(kernel.size, ==, 16);
     g_assert_cmpuint(kernel.base, ==, 0);
@@ -121,7 +132,8 @@ static void test_works(Fixture *f, gconstpointer data)
 static void test_start_fails(Fixture *f, gconstpointer data)
 {
     static const unsigned long requests[] = {
-        VHOST_SET_FEATURES, VHOST_SET_MEM_TABLE, VHOST_SET_VRING_NUM, VHOST_SET_VRING_BASE, VHOST_SET_VRING_ADDR, VHOST_SET_VRING_CALL,
+        VHOST_SET_FEATURES, VHOST_SET_MEM_TABLE, VHOST_SET_VRING_NUM, VHOST_SET_VRING_BASE,
+        VHOST_SET_VRING_ADDR, VHOST_SET_VRING_CALL,
         VHOST_SET_VRING_KICK, VHOST_VSOCK_SET_RUNNING,
     };
 
@@ -156,9 +168,12 @@ static void test_refused(Fixture *f, gconstpointer data)
         const char *error;
     } rows[] = {
         { "no address", 0, 0, false, "guest-cid=0" }, { "the host's", 2, 0, false, "guest-cid=2" },
-        { "any", UINT32_MAX, 0, false, "guest-cid=4294967295" }, { "too large", UINT64_C(1) << 32, 0, false, "guest-cid=4294967296" },
-        { "taken", 7, VHOST_VSOCK_SET_GUEST_CID, false, "may be another guest's" }, { "owned", 7, VHOST_SET_OWNER, false, "VHOST_SET_OWNER" },
-        { "features", 7, VHOST_GET_FEATURES, false, "VHOST_GET_FEATURES" }, { "legacy", 7, 0, true, "VIRTIO_F_VERSION_1" },
+        { "any", UINT32_MAX, 0, false, "guest-cid=4294967295" },
+        { "too large", UINT64_C(1) << 32, 0, false, "guest-cid=4294967296" },
+        { "taken", 7, VHOST_VSOCK_SET_GUEST_CID, false, "may be another guest's" },
+        { "owned", 7, VHOST_SET_OWNER, false, "VHOST_SET_OWNER" },
+        { "features", 7, VHOST_GET_FEATURES, false, "VHOST_GET_FEATURES" },
+        { "legacy", 7, 0, true, "VIRTIO_F_VERSION_1" },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Negotiation, queues and the PCI transport, with a device that copies what it reads to where it may write. */
+/*
+ * Negotiation, queues and the PCI transport, with a device that copies what it reads to where it
+ * may write.
+ */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -68,7 +71,8 @@ static void set_config(void *opaque, const uint8_t *config, unsigned offset, uns
 }
 
 static const VirtioClass class = {
-    .name = "virtio-echo", .id = 42, .config_size = 12, .get_config = get_config, .set_config = set_config,
+    .name = "virtio-echo", .id = 42, .config_size = 12, .get_config = get_config,
+    .set_config = set_config,
     .start = start, .stop = stop, .notify = notify, .stop_queue = stop_queue,
 };
 
@@ -116,7 +120,8 @@ static void test_negotiation(Fixture *f, gconstpointer data)
         uint64_t features;
         uint8_t status;
     } rows[] = {
-        { "all that is offered", UINT64_C(0x10330000008), 0xb }, { "the least", VIRTIO_F_VERSION_1, 0xb },
+        { "all that is offered", UINT64_C(0x10330000008), 0xb },
+        { "the least", VIRTIO_F_VERSION_1, 0xb },
         { "not version 1", VIRTIO_F_ACCESS_PLATFORM, 0x3 }, { "nothing", 0, 0x3 },
         { "a bit of the device's that is not offered", GOOD | 1, 0x3 },
         { "packed rings", GOOD | VIRTIO_F_RING_PACKED, 0x3 }, { "all bits", UINT64_MAX, 0x3 },
@@ -252,34 +257,46 @@ typedef struct Bad {
 } Bad;
 
 static const Bad bad_chains[] = {
-    { "private memory", { { 0, PRIVATE_BASE, 16, 0, 0 } }, 0, 0, "a buffer at 0x80000, size 0x10, is not in memory*" },
-    { "reaches into private memory", { { 0, PRIVATE_BASE - 8, 16, WRITE, 0 } }, 0, 0, "a buffer at 0x7fff8*" },
+    { "private memory", { { 0, PRIVATE_BASE, 16, 0, 0 } }, 0, 0,
+      "a buffer at 0x80000, size 0x10, is not in memory*" },
+    { "reaches into private memory", { { 0, PRIVATE_BASE - 8, 16, WRITE, 0 } }, 0, 0,
+      "a buffer at 0x7fff8*" },
     { "no RAM", { { 0, RAM_SIZE, 16, 0, 0 } }, 0, 0, "a buffer at 0x100000*" },
     { "a device's registers", { { 0, BAR_BASE, 16, 0, 0 } }, 0, 0, "a buffer at 0x380000000000*" },
     { "wraps", { { 0, UINT64_MAX - 7, 16, 0, 0 } }, 0, 0, "a buffer at 0xfffffffffffffff8*" },
     { "no length", { { 0, DATA_BASE, 0, 0, 0 } }, 0, 0, "a buffer of no bytes" },
-    { "head beyond the table", { { 0, DATA_BASE, 16, 0, 0 } }, 64, 0, "descriptor 64 is available, of 64" },
-    { "next beyond the table", { { 0, DATA_BASE, 16, NEXT, 64 } }, 0, 0, "descriptor 64 follows, of 64" },
-    { "a loop", { { 0, DATA_BASE, 16, NEXT, 1 }, { 1, DATA_BASE, 16, NEXT, 0 } }, 0, 0, "a chain of descriptors without end" },
+    { "head beyond the table", { { 0, DATA_BASE, 16, 0, 0 } }, 64, 0,
+      "descriptor 64 is available, of 64" },
+    { "next beyond the table", { { 0, DATA_BASE, 16, NEXT, 64 } }, 0, 0,
+      "descriptor 64 follows, of 64" },
+    { "a loop", { { 0, DATA_BASE, 16, NEXT, 1 }, { 1, DATA_BASE, 16, NEXT, 0 } }, 0, 0,
+      "a chain of descriptors without end" },
     { "to itself", { { 7, DATA_BASE, 16, NEXT, 7 } }, 7, 0, "a chain of descriptors without end" },
-    { "read behind write", { { 0, DATA_BASE, 16, NEXT | WRITE, 1 }, { 1, DATA_BASE, 16, 0, 0 } }, 0, 0,
+    { "read behind write", { { 0, DATA_BASE, 16, NEXT | WRITE, 1 }, { 1, DATA_BASE, 16, 0, 0 } }, 0,
+      0,
       "a buffer to read behind one to write" },
-    { "indirect, not negotiated", { { 0, DATA_BASE, 32, INDIRECT, 0 } }, 0, 0, "an indirect descriptor with flags 0x4*" },
+    { "indirect, not negotiated", { { 0, DATA_BASE, 32, INDIRECT, 0 } }, 0, 0,
+      "an indirect descriptor with flags 0x4*" },
     { "index too far", { { 0, DATA_BASE, 16, 0, 0 } }, 0, 65, "the available index moved by 65*" },
 };
 
 static const Bad bad_indirect[] = {
-    { "with next", { { 0, DATA_BASE, 32, INDIRECT | NEXT, 0 } }, 0, 0, "an indirect descriptor with flags 0x5*" },
+    { "with next", { { 0, DATA_BASE, 32, INDIRECT | NEXT, 0 } }, 0, 0,
+      "an indirect descriptor with flags 0x5*" },
     { "empty table", { { 0, DATA_BASE, 0, INDIRECT, 0 } }, 0, 0, "an indirect table of 0 bytes" },
     { "odd table", { { 0, DATA_BASE, 17, INDIRECT, 0 } }, 0, 0, "an indirect table of 17 bytes" },
-    { "huge table", { { 0, DATA_BASE, 0xfffffff0, INDIRECT, 0 } }, 0, 0, "an indirect table of 4294967280 bytes" },
-    { "private table", { { 0, PRIVATE_BASE, 32, INDIRECT, 0 } }, 0, 0, "the indirect table at 0x80000*" },
+    { "huge table", { { 0, DATA_BASE, 0xfffffff0, INDIRECT, 0 } }, 0, 0,
+      "an indirect table of 4294967280 bytes" },
+    { "private table", { { 0, PRIVATE_BASE, 32, INDIRECT, 0 } }, 0, 0,
+      "the indirect table at 0x80000*" },
     /* The table is the ring's own memory: its descriptor 1 */
-    { "table in a table", { { 0, QUEUE_BASE + 16, 16, INDIRECT, 0 }, { 1, DATA_BASE, 16, INDIRECT, 0 } }, 0, 0,
+    { "table in a table", { { 0, QUEUE_BASE + 16, 16, INDIRECT, 0 },
+                            { 1, DATA_BASE, 16, INDIRECT, 0 } }, 0, 0,
       "an indirect table inside an indirect table" },
     { "loop in a table", { { 0, QUEUE_BASE + 16, 32, INDIRECT, 0 }, { 1, DATA_BASE, 1, NEXT, 1 },
       { 2, DATA_BASE, 1, NEXT, 0 } }, 0, 0, "a chain of descriptors without end" },
-    { "out of the table", { { 0, QUEUE_BASE + 16, 32, INDIRECT, 0 }, { 1, DATA_BASE, 1, NEXT, 2 } }, 0, 0,
+    { "out of the table", { { 0, QUEUE_BASE + 16, 32, INDIRECT, 0 }, { 1, DATA_BASE, 1, NEXT, 2 } },
+      0, 0,
       "descriptor 2 follows, of 2" },
 };
 
@@ -308,16 +325,19 @@ static void kick_0(Fixture *f)
 
 static void run_bad(Fixture *f, const Bad *bad, uint64_t features, bool first)
 {
-    g_autofree char *pattern = g_strdup_printf("*warning: echo0 (virtio-echo): queue 0: %s; the device needs a reset*",
-                                               bad->message);
+    g_autofree char *pattern = g_strdup_printf(
+        "*warning: echo0 (virtio-echo): queue 0: %s; the device needs a reset*", bad->message);
     uint32_t head, length;
     unsigned interrupts = f->d.interrupts[0], requests = f->requests;
 
     g_test_message("%s", bad->label);
     driver_start(&f->d, features, 2, 64);
-    for (unsigned i = 0; i < G_N_ELEMENTS(bad->descriptors) && bad->descriptors[i].flags + bad->descriptors[i].addr; i++) {
-        driver_describe(&f->d, 0, bad->descriptors[i].index, bad->descriptors[i].addr, bad->descriptors[i].length,
-                        bad->descriptors[i].flags, bad->descriptors[i].next);
+    for (unsigned i = 0;
+         i < G_N_ELEMENTS(bad->descriptors) && bad->descriptors[i].flags + bad->descriptors[i].addr;
+         i++) {
+        driver_describe(&f->d, 0, bad->descriptors[i].index, bad->descriptors[i].addr,
+                        bad->descriptors[i].length, bad->descriptors[i].flags,
+                        bad->descriptors[i].next);
     }
     for (unsigned i = 0; i < MAX(bad->offers, 1u); i++) {
         driver_offer(&f->d, 0, bad->head);
@@ -360,10 +380,12 @@ static void test_bad_rings(Fixture *f, gconstpointer data)
         unsigned field;
         uint64_t address;
     } rows[] = {
-        { "private descriptors", 0x20, PRIVATE_BASE }, { "private available ring", 0x28, PRIVATE_BASE },
+        { "private descriptors", 0x20, PRIVATE_BASE },
+        { "private available ring", 0x28, PRIVATE_BASE },
         { "private used ring", 0x30, PRIVATE_BASE }, { "odd descriptors", 0x20, DATA_BASE + 8 },
         { "odd available ring", 0x28, DATA_BASE + 1 }, { "odd used ring", 0x30, DATA_BASE + 2 },
-        { "used ring ends in private memory", 0x30, PRIVATE_BASE - 8 }, { "no RAM", 0x20, BAR_BASE },
+        { "used ring ends in private memory", 0x30, PRIVATE_BASE - 8 },
+        { "no RAM", 0x20, BAR_BASE },
         { "wraps", 0x20, UINT64_MAX - 15 },
     };
 
@@ -372,14 +394,16 @@ static void test_bad_rings(Fixture *f, gconstpointer data)
         driver_negotiate(&f->d, GOOD);
         driver_set_up_queues(&f->d, 2, 64);
         driver_write(&f->d, f->d.common + 0x16, 0, 2);
-        driver_write(&f->d, f->d.common + rows[i].field, rows[i].address, 8); /* enabled: too late */
+        /* enabled: too late */
+        driver_write(&f->d, f->d.common + rows[i].field, rows[i].address, 8);
         driver_set_status(&f->d, 0xf);
         echo(f, 0, 0);
         driver_negotiate(&f->d, GOOD);
         driver_write(&f->d, f->d.common + 0x16, 0, 2);
         for (unsigned field = 0x20; field <= 0x30; field += 8) {
             hwaddr usual = QUEUE_BASE + (field == 0x20 ? 0 : field == 0x28 ? 0x4000 : 0x5000);
-            driver_write(&f->d, f->d.common + field, field == rows[i].field ? rows[i].address : usual, 8);
+            driver_write(&f->d, f->d.common + field,
+                         field == rows[i].field ? rows[i].address : usual, 8);
         }
         driver_write(&f->d, f->d.common + 0x18, 64, 2);
         driver_write(&f->d, f->d.common + 0x1c, 1, 2);
@@ -415,7 +439,8 @@ static void test_queue_registers(Fixture *f, gconstpointer data)
         const char *label;
         uint16_t write, read;
     } sizes[] = {
-        { "less", 16, 16 }, { "more than there is", 512, 256 }, { "0", 0, 256 }, { "no power of two", 100, 256 },
+        { "less", 16, 16 }, { "more than there is", 512, 256 }, { "0", 0, 256 },
+        { "no power of two", 100, 256 },
         { "65535", 65535, 256 },
     };
 
@@ -458,7 +483,8 @@ static void test_queue_reset(Fixture *f, gconstpointer data)
     f->d.available[0] = f->d.used[0] = 0;
     driver_set_up_queues(&f->d, 1, 32);
     g_mutex_lock(&f->d.lock);
-    virtqueue_push(virtio_queue(f->device, 0), g_steal_pointer(&f->held), 16); /* of the old ring: not seen */
+    /* of the old ring: not seen */
+    virtqueue_push(virtio_queue(f->device, 0), g_steal_pointer(&f->held), 16);
     g_mutex_unlock(&f->d.lock);
     echo(f, 0, 0);
 }
@@ -517,8 +543,10 @@ static void test_window(Fixture *f, gconstpointer data)
     PciBus *root = f->d.root;
     unsigned devfn = PCI_DEVFN(3, 0), window = 0;
 
-    for (unsigned at = pci_bus_read(root, 0, devfn, PCI_CAPABILITY_LIST, 1); at; at = pci_bus_read(root, 0, devfn, at + 1, 1)) {
-        if (pci_bus_read(root, 0, devfn, at, 1) == PCI_CAP_VENDOR && pci_bus_read(root, 0, devfn, at + 3, 1) == 5) {
+    for (unsigned at = pci_bus_read(root, 0, devfn, PCI_CAPABILITY_LIST, 1); at;
+         at = pci_bus_read(root, 0, devfn, at + 1, 1)) {
+        if (pci_bus_read(root, 0, devfn, at, 1) == PCI_CAP_VENDOR &&
+            pci_bus_read(root, 0, devfn, at + 3, 1) == 5) {
             window = at;
         }
     }
@@ -568,7 +596,10 @@ static void test_turns(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->requests, ==, 16 * 5 + 1);
 }
 
-/* What the device has not given back counts: a driver cannot make it keep more than the queue has entries. */
+/*
+ * What the device has not given back counts: a driver cannot make it keep more than the queue has
+ * entries.
+ */
 static void test_in_flight(Fixture *f, gconstpointer data)
 {
     VirtqElement *elements[16];

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a TD's CPUID can be: the class of every feature bit, and the reconciliation of what is asked with what KVM and the
- * TDX module offer (TDX module specification, "CPU virtualization"; ABI specification, CPUID virtualization tables). Pure.
+ * What a TD's CPUID can be: the class of every feature bit, and the reconciliation of what is asked
+ * with what KVM and the TDX module offer (TDX module specification, "CPU virtualization"; ABI
+ * specification, CPUID virtualization tables). Pure.
  */
 #ifndef TDX_CPUID_H
 #define TDX_CPUID_H
 
 #include "target/i386/kvm/tdx-plan.h"
 
-/* Who decides a bit. Where KVM lists a bit as configurable, the VMM does, within what the other classes still demand. */
+/*
+ * Who decides a bit. Where KVM lists a bit as configurable, the VMM does, within what the other
+ * classes still demand.
+ */
 typedef enum TdxBitClass {
     TDX_BIT_FIXED_0,     /* the module shows 0 unless KVM lists the bit as configurable */
     TDX_BIT_FIXED_1,     /* the module shows 1 (it checked or forced it) */
@@ -37,13 +41,17 @@ TdxBitRule tdx_bit_rule(const TdxFeatureWord *word, unsigned bit);
 uint32_t tdx_word_class_mask(const TdxFeatureWord *word, TdxBitClass class);
 
 /* The user's explicit wishes in a word; the last one given for a bit counts. */
-void tdx_cpuid_wishes(const CpuModelRequest *cpu, const TdxFeatureWord *word, uint32_t *plus, uint32_t *minus);
+void tdx_cpuid_wishes(const CpuModelRequest *cpu, const TdxFeatureWord *word, uint32_t *plus,
+                      uint32_t *minus);
 
 /* XFAM and PKS that the request comes to, within what the host supports. */
 uint64_t tdx_cpuid_xfam(const CpuModelRequest *cpu, const TdxCapabilities *caps);
 bool tdx_cpuid_wants_pks(const CpuModelRequest *cpu, const TdxCapabilities *caps);
 
-/* Fills plan->requested and plan->init_cpuid. attributes, xfam, gpaw, topology and cpu of the plan are decided already. */
+/*
+ * Fills plan->requested and plan->init_cpuid. attributes, xfam, gpaw, topology and cpu of the plan
+ * are decided already.
+ */
 void tdx_cpuid_plan(TdxPlan *plan, const TdxCapabilities *caps);
 /* Replaces plan->verdicts and plan->warnings. module NULL: what is expected. */
 void tdx_cpuid_judge(TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps);

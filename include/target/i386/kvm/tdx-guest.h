@@ -19,25 +19,34 @@ typedef struct TdxGuestConfig {
     bool has_attributes, has_sept_ve_disable;
     uint64_t attributes;
     bool sept_ve_disable;
-    char *mrconfigid, *mrowner, *mrownerconfig; /* base64 of 48 bytes, as given (checked by the setter) */
+    /* base64 of 48 bytes, as given (checked by the setter) */
+    char *mrconfigid, *mrowner, *mrownerconfig;
     SocketAddress *quote_generation_socket;
 } TdxGuestConfig;
 
 TdxGuestConfig *tdx_guest_config_new(const char *id);
 void tdx_guest_config_free(TdxGuestConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TdxGuestConfig, tdx_guest_config_free)
-/* Sets one property from its text form; false with a message in the tone of "Parameter 'x' expects …". Unknown: "Invalid parameter 'x'". Values are validated here. quote-generation-socket: JSON of a SocketAddress, or its short text. */
-bool tdx_guest_config_set(TdxGuestConfig *config, const char *name, const char *value, GError **errp);
 /*
- * Adds to *errp what to write today in place of a property of the VMMs that TDX was first shown with. value: as given with it, or
- * NULL. False: the name was none of theirs, either.
+ * Sets one property from its text form; false with a message in the tone of "Parameter 'x' expects
+ * …". Unknown: "Invalid parameter 'x'". Values are validated here. quote-generation-socket: JSON of
+ * a SocketAddress, or its short text.
+ */
+bool tdx_guest_config_set(TdxGuestConfig *config, const char *name, const char *value,
+                          GError **errp);
+/*
+ * Adds to *errp what to write today in place of a property of the VMMs that TDX was first shown
+ * with. value: as given with it, or NULL. False: the name was none of theirs, either.
  */
 bool tdx_guest_explain_unknown(const char *name, const char *value, GError **errp);
 /* After all properties: contradictions (a raw attribute bit against its own property) name both. */
 bool tdx_guest_config_complete(TdxGuestConfig *config, GError **errp);
 /* ATTRIBUTES before CPU features add theirs: default bit 28. */
 uint64_t tdx_guest_config_attributes(const TdxGuestConfig *config);
-/* The 48 bytes of mrconfigid, mrowner or mrownerconfig; zeroes for NULL. False: not base64 of 48 bytes. */
+/*
+ * The 48 bytes of mrconfigid, mrowner or mrownerconfig; zeroes for NULL. False: not base64 of 48
+ * bytes.
+ */
 bool tdx_guest_config_measurement(const char *text, uint8_t digest[48]);
 
 #endif

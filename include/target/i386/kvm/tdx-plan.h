@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Everything about a TD's launch, decided before anything is launched: the same value is printed, predicted and
- * executed. Pure: no ioctl, no file, no global. tdx-launch.c carries a plan out; tdx-plan-print.c shows it.
+ * Everything about a TD's launch, decided before anything is launched: the same value is printed,
+ * predicted and executed. Pure: no ioctl, no file, no global. tdx-launch.c carries a plan out;
+ * tdx-plan-print.c shows it.
  */
 #ifndef TDX_PLAN_H
 #define TDX_PLAN_H
@@ -75,7 +76,7 @@ typedef struct TdxPlan {
     uint32_t tsc_khz;          /* multiple of 25000; 0 when unknown (no host) */
     unsigned num_vcpus;
     uint32_t *apic_ids;        /* [num_vcpus]: KVM vCPU id = x2APIC id */
-    CpuidTable *init_cpuid;    /* for KVM_TDX_INIT_VM: configurable entries only; NULL without caps */
+    CpuidTable *init_cpuid; /* for KVM_TDX_INIT_VM: configurable entries only; NULL without caps */
     CpuidTable *requested;     /* what the CPU model and the user ask for; NULL without caps */
     GArray *verdicts;          /* of TdxVerdict; expected before settle, final after */
     GPtrArray *warnings;       /* of char*: for stderr, in order, each once per TD */
@@ -95,18 +96,20 @@ void tdx_plan_free(TdxPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TdxPlan, tdx_plan_free)
 
 /*
- * Before settle, plan->warnings holds what is to be expected; settle replaces the list, so whoever launches prints it
- * once, after settle.
+ * Before settle, plan->warnings holds what is to be expected; settle replaces the list, so whoever
+ * launches prints it once, after settle.
  *
- * The module's answer (KVM_TDX_GET_CPUID) makes the verdicts final. False: `enforce` and a refused or forced bit, or
- * a contradiction that no launch survives. Idempotent for the same answer.
+ * The module's answer (KVM_TDX_GET_CPUID) makes the verdicts final. False: `enforce` and a refused
+ * or forced bit, or a contradiction that no launch survives. Idempotent for the same answer.
  */
-bool tdx_plan_settle(TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps, GError **errp);
+bool tdx_plan_settle(TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps,
+                     GError **errp);
 /*
- * CPUID for KVM_SET_CPUID2 of vCPU i, after settle: the module's values plus what KVM serves (leaves 1, 0xB, 0x1F ids,
- * 0x40000000 range, 0x80000008). Caller frees.
+ * CPUID for KVM_SET_CPUID2 of vCPU i, after settle: the module's values plus what KVM serves
+ * (leaves 1, 0xB, 0x1F ids, 0x40000000 range, 0x80000008). Caller frees.
  */
-CpuidTable *tdx_plan_vcpu_cpuid(const TdxPlan *plan, const CpuidTable *module, const TdxCapabilities *caps, unsigned i);
+CpuidTable *tdx_plan_vcpu_cpuid(const TdxPlan *plan, const CpuidTable *module,
+                                const TdxCapabilities *caps, unsigned i);
 
 /* MRTD of the regions: computed when asked (milliseconds for each MiB measured). */
 void tdx_plan_mrtd(const TdxPlan *plan, uint8_t mrtd[TDX_MEASUREMENT_SIZE]);
@@ -116,7 +119,10 @@ char *tdx_plan_format_sections(const TdxPlan *plan);
 char *tdx_plan_format_memory(const TdxPlan *plan);
 char *tdx_plan_format_cpuid(const TdxPlan *plan, bool all);
 char *tdx_plan_format(const TdxPlan *plan); /* all of it, with MRTD */
-/* The same as one line of JSON (tdx-plan-json.c). Without a TDX host it has no members xfam and cpuid. Caller frees. */
+/*
+ * The same as one line of JSON (tdx-plan-json.c). Without a TDX host it has no members xfam and
+ * cpuid. Caller frees.
+ */
 char *tdx_plan_format_json(const TdxPlan *plan);
 
 #endif

@@ -19,7 +19,9 @@
 
 #define TDX_ATTRIBUTE_LASS (UINT64_C(1) << 27)
 
-/* Drops groups that are not whole and AVX-512 without AVX: what is left is accepted by the module. */
+/*
+ * Drops groups that are not whole and AVX-512 without AVX: what is left is accepted by the module.
+ */
 uint64_t tdx_xfam_complete_groups(uint64_t xfam);
 /* "x87 SSE AVX AVX-512 PKRU"; unnamed bits as "bit 19". Caller frees. */
 char *tdx_xfam_describe(uint64_t xfam);

@@ -9,15 +9,18 @@
 #include "target/i386/kvm/tdx-plan.h"
 #include "target/i386/kvm/tdx-quote.h"
 
-/* A VM of type TDX on this host, and what it offers; NULL with a diagnosis (known cause, what was seen, what to do). */
+/*
+ * A VM of type TDX on this host, and what it offers; NULL with a diagnosis (known cause, what was
+ * seen, what to do).
+ */
 KvmVm *tdx_vm_new(Kvm *kvm, TdxCapabilities **caps, GError **errp);
 /* Only the capabilities, by a throw-away VM. */
 TdxCapabilities *tdx_host_capabilities(Kvm *kvm, GError **errp);
 
 /*
- * Makes the plan's verdicts final by a TD that is thrown away: VM, INIT_VM, one vCPU, GET_CPUID, settle. Takes a
- * KeyID for that time, measures nothing. False: as tdx_plan_settle(), or the TD could not be made (plan->settled
- * tells which).
+ * Makes the plan's verdicts final by a TD that is thrown away: VM, INIT_VM, one vCPU, GET_CPUID,
+ * settle. Takes a KeyID for that time, measures nothing. False: as tdx_plan_settle(), or the TD
+ * could not be made (plan->settled tells which).
  */
 bool tdx_settle_on_host(Kvm *kvm, TdxPlan *plan, const TdxCapabilities *caps, GError **errp);
 
@@ -32,12 +35,12 @@ typedef struct TdxTdPorts {
 } TdxTdPorts;
 
 /*
- * INIT_VM, vCPUs, GET_CPUID, settle, SET_CPUID2, INIT_VCPU, memory, INIT_MEM_REGION, FINALIZE: each step logged (-d
- * tdx) and checked. Takes the VM over, also on failure. The plan must outlive the TD. vCPU threads exist afterwards
- * but are paused.
+ * INIT_VM, vCPUs, GET_CPUID, settle, SET_CPUID2, INIT_VCPU, memory, INIT_MEM_REGION, FINALIZE: each
+ * step logged (-d tdx) and checked. Takes the VM over, also on failure. The plan must outlive the
+ * TD. vCPU threads exist afterwards but are paused.
  */
-TdxTd *tdx_launch(KvmVm *vm, TdxPlan *plan, const TdxCapabilities *caps, const GuestRam *ram, unsigned num_ram,
-                  const TdxTdPorts *ports, GError **errp);
+TdxTd *tdx_launch(KvmVm *vm, TdxPlan *plan, const TdxCapabilities *caps, const GuestRam *ram,
+                  unsigned num_ram, const TdxTdPorts *ports, GError **errp);
 void tdx_td_resume(TdxTd *td);
 void tdx_td_pause(TdxTd *td);
 /* An MSI to the TD's local APICs. Any thread. False: the kernel refused it, or no vCPU took it. */
@@ -47,9 +50,13 @@ unsigned tdx_td_num_vcpus(const TdxTd *td);
 const CpuidTable *tdx_td_cpuid(const TdxTd *td); /* vCPU 0's, borrowed */
 int tdx_td_thread_id(const TdxTd *td, unsigned vcpu); /* the host's id of a vCPU's thread */
 
-/* How often the guest made each TDVMCALL that reaches the VMM. io, mmio: instructions on devices, each a TDVMCALL too. */
+/*
+ * How often the guest made each TDVMCALL that reaches the VMM. io, mmio: instructions on devices,
+ * each a TDVMCALL too.
+ */
 typedef struct TdxVmcallCounts {
-    uint64_t map_gpa, get_quote, get_info, setup_event_notify, report_fatal_error, unknown, io, mmio;
+    uint64_t map_gpa, get_quote, get_info, setup_event_notify, report_fatal_error, unknown, io,
+        mmio;
 } TdxVmcallCounts;
 void tdx_td_vmcall_counts(TdxTd *td, TdxVmcallCounts *counts); /* any thread */
 
