@@ -221,12 +221,28 @@ static uint8_t set_rounding(Cpu *cpu, uint8_t high)
     return old;
 }
 
+static void run_with_fpu(Cpu *cpu, const Op *op, unsigned kind)
+{
+    VecFrame *f = &cpu->vec->frame;
+    uint8_t pointers[XSTATE_MXCSR - XSTATE_FOP];
+    bool truncate = kind == KIND_X87 && op->flags & X87_TRUNCATE;
+    uint8_t rounding = truncate ? set_rounding(cpu, 0x0c) : 0;
+
+    /* FXSAVE writes the host's pointers (or, on AMD, none). */
+    memcpy(pointers, cpu->xstate + XSTATE_FOP, sizeof(pointers));
+    vec_set_mxcsr(cpu, f->mxcsr_in); /* FXRSTOR loads it from there */
+    vec_run_fpu(f);
+    memcpy(cpu->xstate + XSTATE_FOP, pointers, sizeof(pointers));
+    if (truncate) {
+        set_rounding(cpu, rounding);
+    }
+}
+
 static void run_on_host(Cpu *cpu, const Op *op, const ThunkMeta *m, uint32_t mxcsr)
 {
     VecState *vec = cpu->vec;
     VecFrame *f = &vec->frame;
     unsigned kind = m->kind & 15;
-    uint8_t pointers[XSTATE_MXCSR - XSTATE_FOP];
 
     f->code = thunk_code(vec, op, m);
     f->rax = m->flags & THUNK_STRING ? cpu->regs[GPR_RAX]
@@ -235,21 +251,15 @@ static void run_on_host(Cpu *cpu, const Op *op, const ThunkMeta *m, uint32_t mxc
     f->rdx = cpu->regs[GPR_RDX];
     f->rflags = 0x202 | (m->flags & THUNK_FLAGS ? cpu_rflags(cpu) & FLAG_ARITH : 0);
     f->mxcsr_in = (mxcsr & 0xe040) | MXCSR_INIT;
-    vec_set_mxcsr(cpu, f->mxcsr_in); /* FXRSTOR loads it from there */
-    /* FXSAVE writes the host's pointers (or, on AMD, none). */
-    memcpy(pointers, cpu->xstate + XSTATE_FOP, sizeof(pointers));
-    if (kind == KIND_X87 && op->flags & X87_TRUNCATE) {
-        uint8_t rounding = set_rounding(cpu, 0x0c);
+    if (kind == KIND_SSE) {
         vec_run_sse(f);
-        set_rounding(cpu, rounding);
     } else if (kind < KIND_VEX) {
-        vec_run_sse(f);
+        run_with_fpu(cpu, op, kind);
     } else if (vec->host_avx512 && (kind == KIND_EVEX || (cpu->xcr0 & XFEATURE_AVX512))) {
         vec_run_avx512(f);
     } else {
         vec_run_avx(f);
     }
-    memcpy(cpu->xstate + XSTATE_FOP, pointers, sizeof(pointers));
     vec_set_mxcsr(cpu, mxcsr);
 }
 

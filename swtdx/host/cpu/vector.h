@@ -71,7 +71,8 @@ typedef struct VecState {
 bool vec_host_has(const VecState *vec, unsigned feature);
 
 /* vector-run.c: load the state of frame->xstate, run frame->code, store the state back. */
-void vec_run_sse(VecFrame *frame);    /* x87, MMX, XMM */
+void vec_run_fpu(VecFrame *frame);    /* x87, MMX, XMM */
+void vec_run_sse(VecFrame *frame);    /* XMM */
 void vec_run_avx(VecFrame *frame);    /* and YMM */
 void vec_run_avx512(VecFrame *frame); /* and ZMM, opmasks */
 

@@ -214,12 +214,12 @@ static void run_native(Native *n, const Guest *g, const uint8_t *bytes)
     f->scratch = n->memory;
     f->code = n->code;
     f->mxcsr_in = guest;
-    if (cpu->vec->host_avx512) {
+    if (g->d.insn.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY) {
+        vec_run_fpu(f);
+    } else if (cpu->vec->host_avx512) {
         vec_run_avx512(f);
-    } else if (cpu->vec->host_avx) {
-        vec_run_avx(f);
     } else {
-        vec_run_sse(f);
+        vec_run_avx(f);
     }
 }
 
