@@ -85,7 +85,8 @@ def make_root(directory, port):
     with open(os.path.join(tree, "init"), "w", encoding="utf-8") as f:
         f.write(INIT.replace("PORT", str(port)).replace("REBOOTS", str(REBOOTS)))
     os.chmod(os.path.join(tree, "init"), 0o755)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-d", tree, image, "64M"], env={**os.environ, "PATH": TOOLS}, check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-d", tree, image, "64M"], check=True,
+                   env={**os.environ, "PATH": TOOLS}, stdout=subprocess.DEVNULL)
     return image
 
 
