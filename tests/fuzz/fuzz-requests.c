@@ -134,7 +134,7 @@ static void wire_close(Netdev *netdev)
 
 static void wire_send(Netdev *netdev, const struct iovec *pieces, unsigned count, size_t size)
 {
-    volatile uint8_t sum = 0;
+    uint8_t sum = 0;
 
     for (unsigned i = 0; i < count; i++) {
         g_assert_cmpuint(pieces[i].iov_len, <=, size);
@@ -143,6 +143,7 @@ static void wire_send(Netdev *netdev, const struct iovec *pieces, unsigned count
             sum ^= ((const uint8_t *)pieces[i].iov_base)[at];
         }
     }
+    __asm__ volatile("" : : "r"(sum)); /* every byte is read, as sanitizers see */
     g_assert_cmpuint(size, ==, 0);
 }
 
