@@ -66,7 +66,7 @@ static inline JumpEntry *jump_entry(const Cpu *cpu, uint64_t rip)
 }
 
 #ifdef SWTDX_TAILCALLS
-#define DISPATCH(cpu, to) return (to)->fn((cpu), (to))
+#define DISPATCH(cpu, to) CPU_TAIL_CALL (to)->fn((cpu), (to))
 #else
 #define DISPATCH(cpu, to) return (to)
 #endif
@@ -116,8 +116,8 @@ const Op *block_indirect_slow(Cpu *cpu, uint64_t rip);
     } while (0)
 
 const Op *op_stale(Cpu *cpu, const Op *op);
-const Op *op_end(
-    Cpu *cpu, const Op *op); /* after the last instruction of a block that none of its ops leaves */
+/* After the last instruction of a block that none of its ops leaves. */
+const Op *op_end(Cpu *cpu, const Op *op);
 
 /* The group's record (code-map.c). */
 typedef enum CodeRequest { CODE_DROP, CODE_DROP_ALL, CODE_PROTECT } CodeRequest;

@@ -429,7 +429,10 @@ enum {
  */
 #define CPU_APART __attribute__((noinline))
 
-/* Handlers chain by tail calls where the compiler makes them, else through the loop in run.c. */
+/*
+ * Handlers chain by tail calls where the compiler makes them, else through the loop in run.c. clang
+ * makes them when told to, and then whatever became of the addresses of locals.
+ */
 #if defined(__has_feature) /* clang's way of telling of a sanitizer */
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SWTDX_NO_TAILCALLS 1
@@ -437,7 +440,12 @@ enum {
 #endif
 #if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(SWTDX_NO_TAILCALLS)
 #define SWTDX_TAILCALLS 1
-#define NEXT(cpu, op) return ((op) + 1)->fn((cpu), (op) + 1)
+#ifdef __clang__
+#define CPU_TAIL_CALL __attribute__((musttail)) return
+#else
+#define CPU_TAIL_CALL return
+#endif
+#define NEXT(cpu, op) CPU_TAIL_CALL ((op) + 1)->fn((cpu), (op) + 1)
 #else
 #define NEXT(cpu, op) return (op) + 1
 #endif

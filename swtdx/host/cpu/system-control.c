@@ -457,7 +457,7 @@ const Op *op_sti(Cpu *cpu, const Op *op)
     return block_leave(cpu, op);
 }
 
-static const Op *set_ac(Cpu *cpu, const Op *op, uint64_t ac)
+static void set_ac(Cpu *cpu, const Op *op, uint64_t ac)
 {
     begin(cpu, op);
     if (cpu->cpl) {
@@ -465,15 +465,16 @@ static const Op *set_ac(Cpu *cpu, const Op *op, uint64_t ac)
     }
     cpu->rflags = (cpu->rflags & ~(uint64_t)FLAG_AC) | ac;
     cpu_update_mode(cpu);
-    NEXT(cpu, op);
 }
 
 const Op *op_clac(Cpu *cpu, const Op *op)
 {
-    return set_ac(cpu, op, 0);
+    set_ac(cpu, op, 0);
+    NEXT(cpu, op);
 }
 
 const Op *op_stac(Cpu *cpu, const Op *op)
 {
-    return set_ac(cpu, op, FLAG_AC);
+    set_ac(cpu, op, FLAG_AC);
+    NEXT(cpu, op);
 }
