@@ -9,16 +9,6 @@ import tempfile
 import vmm
 
 SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
-CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME", ".cache"), "qemu-tdx", "kernel", "path")
-
-
-def kernel():
-    try:
-        with open(CACHE, encoding="utf-8") as f:
-            path = f.read().strip()
-    except OSError:
-        return None
-    return path if os.path.exists(path) else None
 
 
 def initramfs(directory, program, name):
@@ -42,11 +32,12 @@ def run(name, host, arguments, boots_with, conversation):
             return f"{path} is missing: run scripts/install-deps"
     if not os.path.exists(program):
         return f"no static libc to link {name}-program with"
-    if not kernel():
+    if not vmm.cached("path"):
         return "no kernel: run scripts/get-kernel"
     with tempfile.TemporaryDirectory() as directory:
         console = vmm.Console(host + vmm.td_arguments(extra=[
-            "-no-reboot", "-kernel", kernel(), "-initrd", initramfs(directory, program, name),
+            "-no-reboot", "-kernel", vmm.cached("path"),
+            "-initrd", initramfs(directory, program, name),
             "-append", "console=ttyS0", *arguments]))
         try:
             console.expect(boots_with, 240 * SLOW)

@@ -11,29 +11,19 @@ import tempfile
 import vmm
 
 SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
-CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME", ".cache"), "qemu-tdx", "kernel", "path")
-
-
-def kernel():
-    try:
-        with open(CACHE, encoding="utf-8") as f:
-            path = f.read().strip()
-    except OSError:
-        return None
-    return path if os.path.exists(path) else None
 
 
 def test_linux():
     for path in (vmm.OVMF, "/bin/busybox", "/usr/bin/cpio"):
         if not os.path.exists(path):
             return f"{path} is missing: run scripts/install-deps"
-    if not kernel():
+    if not vmm.cached("path"):
         return "no kernel: run scripts/get-kernel"
     with tempfile.TemporaryDirectory() as directory:
         initrd = os.path.join(directory, "initrd")
         subprocess.run(["scripts/make-initramfs", initrd], check=True)
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(
-            extra=["-no-reboot", "-kernel", kernel(), "-initrd", initrd, "-append", "console=ttyS0"]))
+            extra=["-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd, "-append", "console=ttyS0"]))
         try:
             console.expect(r"tdx: Guest detected", 120 * SLOW)
             console.expect(r"IOAPIC\[0\]: .*GSI 0-23", 120 * SLOW)

@@ -16,19 +16,9 @@ import qmp
 import vmm
 
 SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
-CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME", ".cache"), "qemu-tdx", "kernel")
 TOOLS = os.environ.get("PATH", "") + ":/sbin:/usr/sbin"
 SIZE = 64 << 20
 RAW_OFFSET = 48 << 20  # of the second disk
-
-
-def cached(name):
-    try:
-        with open(os.path.join(CACHE, name), encoding="utf-8") as f:
-            path = f.read().strip()
-    except OSError:
-        return None
-    return path if os.path.exists(path) else None
 
 
 def missing():
@@ -38,9 +28,9 @@ def missing():
     for tool in ("mkfs.ext4", "debugfs"):
         if not shutil.which(tool, path=TOOLS):
             return f"{tool} is missing: install the package e2fsprogs"
-    if not cached("path"):
+    if not vmm.cached("path"):
         return "no kernel: run scripts/get-kernel"
-    if not cached("modules-path"):
+    if not vmm.cached("modules-path"):
         return "no kernel modules: run scripts/get-kernel --modules"
     return None
 
@@ -103,14 +93,14 @@ def test_disk():
     with tempfile.TemporaryDirectory() as directory:
         initrd, first, second, third = (os.path.join(directory, name) for name in ("initrd", "first.img", "second.img", "third.img"))
         subprocess.run(["scripts/make-initramfs", initrd, "virtio_blk", "virtio_scsi", "sd_mod", "ext4"], check=True,
-                       env={**os.environ, "MODULES": cached("modules-path")})
+                       env={**os.environ, "MODULES": vmm.cached("modules-path")})
         make_disk(first)
         make_disk(second)
         make_disk(third)
         for disk in (first, third):
             subprocess.run(["mkfs.ext4", "-q", "-F", disk], env={**os.environ, "PATH": TOOLS}, check=True)
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(extra=[
-            "-no-reboot", "-kernel", cached("path"), "-initrd", initrd, "-append", "console=ttyS0",
+            "-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd, "-append", "console=ttyS0",
             "-device", "pcie-root-port,id=port1,chassis=1,addr=1,multifunction=on",
             "-device", "pcie-root-port,id=port2,chassis=2,addr=1.1",
             "-drive", f"file={first},format=raw,if=none,id=disk0",
@@ -172,13 +162,13 @@ def test_hotplug():
     with tempfile.TemporaryDirectory() as directory:
         initrd, disk, small, socket = (os.path.join(directory, name) for name in ("initrd", "disk.img", "small.img", "qmp"))
         subprocess.run(["scripts/make-initramfs", initrd, "virtio_blk", "virtio_scsi", "sd_mod"], check=True,
-                       env={**os.environ, "MODULES": cached("modules-path")})
+                       env={**os.environ, "MODULES": vmm.cached("modules-path")})
         with open(disk, "wb") as f:
             f.write(b"x" * SIZE)
         with open(small, "wb") as f:
             f.truncate(1 << 20)
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(extra=[
-            "-no-reboot", "-kernel", cached("path"), "-initrd", initrd, "-append", "console=ttyS0",
+            "-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd, "-append", "console=ttyS0",
             "-qmp", f"unix:{socket},server=on,wait=off", "-drive", f"file={disk},format=raw,if=none,id=disk0,discard=unmap",
             "-object", "iothread,id=io0", "-device", "virtio-scsi-pci,id=scsi0",
             "-drive", f"file={small},format=raw,if=none,id=disk1",

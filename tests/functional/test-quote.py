@@ -20,17 +20,6 @@ import tiny
 import vmm
 
 SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
-CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME", ".cache"), "qemu-tdx", "kernel")
-
-
-def cached(name):
-    """The path that scripts/get-kernel left in its cache, or None."""
-    try:
-        with open(os.path.join(CACHE, name), encoding="utf-8") as f:
-            path = f.read().strip()
-    except OSError:
-        return None
-    return path if os.path.exists(path) else None
 
 
 class Guest:
@@ -39,12 +28,12 @@ class Guest:
     def __init__(self, directory, socket_option):
         initrd = os.path.join(directory, "initrd")
         subprocess.run(["scripts/make-initramfs", initrd, "tdx-guest"], check=True,
-                       env={**os.environ, "MODULES": cached("modules-path")})
+                       env={**os.environ, "MODULES": vmm.cached("modules-path")})
         self.warnings = os.path.join(directory, "stderr")  # not on the console, whose lines they would cut in two
         with open(self.warnings, "wb") as stderr:
             self.console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(
                 guest="," + socket_option, extra=["-d", "tdvmcall", "-D", os.path.join(directory, "log"), "-no-reboot", "-kernel",
-                                                  cached("path"), "-initrd", initrd, "-append", "console=ttyS0 quiet"]), stderr)
+                                                  vmm.cached("path"), "-initrd", initrd, "-append", "console=ttyS0 quiet"]), stderr)
         self.console.expect(r"initramfs: this is a TDX guest", 400 * SLOW)
         self.console.expect(r"# ", 60 * SLOW)
         self.run("mkdir -p /sys/kernel/config; mount -t configfs none /sys/kernel/config; mkdir /sys/kernel/config/tsm/report/a")
@@ -72,7 +61,7 @@ def needs_linux():
     for path in (vmm.OVMF, "/bin/busybox", "/usr/bin/cpio"):
         if not os.path.exists(path):
             return f"{path} is missing: run scripts/install-deps"
-    if not cached("path") or not cached("modules-path"):
+    if not vmm.cached("path") or not vmm.cached("modules-path"):
         return "no kernel with modules: run scripts/get-kernel and scripts/get-kernel --modules"
     return None
 

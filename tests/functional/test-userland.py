@@ -43,15 +43,6 @@ STRESS = """status=0; stress-ng %s --verify -t 3 >stress.log 2>&1 || status=$?
 echo "stress: %s: $status"; [ $status = 0 ] || cat stress.log"""
 
 
-def cached(name):
-    try:
-        with open(os.path.join(CACHE, "kernel", name), encoding="utf-8") as f:
-            path = f.read().strip()
-    except OSError:
-        return None
-    return path if os.path.exists(path) else None
-
-
 def missing():
     for path in (vmm.OVMF, "/bin/busybox", "/usr/bin/cpio"):
         if not os.path.exists(path):
@@ -59,7 +50,7 @@ def missing():
     for tool in ("mke2fs", "debugfs"):
         if not shutil.which(tool, path=TOOLS["PATH"]):
             return f"{tool} is missing: install the package e2fsprogs"
-    if not cached("path") or not cached("modules-path"):
+    if not vmm.cached("path") or not vmm.cached("modules-path"):
         return "no kernel with modules: run scripts/get-kernel and scripts/get-kernel --modules"
     if not os.path.exists(os.path.join(CACHE, "userland", "complete")):
         return "no programs: run scripts/get-userland"
@@ -110,9 +101,9 @@ def test_userland():
         disk = make_disk(directory, tree)
         initrd = os.path.join(directory, "initrd")
         subprocess.run(["scripts/make-initramfs", "--root", "/dev/vda", initrd, "virtio_blk",
-                        "ext4"], check=True, env={**os.environ, "MODULES": cached("modules-path")})
+                        "ext4"], check=True, env={**os.environ, "MODULES": vmm.cached("modules-path")})
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(memory="2G", extra=[
-            "-smp", "4", "-no-reboot", "-kernel", cached("path"), "-initrd", initrd,
+            "-smp", "4", "-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd,
             "-append", "console=ttyS0", "-drive", f"file={disk},format=raw,if=virtio"]))
         try:
             console.expect(r"userland: the end", 1800 * SLOW)

@@ -17,7 +17,6 @@ import time
 import vmm
 
 SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
-CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME", ".cache"), "qemu-tdx", "kernel")
 TOOLS = os.environ.get("PATH", "") + ":/sbin:/usr/sbin:/usr/libexec:/usr/lib/qemu"
 RAM = ["-object", "memory-backend-memfd,id=ram0,size=1G,share=on", "-machine", "memory-backend=ram0", "-m", "1G"]
 
@@ -31,22 +30,13 @@ IMG = program("QEMU_IMG", "qemu-img")
 VIRTIOFSD = program("VIRTIOFSD", "virtiofsd")
 
 
-def cached(name):
-    try:
-        with open(os.path.join(CACHE, name), encoding="utf-8") as f:
-            path = f.read().strip()
-    except OSError:
-        return None
-    return path if os.path.exists(path) else None
-
-
 def missing():
     for path in (vmm.OVMF, "/bin/busybox", "/usr/bin/cpio"):
         if not os.path.exists(path):
             return f"{path} is missing: run scripts/install-deps"
     if not STORAGE_DAEMON or not IMG:
         return "qemu-storage-daemon and qemu-img are missing: install the package qemu-utils"
-    if not cached("path") or not cached("modules-path"):
+    if not vmm.cached("path") or not vmm.cached("modules-path"):
         return "no kernel or no modules: run scripts/get-kernel --modules"
     return None
 
@@ -138,14 +128,14 @@ def test_td():
     with tempfile.TemporaryDirectory() as directory:
         initrd, image, second, socket = (os.path.join(directory, name) for name in ("initrd", "image.qcow2", "second.qcow2", "blk"))
         subprocess.run(["scripts/make-initramfs", initrd, "virtio_blk", "virtiofs"], check=True,
-                       env={**os.environ, "MODULES": cached("modules-path")})
+                       env={**os.environ, "MODULES": vmm.cached("modules-path")})
         for name in (image, second):
             subprocess.run([IMG, "create", "-q", "-f", "qcow2", name, "64M"], check=True)
         os.environ["PATH"] += ":" + os.path.dirname(os.path.abspath(STORAGE_DAEMON))
         daemon = storage_daemon(image, socket)
         fs, fs_socket = start_virtiofsd(directory)
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(extra=[
-            *RAM, "-no-reboot", "-kernel", cached("path"), "-initrd", initrd, "-append", "console=ttyS0",
+            *RAM, "-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd, "-append", "console=ttyS0",
             "-chardev", f"socket,id=blk,path={socket}", "-device", "vhost-user-blk-pci,chardev=blk",
             "-drive", f"file={second},format=qcow2,discard=unmap"] + ([
                 "-chardev", f"socket,id=fs,path={fs_socket}", "-device", "vhost-user-fs-pci,chardev=fs,tag=data"] if fs else [])))

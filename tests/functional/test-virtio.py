@@ -13,16 +13,6 @@ import tempfile
 import vmm
 
 SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
-CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME", ".cache"), "qemu-tdx", "kernel")
-
-
-def cached(name):
-    try:
-        with open(os.path.join(CACHE, name), encoding="utf-8") as f:
-            path = f.read().strip()
-    except OSError:
-        return None
-    return path if os.path.exists(path) else None
 
 
 def command(console, text, timeout=60):
@@ -72,14 +62,14 @@ def test_small_devices():
     for path in (vmm.OVMF, "/bin/busybox", "/usr/bin/cpio"):
         if not os.path.exists(path):
             return f"{path} is missing: run scripts/install-deps"
-    if not cached("path") or not cached("modules-path"):
+    if not vmm.cached("path") or not vmm.cached("modules-path"):
         return "no kernel: run scripts/get-kernel and scripts/get-kernel --modules"
     with tempfile.TemporaryDirectory() as directory:
         initrd, path, log = (os.path.join(directory, name) for name in ("initrd", "port", "hvc0"))
         subprocess.run(["scripts/make-initramfs", initrd, "virtio-rng"], check=True,
-                       env={**os.environ, "MODULES": cached("modules-path")})
+                       env={**os.environ, "MODULES": vmm.cached("modules-path")})
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(extra=[
-            "-no-reboot", "-kernel", cached("path"), "-initrd", initrd, "-append", "console=hvc0 console=ttyS0",
+            "-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd, "-append", "console=hvc0 console=ttyS0",
             "-chardev", f"file,id=log,path={log}", "-chardev", f"socket,id=port,path={path},server=on,wait=off",
             "-device", "virtio-serial-pci,id=serial0", "-device", "virtconsole,chardev=log",
             "-device", "virtserialport,bus=serial0.0,nr=3,chardev=port,name=org.example.port.0",

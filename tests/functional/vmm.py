@@ -30,6 +30,17 @@ def tdx_host():
     return [program("swtdx"), "run", "--"]
 
 
+def cached(name):
+    """The kernel of scripts/get-kernel ("path"), its modules ("modules-path"); None: not fetched."""
+    cache = os.path.join(os.environ.get("XDG_CACHE_HOME", ".cache"), "qemu-tdx", "kernel")
+    try:
+        with open(os.path.join(cache, name), encoding="utf-8") as f:
+            path = f.read().strip()
+    except OSError:
+        return None
+    return path if os.path.exists(path) else None
+
+
 def td_arguments(firmware=OVMF, memory="512M", guest="", extra=()):
     return [program("qemu-system-x86_64"), "-accel", "kvm", "-cpu", "host", "-m", memory,
             "-object", "tdx-guest,id=tdx0" + guest,
