@@ -225,9 +225,8 @@ def shared_keyids(firmware, member, cause):
 
 def probe(profile, major, minor):
     def check():
-        env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")  # the interpreter's
         done = subprocess.run([SWTDX, "run", "--host", profile, "--", sys.executable, os.path.join(HERE, "probe-kernel.py")],
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False, env=env, text=True)
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False, env=vmm.FOREIGN_ENV, text=True)
         assert done.returncode == 0, done.stderr
         answers = json.loads(done.stdout)
         release = answers.pop("release")
