@@ -120,6 +120,8 @@ typedef struct TlbEntry {
     uint64_t gpa;     /* guest physical page, shared bit included */
 } TlbEntry;
 
+#define TLB_GUESSES 4096u
+
 /*
  * Where shadow-stack accesses went: a soft TLB of their own. An entry is valid while
  * Cpu.linear_epoch is its (shadow-stack.c).
@@ -299,6 +301,7 @@ struct Cpu {
     jmp_buf escape;
     _Alignas(64) uint8_t xstate[CPU_XSTATE_SIZE];
     TlbEntry tlbs[TLB_KINDS][TLB_ENTRIES];
+    uintptr_t guesses[TLB_GUESSES]; /* for host code: addends that accesses met (jit-access.c) */
     ShadowPage shadow_pages[SHADOW_PAGES];
     struct CoreState *core;   /* core.h: run.c, exc.c, group.c, system family */
     struct MmuState *mmu;     /* mmu.c: paging mode, fetch TLB */

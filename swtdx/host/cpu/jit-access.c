@@ -73,10 +73,43 @@ void jit_linear(JitCode *c)
     }
 }
 
+/*
+ * The entry's place follows from the address and the host's address from the entry, so a load would
+ * wait for the one after the other. But neighbouring pages mostly lie side by side in the host's
+ * memory too, and an access mostly meets the pages it met the last time: what is to be added is
+ * what was added then, and the entry, fetched beside the load, has only to agree.
+ */
+#define GUESS_STACK 0u
+
+/* Accesses of a block with the same registers, not far from each other, guess together. */
+static unsigned guess_of(JitCode *c)
+{
+    const Op *op = c->op;
+    if (op->base == GPR_RSP * 8) {
+        return GUESS_STACK;
+    }
+    JitGuess wanted = { op->base, op->index, op->shift, (int32_t)(op->disp >> 12), 0 };
+    for (unsigned i = 0; i < c->n_guesses; i++) {
+        const JitGuess *g = &c->guesses[i];
+        if (g->base == wanted.base && g->index == wanted.index && g->shift == wanted.shift &&
+            g->pages == wanted.pages) {
+            return g->guess;
+        }
+    }
+    wanted.guess = (uint16_t)(1 + c->state->guesses++ % (TLB_GUESSES - 1));
+    c->guesses[c->n_guesses++] = wanted;
+    return wanted.guess;
+}
+
+static JitRm guess_field(unsigned guess)
+{
+    return rm_mem(H_RDI, (int64_t)(offsetof(Cpu, guesses) + guess * sizeof(uintptr_t)));
+}
+
 _Static_assert(sizeof(TlbEntry) == 32, "an entry is at (linear >> 12) * 32");
 
 /* The page of the last byte is compared, so an access over the page's end misses too. */
-void jit_lookup(JitCode *c, unsigned size, bool write)
+static void lookup(JitCode *c, unsigned size, bool write, unsigned guess)
 {
     JitBuffer *b = &c->b;
     size_t tag = write ? offsetof(TlbEntry, write) : offsetof(TlbEntry, read);
@@ -89,5 +122,28 @@ void jit_lookup(JitCode *c, unsigned size, bool write)
     emit_rm(b, 8, 0x3b, H_RDX, rm_mem(H_RCX, (int64_t)tag));
     c->host_flags = false;
     jit_handler_if(c, CC_NE);
-    emit_rm(b, 8, 0x03, H_RAX, rm_mem(H_RCX, offsetof(TlbEntry, addend)));
+    emit_rm(b, 8, 0x8b, H_RDX, guess_field(guess));
+    emit_rm(b, 8, 0x3b, H_RDX, rm_mem(H_RCX, offsetof(TlbEntry, addend)));
+    jit_side(c, SIDE_GUESS, emit_jcc(b, CC_NE));
+    c->sides[c->n_sides - 1].guess = (uint16_t)guess;
+    c->sides[c->n_sides - 1].back = b->at;
+    emit_rm(b, 8, 0x03, H_RAX, rm_reg(H_RDX));
+}
+
+void jit_lookup(JitCode *c, unsigned size, bool write)
+{
+    lookup(c, size, write, guess_of(c));
+}
+
+void jit_lookup_stack(JitCode *c, bool write)
+{
+    lookup(c, 8, write, GUESS_STACK);
+}
+
+/* RCX: the entry. */
+void jit_guess_side(JitCode *c, const JitSide *side)
+{
+    emit_rm(&c->b, 8, 0x8b, H_RDX, rm_mem(H_RCX, offsetof(TlbEntry, addend)));
+    emit_rm(&c->b, 8, 0x89, H_RDX, guess_field(side->guess));
+    emit_jmp_to(&c->b, side->back);
 }

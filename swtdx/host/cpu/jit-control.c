@@ -18,12 +18,23 @@ static void compare_pending(JitCode *c)
     emit_alu_imm(&c->b, 4, 7, JIT_FIELD(pending), 0);
 }
 
-static void side_of(JitCode *c, const Op *op, JitSideKind kind, unsigned cc)
+static void side_at(JitCode *c, const Op *op, JitSideKind kind, uint8_t *place)
 {
     unsigned index = c->index;
     c->index = (unsigned)(op - c->block->ops);
-    jit_side(c, kind, emit_jcc(&c->b, cc));
+    jit_side(c, kind, place);
     c->index = index;
+}
+
+static void side_of(JitCode *c, const Op *op, JitSideKind kind, unsigned cc)
+{
+    side_at(c, op, kind, emit_jcc(&c->b, cc));
+}
+
+/* A jump back to the beginning of its block. */
+static bool is_loop(const JitCode *c, const Op *op)
+{
+    return op->imm == c->block->offset && !c->block->spins;
 }
 
 /* RDX: Block. */
@@ -49,10 +60,10 @@ void jit_exit_direct(JitCode *c, const Op *op)
 {
     count(c, op);
     c->host_flags = false;
-    if (op->imm == c->block->offset && !c->block->spins) {
+    if (is_loop(c, op)) {
         compare_pending(c);
-        side_of(c, op, SIDE_DIRECT_SLOW, CC_NE);
-        emit_jmp_to(&c->b, c->body);
+        emit_patch(&c->b, emit_jcc(&c->b, CC_E), c->body);
+        side_at(c, op, SIDE_DIRECT_SLOW, emit_jmp(&c->b));
         return;
     }
     emit_mov_imm(&c->b, H_RDX, (uintptr_t)op);
@@ -110,6 +121,16 @@ static void jump_target(JitCode *c)
     enter_block(c);
 }
 
+static void taken(JitCode *c, const Op *op, bool save_flags)
+{
+    bool kind_known = c->kind_known;
+    if (save_flags) {
+        jit_flags_save(c);
+    }
+    jit_exit_direct(c, op);
+    c->kind_known = kind_known;
+}
+
 static void jcc(JitCode *c)
 {
     bool seen = c->live[c->index], unsaved = c->unsaved;
@@ -119,7 +140,15 @@ static void jcc(JitCode *c)
         jit_flags_save(c);
         unsaved = false;
     }
-    jit_side(c, SIDE_TAKEN, emit_jcc(&c->b, c->op->jit - JIT_JCC));
+    unsigned cc = c->op->jit - JIT_JCC;
+    if (is_loop(c, c->op)) { /* which mostly goes round */
+        uint8_t *out = emit_jcc(&c->b, cc ^ 1);
+        taken(c, c->op, unsaved);
+        emit_patch(&c->b, out, c->b.at);
+        c->host_flags = true;
+        return;
+    }
+    jit_side(c, SIDE_TAKEN, emit_jcc(&c->b, cc));
     c->sides[c->n_sides - 1].save_flags = unsaved;
 }
 
@@ -128,7 +157,7 @@ static void push_return(JitCode *c)
 {
     const Op *op = c->op;
     emit_rm(&c->b, 8, 0x8d, H_RAX, rm_mem(jit_pinned(GPR_RSP * 8), -8));
-    jit_lookup(c, 8, true);
+    jit_lookup_stack(c, true);
     emit_rm(&c->b, 8, 0x8b, H_RDX, page_register());
     emit_alu_imm(&c->b, 8, 0, rm_reg(H_RDX), op->off + op->len);
     emit_rm(&c->b, 8, 0x89, H_RDX, rm_mem(H_RAX, 0));
@@ -272,7 +301,7 @@ static void ret(JitCode *c)
 {
     JitRm target = rm_mem(H_RSP, -8);
     emit_rm(&c->b, 8, 0x89, jit_pinned(GPR_RSP * 8), rm_reg(H_RAX));
-    jit_lookup(c, 8, false);
+    jit_lookup_stack(c, false);
     emit_rm(&c->b, 8, 0x8b, H_RAX, rm_mem(H_RAX, 0));
     if (is_shadowed(c)) {
         emit_rm(&c->b, 8, 0x89, H_RAX, target);
@@ -330,12 +359,12 @@ void jit_write_side(JitCode *c, const JitSide *side)
     const JitThunks *t = &c->state->thunks;
     emit_patch(&c->b, side->place, c->b.at);
     switch (side->kind) {
+    case SIDE_GUESS:
+        jit_guess_side(c, side);
+        break;
     case SIDE_TAKEN:
         c->kind_known = side->kind_known;
-        if (side->save_flags) {
-            jit_flags_save(c);
-        }
-        jit_exit_direct(c, op);
+        taken(c, op, side->save_flags);
         break;
     case SIDE_HANDLER:
         emit_mov_imm(&c->b, H_RDX, (uintptr_t)op);

@@ -171,7 +171,7 @@ static void push(JitCode *c)
     const Op *op = c->op;
     unsigned rsp = jit_pinned(GPR_RSP * 8);
     emit_rm(&c->b, 8, 0x8d, H_RAX, rm_mem(rsp, -8));
-    jit_lookup(c, 8, true);
+    jit_lookup_stack(c, true);
     if (op->jit == JIT_PUSH_I) {
         emit_rm_imm(&c->b, 8, 0xc7, 0, rm_mem(H_RAX, 0), op->imm, 4);
     } else {
@@ -184,7 +184,7 @@ static void pop(JitCode *c)
 {
     unsigned rsp = jit_pinned(GPR_RSP * 8);
     emit_rm(&c->b, 8, 0x89, rsp, rm_reg(H_RAX));
-    jit_lookup(c, 8, false);
+    jit_lookup_stack(c, false);
     move_stack(c, rsp, 8);
     load_from(c, 8, 0x8b, rm_mem(H_RAX, 0)); /* after: POP RSP */
 }
@@ -193,7 +193,7 @@ static void leave(JitCode *c)
 {
     unsigned rbp = jit_pinned(GPR_RBP * 8);
     emit_rm(&c->b, 8, 0x89, rbp, rm_reg(H_RAX));
-    jit_lookup(c, 8, false);
+    jit_lookup_stack(c, false);
     move_stack(c, rbp, 8);
     emit_rm(&c->b, 8, 0x8b, rbp, rm_mem(H_RAX, 0));
 }

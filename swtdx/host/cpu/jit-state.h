@@ -40,13 +40,14 @@ struct JitState {
     uint8_t *at;
     ptrdiff_t run;        /* executable - writable */
     JitThunks thunks;
+    unsigned guesses; /* given out */
     bool full;
     unsigned resets;
 };
 
 /* A place in the code that leaves the straight line, to be written behind it. */
-typedef enum JitSideKind { SIDE_HANDLER, SIDE_TAKEN, SIDE_DIRECT_SLOW,
-                           SIDE_INDIRECT_SLOW } JitSideKind;
+typedef enum JitSideKind { SIDE_HANDLER, SIDE_TAKEN, SIDE_DIRECT_SLOW, SIDE_INDIRECT_SLOW,
+                           SIDE_GUESS } JitSideKind;
 
 typedef struct JitSide {
     JitSideKind kind;
@@ -54,14 +55,23 @@ typedef struct JitSide {
     uint8_t op;
     bool save_flags;  /* SIDE_TAKEN: the host's flags are the guest's and must be kept */
     bool kind_known;
+    uint16_t guess;   /* SIDE_GUESS: index into Cpu.guesses, the way back */
+    uint8_t *back;
 } JitSide;
+
+/* Which of Cpu.guesses accesses by these registers have, at displacements of that page. */
+typedef struct JitGuess {
+    uint8_t base, index, shift;
+    int32_t pages;
+    uint16_t guess;
+} JitGuess;
 
 #define JIT_SIDES 512
 
 typedef struct JitCode {
     JitBuffer b;
     Cpu *cpu;
-    const JitState *state;
+    JitState *state;
     const Block *block;
     const Op *op;                     /* being translated */
     unsigned index;                   /* its index */
@@ -73,6 +83,8 @@ typedef struct JitCode {
     OpFn handler[BLOCK_MAX_OPS + 1];  /* the interpreter's */
     JitSide sides[JIT_SIDES];
     unsigned n_sides;
+    JitGuess guesses[BLOCK_MAX_OPS + 1];
+    unsigned n_guesses;
 } JitCode;
 
 /* jit-thunk.c */
@@ -96,6 +108,10 @@ void jit_linear(JitCode *c);
  * flags.
  */
 void jit_lookup(JitCode *c, unsigned size, bool write);
+/* The same for 8 bytes on the stack. */
+void jit_lookup_stack(JitCode *c, bool write);
+/* SIDE_GUESS: it was wrong. */
+void jit_guess_side(JitCode *c, const JitSide *side);
 #define JIT_COUNTER H_R15 /* Cpu.instructions */
 #define JIT_FIELD(field) rm_mem(H_RDI, (int64_t)offsetof(Cpu, field))
 

@@ -122,6 +122,42 @@ static void test_handler_between(void)
     guest_fini(&g);
 }
 
+/* One instruction that goes to pages which lie apart in the host's memory, by turns. */
+static void test_pages_apart(void)
+{
+    Guest g;
+    guest_init_heat(&g, 2);
+    uint8_t *p = g.low + GUEST_CODE;
+    p = PUT(p, 0xb9, 100, 0x00, 0x00, 0x00);      /* mov ecx, 100 */
+    uint8_t *again = p;
+    p = PUT(p, 0x48, 0xff, 0x04, 0x0b);           /* inc qword [rbx + rcx] */
+    p = PUT(p, 0x48, 0x03, 0x04, 0x0b);           /* add rax, [rbx + rcx] */
+    p = PUT(p, 0x48, 0x87, 0xd3);                 /* xchg rbx, rdx */
+    p = PUT(p, 0x83, 0xe9, 0x01);                 /* sub ecx, 1 */
+    p = PUT(p, 0x75, (uint8_t)(again - (p + 2))); /* jnz again */
+    PUT(p, 0xf4);
+    memset(g.low + WORD, 0, 256);
+    memset(g.data, 0, 256);
+    g.cpu->regs[GPR_RAX] = 0;
+    g.cpu->regs[GPR_RBX] = WORD;
+    g.cpu->regs[GPR_RDX] = GUEST_DATA;
+    uint64_t sum = 0;
+    uint8_t low[256] = { 0 }, data[256] = { 0 };
+    for (unsigned i = 100; i != 0; i--) {
+        uint8_t *at = i % 2 == 0 ? low + i : data + i;
+        uint64_t v;
+        memcpy(&v, at, 8);
+        v++;
+        memcpy(at, &v, 8);
+        sum += v;
+    }
+    g_assert_true(guest_run(&g, GUEST_CODE));
+    g_assert_cmphex(g.cpu->regs[GPR_RAX], ==, sum);
+    g_assert_cmpmem(g.low + WORD, 208, low, 208);
+    g_assert_cmpmem(g.data, 208, data, 208);
+    guest_fini(&g);
+}
+
 /* More code than a small slice has room for: it is emptied, and everything goes on. */
 static void test_full(void)
 {
@@ -194,6 +230,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu-jit/kick", test_kick);
     g_test_add_func("/cpu-jit/own-code", test_own_code);
     g_test_add_func("/cpu-jit/handler-between", test_handler_between);
+    g_test_add_func("/cpu-jit/pages-apart", test_pages_apart);
     g_test_add_func("/cpu-jit/full", test_full);
     g_test_add_func("/cpu-jit/refused", test_refused);
     return g_test_run();
