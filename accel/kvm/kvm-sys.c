@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "kvm-sys.h"
@@ -16,6 +17,16 @@ int kvm_sys_open(const char *path)
         fd = open(path, O_RDWR | O_CLOEXEC);
     } while (fd < 0 && errno == EINTR);
     return fd < 0 ? -errno : fd;
+}
+
+/* ARCH_REQ_XCOMP_GUEST_PERM of asm/prctl.h, Linux 5.17 on */
+#define REQUEST_GUEST_STATE 0x1025
+
+int kvm_sys_request_guest_state(unsigned component)
+{
+    long ret = syscall(SYS_arch_prctl, REQUEST_GUEST_STATE, (unsigned long)component);
+
+    return ret < 0 ? -errno : 0;
 }
 
 void kvm_sys_close(int fd)

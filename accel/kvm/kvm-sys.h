@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 int kvm_sys_open(const char *path);                                /* read-write, close-on-exec */
+/* arch_prctl(): guests of this process may have a state component that must be asked for */
+int kvm_sys_request_guest_state(unsigned component);
 void kvm_sys_close(int fd);
 /* the ioctl's answer, or -errno */
 int kvm_sys_ioctl(int fd, unsigned long request, uintptr_t arg);

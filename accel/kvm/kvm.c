@@ -86,6 +86,23 @@ int kvm_check_extension(Kvm *kvm, unsigned cap)
     return kvm_sys_ioctl(kvm->fd, KVM_CHECK_EXTENSION, cap);
 }
 
+#define XFEATURE_XTILE_DATA 18
+
+bool kvm_request_guest_state(uint64_t components, GError **errp)
+{
+    if (!(components >> XFEATURE_XTILE_DATA & 1)) {
+        return true;
+    }
+    int ret = kvm_sys_request_guest_state(XFEATURE_XTILE_DATA);
+    if (ret < 0) {
+        error_set(errp, "prctl(ARCH_REQ_XCOMP_GUEST_PERM) failure for feature bit %d: %s",
+                  XFEATURE_XTILE_DATA, g_strerror(-ret));
+        error_hint(errp, "The kernel does not let this process's guests have AMX; use -cpu "
+                         "host,-amx-tile to start without it");
+    }
+    return ret >= 0;
+}
+
 /*
  * KVM refuses a too small buffer with E2BIG and tells no size (Documentation/virt/kvm/api.rst,
  * KVM_GET_SUPPORTED_CPUID).

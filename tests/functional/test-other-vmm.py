@@ -55,6 +55,33 @@ def test_ordinary():
         assert f"swtdx: {name}: this host executes TDX guests only (VM type 5), not ordinary VMs" in err, err
 
 
+# ARCH_GET_XCOMP_SUPP, ARCH_GET_XCOMP_GUEST_PERM, ARCH_REQ_XCOMP_GUEST_PERM of asm/prctl.h; and other system calls by number.
+GUEST_STATE = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def ask(option, *component):
+    mask = ctypes.c_uint64()
+    r = libc.syscall(ctypes.c_long(158), ctypes.c_long(option), *(component or [ctypes.byref(mask)]))
+    return os.strerror(ctypes.get_errno()) if r else hex(mask.value & 0x60000)
+print(ask(0x1021), ask(0x1024), sep=", ")
+print(ask(0x1025, ctypes.c_long(2)), ask(0x1025, ctypes.c_long(99)), ask(0x1025, ctypes.c_long(18)), sep=", ")
+print(ask(0x1024), libc.arch_prctl(0x1024, ctypes.byref(ctypes.c_uint64())), sep=", ")
+data = b"four arguments, and six"
+libc.syscall(ctypes.c_long(18), ctypes.c_long(-1), data, ctypes.c_long(1), ctypes.c_long(0))
+print(os.strerror(ctypes.get_errno()), libc.syscall(ctypes.c_long(39)) == os.getpid(),
+      libc.syscall(ctypes.c_long(326), ctypes.c_long(os.memfd_create("a")), None, ctypes.c_long(os.memfd_create("b")), None,
+                   ctypes.c_long(0), ctypes.c_long(1)), os.strerror(ctypes.get_errno()), sep=", ")
+"""
+
+
+def test_guest_state():
+    """AMX is asked for by arch_prctl(), which programs call by number; the kernel below may know no AMX."""
+    status, out, err = vmm.run(swtdx([sys.executable, "-c", GUEST_STATE]), env=vmm.FOREIGN_ENV)
+    assert status == 0, (status, out, err)
+    assert out == ("0x60000, 0x20000\nOperation not supported, Invalid argument, 0x0\n0x60000, 0\n"
+                   "Bad file descriptor, True, -1, Invalid argument\n"), out
+
+
 def test_cpuid_in_libraries():
     """In one that the program is linked with, and one that it loads by path."""
     late = os.path.abspath(vmm.program("tests/functional/libcpuid-loaded.so"))
@@ -126,5 +153,6 @@ if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(__file__))
     vmm.tap([("/other-vmm/cpuid", test_cpuid), ("/other-vmm/cpuid-libraries", test_cpuid_in_libraries),
               ("/other-vmm/search-path", test_search_path), ("/other-vmm/ordinary", test_ordinary),
+              ("/other-vmm/guest-state", test_guest_state),
               ("/other-vmm/new-user", test_new_user), ("/other-vmm/qemu", test_qemu),
               ("/other-vmm/qemu-new-user", test_qemu_new_user)])

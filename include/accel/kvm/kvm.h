@@ -30,6 +30,12 @@ void kvm_close(Kvm *kvm);
 int kvm_check_extension(Kvm *kvm, unsigned cap);
 CpuidTable *kvm_supported_cpuid(Kvm *kvm,
                                 GError **errp); /* KVM_GET_SUPPORTED_CPUID, grown until it fits */
+/*
+ * Asks the kernel that guests of this process may have those of `components`, bits as in XCR0, that
+ * are not everyone's: AMX's tile data. To be called before the first vCPU; KVM_SET_CPUID2 fails
+ * without (Linux 5.17, Documentation/arch/x86/xstate.rst).
+ */
+bool kvm_request_guest_state(uint64_t components, GError **errp);
 
 KvmVm *kvm_vm_new(Kvm *kvm, unsigned type, GError **errp); /* KVM_CREATE_VM */
 /* closes vCPUs, slots, guest_memfds first: the KeyID returns only when all are closed */

@@ -46,7 +46,7 @@ static const CapValue plain_caps[] = {
     { KVM_CAP_VM_COPY_ENC_CONTEXT_FROM, 1 }, { KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM, 1 },
     { KVM_CAP_SREGS2, 1 },
     { KVM_CAP_EXIT_HYPERCALL, 0x1000 }, { KVM_CAP_VCPU_ATTRIBUTES, 1 },
-    { KVM_CAP_SYS_ATTRIBUTES, 1 }, { KVM_CAP_XSAVE2, 11008 },
+    { KVM_CAP_SYS_ATTRIBUTES, 1 },
     { KVM_CAP_PMU_CAPABILITY, 1 }, { KVM_CAP_SYSTEM_EVENT_DATA, 1 },
     { KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1 }, 
     { ABI_CAP_VM_TSC_CONTROL, 1 }, { ABI_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
@@ -79,6 +79,9 @@ static int special_cap(KvmHost *host, const Vm *vm, uint32_t cap)
             return 3;
         }
         return td && !vm->split_irqchip ? 0xb : 0xf;
+    case KVM_CAP_XSAVE2:
+        /* struct kvm_xsave, or the area with tiles (SDM vol. 1, 13.4) */
+        return atomic_load(&host->tiles_permitted) ? 11008 : 4096;
     case KVM_CAP_X86_DISABLE_EXITS:
         /* KVM_X86_DISABLE_EXITS_APERFMPERF */
         return host_kernel_at_least(host, 6, 17) ? 0x1f : 0xf;

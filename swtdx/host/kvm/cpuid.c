@@ -61,6 +61,7 @@ static bool in_list(const uint32_t *list, size_t n, uint32_t leaf)
 
 typedef struct Builder {
     const Profile *profile;
+    bool tiles;
     AbiCpuidEntry *entries;
     uint32_t n;
 } Builder;
@@ -108,18 +109,23 @@ static uint32_t xstate_size(const Profile *p, uint64_t components, bool compacte
     return size;
 }
 
+#define XCR0_TILES UINT64_C(0x60000)
+
 static void add_xstate(Builder *b)
 {
     const Profile *p = b->profile;
     /* what this machine lacks is not offered, as in KVM_TDX_CAPABILITIES */
     uint64_t executable = profile_executable_xfam(p);
-    uint64_t xcr0 = p->xcr0 & p->kvm_xcr0 & executable, xss = p->xss & p->kvm_xss & executable;
+    uint64_t xcr0 = p->xcr0 & p->kvm_xcr0 & executable;
+    uint64_t xss = p->xss & p->kvm_xss & executable;
+    bool tiles = xcr0 & XCR0_TILES;
+    xcr0 &= b->tiles ? ~UINT64_C(0) : ~XCR0_TILES;
     uint32_t size = xstate_size(p, xcr0, false);
     add(b, 0xd, 0, (uint32_t[4]){ (uint32_t)xcr0, size, size, (uint32_t)(xcr0 >> 32) });
     uint32_t r[4];
     profile_cpuid(p, 0xd, 1, r);
     /* XFD guards AMX alone: where that cannot be executed there is nothing to guard. */
-    r[0] &= 0xf | (xcr0 & 0x60000 ? B(4) : 0);
+    r[0] &= 0xf | (tiles ? B(4) : 0);
     add(b, 0xd, 1,
         (uint32_t[4]){r[0], (r[0] & 0xa) ? xstate_size(p, xcr0 | xss, true) : 0, (uint32_t)xss,
                       (uint32_t)(xss >> 32)});
@@ -198,9 +204,10 @@ static void add_leaf(Builder *b, uint32_t leaf)
     }
 }
 
-uint32_t cpuid_supported(const Profile *profile, AbiCpuidEntry entries[ABI_MAX_CPUID_ENTRIES])
+uint32_t cpuid_supported(const Profile *profile, bool tiles,
+                         AbiCpuidEntry entries[ABI_MAX_CPUID_ENTRIES])
 {
-    Builder b = { profile, entries, 0 };
+    Builder b = { profile, tiles, entries, 0 };
     uint32_t r[4];
     profile_cpuid(profile, 0, 0, r);
     uint32_t max = r[0] < 0x1f ? r[0] : 0x1f;

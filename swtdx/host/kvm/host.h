@@ -241,6 +241,8 @@ struct KvmHost {
     char *keyids_where;           /* KvmHostOptions.keyids */
     int keyid_fd;                 /* -1: KeyIDs are this process's alone */
     KvmFile *_Atomic *cache;      /* by descriptor: NULL not looked at, FILE_FOREIGN, or ours */
+    /* guest-state.c: AMX's tiles may be guests'; a vCPU was made, which settles that */
+    _Atomic bool tiles_permitted, guest_state_locked;
     /* service.c */
     pthread_t thread;
     bool thread_runs;
@@ -302,11 +304,18 @@ int user_write(uint64_t to, const void *from, size_t n);
 int sys_ioctl(KvmHost *host, unsigned long request, uintptr_t arg);
 int caps_check(KvmHost *host, const Vm *vm, unsigned long cap);
 int caps_enable(Vm *vm, uintptr_t arg);
-uint32_t cpuid_supported(const Profile *profile, AbiCpuidEntry entries[ABI_MAX_CPUID_ENTRIES]);
+/* tiles: AMX's state is the guests' (guest-state.c) */
+uint32_t cpuid_supported(const Profile *profile, bool tiles,
+                         AbiCpuidEntry entries[ABI_MAX_CPUID_ENTRIES]);
 const AbiCpuidEntry *cpuid_find(const AbiCpuidEntry *entries, uint32_t n, uint32_t leaf,
                                 uint32_t subleaf);
 /* CPUID as KVM answers it from KVM_SET_CPUID2. */
 void cpuid_answer(const Vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+
+/* guest-state.c */
+void guest_state_lock(KvmHost *host); /* a vCPU was made: no more permissions */
+/* May a vCPU have this CPUID: 0 or -EPERM */
+int guest_state_check(const KvmHost *host, const AbiCpuidEntry *entries, uint32_t n);
 
 /* vm.c */
 int vm_create(KvmHost *host, unsigned long type);

@@ -98,6 +98,13 @@ int kvm_fd_fallocate(KvmHost *host, int fd, int mode, off_t offset, off_t length
 int64_t kvm_fd_guest_memfd_size(KvmHost *host, int fd);
 
 /*
+ * arch_prctl() as the profile's kernel answers it, where that is about guests' state components:
+ * does it answer this option, and 0 or -errno.
+ */
+bool kvm_host_answers_prctl(int option);
+int kvm_host_prctl(KvmHost *host, int option, uintptr_t arg);
+
+/*
  * Signals. kvm_signal_arrived() is called, async-signal-safe, by the preload's wrapper of every
  * handler on the thread that got the signal: a vCPU that this thread runs leaves KVM_RUN with
  * EINTR. It answers true when the handler must not run now: the signal is outside the mask of the

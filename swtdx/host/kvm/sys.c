@@ -11,7 +11,7 @@ static int supported_cpuid(KvmHost *host, uintptr_t arg)
     if (user_read(&header, arg, sizeof(header)) < 0) {
         return -EFAULT;
     }
-    uint32_t n = cpuid_supported(host->profile, entries);
+    uint32_t n = cpuid_supported(host->profile, atomic_load(&host->tiles_permitted), entries);
     if (header.nent < n) {
         return -E2BIG;
     }

@@ -193,6 +193,9 @@ int vcpu_create(Vm *vm, unsigned long id)
     pthread_mutex_lock(&vm->lock);
     int r = create_locked(vm, (uint32_t)id);
     pthread_mutex_unlock(&vm->lock);
+    if (r >= 0) {
+        guest_state_lock(vm->host);
+    }
     TRACE(vm->host, "create-vcpu", T_U("vcpu", id), T_D("result", r));
     return r;
 }
@@ -243,6 +246,11 @@ static int set_cpuid(Vcpu *vcpu, uintptr_t arg)
     if ((linear != 0 && linear != 48 && linear != 57) || (vcpu->ran && !same)) {
         free(entries);
         return -EINVAL;
+    }
+    int r = guest_state_check(vcpu->vm->host, entries, header.nent);
+    if (r) {
+        free(entries);
+        return r;
     }
     free(vcpu->cpuid);
     vcpu->cpuid = entries;

@@ -180,6 +180,12 @@ static bool step_init_vm(Launch *launch, GError **errp)
     return true;
 }
 
+/* What a vCPU may have is settled when the first one is made. */
+static bool step_guest_state(Launch *launch, GError **errp)
+{
+    return kvm_request_guest_state(launch->plan->xfam, errp);
+}
+
 static bool step_create_vcpus(Launch *launch, GError **errp)
 {
     TdxTd *td = launch->td;
@@ -456,6 +462,7 @@ static const LaunchStep settle_steps[] = {
     { "enable capabilities", step_capabilities },
     { "set the TSC frequency", step_tsc },
     { "initialise the TD", step_init_vm },
+    { "ask for AMX state", step_guest_state },
     { "create vCPUs", step_create_vcpus },
     { "read the TD's CPUID", step_get_cpuid },
     { "settle the plan", step_settle },

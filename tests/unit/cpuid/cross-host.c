@@ -196,7 +196,7 @@ void cross_host_describe(CrossKind kind, CrossHost *host)
         kvm_mask(e->function, e->index, e->regs);
     }
     memset(supported, 0, sizeof(supported));
-    host->num_supported = cpuid_supported(&p, supported);
+    host->num_supported = cpuid_supported(&p, true, supported);
     assert(host->num_supported <= CROSS_MAX_ENTRIES);
     memcpy(host->supported, supported, host->num_supported * sizeof(*supported));
     for (unsigned i = 0; i < host->num_supported; i++) {

@@ -311,6 +311,13 @@ int kvm_sys_open(const char *path)
     return ret < 0 ? ret : new_fd();
 }
 
+int kvm_sys_request_guest_state(unsigned component)
+{
+    g_autofree char *detail = g_strdup_printf("(%u)", component);
+
+    return note("arch_prctl", NULL, detail);
+}
+
 void kvm_sys_close(int fd)
 {
     check_fd(fd);

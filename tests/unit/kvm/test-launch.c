@@ -253,6 +253,30 @@ static void test_failures(void)
     }
 }
 
+/* AMX is asked for once, before the first vCPU, by who wants it. */
+static void test_guest_state(void)
+{
+    g_autoptr(GError) error = NULL;
+
+    setup();
+    m.plan.xfam = 0x602e7;
+    TdxTd *td = launch(NULL);
+    g_assert_nonnull(td);
+    g_autofree char *calls = fake_calls();
+    g_assert_nonnull(strstr(calls, " INIT_VM arch_prctl(18) CREATE_VCPU(0) mmap CREATE_VCPU(4) "));
+    g_assert_cmpuint(fake_count("arch_prctl"), ==, 1);
+    finish(td);
+
+    setup();
+    m.plan.xfam = 0x602e7;
+    fake_fail("arch_prctl", 1, ALL, EOPNOTSUPP, 0);
+    g_assert_null(launch(&error));
+    g_assert_nonnull(strstr(error->message, "prctl(ARCH_REQ_XCOMP_GUEST_PERM) failure for feature "
+                                            "bit 18: Operation not supported\n"));
+    g_assert_nonnull(strstr(error->message, "host,-amx-tile"));
+    teardown();
+}
+
 static void expect_failure(const char *message)
 {
     g_autoptr(GError) error = NULL;
@@ -496,6 +520,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tdx/launch/order", test_order);
     g_test_add_func("/tdx/launch/failures", test_failures);
     g_test_add_func("/tdx/launch/other-failures", test_other_failures);
+    g_test_add_func("/tdx/launch/guest-state", test_guest_state);
     g_test_add_func("/tdx/launch/retries", test_retries);
     g_test_add_func("/tdx/launch/progress", test_progress);
     g_test_add_func("/tdx/launch/end", test_end);
