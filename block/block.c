@@ -212,6 +212,11 @@ BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool
 {
     BlockClient *client;
 
+    if (block_is_empty(node)) {
+        error_set(errp, "Device needs media, but drive is empty");
+        error_hint(errp, "-drive without file= is for a CD drive (scsi-cd)");
+        return NULL;
+    }
     if (writable && node->read_only) {
         error_set(errp, "Block node '%s' is read-only, and %s writes",
                   node->object.name ? node->object.name : "", name);
@@ -475,6 +480,18 @@ uint64_t block_size(const BlockNode *node)
 bool block_is_read_only(const BlockNode *node)
 {
     return node->read_only;
+}
+
+static const BlockDriver empty_driver = { .name = "none" };
+
+BlockNode *block_empty_new(void)
+{
+    return block_node_new(&empty_driver, NULL, 0, true);
+}
+
+bool block_is_empty(const BlockNode *node)
+{
+    return node->driver == &empty_driver;
 }
 
 uint32_t block_discard_granularity(const BlockNode *node)

@@ -10,8 +10,6 @@ typedef struct Absent {
 
 static const char no_display[] =
     "there is no display and no keyboard; use the guest's serial console";
-static const char no_media[] =
-    "there are no removable media; unplug the disk (device_del) and plug another (device_add)";
 static const char no_log[] = "what is logged is chosen at the start: -d tdx,tdvmcall -D FILE";
 static const char no_balloon[] = "there is no balloon: a TD's memory cannot be taken back";
 static const char no_memory[] =
@@ -48,11 +46,11 @@ static const Absent commands[] = {
     { "boot_set",
       "UEFI firmware keeps an order of its own: give devices a bootindex at the start" },
     { "calc_dirty_rate", no_migration }, { "cancel_vcpu_dirty_limit", no_migration },
-    { "change", no_media }, { "client_migrate_info", no_display }, { "commit", no_jobs },
+    { "client_migrate_info", no_display }, { "commit", no_jobs },
     { "cpu", "no command here shows one CPU alone" }, { "delvm", no_migration },
     { "drive_add", no_drives }, { "drive_backup", no_jobs }, { "drive_del", no_drives },
     { "drive_mirror", no_jobs }, { "dump-guest-memory", no_memory },
-    { "dumpdtb", "x86 machines have no device tree" }, { "eject", no_media },
+    { "dumpdtb", "x86 machines have no device tree" }, 
     { "getfd", "No file descriptor supplied via SCM_RIGHTS" },
     { "exit_preconfig", "The command is permitted only before machine initialization" },
     { "expire_password", no_display }, { "gdbserver", no_debugger }, { "gpa2hpa", no_memory },

@@ -34,6 +34,9 @@ void hmp_chardev_send_break(QapiContext *context, const char *arguments, GString
 void hmp_closefd(QapiContext *context, const char *arguments, GString *out);
 void hmp_ringbuf_read(QapiContext *context, const char *arguments, GString *out);
 void hmp_ringbuf_write(QapiContext *context, const char *arguments, GString *out);
+/* qmp-cmds-media.c */
+void hmp_change(QapiContext *context, const char *arguments, GString *out);
+void hmp_eject(QapiContext *context, const char *arguments, GString *out);
 /* hmp-net.c */
 void hmp_netdev_add(QapiContext *context, const char *arguments, GString *out);
 void hmp_hostfwd_add(QapiContext *context, const char *arguments, GString *out);

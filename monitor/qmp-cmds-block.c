@@ -5,6 +5,7 @@
 
 #include "block/block.h"
 #include "hw/core/device.h"
+#include "hw/scsi/scsi.h"
 #include "monitor-internal.h"
 #include "util/error.h"
 
@@ -108,21 +109,34 @@ typedef struct Visit {
     JsonValue *list;
 } Visit;
 
+/* A drive has a state of its own, with a medium or without. */
+static bool is_cd(const QomObject *object)
+{
+    return qom_is(object, &scsi_cd_type) && ((const Device *)object)->realized;
+}
+
 static void visit_disk(QomObject *object, void *opaque)
 {
     Visit *visit = opaque;
     const BlockNode *node = node_of(visit->root, object);
+    bool cd = is_cd(object);
 
-    if (node) {
+    if (node || cd) {
+        const ScsiCdState state = cd ? scsi_cd_state((const Device *)object) : (ScsiCdState) { 0 };
         g_autofree char *path = disk_path(object);
         JsonValue *entry = json_object_new_object();
-        add_string(entry, "device", "");
+        add_string(entry, "device", cd ? state.drive : "");
         add_string(entry, "qdev", path);
         add_string(entry, "type", "unknown");
-        add_bool(entry, "removable", false);
-        add_bool(entry, "locked", false);
-        json_object_object_add(entry, "inserted", node_info(node));
-        if (block_io_status(node) != BLOCK_IO_STATUS_NONE) {
+        add_bool(entry, "removable", cd);
+        add_bool(entry, "locked", state.tray.locked);
+        if (cd) {
+            add_bool(entry, "tray_open", state.tray.open);
+        }
+        if (node) {
+            json_object_object_add(entry, "inserted", node_info(node));
+        }
+        if (node && block_io_status(node) != BLOCK_IO_STATUS_NONE) {
             static const char *const names[] = {
                 [BLOCK_IO_STATUS_OK] = "ok", [BLOCK_IO_STATUS_FAILED] = "failed",
                 [BLOCK_IO_STATUS_NOSPACE] = "nospace",
@@ -257,6 +271,15 @@ static void print_disk(QomObject *object, void *opaque)
                                node->object.name, node->filename ? node->filename : "",
                                node->driver->name, block_is_read_only(node) ? ", read-only" : "",
                                path);
+    } else if (is_cd(object)) {
+        g_autofree char *path = disk_path(object);
+        g_string_append_printf(opaque, "%s: [not inserted]\n    Attached to:      %s\n",
+                               scsi_cd_state((const Device *)object).drive, path);
+    }
+    if (is_cd(object)) {
+        ScsiTray tray = scsi_cd_state((const Device *)object).tray;
+        g_string_append_printf(opaque, "    Removable device: %slocked, tray %s\n",
+                               tray.locked ? "" : "not ", tray.open ? "open" : "closed");
     }
 }
 

@@ -422,14 +422,25 @@ void qom_value_clear(const QomProperty *property, void *field)
         json_object_put(*(JsonValue **)field);
         *(JsonValue **)field = NULL;
     } else if (property->kind == QOM_LINK) {
-        QomLink *link = field;
-        if (link->target) {
-            link->target->users--;
-            qom_object_unref(link->target);
-            link->target = NULL;
-        }
-        g_clear_pointer(&link->name, g_free);
+        qom_link_set(field, NULL);
     }
+}
+
+void qom_link_set(QomLink *link, QomObject *target)
+{
+    QomObject *old = link->target;
+
+    if (target) {
+        qom_object_ref(target);
+        target->users++;
+    }
+    link->target = target;
+    if (old) {
+        old->users--;
+        qom_object_unref(old);
+    }
+    g_free(link->name);
+    link->name = target ? g_strdup(target->name) : NULL;
 }
 
 char *qom_value_text(JsonValue *value)

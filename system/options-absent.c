@@ -47,7 +47,6 @@ static const Absent options[] = {
     { "alt-grab", no_pictures },
     { "balloon", "A TD's memory cannot be taken back: leave the balloon out" },
     { "bt", "There is no Bluetooth: leave it out" },
-    { "cdrom", "There is no CD drive: use -drive file=FILE,format=raw,if=virtio,readonly=on" },
     { "chroot", "Use -run-with chroot=DIR" },
     { "ctrl-grab", no_pictures },
     { "curses", no_pictures },

@@ -21,6 +21,8 @@ typedef struct DriveOption {
     BlockDetectZeroes detect_zeroes;
     BlockOnError on_read_error, on_write_error;
     bool auto_read_only;
+    bool empty;     /* the name of a CD drive without a medium: there is no file */
+    bool of_drive;  /* -drive: the medium of a CD drive has no name of its own */
     bool opened;    /* its node is in the tree */
     /* the child was described in place, without a name of its own: it goes with this one */
     bool own_child;
@@ -41,6 +43,7 @@ static void drive_free(gpointer data)
 void block_options_init(MachineConfig *config)
 {
     config->drives = g_ptr_array_new_with_free_func(drive_free);
+    config->cd_drives = g_ptr_array_new_with_free_func(g_free);
     config->disk_errors = g_new0(BlockErrorPort, 1);
     config->disk_files = g_new0(BlockFilePort, 1);
 }
@@ -48,6 +51,7 @@ void block_options_init(MachineConfig *config)
 void block_options_clear(MachineConfig *config)
 {
     g_ptr_array_unref(config->drives);
+    g_ptr_array_unref(config->cd_drives);
     g_free(config->disk_errors);
     g_free(config->disk_files);
 }
@@ -164,7 +168,7 @@ static bool set_format(DriveOption *drive, const char *format, GError **errp)
 
 typedef struct DriveKeys {
     const char *interface; /* NULL: not given */
-    bool write_through, cdrom;
+    bool write_through, cdrom, index_given;
     unsigned index;
 } DriveKeys;
 
@@ -224,15 +228,6 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
     }
     if (!strcmp(key, "if")) {
         keys->interface = value;
-        if (strcmp(value, "none") && strcmp(value, "virtio")) {
-            error_set(errp, "unsupported bus type '%s': none or virtio", value);
-            error_hint(errp, "%s",
-                       strcmp(value, "pflash")
-                           ? "There is no IDE, SD or floppy controller; for SCSI use if=none and "
-                             "-device scsi-hd on a virtio-scsi-pci"
-                           : option_instead("pflash"));
-            return false;
-        }
         return true;
     }
     if (!strcmp(key, "format")) {
@@ -254,6 +249,7 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
         guint64 index;
         bool valid = g_ascii_string_to_unsigned(value, 10, 0, G_MAXUINT16, &index, NULL);
         keys->index = valid ? (unsigned)index : 0;
+        keys->index_given = true;
         return valid || error_set(errp, "Parameter 'index' expects a number, not '%s'", value);
     }
     if (!strcmp(key, "discard")) {
@@ -301,6 +297,66 @@ static bool add_virtio_device(MachineConfig *config, const DriveOption *drive,
     return option_device(config, text, errp);
 }
 
+static bool check_interface(const DriveKeys *keys, GError **errp)
+{
+    const char *value = keys->interface ? keys->interface : "virtio";
+
+    if (!strcmp(value, "none") || !strcmp(value, "virtio") ||
+        (!strcmp(value, "ide") && keys->cdrom)) {
+        return true;
+    }
+    error_set(errp, "unsupported bus type '%s': none or virtio", value);
+    error_hint(errp, "%s",
+               strcmp(value, "pflash")
+                   ? "There is no IDE, SD or floppy controller; for SCSI use if=none and "
+                     "-device scsi-hd on a virtio-scsi-pci"
+                   : option_instead("pflash"));
+    return false;
+}
+
+static bool name_is_taken(const MachineConfig *config, const char *name)
+{
+    for (guint i = 0; i < config->drives->len; i++) {
+        const DriveOption *drive = config->drives->pdata[i];
+        if (drive->name && !strcmp(drive->name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A drive with a tray, named as QEMU names those of this machine's IDE buses: one on each. */
+static bool add_cd_drive(MachineConfig *config, DriveOption *drive, const DriveKeys *keys,
+                         GError **errp)
+{
+    unsigned index = keys->index_given ? keys->index : 0;
+
+    while (!drive->name) {
+        g_autofree char *name = g_strdup_printf("ide%u-cd0", index++);
+        if (!name_is_taken(config, name)) {
+            drive->name = g_steal_pointer(&name);
+        } else if (keys->index_given) {
+            return error_set(errp, "drive with index=%u exists already: %s", keys->index, name);
+        }
+    }
+    g_ptr_array_add(config->cd_drives, g_strdup(drive->name));
+    return true;
+}
+
+/* What the options gave is a device, or waits for one. */
+static bool place_drive(MachineConfig *config, DriveOption *drive, const DriveKeys *keys,
+                        GError **errp)
+{
+    if (keys->cdrom && (!keys->interface || !strcmp(keys->interface, "ide"))) {
+        return add_cd_drive(config, drive, keys, errp);
+    }
+    const char *interface = keys->interface ? keys->interface : "virtio";
+    if (!drive->name) {
+        drive->name = g_strdup_printf("%s%u", interface, keys->index);
+    }
+    return strcmp(interface, "virtio") || add_virtio_device(config, drive, keys, errp);
+}
+
 bool option_drive(MachineConfig *config, const char *text, GError **errp)
 {
     g_autoptr(KeyVal) keyval = keyval_parse(text, NULL, errp);
@@ -316,23 +372,46 @@ bool option_drive(MachineConfig *config, const char *text, GError **errp)
             return false;
         }
     }
-    if (!check_drive(drive, drive->file.discard, errp)) {
+    if (!check_drive(drive, drive->file.discard, errp) || !check_interface(&keys, errp)) {
         return false;
     }
-    if (!drive->filename) {
+    drive->of_drive = true;
+    drive->empty = !drive->filename && keys.cdrom;
+    if (!drive->filename && !drive->empty) {
         return error_set(errp, "a drive without a file: file=PATH is missing");
     }
-    if (keys.cdrom && !keys.interface) {
-        error_set(errp, "there is no CD drive");
-        error_hint(errp, "Add if=virtio: the guest then has a read-only disk with these contents");
+    drive->guess = !drive->empty && !keyval_get(keyval, "format");
+    return place_drive(config, drive, &keys, errp);
+}
+
+/* A comma in a value of a list is two. */
+bool option_cdrom(MachineConfig *config, const char *filename, GError **errp)
+{
+    g_auto(GStrv) parts = g_strsplit(filename, ",", -1);
+    g_autofree char *escaped = g_strjoinv(",,", parts);
+    g_autofree char *text = g_strdup_printf("file=%s,index=2,media=cdrom", escaped);
+
+    return option_drive(config, text, errp);
+}
+
+/*
+ * QEMU has CD drives on the board's SATA controller, which this machine has not. The slot of the
+ * controller in its place is the last that is given out, so that none is taken which an option
+ * names.
+ */
+bool block_options_defaults(MachineConfig *config, GError **errp)
+{
+    if (config->cd_drives->len && !option_device(config, "virtio-scsi-pci,id=cdrom", errp)) {
         return false;
     }
-    const char *interface = keys.interface ? keys.interface : "virtio";
-    if (!drive->name) {
-        drive->name = g_strdup_printf("%s%u", interface, keys.index);
+    for (guint i = 0; i < config->cd_drives->len; i++) {
+        g_autofree char *text = g_strdup_printf("scsi-cd,bus=cdrom.0,drive=%s",
+                                                (const char *)config->cd_drives->pdata[i]);
+        if (!option_device(config, text, errp)) {
+            return false;
+        }
     }
-    drive->guess = !keyval_get(keyval, "format");
-    return strcmp(interface, "virtio") || add_virtio_device(config, drive, &keys, errp);
+    return true;
 }
 
 /* A member as text, whichever form the option has; NULL: not given. */
@@ -518,6 +597,9 @@ static BlockNode *open_node(const MachineConfig *config, const DriveOption *driv
     BlockFileOptions options = drive->file;
     const DriveOption *below = drive->format ? file_below(config, drive) : NULL;
 
+    if (drive->empty) {
+        return block_empty_new();
+    }
     options.filename = drive->filename;
     options.port = config->disk_files;
     if (below) {
@@ -561,6 +643,7 @@ static bool open_from(const MachineConfig *config, guint first, GError **errp)
         }
         BlockNode *node = open_node(config, drive, nodes, &err);
         if (node) {
+            node->of_drive = drive->of_drive;
             node->guessed_raw = drive->guess && !drive->format;
             node->detect_zeroes = drive->detect_zeroes;
             node->on_read_error = drive->on_read_error;

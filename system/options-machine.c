@@ -344,6 +344,7 @@ static bool make_machine(MachineConfig *config, GError **errp)
     config->pc = qom_type_is(type, &generic_pc_machine_type) ? PC_MACHINE(config->machine_object)
                                                              : NULL;
     return share_texts(config, errp) && net_options_defaults(config, errp) &&
+           block_options_defaults(config, errp) &&
            machine_config_create_devices(config, errp);
 }
 

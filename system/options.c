@@ -158,6 +158,7 @@ static const Option options[] = {
     { "device", "DRIVER[,PROP=VALUE,...]", option_device, "add a device (-device help)" },
     { "drive", "file=FILE[,format=raw][,if=none|virtio][,id=ID][,...]", option_drive,
       "add a disk" },
+    { "cdrom", "FILE", option_cdrom, "put a CD's image into a CD drive" },
     { "blockdev", "[driver=]file|raw,node-name=NAME[,...]", option_blockdev,
       "add a disk without a device" },
     { "global", "DRIVER.PROP=VALUE", option_global, "another default for a property of devices" },

@@ -238,7 +238,7 @@ Machine *device_machine(const Device *device)
     QomObject *root = qom_object_root((QomObject *)&device->object);
     QomObject *machine = root ? qom_object_child(root, "machine") : NULL;
 
-    return machine ? MACHINE(machine) : NULL;
+    return qom_is(machine, &machine_type) ? (Machine *)machine : NULL;
 }
 
 void machine_remove_device(Device *device)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Command descriptor blocks: SPC-5, 4.2 (forms of 6, 10, 12 and 16 bytes); SBC-4, 5; SPC-5, 6. */
+/*
+ * Command descriptor blocks: SPC-5, 4.2 (forms of 6, 10, 12 and 16 bytes); SBC-4, 5; SPC-5, 6;
+ * MMC-6, 6.
+ */
 #include "hw/scsi/scsi.h"
 #include "util/bytes.h"
 
@@ -11,7 +14,8 @@ enum {
     WRITE_SAME_10 = 0x41, UNMAP = 0x42, MODE_SENSE_10 = 0x5a, READ_16 = 0x88, WRITE_16 = 0x8a,
     VERIFY_16 = 0x8f, SYNCHRONIZE_CACHE_16 = 0x91,
     WRITE_SAME_16 = 0x93, SERVICE_ACTION_IN_16 = 0x9e, REPORT_LUNS = 0xa0, READ_12 = 0xa8,
-    WRITE_12 = 0xaa, VERIFY_12 = 0xaf,
+    WRITE_12 = 0xaa, VERIFY_12 = 0xaf, READ_TOC = 0x43, GET_CONFIGURATION = 0x46,
+    GET_EVENT_STATUS_NOTIFICATION = 0x4a, READ_DISC_INFORMATION = 0x51, MECHANISM_STATUS = 0xbd,
 };
 #define READ_CAPACITY_16 0x10 /* service action */
 
@@ -91,6 +95,41 @@ static void parse_mode_sense(const uint8_t *cdb, ScsiCommand *c)
     c->bad_field = cdb[3] && cdb[3] != 0xff; /* subpages: none, or all */
 }
 
+/* Power conditions (the upper half of byte 4) are none of a medium's: SBC-4, 5.26. */
+static void parse_start_stop(const uint8_t *cdb, ScsiCommand *c)
+{
+    c->kind = SCSI_START_STOP;
+    c->start = cdb[4] & 1;
+    c->load_eject = (cdb[4] & 0xf2) == 2;
+}
+
+/* MMC-6, 6.25; the format was in the last byte once, where drivers still have it. */
+static void parse_toc(const uint8_t *cdb, ScsiCommand *c)
+{
+    c->kind = SCSI_READ_TOC;
+    c->msf = cdb[1] & 2;
+    c->format = cdb[2] & 0xf ? cdb[2] & 0xf : cdb[9] >> 6;
+    c->track = cdb[6];
+    c->allocated = be16(cdb + 7);
+}
+
+static void parse_configuration(const uint8_t *cdb, ScsiCommand *c)
+{
+    c->kind = SCSI_GET_CONFIGURATION;
+    c->format = cdb[1] & 3;
+    c->feature = (uint16_t)be16(cdb + 2);
+    c->allocated = be16(cdb + 7);
+}
+
+/* MMC-6, 6.6: events are polled for; notification is not there. */
+static void parse_event(const uint8_t *cdb, ScsiCommand *c)
+{
+    c->kind = SCSI_GET_EVENT;
+    c->bad_field = !(cdb[1] & 1);
+    c->classes = cdb[4];
+    c->allocated = be16(cdb + 7);
+}
+
 static void parse_allocated(ScsiKind kind, uint64_t allocated, ScsiCommand *c)
 {
     c->kind = kind;
@@ -122,10 +161,27 @@ ScsiCommand scsi_parse(const uint8_t cdb[SCSI_CDB_SIZE])
         parse_mode_sense(cdb, &c);
         break;
     case START_STOP_UNIT:
-        c.kind = SCSI_START_STOP;
+        parse_start_stop(cdb, &c);
         break;
     case PREVENT_REMOVAL:
         c.kind = SCSI_PREVENT_REMOVAL;
+        c.prevent = cdb[4] & 1;
+        break;
+    case READ_TOC:
+        parse_toc(cdb, &c);
+        break;
+    case GET_CONFIGURATION:
+        parse_configuration(cdb, &c);
+        break;
+    case GET_EVENT_STATUS_NOTIFICATION:
+        parse_event(cdb, &c);
+        break;
+    case READ_DISC_INFORMATION:
+        parse_allocated(SCSI_READ_DISC_INFORMATION, be16(cdb + 7), &c);
+        c.bad_field = cdb[1] & 7; /* of the standard type alone */
+        break;
+    case MECHANISM_STATUS:
+        parse_allocated(SCSI_MECHANISM_STATUS, be16(cdb + 8), &c);
         break;
     case READ_CAPACITY_10:
         parse_allocated(SCSI_READ_CAPACITY, 8, &c);

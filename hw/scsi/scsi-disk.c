@@ -4,31 +4,16 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "hw/scsi/scsi.h"
+#include "scsi-internal.h"
 #include "util/bytes.h"
 #include "util/error.h"
 
-/* Sense keys: SPC-5, 4.5.6 */
-enum {
-    NO_SENSE = 0, MEDIUM_ERROR = 3, ILLEGAL_REQUEST = 5, UNIT_ATTENTION = 6, DATA_PROTECT = 7,
-    ABORTED_COMMAND = 11,
-};
 #define MAX_RANGES 16
 #define UNMAP_HEADER 8
 #define UNMAP_DESCRIPTOR 16
 /* Zeroes may have to be written one by one: a command shall not take minutes. */
 #define MAX_WRITE_SAME (64u << 20)
 #define FILL_SIZE (1u << 20)
-
-/* SPC-5, annex F: power on, reset, or bus device reset occurred; capacity data has changed */
-enum { ATTENTION_RESET = 0x2900, ATTENTION_CAPACITY = 0x2a09 };
-
-struct ScsiDisk {
-    ScsiDiskConfig config;
-    BlockClient *client;
-    /* atomic: what the initiator has not heard of, code and qualifier; 0: nothing */
-    unsigned attention;
-};
 
 /* What one command does in several block requests, one after another. */
 typedef struct ScsiSteps {
@@ -81,6 +66,8 @@ static void good(ScsiRequest *r)
     r->status = SCSI_GOOD;
     finish(r, true);
 }
+
+void scsi_good(ScsiRequest *r) { good(r); }
 
 static void set_error(ScsiRequest *r, int error)
 {
@@ -190,7 +177,7 @@ static void on_done(void *opaque, BlockRequest *const *requests, unsigned count)
     }
 }
 
-static void on_drop(void *opaque, BlockRequest *block)
+void scsi_disk_drop(void *opaque, BlockRequest *block)
 {
     ScsiRequest *r = request_of(block);
 
@@ -199,14 +186,25 @@ static void on_drop(void *opaque, BlockRequest *block)
     finish(r, false);
 }
 
-/* What READ CAPACITY would tell is another now. A reset that was not told yet says more. */
+/* A reset says more than a new medium, and that more than a new size. */
+void scsi_disk_attention(ScsiDisk *disk, unsigned attention)
+{
+    unsigned old = __atomic_load_n(&disk->attention, __ATOMIC_RELAXED);
+
+    do {
+        if (old == ATTENTION_RESET || (old && attention == ATTENTION_CAPACITY)) {
+            return;
+        }
+    } while (!__atomic_compare_exchange_n(&disk->attention, &old, attention, false,
+                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+}
+
+/* What READ CAPACITY would tell is another now. */
 static void on_resized(void *opaque)
 {
     ScsiDisk *disk = opaque;
-    unsigned nothing = 0;
 
-    __atomic_compare_exchange_n(&disk->attention, &nothing, ATTENTION_CAPACITY, false,
-                                __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    scsi_disk_attention(disk, ATTENTION_CAPACITY);
     if (disk->config.resized) {
         disk->config.resized(disk->config.opaque);
     }
@@ -384,15 +382,16 @@ static void write_same(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
 static ScsiIdentity identity_of(const ScsiDisk *disk)
 {
     const ScsiDiskConfig *c = &disk->config;
+    const BlockNode *node = c->node; /* NULL: a drive without a medium */
 
     return (ScsiIdentity) {
         .vendor = c->vendor, .product = c->product, .version = c->version, .serial = c->serial,
         .device_id = c->device_id, .wwn = c->wwn,
         .logical_block_size = c->logical_block_size, .physical_block_size = c->physical_block_size,
-        .discard = block_discard_granularity(c->node) && !block_is_read_only(c->node),
-        .removable = c->removable,
-        .read_only = block_is_read_only(c->node), .write_cache = !c->write_through,
-        .num_blocks = num_blocks(disk),
+        .discard = node && block_discard_granularity(node) && !block_is_read_only(node) && !c->cd,
+        .removable = c->removable, .cd = c->cd, .locked = c->cd && scsi_tray(disk).locked,
+        .read_only = node && block_is_read_only(node), .write_cache = !c->write_through,
+        .num_blocks = node ? num_blocks(disk) : 0,
         .max_write_same = MAX_WRITE_SAME / c->logical_block_size,
     };
 }
@@ -465,10 +464,11 @@ static void request_sense(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
     scsi_answer(r, sense, sizeof(sense), c->allocated);
 }
 
-/* SAM-6, 5.14.7: these are carried out without telling of what is pending. */
+/* SAM-6, 5.14.7; MMC-6, 4.1.6.1: these are carried out without telling of what is pending. */
 static bool is_exempt(ScsiKind kind)
 {
-    return kind == SCSI_INQUIRY || kind == SCSI_REPORT_LUNS || kind == SCSI_REQUEST_SENSE;
+    return kind == SCSI_INQUIRY || kind == SCSI_REPORT_LUNS || kind == SCSI_REQUEST_SENSE ||
+           kind == SCSI_GET_CONFIGURATION || kind == SCSI_GET_EVENT;
 }
 
 static void run(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
@@ -522,7 +522,7 @@ void scsi_submit(ScsiDisk *disk, ScsiRequest *r)
         bad_field(r);
     } else if (!is_exempt(c.kind) && (attention = take_attention(disk))) {
         scsi_check_condition(r, UNIT_ATTENTION, (uint8_t)(attention >> 8), (uint8_t)attention);
-    } else {
+    } else if (!disk->config.cd || !scsi_cd_run(disk, r, &c)) {
         run(disk, r, &c);
     }
 }
@@ -544,17 +544,37 @@ void scsi_submit_absent(ScsiRequest *r)
 void scsi_reset(ScsiDisk *disk)
 {
     __atomic_store_n(&disk->attention, ATTENTION_RESET, __ATOMIC_RELAXED);
+    __atomic_store_n(&disk->tray_locked, 0, __ATOMIC_RELAXED);
 }
 
 void scsi_drain(ScsiDisk *disk)
 {
-    block_drain(disk->client);
+    if (disk->client) {
+        block_drain(disk->client);
+    }
 }
 
 static bool check_size(const char *name, uint32_t value, uint32_t least, GError **errp)
 {
     return (value >= least && value <= 32768 && !(value & (value - 1))) ||
            error_set(errp, "%s is %u, must be a power of 2 from %u to 32768", name, value, least);
+}
+
+bool scsi_disk_attach(ScsiDisk *disk, GError **errp)
+{
+    const ScsiDiskConfig *config = &disk->config;
+    BlockNode *node = config->node;
+
+    if (!block_is_empty(node) && block_size(node) < config->logical_block_size) {
+        return error_set(errp, "the disk has %" PRIu64 " bytes, less than one block of %u",
+                         block_size(node), config->logical_block_size);
+    }
+    disk->client = block_attach(node, disk->name, !block_is_read_only(node) && !config->cd,
+                                config->shared, &client_ops, disk, config->context, errp);
+    if (disk->client && disk->path) {
+        block_set_on_error(disk->client, config->on_read_error, config->on_write_error, disk->path);
+    }
+    return disk->client;
 }
 
 ScsiDisk *scsi_disk_new(const ScsiDiskConfig *config, GError **errp)
@@ -564,24 +584,14 @@ ScsiDisk *scsi_disk_new(const ScsiDiskConfig *config, GError **errp)
                     errp)) {
         return NULL;
     }
-    if (block_size(config->node) < config->logical_block_size) {
-        error_set(errp, "the disk has %" PRIu64 " bytes, less than one block of %u",
-                  block_size(config->node), config->logical_block_size);
-        return NULL;
-    }
     ScsiDisk *disk = g_new0(ScsiDisk, 1);
     disk->config = *config;
+    disk->name = g_strdup(config->name);
+    disk->path = g_strdup(config->path);
     disk->config.name = disk->config.path = NULL;
     disk->attention = ATTENTION_RESET;
-    disk->client = block_attach(config->node, config->name, !block_is_read_only(config->node),
-                                config->shared, &client_ops, disk, config->context, errp);
-    if (!disk->client) {
-        g_free(disk);
-        return NULL;
-    }
-    if (config->path) {
-        block_set_on_error(disk->client, config->on_read_error, config->on_write_error,
-                           config->path);
+    if (config->node && !scsi_disk_attach(disk, errp)) {
+        g_clear_pointer(&disk, scsi_disk_free);
     }
     return disk;
 }
@@ -589,7 +599,9 @@ ScsiDisk *scsi_disk_new(const ScsiDiskConfig *config, GError **errp)
 void scsi_disk_free(ScsiDisk *disk)
 {
     if (disk) {
-        block_detach(disk->client, on_drop);
+        block_detach(disk->client, scsi_disk_drop);
+        g_free(disk->name);
+        g_free(disk->path);
         g_free(disk);
     }
 }

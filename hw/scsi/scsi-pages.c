@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "hw/scsi/scsi.h"
+#include "scsi-internal.h"
 #include "util/bytes.h"
 
 #define VERSION_SPC_3 5
@@ -13,13 +13,17 @@
 #define HISUP 0x10  /* LUNs are numbered hierarchically */
 #define CMDQUE 0x02
 #define REMOVABLE 0x80
+#define TYPE_CD 5
 
 enum {
     VPD_SUPPORTED = 0x00, VPD_SERIAL = 0x80, VPD_IDENTIFICATION = 0x83, VPD_BLOCK_LIMITS = 0xb0,
     VPD_CHARACTERISTICS = 0xb1,
     VPD_PROVISIONING = 0xb2,
 };
-enum { PAGE_CACHING = 0x08, PAGE_CONTROL = 0x0a, PAGE_ALL = 0x3f };
+enum {
+    PAGE_ERROR_RECOVERY = 0x01, PAGE_CACHING = 0x08, PAGE_CONTROL = 0x0a, PAGE_CAPABILITIES = 0x2a,
+    PAGE_ALL = 0x3f,
+};
 enum { CONTROL_CURRENT, CONTROL_CHANGEABLE, CONTROL_DEFAULT, CONTROL_SAVED };
 
 #define MAX_SERIAL 36
@@ -41,6 +45,7 @@ static void put_text(uint8_t *field, size_t size, const char *text)
 unsigned scsi_inquiry(const ScsiIdentity *identity, uint8_t *data)
 {
     memset(data, 0, 36);
+    data[0] = identity->cd ? TYPE_CD : 0;
     data[1] = identity->removable ? REMOVABLE : 0;
     data[2] = VERSION_SPC_3;
     data[3] = HISUP | RESPONSE_FORMAT;
@@ -99,13 +104,16 @@ unsigned scsi_vital_page(const ScsiIdentity *identity, uint8_t page, uint8_t *da
         VPD_SUPPORTED, VPD_SERIAL, VPD_IDENTIFICATION, VPD_BLOCK_LIMITS, VPD_CHARACTERISTICS,
         VPD_PROVISIONING,
     };
-    unsigned size;
+    unsigned size, count = identity->cd ? 3 : G_N_ELEMENTS(pages); /* the rest are of disks */
 
     memset(data, 0, SCSI_PAGE_SIZE);
+    if (!memchr(pages, page, count)) {
+        return 0;
+    }
     switch (page) {
     case VPD_SUPPORTED:
-        memcpy(data + 4, pages, sizeof(pages));
-        size = 4 + sizeof(pages);
+        memcpy(data + 4, pages, count);
+        size = 4 + count;
         break;
     case VPD_SERIAL:
         if (!identity->serial || !*identity->serial) {
@@ -133,12 +141,38 @@ unsigned scsi_vital_page(const ScsiIdentity *identity, uint8_t page, uint8_t *da
     default:
         return 0;
     }
+    data[0] = identity->cd ? TYPE_CD : 0;
     data[1] = page;
     store_be16(data + 2, (uint16_t)(size - 4));
     return size;
 }
 
 /* ---- Mode pages ---- */
+
+static unsigned put_error_recovery(uint8_t *at)
+{
+    memset(at, 0, 12);
+    at[0] = PAGE_ERROR_RECOVERY;
+    at[1] = 10;
+    return 12;
+}
+
+/* MMC-3, 6.3: no block descriptors, and nothing in the header. */
+static unsigned put_cd_pages(const ScsiIdentity *identity, const ScsiCommand *command, uint8_t *data)
+{
+    unsigned n = 0;
+
+    if (command->page == PAGE_ERROR_RECOVERY || command->page == PAGE_ALL) {
+        n += put_error_recovery(data);
+    }
+    if (command->page == PAGE_CAPABILITIES || command->page == PAGE_ALL) {
+        n += scsi_put_capabilities(identity->locked, data + n);
+        if (command->page_control == CONTROL_CHANGEABLE) { /* nothing is */
+            memset(data + n - 20, 0, 20);
+        }
+    }
+    return n;
+}
 
 static unsigned put_caching(const ScsiIdentity *identity, bool changeable, uint8_t *at)
 {
@@ -164,16 +198,18 @@ unsigned scsi_mode_sense(const ScsiIdentity *identity, const ScsiCommand *comman
     uint8_t parameter = (identity->read_only ? 0x80 : 0) | 0x10; /* WP, DPOFUA */
 
     memset(data, 0, SCSI_PAGE_SIZE);
-    if (!command->no_descriptors) {
+    if (!command->no_descriptors && !identity->cd) {
         store_be32(data + n, (uint32_t)MIN(identity->num_blocks, UINT32_MAX)); /* SBC-4, 6.5.2.2 */
         store_be32(data + n + 4, identity->logical_block_size); /* the upper byte is reserved */
         n += 8;
     }
     unsigned descriptors = n - header;
-    if (command->page == PAGE_CACHING || command->page == PAGE_ALL) {
+    if (identity->cd) {
+        n += put_cd_pages(identity, command, data + n);
+    } else if (command->page == PAGE_CACHING || command->page == PAGE_ALL) {
         n += put_caching(identity, changeable, data + n);
     }
-    if (command->page == PAGE_CONTROL || command->page == PAGE_ALL) {
+    if (!identity->cd && (command->page == PAGE_CONTROL || command->page == PAGE_ALL)) {
         n += put_control(data + n);
     }
     if (n == header + descriptors && command->page != 0) {
@@ -181,11 +217,11 @@ unsigned scsi_mode_sense(const ScsiIdentity *identity, const ScsiCommand *comman
     }
     if (command->is_long) {
         store_be16(data, (uint16_t)(n - 2));
-        data[3] = parameter;
+        data[3] = identity->cd ? 0 : parameter;
         store_be16(data + 6, (uint16_t)descriptors);
     } else {
         data[0] = (uint8_t)(n - 1);
-        data[2] = parameter;
+        data[2] = identity->cd ? 0 : parameter;
         data[3] = (uint8_t)descriptors;
     }
     return n;

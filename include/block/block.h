@@ -219,6 +219,7 @@ struct BlockNode {
     bool read_only;
     /* nobody said that it is raw: a guest may not make it look like another format */
     bool guessed_raw;
+    bool of_drive; /* of a -drive: it goes when the drive that it is the medium of loses it */
     BlockDetectZeroes detect_zeroes;
     uint32_t discard_granularity;
     BlockOnError on_read_error, on_write_error; /* of clients that leave it to the node */
@@ -235,6 +236,9 @@ extern const QomType block_node_type; /* "block-node" */
 
 /* A node outside the tree, one reference. */
 BlockNode *block_node_new(const BlockDriver *driver, void *data, uint64_t size, bool read_only);
+/* The name of a drive without a medium: no client may attach. One reference. */
+BlockNode *block_empty_new(void);
+bool block_is_empty(const BlockNode *node);
 /*
  * For drivers over another node: hands a request down as it is; the client hears of it from there.
  */

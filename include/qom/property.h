@@ -174,6 +174,12 @@ bool qom_set_all(QomObject *object, const QomSettings *settings, GError **errp);
 /* A value as people read it in `info qtree` and help. Caller frees. */
 char *qom_value_text(JsonValue *value);
 
+/*
+ * A complete object's link leads to another target from now on; NULL: to none. Its name is the
+ * target's.
+ */
+void qom_link_set(QomLink *link, QomObject *target);
+
 /* Where an instance keeps a property. */
 static inline void *qom_property_field(QomObject *object, const QomProperty *property)
 {

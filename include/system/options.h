@@ -69,6 +69,7 @@ typedef struct MachineConfig {
     GPtrArray *objects, *devices;   /* -object and -device (options-object.c) */
     GPtrArray *globals;             /* of QomGlobal */
     GPtrArray *drives;              /* -drive and -blockdev (options-block.c) */
+    GPtrArray *cd_drives;           /* names of those that get a CD drive made for them */
     /* of all disks; the program fills in this and the next before they are opened */
     BlockErrorPort *disk_errors;
     BlockFilePort *disk_files;
@@ -144,6 +145,8 @@ char *machine_option_help(QomTypes types, const char *text);
 /* Disks (options-block.c). */
 bool option_drive(MachineConfig *config, const char *text, GError **errp);
 bool option_blockdev(MachineConfig *config, const char *text, GError **errp);
+bool option_cdrom(MachineConfig *config, const char *filename, GError **errp);
+bool block_options_defaults(MachineConfig *config, GError **errp); /* the CD drives' devices */
 void block_options_init(MachineConfig *config);
 void block_options_clear(MachineConfig *config);
 /* Opens them as block nodes of the tree, before the devices are plugged. */

@@ -79,7 +79,8 @@ static uint64_t take(Bytes *input, unsigned n)
 static const QomType wire_type;
 static const QomType *const types[] = {
     &qom_object_type, &qom_container_type, &device_type,  &bus_type,
-    &scsi_bus_type,   &scsi_device_type,   &scsi_hd_type, &block_node_type,
+    &scsi_bus_type,   &scsi_device_type,   &scsi_disk_base_type,
+    &scsi_hd_type,    &scsi_cd_type,       &block_node_type,
     &netdev_type,     &wire_type,          NULL,
 };
 
@@ -199,19 +200,27 @@ static VirtioDevice *make_scsi(Fuzz *f, const VirtioEnvironment *environment)
     return virtio_scsi_device(f->scsi);
 }
 
-static void place_scsi(Fuzz *f)
+/* A disk at target 0, a CD drive with the same at target 1. */
+static void place_on_scsi(Fuzz *f, const QomType *type, const char *name)
 {
-    QomObject *object = qom_object_new(&scsi_hd_type);
+    QomObject *object = qom_object_new(type);
 
-    f->scsi_bus = (ScsiBus *)bus_new(&scsi_bus_type, "scsi0.0", NULL);
-    f->scsi_bus->lock = virtio_queues_mutex(virtio_scsi_device(f->scsi));
-    virtio_scsi_set_bus(f->scsi, f->scsi_bus);
     g_assert_true(qom_property_set_text(object, "drive", "disk0", NULL));
+    g_assert_true(qom_property_set_text(object, "share-rw", "on", NULL));
     g_assert_true(qom_property_set_text(object, "serial", "SERIAL", NULL));
-    g_assert_true(qom_object_add_child(qom_container_get(f->root, "/machine/peripheral"), "hd0",
+    g_assert_true(qom_object_add_child(qom_container_get(f->root, "/machine/peripheral"), name,
                                        object, NULL));
     g_assert_true(device_realize(DEVICE(object), &f->scsi_bus->bus, NULL));
     qom_object_unref(object);
+}
+
+static void place_scsi(Fuzz *f)
+{
+    f->scsi_bus = (ScsiBus *)bus_new(&scsi_bus_type, "scsi0.0", NULL);
+    f->scsi_bus->lock = virtio_queues_mutex(virtio_scsi_device(f->scsi));
+    virtio_scsi_set_bus(f->scsi, f->scsi_bus);
+    place_on_scsi(f, &scsi_hd_type, "hd0");
+    place_on_scsi(f, &scsi_cd_type, "cd0");
 }
 
 static void leave_scsi(Fuzz *f)

@@ -2,37 +2,19 @@
 /* virtio-scsi-pci and scsi-hd, as a guest's driver meets them. Virtio 1.2, 5.6; SPC-5; SBC-4. */
 #include <string.h>
 
-#include "virtio.h"
+#include "scsi.h"
 
 #define DISK_SIZE (1u << 20)
 #define BLOCK 512
 #define BLOCKS (DISK_SIZE / BLOCK)
-#define REQUEST_SIZE 51  /* with a CDB of 32 bytes */
-#define RESPONSE_SIZE 108 /* with sense of 96 bytes */
-#define DATA_SIZE 0x4000
-enum { CONTROL, EVENTS, REQUESTS, NUM_QUEUES };
 enum { F_HOTPLUG = 1 << 1, F_CHANGE = 1 << 2 };
 #define EVENTS_MISSED 0x80000000u
 enum {
     TRANSPORT_RESET = 1, PARAM_CHANGE = 3, REASON_RESCAN = 1, REASON_REMOVED = 2,
     REASON_CAPACITY = 0x092a,
 };
-enum { OK = 0, OVERRUN = 1, BAD_TARGET = 3, SUCCEEDED = 10, REJECTED = 11, INCORRECT_LUN = 12 };
-enum { GOOD = 0, CHECK = 2 };
 
 static const PciAddress card = { 0, 4 << 3 };
-
-typedef struct Disks {
-    Client *client;
-    Driver driver;
-    uint64_t request, response, data; /* guest physical */
-} Disks;
-
-typedef struct Reply {
-    uint8_t response, status;
-    uint32_t sense; /* key, code, qualifier, two digits each; 0: there is none */
-    uint32_t residual, written;
-} Reply;
 
 static void start(Disks *d, const char *drive, const char *device)
 {
@@ -51,11 +33,7 @@ static void start(Disks *d, const char *drive, const char *device)
     client_make_file(d->client, "disk0", bytes, DISK_SIZE);
     client_make_file(d->client, "disk1", bytes, DISK_SIZE / 2);
     client_launch(d->client, client_program(), arguments);
-    driver_start(&d->driver, d->client, card, PCI_MMIO_BASE,
-                 VIRTIO_F_INDIRECT_DESC | F_HOTPLUG | F_CHANGE, NUM_QUEUES);
-    d->request = client_alloc(d->client, REQUEST_SIZE);
-    d->response = client_alloc(d->client, RESPONSE_SIZE);
-    d->data = client_alloc(d->client, DATA_SIZE);
+    disks_start(d, card, F_HOTPLUG | F_CHANGE);
 }
 
 static void start_plain(Disks *d)
@@ -64,51 +42,9 @@ static void start_plain(Disks *d)
           "scsi-hd,drive=disk0,bus=scsi0.0,scsi-id=0,serial=SERIAL,wwn=0x5000c50015ea71ac");
 }
 
-static void put_lun(uint8_t *to, unsigned target, unsigned lun)
-{
-    const uint8_t address[8] = { 1, (uint8_t)target, (uint8_t)(0x40 | lun >> 8), (uint8_t)lun };
-
-    memcpy(to, address, sizeof(address));
-}
-
-/* A CDB in hexadecimal, with out_size bytes of data for the disk, or room for in_size. */
-static Reply run_on(Disks *d, unsigned target, unsigned lun, const char *cdb, uint32_t out_size,
-                    uint32_t in_size)
-{
-    uint8_t *ram = d->client->ram, *request = ram + d->request, *response = ram + d->response;
-    DriverBuffer buffers[4] = { { d->request, REQUEST_SIZE, false } };
-    unsigned count = 1;
-    Reply reply = { 0 };
-
-    memset(request, 0, REQUEST_SIZE);
-    memset(response, 0xee, RESPONSE_SIZE);
-    put_lun(request, target, lun);
-    for (unsigned i = 0; cdb[0]; i++, cdb += 2 + (cdb[2] == ' ')) {
-        request[19 + i] =
-            (uint8_t)(g_ascii_xdigit_value(cdb[0]) << 4 | g_ascii_xdigit_value(cdb[1]));
-    }
-    if (out_size) {
-        buffers[count++] = (DriverBuffer) { d->data, out_size, false };
-    }
-    buffers[count++] = (DriverBuffer) { d->response, RESPONSE_SIZE, true };
-    if (in_size) {
-        memset(ram + d->data, 0xcc, in_size);
-        buffers[count++] = (DriverBuffer) { d->data, in_size, true };
-    }
-    reply.written = driver_run(&d->driver, &d->driver.queues[REQUESTS], buffers, count);
-    reply.response = response[11];
-    reply.status = response[10];
-    memcpy(&reply.residual, response + 4, 4);
-    if (response[0]) {
-        reply.sense =
-            (uint32_t)(response[12 + 2] << 16 | response[12 + 12] << 8 | response[12 + 13]);
-    }
-    return reply;
-}
-
 static Reply run(Disks *d, const char *cdb, uint32_t out_size, uint32_t in_size)
 {
-    return run_on(d, 0, 0, cdb, out_size, in_size);
+    return disks_run(d, 0, 0, cdb, out_size, in_size);
 }
 
 static void good(Disks *d, const char *cdb, uint32_t out_size, uint32_t in_size, uint32_t residual)
@@ -166,7 +102,7 @@ static void test_identity(void)
     /* All LUNs of a target, and of one that has none. */
     good(&d, "a0 00 00 00 00 00 00 00 00 40 00 00", 0, 64, 64 - 16);
     g_assert_cmpmem(data, 16, "\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\0", 16);
-    g_assert_cmpuint(run_on(&d, 3, 0, "a0 00 00 00 00 00 00 00 00 40 00 00", 0, 64).status, ==,
+    g_assert_cmpuint(disks_run(&d, 3, 0, "a0 00 00 00 00 00 00 00 00 40 00 00", 0, 64).status, ==,
                      GOOD);
     /* LUN 0, which answers for the target, and 300 */
     g_assert_cmpmem(data, 10, "\0\0\0\20\0\0\0\0\0\0", 10);
@@ -275,18 +211,18 @@ static void test_places(void)
     start_plain(&d);
     const uint8_t *data = d.client->ram + d.data;
     /* The other disk, which is half as large and read-only. */
-    g_assert_cmphex(run_on(&d, 3, 300, "00 00 00 00 00 00", 0, 0).sense, ==, 0x062900);
-    g_assert_cmpuint(run_on(&d, 3, 300, "25 00 00 00 00 00 00 00 00 00", 0, 8).status, ==, GOOD);
+    g_assert_cmphex(disks_run(&d, 3, 300, "00 00 00 00 00 00", 0, 0).sense, ==, 0x062900);
+    g_assert_cmpuint(disks_run(&d, 3, 300, "25 00 00 00 00 00 00 00 00 00", 0, 8).status, ==, GOOD);
     g_assert_cmpmem(data, 8, "\0\0\3\377\0\0\2\0", 8);
-    g_assert_cmphex(run_on(&d, 3, 300, "2a 00 00 00 00 00 00 00 01 00", 512, 0).sense, ==,
+    g_assert_cmphex(disks_run(&d, 3, 300, "2a 00 00 00 00 00 00 00 01 00", 512, 0).sense, ==,
                     0x072700);
-    g_assert_cmpuint(run_on(&d, 3, 300, "1a 00 3f 00 ff 00", 0, 64).status, ==, GOOD);
+    g_assert_cmpuint(disks_run(&d, 3, 300, "1a 00 3f 00 ff 00", 0, 64).status, ==, GOOD);
     g_assert_cmphex(data[2] & 0x80, ==, 0x80);
     /* LUNs and targets that there are not. */
-    g_assert_cmphex(run_on(&d, 3, 1, "00 00 00 00 00 00", 0, 0).sense, ==, 0x052500);
-    g_assert_cmphex(run_on(&d, 0, 16383, "00 00 00 00 00 00", 0, 0).sense, ==, 0x052500);
-    g_assert_cmpuint(run_on(&d, 1, 0, "00 00 00 00 00 00", 0, 0).response, ==, BAD_TARGET);
-    g_assert_cmpuint(run_on(&d, 255, 300, "12 00 00 00 24 00", 0, 36).response, ==, BAD_TARGET);
+    g_assert_cmphex(disks_run(&d, 3, 1, "00 00 00 00 00 00", 0, 0).sense, ==, 0x052500);
+    g_assert_cmphex(disks_run(&d, 0, 16383, "00 00 00 00 00 00", 0, 0).sense, ==, 0x052500);
+    g_assert_cmpuint(disks_run(&d, 1, 0, "00 00 00 00 00 00", 0, 0).response, ==, BAD_TARGET);
+    g_assert_cmpuint(disks_run(&d, 255, 300, "12 00 00 00 24 00", 0, 36).response, ==, BAD_TARGET);
     finish(&d);
 }
 
@@ -299,7 +235,7 @@ static uint8_t manage(Disks *d, uint32_t type, uint32_t subtype, unsigned target
     memset(request, 0, 24);
     request[0] = (uint8_t)type;
     request[4] = (uint8_t)subtype;
-    put_lun(request + 8, target, lun);
+    disks_put_lun(request + 8, target, lun);
     g_assert_cmpuint(driver_run(&d->driver, &d->driver.queues[CONTROL], buffers, 2), ==, 1);
     return d->client->ram[d->response];
 }
@@ -398,13 +334,13 @@ static void test_events(void)
         "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"scsi-hd\",\"drive\":\"disk2\","
         "\"bus\":\"scsi0.0\",\"id\":\"hd2\",\"scsi-id\":5,\"lun\":7}}"));
     expect_event(&d, TRANSPORT_RESET, 5, 7, REASON_RESCAN);
-    g_assert_cmphex(run_on(&d, 5, 7, "00 00 00 00 00 00", 0, 0).sense, ==, 0x062900);
-    g_assert_cmpuint(run_on(&d, 5, 7, "25 00 00 00 00 00 00 00 00 00", 0, 8).status, ==, GOOD);
+    g_assert_cmphex(disks_run(&d, 5, 7, "00 00 00 00 00 00", 0, 0).sense, ==, 0x062900);
+    g_assert_cmpuint(disks_run(&d, 5, 7, "25 00 00 00 00 00 00 00 00 00", 0, 8).status, ==, GOOD);
     give_event_buffer(&d);
     g_free(client_qmp(d.client, "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"hd2\"}}"));
     g_free(client_event(d.client, "DEVICE_DELETED"));
     expect_event(&d, TRANSPORT_RESET, 5, 7, REASON_REMOVED);
-    g_assert_cmpuint(run_on(&d, 5, 7, "00 00 00 00 00 00", 0, 0).response, ==, BAD_TARGET);
+    g_assert_cmpuint(disks_run(&d, 5, 7, "00 00 00 00 00 00", 0, 0).response, ==, BAD_TARGET);
     resize(&d, 3 * DISK_SIZE); /* nobody has a buffer */
     client_wait(hears_of_capacity, &d, "the new capacity");
     /* what told of it, on the main loop, has ended */
@@ -472,7 +408,7 @@ static void test_sizes(void)
     const DriverBuffer buffers[] = { { d.request, REQUEST_SIZE, false }, { d.response, 14, true } };
     memset(d.client->ram + d.request, 0, REQUEST_SIZE);
     memset(d.client->ram + d.response, 0xee, 20);
-    put_lun(d.client->ram + d.request, 0, 0);
+    disks_put_lun(d.client->ram + d.request, 0, 0);
     g_assert_cmpuint(driver_run(&d.driver, &d.driver.queues[REQUESTS], buffers, 2), ==, 14);
     g_assert_cmpuint(d.client->ram[d.response], ==, 2);
     g_assert_cmphex(d.client->ram[d.response + 12], ==, 0x70);

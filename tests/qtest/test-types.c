@@ -28,6 +28,7 @@ static const Row rows[] = {
     { "isa-serial", STARTS, "chardev=null", 0 },
     { "pci-bridge", STARTS, "chassis_nr=1,addr=9", 0 },
     { "pcie-root-port", STARTS, "chassis=9,addr=9", 0 },
+    { "scsi-cd", PORT_PLUGS, ",\"bus\":\"scsi0.0\"", 0 },
     { "scsi-hd", PORT_PLUGS, ",\"bus\":\"scsi0.0\",\"drive\":\"disk1\"", 0 },
     { "vhost-user-blk-pci", REFUSED, "Parameter 'chardev' is missing", 0 },
     { "vhost-user-fs-pci", REFUSED, "Parameter 'chardev' is missing", 0 },

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SCSI disks and the bus between them and a host adapter. The adapter fills in a ScsiRequest,
- * scsi_submit() has it carried out, and done() tells status and sense data; buffers are host memory
+ * SCSI disks, CD drives, and the bus between them and a host adapter. The adapter fills in a
+ * ScsiRequest, scsi_submit() has it carried out, and done() tells status and sense data; buffers are host memory
  * and the request's until then.
  *
  * scsi_submit() is called with the bus's lock held; done() at once from scsi_submit(), or later
- * from the thread of the bus's context without the lock. Which commands there are: SPC-5 and SBC-4
- * (T10).
+ * from the thread of the bus's context without the lock. Which commands there are: SPC-5, SBC-4
+ * and, of CD drives, MMC-6 (T10).
  */
 #ifndef HW_SCSI_SCSI_H
 #define HW_SCSI_SCSI_H
@@ -48,7 +48,8 @@ struct ScsiRequest {
 typedef struct ScsiDisk ScsiDisk;
 
 typedef struct ScsiDiskConfig {
-    BlockNode *node;
+    BlockNode *node;                /* of a CD drive: its medium; NULL = none yet */
+    bool cd;                        /* a CD drive: read-only, with a tray */
     const char *name;               /* the device's, for messages */
     const char *vendor, *product, *version; /* up to 8, 16 and 4 characters are shown */
     const char *serial, *device_id; /* NULL = none; up to 36 and 20 characters */
@@ -60,6 +61,8 @@ typedef struct ScsiDiskConfig {
     const char *path;
     GMainContext *context;          /* where requests end; NULL = the default one */
     void (*resized)(void *opaque);  /* in that context, no lock held. NULL: nobody wants to know */
+    /* Of a CD drive. Any thread, the bus's lock perhaps held. NULL: nobody wants to know */
+    void (*tray_moved)(void *opaque, bool open);
     void *opaque;
 } ScsiDiskConfig;
 
@@ -80,6 +83,29 @@ void scsi_reset(ScsiDisk *disk);
 void scsi_drain(ScsiDisk *disk);
 /* Ends a request with sense data. */
 void scsi_check_condition(ScsiRequest *request, uint8_t key, uint8_t code, uint8_t qualifier);
+/* ---- A CD drive's tray and medium (scsi-cd.c) ---- */
+
+typedef struct ScsiTray {
+    bool open, locked; /* locked: the guest wants the medium to stay */
+} ScsiTray;
+
+ScsiTray scsi_tray(const ScsiDisk *disk); /* any thread */
+/* The tray as it is told to be, locked or not. Any thread. */
+void scsi_tray_move(ScsiDisk *disk, bool open);
+/* The guest hears that somebody wants the medium, the next time that it asks. Any thread. */
+void scsi_tray_request(ScsiDisk *disk);
+/* As at power-on. Any thread. */
+void scsi_tray_reset(ScsiDisk *disk);
+/*
+ * A medium for a drive that has none; lock: the bus's, not held. False: *errp. Main loop thread, as
+ * the next.
+ */
+bool scsi_medium_insert(ScsiDisk *disk, BlockNode *node, GMutex *lock, GError **errp);
+/* Requests under way have ended when it returns. NULL: there was none. The node: borrowed. */
+BlockNode *scsi_medium_remove(ScsiDisk *disk, GMutex *lock);
+
+/* ---- What adapters need besides (scsi-disk.c) ---- */
+
 /* The answer of a LUN that there is not, at a target that there is: SPC-5, 6.6.2. */
 void scsi_submit_absent(ScsiRequest *request);
 /* Puts data into the request's in part, at most `allocated` bytes, and ends it. */
@@ -92,6 +118,9 @@ typedef enum ScsiKind {
     SCSI_READ_CAPACITY, SCSI_READ, SCSI_WRITE, SCSI_SYNCHRONIZE,
     SCSI_UNMAP, SCSI_WRITE_SAME, SCSI_VERIFY, SCSI_REPORT_LUNS, SCSI_START_STOP,
     SCSI_PREVENT_REMOVAL,
+    /* CD drives' alone */
+    SCSI_READ_TOC, SCSI_GET_CONFIGURATION, SCSI_GET_EVENT, SCSI_READ_DISC_INFORMATION,
+    SCSI_MECHANISM_STATUS,
 } ScsiKind;
 
 typedef struct ScsiCommand {
@@ -105,6 +134,12 @@ typedef struct ScsiCommand {
     uint64_t block;      /* first */
     uint64_t blocks;     /* 0 = none; WRITE SAME: to the end */
     uint64_t allocated;  /* bytes that the initiator takes, or of the parameter list */
+    bool start, load_eject; /* START STOP UNIT */
+    bool prevent;        /* PREVENT ALLOW MEDIUM REMOVAL */
+    bool msf;            /* READ TOC: addresses as minute, second, frame */
+    uint8_t format, track; /* READ TOC; GET CONFIGURATION: which features */
+    uint16_t feature;    /* GET CONFIGURATION: the first */
+    uint8_t classes;     /* GET EVENT STATUS NOTIFICATION */
 } ScsiCommand;
 
 /* Pure. */
@@ -119,6 +154,7 @@ typedef struct ScsiIdentity {
     uint64_t wwn;
     uint32_t logical_block_size, physical_block_size;
     bool discard, removable, read_only, write_cache;
+    bool cd, locked; /* a CD drive, and whether its tray is locked */
     uint64_t num_blocks;
     uint32_t max_write_same; /* blocks */
 } ScsiIdentity;
@@ -150,9 +186,30 @@ struct ScsiDevice {
     ScsiDisk *disk; /* while realized */
 };
 
+/* ---- Devices (scsi-disk-device.c) ---- */
+
+/* What monitors tell of a CD drive. */
+typedef struct ScsiCdState {
+    ScsiTray tray;
+    BlockNode *medium; /* NULL = none */
+    const char *drive; /* the -drive that it was made with; "" = none */
+} ScsiCdState;
+
 extern const QomType scsi_bus_type;    /* "SCSI" */
 extern const QomType scsi_device_type; /* "scsi-device", abstract */
+extern const QomType scsi_disk_base_type; /* "scsi-disk-base", abstract */
 extern const QomType scsi_hd_type;     /* "scsi-hd" */
+extern const QomType scsi_cd_type;     /* "scsi-cd" */
+
+/* Of a realized scsi-cd. Main loop thread, no lock held; so the rest. */
+ScsiCdState scsi_cd_state(const Device *device);
+/* A medium for an empty drive. False: *errp. */
+bool scsi_cd_insert(Device *device, BlockNode *node, GError **errp);
+/* It is empty afterwards. */
+void scsi_cd_remove(Device *device);
+void scsi_cd_move_tray(Device *device, bool open);
+/* The guest is asked to let the medium go. */
+void scsi_cd_request(Device *device);
 
 /*
  * The disk at an address; NULL: there is none. *target_exists: some LUN of that target does. With

@@ -24,7 +24,7 @@ typedef struct Fixture {
 
 static const QomType *const types[] = {
     &qom_object_type, &qom_container_type, &device_type, &bus_type, &scsi_bus_type,
-    &scsi_device_type, &scsi_hd_type, &block_node_type, NULL,
+    &scsi_device_type, &scsi_disk_base_type, &scsi_hd_type, &block_node_type, NULL,
 };
 
 /* A disk on the bus; NULL: *errp. */
