@@ -227,10 +227,11 @@ static int run_loop(Vcpu *vcpu)
                               atomic_load_explicit(&vcpu->entries, memory_order_relaxed) + 1,
                               memory_order_relaxed);
         atomic_store_explicit(&vcpu->in_guest, true, memory_order_relaxed);
-        vcpu->exit.kind = TD_EXIT_NON_RECOVERABLE; /* stands if the module refuses the entry */
-        TdxStatus status = td_vp_enter(vcpu->tdv, &vcpu->exit);
+        TdxStatus refused = td_vp_enter(vcpu->tdv, &vcpu->exit);
         atomic_store_explicit(&vcpu->in_guest, false, memory_order_relaxed);
-        vcpu->exit.status = status;
+        if (unlikely(refused)) {
+            vcpu->exit = (TdExit){ .kind = TD_EXIT_NON_RECOVERABLE, .status = refused };
+        }
         if (vcpu->vm->host->options.deterministic) {
             turn_ran(vcpu, vcpu->exit.kind == TD_EXIT_INTERRUPTED);
         }
