@@ -14,6 +14,19 @@
 #include "net/netdev-user.h"
 #include "util/error.h"
 
+/* libslirp 4.9 has new names for what takes a descriptor, with version 6 of the configuration. */
+#if SLIRP_CHECK_VERSION(4, 9, 0)
+#define CONFIG_VERSION 6
+#define POLLFDS_FILL slirp_pollfds_fill_socket
+#define REGISTER_POLL register_poll_socket
+#define UNREGISTER_POLL unregister_poll_socket
+#else
+#define CONFIG_VERSION 4
+#define POLLFDS_FILL slirp_pollfds_fill
+#define REGISTER_POLL register_poll_fd
+#define UNREGISTER_POLL unregister_poll_fd
+#endif
+
 typedef struct NetdevUser {
     Netdev netdev;
     /* properties */
@@ -128,8 +141,8 @@ static const SlirpCb callbacks = {
     .clock_get_ns = clock_ns,
     .timer_free = timer_free,
     .timer_mod = timer_mod,
-    .register_poll_fd = poll_fd_changed,
-    .unregister_poll_fd = poll_fd_changed,
+    .REGISTER_POLL = poll_fd_changed,
+    .UNREGISTER_POLL = poll_fd_changed,
     .notify = wake_main_loop,
     .timer_new_opaque = timer_new,
 };
@@ -210,7 +223,7 @@ static gboolean source_prepare(GSource *source, gint *timeout)
     uint32_t wait = 1000; /* ms: libslirp shortens it to what its own timers need */
 
     netdev_lock(&s->user->netdev);
-    slirp_pollfds_fill(s->user->slirp, &wait, add_poll, s->user);
+    POLLFDS_FILL(s->user->slirp, &wait, add_poll, s->user);
     forget_unwanted(s->user);
     netdev_unlock(&s->user->netdev);
     s->deadline = g_source_get_time(source) + wait * INT64_C(1000);
@@ -292,7 +305,7 @@ static bool configure(NetdevUser *user, SlirpConfig *config, GError **errp)
         return false;
     }
     *config = (SlirpConfig) {
-        .version = 4,
+        .version = CONFIG_VERSION,
         .restricted = user->restrict_network,
         .in_enabled = user->ipv4,
         .vnetwork = user->network,

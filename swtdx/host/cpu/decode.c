@@ -30,6 +30,10 @@ void decoder_init(Decoder *decoder)
     for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         /* TDX offers no MPX: its encodings are NOPs then (SDM vol. 1, 17.4). */
         ZydisDecoderEnableMode(all[i], ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+#ifdef ZYDIS_HAS_IPREFETCH
+        /* Prefetches of code do nothing here, as the NOPs that they were before (SDM vol. 2). */
+        ZydisDecoderEnableMode(all[i], ZYDIS_DECODER_MODE_IPREFETCH, ZYAN_FALSE);
+#endif
     }
 }
 

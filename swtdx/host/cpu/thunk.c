@@ -566,7 +566,7 @@ static bool host_can(const VecState *vec, const Decoded *d, unsigned kind)
         }
     }
     if (vec->portable && d->insn.mnemonic != ZYDIS_MNEMONIC_FISTTP) {
-        switch (d->insn.meta.isa_set) {
+        switch (vec_set(&d->insn)) {
         case ZYDIS_ISA_SET_X87:
         case ZYDIS_ISA_SET_FCMOV:
         case ZYDIS_ISA_SET_PPRO:

@@ -25,7 +25,7 @@ typedef struct FeatureRow {
 static const FeatureRow feature_rows[] = {
     {ONE(X87), {F1D(0)}},
     {ONE(FCMOV), {F1D(0), F1D(15)}},
-    /* FCOMI and its kin; see is_foreign() for the rest of the set */
+    /* FCOMI and its kin, see vec_set(); is_foreign() has the rest of the set */
     {ONE(PPRO), {F1D(0), F1D(15)}},
     {ONE(PENTIUMMMX), {F1D(23)}},
     {ONE(SSE), {F1D(25)}},
@@ -83,6 +83,19 @@ static const FeatureRow feature_rows[] = {
     {SET(KNCE), SET(KNC_PF_HINT), {VEC_FEATURE_NEVER}},
 };
 
+ZydisISASet vec_set(const ZydisDecodedInstruction *insn)
+{
+    switch (insn->mnemonic) {
+    case ZYDIS_MNEMONIC_FCOMI:
+    case ZYDIS_MNEMONIC_FCOMIP:
+    case ZYDIS_MNEMONIC_FUCOMI:
+    case ZYDIS_MNEMONIC_FUCOMIP:
+        return ZYDIS_ISA_SET_PPRO;
+    default:
+        return insn->meta.isa_set;
+    }
+}
+
 /* Listed under SSE or SSE2 by Zydis, but hints and fences: system family. */
 static bool is_foreign(const ZydisDecodedInstruction *insn)
 {
@@ -113,13 +126,15 @@ static bool is_foreign(const ZydisDecodedInstruction *insn)
 
 bool vec_features(const ZydisDecodedInstruction *insn, VecFeatures *out)
 {
+    const ZydisISASet set = vec_set(insn);
+
     memset(out, 0, sizeof(*out));
     if (is_foreign(insn)) {
         return false;
     }
     for (size_t i = 0; i < sizeof(feature_rows) / sizeof(feature_rows[0]); i++) {
         const FeatureRow *row = &feature_rows[i];
-        if (insn->meta.isa_set < row->first || insn->meta.isa_set > row->last) {
+        if (set < row->first || set > row->last) {
             continue;
         }
         out->feature[0] = row->feature[0];

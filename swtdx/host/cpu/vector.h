@@ -91,6 +91,9 @@ bool vec_choose_tile(Cpu *cpu, const Decoded *d, Op *op);
  */
 void vec_thunk_execute(Cpu *cpu, const Op *op);
 
+/* vector.c: Zydis' set; Zydis 4.1 has one of its own for FCOMI and its kin, 4.0 has not. */
+ZydisISASet vec_set(const ZydisDecodedInstruction *insn);
+
 /*
  * vector.c: the CPUID bits a decoded instruction needs, 0 for none; VEC_FEATURE_NEVER: no TD has
  * it, so #UD.

@@ -196,7 +196,8 @@ int guest_decode(Guest *g, const uint8_t *bytes, size_t n)
             op->imm = o->imm.value.u;
         }
     }
-    return family_xsave(g->cpu, &g->d, op, &ends) || family_vector(g->cpu, &g->d, op, &ends)
+    return family_xsave(g->cpu, &g->d, op, &ends) || family_vector(g->cpu, &g->d, op, &ends) ||
+                   vec_choose_unknown(g->cpu, bytes, n, op)
                ? STEP_OK
                : STEP_NOT_TAKEN;
 }

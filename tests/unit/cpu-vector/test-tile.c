@@ -204,8 +204,8 @@ static void test_enabled(void)
     g->no_feature = true;
     for (size_t i = 0; i < G_N_ELEMENTS(forms); i++) {
         int got = step_at(g, forms[i].bytes, forms[i].n, DATA);
-        g_assert_true(got == VEC_UD ||
-                      got == STEP_BAD_ENCODING); /* what the decoder makes #UD of */
+        /* what the decoder makes #UD of: its version decides whether it knows the encoding */
+        g_assert_true(got == VEC_UD || got == STEP_BAD_ENCODING || got == STEP_NOT_TAKEN);
     }
     guest_free(g);
 }
