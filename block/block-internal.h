@@ -20,7 +20,9 @@ struct BlockClient {
     unsigned running;     /* submitted, not completed */
     unsigned draining;    /* who wait by idle_fd */
     BlockRequest *done, **done_end;
-    BlockRequest *held, **held_end; /* failed, to be tried again */
+    /* to be carried out when the machine goes on: failed, or submitted while it stood */
+    BlockRequest *held, **held_end;
+    bool paused;          /* the machine stands */
     bool resized;
     bool delivering;      /* what is completed now is delivered without another turn of the loop */
     BlockIoStatus status;
@@ -39,6 +41,8 @@ BlockIoError block_client_judge(const BlockClient *client, const BlockRequest *r
 void block_client_tell(const BlockClient *client, const BlockIoError *what);
 /* With the client's lock held: the request waits for block_retry(). */
 void block_client_hold(BlockClient *client, BlockRequest *request, int error);
+/* With the client's lock held: the request waits for block_retry(), without being an error. */
+void block_client_postpone(BlockClient *client, BlockRequest *request);
 /* With the client's lock held: those that wait are delivered with their errors. */
 void block_client_end_held(BlockClient *client);
 

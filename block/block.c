@@ -256,6 +256,7 @@ BlockClient *block_attach(BlockNode *node, const char *name, bool writable, bool
     }
     g_source_attach(client->source, context);
     g_mutex_lock(&node->lock);
+    client->paused = node->paused;
     g_ptr_array_add(node->clients, client);
     g_mutex_unlock(&node->lock);
     return client;
@@ -293,17 +294,37 @@ static void fetch_all(BlockClient *client)
     client->draining--;
 }
 
-void block_drain(BlockClient *client)
+/* With the client's lock held. */
+static void wait_for_running(BlockClient *client)
 {
-    g_mutex_lock(&client->lock);
     if (client->idle_fd >= 0) {
         fetch_all(client);
     }
     while (client->running) {
         g_cond_wait(&client->idle, &client->lock);
     }
+}
+
+void block_drain(BlockClient *client)
+{
+    g_mutex_lock(&client->lock);
+    wait_for_running(client);
     block_client_end_held(client);
     g_mutex_unlock(&client->lock);
+}
+
+void block_pause(BlockNode *node)
+{
+    g_mutex_lock(&node->lock);
+    node->paused = true;
+    for (guint i = 0; i < node->clients->len; i++) {
+        BlockClient *client = node->clients->pdata[i];
+        g_mutex_lock(&client->lock);
+        client->paused = true;
+        wait_for_running(client);
+        g_mutex_unlock(&client->lock);
+    }
+    g_mutex_unlock(&node->lock);
 }
 
 void block_detach(BlockClient *client, void (*drop)(void *opaque, BlockRequest *request))
@@ -456,13 +477,20 @@ void block_submit(BlockClient *client, BlockRequest *request)
     request->copy = NULL;
     error = error ? error : check_header(node, request);
     request->client = client;
+    if (!error) {
+        detect_zeroes(node, request);
+    }
     g_mutex_lock(&client->lock);
-    client->running++;
+    bool waits = client->paused && !error;
+    if (waits) {
+        block_client_postpone(client, request);
+    } else {
+        client->running++;
+    }
     g_mutex_unlock(&client->lock);
     if (error) {
         end_request(request, error);
-    } else {
-        detect_zeroes(node, request);
+    } else if (!waits) {
         block_forward(node, request);
         if (!client->batching) {
             block_kick(node);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What follows from errors of disks: the guest is told, or not, or the machine stops and requests
- * wait to be tried again.
+ * wait to be tried again; and requests that come while it stands.
  */
 #include "block-internal.h"
 
@@ -66,11 +66,22 @@ void block_client_tell(const BlockClient *client, const BlockIoError *what)
     }
 }
 
-void block_client_hold(BlockClient *client, BlockRequest *request, int error)
+static void append_held(BlockClient *client, BlockRequest *request)
 {
     request->next = NULL;
     *client->held_end = request;
     client->held_end = &request->next;
+}
+
+void block_client_postpone(BlockClient *client, BlockRequest *request)
+{
+    request->result = -ECANCELED; /* if it never comes to that */
+    append_held(client, request);
+}
+
+void block_client_hold(BlockClient *client, BlockRequest *request, int error)
+{
+    append_held(client, request);
     if (client->status == BLOCK_IO_STATUS_OK) {
         client->status = error == ENOSPC ? BLOCK_IO_STATUS_NOSPACE : BLOCK_IO_STATUS_FAILED;
     }
@@ -96,6 +107,7 @@ void block_client_end_held(BlockClient *client)
 static void retry_client(BlockClient *client)
 {
     g_mutex_lock(&client->lock);
+    client->paused = false;
     BlockRequest *list = take_held(client);
     for (const BlockRequest *request = list; request; request = request->next) {
         client->running++;
@@ -114,6 +126,7 @@ static void retry_client(BlockClient *client)
 void block_retry(BlockNode *node)
 {
     g_mutex_lock(&node->lock);
+    node->paused = false;
     for (guint i = 0; i < node->clients->len; i++) {
         retry_client(node->clients->pdata[i]);
     }

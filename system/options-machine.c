@@ -499,6 +499,7 @@ bool machine_config_complete(MachineConfig *config, GError **errp)
     if (!cpu_topology_complete(&config->topology, errp)) {
         return false;
     }
+    config->machine_object->num_cpus = config->topology.cpus;
     if (config->topology.max_cpus > Q35_MAX_CPUS) {
         return error_set(errp, "Invalid SMP CPUs %u. The max CPUs supported by machine '%s' is %d",
                          config->topology.max_cpus, machine_ops(config->machine_object)->id,

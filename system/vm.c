@@ -41,6 +41,22 @@ static void pause_vcpus(void *opaque)
     }
 }
 
+static void pause_disk(QomObject *object, void *opaque)
+{
+    if (qom_is(object, &block_node_type)) {
+        block_pause((BlockNode *)object);
+    }
+}
+
+/* Whoever stopped the machine may look at its disks: what the guest had written is there. */
+static void pause_machine(void *opaque)
+{
+    Vm *vm = opaque;
+
+    pause_vcpus(vm);
+    qom_visit(qom_container_get(vm->config->root, BLOCK_CONTAINER), pause_disk, NULL);
+}
+
 static bool launch(Vm *vm, GError **errp)
 {
     if (!vm->guest->ops->launch(vm->guest, errp)) {
@@ -226,7 +242,7 @@ Vm *vm_new(const MachineConfig *config, GError **errp)
     Vm *vm = g_new0(Vm, 1);
     RunStateHandlers handlers = {
         .reset = rebuild,
-        .pause = pause_vcpus,
+        .pause = pause_machine,
         .resume = resume_vcpus,
         .power_button = press_power_button,
         .event = vm_tell_monitors,

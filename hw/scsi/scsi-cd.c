@@ -190,7 +190,7 @@ bool scsi_cd_run(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
     case SCSI_MECHANISM_STATUS:
         answer(r, c, data, scsi_mechanism_status(open, data));
         return true;
-    case SCSI_WRITE: case SCSI_UNMAP: case SCSI_WRITE_SAME:
+    case SCSI_WRITE: case SCSI_UNMAP: case SCSI_WRITE_SAME: case SCSI_MODE_SELECT:
         scsi_check_condition(r, ILLEGAL_REQUEST, 0x20, 0);
         return true;
     default:

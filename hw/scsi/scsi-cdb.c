@@ -8,7 +8,7 @@
 
 enum {
     TEST_UNIT_READY = 0x00, REQUEST_SENSE = 0x03, READ_6 = 0x08, WRITE_6 = 0x0a, INQUIRY = 0x12,
-    MODE_SENSE_6 = 0x1a, START_STOP_UNIT = 0x1b,
+    MODE_SELECT_6 = 0x15, MODE_SELECT_10 = 0x55, MODE_SENSE_6 = 0x1a, START_STOP_UNIT = 0x1b,
     PREVENT_REMOVAL = 0x1e, READ_CAPACITY_10 = 0x25, READ_10 = 0x28, WRITE_10 = 0x2a,
     VERIFY_10 = 0x2f, SYNCHRONIZE_CACHE_10 = 0x35,
     WRITE_SAME_10 = 0x41, UNMAP = 0x42, MODE_SENSE_10 = 0x5a, READ_16 = 0x88, WRITE_16 = 0x8a,
@@ -130,6 +130,15 @@ static void parse_event(const uint8_t *cdb, ScsiCommand *c)
     c->allocated = be16(cdb + 7);
 }
 
+/* SPC-5, 6.9: pages as this standard has them (PF), and nothing saved (SP). */
+static void parse_mode_select(const uint8_t *cdb, ScsiCommand *c)
+{
+    c->kind = SCSI_MODE_SELECT;
+    c->is_long = cdb[0] == MODE_SELECT_10;
+    c->allocated = c->is_long ? be16(cdb + 7) : cdb[4];
+    c->bad_field = (cdb[1] & 0x11) != 0x10;
+}
+
 static void parse_allocated(ScsiKind kind, uint64_t allocated, ScsiCommand *c)
 {
     c->kind = kind;
@@ -159,6 +168,9 @@ ScsiCommand scsi_parse(const uint8_t cdb[SCSI_CDB_SIZE])
         break;
     case MODE_SENSE_6: case MODE_SENSE_10:
         parse_mode_sense(cdb, &c);
+        break;
+    case MODE_SELECT_6: case MODE_SELECT_10:
+        parse_mode_select(cdb, &c);
         break;
     case START_STOP_UNIT:
         parse_start_stop(cdb, &c);

@@ -214,6 +214,11 @@ static const BlockClientOps client_ops = { on_done, on_resized };
 
 /* ---- Commands with data of the medium ---- */
 
+static bool has_write_cache(const ScsiDisk *disk)
+{
+    return __atomic_load_n(&disk->write_cache, __ATOMIC_RELAXED);
+}
+
 static unsigned slice(const struct iovec *iov, unsigned count, uint64_t size, struct iovec *parts)
 {
     unsigned n = 0;
@@ -246,7 +251,7 @@ static void transfer(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
         r->parts = g_new(struct iovec, count);
         r->moved = size;
         r->block.op = is_write ? BLOCK_WRITE : BLOCK_READ;
-        r->block.flags = is_write && (c->fua || disk->config.write_through) ? BLOCK_FUA : 0;
+        r->block.flags = is_write && (c->fua || !has_write_cache(disk)) ? BLOCK_FUA : 0;
         r->block.offset = c->block * disk->config.logical_block_size;
         r->block.size = size;
         r->block.iov = r->parts;
@@ -364,7 +369,7 @@ static void write_same(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
     s->ranges[0].offset = c->block * unit;
     s->ranges[0].size = blocks * unit;
     s->op = BLOCK_WRITE_ZEROES;
-    s->flags = (c->unmap ? BLOCK_MAY_UNMAP : 0) | (disk->config.write_through ? BLOCK_FUA : 0);
+    s->flags = (c->unmap ? BLOCK_MAY_UNMAP : 0) | (has_write_cache(disk) ? 0 : BLOCK_FUA);
     if (!is_zero(fill, unit)) {
         s->op = BLOCK_WRITE;
         s->flags &= ~(unsigned)BLOCK_MAY_UNMAP;
@@ -390,7 +395,8 @@ static ScsiIdentity identity_of(const ScsiDisk *disk)
         .logical_block_size = c->logical_block_size, .physical_block_size = c->physical_block_size,
         .discard = node && block_discard_granularity(node) && !block_is_read_only(node) && !c->cd,
         .removable = c->removable, .cd = c->cd, .locked = c->cd && scsi_tray(disk).locked,
-        .read_only = node && block_is_read_only(node), .write_cache = !c->write_through,
+        .read_only = node && block_is_read_only(node), .write_cache = has_write_cache(disk),
+        .default_write_cache = !c->write_through,
         .num_blocks = node ? num_blocks(disk) : 0,
         .max_write_same = MAX_WRITE_SAME / c->logical_block_size,
     };
@@ -424,6 +430,36 @@ static void mode_sense(const ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *
         scsi_answer(r, data, size, c->allocated);
     } else {
         bad_field(r);
+    }
+}
+
+/* What was cached is made stable before a cache is said to be off. */
+static void mode_select(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
+{
+    const ScsiIdentity identity = identity_of(disk);
+    uint8_t data[SCSI_PAGE_SIZE], code;
+    size_t size = copy_out(r, data, (size_t)MIN(c->allocated, sizeof(data)));
+    bool write_cache;
+
+    if (!c->allocated) {
+        good(r);
+        return;
+    }
+    if (size < c->allocated) {
+        scsi_check_condition(r, ILLEGAL_REQUEST, 0x1a, 0);
+        return;
+    }
+    if (!scsi_mode_select(&identity, c, data, size, &write_cache, &code)) {
+        scsi_check_condition(r, ILLEGAL_REQUEST, code, 0);
+        return;
+    }
+    __atomic_store_n(&disk->write_cache, write_cache, __ATOMIC_RELAXED);
+    r->moved = size;
+    if (identity.write_cache && !write_cache) {
+        r->block.op = BLOCK_FLUSH;
+        block_submit(disk->client, &r->block);
+    } else {
+        good(r);
     }
 }
 
@@ -495,6 +531,9 @@ static void run(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
     case SCSI_MODE_SENSE:
         mode_sense(disk, r, c);
         break;
+    case SCSI_MODE_SELECT:
+        mode_select(disk, r, c);
+        break;
     case SCSI_READ_CAPACITY:
         read_capacity(disk, r, c);
         break;
@@ -545,6 +584,7 @@ void scsi_reset(ScsiDisk *disk)
 {
     __atomic_store_n(&disk->attention, ATTENTION_RESET, __ATOMIC_RELAXED);
     __atomic_store_n(&disk->tray_locked, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&disk->write_cache, !disk->config.write_through, __ATOMIC_RELAXED);
 }
 
 void scsi_drain(ScsiDisk *disk)
@@ -590,6 +630,7 @@ ScsiDisk *scsi_disk_new(const ScsiDiskConfig *config, GError **errp)
     disk->path = g_strdup(config->path);
     disk->config.name = disk->config.path = NULL;
     disk->attention = ATTENTION_RESET;
+    disk->write_cache = !config->write_through;
     if (config->node && !scsi_disk_attach(disk, errp)) {
         g_clear_pointer(&disk, scsi_disk_free);
     }

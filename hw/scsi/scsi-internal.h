@@ -24,6 +24,7 @@ struct ScsiDisk {
     bool leaving;          /* the same: the medium takes no request any more */
     /* atomic: what the initiator has not heard of, code and qualifier; 0: nothing */
     unsigned attention;
+    unsigned write_cache; /* atomic */
     unsigned tray_open, tray_locked, media_event; /* atomic */
 };
 

@@ -24,6 +24,7 @@ enum {
     PAGE_ERROR_RECOVERY = 0x01, PAGE_CACHING = 0x08, PAGE_CONTROL = 0x0a, PAGE_CAPABILITIES = 0x2a,
     PAGE_ALL = 0x3f,
 };
+enum { CACHING_SIZE = 20, CONTROL_SIZE = 12, WCE = 4 };
 enum { CONTROL_CURRENT, CONTROL_CHANGEABLE, CONTROL_DEFAULT, CONTROL_SAVED };
 
 #define MAX_SERIAL 36
@@ -174,27 +175,30 @@ static unsigned put_cd_pages(const ScsiIdentity *identity, const ScsiCommand *co
     return n;
 }
 
-static unsigned put_caching(const ScsiIdentity *identity, bool changeable, uint8_t *at)
+static unsigned put_caching(const ScsiIdentity *identity, uint8_t control, uint8_t *at)
 {
-    memset(at, 0, 20);
+    bool write_cache = control == CONTROL_CHANGEABLE ||
+                       (control == CONTROL_DEFAULT ? identity->default_write_cache
+                                                   : identity->write_cache);
+
+    memset(at, 0, CACHING_SIZE);
     at[0] = PAGE_CACHING;
-    at[1] = 18;
-    at[2] = !changeable && identity->write_cache ? 4 : 0; /* WCE */
-    return 20;
+    at[1] = CACHING_SIZE - 2;
+    at[2] = write_cache ? WCE : 0;
+    return CACHING_SIZE;
 }
 
 static unsigned put_control(uint8_t *at)
 {
-    memset(at, 0, 12);
+    memset(at, 0, CONTROL_SIZE);
     at[0] = PAGE_CONTROL;
-    at[1] = 10;
-    return 12;
+    at[1] = CONTROL_SIZE - 2;
+    return CONTROL_SIZE;
 }
 
 unsigned scsi_mode_sense(const ScsiIdentity *identity, const ScsiCommand *command, uint8_t *data)
 {
     unsigned header = command->is_long ? 8 : 4, n = header;
-    bool changeable = command->page_control == CONTROL_CHANGEABLE;
     uint8_t parameter = (identity->read_only ? 0x80 : 0) | 0x10; /* WP, DPOFUA */
 
     memset(data, 0, SCSI_PAGE_SIZE);
@@ -207,7 +211,7 @@ unsigned scsi_mode_sense(const ScsiIdentity *identity, const ScsiCommand *comman
     if (identity->cd) {
         n += put_cd_pages(identity, command, data + n);
     } else if (command->page == PAGE_CACHING || command->page == PAGE_ALL) {
-        n += put_caching(identity, changeable, data + n);
+        n += put_caching(identity, command->page_control, data + n);
     }
     if (!identity->cd && (command->page == PAGE_CONTROL || command->page == PAGE_ALL)) {
         n += put_control(data + n);
@@ -225,4 +229,51 @@ unsigned scsi_mode_sense(const ScsiIdentity *identity, const ScsiCommand *comman
         data[3] = (uint8_t)descriptors;
     }
     return n;
+}
+
+/* A page is taken if nothing in it differs from what is so, but for the write cache. */
+static bool is_same(const ScsiIdentity *identity, const uint8_t *page, size_t size,
+                    bool *write_cache)
+{
+    uint8_t now[CACHING_SIZE];
+    unsigned now_size = page[0] == PAGE_CACHING   ? put_caching(identity, CONTROL_CURRENT, now)
+                        : page[0] == PAGE_CONTROL ? put_control(now)
+                                                  : 0;
+
+    if (now_size != size) {
+        return false;
+    }
+    if (page[0] == PAGE_CACHING) {
+        *write_cache = page[2] & WCE;
+        now[2] = (uint8_t)((now[2] & ~WCE) | (page[2] & WCE));
+    }
+    return !memcmp(now, page, size);
+}
+
+bool scsi_mode_select(const ScsiIdentity *identity, const ScsiCommand *command, const uint8_t *data,
+                      size_t size, bool *write_cache, uint8_t *code)
+{
+    size_t at = command->is_long ? 8 : 4;
+
+    *write_cache = identity->write_cache;
+    *code = 0x1a; /* parameter list length error */
+    if (size < at) {
+        return false;
+    }
+    unsigned descriptors = command->is_long ? (unsigned)data[6] << 8 | data[7] : data[3];
+    if (descriptors && descriptors != 8) {
+        *code = 0x26; /* invalid field in parameter list */
+        return false;
+    }
+    /* The medium is as large as it is: SBC-4, 6.5.2.1 lets a device pass over the descriptor. */
+    for (at += descriptors; at < size; at += 2u + data[at + 1]) {
+        if (size - at < 2 || size - at < 2u + data[at + 1]) {
+            return false;
+        }
+        if (!is_same(identity, data + at, 2u + data[at + 1], write_cache)) {
+            *code = 0x26;
+            return false;
+        }
+    }
+    return at == size;
 }

@@ -24,7 +24,10 @@ static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *envi
     /* as query-block has it */
     g_autofree char *path = g_strdup_printf("%s/virtio-backend", object);
     VirtioBlkConfig config = {
-        .node = node, .serial = device->serial, .num_queues = device->num_queues,
+        .node = node, .serial = device->serial,
+        .num_queues = device->num_queues == UINT16_MAX
+                          ? virtio_pci_queues_for_cpus(parent, VIRTIO_BLK_MAX_QUEUES)
+                          : device->num_queues,
         .queue_size = device->queue_size,
         .logical_block_size = device->logical_block_size,
         .physical_block_size = device->physical_block_size,
@@ -67,7 +70,8 @@ static const QomProperty properties[] = {
     IOTHREAD_PROPERTY(VirtioBlkPci),
     QOM_PROPERTY_STR("serial", VirtioBlkPci, serial, NULL,
                      "what the guest is told as serial number, up to 20 characters"),
-    QOM_PROPERTY_UINT16("num-queues", VirtioBlkPci, num_queues, "1", "number of request queues"),
+    QOM_PROPERTY_UINT16("num-queues", VirtioBlkPci, num_queues, "65535",
+                        "number of request queues; 65535 = one for each vCPU"),
     QOM_PROPERTY_UINT16("queue-size", VirtioBlkPci, queue_size, "256", "entries in each queue"),
     QOM_PROPERTY_UINT32("logical_block_size", VirtioBlkPci, logical_block_size, "512", "bytes"),
     QOM_PROPERTY_UINT32("physical_block_size", VirtioBlkPci, physical_block_size, "512", "bytes"),

@@ -2,6 +2,7 @@
 /* The properties that all virtio-*-pci devices have, and what becomes of them. */
 #include "hw/virtio/virtio-pci-device.h"
 
+#include "hw/core/machine.h"
 #include "util/error.h"
 
 #define VECTORS_AUTO UINT32_MAX
@@ -99,6 +100,13 @@ void virtio_pci_device_gone(PciDevice *pci)
     if (ops->free) {
         ops->free(device);
     }
+}
+
+unsigned virtio_pci_queues_for_cpus(const VirtioPciDevice *device, unsigned max)
+{
+    const Machine *machine = device_machine(&device->pci.device);
+
+    return CLAMP(machine ? machine->num_cpus : 1, 1, max);
 }
 
 static void append_step(GString *path, const char *name, unsigned devfn)

@@ -17,7 +17,9 @@ static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *envi
 {
     VirtioScsiPci *device = (VirtioScsiPci *)parent;
     const VirtioScsiConfig config = {
-        .num_queues = device->num_queues == AUTO ? 1 : device->num_queues,
+        .num_queues = device->num_queues == AUTO
+                          ? virtio_pci_queues_for_cpus(parent, VIRTIO_SCSI_MAX_QUEUES)
+                          : device->num_queues,
         .queue_size = device->queue_size,
         .max_sectors = device->max_sectors, .cmd_per_lun = device->cmd_per_lun,
     };
@@ -59,7 +61,7 @@ static const VirtioPciOps ops = {
 static const QomProperty properties[] = {
     IOTHREAD_PROPERTY(VirtioScsiPci),
     QOM_PROPERTY_UINT32("num_queues", VirtioScsiPci, num_queues, "4294967295",
-                        "number of request queues; 4294967295 = 1"),
+                        "number of request queues; 4294967295 = one for each vCPU"),
     QOM_PROPERTY_UINT32("virtqueue_size", VirtioScsiPci, queue_size, "256",
                         "entries in each queue"),
     QOM_PROPERTY_UINT32("max_sectors", VirtioScsiPci, max_sectors, "65535",

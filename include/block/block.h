@@ -147,7 +147,8 @@ void block_batch_begin(BlockClient *client);
 void block_batch_end(BlockClient *client);
 /*
  * Returns when no submitted request touches its buffers any more; they are delivered as ever. Those
- * that wait to be tried again end with the error that they had. Any thread.
+ * that wait to be tried again end with the error that they had, and those that wait for the machine
+ * to go on with ECANCELED. Any thread.
  */
 void block_drain(BlockClient *client);
 
@@ -164,7 +165,15 @@ typedef struct BlockCounters {
     uint64_t operations, bytes;
 } BlockCounters;
 BlockCounters block_counters(const BlockNode *node, BlockOp op);
-/* The machine goes on: what waits is tried again, and io-status is ok. Main loop thread. */
+/*
+ * The machine stands: returns when none of the clients' requests runs. Those that come from now on
+ * wait for block_retry(). Main loop thread.
+ */
+void block_pause(BlockNode *node);
+/*
+ * The machine goes on: what waits is carried out, or tried again, and io-status is ok. Main loop
+ * thread.
+ */
 void block_retry(BlockNode *node);
 BlockIoStatus block_io_status(const BlockNode *node);
 /* New size, where the driver can; clients are told. Main loop thread. False: *errp. */
@@ -228,6 +237,7 @@ struct BlockNode {
     /* block.c's */
     GMutex lock;
     GPtrArray *clients;
+    bool paused;
     GThreadPool *pool;
     BlockCounters counters[BLOCK_NUM_OPS];
 };

@@ -248,6 +248,69 @@ static void test_stop_on_error(gconstpointer data)
     client_end(disk.c);
 }
 
+/* What the guest had asked for is done when the machine has stopped, and what it asks then is not. */
+static void test_stop(gconstpointer data)
+{
+    const char *const arguments[] = {
+        "-object", "iothread,id=io0", DRIVE, "-device", data, NULL,
+    };
+    Disk disk;
+
+    launch(&disk, arguments);
+    drive(&disk, card, PCI_MMIO_BASE);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < BATCH; i++) {
+            memset(disk.c->ram + disk.data + SECTOR * i, (int)(0xa0 + i), SECTOR);
+        }
+        g_free(client_qmp(disk.c, "{\"execute\":\"stop\"}"));
+        offer(&disk, TYPE_OUT);
+        g_autofree char *state = client_qmp(disk.c, "{\"execute\":\"query-block\"}");
+        g_assert_nonnull(strstr(state, "\"io-status\": \"ok\""));
+        g_usleep(20 * 1000); /* for the thread, if there is one */
+        g_autoptr(GByteArray) file = client_file(disk.c, "disk");
+        for (unsigned i = 0; i < BATCH; i++) {
+            g_assert_cmphex(file->data[i * SECTOR], ==, i);
+        }
+        g_assert_false(driver_is_idle(&disk.driver, &disk.driver.queues[0]));
+        if (round == 0) { /* a reset forgets it */
+            g_free(client_qmp(disk.c, "{\"execute\":\"system_reset\"}"));
+            g_free(client_event(disk.c, "RESET"));
+            g_free(client_qmp(disk.c, "{\"execute\":\"cont\"}"));
+            drive(&disk, card, PCI_MMIO_BASE);
+            offer(&disk, TYPE_IN);
+            check_read(&disk);
+        }
+    }
+    g_free(client_qmp(disk.c, "{\"execute\":\"cont\"}"));
+    check_written(&disk);
+    client_end(disk.c);
+}
+
+/* As many queues as the machine has vCPUs, unless the option says how many. */
+static void test_queues(void)
+{
+    static const struct {
+        const char *cpus, *properties;
+        unsigned queues;
+    } rows[] = {
+        { "1", "", 1 }, { "3", "", 3 }, { "2", ",num-queues=1", 1 }, { "1", ",num-queues=4", 4 },
+        { "300", "", 256 },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *device = g_strdup_printf("virtio-blk-pci,drive=disk0,addr=4%s",
+                                                  rows[i].properties);
+        const char *const arguments[] = { "-smp", rows[i].cpus, DRIVE, "-device", device, NULL };
+        Disk disk;
+
+        g_test_message("%s vCPUs, %s", rows[i].cpus, device);
+        launch(&disk, arguments);
+        drive(&disk, card, PCI_MMIO_BASE);
+        g_assert_cmpuint(driver_config(&disk.driver, 34, 2), ==, rows[i].queues); /* 5.2.4 */
+        client_end(disk.c);
+    }
+}
+
 /* What the guest hears, and what monitors do. */
 static void test_report_and_ignore(void)
 {
@@ -395,6 +458,10 @@ int main(int argc, char **argv)
     g_test_add_data_func("/qtest/blk/stop-on-error-thread",
                          "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0",
                          test_stop_on_error);
+    g_test_add_data_func("/qtest/blk/stop", "virtio-blk-pci,drive=disk0,addr=4,id=blk0", test_stop);
+    g_test_add_data_func("/qtest/blk/stop-thread",
+                         "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0", test_stop);
+    g_test_add_func("/qtest/blk/queues", test_queues);
     g_test_add_func("/qtest/blk/report-and-ignore", test_report_and_ignore);
     g_test_add_func("/qtest/blk/fdset", test_fdset);
     static const char *const drives[] = {

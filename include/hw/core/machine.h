@@ -31,6 +31,7 @@ typedef struct Machine {
     /* "main-system-bus": every other bus belongs to a device on it or below */
     Bus *main_bus;
     GPtrArray *globals;   /* of QomGlobal, its own */
+    unsigned num_cpus;    /* vCPUs, which devices' defaults follow; 0 = not told */
     MachinePort port;
     bool ready;           /* devices that come from now on are hotplugged */
 } Machine;

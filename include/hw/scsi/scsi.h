@@ -116,7 +116,7 @@ void scsi_answer(ScsiRequest *request, const uint8_t *data, size_t size, uint64_
 typedef enum ScsiKind {
     SCSI_UNKNOWN, SCSI_TEST_READY, SCSI_REQUEST_SENSE, SCSI_INQUIRY, SCSI_MODE_SENSE,
     SCSI_READ_CAPACITY, SCSI_READ, SCSI_WRITE, SCSI_SYNCHRONIZE,
-    SCSI_UNMAP, SCSI_WRITE_SAME, SCSI_VERIFY, SCSI_REPORT_LUNS, SCSI_START_STOP,
+    SCSI_UNMAP, SCSI_WRITE_SAME, SCSI_VERIFY, SCSI_REPORT_LUNS, SCSI_START_STOP, SCSI_MODE_SELECT,
     SCSI_PREVENT_REMOVAL,
     /* CD drives' alone */
     SCSI_READ_TOC, SCSI_GET_CONFIGURATION, SCSI_GET_EVENT, SCSI_READ_DISC_INFORMATION,
@@ -126,7 +126,7 @@ typedef enum ScsiKind {
 typedef struct ScsiCommand {
     ScsiKind kind;
     bool bad_field;      /* of a known command: ILLEGAL REQUEST, INVALID FIELD IN CDB */
-    bool is_long;        /* MODE SENSE(10), READ CAPACITY(16) */
+    bool is_long;        /* MODE SENSE(10), MODE SELECT(10), READ CAPACITY(16) */
     bool fua, unmap, no_data_out; /* no_data_out: WRITE SAME of zeroes */
     bool vital;          /* INQUIRY: a page of vital product data */
     bool no_descriptors; /* MODE SENSE: DBD */
@@ -153,7 +153,8 @@ typedef struct ScsiIdentity {
     const char *vendor, *product, *version, *serial, *device_id;
     uint64_t wwn;
     uint32_t logical_block_size, physical_block_size;
-    bool discard, removable, read_only, write_cache;
+    bool discard, removable, read_only;
+    bool write_cache, default_write_cache; /* as it is, and as it was at first */
     bool cd, locked; /* a CD drive, and whether its tray is locked */
     uint64_t num_blocks;
     uint32_t max_write_same; /* blocks */
@@ -163,6 +164,12 @@ typedef struct ScsiIdentity {
 unsigned scsi_inquiry(const ScsiIdentity *identity, uint8_t *data);
 unsigned scsi_vital_page(const ScsiIdentity *identity, uint8_t page, uint8_t *data);
 unsigned scsi_mode_sense(const ScsiIdentity *identity, const ScsiCommand *command, uint8_t *data);
+/*
+ * The parameter list of a disk's MODE SELECT. *write_cache: what it asks for. False: *code is the
+ * additional sense code (ILLEGAL REQUEST), and nothing is to be changed.
+ */
+bool scsi_mode_select(const ScsiIdentity *identity, const ScsiCommand *command, const uint8_t *data,
+                      size_t size, bool *write_cache, uint8_t *code);
 
 /* ---- Bus and types (scsi-bus.c) ---- */
 

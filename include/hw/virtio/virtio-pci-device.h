@@ -60,6 +60,9 @@ extern const QomType virtio_pci_type; /* "virtio-pci", abstract */
 PciFunction *virtio_pci_device_make(PciDevice *device, GError **errp);
 void virtio_pci_device_gone(PciDevice *device);
 
+/* A request queue for each vCPU, at most `max`: a guest's vCPUs then share none. At least one. */
+unsigned virtio_pci_queues_for_cpus(const VirtioPciDevice *device, unsigned max);
+
 /* A row of the properties of types that can be booted from. */
 #define VIRTIO_BOOTINDEX_PROPERTY                                     \
     QOM_PROPERTY_INT32("bootindex", VirtioPciDevice, bootindex, "-1", \

@@ -248,6 +248,55 @@ static void test_not_told(Fixture *f, gconstpointer data)
     g_assert_cmpint(f->result, ==, -EIO);
 }
 
+static gpointer complete_later(gpointer opaque)
+{
+    g_usleep(20 * 1000);
+    complete_all(opaque);
+    return NULL;
+}
+
+/* What runs when the machine stops ends before it stands; what comes then waits, and is no error. */
+static void test_pause(Fixture *f, gconstpointer data)
+{
+    block_set_on_error(f->client, STOP, STOP, "/machine/disk");
+    f->later = true;
+    ask(f, 0, BLOCK_WRITE, 0);
+    GThread *thread = g_thread_new("disk", complete_later, f);
+    block_pause(f->node);
+    g_assert_cmpuint(f->taken->len, ==, 0);
+    g_thread_join(thread);
+    turn();
+    g_assert_cmpuint(f->done, ==, 1);
+    ask(f, 1, BLOCK_WRITE, 512);
+    ask(f, 2, BLOCK_WRITE, 1 * MiB); /* beyond the end: no disk is needed to say so */
+    g_assert_cmpuint(f->taken->len, ==, 0);
+    g_assert_cmpuint(f->done, ==, 2);
+    g_assert_cmpint(f->result, ==, -EIO);
+    g_assert_cmpint(block_io_status(f->node), ==, OK);
+    block_retry(f->node);
+    g_assert_cmpuint(f->taken->len, ==, 1);
+    complete_all(f);
+    turn();
+    g_assert_cmpuint(f->done, ==, 3);
+    g_assert_cmpint(f->result, ==, 0);
+    /* A reset of the device while the machine stands */
+    block_pause(f->node);
+    ask(f, 0, BLOCK_WRITE, 0);
+    block_drain(f->client);
+    turn();
+    g_assert_cmpuint(f->done, ==, 4);
+    g_assert_cmpint(f->result, ==, -ECANCELED);
+    /* A device that comes then waits too */
+    block_detach(f->client, on_drop);
+    f->client = block_attach(f->node, "other", true, false, &client_ops, f, NULL, NULL);
+    ask(f, 0, BLOCK_READ, 0);
+    g_assert_cmpuint(f->taken->len, ==, 0);
+    block_retry(f->node);
+    g_assert_cmpuint(f->taken->len, ==, 1);
+    g_assert_cmpuint(f->told, ==, 0);
+    complete_all(f);
+}
+
 #define ADD(name, function) \
     g_test_add("/block/on-error/" name, Fixture, NULL, set_up, function, tear_down)
 
@@ -258,5 +307,6 @@ int main(int argc, char **argv)
     ADD("retry", test_retry);
     ADD("drain", test_drain);
     ADD("not-told", test_not_told);
+    ADD("pause", test_pause);
     return g_test_run();
 }

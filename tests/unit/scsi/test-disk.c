@@ -116,7 +116,11 @@ static const struct {
     { "mode sense, no such page", "1a080500ff00", 0, 255, 0x052400, 0 },
     { "mode sense, subpage", "1a080801ff00", 0, 255, 0x052400, 0 },
     { "mode sense, saved", "1a08c800ff00", 0, 255, 0x053900, 0 },
-    { "mode select", "151000001400", 20, 0, 0x052000, 0 },
+    { "mode select, nothing", "151000000000", 0, 0, 0, 0 },
+    { "mode select, half a header", "151000000300", 3, 0, 0x051a00, 0 },
+    { "mode select, less than told", "151000001800", 20, 0, 0x051a00, 0 },
+    { "mode select, of old", "150000000400", 4, 0, 0x052400, 0 },
+    { "mode select, saved", "151100000400", 4, 0, 0x052400, 0 },
     { "read capacity", "25000000000000000000", 0, 8, 0, 8 },
     { "read capacity(16)", "9e100000000000000000000000200000", 0, 32, 0, 32 },
     { "read capacity(16), 12 bytes", "9e1000000000000000000000000c0000", 0, 32, 0, 12 },
@@ -235,6 +239,74 @@ static void test_data(Fixture *f, gconstpointer data)
     g_assert_cmphex(f->ram.data[7 * 512], ==, 8);
     run(f, "35000000000000000000", 0, 0);
     g_assert_cmpuint(f->ram.ops[BLOCK_FLUSH], ==, 1);
+}
+
+/* The write cache is switched, and nothing else is. */
+static void test_mode_select(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        const char *label, *list;
+        unsigned sense;
+    } rows[] = {
+        { "the cache, off", "00000000 0812000000000000000000000000000000000000", 0 },
+        { "again", "00000000 0812000000000000000000000000000000000000", 0 },
+        { "with a block descriptor", "00000008 0000080000000200"
+          "0812040000000000000000000000000000000000", 0 },
+        { "control, as it is", "00000000 0a0a00000000000000000000", 0 },
+        { "both", "00000000 0a0a00000000000000000000 0812000000000000000000000000000000000000", 0 },
+        { "the read cache too", "00000000 0812050000000000000000000000000000000000", 0x052600 },
+        { "another control", "00000000 0a0a02000000000000000000", 0x052600 },
+        { "a page that there is not", "00000000 010a00000000000000000000", 0x052600 },
+        { "a subpage", "00000000 4812000000000000000000000000000000000000", 0x052600 },
+        { "a short page", "00000000 081000000000000000000000000000000000", 0x052600 },
+        { "half a page", "00000000 081204", 0x051a00 },
+        { "half a page's head", "00000000 08", 0x051a00 },
+        { "descriptors of 7 bytes", "00000007 00000800000002", 0x052600 },
+        { "more descriptors than list", "00000008 0000", 0x051a00 },
+        { "the cache, on, then nonsense", "00000000 0812040000000000000000000000000000000000 ff",
+          0x051a00 },
+    };
+
+    settle(f);
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        unsigned size = 0;
+
+        g_test_message("%s", rows[i].label);
+        for (const char *at = rows[i].list; *at; at += *at == ' ' ? 1 : 2) {
+            if (*at != ' ') {
+                f->out_data[size++] = (uint8_t)(g_ascii_xdigit_value(at[0]) << 4 |
+                                                g_ascii_xdigit_value(at[1]));
+            }
+        }
+        g_autofree char *cdb = g_strdup_printf("15100000%02x00", size);
+        run(f, cdb, size, 0);
+        g_assert_cmphex(sense(f), ==, rows[i].sense);
+        g_assert_cmpuint(f->request.moved, ==, rows[i].sense ? 0 : size);
+    }
+    g_assert_cmpuint(f->ram.ops[BLOCK_FLUSH], ==, 2); /* when it went off */
+    run(f, "1a080800ff00", 0, 255);
+    g_assert_cmphex(f->in_data[6], ==, 0);
+    run(f, "1a084800ff00", 0, 255); /* what can be changed, and what it was */
+    g_assert_cmphex(f->in_data[6], ==, 4);
+    run(f, "1a088800ff00", 0, 255);
+    g_assert_cmphex(f->in_data[6], ==, 4);
+    run(f, "2a000000000500000200", 1024, 0);
+    g_assert_cmphex(f->ram.flags, ==, BLOCK_FUA);
+    memset(f->out_data, 0, 28);
+    f->out_data[8] = 8;
+    f->out_data[9] = 18;
+    f->out_data[10] = 4;
+    run(f, "55100000000000001c00", 28, 0);
+    g_assert_cmphex(sense(f), ==, 0);
+    f->ram.flags = 0;
+    run(f, "2a000000000500000200", 1024, 0);
+    g_assert_cmphex(f->ram.flags, ==, 0);
+    f->out_data[10] = 0;
+    run(f, "55100000000000001c00", 28, 0);
+    scsi_reset(f->disk); /* as it was at first */
+    settle(f);
+    run(f, "1a080800ff00", 0, 255);
+    g_assert_cmphex(f->in_data[6], ==, 4);
 }
 
 static void test_unmap(Fixture *f, gconstpointer data)
@@ -360,6 +432,7 @@ int main(int argc, char **argv)
     g_test_add("/scsi/attention", Fixture, NULL, set_up, test_attention, tear_down);
     g_test_add("/scsi/answers", Fixture, NULL, set_up, test_answers, tear_down);
     g_test_add("/scsi/data", Fixture, NULL, set_up, test_data, tear_down);
+    g_test_add("/scsi/mode-select", Fixture, NULL, set_up, test_mode_select, tear_down);
     g_test_add("/scsi/unmap", Fixture, NULL, set_up, test_unmap, tear_down);
     g_test_add("/scsi/write-same", Fixture, NULL, set_up, test_write_same, tear_down);
     g_test_add("/scsi/errors", Fixture, NULL, set_up, test_errors, tear_down);
