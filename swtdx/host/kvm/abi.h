@@ -108,6 +108,11 @@ static inline AbiRunTdx *abi_run_tdx(struct kvm_run *run)
 #define ABI_PRE_FAULT_MEMORY 0xc040aed5u
 #define ABI_MEMORY_ENCRYPT_OP 0xc008aebau
 
+/* struct kvm_vcpu_events.flags */
+#define ABI_VCPUEVENT_VALID_TRIPLE_FAULT 0x20u
+/* KVM_GET_ONE_REG: an MSR, its number in 31:0 (KVM_X86_REG_MSR) */
+#define ABI_REG_MSR UINT64_C(0x2030000200000000)
+
 #define ABI_VM_TDX 5u
 #define ABI_MEM_GUEST_MEMFD 4u
 #define ABI_ATTRIBUTE_PRIVATE 8u

@@ -97,6 +97,8 @@ static int special_cap(KvmHost *host, const Vm *vm, uint32_t cap)
         return !host_kernel_at_least(host, 6, 18) ? 0 : (td ? 1 : 3);
     case ABI_CAP_X86_APIC_BUS_CYCLES_NS:
         return vm ? (int)vm->bus_ns : 1;
+    case KVM_CAP_ONE_REG:
+        return host_kernel_at_least(host, 6, 18);
     default:
         return -1;
     }
@@ -191,6 +193,7 @@ static int enable_locked(Vm *vm, const struct kvm_enable_cap *cap)
     case ABI_CAP_X86_NOTIFY_VMEXIT:
         return vcpus || ((uint32_t)arg & ~3u) || !(arg & 1) ? -EINVAL : 0;
     case KVM_CAP_X86_BUS_LOCK_EXIT:
+        /* neither bit: the detection is left as it is */
         return (arg & ~UINT64_C(3)) || arg == 3 ? -EINVAL : 0;
     case KVM_CAP_PMU_CAPABILITY:
         if (vcpus || (arg & ~UINT64_C(1)) || (td && host_kernel_at_least(host, 7, 2) && arg != 1)) {
@@ -205,9 +208,13 @@ static int enable_locked(Vm *vm, const struct kvm_enable_cap *cap)
         return 0;
     case KVM_CAP_DISABLE_QUIRKS2:
         return arg & ~(uint64_t)caps_check(host, vm, cap->cap) ? -EINVAL : 0;
-    case KVM_CAP_DISABLE_QUIRKS:
     case KVM_CAP_EXCEPTION_PAYLOAD:
+        vm->exception_payload = arg;
+        return 0;
     case ABI_CAP_X86_TRIPLE_FAULT_EVENT:
+        vm->triple_fault_events = arg;
+        return 0;
+    case KVM_CAP_DISABLE_QUIRKS:
     case KVM_CAP_HALT_POLL:
     case KVM_CAP_MSR_PLATFORM_INFO:
         return 0;

@@ -242,6 +242,13 @@ const AbiCpuidEntry *cpuid_find(const AbiCpuidEntry *entries, uint32_t n, uint32
     return NULL;
 }
 
+uint32_t cpuid_phys_bits(const Vcpu *v)
+{
+    const AbiCpuidEntry *max = cpuid_find(v->cpuid, v->num_cpuid, 0x80000000, 0);
+    const AbiCpuidEntry *widths = cpuid_find(v->cpuid, v->num_cpuid, 0x80000008, 0);
+    return max && max->eax >= 0x80000008 && widths ? widths->eax & 0xff : 36;
+}
+
 /* The leaf that stands in for one beyond the maximum of its class; NULL: zeroes. */
 static const AbiCpuidEntry *out_of_range(const Vcpu *v, uint32_t leaf, uint32_t subleaf)
 {

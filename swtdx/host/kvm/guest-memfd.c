@@ -86,6 +86,9 @@ int gmem_fallocate(GuestMemfd *gmem, int mode, off_t offset, off_t length)
     if (!(mode & FALLOC_FL_KEEP_SIZE) || (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))) {
         return -EOPNOTSUPP;
     }
+    if (offset > INT64_MAX - length) {
+        return -EFBIG;
+    }
     if ((offset | length) & 0xfff) {
         return -EINVAL;
     }

@@ -117,7 +117,7 @@ struct Vm {
 
     Turns turns;
 
-    /* TD */
+    /* TD: set by INIT_VM that succeeds, under `slots_lock` too */
     Td *td;
     _Atomic TdState state;
     int keyid;                    /* number of the KeyID it holds, with a cgroup charge; -1: none */
@@ -131,10 +131,10 @@ struct Vm {
     /* Configuration */
     /* written under `lock`, read without */
     _Atomic uint32_t tsc_khz, bus_ns, ioapic_pins, boot_cpu_id, max_vcpus, max_vcpu_id;
-    _Atomic bool split_irqchip, full_irqchip, x2apic_32bit;
+    _Atomic bool split_irqchip, full_irqchip, x2apic_32bit, exception_payload, triple_fault_events;
     _Atomic uint64_t hypercall_exits, user_msrs;
     _Atomic uint64_t clock_offset;
-    struct MsrFilter *msr_filter; /* under `memory` */
+    struct MsrFilter *_Atomic msr_filter; /* what it points to: under `memory` */
 
     /* vCPUs: entries never change once made; count is published last */
     Vcpu **vcpus;
@@ -175,6 +175,7 @@ struct Vcpu {
     TdVcpu *tdv;
     Cpu *cpu;
     bool initialised, mmu_loaded, ran, external_pending;
+    bool shutdown;                /* the next KVM_RUN ends in KVM_EXIT_SHUTDOWN */
     _Atomic uint32_t mp_state;
     Lapic lapic;
     struct kvm_run *run;          /* the library's own mapping of the shared pages */
@@ -309,6 +310,8 @@ uint32_t cpuid_supported(const Profile *profile, bool tiles,
                          AbiCpuidEntry entries[ABI_MAX_CPUID_ENTRIES]);
 const AbiCpuidEntry *cpuid_find(const AbiCpuidEntry *entries, uint32_t n, uint32_t leaf,
                                 uint32_t subleaf);
+/* MAXPHYADDR of KVM_SET_CPUID2. */
+uint32_t cpuid_phys_bits(const Vcpu *vcpu);
 /* CPUID as KVM answers it from KVM_SET_CPUID2. */
 void cpuid_answer(const Vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
@@ -368,7 +371,7 @@ uint64_t tdx_supported_xfam(const Profile *profile, const TdxSysInfo *info);
 int tdx_load_mmu(Vcpu *vcpu);
 int tdx_pre_fault(Vcpu *vcpu, uintptr_t arg);
 
-/* vcpu.c, run.c */
+/* vcpu.c, vcpu-ioctl.c, run.c */
 int vcpu_create(Vm *vm, unsigned long id);
 void vcpu_free(Vcpu *vcpu);
 int vcpu_ioctl(Vcpu *vcpu, unsigned long request, uintptr_t arg);
@@ -416,7 +419,8 @@ int ept_violation(Vcpu *vcpu);
 int ept_map_private(Vm *vm, uint64_t gpa); /* 0, -EFAULT, -EIO, -EAGAIN, -ENOENT: not private */
 
 /* msr.c */
-int kvm_msr_read(Vcpu *vcpu, uint32_t index, uint64_t *value);  /* 0 or -EINVAL */
+/* 0 or -EINVAL */
+int kvm_msr_read(Vcpu *vcpu, uint32_t index, uint64_t *value, bool host_initiated);
 int kvm_msr_write(Vcpu *vcpu, uint32_t index, uint64_t value, bool host_initiated);
 int kvm_msr_filtered(Vm *vm, uint32_t index, bool write); /* 1: denied */
 int kvm_msr_set_filter(Vm *vm, uintptr_t arg);
@@ -433,7 +437,7 @@ int irq_ioeventfd(Vm *vm, uintptr_t arg);
 int irq_line(Vm *vm, unsigned long request, uintptr_t arg);
 /* >0 delivered, -1 no such destination */
 int irq_deliver_msi(Vm *vm, uint64_t address, uint32_t data);
-void irq_fire(Vm *vm, uint32_t gsi);
+int irq_fire(Vm *vm, uint32_t gsi); /* to how many vCPUs, -1: to none */
 bool irq_bus_write(Vm *vm, bool pio, uint64_t address, uint32_t length, uint64_t value);
 void irq_free(Vm *vm);
 
@@ -465,7 +469,7 @@ bool record_waits(const KvmHost *host);         /* record_serve() wants to be ca
 void record_vm_gone(Vm *vm);
 
 /* observe.c: what a TD tells goes to the trace and to the record */
-void observe_td(Vm *vm);
+void observe_td(Vm *vm, Td *td);
 
 /* watch.c: service thread */
 void watch_vm(Vm *vm, uint64_t now); /* under host->lock */

@@ -50,7 +50,7 @@ int irq_deliver_msi(Vm *vm, uint64_t address, uint32_t data)
     return delivered ? delivered : -1;
 }
 
-void irq_fire(Vm *vm, uint32_t gsi)
+int irq_fire(Vm *vm, uint32_t gsi)
 {
     uint64_t address[8];
     uint32_t data[8], n = 0;
@@ -62,9 +62,12 @@ void irq_fire(Vm *vm, uint32_t gsi)
         }
     }
     pthread_mutex_unlock(&vm->irq);
+    int delivered = -1;
     for (uint32_t i = 0; i < n; i++) {
-        irq_deliver_msi(vm, address[i], data[i]);
+        int r = irq_deliver_msi(vm, address[i], data[i]);
+        delivered = r < 0 ? delivered : r + (delivered < 0 ? 0 : delivered);
     }
+    return delivered;
 }
 
 int irq_signal_msi(Vm *vm, uintptr_t arg)
@@ -73,7 +76,8 @@ int irq_signal_msi(Vm *vm, uintptr_t arg)
     if (user_read(&msi, arg, sizeof(msi)) < 0) {
         return -EFAULT;
     }
-    if (!vm->split_irqchip || msi.flags) {
+    if (!vm->split_irqchip || (msi.flags & ~(uint32_t)KVM_MSI_VALID_DEVID) ||
+        (vm->x2apic_32bit && (msi.address_hi & 0xff))) {
         return -EINVAL;
     }
     return irq_deliver_msi(vm, (uint64_t)msi.address_hi << 32 | msi.address_lo, msi.data);
@@ -88,11 +92,9 @@ int irq_line(Vm *vm, unsigned long request, uintptr_t arg)
     if (!vm->split_irqchip && !vm->full_irqchip) {
         return -ENXIO;
     }
-    if (level.level) {
-        irq_fire(vm, level.irq);
-    }
+    int delivered = level.level ? irq_fire(vm, level.irq) : -1; /* an MSI has no falling edge */
     if ((uint32_t)request == (uint32_t)KVM_IRQ_LINE_STATUS) {
-        level.status = 1;
+        level.status = delivered;
         return user_write(arg, &level, sizeof(level));
     }
     return 0;

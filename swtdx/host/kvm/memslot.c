@@ -10,6 +10,8 @@
 #include "raw.h"
 
 #define PAGE_MASK UINT64_C(0xfff)
+/* User addresses end a page below bit 47. */
+#define TASK_SIZE_MAX UINT64_C(0x7ffffffff000)
 
 const MemSlot *memslot_find(const Vm *vm, uint64_t gpa)
 {
@@ -86,7 +88,7 @@ static int check_request(const Vm *vm, const AbiMemoryRegion2 *r, bool v2)
         (r->userspace_addr & PAGE_MASK)) {
         return -EINVAL;
     }
-    if (r->userspace_addr >> 47 || r->memory_size > (UINT64_C(1) << 47)) {
+    if (r->userspace_addr > TASK_SIZE_MAX || r->memory_size > TASK_SIZE_MAX - r->userspace_addr) {
         return -EINVAL;
     }
     if ((r->flags & ABI_MEM_GUEST_MEMFD) &&
@@ -174,6 +176,14 @@ static int slot_insert(Vm *vm, const MemSlot *slot)
     return 0;
 }
 
+/* Within the host's physical addresses and, once GPAW is known, without the shared bit. */
+static bool place_valid(const Vm *vm, uint64_t gpa, uint64_t size)
+{
+    uint64_t last = gpa + size - 1;
+    return !(last >> vm->host->profile->phys_bits) &&
+           !(vm->gpaw && (last & (UINT64_C(1) << (vm->gpaw - 1))));
+}
+
 /* The slot exists already: only its place and its dirty flag may change. */
 static int slot_change(Vm *vm, MemSlot *old, const AbiMemoryRegion2 *r)
 {
@@ -193,6 +203,9 @@ static int slot_change(Vm *vm, MemSlot *old, const AbiMemoryRegion2 *r)
         if (s != old && overlaps(s->gpa, s->size, r->guest_phys_addr, r->memory_size)) {
             return -EEXIST;
         }
+    }
+    if (!place_valid(vm, r->guest_phys_addr, r->memory_size)) {
+        return -EINVAL;
     }
     MemSlot moved = *old;
     moved.gpa = r->guest_phys_addr;
@@ -232,11 +245,7 @@ int memslot_set(Vm *vm, const AbiMemoryRegion2 *r, bool v2)
         }
         slot.gmem_offset = r->guest_memfd_offset;
     }
-    uint64_t last = slot.gpa + slot.size - 1;
-    if (last >> 52 || (vm->gpaw && (last & (UINT64_C(1) << (vm->gpaw - 1))))) {
-        return -EINVAL;
-    }
-    return slot_insert(vm, &slot);
+    return place_valid(vm, slot.gpa, slot.size) ? slot_insert(vm, &slot) : -EINVAL;
 }
 
 void memslot_free(Vm *vm)

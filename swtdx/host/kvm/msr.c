@@ -7,39 +7,33 @@
 #include <string.h>
 
 #include "host.h"
+#include "mce.h"
 
 enum {
     MSR_APIC_BASE = 0x1b, MSR_FEAT_CTL = 0x3a, MSR_UCODE_REV = 0x8b, MSR_PLATFORM_INFO = 0xce,
     MSR_MTRRCAP = 0xfe,
-    MSR_ARCH_CAPABILITIES = 0x10a, MSR_MISC_FEATURES = 0x140, MSR_MCG_CAP = 0x179,
-    MSR_MCG_STATUS = 0x17a,
-    MSR_MCG_CTL = 0x17b, MSR_MISC_ENABLE = 0x1a0, MSR_POWER_CTL = 0x1fc, MSR_PAT = 0x277,
-    MSR_MTRR_DEF = 0x2ff,
-    MSR_PERF_CAPABILITIES = 0x345, MSR_MCG_EXT_CTL = 0x4d0, MSR_TSC_DEADLINE = 0x6e0,
+    MSR_ARCH_CAPABILITIES = 0x10a, MSR_MISC_FEATURES = 0x140, MSR_MISC_ENABLE = 0x1a0,
+    MSR_POWER_CTL = 0x1fc, MSR_MTRR_PHYS_FIRST = 0x200, MSR_MTRR_PHYS_LAST = 0x20f, MSR_PAT = 0x277,
+    MSR_MTRR_DEF = 0x2ff, MSR_PERF_CAPABILITIES = 0x345, MSR_TSC_DEADLINE = 0x6e0,
     MSR_KVM_POLL = 0x4b564d05,
 };
 #define MSR_EFER 0xc0000080u
 #define UCODE_REV (UINT64_C(1) << 32)
-#define MAX_BANKS 32
-
-struct VcpuMsrs {
-    uint64_t ucode, platform_info, misc_features, misc_enable, power_ctl, arch_capabilities, pat,
-        mtrr_def;
-    uint64_t mtrr[0x70];       /* 0x200..0x26f */
-    uint64_t mcg_cap, mcg_status, mcg_ctl, mcg_ext_ctl, mc[MAX_BANKS * 4], mc_ctl2[MAX_BANKS];
-    uint64_t poll;
-};
+/* IA32_MISC_ENABLE: a guest cannot change bits 11 and 12, and what it writes to 7 is dropped. */
+#define MISC_ENABLE_NO_BTS_PEBS (UINT64_C(3) << 11)
+#define MISC_ENABLE_EMON (UINT64_C(1) << 7)
+#define CPUID_FAULTING UINT64_C(1) /* of MISC_FEATURES_ENABLES */
 
 struct VcpuMsrs *kvm_msr_new(Vcpu *vcpu)
 {
     struct VcpuMsrs *m = calloc(1, sizeof(*m));
     if (m) {
         m->ucode = UCODE_REV;
-        m->misc_enable = (1u << 0) | (1u << 11) | (1u << 12); /* fast strings, no BTS, no PEBS */
+        m->misc_enable = MISC_ENABLE_NO_BTS_PEBS;
         m->arch_capabilities = vcpu->vm->host->profile->arch_capabilities;
         m->pat = UINT64_C(0x0007040600070406);
         m->platform_info = UINT64_C(1) << 31; /* CPUID faulting */
-        m->mcg_cap = MAX_BANKS;
+        m->mce.cap = MCE_MAX_BANKS;
         m->poll = 1;
     }
     return m;
@@ -64,17 +58,18 @@ static bool is_x2apic(const Vm *vm, uint32_t index)
     return false;
 }
 
+/* 8 variable ranges, and the fixed ones; the rest of 200h to 26Fh nobody has. */
+static bool is_mtrr(uint32_t index)
+{
+    return (index >= MSR_MTRR_PHYS_FIRST && index <= MSR_MTRR_PHYS_LAST) || index == 0x250 ||
+           index == 0x258 || index == 0x259 || (index >= 0x268 && index <= 0x26f);
+}
+
 /* MSRs that are plain storage, or NULL. */
 static uint64_t *msr_slot(struct VcpuMsrs *m, uint32_t index)
 {
-    if (index >= 0x200 && index <= 0x26f) {
-        return &m->mtrr[index - 0x200];
-    }
-    if (index >= 0x400 && index < 0x400 + MAX_BANKS * 4) {
-        return (index - 0x400) / 4 < (m->mcg_cap & 0xff) ? &m->mc[index - 0x400] : NULL;
-    }
-    if (index >= 0x280 && index < 0x280 + MAX_BANKS) {
-        return index - 0x280 < (m->mcg_cap & 0xff) ? &m->mc_ctl2[index - 0x280] : NULL;
+    if (is_mtrr(index)) {
+        return &m->mtrr[index - MSR_MTRR_PHYS_FIRST];
     }
     switch (index) {
     case MSR_UCODE_REV: return &m->ucode;
@@ -85,20 +80,19 @@ static uint64_t *msr_slot(struct VcpuMsrs *m, uint32_t index)
     case MSR_MISC_FEATURES: return &m->misc_features;
     case MSR_PAT: return &m->pat;
     case MSR_MTRR_DEF: return &m->mtrr_def;
-    case MSR_MCG_CAP: return &m->mcg_cap;
-    case MSR_MCG_STATUS: return &m->mcg_status;
-    case MSR_MCG_CTL: return &m->mcg_ctl;
-    case MSR_MCG_EXT_CTL: return &m->mcg_ext_ctl;
     case MSR_KVM_POLL: return &m->poll;
     default: return NULL;
     }
 }
 
-int kvm_msr_read(Vcpu *vcpu, uint32_t index, uint64_t *value)
+int kvm_msr_read(Vcpu *vcpu, uint32_t index, uint64_t *value, bool host_initiated)
 {
     struct VcpuMsrs *m = vcpu->msrs;
     if (is_x2apic(vcpu->vm, index) || index == MSR_TSC_DEADLINE) {
         return lapic_read(&vcpu->lapic, index, value) ? 0 : -EINVAL;
+    }
+    if (mce_has(index)) {
+        return mce_read(&m->mce, index, value, host_initiated);
     }
     switch (index) {
     case MSR_APIC_BASE:
@@ -108,16 +102,11 @@ int kvm_msr_read(Vcpu *vcpu, uint32_t index, uint64_t *value)
         *value = 0xd01; /* SCE, LME, LMA, NXE */
         return 0;
     case MSR_FEAT_CTL:
-        *value = 1 | ((m->mcg_cap & (1u << 27)) ? 1u << 20 : 0);
+        *value = 1 | (m->mce.cap & MCG_LMCE_P ? 1u << 20 : 0);
         return 0;
     case MSR_MTRRCAP:
         *value = 0x508; /* write-combining, fixed ranges, 8 variable ones */
         return 0;
-    case MSR_MCG_CTL:
-        if (!(m->mcg_cap & (1u << 8))) {
-            return -EINVAL;
-        }
-        break;
     default:
         break;
     }
@@ -129,15 +118,67 @@ int kvm_msr_read(Vcpu *vcpu, uint32_t index, uint64_t *value)
     return 0;
 }
 
-static bool valid_memory_types(uint64_t value)
+/* Bytes of memory types, `types` a mask of those that there may be. */
+static bool memory_types_valid(uint64_t value, int n, unsigned types)
 {
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < n; i++) {
         uint8_t type = (uint8_t)(value >> (8 * i));
-        if (type > 7 || type == 2 || type == 3) {
+        if (type > 7 || !(types >> type & 1)) {
             return false;
         }
     }
     return true;
+}
+#define MTRR_TYPES 0x73 /* UC, WC, WT, WP, WB */
+#define PAT_TYPES 0xf3  /* and UC- */
+
+/* SDM vol. 3, 12.11.2: types, and reserved bits, those above MAXPHYADDR among them. */
+static bool mtrr_valid(const Vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    uint64_t beyond = UINT64_MAX << cpuid_phys_bits(vcpu);
+    if (index == MSR_MTRR_DEF) {
+        return !(value & ~UINT64_C(0xcff)) && memory_types_valid(value, 1, MTRR_TYPES);
+    }
+    if (index > MSR_MTRR_PHYS_LAST) {
+        return memory_types_valid(value, 8, MTRR_TYPES);
+    }
+    return index & 1 ? !(value & (beyond | 0x7ff))
+                     : !(value & (beyond | 0xf00)) && memory_types_valid(value, 1, MTRR_TYPES);
+}
+
+/* What kvm_set_msr_common() refuses of a TD's MSRs; *value as it is kept. */
+static bool write_valid(const Vcpu *vcpu, uint32_t index, uint64_t *value, bool host_initiated)
+{
+    const struct VcpuMsrs *m = vcpu->msrs;
+    switch (index) {
+    case MSR_APIC_BASE:
+    case MSR_EFER:
+    case MSR_FEAT_CTL:
+    case MSR_MTRRCAP:
+        return false;
+    case MSR_PAT:
+        return memory_types_valid(*value, 8, PAT_TYPES);
+    case MSR_ARCH_CAPABILITIES:
+    case MSR_PLATFORM_INFO:
+        return host_initiated;
+    case MSR_UCODE_REV: /* a guest's microcode update is ignored */
+        *value = host_initiated ? *value : m->ucode;
+        return true;
+    case MSR_MISC_FEATURES:
+        return !(*value & ~CPUID_FAULTING) && (!*value || m->platform_info >> 31 & 1);
+    case MSR_MISC_ENABLE:
+        if (!host_initiated) {
+            if ((*value ^ m->misc_enable) & MISC_ENABLE_NO_BTS_PEBS) {
+                return false;
+            }
+            *value = (*value & ~MISC_ENABLE_EMON) | (m->misc_enable & MISC_ENABLE_EMON);
+        }
+        return true;
+    case MSR_KVM_POLL:
+        return *value <= 1;
+    default:
+        return (!is_mtrr(index) && index != MSR_MTRR_DEF) || mtrr_valid(vcpu, index, *value);
+    }
 }
 
 int kvm_msr_write(Vcpu *vcpu, uint32_t index, uint64_t value, bool host_initiated)
@@ -146,44 +187,11 @@ int kvm_msr_write(Vcpu *vcpu, uint32_t index, uint64_t value, bool host_initiate
     if (is_x2apic(vcpu->vm, index) || index == MSR_TSC_DEADLINE) {
         return lapic_write(&vcpu->lapic, index, value) ? 0 : -EINVAL;
     }
-    switch (index) {
-    case MSR_APIC_BASE:
-    case MSR_EFER:
-    case MSR_FEAT_CTL:
-    case MSR_MTRRCAP:
-        return -EINVAL;
-    case MSR_PAT:
-        if (!valid_memory_types(value)) {
-            return -EINVAL;
-        }
-        break;
-    case MSR_ARCH_CAPABILITIES:
-    case MSR_PLATFORM_INFO:
-    case MSR_MCG_CAP:
-        if (!host_initiated) {
-            return -EINVAL;
-        }
-        break;
-    case MSR_UCODE_REV:
-        if (!host_initiated) {
-            return 0; /* a guest's microcode update is ignored */
-        }
-        break;
-    case MSR_MCG_CTL:
-        if (!(m->mcg_cap & (1u << 8)) || (value != 0 && value != UINT64_MAX)) {
-            return -EINVAL;
-        }
-        break;
-    case MSR_MCG_EXT_CTL:
-        if (value & ~UINT64_C(1)) {
-            return -EINVAL;
-        }
-        break;
-    default:
-        break;
+    if (mce_has(index)) {
+        return mce_write(&m->mce, index, value, host_initiated);
     }
     uint64_t *slot = msr_slot(m, index);
-    if (!slot) {
+    if (!slot || !write_valid(vcpu, index, &value, host_initiated)) {
         return -EINVAL;
     }
     *slot = value;
@@ -212,7 +220,7 @@ int kvm_msr_vcpu_ioctl(Vcpu *vcpu, bool set, uintptr_t arg)
             return -EFAULT;
         }
         uint64_t value = e.data;
-        if (set ? kvm_msr_write(vcpu, e.index, value, true) : kvm_msr_read(vcpu, e.index, &value)) {
+        if (set ? kvm_msr_write(vcpu, e.index, value, true) : kvm_msr_read(vcpu, e.index, &value, true)) {
             return (int)i;
         }
         e.data = value;

@@ -45,13 +45,13 @@ static void on_extended(void *opaque, TdVcpu *tdv, unsigned index, const uint8_t
     record_extended(opaque, index, data);
 }
 
-void observe_td(Vm *vm)
+void observe_td(Vm *vm, Td *td)
 {
     static const TdObserver observer = {
         .tdcall = on_tdcall, .ve = on_ve, .page = on_page, .mr_extend = on_mr_extend,
         .may_extend = on_may_extend, .extended = on_extended,
     };
     if (vm->host->trace || vm->host->record) {
-        td_observe(vm->td, &observer, vm);
+        td_observe(td, &observer, vm);
     }
 }

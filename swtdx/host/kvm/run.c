@@ -197,6 +197,13 @@ static int handle_exit(Vcpu *vcpu)
     return run_internal_error(vcpu, exit->status);
 }
 
+/* By its own HLT, or by the VMM, which may have it wait for an event to come out of a reset. */
+static bool is_halted(Vcpu *vcpu)
+{
+    uint32_t mp = atomic_load_explicit(&vcpu->mp_state, memory_order_relaxed);
+    return mp == KVM_MP_STATE_HALTED || mp == KVM_MP_STATE_AP_RESET_HOLD;
+}
+
 static int run_loop(Vcpu *vcpu)
 {
     for (;;) {
@@ -215,7 +222,7 @@ static int run_loop(Vcpu *vcpu)
         if (vcpu->vm->host->options.deterministic && !turn_take(vcpu)) {
             continue;
         }
-        if (atomic_load_explicit(&vcpu->mp_state, memory_order_relaxed) == KVM_MP_STATE_HALTED) {
+        if (unlikely(is_halted(vcpu))) {
             wait_for_event(vcpu, true);
             if (!run_halt_over(vcpu) || record_stopped(vcpu->vm->host)) {
                 continue;
@@ -276,6 +283,11 @@ static int run_checked(Vcpu *vcpu)
         }
     }
     vcpu->ran = true;
+    if (unlikely(vcpu->shutdown)) {
+        vcpu->shutdown = false;
+        run->exit_reason = KVM_EXIT_SHUTDOWN;
+        return 0;
+    }
     return run_loop(vcpu);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "host.h"
+#include "mce.h"
 
 static int supported_cpuid(KvmHost *host, uintptr_t arg)
 {
@@ -60,8 +61,7 @@ static int device_attr(KvmHost *host, bool get, uintptr_t arg)
 
 static int mce_cap(uintptr_t arg)
 {
-    const uint64_t cap = UINT64_C(1) << 8 | UINT64_C(1) << 24 |
-                         UINT64_C(1) << 27; /* MCG_CTL_P, MCG_SER_P, MCG_LMCE_P */
+    const uint64_t cap = MCE_SUPPORTED;
     return user_write(arg, &cap, sizeof(cap));
 }
 

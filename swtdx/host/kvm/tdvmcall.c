@@ -113,7 +113,7 @@ static int call_msr(Vcpu *vcpu, bool write)
     if (vcpu->vm->msr_filter && kvm_msr_filtered(vcpu->vm, index, write)) {
         reason = KVM_MSR_EXIT_REASON_FILTER;
     } else {
-        r = write ? kvm_msr_write(vcpu, index, value, false) : kvm_msr_read(vcpu, index, &value);
+        r = write ? kvm_msr_write(vcpu, index, value, false) : kvm_msr_read(vcpu, index, &value, false);
     }
     if (!r) {
         return write ? answer(vcpu, TDVMCALL_SUCCESS) : answer_value(vcpu, value);
@@ -134,8 +134,7 @@ static int call_msr(Vcpu *vcpu, bool write)
 
 static bool legal_gpa(const Vcpu *vcpu, uint64_t gpa)
 {
-    const AbiCpuidEntry *widths = cpuid_find(vcpu->cpuid, vcpu->num_cpuid, 0x80000008, 0);
-    uint32_t bits = widths ? widths->eax & 0xff : 36;
+    uint32_t bits = cpuid_phys_bits(vcpu);
     return bits >= 64 || !(gpa >> bits);
 }
 

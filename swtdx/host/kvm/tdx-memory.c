@@ -140,6 +140,9 @@ int tdx_init_mem_region(Vcpu *vcpu, const AbiTdxCmd *cmd)
 static int pre_fault_page(Vcpu *vcpu, uint64_t gpa)
 {
     Vm *vm = vcpu->vm;
+    if (gpa & (UINT64_C(1) << (vm->gpaw - 1))) {
+        return -EINVAL;
+    }
     int r = ept_map_private(vm, gpa);
     if (r != -ENOENT) {
         if (r == -EFAULT) {
@@ -164,16 +167,12 @@ int tdx_pre_fault(Vcpu *vcpu, uintptr_t arg)
         return -EFAULT;
     }
     if (range.flags || ((range.gpa | range.size) & PAGE_MASK) || !range.size ||
-        __builtin_add_overflow(range.gpa, range.size, &end) ||
-        (vm->gpaw && ((range.gpa | (end - 1)) & (UINT64_C(1) << (vm->gpaw - 1))))) {
+        __builtin_add_overflow(range.gpa, range.size, &end)) {
         return -EINVAL;
     }
-    if (vm->state != TD_RUNNABLE) {
-        return -EOPNOTSUPP;
-    }
-    int r = 0;
+    int r = vm->state == TD_RUNNABLE ? 0 : -EOPNOTSUPP;
     uint64_t done = 0;
-    while (range.size && !(r = pre_fault_page(vcpu, range.gpa))) {
+    while (!r && range.size && !(r = pre_fault_page(vcpu, range.gpa))) {
         range.gpa += PAGE;
         range.size -= PAGE;
         done++;

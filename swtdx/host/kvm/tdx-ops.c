@@ -196,9 +196,9 @@ static uint64_t port_now_ns(void *opaque)
     return vm_now_ns(opaque);
 }
 
-static void tell_interpreting(Vm *vm)
+static void tell_interpreting(Vm *vm, const Td *td)
 {
-    int error = td_host_code_error(vm->td);
+    int error = td_host_code_error(td);
     if (error && !atomic_exchange(&vm->host->interpreting_told, true)) {
         host_message(vm->host,
                      "no executable memory here (%s): guests are interpreted, which is slower; "
@@ -208,30 +208,44 @@ static void tell_interpreting(Vm *vm)
     }
 }
 
-/* SEAMCALL part of INIT_VM: rules 15 and 16. */
-static int module_init(Vm *vm, const TdParams *params, bool foreign, AbiTdxCmd *cmd)
+/* TDH.MNG.CREATE, and what the options say of the TD. */
+static Td *make_td(Vm *vm)
 {
     static const TdPort port = { .shared_page = memslot_shared_page, .now_ns = port_now_ns };
+    Td *td = td_new(vm->host->profile, &port, vm);
+    if (td) {
+        observe_td(vm, td);
+    }
+    if (td && vm->host->options.deterministic) {
+        td_determine(td);
+    }
+    if (td && vm->host->options.interpret) {
+        td_interpret(td);
+    }
+    return td;
+}
+
+/*
+ * SEAMCALL part of INIT_VM: rules 15 and 16. Other threads' conversions and hole punches meet the
+ * TD only when it is one.
+ */
+static int module_init(Vm *vm, const TdParams *params, bool foreign, AbiTdxCmd *cmd)
+{
     uint64_t detail = 0;
-    vm->td = td_new(vm->host->profile, &port, vm);
-    if (!vm->td) {
+    Td *td = make_td(vm);
+    if (!td) {
         return -ENOMEM;
     }
-    observe_td(vm);
-    if (vm->host->options.deterministic) {
-        td_determine(vm->td);
-    }
-    if (vm->host->options.interpret) {
-        td_interpret(vm->td);
-    }
     TdxStatus status = foreign ? TDX_OPERAND_INVALID | TDX_OPERAND_CPUID_CONFIG
-                               : td_init(vm->td, params, &detail);
+                               : td_init(td, params, &detail);
     if (!status) {
-        tell_interpreting(vm);
+        tell_interpreting(vm, td);
+        pthread_mutex_lock(&vm->slots_lock);
+        vm->td = td;
+        pthread_mutex_unlock(&vm->slots_lock);
         return 0;
     }
-    td_free(vm->td);
-    vm->td = NULL;
+    td_free(td);
     if ((status & UINT64_C(0xffffffff00000000)) == TDX_OPERAND_BUSY) {
         host_message(vm->host, "KVM_TDX_INIT_VM: no memory, or no addresses, for the tables of a "
                                "TD: raise the limits of the process "

@@ -79,7 +79,9 @@ static bool runnable(Vcpu *vcpu)
 {
     uint32_t mp = atomic_load(&vcpu->mp_state);
     return vcpu->initialised &&
-           (mp == KVM_MP_STATE_RUNNABLE || (mp == KVM_MP_STATE_HALTED && run_halt_over(vcpu)));
+           (mp == KVM_MP_STATE_RUNNABLE ||
+            ((mp == KVM_MP_STATE_HALTED || mp == KVM_MP_STATE_AP_RESET_HOLD) &&
+             run_halt_over(vcpu)));
 }
 
 /* The first in the circle behind the last holder, who comes last. */

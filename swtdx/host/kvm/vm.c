@@ -183,9 +183,8 @@ static int set_attributes(Vm *vm, uintptr_t arg)
 
 static int set_tsc_khz(Vm *vm, unsigned long khz)
 {
-    if (khz >=
-        UINT64_C(
-            10000000)) { /* max_guest_tsc_khz with TSC scaling is far above the module's 10 GHz */
+    /* max_guest_tsc_khz with TSC scaling: far above the module's 10 GHz, which it tells itself */
+    if ((uint32_t)khz >= INT32_MAX) {
         return -EINVAL;
     }
     pthread_mutex_lock(&vm->lock);
@@ -193,7 +192,7 @@ static int set_tsc_khz(Vm *vm, unsigned long khz)
     if (atomic_load(&vm->num_vcpus)) {
         r = -EINVAL;
     } else {
-        vm->tsc_khz = khz ? (uint32_t)khz : vm->host->profile->native_tsc_khz;
+        vm->tsc_khz = (uint32_t)khz ? (uint32_t)khz : vm->host->profile->native_tsc_khz;
     }
     pthread_mutex_unlock(&vm->lock);
     return r;

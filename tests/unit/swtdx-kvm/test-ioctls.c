@@ -358,7 +358,7 @@ static void test_apic_helpers(void)
     g_assert_cmpint(vcpu(f, KVM_SET_VAPIC_ADDR, 0), ==, -EFAULT);
     uint64_t cap = 0;
     g_assert_cmpint(sys(f, KVM_X86_GET_MCE_CAP_SUPPORTED, (uintptr_t)&cap), ==, 0);
-    g_assert_cmphex(cap, ==, 0x9000100); /* control, software recovery, LMCE */
+    g_assert_cmphex(cap, ==, 0x9000500); /* control, CMCI, software recovery, LMCE */
     fixture_free(f);
 }
 
