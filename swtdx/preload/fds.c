@@ -4,6 +4,7 @@
  * table look-up.
  */
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -12,13 +13,19 @@
 
 #include "preload.h"
 
+static bool preload_ours_after_all(int fd)
+{
+    KvmHost *host = __atomic_load_n(&preload_host, __ATOMIC_ACQUIRE);
+    return host && kvm_fd_look_again(host, fd);
+}
+
 HOOK int ioctl(int fd, unsigned long request, ...)
 {
     va_list args;
     va_start(args, request);
     uintptr_t arg = va_arg(args, uintptr_t);
     va_end(args);
-    if (preload_ours(fd)) {
+    if (preload_ours(fd) || (_IOC_TYPE(request) == KVMIO && preload_ours_after_all(fd))) {
         int saved = errno;
         int r = kvm_fd_ioctl(preload_host, fd, request, arg);
         errno = saved;
@@ -37,12 +44,25 @@ static void *map(int fd, void *addr, size_t length, int prot, int flags, off_t o
     return (void *)r;
 }
 
+/* What was there is gone, as after munmap(). */
+static void mapped_over(void *addr, size_t length)
+{
+    KvmHost *host = __atomic_load_n(&preload_host, __ATOMIC_ACQUIRE);
+    if (host) {
+        kvm_unmapped(host, addr, length);
+    }
+}
+
 HOOK void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 {
     if (!(flags & MAP_ANONYMOUS) && preload_ours(fd)) {
         return map(fd, addr, length, prot, flags, offset);
     }
-    return REAL(mmap)(addr, length, prot, flags, fd, offset);
+    void *at = REAL(mmap)(addr, length, prot, flags, fd, offset);
+    if (at != MAP_FAILED && (flags & MAP_FIXED)) {
+        mapped_over(addr, length);
+    }
+    return at;
 }
 
 HOOK void *mmap64(void *addr, size_t length, int prot, int flags, int fd, off64_t offset)
@@ -50,7 +70,11 @@ HOOK void *mmap64(void *addr, size_t length, int prot, int flags, int fd, off64_
     if (!(flags & MAP_ANONYMOUS) && preload_ours(fd)) {
         return map(fd, addr, length, prot, flags, offset);
     }
-    return REAL(mmap64)(addr, length, prot, flags, fd, offset);
+    void *at = REAL(mmap64)(addr, length, prot, flags, fd, offset);
+    if (at != MAP_FAILED && (flags & MAP_FIXED)) {
+        mapped_over(addr, length);
+    }
+    return at;
 }
 
 HOOK int munmap(void *addr, size_t length)

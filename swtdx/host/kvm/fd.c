@@ -145,6 +145,15 @@ bool kvm_fd_ours(KvmHost *host, int fd)
     return file_lookup(host, fd) != NULL;
 }
 
+bool kvm_fd_look_again(KvmHost *host, int fd)
+{
+    if (fd >= 0 && fd < HOST_FD_CACHE) {
+        KvmFile *foreign = FILE_FOREIGN;
+        atomic_compare_exchange_strong(&host->cache[fd], &foreign, NULL);
+    }
+    return kvm_fd_ours(host, fd);
+}
+
 bool kvm_fd_known(KvmHost *host, int fd)
 {
     KvmFile *file = fd >= 0 && fd < HOST_FD_CACHE
@@ -299,10 +308,10 @@ int kvm_fd_ioctl(KvmHost *host, int fd, unsigned long request, uintptr_t arg)
     return r;
 }
 
-/* Mappings of kvm_run, which hold their vCPU. */
+/* Mappings of kvm_run, which hold their vCPU until their last page is gone. */
 struct RunMapping {
     uintptr_t start;
-    size_t length;
+    uint32_t pages; /* a bit for each that is still mapped */
     KvmFile *file;
     RunMapping *next;
 };
@@ -320,7 +329,7 @@ static intptr_t map_vcpu(KvmHost *host, KvmFile *file, void *addr, size_t length
         return r;
     }
     m->start = (uintptr_t)r;
-    m->length = (length + 4095) & ~(size_t)4095;
+    m->pages = (1u << (length + 4095) / 4096) - 1; /* vcpu_mmap() takes three at most */
     m->file = file;
     atomic_fetch_add(&file->mappings, 1);
     pthread_mutex_lock(&host->lock);
@@ -328,6 +337,17 @@ static intptr_t map_vcpu(KvmHost *host, KvmFile *file, void *addr, size_t length
     host->mappings = m;
     pthread_mutex_unlock(&host->lock);
     return r;
+}
+
+/* The pages of a mapping that lie in [start, end), as bits. */
+static uint32_t pages_within(const RunMapping *m, uintptr_t start, uintptr_t end)
+{
+    uint32_t pages = 0;
+    for (unsigned i = 0; i < ABI_VCPU_MMAP_SIZE / 4096; i++) {
+        uintptr_t page = m->start + i * 4096;
+        pages |= (uint32_t)(page >= start && page < end) << i;
+    }
+    return pages;
 }
 
 void kvm_unmapped(KvmHost *host, void *addr, size_t length)
@@ -340,7 +360,8 @@ void kvm_unmapped(KvmHost *host, void *addr, size_t length)
     pthread_mutex_lock(&host->lock);
     for (RunMapping **link = &host->mappings; *link;) {
         RunMapping *m = *link;
-        if (start <= m->start && start + length >= m->start + m->length) {
+        m->pages &= ~pages_within(m, start, start + length);
+        if (!m->pages) {
             *link = m->next;
             atomic_fetch_sub(&m->file->mappings, 1);
             free(m);

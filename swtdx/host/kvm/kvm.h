@@ -78,6 +78,11 @@ bool kvm_fd_ours(KvmHost *host, int fd);
 /* The same without a system call: false for a descriptor not seen before, though it may be one. */
 bool kvm_fd_known(KvmHost *host, int fd);
 /*
+ * As kvm_fd_ours(), for a call that only descriptors of ours take: one that came through a socket
+ * may have the number of a foreign one that was closed by means which tell nobody (fclose()).
+ */
+bool kvm_fd_look_again(KvmHost *host, int fd);
+/*
  * What the callers of close(), dup2() and friends must tell: `fd` now means something else, or
  * nothing.
  */
@@ -91,7 +96,10 @@ int kvm_fd_ioctl(KvmHost *host, int fd, unsigned long request, uintptr_t arg);
 /* Negative errno, or the address. */
 intptr_t kvm_fd_mmap(KvmHost *host, int fd, void *addr, size_t length, int prot, int flags,
                      off_t offset);
-/* After a successful munmap() of [addr, addr + length): mappings of kvm_run hold their vCPU. */
+/*
+ * After a successful munmap() of [addr, addr + length), or a mapping over it: those of kvm_run hold
+ * their vCPU.
+ */
 void kvm_unmapped(KvmHost *host, void *addr, size_t length);
 int kvm_fd_fallocate(KvmHost *host, int fd, int mode, off_t offset, off_t length);
 /* Size of a guest_memfd, or -1: another kind. */
