@@ -73,6 +73,8 @@ static const QomProperty properties[] = {
                        .flags = QOM_RUNTIME),
     QOM_PROPERTY_INT64("poll-shrink", IoThread, poll_shrink, "0", "kept for queries",
                        .flags = QOM_RUNTIME),
+    QOM_PROPERTY_INT64("poll-weight", IoThread, poll_weight, "0", "kept for queries",
+                       .flags = QOM_RUNTIME),
     QOM_PROPERTY_INT64("aio-max-batch", IoThread, aio_max_batch, "0", "kept for queries",
                        .flags = QOM_RUNTIME),
     { NULL },

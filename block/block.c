@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/bytes.h"
@@ -116,11 +117,22 @@ static void end_running(BlockClient *client)
     }
 }
 
+static int64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * (int64_t)1000000000 + now.tv_nsec;
+}
+
 /* The request was taken, and this came of it. */
 static void end_request(BlockRequest *request, int result)
 {
     BlockClient *client = request->client;
+    BlockCounters *counters = &client->node->counters[request->op];
 
+    __atomic_fetch_add(&counters->nanoseconds, (uint64_t)(now_ns() - request->started),
+                       __ATOMIC_RELAXED);
     request->result = result;
     g_mutex_lock(&client->lock);
     block_client_append_done(client, request);
@@ -150,6 +162,9 @@ void block_complete(BlockRequest *request, int result)
 {
     BlockClient *client = request->client;
 
+    if (result) {
+        __atomic_fetch_add(&client->node->counters[request->op].failed, 1, __ATOMIC_RELAXED);
+    }
     if (!result || !client->has_policy) {
         end_request(request, result);
         return;
@@ -373,12 +388,26 @@ bool block_forward_claim(BlockNode *below, unsigned used, unsigned unshared, GEr
     return !below->driver->claim || below->driver->claim(below, used, unshared, errp);
 }
 
+static void note_highest(BlockNode *node, uint64_t end)
+{
+    uint64_t before = __atomic_load_n(&node->highest_write, __ATOMIC_RELAXED);
+
+    while (end > before &&
+           !__atomic_compare_exchange_n(&node->highest_write, &before, end, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
+        /* another thread's was noted meanwhile: `before` is that */
+    }
+}
+
 void block_forward(BlockNode *below, BlockRequest *request)
 {
     BlockCounters *counters = &below->counters[request->op];
 
     __atomic_fetch_add(&counters->operations, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&counters->bytes, request->size, __ATOMIC_RELAXED);
+    if (request->op == BLOCK_WRITE || request->op == BLOCK_WRITE_ZEROES) {
+        note_highest(below, request->offset + request->size);
+    }
     int result;
 
     if (below->driver->submit) {
@@ -480,6 +509,7 @@ void block_submit(BlockClient *client, BlockRequest *request)
     if (!error) {
         detect_zeroes(node, request);
     }
+    request->started = now_ns();
     g_mutex_lock(&client->lock);
     bool waits = client->paused && !error;
     if (waits) {
@@ -489,6 +519,7 @@ void block_submit(BlockClient *client, BlockRequest *request)
     }
     g_mutex_unlock(&client->lock);
     if (error) {
+        __atomic_fetch_add(&node->counters[request->op].invalid, 1, __ATOMIC_RELAXED);
         end_request(request, error);
     } else if (!waits) {
         block_forward(node, request);
@@ -534,7 +565,15 @@ BlockCounters block_counters(const BlockNode *node, BlockOp op)
     return (BlockCounters) {
         __atomic_load_n(&counters->operations, __ATOMIC_RELAXED),
         __atomic_load_n(&counters->bytes, __ATOMIC_RELAXED),
+        __atomic_load_n(&counters->failed, __ATOMIC_RELAXED),
+        __atomic_load_n(&counters->invalid, __ATOMIC_RELAXED),
+        __atomic_load_n(&counters->nanoseconds, __ATOMIC_RELAXED),
     };
+}
+
+uint64_t block_highest_write(const BlockNode *node)
+{
+    return __atomic_load_n(&node->highest_write, __ATOMIC_RELAXED);
 }
 
 bool block_resize(BlockNode *node, uint64_t size, GError **errp)

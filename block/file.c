@@ -454,6 +454,8 @@ BlockNode *block_file_open(const BlockFileOptions *options, GError **errp)
     file->in_memory = fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
     BlockNode *node = block_node_new(&file_driver, file, size, options->read_only);
     node->filename = g_strdup(options->filename);
+    node->direct = options->direct;
+    node->no_flush = options->no_flush;
     node->discard_granularity = options->discard ? DISCARD_GRANULARITY : 0;
     return node;
 }

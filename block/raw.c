@@ -54,6 +54,13 @@ BlockNode *block_raw_new(BlockNode *below, bool read_only)
     qom_object_ref(&below->object);
     below->object.users++;
     node->filename = g_strdup(below->filename);
+    node->direct = below->direct;
+    node->no_flush = below->no_flush;
     node->discard_granularity = below->discard_granularity;
     return node;
+}
+
+const BlockNode *block_raw_below(const BlockNode *node)
+{
+    return node->driver == &raw_driver ? node->data : NULL;
 }

@@ -1,54 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* "info …" about the board: PCI functions, interrupt lines, memory, files for firmware. */
+/* "info …" about the board: interrupt lines, memory, files for firmware. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "hmp-info.h"
 #include "hw/i386/q35-devices.h"
-#include "hw/pci/pci-device.h"
-#include "hw/pci/pci-info.h"
 #include "hw/virtio/virtio-pci-device.h"
-
-typedef struct Search {
-    const PciFunction *function;
-    const char *id;
-} Search;
-
-static void look_at(QomObject *object, void *opaque)
-{
-    Search *search = opaque;
-
-    if (qom_is(object, &pci_device_type) && PCI_DEVICE(object)->function == search->function) {
-        search->id = DEVICE(object)->id;
-    }
-}
-
-typedef struct Listing {
-    QomObject *machine;
-    GString *out;
-} Listing;
-
-static void describe_function(PciFunction *function, void *opaque)
-{
-    const Listing *listing = opaque;
-    Search search = { function, NULL };
-
-    qom_visit(listing->machine, look_at, &search);
-    pci_function_describe(function, search.id, listing->out);
-}
-
-void hmp_info_pci(QapiContext *context, const char *arguments, GString *out)
-{
-    Listing listing = { qom_object_child(context->objects, "machine"), out };
-
-    if (!context->board) {
-        g_string_append(out, "PCI not supported\n");
-        return;
-    }
-    g_mutex_lock(&context->board->lock);
-    pci_bus_foreach(context->board->devices->pci, describe_function, &listing);
-    g_mutex_unlock(&context->board->lock);
-}
 
 static void with_ioapic(QapiContext *context, void (*describe)(const Ioapic *ioapic, GString *out),
                         GString *out)

@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* QMP commands about disks: block nodes, and the devices that have them. */
 #include <inttypes.h>
-#include <sys/stat.h>
 
 #include "block/block.h"
 #include "hw/core/device.h"
 #include "hw/scsi/scsi.h"
+#include "qmp-block-info.h"
 #include "monitor-internal.h"
 #include "util/error.h"
 
 static void add_string(JsonValue *object, const char *name, const char *value)
 {
     json_object_object_add(object, name, json_object_new_string(value));
-}
-
-static void add_u64(JsonValue *object, const char *name, uint64_t value)
-{
-    json_object_object_add(object, name, json_object_new_uint64(value));
 }
 
 static void add_bool(JsonValue *object, const char *name, bool value)
@@ -54,56 +49,6 @@ static char *disk_path(QomObject *device)
                            qom_type_is_named(device->type, "virtio-pci") ? "/virtio-backend" : "");
 }
 
-static JsonValue *image_info(const BlockNode *node)
-{
-    JsonValue *image = json_object_new_object();
-    struct stat status;
-
-    add_string(image, "filename", node->filename ? node->filename : "");
-    add_string(image, "format", node->driver->name);
-    add_u64(image, "virtual-size", block_size(node));
-    if (node->filename && stat(node->filename, &status) == 0) {
-        /* units of st_blocks: man 3 stat */
-        add_u64(image, "actual-size", (uint64_t)status.st_blocks * 512);
-    }
-    return image;
-}
-
-static JsonValue *node_info(const BlockNode *node)
-{
-    JsonValue *info = json_object_new_object();
-
-    add_string(info, "node-name", node->object.name);
-    add_string(info, "drv", node->driver->name);
-    add_bool(info, "ro", block_is_read_only(node));
-    add_string(info, "file", node->filename ? node->filename : "");
-    json_object_object_add(info, "image", image_info(node));
-    return info;
-}
-
-static JsonValue *node_stats(const BlockNode *node)
-{
-    static const struct {
-        BlockOp op;
-        const char *operations, *bytes;
-    } rows[] = {
-        { BLOCK_READ, "rd_operations", "rd_bytes" }, { BLOCK_WRITE, "wr_operations", "wr_bytes" },
-        { BLOCK_FLUSH, "flush_operations", NULL },
-        { BLOCK_DISCARD, "unmap_operations", "unmap_bytes" },
-        { BLOCK_WRITE_ZEROES, "zeroes_operations", "zeroes_bytes" },
-    };
-    JsonValue *stats = json_object_new_object();
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
-        BlockCounters counters = block_counters(node, rows[i].op);
-        add_u64(stats, rows[i].operations, counters.operations);
-        if (rows[i].bytes) {
-            add_u64(stats, rows[i].bytes, counters.bytes);
-        }
-    }
-    return stats;
-}
-
 typedef struct Visit {
     QomObject *root;
     JsonValue *list;
@@ -134,7 +79,7 @@ static void visit_disk(QomObject *object, void *opaque)
             add_bool(entry, "tray_open", state.tray.open);
         }
         if (node) {
-            json_object_object_add(entry, "inserted", node_info(node));
+            json_object_object_add(entry, "inserted", block_node_json(node));
         }
         if (node && block_io_status(node) != BLOCK_IO_STATUS_NONE) {
             static const char *const names[] = {
@@ -158,7 +103,7 @@ static void visit_disk_stats(QomObject *object, void *opaque)
         add_string(entry, "device", "");
         add_string(entry, "qdev", path);
         add_string(entry, "node-name", node->object.name);
-        json_object_object_add(entry, "stats", node_stats(node));
+        json_object_object_add(entry, "stats", block_stats_json(node));
         json_object_array_add(visit->list, entry);
     }
 }
@@ -168,7 +113,7 @@ static void visit_node(QomObject *object, void *opaque)
     Visit *visit = opaque;
 
     if (qom_is(object, &block_node_type)) {
-        json_object_array_add(visit->list, node_info((BlockNode *)object));
+        json_object_array_add(visit->list, block_node_json((BlockNode *)object));
     }
 }
 
@@ -179,7 +124,7 @@ static void visit_node_stats(QomObject *object, void *opaque)
     if (qom_is(object, &block_node_type)) {
         JsonValue *entry = json_object_new_object();
         add_string(entry, "node-name", object->name);
-        json_object_object_add(entry, "stats", node_stats((BlockNode *)object));
+        json_object_object_add(entry, "stats", block_stats_json((BlockNode *)object));
         json_object_array_add(visit->list, entry);
     }
 }

@@ -28,6 +28,19 @@ bool qmp_query_chardev(QapiContext *context, JsonValue *arguments, JsonValue **r
     return true;
 }
 
+bool qmp_query_chardev_backends(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                                GError **errp)
+{
+    *result = json_object_new_array();
+    for (unsigned i = 0; qapi_ChardevBackendKind_names[i]; i++) {
+        JsonValue *entry = json_object_new_object();
+        json_object_object_add(entry, "name",
+                               json_object_new_string(qapi_ChardevBackendKind_names[i]));
+        json_object_array_add(*result, entry);
+    }
+    return true;
+}
+
 static bool has_chardevs(const QapiContext *context, GError **errp)
 {
     return context->chardevs || error_set(errp, "this program has no chardevs");

@@ -146,15 +146,18 @@ static JsonValue *place(const CpuTopology *topology, unsigned i)
     const struct {
         const char *name;
         unsigned count;
+        bool optional; /* not named where there is one */
     } levels[] = {
-        { "thread-id", topology->threads }, { "core-id", topology->cores },
-        { "module-id", topology->modules },
-        { "die-id", topology->dies }, { "socket-id", topology->sockets },
+        { "thread-id", topology->threads, false }, { "core-id", topology->cores, false },
+        { "module-id", topology->modules, true },
+        { "die-id", topology->dies, true }, { "socket-id", topology->sockets, false },
     };
 
     for (unsigned level = 0; level < G_N_ELEMENTS(levels); level++) {
-        json_object_object_add(props, levels[level].name,
-                               json_object_new_int64(i % levels[level].count));
+        if (levels[level].count > 1 || !levels[level].optional) {
+            json_object_object_add(props, levels[level].name,
+                                   json_object_new_int64(i % levels[level].count));
+        }
         i /= levels[level].count;
     }
     return props;
@@ -229,15 +232,27 @@ bool qmp_query_memory_size_summary(QapiContext *context, JsonValue *arguments, J
 
 static void add_memdev(QomObject *object, void *opaque)
 {
+    static const char *const properties[] = { "size",  "share",   "prealloc",   "merge",
+                                              "dump",  "reserve", "host-nodes", "policy" };
+
     if (qom_is(object, &memory_backend_type)) {
-        const MemoryBackend *backend = MEMORY_BACKEND(object);
-        JsonValue *entry = json_object_new_object();
+        JsonValue *entry = json_object_new_object(), *value;
         json_object_object_add(entry, "id", json_object_new_string(object->name));
-        json_object_object_add(entry, "size", json_object_new_uint64(backend->size));
-        json_object_object_add(entry, "share", json_object_new_boolean(backend->share));
-        json_object_object_add(entry, "prealloc", json_object_new_boolean(backend->prealloc));
+        for (unsigned i = 0; i < G_N_ELEMENTS(properties); i++) {
+            if (qom_property_get(object, properties[i], &value, NULL)) {
+                json_object_object_add(entry, properties[i], value);
+            }
+        }
         json_object_array_add(opaque, entry);
     }
+}
+
+/* There are none: a TD's memory is what it was launched with. */
+bool qmp_query_memory_devices(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                              GError **errp)
+{
+    *result = json_object_new_array();
+    return true;
 }
 
 bool qmp_query_memdev(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)

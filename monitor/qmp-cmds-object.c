@@ -82,7 +82,7 @@ bool qmp_query_iothreads(QapiContext *context, JsonValue *arguments, JsonValue *
                          GError **errp)
 {
     static const char *const numbers[] = { "poll-max-ns", "poll-grow", "poll-shrink",
-                                           "aio-max-batch" };
+                                           "poll-weight", "aio-max-batch" };
     const GPtrArray *objects = qom_container_get(context->objects, "/objects")->children;
 
     *result = json_object_new_array();

@@ -102,13 +102,16 @@ bool qmp_qom_list_types(QapiContext *context, JsonValue *arguments, JsonValue **
                         GError **errp)
 {
     const char *implements = json_member_string(arguments, "implements");
+    /* In QEMU an interface, which a type says of itself here */
+    bool user_creatable = implements && !strcmp(implements, "user-creatable");
     bool with_abstract = json_object_get_boolean(json_object_object_get(arguments, "abstract"));
 
     *result = json_object_new_array();
     for (QomTypes types = qom_object_types(context->objects); *types; types++) {
         const QomType *type = *types;
         if ((type->abstract && !with_abstract) ||
-            (implements && !qom_type_is_named(type, implements))) {
+            (user_creatable ? !type->user_creatable
+                            : implements && !qom_type_is_named(type, implements))) {
             continue;
         }
         JsonValue *entry = json_object_new_object();

@@ -88,3 +88,41 @@ bool qmp_pmemsave(QapiContext *context, JsonValue *arguments, JsonValue **result
 {
     return no_memory(context, errp);
 }
+
+bool qmp_query_sev(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    static const char *const numbers[] = { "api-major", "api-minor", "build-id", "policy",
+                                           "handle" };
+
+    *result = json_object_new_object();
+    json_object_object_add(*result, "enabled", json_object_new_boolean(false));
+    json_object_object_add(*result, "state", json_object_new_string("uninit"));
+    json_object_object_add(*result, "sev-type", json_object_new_string("sev"));
+    for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        json_object_object_add(*result, numbers[i], json_object_new_int(0));
+    }
+    return true;
+}
+
+bool qmp_query_sev_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                                GError **errp)
+{
+    return error_set(errp, "SEV is not available: this program launches TDs (query-tdx)");
+}
+
+/* Intel SDM vol. 3D: SGX is not there in TDX non-root mode. */
+static bool no_sgx(GError **errp)
+{
+    return error_set(errp, "No EPC regions defined, SGX not available: a TD has no enclaves");
+}
+
+bool qmp_query_sgx(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    return no_sgx(errp);
+}
+
+bool qmp_query_sgx_capabilities(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                                GError **errp)
+{
+    return no_sgx(errp);
+}

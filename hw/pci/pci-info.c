@@ -18,7 +18,7 @@ static const struct {
     { 0x0880, "System peripheral" }, { 0x0c05, "SMBus" },
 };
 
-static const char *class_name(unsigned class_device)
+const char *pci_class_name(unsigned class_device)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(classes); i++) {
         if (classes[i].class_device == class_device) {
@@ -82,7 +82,7 @@ void pci_function_describe(const PciFunction *function, const char *id, GString 
     const PciFunction *bridge = pci_bus_bridge(function->bus);
     unsigned class_device = pci_config_get(function, PCI_CLASS_DEVICE, 2),
              pin = pci_config_get(function, PCI_INTERRUPT_PIN, 1);
-    const char *name = class_name(class_device);
+    const char *name = pci_class_name(class_device);
     g_autofree char *number = name ? NULL : g_strdup_printf("Class %04x", class_device);
 
     g_string_append_printf(

@@ -8,7 +8,7 @@
 
 typedef struct IoThread {
     QomObject object;
-    int64_t poll_max_ns, poll_grow, poll_shrink, aio_max_batch;
+    int64_t poll_max_ns, poll_grow, poll_shrink, poll_weight, aio_max_batch;
     /* From completion on */
     GMainContext *context; /* what its loop serves */
     GMainLoop *loop;

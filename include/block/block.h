@@ -101,6 +101,7 @@ struct BlockRequest {
     unsigned iov_count;
     int result;               /* 0 or -errno, when done */
     BlockClient *client;      /* block.c's from here on */
+    int64_t started;          /* CLOCK_MONOTONIC, ns */
     BlockRequest *next;
     struct BlockCopy *copy;
 };
@@ -159,12 +160,16 @@ bool block_is_read_only(const BlockNode *node);
 /* Granularity of discards, 0 = the node can't discard (a discard is then done without effect). */
 uint32_t block_discard_granularity(const BlockNode *node);
 /*
- * What was asked of the node since it is there, by its clients and by nodes above it. Any thread.
+ * What was asked of the node since it is there, by its clients and by nodes above it; of its
+ * clients' requests alone how many failed, how many could not have been carried out, and the time
+ * from their submission to their end. Any thread.
  */
 typedef struct BlockCounters {
-    uint64_t operations, bytes;
+    uint64_t operations, bytes, failed, invalid, nanoseconds;
 } BlockCounters;
 BlockCounters block_counters(const BlockNode *node, BlockOp op);
+/* Where the last byte that was ever written ends; 0: nothing was. Any thread. */
+uint64_t block_highest_write(const BlockNode *node);
 /*
  * The machine stands: returns when none of the clients' requests runs. Those that come from now on
  * wait for block_retry(). Main loop thread.
@@ -233,6 +238,7 @@ struct BlockNode {
     uint32_t discard_granularity;
     BlockOnError on_read_error, on_write_error; /* of clients that leave it to the node */
     const BlockErrorPort *errors;               /* borrowed; NULL: nobody */
+    bool direct, no_flush; /* how the file was opened (BlockFileOptions) */
     char *filename; /* of the file that it lies in, for queries; NULL = unknown. The node's */
     /* block.c's */
     GMutex lock;
@@ -240,6 +246,7 @@ struct BlockNode {
     bool paused;
     GThreadPool *pool;
     BlockCounters counters[BLOCK_NUM_OPS];
+    uint64_t highest_write;
 };
 
 extern const QomType block_node_type; /* "block-node" */
@@ -314,5 +321,7 @@ const char *block_probe_file(const char *filename);
 
 /* Takes a reference of its own to the node below, and counts as one of its users. One reference. */
 BlockNode *block_raw_new(BlockNode *below, bool read_only);
+/* The node that such a node is over; NULL: the node is of another driver. */
+const BlockNode *block_raw_below(const BlockNode *node);
 
 #endif

@@ -210,6 +210,17 @@ static void test_requests(Fixture *f, gconstpointer data)
             g_assert_cmphex(bytes[BLOCK - 1], ==, 0x5a);
         }
     }
+    const BlockNode *node = f->nodes->pdata[0];
+    const BlockCounters reads = block_counters(node, BLOCK_READ),
+                        writes = block_counters(node, BLOCK_WRITE);
+    g_assert_cmpuint(reads.operations, ==, 2);
+    g_assert_cmpuint(reads.invalid, ==, 2);
+    g_assert_cmpuint(reads.failed, ==, 0);
+    g_assert_cmpuint(writes.invalid, ==, 1);
+    g_assert_cmpuint(writes.bytes, ==, BLOCK);
+    g_assert_cmpuint(writes.nanoseconds, >, 0);
+    g_assert_cmpuint(writes.nanoseconds, <, UINT64_C(60000000000));
+    g_assert_cmpuint(block_highest_write(node), ==, BLOCK);
     block_detach(client, drop);
 }
 
