@@ -294,11 +294,21 @@ bool memory_backend_advise(MemoryBackend *backend, bool dump, bool merge, GError
 
 static const MemoryBackendOps ram_ops;
 
+static bool explain_unknown(const char *name, const char *text, GError **errp)
+{
+    if (strcmp(name, "private")) {
+        return false;
+    }
+    error_hint(errp, "A TD's private memory is KVM's, and the backend the half that the guest "
+                     "shares: leave the parameter out");
+    return true;
+}
+
 const QomType memory_backend_type = {
     .name = "memory-backend", .parent = &qom_object_type, .abstract = true,
     .size = sizeof(MemoryBackend),
     .properties = backend_properties, .ops = &ram_ops, .init = backend_init, .check = backend_check,
-    .complete = backend_complete,
+    .complete = backend_complete, .explain_unknown = explain_unknown,
     .finalize = backend_finalize, .fixed_because = "the memory has been made with it",
 };
 

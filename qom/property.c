@@ -98,9 +98,12 @@ static void hint_instead(const QomObject *object, const char *name, const char *
 {
     g_autofree const char **names = qom_property_names(object->type);
 
-    if (!object->type->explain_unknown || !object->type->explain_unknown(name, text, errp)) {
-        error_hint_names(errp, name, names);
+    for (const QomType *type = object->type; type; type = type->parent) {
+        if (type->explain_unknown && type->explain_unknown(name, text, errp)) {
+            return;
+        }
     }
+    error_hint_names(errp, name, names);
 }
 
 static bool find(const QomObject *object, const char *name, QomProperty *property, GError **errp)

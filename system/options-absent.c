@@ -74,7 +74,7 @@ static const Absent options[] = {
     { "jitdump", kvm_only },
     { "k", no_pictures },
     { "loadvm", no_migration },
-    { "localtime", "The clock shows UTC: use -rtc base=utc" },
+    { "localtime", "Use -rtc base=localtime" },
     { "mem-path", memory_objects },
     { "mem-prealloc", "A TD's private memory comes from KVM: memory that is filled before would be "
                       "filled twice. Leave it out" },
@@ -113,7 +113,7 @@ static const Absent options[] = {
     { "snapshot", "Make a copy of the disk (cp --reflink=auto) and give that" },
     { "soundhw", no_sound },
     { "spice", no_pictures },
-    { "startdate", "The clock shows UTC: use -rtc base=utc" },
+    { "startdate", "Use -rtc base=2006-06-17T16:01:21" },
     { "tb-size", kvm_only },
     { "tdf", "Use -rtc driftfix=slew" },
     { "tpmdev", no_tpm },

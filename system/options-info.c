@@ -66,6 +66,10 @@ const MachineInfo *machine_infos(void)
 {
     static const MachineInfo machines[] = {
         { Q35_MACHINE_ID, "q35", Q35_MAX_CPUS, true, true, "pc.ram" },
+        { "pc-q35-11.0", NULL, Q35_MAX_CPUS, false, true, "pc.ram" },
+        { "pc-q35-10.2", NULL, Q35_MAX_CPUS, false, true, "pc.ram" },
+        { "pc-q35-10.1", NULL, Q35_MAX_CPUS, false, true, "pc.ram" },
+        { "pc-q35-10.0", NULL, Q35_MAX_CPUS, false, true, "pc.ram" },
         { "none", NULL, 1, false, false },
         { NULL },
     };

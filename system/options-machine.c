@@ -135,8 +135,13 @@ bool option_machine(MachineConfig *config, const char *text, GError **errp)
     return true;
 }
 
-char *accel_help(void)
+char *accel_help(const char *text)
 {
+    if (strchr(text, ',')) {
+        return g_strdup("kvm-accel options:\n"
+                        "  kernel-irqchip=<str>   - split for a TD, on for an ordinary VM; chosen "
+                        "by itself\n");
+    }
     return g_strdup("Accelerators supported in QEMU binary:\nkvm\nqtest\n");
 }
 
@@ -223,6 +228,23 @@ static bool parse_count(const char *key, const char *value, unsigned *count, GEr
     return true;
 }
 
+/* Levels of other architectures' topologies: of each there is one, as management software says. */
+static const char *const foreign_levels[] = { "drawers", "books", "clusters", NULL };
+
+static bool check_foreign_level(const char *key, const char *value, GError **errp)
+{
+    unsigned count;
+
+    if (!parse_count(key, value, &count, errp)) {
+        return false;
+    }
+    if (count > 1) {
+        error_set(errp, "%s > 1 not supported by this machine's CPU topology", key);
+        error_hint(errp, "Its levels are sockets, dies, modules, cores, threads");
+    }
+    return count == 1;
+}
+
 bool option_smp(MachineConfig *config, const char *text, GError **errp)
 {
     g_autoptr(KeyVal) kv = keyval_parse(text, "cpus", errp);
@@ -243,6 +265,12 @@ bool option_smp(MachineConfig *config, const char *text, GError **errp)
     for (unsigned i = 0; i < kv->pairs->len; i++) {
         KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
         unsigned k = 0;
+        if (g_strv_contains(foreign_levels, pair->key)) {
+            if (!check_foreign_level(pair->key, pair->value, errp)) {
+                return false;
+            }
+            continue;
+        }
         while (k < G_N_ELEMENTS(keys) && strcmp(keys[k].key, pair->key)) {
             k++;
         }
@@ -348,6 +376,16 @@ static bool make_machine(MachineConfig *config, GError **errp)
            machine_config_create_devices(config, errp);
 }
 
+static bool machine_key_given(const MachineConfig *config, const char *key)
+{
+    for (unsigned i = 0; i < config->machine_properties->len; i++) {
+        if (!strcmp(g_array_index(config->machine_properties, KeyValPair, i).key, key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool link_guest(MachineConfig *config, GError **errp)
 {
     const char *id = config->board->confidential_guest.name;
@@ -355,7 +393,10 @@ static bool link_guest(MachineConfig *config, GError **errp)
                            : NULL;
 
     if (id && !qom_is(object, &tdx_guest_type)) {
-        error_set(errp, "Device '%s' not found", id);
+        error_set(errp, machine_key_given(config, "confidential-guest-support")
+                            ? "Device '%s' not found"
+                            : "No such memory encryption object '%s'",
+                  id);
         error_hint(errp,
                    "-machine confidential-guest-support= takes the id of an -object tdx-guest");
         return false;
@@ -496,15 +537,15 @@ bool machine_config_complete(MachineConfig *config, GError **errp)
         return error_set(errp, "RAM size %" G_GUINT64_FORMAT " is not a multiple of 4096 bytes",
                          config->ram_size);
     }
+    unsigned wanted = MAX(config->topology.cpus, config->topology.max_cpus);
+    if (wanted > Q35_MAX_CPUS) {
+        return error_set(errp, "Invalid SMP CPUs %u. The max CPUs supported by machine '%s' is %d",
+                         wanted, machine_ops(config->machine_object)->id, Q35_MAX_CPUS);
+    }
     if (!cpu_topology_complete(&config->topology, errp)) {
         return false;
     }
     config->machine_object->num_cpus = config->topology.cpus;
-    if (config->topology.max_cpus > Q35_MAX_CPUS) {
-        return error_set(errp, "Invalid SMP CPUs %u. The max CPUs supported by machine '%s' is %d",
-                         config->topology.max_cpus, machine_ops(config->machine_object)->id,
-                         Q35_MAX_CPUS);
-    }
     if (!life_options_defaults(config, errp) || !life_options_complete(config, errp) ||
         !boot_files_check(&config->boot, errp)) {
         return false;

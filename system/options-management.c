@@ -16,6 +16,40 @@
  * The clock follows the host's when it is read, so that no tick is ever lost: driftfix has nothing
  * to do.
  */
+/* Seconds that the host's local time is ahead of UTC now. */
+static int64_t local_offset(void)
+{
+    g_autoptr(GDateTime) now = g_date_time_new_now_local();
+
+    return now ? g_date_time_get_utc_offset(now) / G_TIME_SPAN_SECOND : 0;
+}
+
+/* "2006-06-17T16:01:21" or "2006-06-17", as UTC. */
+static bool parse_date(const char *text, int64_t *seconds, GError **errp)
+{
+    g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
+    g_autofree char *iso = g_strdup_printf(strchr(text, 'T') ? "%sZ" : "%sT00:00:00Z", text);
+    g_autoptr(GDateTime) date = g_date_time_new_from_iso8601(iso, utc);
+
+    if (!date) {
+        error_set(errp, "invalid datetime format");
+        error_hint(errp,
+                   "valid formats: '2006-06-17T16:01:21' or '2006-06-17', and utc, localtime");
+        return false;
+    }
+    *seconds = g_date_time_to_unix(date);
+    return true;
+}
+
+static bool set_rtc_base(MachineConfig *config, const char *value, GError **errp)
+{
+    bool local = !strcmp(value, "localtime");
+
+    config->rtc_begins = !local && strcmp(value, "utc");
+    config->rtc_offset = local ? local_offset() : 0;
+    return !config->rtc_begins || parse_date(value, &config->rtc_offset, errp);
+}
+
 bool option_rtc(MachineConfig *config, const char *text, GError **errp)
 {
     static const char *const driftfix[] = { "none", "slew", NULL };
@@ -23,24 +57,25 @@ bool option_rtc(MachineConfig *config, const char *text, GError **errp)
 
     for (unsigned i = 0; kv && i < kv->pairs->len; i++) {
         const KeyValPair *pair = &g_array_index(kv->pairs, KeyValPair, i);
-        const char *only = !strcmp(pair->key, "base")    ? "utc"
-                           : !strcmp(pair->key, "clock") ? "host"
-                                                         : NULL;
 
-        if (!strcmp(pair->key, "driftfix")) {
+        if (!strcmp(pair->key, "base")) {
+            if (!set_rtc_base(config, pair->value, errp)) {
+                return false;
+            }
+        } else if (!strcmp(pair->key, "driftfix")) {
             if (!g_strv_contains(driftfix, pair->value)) {
                 return error_set(
                     errp, "Parameter 'driftfix' does not accept value '%s': use none or slew",
                     pair->value);
             }
-        } else if (!only) {
+        } else if (strcmp(pair->key, "clock")) {
             return error_set(errp, "Invalid parameter '%s': -rtc takes base, clock and driftfix",
                              pair->key);
-        } else if (strcmp(pair->value, only)) {
+        } else if (strcmp(pair->value, "host")) {
             return error_set(errp,
-                             "%s=%s is not available: this machine's clock shows the host's time "
-                             "in UTC; use %s=%s",
-                             pair->key, pair->value, pair->key, only);
+                             "clock=%s is not available: this machine's clock follows the host's; "
+                             "use clock=host",
+                             pair->value);
         }
     }
     return kv;

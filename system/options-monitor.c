@@ -109,7 +109,13 @@ bool option_serial(MachineConfig *config, const char *text, GError **errp)
 
 bool option_chardev(MachineConfig *config, const char *text, GError **errp)
 {
-    return add_chardev(config, chardev_config_parse(text, errp), errp);
+    ChardevConfig *chardev = chardev_config_parse(text, errp);
+
+    if (chardev && !qom_check_id(chardev->id, errp)) {
+        chardev_config_free(chardev);
+        return false;
+    }
+    return add_chardev(config, chardev, errp);
 }
 
 /*

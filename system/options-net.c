@@ -216,6 +216,9 @@ char *netdev_option_help(QomTypes types, const char *text)
     if (!strcmp(text, "help") || !strcmp(text, "?")) {
         return netdevs_help(types);
     }
+    if (strstr(text, "model=help") || strstr(text, "model=?")) {
+        return g_strdup("Available NIC models for this configuration:\n" DEFAULT_CARD "\n");
+    }
     const char *comma = strchr(text, ',');
     if (!comma || (strcmp(comma + 1, "help") && strcmp(comma + 1, "?"))) {
         return NULL;

@@ -176,22 +176,59 @@ bool machine_config_plug_devices(const MachineConfig *config, GError **errp)
     return true;
 }
 
-/* The type that stands before ",help". */
-static char *type_before_help(const char *text)
+static bool is_help(const char *word)
 {
-    g_auto(GStrv) parts = g_strsplit(text, ",", 3);
-    bool asked = parts[0] && parts[1] && !parts[2] &&
-                 (!strcmp(parts[1], "help") || !strcmp(parts[1], "?"));
+    return !strcmp(word, "help") || !strcmp(word, "?");
+}
 
-    return asked ? g_strdup(parts[0]) : NULL;
+/* The list's first word, which may have its implied key before it. */
+static char *first_word(const char *text, const char *implied)
+{
+    g_auto(GStrv) parts = g_strsplit(text, ",", 2);
+    g_autofree char *key = g_strdup_printf("%s=", implied);
+    const char *word = parts[0] ? parts[0] : "";
+
+    return g_strdup(g_str_has_prefix(word, key) ? word + strlen(key) : word);
+}
+
+/* A doubled comma belongs to a value, and so does what follows it. */
+bool option_asks_help(const char *text)
+{
+    for (const char *word = text; *word;) {
+        size_t length = 0;
+        while (word[length] && (word[length] != ',' || word[length + 1] == ',')) {
+            length += word[length] == ',' ? 2 : 1;
+        }
+        g_autofree char *element = g_strndup(word, length);
+        if (is_help(element)) {
+            return true;
+        }
+        word += length + (word[length] ? 1 : 0);
+    }
+    return false;
+}
+
+/* The type whose list has "help" in it; NULL: none, or the types themselves are asked for. */
+static char *type_with_help(const char *text, const char *implied)
+{
+    g_autofree char *word = first_word(text, implied);
+
+    return !is_help(word) && option_asks_help(text) ? g_steal_pointer(&word) : NULL;
+}
+
+static bool asks_for_types(const char *text, const char *implied)
+{
+    g_autofree char *word = first_word(text, implied);
+
+    return is_help(word);
 }
 
 char *object_option_help(QomTypes types, const char *text)
 {
-    g_autofree char *name = type_before_help(text);
+    g_autofree char *name = type_with_help(text, "qom-type");
     const QomType *type = name ? qom_type_find(types, name) : NULL;
 
-    if (!strcmp(text, "help") || !strcmp(text, "?")) {
+    if (asks_for_types(text, "qom-type")) {
         return qom_types_help(types);
     }
     return type && type->user_creatable && !type->abstract ? qom_type_help(type) : NULL;
@@ -199,10 +236,10 @@ char *object_option_help(QomTypes types, const char *text)
 
 char *device_option_help(QomTypes types, const char *text)
 {
-    g_autofree char *name = type_before_help(text);
+    g_autofree char *name = type_with_help(text, "driver");
     const QomType *type = name ? device_type_find(types, name, NULL) : NULL;
 
-    if (!strcmp(text, "help") || !strcmp(text, "?")) {
+    if (asks_for_types(text, "driver")) {
         return devices_help(types);
     }
     return type ? qom_type_help(type) : NULL;
@@ -210,8 +247,11 @@ char *device_option_help(QomTypes types, const char *text)
 
 char *machine_option_help(QomTypes types, const char *text)
 {
-    g_autofree char *name = type_before_help(text);
+    g_autofree char *name = type_with_help(text, "type");
     const QomType *type = name ? machine_type_find(types, name) : NULL;
 
+    if (asks_for_types(text, "type")) {
+        return machine_types_help(types);
+    }
     return type ? qom_type_help(type) : NULL;
 }

@@ -213,7 +213,8 @@ static const Option options[] = {
       "put an open file descriptor into a set: /dev/fdset/SET" },
     { "boot", "[strict=on|off][,menu=on|off][,splash-time=MS][,...]", option_boot,
       "what the firmware may boot from" },
-    { "rtc", "[base=utc][,clock=host][,driftfix=none|slew]", option_rtc, "the real-time clock" },
+    { "rtc", "[base=utc|localtime|DATE][,clock=host][,driftfix=none|slew]", option_rtc,
+      "the real-time clock" },
     { "watchdog-action", "ACTION", option_watchdog_action, "accepted: there is no watchdog" },
     { "audiodev", "[driver=]none,id=ID", option_audiodev, "accepted: there is no sound" },
     { "compat", "deprecated-input=accept,...", option_compat, "accepted: all interfaces are" },
@@ -260,11 +261,6 @@ static void print_help(const char *program)
            program);
 }
 
-static bool is_help(const char *text)
-{
-    return !strcmp(text, "help") || !strcmp(text, "?");
-}
-
 /* -machine help and the like. */
 static bool print_option_help(const Option *option, const char *argument, QomTypes types)
 {
@@ -272,25 +268,26 @@ static bool print_option_help(const Option *option, const char *argument, QomTyp
 
     if (option->set == option_object) {
         text = object_option_help(types, argument);
-    } else if (option->set == option_netdev || option->set == option_nic) {
+    } else if (option->set == option_netdev || option->set == option_nic ||
+               option->set == option_net) {
         text = netdev_option_help(types, argument);
     } else if (option->set == option_device) {
         text = device_option_help(types, argument);
     } else if (option->set == option_machine) {
-        text = is_help(argument) ? machine_types_help(types) : machine_option_help(types, argument);
-    } else if (is_help(argument) && option->set == option_cpu) {
+        text = machine_option_help(types, argument);
+    } else if (!option_asks_help(argument)) {
+        return false;
+    } else if (option->set == option_cpu) {
         text = cpu_model_help();
-    } else if (is_help(argument) && option->set == option_accel) {
-        text = accel_help();
-    } else if (is_help(argument) && option->set == option_chardev) {
+    } else if (option->set == option_accel) {
+        text = accel_help(argument);
+    } else if (option->set == option_chardev) {
         text = g_strdup(chardev_help());
-    } else if (is_help(argument) && option->set == option_log) {
+    } else if (option->set == option_log) {
         text = log_help();
-    } else if (is_help(argument) &&
-               (option->set == option_none_only || option->set == option_display)) {
+    } else if (option->set == option_none_only || option->set == option_display) {
         text = g_strdup("none\n");
-    } else if (is_help(argument) &&
-               strchr(option->argument, '=')) { /* lists of keys: what -help says of them */
+    } else if (strchr(option->argument, '=')) { /* lists of keys: what -help says of them */
         text = g_strdup_printf("-%s %s\n%s\n", option->name, option->argument, option->help);
     }
     if (text) {

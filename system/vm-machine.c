@@ -114,6 +114,10 @@ bool vm_make_machine(Vm *vm, GError **errp)
         .runstate = runstate_port(),
         .runstate_opaque = vm->runstate,
     };
+    q35.rtc_offset = vm->config->rtc_offset;
+    if (vm->config->rtc_begins) {
+        q35.rtc_offset -= (int64_t)(clock_realtime_ns(&q35.clock) / G_GUINT64_CONSTANT(1000000000));
+    }
 
     for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
         const char *id = vm->config->serial[i];

@@ -46,7 +46,8 @@ const QomType *machine_type_find(QomTypes types, const char *name)
         const MachineOps *ops = qom_type_is(*types, &machine_type) && !(*types)->abstract
                                     ? qom_type_ops(*types)
                                     : NULL;
-        if (ops && (!strcmp(ops->id, name) || (ops->alias && !strcmp(ops->alias, name)))) {
+        if (ops && (!strcmp(ops->id, name) || (ops->alias && !strcmp(ops->alias, name)) ||
+                    (ops->former && g_strv_contains(ops->former, name)))) {
             return *types;
         }
     }

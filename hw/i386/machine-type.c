@@ -90,8 +90,11 @@ const QomType generic_pc_machine_type = {
     .properties = pc_properties,
 };
 
+const char *const q35_former_names[] = { "pc-q35-11.0", "pc-q35-10.2", "pc-q35-10.1",
+                                         "pc-q35-10.0", NULL };
+
 static const MachineOps q35_ops = { .alias = "q35", .id = Q35_MACHINE_ID,
-                                    .default_ram_id = "pc.ram" };
+                                    .default_ram_id = "pc.ram", .former = q35_former_names };
 
 const QomType pc_q35_machine_type = {
     .name = Q35_MACHINE_ID "-machine", .parent = &generic_pc_machine_type,
@@ -148,6 +151,10 @@ char *machine_types_help(QomTypes types)
         if (ops) {
             g_string_append_printf(text, "%-20s %s%s\n", ops->id, (*types)->description,
                                    ops->alias ? " (default)" : "");
+        }
+        for (unsigned i = 0; ops && ops->former && ops->former[i]; i++) {
+            g_string_append_printf(text, "%-20s %s (the same as %s)\n", ops->former[i],
+                                   (*types)->description, ops->id);
         }
     }
     return g_string_free(text, FALSE);

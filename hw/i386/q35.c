@@ -208,6 +208,7 @@ static void make_devices(Q35Machine *machine, const Q35Config *config)
                    config->runstate_opaque);
     d->lpc = lpc_new(d->pci, memory, &(LpcPorts) { .acpi_moved = acpi_moved, .opaque = d });
     d->rtc = rtc_new(ports, config->clock, &machine->layout, config->num_cpus);
+    rtc_set_offset(d->rtc, config->rtc_offset);
     d->fw_cfg = fw_cfg_new(&d->shared_memory, ports);
     make_serial_ports(machine, config);
     if (config->debugcon) {

@@ -331,6 +331,11 @@ Rtc *rtc_new(AddressSpace *ports, Clock clock, const E820Layout *layout, unsigne
     return rtc;
 }
 
+void rtc_set_offset(Rtc *rtc, int64_t seconds)
+{
+    rtc->offset = seconds;
+}
+
 void rtc_free(Rtc *rtc)
 {
     g_free(rtc);

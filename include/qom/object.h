@@ -51,7 +51,7 @@ struct QomType {
     /*
      * Adds to *errp what to write in place of a name that is no property (one that other versions
      * had). text: the value given with it, or NULL. False: it knows nothing of the name, and the
-     * nearest one is told. NULL = always so.
+     * nearest one is told. NULL = always so. Parents are asked after it.
      */
     bool (*explain_unknown)(const char *name, const char *text, GError **errp);
     /* why properties can't be set once complete; NULL = as the parent's */

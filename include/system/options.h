@@ -85,6 +85,9 @@ typedef struct MachineConfig {
     char *bios;
     GPtrArray *data_dirs;           /* -L: of char *; NULL = none */
     BootFiles boot;
+    /* -rtc base=: seconds that the clock is ahead of UTC, or when it begins */
+    int64_t rtc_offset;
+    bool rtc_begins;                /* rtc_offset is seconds since 1970-01-01 */
     char *serial[MAX_SERIAL_PORTS]; /* ids of chardevs; "none" = no port, NULL = not given */
     SmbiosOptions *smbios;
     bool nographic, display_given, nodefaults;
@@ -124,7 +127,8 @@ bool option_memory(MachineConfig *config, const char *text, GError **errp);
 bool option_numa(MachineConfig *config, const char *text, GError **errp);
 /* Objects and devices (options-object.c). */
 bool option_object(MachineConfig *config, const char *text, GError **errp);
-char *accel_help(void);
+/* The names, or with a name before ",help" the properties. Caller frees. */
+char *accel_help(const char *text);
 bool option_device(MachineConfig *config, const char *text, GError **errp);
 bool option_global(MachineConfig *config, const char *text, GError **errp);
 void object_options_init(MachineConfig *config, QomTypes types);
@@ -135,6 +139,8 @@ bool machine_config_create_devices(MachineConfig *config, GError **errp);
 bool machine_config_complete_objects(const MachineConfig *config, GError **errp);
 /* Once the machine's buses are there. */
 bool machine_config_plug_devices(const MachineConfig *config, GError **errp);
+/* One of the list's elements is "help" or "?". */
+bool option_asks_help(const char *text);
 /*
  * What "help", "TYPE,help" as the option's argument prints; NULL: the argument asks for no help.
  * Caller frees.

@@ -19,6 +19,13 @@ static const struct {
     { LOG_UNIMP, "unimp", "registers and ports that no device claims" },
 };
 
+/* QEMU's items about its translator and its interpreters, which recipes carry along. */
+static const char *const silent[] = {
+    "out_asm", "in_asm",       "op",     "op_opt", "op_ind",     "op_plugin", "int",    "exec",
+    "cpu",     "fpu",          "mmu",    "pcall",  "cpu_reset",  "page",      "nochain", "plugin",
+    "strace",  "invalid_mem",  "tid",    "vpu",    NULL,
+};
+
 /* The process's one log: written before any thread exists. */
 static struct {
     unsigned on;
@@ -45,6 +52,13 @@ static bool set_one(const char *name, GError **errp)
             state.on |= items[i].bit;
             return true;
         }
+    }
+    if (g_strv_contains(silent, name)) {
+        g_autofree char *text = g_strdup_printf("-d %s: there is nothing that this would log; -d "
+                                                "help lists what can be logged",
+                                                name);
+        report_warning(text);
+        return true;
     }
     const char *names[G_N_ELEMENTS(items) + 1] = { NULL };
 

@@ -48,9 +48,9 @@ REFUSED = {
     # Removed from QEMU, and still in scripts.
     "-no-acpi": "Use -machine acpi=off", "-no-hpet": "Use -machine hpet=off", "-runas nobody": "Use -run-with user=",
     "-chroot /": "Use -run-with chroot=", "-writeconfig x": "No configuration file", "-soundhw hda": "There is no sound",
-    "-balloon virtio": "A TD's memory", "-localtime": "The clock shows UTC", "-no-kvm": "Use -accel kvm", "-watchdog i6300esb": "There is no",
+    "-balloon virtio": "A TD's memory", "-localtime": "Use -rtc base=localtime", "-no-kvm": "Use -accel kvm", "-watchdog i6300esb": "There is no",
     "-singlestep": "A TD runs on KVM", "-sdl": "There is no graphics", "-curses": "There is no graphics", "-enable-hax": "A TD runs on KVM",
-    "-tdf": "Use -rtc", "-startdate now": "The clock", "-redir tcp:1::2": "Use -nic", "-tb-size 1": "A TD runs on KVM", "-mtdblock y": "There",
+    "-tdf": "Use -rtc", "-startdate now": "Use -rtc base=", "-redir tcp:1::2": "Use -nic", "-tb-size 1": "A TD runs on KVM", "-mtdblock y": "There",
 }
 
 # The names in QEMU 11.1's -help.

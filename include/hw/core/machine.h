@@ -40,6 +40,8 @@ typedef struct MachineOps {
     const char *alias;    /* "q35"; NULL = none */
     const char *id;       /* "pc-q35-11.1": as -machine names it */
     const char *default_ram_id; /* "pc.ram"; NULL = none */
+    /* names of earlier versions that mean this one, NULL terminated; NULL = none */
+    const char *const *former;
 } MachineOps;
 
 extern const QomType machine_type;    /* "machine", abstract */

@@ -33,6 +33,11 @@ typedef struct PcMachine {
 extern const QomType board_machine_type;     /* "board-machine", abstract */
 extern const QomType x86_machine_type;       /* "x86-machine", abstract */
 extern const QomType generic_pc_machine_type; /* "generic-pc-machine", abstract */
+/*
+ * Names under which management software may have stored a guest's machine (libvirt keeps the
+ * versioned name): this program has one machine, and each of them means it. NULL terminated.
+ */
+extern const char *const q35_former_names[];
 extern const QomType pc_q35_machine_type;    /* "pc-q35-11.1-machine" */
 extern const QomType none_machine_type;      /* "none-machine" */
 

@@ -31,6 +31,7 @@ typedef struct Q35Config {
      */
     bool kernel_irqchip;
     Clock clock;               /* of timers and of the time of day */
+    int64_t rtc_offset;        /* seconds that the guest's clock begins ahead of UTC */
     unsigned num_cpus;
     /* the firmware shows its menu, for so long: milliseconds, 0 = as long as it thinks right */
     bool boot_menu;

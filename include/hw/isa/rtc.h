@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The MC146818 clock with its battery-backed memory at ports 70/71. It shows UTC and follows the
- * host's clock at the distance that the guest set. Alarm, periodic and update interrupts are not
+ * The MC146818 clock with its battery-backed memory at ports 70/71. It shows UTC, or what it is set
+ * to, and follows the host's clock at that distance. Alarm, periodic and update interrupts are not
  * raised: register C shows their flags. Machine lock held.
  */
 #ifndef HW_ISA_RTC_H
@@ -19,6 +19,8 @@ typedef struct Rtc Rtc;
  */
 Rtc *rtc_new(AddressSpace *ports, Clock clock, const E820Layout *layout, unsigned num_cpus);
 void rtc_free(Rtc *rtc);
+/* Seconds that the clock is ahead of the host's, until the guest sets it. */
+void rtc_set_offset(Rtc *rtc, int64_t seconds);
 /* What a machine reset does: interrupt enables go off; time and memory stay. */
 void rtc_reset(Rtc *rtc);
 

@@ -89,6 +89,19 @@ static void test_forms(Fixture *f, gconstpointer data)
     }
 }
 
+/* -rtc base=: the clock begins elsewhere, goes with the host's, and what the guest sets counts. */
+static void test_offset(Fixture *f, gconstpointer data)
+{
+    rtc_set_offset(f->rtc, 3600 * 2);
+    expect(f, "2024-02-29 5 14:34:56");
+    f->now += 3600 * 10 * SECOND;
+    expect(f, "2024-03-01 6 00:34:56");
+    rtc_reset(f->rtc);
+    expect(f, "2024-03-01 6 00:34:56");
+    rtc_set_offset(f->rtc, -INT64_C(1709210096) - 36000);
+    expect(f, "1970-01-01 5 00:00:00");
+}
+
 static void test_every_day(Fixture *f, gconstpointer data)
 {
     for (unsigned day = 0; day < 60000; day++) {
@@ -267,6 +280,7 @@ int main(int argc, char **argv)
     ADD("nonsense", test_nonsense);
     ADD("registers", test_registers);
     ADD("flags", test_flags);
+    ADD("offset", test_offset);
     g_test_add_func("/rtc/memory-sizes", test_memory_sizes);
     return g_test_run();
 }
