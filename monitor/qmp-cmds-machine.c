@@ -31,6 +31,7 @@ bool qmp_cont(QapiContext *context, JsonValue *arguments, JsonValue **result, GE
 bool qmp_quit(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
     runstate_port()->shutdown(context->runstate, SHUTDOWN_HOST_QMP_QUIT);
+    runstate_serve(context->runstate); /* the event SHUTDOWN comes before the answer */
     return true;
 }
 

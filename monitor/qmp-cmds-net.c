@@ -21,7 +21,12 @@ bool qmp_netdev_add(QapiContext *context, JsonValue *arguments, JsonValue **resu
 
 bool qmp_netdev_del(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
-    return netdev_delete(context->objects, json_member_string(arguments, "id"), errp);
+    const char *id = json_member_string(arguments, "id");
+
+    if (!qom_object_child(qom_container_get(context->objects, "/netdevs"), id)) {
+        return qmp_error_set(errp, QMP_DEVICE_NOT_FOUND, "Device '%s' not found", id);
+    }
+    return netdev_delete(context->objects, id, errp);
 }
 
 /* A netdev by its own id, or by that of a card: a device with a link named netdev. */

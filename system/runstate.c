@@ -173,6 +173,11 @@ static gboolean serve(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
+void runstate_serve(RunState *state)
+{
+    serve(state);
+}
+
 static void unlock_and_serve(RunState *state)
 {
     g_mutex_unlock(&state->lock);

@@ -109,11 +109,16 @@ static bool check_file_size(const Parser *p, uint64_t granule, GError **errp)
     return true;
 }
 
-/* A flash volume of UEFI variables starts the file, and nothing that could be executed ends it. */
+/*
+ * A flash volume of UEFI variables is all of the file, or of what is left of it: with anything
+ * behind it this would be firmware that lacks its footer. EFI_FIRMWARE_VOLUME_HEADER, PI 1.8 vol. 3,
+ * 3.2.1.
+ */
 static bool is_variable_store(Bytes file)
 {
     return file.size >= 64 && memcmp(file.data + 40, "_FVH", 4) == 0 &&
-           guid_is(file.data + 16, VARIABLE_STORE_GUID);
+           guid_is(file.data + 16, VARIABLE_STORE_GUID) &&
+           load_le64(file.data + 32) >= file.size;
 }
 
 static bool no_footer(const Parser *p, GError **errp)
@@ -320,7 +325,14 @@ static bool check_place(const Parser *p, unsigned i, GError **errp)
     bool in_ram = e820_is_ram(p->ram, s->memory_address, s->memory_data_size);
 
     if (s->type == TDVF_SECTION_BFV || s->type == TDVF_SECTION_CFV) {
-        if (s->memory_address != mapped || !in_window) {
+        if (s->memory_address == mapped && !in_window) {
+            return fail_section(p, i, errp,
+                                "MemoryDataSize 0x%" G_GINT64_MODIFIER
+                                "x is not permitted: up to 4 GiB, 0x%" G_GINT64_MODIFIER
+                                "x bytes, is",
+                                s->memory_data_size, (UINT64_C(4) << 30) - mapped);
+        }
+        if (s->memory_address != mapped) {
             return fail_section(p, i, errp,
                                 "MemoryAddress 0x%" G_GINT64_MODIFIER
                                 "x is not permitted: 0x%" G_GINT64_MODIFIER

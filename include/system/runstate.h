@@ -54,6 +54,8 @@ void runstate_stop(RunState *state);
 /* The same, in state io-error: what failed is tried again when the machine goes on. */
 void runstate_stop_for_io_error(RunState *state);
 void runstate_power_button(RunState *state);
+/* What the port was asked for takes place now, and not on the next turn of the main loop. */
+void runstate_serve(RunState *state);
 
 /*
  * From now on SIGINT, SIGTERM and SIGHUP are requests to end, served by whoever runs the main

@@ -359,6 +359,18 @@ def test_block():
 
 
 @needs_firmware
+def test_quit_order():
+    """As QEMU has it: the event, then the answer."""
+    with machine("-S") as m:
+        qmp = m.connect()
+        qmp.send('{"execute": "quit", "id": 7}')
+        first, second = qmp.receive(), qmp.receive()
+        assert first["event"] == "SHUTDOWN" and first["data"] == {"guest": False, "reason": "host-qmp-quit"}, first
+        assert second == {"return": {}, "id": 7}, second
+        m.wait()
+
+
+@needs_firmware
 def test_memdev():
     with machine("-S", "-object", "memory-backend-memfd,id=m0,size=256M,share=on,merge=off", "-machine", "memory-backend=m0") as m:
         qmp = m.connect()
@@ -369,6 +381,6 @@ def test_memdev():
 
 
 if __name__ == "__main__":
-    vmm.tap([("/qmp/negotiation", test_negotiation), ("/qmp/errors", test_errors), ("/qmp/queries", test_queries), ("/qmp/block", test_block), ("/qmp/memdev", test_memdev),
+    vmm.tap([("/qmp/negotiation", test_negotiation), ("/qmp/errors", test_errors), ("/qmp/queries", test_queries), ("/qmp/block", test_block), ("/qmp/memdev", test_memdev), ("/qmp/quit-order", test_quit_order),
              ("/qmp/life", test_life), ("/qmp/no-reboot", test_no_reboot), ("/qmp/given-socket", test_given_socket),
              ("/qmp/silent-client", test_silent_client), ("/qmp/standard-io", test_standard_io)])

@@ -131,9 +131,9 @@ static const struct {
       "RESUME (resume) " OK OK "SHUTDOWN{\"guest\": false, \"reason\": \"host-qmp-system-reset\"} "
                                "(pause) STOP ", true, true },
     { "powerdown", COMMAND("system_powerdown"), "(button) POWERDOWN " OK },
-    { "quit", COMMAND("quit"), OK "SHUTDOWN{\"guest\": false, \"reason\": \"host-qmp-quit\"} " },
+    { "quit", COMMAND("quit"), "SHUTDOWN{\"guest\": false, \"reason\": \"host-qmp-quit\"} " OK },
     { "quit-no-shutdown", COMMAND("quit"),
-      OK "SHUTDOWN{\"guest\": false, \"reason\": \"host-qmp-quit\"} ", false, true },
+      "SHUTDOWN{\"guest\": false, \"reason\": \"host-qmp-quit\"} " OK, false, true },
     { "unknown", COMMAND("zz"), ERROR("CommandNotFound", "The command zz has not been found") },
     { "again", COMMAND("qmp_capabilities"),
       ERROR("CommandNotFound", "Capabilities negotiation is already complete, command ignored") },

@@ -64,6 +64,10 @@ static const BadRow bad_sections[] = {
     { "memory at shared bit", "up to the shared bit, 0x800000000000", 2, ADDRESS, 0x7ffffffff000 },
     { "BFV elsewhere", "MemoryAddress 0xffe21000 is not permitted: 0xffe20000", 0, ADDRESS,
       0xffe21000 },
+    { "BFV beyond 4 GiB", "MemoryDataSize 0x1e1000 is not permitted: up to 4 GiB, 0x1e0000 bytes", 0,
+      MEMORY, 0x1e1000 },
+    { "BFV of 4 GiB", "MemoryDataSize 0x100000000 is not permitted: up to 4 GiB", 0, MEMORY,
+      0x100000000 },
     { "CFV elsewhere", "section 1 (CFV): MemoryAddress 0x900000", 1, ADDRESS, 0x900000 },
     { "CFV larger than window part", "section 1 (CFV): its memory overlaps that of section 0 (BFV)",
       1, MEMORY, 0x21000 },
@@ -222,7 +226,11 @@ static void test_halves(void)
         static const uint8_t nv_data[16] = { 0x8d, 0x2b, 0xf1, 0xff, 0x96, 0x76, 0x8b, 0x4c,
                                              0xa9, 0x85, 0x27, 0x47, 0x07, 0x5b, 0x4f, 0x50 };
         memcpy(b->file + 16, nv_data, sizeof(nv_data));
+        store_le64(b->file + 32, vars);
         expect_failure("variables", (Bytes){ b->file, 128 * KiB }, "this is a variable store");
+        memset(b->file + b->size - 0x30, 0, 16);
+        expect_failure("a whole image without footer", (Bytes){ b->file, b->size },
+                       "no table of GUIDed structures");
     }
 }
 
