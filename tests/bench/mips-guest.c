@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest code of the speed measurement: four loops as ordinary C, made into a flat binary that
- * starts at its first byte.
+ * Guest code of the speed measurement: loops as ordinary C, made into a flat binary that starts at
+ * its first byte.
  *
  * Called as start(which, rounds) with a stack; returns a check value.
  */
+#include <emmintrin.h>
 #include <stdint.h>
 
 #define SCRATCH ((uint8_t *)0x200000)
@@ -115,10 +116,58 @@ static uint64_t sha(uint64_t rounds)
     return (uint64_t)h[0] << 32 | h[7];
 }
 
+/* Scalars: points that run away under z * z + c, and how far they got. */
+static uint64_t doubles(uint64_t rounds)
+{
+    double sum = 0;
+    uint64_t steps = 0;
+    for (uint64_t r = 0; r < rounds; r++) {
+        for (int i = -32; i < 32; i++) {
+            double x = 0, y = 0, cx = i / 20.0, cy = (double)(r & 63) / 40.0;
+            unsigned n = 0;
+            while (n < 40 && x * x + y * y < 4.0) {
+                double t = x * x - y * y + cx;
+                y = 2 * x * y + cy;
+                x = t;
+                n++;
+            }
+            sum += __builtin_sqrt(x * x + y * y) / (n + 1);
+            steps += n;
+        }
+    }
+    return steps * 1000003 + (uint64_t)(int64_t)(sum * 1024);
+}
+
+/* Four at a time: rows of a picture through a matrix, rounded to bytes. */
+static uint64_t floats(uint64_t rounds)
+{
+    float *in = (float *)SCRATCH;
+    uint8_t *out = SCRATCH + 0x8000;
+    uint64_t sum = 0;
+    for (int i = 0; i < 4096; i++) {
+        in[i] = (float)(i * 37 % 256);
+    }
+    __m128 a = _mm_set_ps(0.1f, 0.2f, 0.3f, 0.4f), b = _mm_set1_ps(0.25f), low = _mm_set1_ps(3.0f);
+    for (uint64_t r = 0; r < rounds; r++) {
+        for (int i = 0; i < 4096; i += 8) {
+            __m128 v = _mm_load_ps(in + i), w = _mm_loadu_ps(in + i + 4);
+            __m128 s = _mm_add_ps(_mm_mul_ps(v, a), _mm_mul_ps(_mm_shuffle_ps(w, w, 0x1b), b));
+            __m128 d = _mm_max_ps(_mm_sub_ps(v, _mm_mul_ps(w, b)), low);
+            __m128i p = _mm_packs_epi32(_mm_cvtps_epi32(s), _mm_cvtps_epi32(d));
+            _mm_storel_epi64((__m128i *)(void *)(out + i), _mm_packus_epi16(p, p));
+        }
+        a = _mm_add_ps(a, _mm_mul_ps(b, _mm_set1_ps(0.001f)));
+        sum = sum * 31 + out[r & 4095];
+    }
+    return sum;
+}
+
 uint64_t start(uint64_t which, uint64_t rounds)
 {
     return which == 0   ? copy(rounds)
            : which == 1 ? crc(rounds)
            : which == 2 ? range(rounds)
-                        : sha(rounds);
+           : which == 3 ? sha(rounds)
+           : which == 4 ? doubles(rounds)
+                        : floats(rounds);
 }

@@ -17,7 +17,8 @@ typedef struct MipsLoop {
 } MipsLoop;
 
 static const MipsLoop mips_loops[] = { { "memcpy", 2000 }, { "crc32", 3000 }, { "range", 3000 },
-                                       { "sha256", 10000 } };
+                                       { "sha256", 10000 }, { "doubles", 10000 },
+                                       { "floats", 5000 } };
 #define MIPS_LOOPS (sizeof(mips_loops) / sizeof(mips_loops[0]))
 
 /* Of this process: what else the machine does is left out. */

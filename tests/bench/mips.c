@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Speed of the executing core: four loops of guest code, in millions of guest instructions per
+ * Speed of the executing core: loops of guest code, in millions of guest instructions per
  * second.
  *
  * Usage: mips GUEST-BINARY [ROUNDS-FACTOR]

@@ -255,6 +255,9 @@ struct Cpu {
     uint64_t salts[2];
     uint64_t shadow_page;     /* host code's page of this level's shadow stack, or TLB_INVALID */
     uintptr_t shadow_addend;  /* host address = linear + addend, there */
+    /* host code runs with the guest's MXCSR, which the flags in xstate lag behind; and the host's */
+    bool mxcsr_loaded;
+    uint32_t host_mxcsr;
     uint64_t linear_epoch;    /* another one whenever linear addresses may mean other pages */
 
     Segment seg[SEG_COUNT];

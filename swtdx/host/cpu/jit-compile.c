@@ -69,14 +69,14 @@ static bool writes_all_flags(const Op *op)
 {
     return JIT_IS(op->jit, JIT_ALU, 8) ||
            (JIT_IS(op->jit, JIT_SHIFT + 4, 4) && op->form == FORM_RI) || op->jit == JIT_TEST ||
-           op->jit == JIT_NEG || op->jit == JIT_BZHI ||
+           op->jit == JIT_NEG || op->jit == JIT_BZHI || op->jit == JIT_VECTOR_FLAGS ||
            (op->jit >= JIT_IMUL && op->jit <= JIT_IMUL1);
 }
 
 /* To a handler, which may raise, or out of the block. */
 static bool may_leave(const Op *op)
 {
-    return op->jit == JIT_NONE || op->form >= FORM_RM ||
+    return op->jit == JIT_NONE || op->form >= FORM_RM || op->jit >= JIT_VECTOR ||
            (op->jit >= JIT_PUSH_R && op->jit <= JIT_END);
 }
 
@@ -103,7 +103,7 @@ void jit_side(JitCode *c, JitSideKind kind, uint8_t *place)
         c->n_sides--;
     }
     c->sides[c->n_sides++] = (JitSide){ .kind = kind, .place = place, .op = (uint8_t)c->index,
-                                        .kind_known = c->kind_known };
+                                        .kind_known = c->kind_known, .vector = c->vector };
 }
 
 void jit_handler_if(JitCode *c, unsigned cc)
@@ -128,11 +128,13 @@ static uint8_t *write_entry(JitCode *c)
     emit32(&c->b, 5);
     emit_jmp_to(&c->b, c->state->thunks.reload);
     c->host_flags = c->kind_known = c->unsaved = false;
+    c->vector = (JitVector){ 0 };
     return entry;
 }
 
 static void write_handler(JitCode *c)
 {
+    jit_vector_spill(c);
     emit_mov_imm(&c->b, H_RDX, (uintptr_t)c->op);
     emit_mov_imm(&c->b, H_RAX, (uintptr_t)c->handler[c->index]);
     emit_jmp_to(&c->b, c->state->thunks.handler);
@@ -141,7 +143,8 @@ static void write_handler(JitCode *c)
 static bool write_template(JitCode *c)
 {
     return c->op->jit != JIT_NONE && (jit_template_move(c) || jit_template_alu(c) ||
-                                      jit_template_control(c) || jit_template_bmi(c));
+                                      jit_template_control(c) || jit_template_bmi(c) ||
+                                      jit_template_vector(c));
 }
 
 static bool is_end(const Op *op)
@@ -212,6 +215,7 @@ static bool translate(Cpu *cpu, Block *block)
     begin(&c, block);
     entries[0] = write_entry(&c);
     c.body = c.b.at;
+    jit_vector_begin(&c);
     write_line(&c, entries);
     for (unsigned i = 0; i < c.n_sides && !c.b.overflow; i++) {
         JitSide side = c.sides[i];

@@ -61,11 +61,13 @@ void jit_exit_direct(JitCode *c, const Op *op)
     count(c, op);
     c->host_flags = false;
     if (is_loop(c, op)) {
+        const uint8_t *to = jit_vector_again(c) ? c->loop : c->body;
         compare_pending(c);
-        emit_patch(&c->b, emit_jcc(&c->b, CC_E), c->body);
+        emit_patch(&c->b, emit_jcc(&c->b, CC_E), to);
         side_at(c, op, SIDE_DIRECT_SLOW, emit_jmp(&c->b));
         return;
     }
+    jit_vector_spill(c);
     emit_mov_imm(&c->b, H_RDX, (uintptr_t)op);
     if (op->imm < GUEST_PAGE_SIZE) {
         emit_rm(&c->b, 8, 0x8b, H_RDX, rm_mem(H_RDX, offsetof(Op, ptr)));
@@ -143,9 +145,11 @@ static void jcc(JitCode *c)
     unsigned cc = c->op->jit - JIT_JCC;
     if (is_loop(c, c->op)) { /* which mostly goes round */
         uint8_t *out = emit_jcc(&c->b, cc ^ 1);
+        JitVector vector = c->vector;
         taken(c, c->op, unsaved);
         emit_patch(&c->b, out, c->b.at);
         c->host_flags = true;
+        c->vector = vector;
         return;
     }
     jit_side(c, SIDE_TAKEN, emit_jcc(&c->b, cc));
@@ -325,11 +329,15 @@ bool jit_template_control(JitCode *c)
         jcc(c);
         return true;
     }
-    switch (c->op->jit) {
-    case JIT_JMP:
-    case JIT_END:
+    if (c->op->jit == JIT_JMP || c->op->jit == JIT_END) {
         jit_exit_direct(c, c->op);
         return true;
+    }
+    if (c->op->jit < JIT_JMP_R || c->op->jit > JIT_RET) {
+        return false;
+    }
+    jit_vector_spill(c);
+    switch (c->op->jit) {
     case JIT_JMP_R:
     case JIT_JMP_M:
         jump_indirect(c, c->op->jit == JIT_JMP_M);
@@ -345,11 +353,9 @@ bool jit_template_control(JitCode *c)
             call_indirect(c, c->op->jit == JIT_CALL_M);
         }
         return true;
-    case JIT_RET:
+    default:
         ret(c);
         return true;
-    default:
-        return false;
     }
 }
 
@@ -358,7 +364,11 @@ void jit_write_side(JitCode *c, const JitSide *side)
     const Op *op = &c->block->ops[side->op];
     const JitThunks *t = &c->state->thunks;
     emit_patch(&c->b, side->place, c->b.at);
+    c->vector = side->vector;
     switch (side->kind) {
+    case SIDE_MXCSR:
+        jit_vector_side(c, side);
+        break;
     case SIDE_GUESS:
         jit_guess_side(c, side);
         break;
@@ -367,11 +377,13 @@ void jit_write_side(JitCode *c, const JitSide *side)
         taken(c, op, side->save_flags);
         break;
     case SIDE_HANDLER:
+        jit_vector_spill(c);
         emit_mov_imm(&c->b, H_RDX, (uintptr_t)op);
         emit_mov_imm(&c->b, H_RAX, (uintptr_t)c->handler[side->op]);
         emit_jmp_to(&c->b, t->handler);
         break;
     case SIDE_DIRECT_SLOW:
+        jit_vector_spill(c);
         emit_mov_imm(&c->b, H_RDX, (uintptr_t)op);
         emit_jmp_to(&c->b, t->direct_slow);
         break;

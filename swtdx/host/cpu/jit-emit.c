@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static void put(JitBuffer *b, const void *bytes, size_t n)
+void emit_bytes(JitBuffer *b, const void *bytes, size_t n)
 {
     if ((size_t)(b->end - b->at) < n) {
         b->overflow = true;
@@ -18,17 +18,17 @@ static void put(JitBuffer *b, const void *bytes, size_t n)
 void emit8(JitBuffer *b, unsigned v)
 {
     uint8_t byte = (uint8_t)v;
-    put(b, &byte, 1);
+    emit_bytes(b, &byte, 1);
 }
 
 void emit32(JitBuffer *b, uint32_t v)
 {
-    put(b, &v, sizeof(v));
+    emit_bytes(b, &v, sizeof(v));
 }
 
 void emit64(JitBuffer *b, uint64_t v)
 {
-    put(b, &v, sizeof(v));
+    emit_bytes(b, &v, sizeof(v));
 }
 
 /*
@@ -86,7 +86,7 @@ void emit_rm(JitBuffer *b, unsigned size, unsigned opcode, unsigned reg, JitRm r
 
 static void emit_imm(JitBuffer *b, uint64_t imm, unsigned size)
 {
-    put(b, &imm, size);
+    emit_bytes(b, &imm, size);
 }
 
 void emit_rm_imm(JitBuffer *b, unsigned size, unsigned opcode, unsigned reg, JitRm rm, uint64_t imm,
@@ -155,4 +155,27 @@ void emit_patch(JitBuffer *b, uint8_t *place, const uint8_t *target)
 void emit_jmp_to(JitBuffer *b, const uint8_t *target)
 {
     emit_patch(b, emit_jmp(b), target);
+}
+
+/*
+ * VEX3 and EVEX prefixes hold the register numbers' high bits and vvvv inverted (SDM vol. 2, 2.3.5,
+ * 2.7.1). A base below R8 and no index.
+ */
+void emit_wide(JitBuffer *b, const JitWide *i, unsigned reg, unsigned vvvv, JitRm rm)
+{
+    unsigned high = (~reg & 8) << 4, p2 = i->w << 7 | (~vvvv & 15) << 3 | i->pp;
+    if (i->length < 2) {
+        emit8(b, 0xc4);
+        emit8(b, high | 0x60 | i->map);
+        emit8(b, p2 | i->length << 2);
+    } else {
+        emit8(b, 0x62);
+        emit8(b, high | 0x60 | (~reg & 16) | i->map);
+        emit8(b, p2 | 4);
+        emit8(b, i->length << 5 | (~vvvv & 16) >> 1);
+    }
+    emit8(b, i->opcode);
+    /* a displacement of 8 bits would be scaled */
+    emit8(b, 0x80 | (reg & 7) << 3 | rm.base);
+    emit32(b, (uint32_t)rm.disp);
 }

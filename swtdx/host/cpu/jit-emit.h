@@ -47,6 +47,7 @@ static inline bool fits32(int64_t v)
 void emit8(JitBuffer *b, unsigned v);
 void emit32(JitBuffer *b, uint32_t v);
 void emit64(JitBuffer *b, uint64_t v);
+void emit_bytes(JitBuffer *b, const void *bytes, size_t n);
 /*
  * An instruction of operand size 1, 2, 4 or 8 bytes with a ModRM byte. opcode: one byte, or 0F00h +
  * the second one.
@@ -59,6 +60,11 @@ void emit_rm_imm(JitBuffer *b, unsigned size, unsigned opcode, unsigned reg, Jit
 void emit_mov_imm(JitBuffer *b, unsigned reg, uint64_t v);
 /* ADD OR ADC SBB AND SUB XOR CMP (digit 0..7) rm, imm. */
 void emit_alu_imm(JitBuffer *b, unsigned size, unsigned digit, JitRm rm, int32_t imm);
+/* An instruction with a VEX prefix, or for a length of 2 (512 bits) an EVEX prefix. */
+typedef struct JitWide {
+    uint8_t map, pp, w, length, opcode;
+} JitWide;
+void emit_wide(JitBuffer *b, const JitWide *i, unsigned reg, unsigned vvvv, JitRm rm);
 /* Jumps with 32-bit displacements, to be set by emit_patch(): the place of the displacement. */
 uint8_t *emit_jcc(JitBuffer *b, unsigned cc);
 uint8_t *emit_jmp(JitBuffer *b);

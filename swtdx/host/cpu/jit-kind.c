@@ -4,6 +4,7 @@
 
 #include "int.h"
 #include "jit-state.h"
+#include "thunk.h"
 
 static bool is_sized(const Op *op)
 {
@@ -104,6 +105,11 @@ static unsigned bmi(const Decoded *d, Op *op, unsigned kind)
     return kind;
 }
 
+static unsigned vector(const Op *op)
+{
+    return thunk_meta(op).flags & THUNK_FLAGS ? JIT_VECTOR_FLAGS : JIT_VECTOR;
+}
+
 static unsigned by_category(const Decoded *d, Op *op)
 {
     unsigned cond = int_condition(d);
@@ -164,6 +170,7 @@ static unsigned by_mnemonic(const Decoded *d, Op *op)
     case ZYDIS_MNEMONIC_CQO: return JIT_CQO;
     case ZYDIS_MNEMONIC_NOP: return JIT_NOP;
     case ZYDIS_MNEMONIC_ENDBR64: return d->mode & CPU_MODE_SUPPRESSED ? JIT_NONE : JIT_NOP;
+    case ZYDIS_MNEMONIC_VZEROUPPER: return JIT_VZEROUPPER;
     case ZYDIS_MNEMONIC_PUSH: return stack(d, op, JIT_PUSH_R, JIT_PUSH_I);
     case ZYDIS_MNEMONIC_POP: return stack(d, op, JIT_POP_R, JIT_NONE);
     case ZYDIS_MNEMONIC_LEAVE: op->form = FORM_RM; return op->size == 8 ? JIT_LEAVE : JIT_NONE;
@@ -182,5 +189,5 @@ void jit_classify(const Decoded *d, Op *op)
         || (memory && (!fits32(op->disp) || op->addr_size < 4))) {
         return;
     }
-    op->jit = (uint8_t)by_mnemonic(d, op);
+    op->jit = (uint8_t)(op->form == FORM_HOST ? vector(op) : by_mnemonic(d, op));
 }

@@ -45,9 +45,22 @@ struct JitState {
     unsigned resets;
 };
 
+/*
+ * Vector registers stand in the host's of the same number from their first use in the straight line
+ * to where it is left. Sets of registers: whose low 128 bits are there, and 256, and 512; whose low
+ * 128 bits, or all, are to be written back.
+ */
+typedef struct JitVector {
+    uint32_t loaded, wide, full, dirty, dirty_all;
+    uint8_t k_loaded, k_dirty;     /* opmasks */
+    bool sse, avx, avx512;         /* the guest may execute these */
+    bool mxcsr;                    /* the host's is the guest's */
+} JitVector;
+
 /* A place in the code that leaves the straight line, to be written behind it. */
 typedef enum JitSideKind { SIDE_HANDLER, SIDE_TAKEN, SIDE_DIRECT_SLOW, SIDE_INDIRECT_SLOW,
-                           SIDE_GUESS } JitSideKind;
+                           SIDE_GUESS,
+                           SIDE_MXCSR } JitSideKind;
 
 typedef struct JitSide {
     JitSideKind kind;
@@ -55,8 +68,9 @@ typedef struct JitSide {
     uint8_t op;
     bool save_flags;  /* SIDE_TAKEN: the host's flags are the guest's and must be kept */
     bool kind_known;
-    uint16_t guess;   /* SIDE_GUESS: index into Cpu.guesses, the way back */
-    uint8_t *back;
+    uint16_t guess;   /* SIDE_GUESS: index into Cpu.guesses */
+    uint8_t *back;    /* SIDE_GUESS, SIDE_MXCSR */
+    JitVector vector;
 } JitSide;
 
 /* Which of Cpu.guesses accesses by these registers have, at displacements of that page. */
@@ -76,6 +90,9 @@ typedef struct JitCode {
     const Op *op;                     /* being translated */
     unsigned index;                   /* its index */
     const uint8_t *body;              /* first byte behind the entry */
+    const uint8_t *loop;              /* where the block's own jumps to its beginning go ... */
+    JitVector loop_vector;            /* ... with this */
+    JitVector vector;
     bool host_flags;                  /* the host's flags are the guest's */
     bool kind_known;                  /* Cpu.cc.kind is CC_HOST */
     bool unsaved;                     /* host_flags, which the jump that follows must keep */
@@ -132,6 +149,24 @@ void jit_flags_store(JitCode *c);
 void jit_flags_of_result(JitCode *c, unsigned size, unsigned result, bool overflow);
 /* Gets the guest's flags into the host's; uses RAX. */
 void jit_flags_want(JitCode *c);
+
+/* jit-vector-state.c */
+/* Has the low 128, 256 or 512 bits (level 1, 2, 3) of a set of registers in the host's. */
+void jit_vector_load(JitCode *c, uint32_t set, unsigned level);
+void jit_vector_load_opmasks(JitCode *c, unsigned set);
+/* Writes back what was changed; nothing is in the host's registers then. No flags, no others. */
+void jit_vector_spill(JitCode *c);
+/* All 512 bits, where there are so many: a register to write zeroes from, after a spill. */
+void jit_vector_clear_xmm0(JitCode *c);
+
+/* jit-vector.c */
+/* Before the block's first op: what a loop needs once. Sets c->loop. */
+void jit_vector_begin(JitCode *c);
+/* At a jump to c->loop: gets things to be as there, or writes back. False: to c->body instead. */
+bool jit_vector_again(JitCode *c);
+/* SIDE_MXCSR */
+void jit_vector_side(JitCode *c, const JitSide *side);
+bool jit_template_vector(JitCode *c);
 
 /* Templates. False: not this one (nothing was written). */
 bool jit_template_move(JitCode *c);    /* jit-move.c */

@@ -60,9 +60,22 @@ static void move_all(JitBuffer *b, unsigned opcode)
     emit_rm(b, 8, opcode, JIT_COUNTER, JIT_FIELD(instructions));
 }
 
+/* C code runs with the host's MXCSR. */
+static void unload_mxcsr(JitBuffer *b)
+{
+    JitRm loaded = JIT_FIELD(mxcsr_loaded);
+    emit_alu_imm(b, 1, 7, loaded, 0);
+    uint8_t *place = emit_jcc(b, CC_E);
+    emit_rm(b, 4, 0x0fae, 3, JIT_FIELD(xstate[XSTATE_MXCSR]));
+    emit_rm(b, 4, 0x0fae, 2, JIT_FIELD(host_mxcsr));
+    emit_rm_imm(b, 1, 0xc6, 0, loaded, 0, 1);
+    emit_patch(b, place, b->at);
+}
+
 static void spill(JitBuffer *b)
 {
     move_all(b, 0x89);
+    unload_mxcsr(b);
 }
 
 static void jump_rax(JitBuffer *b)

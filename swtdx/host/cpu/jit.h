@@ -43,6 +43,7 @@ enum {
     JIT_SETCC = 0x70,
     JIT_CMOV = 0x80,
     JIT_JCC = 0x90,
+    JIT_VECTOR = 0xa0, JIT_VECTOR_FLAGS, JIT_VZEROUPPER, /* the host's own; with all six flags */
 };
 #define JIT_IS(kind, base, count) ((unsigned)(kind) - (base) < (count))
 

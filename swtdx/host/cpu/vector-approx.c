@@ -230,5 +230,6 @@ bool vec_choose_approximate(Cpu *cpu, const Decoded *d, Op *op)
         return false;
     }
     op->fn = op_approximate;
+    op->form = 0;
     return true;
 }

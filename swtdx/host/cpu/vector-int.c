@@ -3,8 +3,8 @@
  * Packed integer and logical operations whose SSE2 form every x86-64 host has, SSE and VEX 128/256
  * forms.
  *
- * Op fields: dst = destination, src = first source of VEX forms, size = second source register, imm
- * = immediate, flags = FORM_*. One inline function per operation works on 128-bit lanes; none of
+ * Op fields: dst = destination, src = first source of VEX forms, or the immediate; size = second
+ * source register, flags = FORM_*; imm and aux are vec_host_form()'s. One inline function per operation works on 128-bit lanes; none of
  * these crosses a lane.
  */
 #include "vector.h"
@@ -157,7 +157,7 @@ static const BinaryRow binary_rows[] = {
     {                                                                                    \
         vec_check_sse(cpu, op);                                                          \
         uint8_t *dst = vec_xmm(cpu, op->dst);                                            \
-        vec_put(dst, intrinsic(vec_get(dst), _mm_cvtsi32_si128((int)(op->imm & 0xff)))); \
+        vec_put(dst, intrinsic(vec_get(dst), _mm_cvtsi32_si128(op->src))); \
         NEXT(cpu, op);                                                                   \
     }
 DEFINE_SHIFT(psllw, _mm_sll_epi16)
@@ -191,7 +191,7 @@ static const Op *op_pslldq(Cpu *cpu, const Op *op)
 {
     vec_check_sse(cpu, op);
     uint8_t *dst = vec_xmm(cpu, op->dst);
-    vec_put(dst, byte_shift(vec_get(dst), op->imm & 0xff, true));
+    vec_put(dst, byte_shift(vec_get(dst), op->src, true));
     NEXT(cpu, op);
 }
 
@@ -199,7 +199,7 @@ static const Op *op_psrldq(Cpu *cpu, const Op *op)
 {
     vec_check_sse(cpu, op);
     uint8_t *dst = vec_xmm(cpu, op->dst);
-    vec_put(dst, byte_shift(vec_get(dst), op->imm & 0xff, false));
+    vec_put(dst, byte_shift(vec_get(dst), op->src, false));
     NEXT(cpu, op);
 }
 
@@ -249,7 +249,7 @@ static __attribute__((noinline)) __m128i shuffle(__m128i v, ZydisMnemonic m, uin
 static const Op *op_pshuf_rr(Cpu *cpu, const Op *op)
 {
     vec_check_sse(cpu, op);
-    vec_put(vec_xmm(cpu, op->dst), shuffle(vec_get(vec_xmm(cpu, op->size)), op->mnemonic, op->imm));
+    vec_put(vec_xmm(cpu, op->dst), shuffle(vec_get(vec_xmm(cpu, op->size)), op->mnemonic, op->src));
     NEXT(cpu, op);
 }
 
@@ -257,7 +257,7 @@ static const Op *op_pshuf_rm(Cpu *cpu, const Op *op)
 {
     vec_check_sse(cpu, op);
     __m128i v = vec_load(cpu, op, vec_align(cpu, op, op_linear(cpu, op, 16, false), 16));
-    vec_put(vec_xmm(cpu, op->dst), shuffle(v, op->mnemonic, op->imm));
+    vec_put(vec_xmm(cpu, op->dst), shuffle(v, op->mnemonic, op->src));
     NEXT(cpu, op);
 }
 
@@ -336,6 +336,7 @@ static bool choose_shift(const Decoded *d, Op *op)
         }
         op->dst = (uint8_t)vec_reg(a);
         if (b->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+            op->src = (uint8_t)b->imm.value.u;
             op->fn = row->imm;
         } else {
             op->size = (uint8_t)vec_reg(b);
@@ -366,6 +367,7 @@ bool vec_choose_int(Cpu *cpu, const Decoded *d, Op *op)
     if (m == ZYDIS_MNEMONIC_PSHUFD || m == ZYDIS_MNEMONIC_PSHUFLW || m == ZYDIS_MNEMONIC_PSHUFHW) {
         op->dst = (uint8_t)vec_reg(a);
         op->size = (uint8_t)vec_reg(b);
+        op->src = (uint8_t)d->operand[2].imm.value.u;
         op->fn = b->type == ZYDIS_OPERAND_TYPE_MEMORY ? op_pshuf_rm : op_pshuf_rr;
         return true;
     }

@@ -2,9 +2,9 @@
 /*
  * Vector moves, SSE and VEX forms (SDM vol. 2, MOVAPS ... MOVUPS).
  *
- * Op fields: dst = destination or stored vector register, src = other vector register, or the byte
- * offset of a general register where the form has one; flags = 1 for a 256-bit form; size = bytes
- * of a scalar.
+ * Op fields: dst = destination or stored vector register, src = other vector register; where the
+ * form has a general register, dst = its byte offset, src = the vector register; flags = 1 for a
+ * 256-bit form; size = bytes of a scalar. imm and aux are vec_host_form()'s.
  */
 #include "vector.h"
 
@@ -140,23 +140,23 @@ static const Op *op_vmova_mr(Cpu *cpu, const Op *op)
     static const Op *op_##name##_from_gpr(Cpu *cpu, const Op *op)                     \
     {                                                                                 \
         vec_check_sse(cpu, op);                                                       \
-        uint64_t v = CPU_REG(cpu, uint64_t, op->src);                                 \
-        vec_put(vec_xmm(cpu, op->dst),                                                \
+        uint64_t v = CPU_REG(cpu, uint64_t, op->dst);                                 \
+        vec_put(vec_xmm(cpu, op->src),                                                \
                 _mm_cvtsi64_si128((int64_t)((bytes) == 8 ? v : (uint32_t)v)));        \
         NEXT(cpu, op);                                                                \
     }                                                                                 \
     static const Op *op_v##name##_from_gpr(Cpu *cpu, const Op *op)                    \
     {                                                                                 \
         vec_check_avx(cpu, op);                                                       \
-        uint64_t v = CPU_REG(cpu, uint64_t, op->src);                                 \
-        vec_put_vex128(cpu, op->dst,                                                  \
+        uint64_t v = CPU_REG(cpu, uint64_t, op->dst);                                 \
+        vec_put_vex128(cpu, op->src,                                                  \
                        _mm_cvtsi64_si128((int64_t)((bytes) == 8 ? v : (uint32_t)v))); \
         NEXT(cpu, op);                                                                \
     }                                                                                 \
     static inline void name##_store_gpr(Cpu *cpu, const Op *op)                       \
     {                                                                                 \
-        uint64_t v = (uint64_t)_mm_cvtsi128_si64(vec_get(vec_xmm(cpu, op->dst)));     \
-        CPU_REG(cpu, uint64_t, op->src) = (bytes) == 8 ? v : (uint32_t)v;             \
+        uint64_t v = (uint64_t)_mm_cvtsi128_si64(vec_get(vec_xmm(cpu, op->src)));     \
+        CPU_REG(cpu, uint64_t, op->dst) = (bytes) == 8 ? v : (uint32_t)v;             \
     }                                                                                 \
     static const Op *op_##name##_to_gpr(Cpu *cpu, const Op *op)                       \
     {                                                                                 \
@@ -396,14 +396,14 @@ bool vec_choose_move(Cpu *cpu, const Decoded *d, Op *op)
     op->flags = a->size == 256 || b->size == 256 ? WIDE : 0;
     if (m == M(MOVD) || m == M(MOVQ) || m == M(VMOVD) || m == M(VMOVQ)) {
         if (is_vector(a) && vec_is_gpr(b)) {
-            op->dst = (uint8_t)vec_reg(a);
-            op->src = gpr_offset(b);
+            op->src = (uint8_t)vec_reg(a);
+            op->dst = gpr_offset(b);
             op->fn = gpr_move(d, false, b->size / 8);
             return true;
         }
         if (is_vector(b) && vec_is_gpr(a)) {
-            op->dst = (uint8_t)vec_reg(b);
-            op->src = gpr_offset(a);
+            op->src = (uint8_t)vec_reg(b);
+            op->dst = gpr_offset(a);
             op->fn = gpr_move(d, true, a->size / 8);
             return true;
         }

@@ -4,6 +4,8 @@
  */
 #include "vector.h"
 
+#include "thunk.h"
+
 #define F1C(bit) FEATURE(1u, 0, 2, bit)
 #define F1D(bit) FEATURE(1u, 0, 3, bit)
 #define F7B(bit) FEATURE(7u, 0, 1, bit)
@@ -167,9 +169,12 @@ bool family_vector(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
             return true;
         }
     }
+    if (vec_choose_move(cpu, d, op) || vec_choose_int(cpu, d, op)) {
+        vec_host_form(cpu, d, op);
+        return true;
+    }
     /* What none of them does, the decoder names and refuses. */
-    return vec_choose_move(cpu, d, op) || vec_choose_int(cpu, d, op) ||
-           vec_choose_x87(cpu, d, op) || vec_choose_tile(cpu, d, op) ||
+    return vec_choose_x87(cpu, d, op) || vec_choose_tile(cpu, d, op) ||
            vec_choose_masked(cpu, d, op) || vec_choose_approximate(cpu, d, op) ||
            vec_choose_thunk(cpu, d, op) || vec_choose_portable(cpu, d, op);
 }
