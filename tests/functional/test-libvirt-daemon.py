@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """libvirt itself, as a user's own daemon: it probes the emulator, and a TDX domain lives through all that virsh does with it.
 
-The emulator is a script that runs the VMM on the software host. libvirt asks /dev/kvm for TDX itself; libvirt-tdx.c answers.
+Both run on the software host: the daemon, which asks /dev/kvm for TDX itself, and the emulator, in a script. SWTDX_QEMU names QEMU
+10.1 or newer, as scripts/get-qemu prints it, for a domain of that.
 """
 
 import contextlib
@@ -17,7 +18,8 @@ import time
 
 import vmm
 
-PRELOAD = vmm.program("tests/functional/libvirt-tdx.so")
+QEMU = os.environ.get("SWTDX_QEMU")
+PRELOAD = vmm.program("tests/functional/libvirt-tree.so")
 
 DOMAIN = """<domain type='kvm'>
   <name>td</name>
@@ -63,7 +65,7 @@ def missing():
     if not os.path.exists(vmm.OVMF):
         return f"{vmm.OVMF} is missing: install the package ovmf"
     if not os.path.exists(PRELOAD):
-        return "libvirt-tdx.so was not built"
+        return "libvirt-tree.so was not built"
     if subprocess.run([*as_user(), "true"], check=False).returncode:
         return "root needs user name spaces here to be an ordinary user"
     return None
@@ -88,7 +90,7 @@ class Libvirt:
         self.daemon = None
 
     def start(self):
-        self.daemon = subprocess.Popen([*as_user(), *self.loader, "--preload", PRELOAD, f"{self.tree}/usr/sbin/libvirtd"],
+        self.daemon = subprocess.Popen([*as_user(), *vmm.tdx_host(), *self.loader, "--preload", PRELOAD, f"{self.tree}/usr/sbin/libvirtd"],
                                        env=self.environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         socket = self.home / "runtime_dir/libvirt/libvirt-sock"
         end = time.monotonic() + 60
@@ -144,9 +146,9 @@ def libvirt():
             daemon.close()
 
 
-def define(daemon):
+def define(daemon, program):
     emulator, disk, copy = daemon.home / "emulator", daemon.home / "disk.img", daemon.home / "OVMF.fd"
-    emulator.write_text(f'#!/bin/sh\nexec {" ".join(vmm.tdx_host())} {vmm.program("qemu-system-x86_64")} "$@"\n', encoding="ascii")
+    emulator.write_text(f'#!/bin/sh\nexec {" ".join(vmm.tdx_host())} {program} "$@"\n', encoding="ascii")
     emulator.chmod(0o755)
     with open(disk, "wb") as f:
         f.truncate(16 << 20)
@@ -155,6 +157,8 @@ def define(daemon):
     users = subprocess.run([vmm.program("qemu-system-x86_64"), "-netdev", "help"], stdout=subprocess.PIPE, text=True, check=True)
     domain.write_text(DOMAIN.format(firmware=copy, emulator=emulator, disk=disk,
                                     network=NETWORK if "user" in users.stdout.split() else ""), encoding="ascii")
+    features = daemon.virsh("domcapabilities", "--emulatorbin", str(emulator), "--machine", "q35", "--virttype", "kvm")
+    assert "<tdx supported='yes'/>" in features and "<value>tdx</value>" in features, features
     daemon.virsh("define", str(domain))
 
 
@@ -173,11 +177,9 @@ def console(daemon, pattern, seconds):
 
 
 def check_life(daemon):
-    define(daemon)
     daemon.virsh("start", "td")
     assert daemon.virsh("domstate", "td") == "running"
     console(daemon, r"UEFI Interactive Shell|BdsDxe|PXE", 120)
-    assert "MRTD: " in daemon.virsh("qemu-monitor-command", "td", "--hmp", "info tdx")
     daemon.virsh("suspend", "td")
     assert daemon.virsh("domstate", "td") == "paused"
     daemon.virsh("resume", "td")
@@ -186,13 +188,17 @@ def check_life(daemon):
     assert "vcpu.current=2" in stats and "block.0.name=vda" in stats, stats
 
 
+def check_own(daemon):
+    assert "MRTD: " in daemon.virsh("qemu-monitor-command", "td", "--hmp", "info tdx")
+    status, output = daemon.run("save", "td", str(daemon.home / "state"))
+    assert status and "a TD cannot be migrated" in output, output
+    assert daemon.virsh("domstate", "td") == "running"
+
+
 def check_queries(daemon):
     assert "rd_req" in daemon.virsh("domblkstat", "td", "vda")
     assert daemon.virsh("domblkinfo", "td", "vda").split()[1] == str(16 << 20)
     assert daemon.virsh("vcpuinfo", "td").count("running") == 2
-    status, output = daemon.run("save", "td", str(daemon.home / "state"))
-    assert status and "a TD cannot be migrated" in output, output
-    assert daemon.virsh("domstate", "td") == "running"
 
 
 def check_disks(daemon):
@@ -227,17 +233,28 @@ def check_end(daemon):
     daemon.virsh("undefine", "td")
 
 
-def test_domain():
+def live(program, checks):
     reason = missing()
     if reason:
         return reason
     with libvirt() as daemon:
         if not daemon:
             return "libvirt could not be had: scripts/get-libvirt tells why"
-        for check in (check_life, check_queries, check_disks, check_restart, check_end):
+        define(daemon, program)
+        for check in checks:
             check(daemon)
     return None
 
 
+def test_domain():
+    return live(vmm.program("qemu-system-x86_64"), (check_life, check_own, check_queries, check_disks, check_restart, check_end))
+
+
+def test_other_vmm():
+    if not QEMU:
+        return "SWTDX_QEMU is not set: scripts/get-qemu fetches a QEMU and prints its path"
+    return live(QEMU, (check_life, check_queries, check_disks, check_restart, check_end))
+
+
 if __name__ == "__main__":
-    vmm.tap([("/libvirt-daemon/domain", test_domain)])
+    vmm.tap([("/libvirt-daemon/domain", test_domain), ("/libvirt-daemon/other-vmm", test_other_vmm)])

@@ -106,6 +106,17 @@ def check_static():
     return None
 
 
+def check_loader():
+    """A program that is given to its loader, as those of another system's tree are."""
+    loader = "/lib64/ld-linux-x86-64.so.2"
+    out = run(loader, vmm.program("tests/functional/cpuid-probe"))
+    assert out.startswith("plain GenuineIntel "), out
+    with tempfile.TemporaryDirectory() as directory:
+        other = shutil.copy(loader, os.path.join(directory, "static"))
+        status, out, err = swtdx("run", other, "/bin/true")
+        assert (status, out) == (126, "") and "is statically linked" in err, err
+
+
 def check_go():
     path = vmm.program("tests/functional/go-program")
     status, out, err = swtdx("run", path)
@@ -499,7 +510,7 @@ def main():
     os.environ["LC_ALL"] = "C"
     vmm.tap([("/swtdx/status", check_status), ("/swtdx/pid", check_pid), ("/swtdx/arguments", check_arguments), ("/swtdx/files", check_files),
              ("/swtdx/absent-files", check_absent_files), ("/swtdx/directories", check_directories), ("/swtdx/uname", check_uname),
-             ("/swtdx/preload", check_preload), ("/swtdx/static", check_static), ("/swtdx/go", check_go),
+             ("/swtdx/preload", check_preload), ("/swtdx/static", check_static), ("/swtdx/loader", check_loader), ("/swtdx/go", check_go),
              ("/swtdx/musl", check_musl), ("/swtdx/set-user", check_set_user)] +
             [("/swtdx/refused/" + ("_".join(row[0]).replace("/", "|") or "nothing"), refused(*row)) for row in REFUSED] +
             [("/swtdx/profile/bad/" + label, bad_profile(profile, text)) for label, profile, text in BAD_PROFILES] +

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Preloaded into libvirt's daemon by test-libvirt-daemon.py. libvirt asks /dev/kvm itself whether
- * it makes TDs, and there only the emulator runs on the software host: here the answer is yes. And
- * libvirt's data files are in the tree it was unpacked into.
+ * Preloaded into libvirt's daemon by test-libvirt-daemon.py: libvirt's data files are in the tree
+ * it was unpacked into.
  */
-#include <stdbool.h>
 #include <stddef.h>
 
-bool virQEMUCapsKVMSupportsVMTypeTDX(void);
 char *virFileFindResource(const char *filename, const char *builddir, const char *installdir);
 
 /*
@@ -16,11 +13,6 @@ char *virFileFindResource(const char *filename, const char *builddir, const char
  */
 char *getenv(const char *name);
 char *g_strconcat(const char *first, ...);
-
-bool virQEMUCapsKVMSupportsVMTypeTDX(void)
-{
-    return true;
-}
 
 char *virFileFindResource(const char *filename, const char *builddir, const char *installdir)
 {
