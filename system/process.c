@@ -129,17 +129,9 @@ static bool find_user(const char *text, uid_t *uid, gid_t *gid, const char **nam
     return true;
 }
 
-static bool become_user(const char *text, GError **errp)
+static bool become(uid_t uid, gid_t gid, const char *text, GError **errp)
 {
-    uid_t uid = 0;
-    gid_t gid = 0;
-    const char *name;
-
-    if (!find_user(text, &uid, &gid, &name, errp)) {
-        return false;
-    }
-    if (setgid(gid) < 0 || (name ? initgroups(name, gid) : setgroups(1, &gid)) < 0 ||
-        setuid(uid) < 0) {
+    if (setgid(gid) < 0 || setuid(uid) < 0) {
         return error_set(errp, "-run-with user=%s: %s", text, g_strerror(errno));
     }
     if (uid != 0 && setuid(0) == 0) {
@@ -150,10 +142,21 @@ static bool become_user(const char *text, GError **errp)
 
 bool process_confine(const ProcessOptions *options, GError **errp)
 {
+    const char *text = options->user, *name;
+    uid_t uid = 0;
+    gid_t gid = 0;
+
+    /* The files that know users and groups may be out of reach afterwards. */
+    if (text && !find_user(text, &uid, &gid, &name, errp)) {
+        return false;
+    }
+    if (text && (name ? initgroups(name, gid) : setgroups(1, &gid)) < 0) {
+        return error_set(errp, "-run-with user=%s: %s", text, g_strerror(errno));
+    }
     if (options->chroot && (chroot(options->chroot) < 0 || chdir("/") < 0)) {
         return error_set(errp, "-run-with chroot=%s: %s", options->chroot, g_strerror(errno));
     }
-    if (options->user && !become_user(options->user, errp)) {
+    if (text && !become(uid, gid, text, errp)) {
         return false;
     }
     return !options->daemonize || chdir("/") == 0 ||

@@ -491,6 +491,19 @@ def large_files():
         bad_boot(["-fw_cfg", f"opt/a,file={path}"], "4294967296 bytes, and the firmware can be handed at most 4 GiB - 1")()
 
 
+def new_root():
+    """The user's name is looked up where the program starts, not in the directory that becomes its root."""
+    if os.getuid():
+        return "only root can change its root directory"
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        done = subprocess.run([vmm.program("qemu-system-x86_64"), "-machine", "none", "-qmp", "stdio", "-display", "none", "-run-with",
+                               f"chroot={directory},user=nobody"], input='{"execute": "qmp_capabilities"} {"execute": "quit"}',
+                              capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0 and '"host-qmp-quit"' in done.stdout, done
+    return None
+
+
 def locked_memory():
     """All memory locked: what swtdx reserves for TDs is not made because of it. Without the right to do so, that is said."""
     done = subprocess.run([*vmm.tdx_host(), VMM, *TD, "-bios", vmm.OVMF, "-nodefaults", "-nographic", "-S", "-overcommit", "mem-lock=on",
@@ -578,6 +591,6 @@ if __name__ == "__main__":
             [("/command-line/bad-boot/" + label(a), bad_boot(a, e)) for a, e in BAD_BOOT] +
             [("/command-line/good/" + label(a), good(a, e)) for a, e in GOOD] +
             [(f"/command-line/whole/{i}", whole(t, e)) for i, (t, e) in enumerate(WHOLE)] +
-            [("/command-line/large-files", large_files), ("/command-line/locked-memory", locked_memory),
+            [("/command-line/large-files", large_files), ("/command-line/new-root", new_root), ("/command-line/locked-memory", locked_memory),
              ("/command-line/file-size-limit", file_size_limit)] +
             [("/command-line/firmware/" + n, bad_firmware(c, e)) for n, c, e in FIRMWARE])
