@@ -162,6 +162,10 @@ void block_complete(BlockRequest *request, int result)
 {
     BlockClient *client = request->client;
 
+    if (request->ended) {
+        request->ended(request, result);
+        return;
+    }
     if (result) {
         __atomic_fetch_add(&client->node->counters[request->op].failed, 1, __ATOMIC_RELAXED);
     }
@@ -504,6 +508,7 @@ void block_submit(BlockClient *client, BlockRequest *request)
     int error = check_request(client, request);
 
     request->copy = NULL;
+    request->ended = NULL;
     error = error ? error : check_header(node, request);
     request->client = client;
     if (!error) {

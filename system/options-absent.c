@@ -110,7 +110,6 @@ static const Absent options[] = {
     { "show-cursor", no_pictures },
     { "singlestep", kvm_only },
     { "smb", "Use -nic user and a server on the host" },
-    { "snapshot", "Make a copy of the disk (cp --reflink=auto) and give that" },
     { "soundhw", no_sound },
     { "spice", no_pictures },
     { "startdate", "Use -rtc base=2006-06-17T16:01:21" },

@@ -21,6 +21,7 @@ typedef struct DriveOption {
     BlockDetectZeroes detect_zeroes;
     BlockOnError on_read_error, on_write_error;
     bool auto_read_only;
+    bool snapshot;  /* what is written ends with the machine */
     bool empty;     /* the name of a CD drive without a medium: there is no file */
     bool of_drive;  /* -drive: the medium of a CD drive has no name of its own */
     bool opened;    /* its node is in the tree */
@@ -212,9 +213,7 @@ static bool set_media(DriveOption *drive, DriveKeys *keys, const char *value, GE
 static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, const char *value,
                           GError **errp)
 {
-    static const char *const fixed[][2] = {
-        { "snapshot", "off" }, { "copy-on-read", "off" },
-    };
+    static const char *const fixed[][2] = { { "copy-on-read", "off" } };
 
     if (!strcmp(key, "file")) {
         g_free(drive->filename);
@@ -235,6 +234,9 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
     }
     if (!strcmp(key, "readonly") || !strcmp(key, "read-only")) {
         return keyval_bool(key, value, &drive->file.read_only, errp);
+    }
+    if (!strcmp(key, "snapshot")) {
+        return keyval_bool(key, value, &drive->snapshot, errp);
     }
     if (!strcmp(key, "cache")) {
         return set_cache(drive, value, &keys->write_through, errp);
@@ -279,7 +281,7 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
     }
     static const char *const known[] = {
         "file", "if", "format", "id", "readonly", "cache", "discard", "media", "aio", "index",
-        "werror", "rerror", NULL,
+        "werror", "rerror", "snapshot", NULL,
     };
 
     error_set(errp, "Invalid parameter '%s'", key);
@@ -630,6 +632,26 @@ static BlockNode *open_node(const MachineConfig *config, const DriveOption *driv
     return node;
 }
 
+/* A drive whose image stays as it is, with a layer for what is written. NULL: *errp. */
+static BlockNode *open_snapshot(const MachineConfig *config, DriveOption *drive, QomObject *nodes,
+                                GError **errp)
+{
+    BlockNode *below = open_node(config, drive, nodes, errp);
+    BlockNode *node = below ? block_snapshot_new(below, errp) : NULL;
+
+    if (below) {
+        qom_object_unref(&below->object);
+    }
+    return node;
+}
+
+/* -snapshot is for every -drive that is written; -blockdev's nodes are as they are described. */
+static bool wants_snapshot(const MachineConfig *config, const DriveOption *drive)
+{
+    return (drive->snapshot || (config->snapshot && drive->of_drive)) && !drive->file.read_only &&
+           !drive->empty;
+}
+
 static bool open_from(const MachineConfig *config, guint first, GError **errp)
 {
     QomObject *nodes = qom_container_get(config->root, BLOCK_CONTAINER);
@@ -638,13 +660,16 @@ static bool open_from(const MachineConfig *config, guint first, GError **errp)
         DriveOption *drive = config->drives->pdata[i];
         g_autoptr(GError) err = NULL;
 
+        bool snapshot = wants_snapshot(config, drive);
+        drive->file.read_only |= snapshot;
         if (drive->guess) {
             guess_format(drive);
         }
-        BlockNode *node = open_node(config, drive, nodes, &err);
+        BlockNode *node = snapshot ? open_snapshot(config, drive, nodes, &err)
+                                   : open_node(config, drive, nodes, &err);
         if (node) {
             node->of_drive = drive->of_drive;
-            node->guessed_raw = drive->guess && !drive->format;
+            node->guessed_raw = drive->guess && !drive->format && !snapshot;
             node->detect_zeroes = drive->detect_zeroes;
             node->on_read_error = drive->on_read_error;
             node->on_write_error = drive->on_write_error;

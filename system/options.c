@@ -85,6 +85,12 @@ static bool option_none_only(MachineConfig *config, const char *text, GError **e
     return true;
 }
 
+static bool option_snapshot(MachineConfig *config, const char *text, GError **errp)
+{
+    config->snapshot = true;
+    return true;
+}
+
 static bool option_enable_kvm(MachineConfig *config, const char *text, GError **errp)
 {
     return option_accel(config, "kvm", errp);
@@ -158,6 +164,8 @@ static const Option options[] = {
     { "device", "DRIVER[,PROP=VALUE,...]", option_device, "add a device (-device help)" },
     { "drive", "file=FILE[,format=raw][,if=none|virtio][,id=ID][,...]", option_drive,
       "add a disk" },
+    { "snapshot", NULL, option_snapshot,
+      "write to temporary files instead of disks: what a guest writes ends with it" },
     { "cdrom", "FILE", option_cdrom, "put a CD's image into a CD drive" },
     { "blockdev", "[driver=]file|raw,node-name=NAME[,...]", option_blockdev,
       "add a disk without a device" },

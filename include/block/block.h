@@ -100,6 +100,11 @@ struct BlockRequest {
     const struct iovec *iov;  /* reads and writes */
     unsigned iov_count;
     int result;               /* 0 or -errno, when done */
+    /*
+     * Of a request that a driver makes of nodes below its own (block_forward()), without a client:
+     * who hears of its end, on any thread. block_submit() has none.
+     */
+    void (*ended)(BlockRequest *request, int result);
     BlockClient *client;      /* block.c's from here on */
     int64_t started;          /* CLOCK_MONOTONIC, ns */
     BlockRequest *next;
@@ -316,6 +321,14 @@ BlockNode *block_image_open(const char *format, const BlockFileOptions *options,
 const char *block_probe(const uint8_t *start, size_t size);
 /* The same of a file; NULL also where it cannot be read, which opening it will tell. */
 const char *block_probe_file(const char *filename);
+
+/* ---- Temporary layers (snapshot.c) ---- */
+
+/*
+ * A node that reads as the one below until it is written, which it can be; nothing of it stays.
+ * Takes a reference of its own to the node below. One reference; NULL: *errp.
+ */
+BlockNode *block_snapshot_new(BlockNode *below, GError **errp);
 
 /* ---- The raw format (raw.c) ---- */
 

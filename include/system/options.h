@@ -69,6 +69,7 @@ typedef struct MachineConfig {
     GPtrArray *objects, *devices;   /* -object and -device (options-object.c) */
     GPtrArray *globals;             /* of QomGlobal */
     GPtrArray *drives;              /* -drive and -blockdev (options-block.c) */
+    bool snapshot;                  /* what is written to a -drive ends with the machine */
     GPtrArray *cd_drives;           /* names of those that get a CD drive made for them */
     /* of all disks; the program fills in this and the next before they are opened */
     BlockErrorPort *disk_errors;

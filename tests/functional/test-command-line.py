@@ -28,7 +28,7 @@ BAD = [
     (["-incoming", "defer"], "not available here\nTDs are not migrated"),
     (["-loadvm", "x"], "not available here\nTDs are not migrated"),
     (["-only-migratable"], "not available here\nTDs are not migrated"),
-    (["-snapshot"], "not available here\nMake a copy of the disk"),
+    (["-drive", "file=x,snapshot=2"], "Parameter 'snapshot' expects 'on' or 'off'"),
     (["-pflash", "x"], "not available here\nThere is no flash memory: a TD has no read-only memory"),
     (["-drive", "if=pflash,file=x"], "unsupported bus type 'pflash': none or virtio\nThere is no flash memory"),
     (["-drive", "if=ide,file=x"], "unsupported bus type 'ide': none or virtio\nThere is no IDE"),

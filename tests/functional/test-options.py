@@ -20,7 +20,7 @@ TAKEN = """
 -cpu host|-cpu max,-avx512f|-d guest_errors,unimp|-D /dev/null|-daemonize|-debugcon null|-debugcon none|-debugcon chardev:a
 -device virtio-rng-pci|-display none|-drive file=x,format=raw,if=virtio|-echr 0x01|-enable-kvm|-fw_cfg name=opt/a,string=x
 -global virtio-net-pci.mac=52:54:00:00:00:01|-global driver=virtio-net-pci,property=mac,value=52:54:00:00:00:01|-initrd x|-kernel x
--append x|-shim x|-cdrom x|-cdrom a,b|-L /usr/share/qemu|-M q35|-machine q35,smm=off|-m 1G|-m size=1G|-mon chardev=a,mode=control,pretty=on
+-append x|-shim x|-snapshot|-cdrom x|-cdrom a,b|-L /usr/share/qemu|-M q35|-machine q35,smm=off|-m 1G|-m size=1G|-mon chardev=a,mode=control,pretty=on
 -monitor none|-msg timestamp=on,guest-name=on|-name guest=a,process=b,debug-threads=on|-net none|-net nic|-net user
 -netdev user,id=a|-nic none|-nic user,model=virtio-net-pci|-no-reboot|-no-shutdown|-no-user-config|-nodefaults|-nographic
 -numa node|-object rng-random,id=a,filename=/dev/urandom|-overcommit mem-lock=off,cpu-pm=off|-parallel none|-pidfile x
@@ -41,7 +41,7 @@ REFUSED = {
     "-mtdblock x": "There is no flash", "-no-fd-bootchk": "There is no floppy", "-only-migratable": "TDs are not",
     "-option-rom x": "Option ROMs", "-perfmap": "A TD runs on KVM", "-pflash x": "There is no flash", "-plugin x": "A TD runs on KVM",
     "--preconfig": "Give the options", "-s": "A TD's registers", "-sd x": "Use -drive", "-seed 1": "A TD runs on KVM",
-    "-set device.a.b=c": "Write the property", "-snapshot": "Make a copy", "-spice port=1": "There is no graphics",
+    "-set device.a.b=c": "Write the property", "-spice port=1": "There is no graphics",
     "-tpmdev passthrough,id=a": "There is no TPM", "-trace kvm*": "Use -d", "-usb": "There is no USB", "-usbdevice tablet": "There is no USB",
     "-virtfs local": "Use virtiofsd", "-vnc :0": "There is no graphics", "-win2k-hack": "There is no IDE", "-xen-attach": "There is no Xen",
     "-xen-domid 1": "There is no Xen", "-xen-domid-restrict": "There is no Xen",

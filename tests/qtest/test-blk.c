@@ -286,6 +286,50 @@ static void test_stop(gconstpointer data)
     client_end(disk.c);
 }
 
+/* What is written ends with the machine; two machines share an image so. */
+static void test_snapshot(void)
+{
+    static const char *const rows[][8] = {
+        { "-drive", "file=%D/disk,format=raw,if=none,id=disk0,snapshot=on" },
+        { "-snapshot", "-drive", "file=%D/disk,format=raw,if=none,id=disk0" },
+        { "-drive", "file=%D/disk,if=none,id=disk0,snapshot=on,cache=none" },
+    };
+
+    for (unsigned row = 0; row < G_N_ELEMENTS(rows); row++) {
+        const char *arguments[12] = { NULL };
+        unsigned count = 0;
+        Disk disk;
+
+        for (; rows[row][count]; count++) {
+            arguments[count] = rows[row][count];
+        }
+        arguments[count++] = "-device";
+        arguments[count++] = "virtio-blk-pci,drive=disk0,addr=4,id=blk0";
+        launch(&disk, arguments);
+        drive(&disk, card, PCI_MMIO_BASE);
+        g_autofree char *nodes = client_qmp(disk.c, "{\"execute\":\"query-named-block-nodes\"}");
+        g_test_message("%s", nodes);
+        g_assert_nonnull(strstr(nodes, "\"drv\": \"snapshot\", \"ro\": false"));
+        offer(&disk, TYPE_IN);
+        check_read(&disk);
+        for (unsigned i = 0; i < BATCH; i++) {
+            memset(disk.c->ram + disk.data + SECTOR * i, (int)(0xa0 + i), SECTOR);
+        }
+        offer(&disk, TYPE_OUT);
+        driver_wait(&disk.driver, &disk.driver.queues[0]);
+        memset(disk.c->ram + disk.data, 0, SECTOR * BATCH);
+        offer(&disk, TYPE_IN);
+        driver_wait(&disk.driver, &disk.driver.queues[0]);
+        g_autoptr(GByteArray) file = client_file(disk.c, "disk");
+        for (unsigned i = 0; i < BATCH; i++) {
+            g_assert_cmpuint(disk.c->ram[disk.headers + 32 * i + 16], ==, 0);
+            g_assert_cmphex(disk.c->ram[disk.data + SECTOR * i], ==, 0xa0 + i);
+            g_assert_cmphex(file->data[i * SECTOR], ==, i);
+        }
+        client_end(disk.c);
+    }
+}
+
 /* As many queues as the machine has vCPUs, unless the option says how many. */
 static void test_queues(void)
 {
@@ -461,6 +505,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/qtest/blk/stop", "virtio-blk-pci,drive=disk0,addr=4,id=blk0", test_stop);
     g_test_add_data_func("/qtest/blk/stop-thread",
                          "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0", test_stop);
+    g_test_add_func("/qtest/blk/snapshot", test_snapshot);
     g_test_add_func("/qtest/blk/queues", test_queues);
     g_test_add_func("/qtest/blk/report-and-ignore", test_report_and_ignore);
     g_test_add_func("/qtest/blk/fdset", test_fdset);
