@@ -14,10 +14,12 @@
 
 #define PUNCH (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)
 
+/* As the preload library does it. */
 static void drop(Fixture *f, int *fd)
 {
     kvm_fd_forget(f->host, *fd);
     close(*fd);
+    kvm_host_reap(f->host);
     *fd = -1;
 }
 
@@ -74,7 +76,6 @@ static void test_orders(void)
                 g->run = NULL;
                 break;
             }
-            kvm_host_reap(f->host);
             if (f->vcpu >= 0 && f->gmem >= 0 && g->run) {
                 g_assert_cmpint(guest_vmcall(g, 30, 1, 1, 0x80, 0), ==, KVM_EXIT_IO);
             } else if (f->vcpu >= 0) { /* without its code it cannot run, but it answers */
@@ -230,7 +231,6 @@ static void test_contents(void)
 
     /* the file goes: private pages cannot be had any more */
     drop(g->f, &gmem);
-    kvm_host_reap(g->f->host);
     expect_fault(g, 8);
     guest_free(g);
 }
