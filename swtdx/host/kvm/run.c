@@ -73,15 +73,14 @@ int run_internal_error(Vcpu *vcpu, uint64_t status)
 /* ---- waiting ---- */
 
 /*
- * What ends a halt (tdx_protected_apic_has_interrupt()): with interrupts off only what arrives from
- * now on, or an NMI.
+ * What ends a halt: an NMI, and an interrupt unless the guest said that it has them off
+ * (tdx_interrupt_allowed(), tdx_protected_apic_has_interrupt()).
  */
 bool run_halt_over(Vcpu *vcpu)
 {
-    if (atomic_load(&vcpu->posted) || atomic_load(&vcpu->lapic.nmi_pending)) {
-        return true;
-    }
-    return !vcpu->halt_masked && lapic_pending(&vcpu->lapic) >= 0;
+    return atomic_load(&vcpu->lapic.nmi_pending) ||
+           (!vcpu->halt_masked &&
+            (atomic_load(&vcpu->posted) || lapic_pending(&vcpu->lapic) >= 0));
 }
 
 bool run_must_leave(Vcpu *vcpu)

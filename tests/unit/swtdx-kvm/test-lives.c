@@ -255,6 +255,7 @@ static void test_wrong_side(void)
 typedef struct Worker {
     Fixture *f;
     Guest *g;
+    uint64_t r12;
     _Atomic bool stop;
     _Atomic unsigned rounds;
     int result;
@@ -437,6 +438,56 @@ static void test_who_waits(void)
     }
 }
 
+static void *halt(void *opaque)
+{
+    Worker *w = opaque;
+    w->rounds = 1;
+    w->result = guest_vmcall(w->g, 12, w->r12, 0, 0, 0);
+    w->rounds = 2;
+    return NULL;
+}
+
+static void wait_until_inside(Worker *w)
+{
+    while (!w->rounds) {
+        g_usleep(1000);
+    }
+    g_usleep(50000);
+}
+
+/* TDVMCALL HLT: an interrupt ends it unless R12 says that they are off; an NMI does in any case. */
+static void test_halt(void)
+{
+    struct kvm_msi msi = { .address_lo = 0xfee00000, .data = 0x40 };
+    struct sigaction act = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
+    g_assert_cmpint(sigaction(SIGUSR1, &act, NULL), ==, 0);
+    for (unsigned masked = 0; masked < 2; masked++) {
+        Guest *g = guest_new(6, 16);
+        Worker w = { .f = g->f, .g = g, .r12 = masked };
+        pthread_t thread;
+        g_assert_cmpint(guest_vmcall(g, 32, 0x80f, 0x1ff, 0, 0), ==, GUEST_DONE);
+        start(&thread, halt, &w);
+        wait_until_inside(&w);
+        g_assert_cmpuint(w.rounds, ==, 1);
+        g_assert_cmpint(vm(g->f, KVM_SIGNAL_MSI, (uintptr_t)&msi), ==, 1);
+        if (masked) {
+            g_usleep(100000);
+            g_assert_cmpuint(w.rounds, ==, 1);
+            g_assert_cmpint(pthread_kill(thread, SIGUSR1), ==, 0);
+        }
+        g_assert_cmpint(pthread_join(thread, NULL), ==, 0);
+        g_assert_cmpint(w.result, ==, masked ? -EINTR : GUEST_DONE);
+        if (masked) {
+            struct kvm_mp_state mp;
+            g_assert_cmpint(vcpu(g->f, KVM_GET_MP_STATE, (uintptr_t)&mp), ==, 0);
+            g_assert_cmpint(mp.mp_state, ==, KVM_MP_STATE_HALTED);
+            g_assert_cmpint(vcpu(g->f, KVM_NMI, 0), ==, 0);
+            g_assert_cmpint(guest_go_on(g), ==, KVM_EXIT_SHUTDOWN); /* the guest has no IDT */
+        }
+        guest_free(g);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -449,5 +500,6 @@ int main(int argc, char **argv)
     g_test_add_func("/swtdx-lives/run-and-memory", test_run_and_memory);
     g_test_add_func("/swtdx-lives/two-in-one-vcpu", test_two_in_one_vcpu);
     g_test_add_func("/swtdx-lives/who-waits", test_who_waits);
+    g_test_add_func("/swtdx-lives/halt", test_halt);
     return g_test_run();
 }
