@@ -115,6 +115,8 @@ static inline AbiRunTdx *abi_run_tdx(struct kvm_run *run)
 
 #define ABI_VM_TDX 5u
 #define ABI_MEM_GUEST_MEMFD 4u
+#define ABI_GUEST_MEMFD_MMAP 1u        /* Linux 6.18 on */
+#define ABI_GUEST_MEMFD_INIT_SHARED 2u
 #define ABI_ATTRIBUTE_PRIVATE 8u
 #define ABI_EXIT_MEMORY_FAULT 39
 #define ABI_EXIT_TDX 40

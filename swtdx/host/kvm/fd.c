@@ -387,11 +387,9 @@ intptr_t kvm_fd_mmap(KvmHost *host, int fd, void *addr, size_t length, int prot,
     intptr_t r = -ENODEV;
     if (file->kind == KVM_FILE_VCPU && !(r = fault_due(host, "mmap", &status))) {
         r = map_vcpu(host, file, addr, length, prot, flags, offset);
+    } else if (file->kind == KVM_FILE_GUEST_MEMFD && !file->other_mm) {
+        r = gmem_mmap(file->gmem, addr, length, prot, flags, offset);
     }
-    /*
-     * guest_memfd: the MMAP flag, without which the kernel answers ENODEV, is refused at creation:
-     * gmem_create()
-     */
     file_put(file);
     return r;
 }

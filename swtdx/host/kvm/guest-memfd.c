@@ -1,13 +1,61 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * guest_memfd (kvm-tdx ABI 2.4). The descriptor has a size and file operations but no contents:
- * what a slot bound to it holds is the module's, out of the program's reach.
+ * guest_memfd (kvm-tdx ABI 2.4). The descriptor has a size and file operations but no contents that
+ * the program could reach: what a slot bound to it holds is the module's, and a mapping of it, which
+ * Linux allows from 6.18 on, is one of pages that nobody may touch.
  */
 #include <linux/falloc.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "host.h"
 #include "raw.h"
+
+#define BACKING_FLOOR 512 /* out of the way of programs that count on low descriptor numbers */
+
+/* KVM_CAP_GUEST_MEMFD_FLAGS of the VM. */
+static uint64_t valid_flags(const Vm *vm)
+{
+    return host_kernel_at_least(vm->host, 6, 18)
+               ? ABI_GUEST_MEMFD_MMAP |
+                     (vm->type == ABI_VM_TDX ? 0 : ABI_GUEST_MEMFD_INIT_SHARED)
+               : 0;
+}
+
+/* A file without pages raises SIGBUS at any touch, as pages that are not shared do. */
+static int make_mappable(GuestMemfd *gmem, uint64_t flags)
+{
+    void *shared = (void *)syscall(SYS_mmap, NULL, gmem->size, PROT_READ | PROT_WRITE,
+                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, (off_t)0);
+    if (shared == MAP_FAILED) {
+        return -ENOMEM;
+    }
+    gmem->shared = shared;
+    int fd = (int)raw_result(syscall(SYS_memfd_create, "swtdx-guest-memfd", MFD_CLOEXEC));
+    if (fd < 0) {
+        return fd;
+    }
+    gmem->backing = raw_fcntl(fd, F_DUPFD_CLOEXEC, BACKING_FLOOR);
+    if (gmem->backing < 0) {
+        gmem->backing = fd;
+    } else {
+        raw_close(fd);
+    }
+    return flags & ABI_GUEST_MEMFD_INIT_SHARED
+               ? (int)raw_result(syscall(SYS_ftruncate, gmem->backing, (off_t)gmem->size))
+               : 0;
+}
+
+void gmem_free(GuestMemfd *gmem)
+{
+    if (gmem->backing >= 0) {
+        raw_close(gmem->backing);
+    }
+    if (gmem->shared) {
+        syscall(SYS_munmap, gmem->shared, gmem->size);
+    }
+    free(gmem);
+}
 
 int gmem_create(Vm *vm, uintptr_t arg)
 {
@@ -15,14 +63,7 @@ int gmem_create(Vm *vm, uintptr_t arg)
     if (user_read(&create, arg, sizeof(create)) < 0) {
         return -EFAULT;
     }
-    /*
-     * 6.18 knows GUEST_MEMFD_FLAG_MMAP; a TD gains nothing from it, and mapping is not done here.
-     */
-    if ((create.flags & 1) && host_kernel_at_least(vm->host, 6, 18)) {
-        host_message(vm->host, "guest_memfd with GUEST_MEMFD_FLAG_MMAP is not built in this "
-                               "version: refused");
-    }
-    if (create.flags || (int64_t)create.size <= 0 || (create.size & 0xfff)) {
+    if ((create.flags & ~valid_flags(vm)) || (int64_t)create.size <= 0 || (create.size & 0xfff)) {
         return -EINVAL;
     }
     GuestMemfd *gmem = calloc(1, sizeof(*gmem));
@@ -31,15 +72,33 @@ int gmem_create(Vm *vm, uintptr_t arg)
     }
     gmem->vm = vm;
     gmem->size = create.size;
-    vm_get(vm);
-    int fd = file_install(vm->host, KVM_FILE_GUEST_MEMFD, vm, NULL, gmem, false);
+    gmem->backing = -1;
+    int fd = create.flags & ABI_GUEST_MEMFD_MMAP ? make_mappable(gmem, create.flags) : 0;
+    if (!fd) {
+        vm_get(vm);
+        fd = file_install(vm->host, KVM_FILE_GUEST_MEMFD, vm, NULL, gmem, false);
+        if (fd < 0) {
+            vm_put(vm);
+        }
+    }
     if (fd < 0) {
-        free(gmem);
-        vm_put(vm);
+        gmem_free(gmem);
         return fd;
     }
-    TRACE(vm->host, "guest-memfd", T_D("fd", fd), T_X("size", create.size));
+    TRACE(vm->host, "guest-memfd", T_D("fd", fd), T_X("size", create.size),
+          T_X("flags", create.flags));
     return fd;
+}
+
+intptr_t gmem_mmap(GuestMemfd *gmem, void *addr, size_t length, int prot, int flags, off_t offset)
+{
+    if (gmem->backing < 0) {
+        return -ENODEV;
+    }
+    if ((flags & MAP_TYPE) != MAP_SHARED && (flags & MAP_TYPE) != MAP_SHARED_VALIDATE) {
+        return -EINVAL;
+    }
+    return raw_result(syscall(SYS_mmap, addr, length, prot, flags, gmem->backing, offset));
 }
 
 /* Removes what slots show of [offset, offset + length). */
@@ -60,6 +119,17 @@ static void punch(GuestMemfd *gmem, uint64_t offset, uint64_t length)
         }
     }
     pthread_mutex_unlock(&vm->slots_lock);
+}
+
+/* The shared side of a file that can be mapped loses its pages, too. */
+static void discard_shared(GuestMemfd *gmem, uint64_t offset, uint64_t length)
+{
+    if (gmem->shared && offset < gmem->size) {
+        length = length < gmem->size - offset ? length : gmem->size - offset;
+        syscall(SYS_madvise, gmem->shared + offset, length, MADV_DONTNEED);
+        syscall(SYS_fallocate, gmem->backing, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
+                (off_t)offset, (off_t)length);
+    }
 }
 
 void gmem_release(GuestMemfd *gmem)
@@ -95,6 +165,7 @@ int gmem_fallocate(GuestMemfd *gmem, int mode, off_t offset, off_t length)
     uint64_t start = (uint64_t)offset, size = (uint64_t)length;
     if (mode & FALLOC_FL_PUNCH_HOLE) {
         punch(gmem, start, size);
+        discard_shared(gmem, start, size);
         return 0;
     }
     return start > gmem->size || size > gmem->size - start ? -EINVAL : 0;

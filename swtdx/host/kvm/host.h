@@ -55,6 +55,9 @@ struct KvmFile {
 struct GuestMemfd {
     Vm *vm;
     uint64_t size;
+    /* Of one with GUEST_MEMFD_FLAG_MMAP; else -1 and NULL. */
+    int backing;           /* what the program maps: empty unless its pages start as shared ones */
+    uint8_t *shared;       /* what guests have of it on the shared side, instead of the slot's hva */
     _Atomic bool released; /* all descriptors are closed: contents are gone */
     GuestMemfd *next;      /* in Vm.released */
 };
@@ -350,6 +353,8 @@ bool attributes_private(const Vm *vm, uint64_t gpa);
 /* guest-memfd.c */
 int gmem_create(Vm *vm, uintptr_t arg);
 void gmem_release(GuestMemfd *gmem); /* last close */
+void gmem_free(GuestMemfd *gmem);    /* with its VM */
+intptr_t gmem_mmap(GuestMemfd *gmem, void *addr, size_t length, int prot, int flags, off_t offset);
 int gmem_fallocate(GuestMemfd *gmem, int mode, off_t offset, off_t length);
 
 /* keyid.c: KvmHost.lock is held, but for the first two */

@@ -39,7 +39,9 @@ uint8_t *memslot_shared_page(void *opaque, uint64_t gpa, bool *writable)
     if (s && attributes_private(vm, gpa)) {
         page = TD_SHARED_EXIT;
     } else if (s) {
-        page = (uint8_t *)(uintptr_t)(s->hva + ((gpa & ~PAGE_MASK) - s->gpa));
+        uint64_t offset = (gpa & ~PAGE_MASK) - s->gpa;
+        page = s->gmem && s->gmem->shared ? s->gmem->shared + s->gmem_offset + offset
+                                          : (uint8_t *)(uintptr_t)(s->hva + offset);
         *writable = true; /* READONLY slots do not exist on a TD */
     }
     pthread_rwlock_unlock(&vm->memory);
@@ -256,6 +258,6 @@ void memslot_free(Vm *vm)
     while (vm->released) {
         GuestMemfd *g = vm->released;
         vm->released = g->next;
-        free(g);
+        gmem_free(g);
     }
 }

@@ -5,6 +5,7 @@
  */
 #include <linux/falloc.h>
 
+#include "../../../swtdx/host/kvm/host.h"
 #include "guest.h"
 
 /* KVM_CREATE_VCPU: which of several reasons to refuse is told. */
@@ -115,6 +116,71 @@ static void test_fallocate_ends(void)
                     -EOPNOTSUPP);
     g_assert_cmpint(kvm_fd_fallocate(f->host, f->vm, punch, 0, 0x1000), ==, -ENODEV);
     fixture_free(f);
+}
+
+/* GUEST_MEMFD_FLAG_MMAP, from 6.18 on: pages of a TD's cannot be touched by their mapping. */
+static void test_mappable(void)
+{
+    static const struct { uint32_t minor; bool td; uint64_t flags; int result; } rows[] = {
+        { 17, true, 1, -EINVAL }, { 17, false, 1, -EINVAL }, { 18, true, 1, 0 },
+        { 18, true, 2, -EINVAL }, { 18, true, 3, -EINVAL }, { 18, false, 3, 0 },
+        { 18, false, 2, 0 }, { 18, true, 4, -EINVAL }, { 18, false, 4, -EINVAL },
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        Fixture *f = fixture_new(rows[i].minor, AT_HOST, NULL);
+        g_test_message("6.%u, %s, flags %u", rows[i].minor, rows[i].td ? "TD" : "ordinary VM",
+                       (unsigned)rows[i].flags);
+        f->vm = sys(f, KVM_CREATE_VM, rows[i].td ? ABI_VM_TDX : 0);
+        int fd = new_gmem(f, 0x4000, rows[i].flags);
+        g_assert_cmpint(fd < 0 ? fd : 0, ==, rows[i].result);
+        if (fd >= 0) {
+            bool can = rows[i].flags & 1;
+            g_assert_cmpint(kvm_fd_mmap(f->host, fd, NULL, 4096, PROT_READ, MAP_PRIVATE, 0), ==,
+                            can ? -EINVAL : -ENODEV);
+            intptr_t at = kvm_fd_mmap(f->host, fd, NULL, 0x4000, PROT_READ | PROT_WRITE, MAP_SHARED,
+                                      0);
+            uint8_t byte = 1;
+            if (can) {
+                g_assert_cmpint(at, >, 0);
+                g_assert_cmpint(user_write((uintptr_t)at, &byte, 1), ==,
+                                rows[i].flags & 2 ? 0 : -EFAULT); /* SIGBUS to the program */
+                munmap((void *)at, 0x4000);
+            } else {
+                g_assert_cmpint(at, ==, -ENODEV);
+            }
+            kvm_fd_forget(f->host, fd);
+            close(fd);
+        }
+        fixture_free(f);
+    }
+}
+
+/* A slot of such a file has its shared pages there, too, and not at userspace_addr. */
+static void test_mappable_slot(void)
+{
+    Guest *g = guest_new(6, 18);
+    Fixture *f = g->f;
+    int fd = new_gmem(f, 0x4000, 1);
+    uint8_t *hva = mmap(NULL, 0x4000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    AbiMemoryRegion2 region = { .slot = 5, .flags = ABI_MEM_GUEST_MEMFD,
+                                .guest_phys_addr = 0x40000, .memory_size = 0x4000,
+                                .userspace_addr = (uintptr_t)hva, .guest_memfd = (uint32_t)fd };
+    g_assert_cmpint(vm(f, ABI_SET_USER_MEMORY_REGION2, (uintptr_t)&region), ==, 0);
+    memset(g->page->in, 0, sizeof(g->page->in));
+    g->page->in[RAX] = 4; /* TDG.MR.REPORT into it */
+    g->page->in[RCX] = GUEST_SHARED_BIT | 0x41000;
+    g->page->in[RDX] = GUEST_SHARED_BIT | 0x42000;
+    g_assert_cmpint(guest_call(g), ==, GUEST_DONE);
+    g_assert_cmphex(g->page->out[RAX], ==, 0);
+    for (unsigned i = 0; i < 0x4000; i++) {
+        g_assert_cmpint(hva[i], ==, 0);
+    }
+    g_assert_cmpint(kvm_fd_fallocate(f->host, fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0,
+                                     0x100000), ==, 0);
+    munmap(hva, 0x4000);
+    kvm_fd_forget(f->host, fd);
+    close(fd);
+    guest_free(g);
 }
 
 /* Refusals of KVM_PRE_FAULT_MEMORY, and how far it says it came. */
@@ -266,6 +332,8 @@ int main(int argc, char **argv)
     g_test_add_func("/swtdx-vm/tsc-khz", test_tsc_khz);
     g_test_add_func("/swtdx-vm/slot-ends", test_slot_ends);
     g_test_add_func("/swtdx-vm/fallocate-ends", test_fallocate_ends);
+    g_test_add_func("/swtdx-vm/mappable", test_mappable);
+    g_test_add_func("/swtdx-vm/mappable-slot", test_mappable_slot);
     g_test_add_func("/swtdx-vm/pre-fault", test_pre_fault);
     g_test_add_func("/swtdx-vm/delivery", test_delivery);
     g_test_add_func("/swtdx-vm/accepted", test_accepted);
