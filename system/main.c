@@ -32,14 +32,13 @@ int main(int argc, char **argv)
     g_autoptr(GError) err = NULL;
     int ready = -1;
 
+    process_fill_standard_files();
     /*
      * A file that a guest makes larger than ulimit -f allows is a failed write (EFBIG), not the end
      * of the program.
      */
     signal(SIGXFSZ, SIG_IGN);
     report_program(argv[0]);
-    /* a guest that writes past ulimit -f has an error of its disk, and this program goes on */
-    signal(SIGXFSZ, SIG_IGN);
     switch (options_parse(argc, argv, program_types, &config)) {
     case OPTIONS_DONE:
         return 0;

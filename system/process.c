@@ -17,6 +17,18 @@
 
 #include "util/error.h"
 
+void process_fill_standard_files(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 /*
  * The child writes one byte when it is ready; a pipe that ends without one says that it could not.
  */

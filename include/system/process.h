@@ -31,6 +31,12 @@ typedef struct ProcessOptions {
 void process_options_clear(ProcessOptions *options); /* options-process.c */
 
 /*
+ * Of standard input, output and error those that are closed become /dev/null, before any file is
+ * open: a file that got such a number would be taken for them.
+ */
+void process_fill_standard_files(void);
+
+/*
  * -daemonize, before any thread exists and any file is open: goes on in a child that has no
  * terminal. The parent waits for process_ready() and ends with status 0, or with 1 if the child
  * ends before that; it never returns from here. Returns the descriptor for process_ready(); -1:

@@ -49,6 +49,9 @@ static char *find_library(void)
 int run_inherit(int fd)
 {
     int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD, INHERITED_FD_FLOOR);
+    if (high < 0 && fd >= 0) { /* the limit on open files is lower */
+        high = fcntl(fd, F_DUPFD, STDERR_FILENO + 1);
+    }
     if (high >= 0) {
         close(fd);
         fd = high;
@@ -87,6 +90,43 @@ static bool hand_over_keyids(GError **error)
     return true;
 }
 
+static void put_in_front(const char *variable, const char *value)
+{
+    const char *others = g_getenv(variable);
+    g_autofree char *all = g_strdup_printf("%s%s%s", value, others && *others ? ":" : "",
+                                           others ? others : "");
+    g_setenv(variable, all, true);
+}
+
+/*
+ * LD_PRELOAD cannot name a path with blanks or colons, and expands dollars; LD_LIBRARY_PATH, for
+ * which a name without directory is enough, can have blanks (ld.so(8)).
+ */
+static bool preload(const char *library, GError **error)
+{
+#ifdef SWTDX_ASAN_RUNTIME
+    const char *first = SWTDX_ASAN_RUNTIME ":";
+#else
+    const char *first = "";
+#endif
+    const char *name = library;
+    if (strpbrk(library, " \t\n:$")) {
+        g_autofree char *directory = g_path_get_dirname(library);
+        if (strpbrk(directory, ":;$")) {
+            g_set_error(error, RUN_ERROR, 0,
+                        "libswtdx.so lies in '%s': the loader takes no path with ':', ';' or '$'. "
+                        "Move or install the programs elsewhere",
+                        directory);
+            return false;
+        }
+        put_in_front("LD_LIBRARY_PATH", directory);
+        name = strrchr(library, '/') + 1;
+    }
+    g_autofree char *libraries = g_strconcat(first, name, NULL);
+    put_in_front("LD_PRELOAD", libraries);
+    return true;
+}
+
 static bool set_environment(const RunOptions *options, GError **error)
 {
     Profile profile;
@@ -112,15 +152,9 @@ static bool set_environment(const RunOptions *options, GError **error)
     if (!hand_over_keyids(error)) {
         return false;
     }
-    const char *others = g_getenv("LD_PRELOAD");
-#ifdef SWTDX_ASAN_RUNTIME
-    const char *first = SWTDX_ASAN_RUNTIME ":";
-#else
-    const char *first = "";
-#endif
-    g_autofree char *preload = g_strdup_printf("%s%s%s%s", first, library,
-                                               others && *others ? ":" : "", others ? others : "");
-    g_setenv("LD_PRELOAD", preload, true);
+    if (!preload(library, error)) {
+        return false;
+    }
     if (options->trace) {
         g_autofree char *path = g_canonicalize_filename(options->trace, NULL);
         g_setenv("SWTDX_TRACE", path, true);

@@ -8,6 +8,7 @@ import tempfile
 
 import qmp
 import vmm
+from qmp import Qmp
 
 VMM = vmm.program("qemu-system-x86_64")
 TD = ["-object", "tdx-guest,id=tdx0", "-machine", "q35,confidential-guest-support=tdx0"]
@@ -521,6 +522,23 @@ def file_size_limit():
         assert done.returncode == 1 and b"cannot create PID file: Failed to write it: File too large" in done.stderr, done
 
 
+def closed_standard_files():
+    """No file of the program's own gets the number of a standard one that its caller had closed."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "qmp")
+        with subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", VMM, "-machine", "none", "-display", "none",
+                               "-qmp", f"unix:{path},server=on,wait=off"]) as process:
+            try:
+                qmp = Qmp(path)
+                files = [os.readlink(f"/proc/{process.pid}/fd/{n}") for n in range(3)]
+                assert files == ["/dev/null"] * 3, files
+                qmp.command("qmp_capabilities")
+                qmp.command("quit")
+                assert process.wait(30) == 0
+            finally:
+                process.kill()
+
+
 def bad_firmware(content, expected):
     def check():
         with tempfile.NamedTemporaryFile(suffix=".fd") as f:
@@ -592,5 +610,5 @@ if __name__ == "__main__":
             [("/command-line/good/" + label(a), good(a, e)) for a, e in GOOD] +
             [(f"/command-line/whole/{i}", whole(t, e)) for i, (t, e) in enumerate(WHOLE)] +
             [("/command-line/large-files", large_files), ("/command-line/new-root", new_root), ("/command-line/locked-memory", locked_memory),
-             ("/command-line/file-size-limit", file_size_limit)] +
+             ("/command-line/file-size-limit", file_size_limit), ("/command-line/closed-standard-files", closed_standard_files)] +
             [("/command-line/firmware/" + n, bad_firmware(c, e)) for n, c, e in FIRMWARE])

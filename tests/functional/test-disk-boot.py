@@ -15,15 +15,15 @@ LOADER = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 
 def make_disk(directory, command_line, name="disk.img"):
     """The image's path, or why there is none."""
-    kernel = subprocess.run(["scripts/get-kernel"], capture_output=True, text=True, check=False)
+    kernel = vmm.cached("path")
     for path in (vmm.OVMF, LOADER, "/bin/busybox", "/usr/bin/mcopy"):
         if not os.path.exists(path):
             return None, f"{path} is missing: run scripts/install-deps"
-    if kernel.returncode:
+    if not kernel:
         return None, "no kernel: run scripts/get-kernel"
     disk, initrd = os.path.join(directory, name), os.path.join(directory, "initrd")
     subprocess.run(["scripts/make-initramfs", initrd], check=True)
-    subprocess.run(["scripts/make-disk", disk, kernel.stdout.strip(), initrd, command_line], check=True)
+    subprocess.run(["scripts/make-disk", disk, kernel, initrd, command_line], check=True)
     return disk, None
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import vmm
 
@@ -34,10 +35,26 @@ def free_port():
         return s.getsockname()[1]
 
 
+def answer_of(port):
+    """What the guest's server sends; until it listens, connections to it end with nothing."""
+    end = time.monotonic() + 60 * SLOW
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=60 * SLOW) as s:
+                answer = s.recv(100)
+        except ConnectionError:
+            answer = b""
+        if answer or time.monotonic() > end:
+            return answer
+        time.sleep(0.2)
+
+
 def test_network():
-    kernel = subprocess.run(["scripts/get-kernel"], capture_output=True, text=True, check=False)
-    if kernel.returncode or not os.path.exists(vmm.OVMF):
-        return "no kernel or no firmware: " + kernel.stderr.strip()[:200]
+    kernel = vmm.cached("path")
+    if not kernel or not vmm.cached("modules-path"):
+        return "no kernel with modules: run scripts/get-kernel --modules"
+    if not os.path.exists(vmm.OVMF):
+        return f"{vmm.OVMF} is missing: run scripts/install-deps"
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     forwarded = free_port()
@@ -47,7 +64,7 @@ def test_network():
         report = report if os.path.exists(report) else ""
         subprocess.run(["scripts/make-initramfs", "--greeting", report, initrd, "virtio_net", "tdx-guest"], check=True)
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(memory="1G", extra=[
-            "-d", "tdx", "-kernel", kernel.stdout.strip(), "-initrd", initrd, "-append", "console=ttyS0 quiet",
+            "-d", "tdx", "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet",
             "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{forwarded}-:7", "-device", "virtio-net-pci,netdev=n0,mac=52:54:00:aa:bb:cc"]))
         try:
             mrtd = console.expect(r"MRTD ([0-9a-f]{96})", 60 * SLOW).group(1)
@@ -55,14 +72,13 @@ def test_network():
             if report:
                 assert console.expect(r"MRTD +([0-9a-f]{96})", 10).group(1) == mrtd
             console.expect(r"network    eth0 10\.0\.2\.15", 10)
-            console.expect(r"/ # ", 60 * SLOW)
+            console.expect(r"[/~] # ", 60 * SLOW)
             console.send(f"wget -q -O - http://10.0.2.2:{server.server_port}/x | sha256sum\r")
 
             console.expect(hashlib.sha256(CONTENT).hexdigest(), 60 * SLOW)
-            console.send("echo from the guest | nc -l -p 7 & sleep 1; echo listening\r")
-            console.expect(r"\nlistening", 60 * SLOW)
-            with socket.create_connection(("127.0.0.1", forwarded), timeout=60 * SLOW) as s:
-                assert s.recv(100) == b"from the guest\n"
+            console.send("echo from the guest | nc -l -p 7 & echo started\r")
+            console.expect(r"\nstarted", 60 * SLOW)
+            assert answer_of(forwarded) == b"from the guest\n"
             console.send("cat /sys/class/dmi/id/product_version /sys/class/net/eth0/address; poweroff -f\r")
             console.expect(r"pc-q35-11\.1", 60 * SLOW)
             console.expect(r"52:54:00:aa:bb:cc", 60 * SLOW)

@@ -97,6 +97,22 @@ def check_preload():
     assert run("sh", "-c", "echo $LD_PRELOAD", env={"LD_PRELOAD": ""}).strip().endswith("/libswtdx.so")
 
 
+def check_moved():
+    """The programs run from wherever they lie, and say where they cannot."""
+    with tempfile.TemporaryDirectory() as root:
+        for name, moved in (("with blanks and ä", True), ("it's \"#%&\\", True), ("a:b", False), ("a $HOME", False)):
+            directory = os.path.join(root, name)
+            os.mkdir(directory)
+            for file in ("swtdx", "libswtdx.so"):
+                shutil.copy(vmm.program(file), directory)
+            argv = [os.path.join(directory, "swtdx"), "run", "--", "sh", "-c", "test -c /dev/kvm && sh -c 'test -c /dev/kvm && echo yes'"]
+            status, out, err = vmm.run(argv, env=vmm.FOREIGN_ENV)
+            if moved:
+                assert (status, out) == (0, "yes\n") and "cannot be preloaded" not in err, (name, status, out, err)
+            else:
+                assert status == 126 and f"lies in '{directory}': the loader takes no path with" in err, (name, status, out, err)
+
+
 def check_static():
     if not os.path.exists(STATIC):
         return "there is no static libc"
@@ -510,7 +526,8 @@ def main():
     os.environ["LC_ALL"] = "C"
     vmm.tap([("/swtdx/status", check_status), ("/swtdx/pid", check_pid), ("/swtdx/arguments", check_arguments), ("/swtdx/files", check_files),
              ("/swtdx/absent-files", check_absent_files), ("/swtdx/directories", check_directories), ("/swtdx/uname", check_uname),
-             ("/swtdx/preload", check_preload), ("/swtdx/static", check_static), ("/swtdx/loader", check_loader), ("/swtdx/go", check_go),
+              ("/swtdx/preload", check_preload), ("/swtdx/moved", check_moved), ("/swtdx/static", check_static), ("/swtdx/loader", check_loader),
+              ("/swtdx/go", check_go),
              ("/swtdx/musl", check_musl), ("/swtdx/set-user", check_set_user)] +
             [("/swtdx/refused/" + ("_".join(row[0]).replace("/", "|") or "nothing"), refused(*row)) for row in REFUSED] +
             [("/swtdx/profile/bad/" + label, bad_profile(profile, text)) for label, profile, text in BAD_PROFILES] +

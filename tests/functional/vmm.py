@@ -7,10 +7,14 @@ import re
 import select
 import subprocess
 import sys
+import tempfile
 import time
 
 BUILD = os.environ.get("BUILD_ROOT", "build")
 OVMF = "/usr/share/ovmf/OVMF.fd"
+# Files of tests are named in socket addresses, of which unix(7) has 107 bytes, and in options, which separate by commas.
+if len(tempfile.gettempdir()) > 60 or "," in tempfile.gettempdir():
+    tempfile.tempdir = "/tmp"
 # The programs were built with sanitizers: what these cannot do is skipped, with the reason.
 SANITIZED = os.environ.get("SANITIZED") == "1"
 

@@ -10,6 +10,7 @@
 
 #include <glib/gstdio.h>
 
+#include "../socket-dir.h"
 #include "standard-headers/linux-kvm-tdx.h"
 #include "target/i386/kvm/tdx-qgs.h"
 #include "target/i386/kvm/tdx-quote.h"
@@ -158,7 +159,7 @@ static void finished(void *opaque)
 static void setup(bool with_address)
 {
     memset(&m, 0, sizeof(m));
-    m.dir = g_dir_make_tmp("test-quote-XXXXXX", NULL);
+    m.dir = socket_dir_new("test-quote-XXXXXX");
     m.path = g_build_filename(m.dir, "qgs", NULL);
     g_autofree char *text = g_strconcat("unix:", m.path, NULL);
     m.address = socket_address_parse(text, NULL);

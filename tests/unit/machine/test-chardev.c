@@ -106,8 +106,10 @@ static Console start(const char *spec, int in_fd, int out_fd, int our_in, int ou
     if (console.child == 0) {
         dup2(in_fd, 0);
         dup2(out_fd, 1);
-        close(our_in);
-        if (our_out != our_in) {
+        if (our_in > 1) { /* else it has been replaced: standard input was closed */
+            close(our_in);
+        }
+        if (our_out != our_in && our_out > 1) {
             close(our_out);
         }
         _exit(run_guest(spec));

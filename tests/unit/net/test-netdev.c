@@ -6,6 +6,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "../socket-dir.h"
 #include "net/netdev.h"
 
 static const QomType *const types[] = {
@@ -195,7 +196,7 @@ static void wait_for_frames(Card *card, unsigned count)
 static void test_stream(void)
 {
     g_autoptr(QomObject) root = qom_root_new(types, NULL);
-    g_autofree char *directory = g_dir_make_tmp("netdev-XXXXXX", NULL);
+    g_autofree char *directory = socket_dir_new("netdev-XXXXXX");
     g_autofree char *path = g_build_filename(directory, "socket", NULL);
     g_autofree char *listening =
         g_strdup_printf("stream,id=a,server=on,addr.type=unix,addr.path=%s", path);

@@ -9,6 +9,7 @@
 
 #include <glib/gstdio.h>
 
+#include "../socket-dir.h"
 #include "util/socket.h"
 
 #define LONG_PATH \
@@ -154,7 +155,7 @@ typedef struct Fixture {
 
 static void setup(Fixture *f, gconstpointer data)
 {
-    f->dir = g_dir_make_tmp("test-socket-XXXXXX", NULL);
+    f->dir = socket_dir_new("test-socket-XXXXXX");
     f->path = g_build_filename(f->dir, "socket", NULL);
     f->unix_text = g_strconcat("unix:", f->path, NULL);
 }

@@ -3,6 +3,7 @@
  * vhost-user: what is believed of a back end's answers; devices with a back end that works,
  * refuses, goes, and returns.
  */
+#include "../socket-dir.h"
 #include "driver.h"
 
 #include <sys/socket.h>
@@ -197,7 +198,7 @@ static bool make(Fixture *f, const BackEnd *model, bool may_lose, GError **errp)
 static void set_up(Fixture *f, gconstpointer data)
 {
     driver_init(&f->d);
-    f->directory = g_dir_make_tmp("vhost-user-XXXXXX", NULL);
+    f->directory = socket_dir_new("vhost-user-XXXXXX");
     f->path = g_build_filename(f->directory, "socket", NULL);
     g_autofree char *text = g_strdup_printf("socket,id=c0,path=%s,server=on,wait=off", f->path);
     g_autoptr(ChardevConfig) config = chardev_config_parse(text, NULL);
