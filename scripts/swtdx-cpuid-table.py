@@ -47,7 +47,7 @@ def gate_of(condition):
 
 def read_rows(path, version):
     rows = {}
-    with open(path, newline='') as f:
+    with open(path, newline='', encoding='utf-8') as f:
         lines = [line for line in f if not line.startswith('#')]
     for r in csv.DictReader(io.StringIO(''.join(lines))):
         cls = r['v' + version]
@@ -125,11 +125,14 @@ def generate(path, version):
 
 
 def main():
+    if sys.argv[1:] in (['-h'], ['--help']):
+        print(__doc__.strip())
+        return
     if len(sys.argv) not in (3, 5) or (len(sys.argv) == 5 and sys.argv[3] != '--check'):
         sys.exit(__doc__)
     text = generate(sys.argv[1], sys.argv[2])
     if len(sys.argv) == 5:
-        with open(sys.argv[4]) as f:
+        with open(sys.argv[4], encoding='utf-8') as f:
             if f.read() != text:
                 sys.exit(f'{sys.argv[4]} is not what {sys.argv[0]} makes')
         return

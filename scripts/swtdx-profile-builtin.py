@@ -31,7 +31,10 @@ def c_number(v):
 
 
 def main():
-    with open(sys.argv[1]) as f:
+    if len(sys.argv) != 2 or sys.argv[1].startswith('-'):
+        print(__doc__.strip())
+        sys.exit(0 if sys.argv[1:] in (['-h'], ['--help']) else 2)
+    with open(sys.argv[1], encoding='utf-8') as f:
         p = json.load(f)
     print('/* SPDX-License-Identifier: GPL-2.0-or-later */')
     print(f'/* The built-in profile, made by scripts/swtdx-profile-builtin.py of {p["name"]}.json. */')
