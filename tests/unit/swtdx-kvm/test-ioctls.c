@@ -26,6 +26,11 @@ static void test_extensions(void)
         { "X2APIC_API 6.16", 16, KVM_CAP_X2APIC_API, 3, 3 },
         { "X2APIC_API 6.19", 19, KVM_CAP_X2APIC_API, 0xf, 0xb },
         { "EXIT_HYPERCALL", 16, KVM_CAP_EXIT_HYPERCALL, 0x1000, 0x1000 },
+        { "clock", 16, KVM_CAP_CLOCKSOURCE, 1, 1 }, { "VAPIC", 16, KVM_CAP_VAPIC, 1, 1 },
+        { "shadow cache", 16, KVM_CAP_MMU_SHADOW_CACHE_CONTROL, 1, 1 },
+        { "PCI segment", 16, KVM_CAP_PCI_SEGMENT, 1, 1 },
+        { "async page faults", 16, KVM_CAP_ASYNC_PF_INT, 1, 1 },
+        { "last CPU", 16, KVM_CAP_LAST_CPU, 1, 1 },
         { "unknown", 16, 9999, 0, 0 },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
