@@ -25,15 +25,19 @@ SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
 class Guest:
     """A booted Linux with a shell."""
 
-    def __init__(self, directory, socket_option):
+    def __init__(self, directory, service):
         initrd = os.path.join(directory, "initrd")
         subprocess.run(["scripts/make-initramfs", initrd, "tdx-guest"], check=True,
                        env={**os.environ, "MODULES": vmm.cached("modules-path")})
         self.warnings = os.path.join(directory, "stderr")  # not on the console, whose lines they would cut in two
+        arguments = vmm.td_arguments(extra=["-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd,
+                                            "-append", "console=ttyS0 quiet"])
+        if not vmm.OTHER:
+            arguments += ["-d", "tdvmcall", "-D", os.path.join(directory, "log")]
+        arguments[arguments.index("-object") + 1] = json.dumps({
+            "qom-type": "tdx-guest", "id": "tdx0", "quote-generation-socket": {"type": "unix", "path": service}})
         with open(self.warnings, "wb") as stderr:
-            self.console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(
-                guest="," + socket_option, extra=["-d", "tdvmcall", "-D", os.path.join(directory, "log"), "-no-reboot", "-kernel",
-                                                  vmm.cached("path"), "-initrd", initrd, "-append", "console=ttyS0 quiet"]), stderr)
+            self.console = vmm.Console(vmm.tdx_host() + arguments, stderr)
         self.console.expect(r"initramfs: this is a TDX guest", 400 * SLOW)
         self.console.expect(r"# ", 60 * SLOW)
         self.run("mkdir -p /sys/kernel/config; mount -t configfs none /sys/kernel/config; mkdir /sys/kernel/config/tsm/report/a")
@@ -71,7 +75,7 @@ def test_linux():
         return needs_linux()
     with tempfile.TemporaryDirectory() as directory:
         service = qgs.FakeQgs(directory)
-        guest = Guest(directory, f"quote-generation-socket.type=unix,quote-generation-socket.path={service.path}")
+        guest = Guest(directory, service.path)
         try:
             data = "0123456789abcdef" * 4
             status, size, digest = guest.quote(data)

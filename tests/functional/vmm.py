@@ -19,8 +19,12 @@ if len(tempfile.gettempdir()) > 60 or "," in tempfile.gettempdir():
 SANITIZED = os.environ.get("SANITIZED") == "1"
 
 
+# Another program in the VMM's place, for tests of swtdx that are also tests of the VMM.
+OTHER = None
+
+
 def program(name):
-    return os.path.join(BUILD, name)
+    return OTHER if OTHER and name == "qemu-system-x86_64" else os.path.join(BUILD, name)
 
 
 def tdx_host():
