@@ -118,3 +118,14 @@ bool boot_add(FwCfg *fw_cfg, const BootFiles *boot, uint64_t ram_size, GError **
     }
     return !boot->kernel || add_kernel(fw_cfg, boot, ram_size, errp);
 }
+
+bool boot_check(const BootFiles *boot, uint64_t ram_size, GError **errp)
+{
+    AddressSpace *ports = address_space_new("ports");
+    FwCfg *fw_cfg = fw_cfg_new(NULL, ports);
+    bool ok = boot_add(fw_cfg, boot, ram_size, errp);
+
+    fw_cfg_free(fw_cfg);
+    address_space_free(ports);
+    return ok;
+}

@@ -8,6 +8,7 @@
 
 #include "accel/kvm/kvm.h"
 #include "system/core/log.h"
+#include "system/boot.h"
 #include "system/firmware.h"
 #include "system/options.h"
 #include "system/plan-run.h"
@@ -180,6 +181,10 @@ int main(int argc, char **argv)
     }
     firmware = firmware_read(config->bios, &path, &err);
     if (!firmware) {
+        report_error(NULL, err->message);
+        return 1;
+    }
+    if (!boot_check(&config->boot, config->ram_size, &err)) {
         report_error(NULL, err->message);
         return 1;
     }

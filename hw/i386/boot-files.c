@@ -5,13 +5,14 @@
  */
 #include "hw/i386/boot-files.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "util/bytes.h"
 #include "util/error.h"
 
-enum { SETUP_SECTS = 0x1f1, BOOT_FLAG = 0x1fe, HEADER_MAGIC = 0x202, PROTOCOL = 0x206,
-       LOADFLAGS = 0x211, CMDLINE_SIZE = 0x238 };
+enum { SETUP_SECTS = 0x1f1, SYSSIZE = 0x1f4, BOOT_FLAG = 0x1fe, HEADER_MAGIC = 0x202,
+       PROTOCOL = 0x206, LOADFLAGS = 0x211, CMDLINE_SIZE = 0x238 };
 #define BOOT_FLAG_VALUE 0xaa55
 #define LOADED_HIGH 0x01
 #define SECTOR 512
@@ -34,6 +35,15 @@ enum { PE_OFFSET = 0x3c, PE_MACHINE = 4, PE_OPTIONAL = 24, PE_SUBSYSTEM = PE_OPT
 #define MACHINE_X64 0x8664
 #define MAGIC_PE32_PLUS 0x20b
 #define SUBSYSTEM_EFI_APPLICATION 10
+
+/* Of the PE image, which is there; 0: it ends before. */
+static unsigned machine_of_stub(const uint8_t *data, size_t size)
+{
+    uint16_t machine = 0;
+
+    bytes_u16((Bytes) { data, size }, (uint64_t)load_le32(data + PE_OFFSET) + PE_MACHINE, &machine);
+    return machine;
+}
 
 /*
  * A unified kernel image, a boot loader, the shell: no Linux header, and firmware starts them all
@@ -81,12 +91,27 @@ bool linux_image_parse(const uint8_t *data, size_t size, LinuxImage *image, GErr
                          "invalid kernel header: %zu bytes of set-up code in a file of %zu bytes",
                          image->setup_size, size);
     }
+    /* What the header announces in units of 16 bytes; signatures may follow it. */
+    uint64_t announced = image->setup_size + (uint64_t)load_le32(data + SYSSIZE) * 16;
+    if (announced > (uint64_t)size + 15) {
+        error_set(errp,
+                  "invalid kernel header: a kernel of %" PRIu64 " bytes in a file of %zu bytes",
+                  announced, size);
+        error_hint(errp, "The file is not complete: fetch or copy it again");
+        return false;
+    }
     image->cmdline_max = load_le32(data + CMDLINE_SIZE);
     if (!has_efi_stub(data, size)) {
         error_set(errp, "invalid kernel header: no EFI stub");
         error_hint(errp,
                    "In a TD, firmware starts the kernel: it must be built with CONFIG_EFI_STUB");
         return false;
+    }
+    unsigned machine = machine_of_stub(data, size);
+    if (machine != MACHINE_X64) {
+        return error_set(
+            errp, "invalid kernel header: an EFI stub for machine 0x%04x, not x86-64 (0x%x)", machine,
+            MACHINE_X64);
     }
     return true;
 }

@@ -8,5 +8,7 @@
 
 /* Before the machine runs. False: a file cannot be read, is no kernel, or its name is taken. */
 bool boot_add(FwCfg *fw_cfg, const BootFiles *boot, uint64_t ram_size, GError **errp);
+/* Whether boot_add() would succeed; nothing is kept. */
+bool boot_check(const BootFiles *boot, uint64_t ram_size, GError **errp);
 
 #endif

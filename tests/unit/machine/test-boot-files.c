@@ -17,7 +17,9 @@ static void make_kernel(uint8_t kernel[KERNEL_SIZE])
     memcpy(kernel, "MZ", 2);
     store_le32(kernel + 0x3c, 0x80);
     memcpy(kernel + 0x80, "PE\0", 4);
+    store_le16(kernel + 0x84, 0x8664);
     kernel[0x1f1] = 1;
+    store_le32(kernel + 0x1f4, 1);
     store_le16(kernel + 0x1fe, 0xaa55);
     memcpy(kernel + 0x202, "HdrS", 4);
     store_le16(kernel + 0x206, 0x020f);
@@ -45,6 +47,12 @@ static void test_parse(void)
         { "zImage", 0x211, 1, 0, KERNEL_SIZE, "bzImage" },
         { "setup is the whole file", 0x1f1, 1, 1, SETUP_SIZE, "set-up code" },
         { "setup beyond the file", 0x1f1, 1, 255, KERNEL_SIZE, "set-up code" },
+        { "syssize to the end", 0x1f4, 4, (KERNEL_SIZE - 5 * 512) / 16, KERNEL_SIZE, NULL },
+        { "half of the file is missing", 0x1f4, 4, KERNEL_SIZE * 2 / 16, KERNEL_SIZE,
+          "a kernel of" },
+        { "syssize at its largest", 0x1f4, 4, 0xffffffff, KERNEL_SIZE, "68719477744 bytes" },
+        { "a stub for i386", 0x84, 2, 0x014c, KERNEL_SIZE, "machine 0x014c, not x86-64" },
+        { "PE at the file's end", 0x3c, 4, KERNEL_SIZE - 4, KERNEL_SIZE, "no EFI stub" },
         { "no MZ", 0, 2, 0, KERNEL_SIZE, "no EFI stub" },
         { "no PE", 0x80, 4, 0, KERNEL_SIZE, "no EFI stub" },
         { "PE beyond the file", 0x3c, 4, KERNEL_SIZE - 3, KERNEL_SIZE, "no EFI stub" },
@@ -65,7 +73,7 @@ static void test_parse(void)
         g_test_message("%s: %s", rows[i].label, good ? "good" : error->message);
         g_assert_cmpint(good, ==, !rows[i].message);
         if (good) {
-            g_assert_cmpuint(image.setup_size, ==, i == 0 ? SETUP_SIZE : 5 * 512);
+            g_assert_cmpuint(image.setup_size, ==, i == 1 ? 5 * 512 : SETUP_SIZE);
             g_assert_cmpuint(image.cmdline_max, ==, 10);
             g_assert_cmphex(image.protocol, ==, 0x020f);
         } else {
