@@ -33,7 +33,8 @@ def boot_image(directory):
 
 def command(console, line, answer):
     console.send(line + "\r")
-    return console.expect(answer, 60 * SLOW)
+    console.expect(answer, 60 * SLOW)
+    console.expect(r"/ # ", 60 * SLOW)  # before the monitor has the terminal, into whose words it would come
 
 
 def monitor(console, line):
