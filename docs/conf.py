@@ -19,7 +19,8 @@ def read_qmp_reference(_app, docname, source):
     """interop/qmp-ref is made from the schema."""
     if docname == "interop/qmp-ref":
         root = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir)
-        spec = importlib.util.spec_from_file_location("qapi_doc", os.path.join(root, "scripts", "qapi-doc.py"))
+        spec = importlib.util.spec_from_file_location("qapi_doc",
+                                                      os.path.join(root, "scripts", "qapi-doc.py"))
         qapi_doc = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(qapi_doc)
         source[0] = qapi_doc.reference(os.path.join(root, "qapi", "qapi-schema.json"))

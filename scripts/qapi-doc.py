@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Makes the reference of QMP, in reStructuredText, from a schema in QAPI's language and the comments in it.
+"""Makes the reference of QMP, in reStructuredText, from a schema in QAPI's language and the
+comments in it.
 
-A comment between two lines "##" belongs to the definition that follows it: "# @Name:", paragraphs, "# @member: text" with more indented
-lines, and "# Features:" with more such members.
+A comment between two lines "##" belongs to the definition that follows it: "# @Name:", paragraphs,
+"# @member: text" with more indented lines, and "# Features:" with more such members.
 
 Usage: qapi-doc.py SCHEMA    writes to standard output"""
 
@@ -55,7 +56,8 @@ def comments(directory):
             continue
         with open(os.path.join(directory, name), encoding="ascii") as f:
             for block in re.findall(r"^##\n(.*?)^##\n", f.read(), re.M | re.S):
-                lines = [line[2:] if line.startswith("# ") else line[1:] for line in block.splitlines()]
+                lines = [line[2:] if line.startswith("# ") else line[1:]
+                         for line in block.splitlines()]
                 match = MEMBER.match(lines[0]) if lines else None
                 if match:
                     found[match.group(1)] = Comment(lines)
@@ -83,7 +85,9 @@ def list_members(out, rows, comment):
 
 
 def members_of(e):
-    return [(name, f" ({type_name(t)}{', optional' if optional else ''})") for name, t, optional in e.get("members") or []]
+    return [(name,
+             f" ({type_name(t)}{', optional' if optional else ''})")
+            for name, t, optional in e.get("members") or []]
 
 
 def describe(out, schema, e, comment):
@@ -106,7 +110,8 @@ def describe(out, schema, e, comment):
         list_members(out, members_of(e), comment)
     if e["kind"] == "union":
         for value, variant in sorted(e["data"].items()):
-            out += [f"With ``{e['discriminator']}`` ``{value}`` also the members of {type_name(variant)}.", ""]
+            out += [f"With ``{e['discriminator']}`` ``{value}`` also the members of "
+                    f"{type_name(variant)}.", ""]
     if e.get("features"):
         out += ["Features:", ""]
         list_members(out, [(name, "") for name in e["features"]], comment)
@@ -118,8 +123,10 @@ def reference(path):
     own = [e for e in schema.types.values() if not e["name"].startswith("q_")]
     out = []
     heading(out, "QMP reference", "=")
-    out += ["All commands, events and types of the monitor protocol, from the schema in ``qapi/``.", ""]
-    for title, definitions in (("Commands", schema.commands), ("Events", schema.events), ("Types", own)):
+    out += ["All commands, events and types of the monitor protocol, from the schema in ``qapi/``.",
+            ""]
+    for title, definitions in (("Commands", schema.commands), ("Events", schema.events),
+                               ("Types", own)):
         heading(out, title, "~")
         for e in sorted(definitions, key=lambda e: e["name"].lower()):
             describe(out, schema, e, texts.get(e["name"], Comment([""])))

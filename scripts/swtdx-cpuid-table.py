@@ -11,7 +11,8 @@ import re
 import sys
 
 # Order of the module's list of configurable leaves; later versions append.
-ORDER = [(1, None), (4, 0), (4, 1), (4, 2), (4, 3), (7, 0), (7, 1), (0xA, None), (0x1C, None), (0x80000008, None),
+ORDER = [(1, None), (4, 0), (4, 1), (4, 2), (4, 3), (7, 0), (7, 1), (0xA, None), (0x1C, None),
+         (0x80000008, None),
          (7, 2), (0x23, 0)]
 ORDER_ADDED = {
     '1.5.01': [],
@@ -112,7 +113,8 @@ def generate(path, version):
         masks = [f'.{name} = {{' + ', '.join(f'0x{v:x}' for v in row['masks'][name]) + '}'
                  for name in MASKS if any(row['masks'][name])]
         has = 'true' if sub is not None else 'false'
-        out.append(',\n     '.join([f'    {{0x{leaf:x}, {sub or 0}, {has}, {config}'] + masks) + '},')
+        out.append(',\n     '.join([f'    {{0x{leaf:x}, {sub or 0}, {has}, {config}'] + masks) +
+                   '},')
     out += ['};', '', 'static const CpuidGate gates[] = {']
     for i, key in enumerate(keys):
         for (reg, kind, need), mask in sorted(rows[key]['gates'].items()):

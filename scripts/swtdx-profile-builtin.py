@@ -37,7 +37,8 @@ def main():
     with open(sys.argv[1], encoding='utf-8') as f:
         p = json.load(f)
     print('/* SPDX-License-Identifier: GPL-2.0-or-later */')
-    print(f'/* The built-in profile, made by scripts/swtdx-profile-builtin.py of {p["name"]}.json. */')
+    print(f'/* The built-in profile, made by scripts/swtdx-profile-builtin.py of {p["name"]}.json. '
+          f'*/')
     print('#include "profile.h"\n')
     print('static const Profile builtin = {')
     print('    .magic = PROFILE_MAGIC, .version = PROFILE_VERSION, .size = sizeof(Profile),')

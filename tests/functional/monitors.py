@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Machines without a guest, and those who talk to them: monitors of both kinds, and the qtest protocol."""
+"""Machines without a guest, and those who talk to them: monitors of both kinds, and the qtest
+protocol."""
 
 import contextlib
 import os
@@ -18,9 +19,12 @@ class Program:
     """The VMM with its standard error kept; ended with SIGKILL if a test leaves it behind."""
 
     def __init__(self, directory, *arguments, **options):
-        self.stderr = open(os.path.join(directory, "stderr"), "w+b")  # pylint: disable=consider-using-with
-        self.process = subprocess.Popen([VMM, "-nodefaults", "-display", "none", *arguments], stderr=self.stderr,
-                                        **{"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **options})
+        # pylint: disable=consider-using-with
+        self.stderr = open(os.path.join(directory, "stderr"), "w+b")
+        self.process = subprocess.Popen([VMM, "-nodefaults", "-display", "none", *arguments],
+                                        stderr=self.stderr,
+                                        **{"stdin": subprocess.DEVNULL,
+                                           "stdout": subprocess.DEVNULL, **options})
 
     def errors(self):
         self.stderr.seek(0)
@@ -49,7 +53,8 @@ def program(*arguments, **options):
         try:
             yield p, directory
         except Exception as e:
-            raise AssertionError(f"{type(e).__name__}: {e}\nstandard error of the VMM:\n{p.errors()}") from e
+            raise AssertionError(f"{type(e).__name__}: {e}\nstandard error of the "
+                                 f"VMM:\n{p.errors()}") from e
         finally:
             p.close()
 
@@ -124,4 +129,5 @@ class Qtest:
         return int(self.ask("inb 0x3fd").split()[1], 16)
 
 
-QTEST = ["-machine", "q35", "-accel", "qtest", "-qtest", "unix:DIR/qtest,server=on,wait=off", "-qtest-log", "none"]
+QTEST = ["-machine", "q35", "-accel", "qtest", "-qtest", "unix:DIR/qtest,server=on,wait=off",
+         "-qtest-log", "none"]

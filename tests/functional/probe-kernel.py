@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Asks /dev/kvm what differs between Linux versions, and prints the answers as JSON. Runs under `swtdx run`."""
+"""Asks /dev/kvm what differs between Linux versions, and prints the answers as JSON. Runs under
+`swtdx run`."""
 
 import errno
 import fcntl
@@ -9,7 +10,8 @@ import os
 import struct
 
 CREATE_VM, CHECK_EXTENSION, CREATE_IRQCHIP, ENABLE_CAP = 0xae01, 0xae03, 0xae60, 0x4068aea3
-SPLIT_IRQCHIP, X2APIC_API, DISABLE_EXITS, PMU, GUEST_MEMFD, GUEST_MEMFD_FLAGS = 121, 129, 143, 212, 234, 244
+SPLIT_IRQCHIP, X2APIC_API, DISABLE_EXITS, PMU, GUEST_MEMFD = 121, 129, 143, 212, 234
+GUEST_MEMFD_FLAGS = 244
 DEFAULT_VM, TDX_VM = 0, 5
 
 

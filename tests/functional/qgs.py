@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A quote generation service that makes no quotes: it answers with the report it was given, framed as Intel's service frames quotes,
-or goes wrong in a chosen way."""
+"""A quote generation service that makes no quotes: it answers with the report it was given, framed
+as Intel's service frames quotes, or goes wrong in a chosen way."""
 
 import os
 import socket
@@ -24,11 +24,13 @@ def receive(connection, size):
 def request(report):
     """What the VMM sends for a report."""
     size = 24 + len(report)
-    return struct.pack(">I", size) + struct.pack("<HHIIIII", 1, 1, 0, size, 0, len(report), 0) + report
+    return struct.pack(">I", size) + struct.pack("<HHIIIII", 1, 1, 0, size, 0, len(report),
+                                                 0) + report
 
 
 def ask(address, message, timeout=30):
-    """The service's answer without its length, to a framed message; b"" if it closes without any."""
+    """The service's answer without its length, to a framed message; b"" if it closes without
+    any."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
         s.settimeout(timeout)
         s.connect(address)
@@ -40,7 +42,8 @@ def ask(address, message, timeout=30):
 
 
 class FakeQgs:
-    """Listens on a unix socket; reports that came are in .reports. mode: "quote", "slow", "error", "close", "silent"."""
+    """Listens on a unix socket; reports that came are in .reports. mode: "quote", "slow", "error",
+    "close", "silent"."""
 
     def __init__(self, directory, mode="quote"):
         self.path = os.path.join(directory, "qgs.socket")

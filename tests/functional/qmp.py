@@ -7,7 +7,8 @@ import time
 
 
 class Qmp:
-    """Answers and events come in one stream: events wait in .events until somebody asks for them."""
+    """Answers and events come in one stream: events wait in .events until somebody asks for
+    them."""
 
     def __init__(self, path, timeout=30):
         end = time.monotonic() + timeout

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""AMX in a TD's Linux: a program asks for leave to use tiles, multiplies in several processes and in
-signal handlers. Without the kernel, or a static libc, the test is skipped."""
+"""AMX in a TD's Linux: a program asks for leave to use tiles, multiplies in several processes and
+in signal handlers. Without the kernel, or a static libc, the test is skipped."""
 
 import linux_program
 import vmm

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian's Linux runs as a TD by direct boot: it sees a TDX guest, its console has an interrupt, and it powers off by ACPI.
+"""Debian's Linux runs as a TD by direct boot: it sees a TDX guest, its console has an interrupt,
+and it powers off by ACPI.
 
 Needs the kernel that scripts/get-kernel downloads; without it the test is skipped."""
 
@@ -23,7 +24,8 @@ def test_linux():
         initrd = os.path.join(directory, "initrd")
         subprocess.run(["scripts/make-initramfs", initrd], check=True)
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(
-            extra=["-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd, "-append", "console=ttyS0"]))
+            extra=["-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd,
+                   "-append", "console=ttyS0"]))
         try:
             console.expect(r"tdx: Guest detected", 120 * SLOW)
             console.expect(r"IOAPIC\[0\]: .*GSI 0-23", 120 * SLOW)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Linux as a TD with several kernels, numbers of vCPUs and sizes of memory, under a small load; then many boots in a row.
+"""Linux as a TD with several kernels, numbers of vCPUs and sizes of memory, under a small load;
+then many boots in a row.
 
-Of the suite "soak", for it takes minutes. Needs the kernels of scripts/get-kernel and scripts/get-kernel forky: boots of a
-kernel that is not there are skipped."""
+Of the suite "soak", for it takes minutes. Needs the kernels of scripts/get-kernel and
+scripts/get-kernel forky: boots of a kernel that is not there are skipped."""
 
 import functools
 import os
@@ -22,19 +23,26 @@ KERNELS = {  # version: where scripts/get-kernel keeps the path, and the command
     "7.2": ("kernel-forky", "scripts/get-kernel forky"),
 }
 SHAPES = [(1, 1), (2, 1), (4, 1), (8, 1), (2, 4), (2, 8)]  # vCPUs, GiB
-# Kernel and software host: other processors, TDX modules with which Linux 7.2 reduces #VE, 4-level EPT, pages of 2 MiB.
-HOSTS = [("7.2", "2.0.08"), ("7.2", "gnr/1.5.34/7.3/ept4"), ("7.2", "srf/2.0.08/6.18/accept-2m"), ("6.12", "cwf/1.5.34/7.1/strict")]
+# Kernel and software host: other processors, TDX modules with which Linux 7.2 reduces #VE, 4-level
+# EPT, pages of 2 MiB.
+HOSTS = [("7.2", "2.0.08"), ("7.2", "gnr/1.5.34/7.3/ept4"), ("7.2", "srf/2.0.08/6.18/accept-2m"),
+         ("6.12", "cwf/1.5.34/7.1/strict")]
 # More vCPUs than there are processors to run them, on a host that has so many.
 WIDE = ("6.12", 32, 2, "large")
 BOOTS = 20
 BOOT_SECONDS = 60
 
-# What is typed, and what the answer must hold. The quotes in the words keep the terminal's echo from being taken for the answer.
+# What is typed, and what the answer must hold. The quotes in the words keep the terminal's echo
+# from being taken for the answer.
 LOAD = [
-    ("processes", "sh -c 'for i in 1 2 3 4 5 6 7 8; do (sleep 0; exit $i) & p=\"$p $!\"; done; n=0; "
+    ("processes",
+     "sh -c 'for i in 1 2 3 4 5 6 7 8; do (sleep 0; exit $i) & p=\"$p $!\"; done; n=0; "
      "for q in $p; do wait $q; n=$((n+$?)); done; echo an\"\"swer $n.'", "36"),
-    ("pipes", "echo an\"\"swer $(busybox seq 20000 | busybox sort -rn | busybox awk '{s += $1} END {print s}').", "200010000"),
-    ("signals to itself", "sh -c 'n=0; trap \"n=\\$((n+1))\" USR1; for i in 1 2 3 4 5; do kill -USR1 $$; done; "
+    ("pipes",
+     "echo an\"\"swer $(busybox seq 20000 | busybox sort -rn | busybox awk '{s += $1} END {print "
+     "s}').", "200010000"),
+    ("signals to itself",
+     "sh -c 'n=0; trap \"n=\\$((n+1))\" USR1; for i in 1 2 3 4 5; do kill -USR1 $$; done; "
      "echo an\"\"swer $n.'", "5"),
     ("signal to a sleeper", "sh -c 'sleep 1000 & kill $!; wait $!; echo an\"\"swer $?.'", "143"),
     ("sha256sum", "echo an\"\"swer $(busybox head -c 67108864 /dev/zero | busybox sha256sum).",
@@ -88,7 +96,8 @@ def work(console, vcpus, gib):
     assert found == str(vcpus), f"{found} CPUs instead of {vcpus}"
     found = ask(console, 'echo an""swer $(grep MemTotal /proc/meminfo).', 60)
     total = int(re.search(r"\d+", found).group())
-    # The kernel's image, its page table of struct page, and the bounce buffers (6 %, at least 64 MiB) do not count as memory.
+    # The kernel's image, its page table of struct page, and the bounce buffers (6 %, at least 64
+    # MiB) do not count as memory.
     assert 0.75 * gib <= total / 1048576 < gib, f"{found} of {gib} GiB"
     for what, command, expected in LOAD:
         found = ask(console, command, 120)
@@ -102,15 +111,18 @@ def boot(version, vcpus, gib, load, host=None):
         start = time.monotonic()
         append = "console=ttyS0" if load else "console=ttyS0 td.poweroff"
         under = [vmm.program("swtdx"), "run", "--host", host, "--"] if host else vmm.tdx_host()
-        firmware = forky_firmware() if host and "strict" in host else vmm.OVMF  # Debian 12's needs the leniencies
+        # Debian 12's needs the leniencies
+        firmware = forky_firmware() if host and "strict" in host else vmm.OVMF
         console = vmm.Console(under + vmm.td_arguments(
             firmware=firmware,
-            memory=f"{gib}G", extra=["-smp", str(vcpus), "-no-reboot", "-kernel", kernel(version), "-initrd", initrd,
+            memory=f"{gib}G",
+            extra=["-smp", str(vcpus), "-no-reboot", "-kernel", kernel(version), "-initrd", initrd,
                                      "-append", append]))
         try:
             if host and version == "7.2":
                 console.expect(r"tdx: TD_CTLS: .*REDUCE_VE", BOOT_SECONDS * SLOW)
-            console.expect(r"initramfs: this is a TDX guest", BOOT_SECONDS * max(1, vcpus // 8) * SLOW)
+            console.expect(r"initramfs: this is a TDX guest",
+                           BOOT_SECONDS * max(1, vcpus // 8) * SLOW)
             reached = time.monotonic() - start
             if load:
                 console.expect(r"# ", 60 * SLOW)
@@ -165,8 +177,11 @@ def test_many():
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # what a shell runs in the background inherits it ignored: no dump
-    vmm.tap([(f"/matrix/{version}/{vcpus}-vcpus/{gib}G", functools.partial(test_shape, version, vcpus, gib))
+    # what a shell runs in the background inherits it ignored: no dump
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    vmm.tap([(f"/matrix/{version}/{vcpus}-vcpus/{gib}G",
+              functools.partial(test_shape, version, vcpus, gib))
              for version in KERNELS for vcpus, gib in SHAPES] + [("/matrix/wide", test_wide)] +
-            [(f"/matrix/{version}/host/{host}", functools.partial(test_host, version, host)) for version, host in HOSTS] +
+            [(f"/matrix/{version}/host/{host}",
+              functools.partial(test_host, version, host)) for version, host in HOSTS] +
             [(f"/matrix/6.12/{BOOTS}-boots", test_many)])

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Control-flow enforcement in a TD's Linux: the kernel tracks its indirect branches, and a program
-has a shadow stack: calls, signals, children and changes of stacks work, a smashed return is SIGSEGV.
-Without the kernel, or a static libc, the test is skipped."""
+has a shadow stack: calls, signals, children and changes of stacks work, a smashed return is
+SIGSEGV. Without the kernel, or a static libc, the test is skipped."""
 
 import linux_program
 import vmm

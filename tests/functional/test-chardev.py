@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Character devices of every kind behind a serial port, and those that come, change and go while the machine runs."""
+"""Character devices of every kind behind a serial port, and those that come, change and go while
+the machine runs."""
 
 import os
 import socket
@@ -38,14 +39,17 @@ def contents(path, count):
 
 
 def test_file():
-    with program(*QTEST, *QMP, "-chardev", "file,id=a,path=DIR/out,input-path=/dev/null", *SERIAL) as (p, directory):
-        qtest, qmp = Qtest(os.path.join(directory, "qtest")), negotiated(os.path.join(directory, "qmp"))
+    with program(*QTEST, *QMP, "-chardev", "file,id=a,path=DIR/out,input-path=/dev/null",
+                 *SERIAL) as (p, directory):
+        qtest = Qtest(os.path.join(directory, "qtest"))
+        qmp = negotiated(os.path.join(directory, "qmp"))
         say(qtest, "to a file")
         assert contents(os.path.join(directory, "out"), 9) == b"to a file"
         with open(os.path.join(directory, "in"), "wb") as f:
             f.write(b"from a file")
         qmp.command("chardev-change", id="a", backend={"type": "file", "data": {
-            "in": os.path.join(directory, "in"), "out": os.path.join(directory, "out"), "append": True}})
+            "in": os.path.join(directory, "in"), "out": os.path.join(directory, "out"),
+            "append": True}})
         assert hear(qtest, 11) == b"from a file"
         say(qtest, "!")
         assert contents(os.path.join(directory, "out"), 10) == b"to a file!"
@@ -55,8 +59,11 @@ def test_file():
 
 def test_log():
     """logfile= has what the chardev was given, whether somebody reads it or not."""
-    with program(*QTEST, *QMP, "-chardev", "socket,id=a,path=DIR/a,server=on,wait=off,logfile=DIR/log", *SERIAL) as (p, directory):
-        qtest, qmp = Qtest(os.path.join(directory, "qtest")), negotiated(os.path.join(directory, "qmp"))
+    with program(*QTEST, *QMP,
+                 "-chardev", "socket,id=a,path=DIR/a,server=on,wait=off,logfile=DIR/log",
+                 *SERIAL) as (p, directory):
+        qtest = Qtest(os.path.join(directory, "qtest"))
+        qmp = negotiated(os.path.join(directory, "qmp"))
         say(qtest, "one")
         assert contents(os.path.join(directory, "log"), 3) == b"one"
         qmp.command("chardev-change", id="a", backend={"type": "null", "data": {
@@ -71,13 +78,17 @@ def test_log():
 def test_pipe():
     for one in (False, True):
         with program(*QTEST, *QMP, "-chardev", "null,id=a", *SERIAL) as (p, directory):
-            qtest, qmp = Qtest(os.path.join(directory, "qtest")), negotiated(os.path.join(directory, "qmp"))
+            qtest = Qtest(os.path.join(directory, "qtest"))
+            qmp = negotiated(os.path.join(directory, "qmp"))
             path = os.path.join(directory, "pipe")
-            error = qmp.error("chardev-change", id="a", backend={"type": "pipe", "data": {"device": path}})[1]
-            assert error == f"Failed to open chardev pipe '{path}': No such file or directory", error
+            error = qmp.error("chardev-change", id="a",
+                              backend={"type": "pipe", "data": {"device": path}})[1]
+            assert error == f"Failed to open chardev pipe '{path}': No such file or directory", \
+                error
             for name in ("",) if one else (".in", ".out"):
                 os.mkfifo(path + name)
-            qmp.command("chardev-change", id="a", backend={"type": "pipe", "data": {"device": path}})
+            qmp.command("chardev-change", id="a",
+                        backend={"type": "pipe", "data": {"device": path}})
             if not one:
                 with open(path + ".in", "wb", buffering=0) as f:
                     f.write(b"keys")
@@ -94,20 +105,25 @@ def test_udp():
         peer.settimeout(30)
         peer.bind(("127.0.0.1", 0))
         port = peer.getsockname()[1]
-        with program(*QTEST, *QMP, "-serial", f"udp:127.0.0.1:{port}@127.0.0.1:0") as (p, directory):
-            qtest, qmp = Qtest(os.path.join(directory, "qtest")), negotiated(os.path.join(directory, "qmp"))
+        with program(*QTEST, *QMP,
+                     "-serial", f"udp:127.0.0.1:{port}@127.0.0.1:0") as (p, directory):
+            qtest = Qtest(os.path.join(directory, "qtest"))
+            qmp = negotiated(os.path.join(directory, "qmp"))
             say(qtest, "x")
             word, address = peer.recvfrom(100)
             assert word == b"x"
             peer.sendto(b"", address)  # an empty datagram is no end
             peer.sendto(b"k" * 2000, address)
             assert hear(qtest, 2000) == b"k" * 2000
-            assert {"label": "serial0", "filename": "udp", "frontend-open": True} in qmp.command("query-chardev")
+            assert {"label": "serial0", "filename": "udp", "frontend-open": True} in \
+                qmp.command("query-chardev")
             qmp.command("quit")
             p.wait()
     # Nobody listens: what is said is lost, and the port goes on.
-    with program(*QTEST, *QMP, "-chardev", f"udp,id=a,host=127.0.0.1,port={port},ipv4=on", *SERIAL) as (p, directory):
-        qtest, qmp = Qtest(os.path.join(directory, "qtest")), negotiated(os.path.join(directory, "qmp"))
+    with program(*QTEST, *QMP, "-chardev", f"udp,id=a,host=127.0.0.1,port={port},ipv4=on",
+                 *SERIAL) as (p, directory):
+        qtest = Qtest(os.path.join(directory, "qtest"))
+        qmp = negotiated(os.path.join(directory, "qmp"))
         for _ in range(5):
             say(qtest, "xxxx")
             assert qtest.line_status() & 0x60 == 0x60
@@ -129,32 +145,44 @@ def test_add():
             "ring": {"type": "ringbuf", "data": {"size": 16}},
             "memory": {"type": "memory", "data": {}},
             "file": {"type": "file", "data": {"out": path}},
-            "tcp": {"type": "socket", "data": {"addr": local, "wait": False, "telnet": True, "nodelay": True}},
+            "tcp": {"type": "socket",
+                    "data": {"addr": local, "wait": False, "telnet": True, "nodelay": True}},
             "later": unix(path + "-nobody", server=False, **{"reconnect-ms": 1000}),
-            "udp": {"type": "udp", "data": {"remote": {"type": "inet", "data": {"host": "127.0.0.1", "port": "9"}}, "local": local}},
+            "udp": {"type": "udp",
+                    "data": {"remote": {"type": "inet", "data": {"host": "127.0.0.1", "port": "9"}},
+                             "local": local}},
         }
         for name, backend in kinds.items():
             assert qmp.command("chardev-add", id=name, backend=backend) == {}, name
-        terminal = qmp.command("chardev-add", id="pty", backend={"type": "pty", "data": {"path": path + "-pty"}})["pty"]
+        terminal = qmp.command("chardev-add", id="pty",
+                               backend={"type": "pty", "data": {"path": path + "-pty"}})["pty"]
         assert os.readlink(path + "-pty") == terminal and os.path.exists(terminal)
         for backend, text in (
                 ({"type": "vc", "data": {}}, "Parameter 'backend.type' does not accept value 'vc'"),
                 ({"type": "null"}, "Parameter 'backend.data' is missing"),
                 ({"type": "null", "data": {"x": 1}}, "Parameter 'backend.data.x' is unexpected"),
-                ({"type": "file", "data": {"out": "/nonexistent/x"}}, "cannot open '/nonexistent/x'"),
+                ({"type": "file", "data": {"out": "/nonexistent/x"}},
+                 "cannot open '/nonexistent/x'"),
                 ({"type": "file", "data": {"out": ""}}, "a file needs its path"),
-                ({"type": "null", "data": {"logfile": "/nonexistent/x"}}, "cannot open '/nonexistent/x'"),
-                ({"type": "ringbuf", "data": {"size": 3}}, "size of ringbuf chardev must be power of two"),
-                ({"type": "ringbuf", "data": {"size": -4}}, "size of ringbuf chardev must be power of two"),
+                ({"type": "null", "data": {"logfile": "/nonexistent/x"}},
+                 "cannot open '/nonexistent/x'"),
+                ({"type": "ringbuf", "data": {"size": 3}},
+                 "size of ringbuf chardev must be power of two"),
+                ({"type": "ringbuf", "data": {"size": -4}},
+                 "size of ringbuf chardev must be power of two"),
                 (unix(path + "-nobody", server=False), "Failed to connect to"),
                 (unix(path + "-s", wait=True), "waiting for a client would stop the machine"),
-                (unix(path + "-s", **{"reconnect-ms": 1}), "incompatible with socket in server listen mode"),
-                (unix(path + "-s", server=False, **{"reconnect-ms": -1}), "Parameter 'reconnect-ms' expects a number"),
-                ({"type": "udp", "data": {"remote": {"type": "unix", "data": {"path": "x"}}}}, "UDP needs addresses of type inet"),
+                (unix(path + "-s", **{"reconnect-ms": 1}),
+                 "incompatible with socket in server listen mode"),
+                (unix(path + "-s", server=False, **{"reconnect-ms": -1}),
+                 "Parameter 'reconnect-ms' expects a number"),
+                ({"type": "udp", "data": {"remote": {"type": "unix", "data": {"path": "x"}}}},
+                 "UDP needs addresses of type inet"),
                 ({"type": "pty", "data": {"path": path + "-pty"}}, "Failed to create PTY symlink")):
             error = qmp.error("chardev-add", id="bad", backend=backend)[1]
             assert text in error, (backend, error)
-        assert qmp.error("chardev-add", id="null", backend=kinds["null"])[1] == "Duplicate ID 'null' for chardev"
+        assert qmp.error("chardev-add", id="null", backend=kinds["null"])[1] == \
+            "Duplicate ID 'null' for chardev"
         assert "expects an identifier" in qmp.error("chardev-add", id="1", backend=kinds["null"])[1]
         names = {c["label"] for c in qmp.command("query-chardev")}
         assert names == {*kinds, "pty", "compat_monitor0"}, names
@@ -162,9 +190,11 @@ def test_add():
             qmp.command("chardev-remove", id=name)
         assert not os.path.exists(path + "-pty")
         assert qmp.error("chardev-remove", id="null")[1] == "Chardev 'null' not found"
-        assert qmp.error("chardev-remove", id="compat_monitor0")[1] == "Chardev 'compat_monitor0' is busy"
+        assert qmp.error("chardev-remove", id="compat_monitor0")[1] == \
+            "Chardev 'compat_monitor0' is busy"
         assert qmp.error("chardev-send-break", id="null")[1] == "Chardev 'null' not found"
-        assert qmp.error("chardev-change", id="null", backend=kinds["null"])[1] == "Chardev 'null' not found"
+        assert qmp.error("chardev-change", id="null", backend=kinds["null"])[1] == \
+            "Chardev 'null' not found"
         assert qmp.error("chardev-change", id="compat_monitor0", backend=kinds["null"])[1] == \
             "Chardev user does not support chardev hotswap"
         qmp.command("quit")
@@ -172,12 +202,16 @@ def test_add():
 
 
 def test_change():
-    """A serial port goes over from one back end to another; one that can't be opened changes nothing."""
-    with program(*QTEST, *QMP, "-chardev", "ringbuf,id=a", *SERIAL, "-chardev", "null,id=m,mux=on") as (p, directory):
-        qtest, qmp = Qtest(os.path.join(directory, "qtest")), negotiated(os.path.join(directory, "qmp"))
+    """A serial port goes over from one back end to another; one that can't be opened changes
+    nothing."""
+    with program(*QTEST, *QMP, "-chardev", "ringbuf,id=a", *SERIAL,
+                 "-chardev", "null,id=m,mux=on") as (p, directory):
+        qtest = Qtest(os.path.join(directory, "qtest"))
+        qmp = negotiated(os.path.join(directory, "qmp"))
         say(qtest, "one")
         assert qmp.command("ringbuf-read", device="a", size=10) == "one"
-        assert "Failed" in qmp.error("chardev-change", id="a", backend=unix("/nonexistent/x", server=False))[1]
+        assert "Failed" in \
+            qmp.error("chardev-change", id="a", backend=unix("/nonexistent/x", server=False))[1]
         say(qtest, "two")
         assert qmp.command("ringbuf-read", device="a", size=10) == "two"
         path = os.path.join(directory, "a")
@@ -192,11 +226,13 @@ def test_change():
             assert qmp.error("chardev-remove", id="a")[1] == "Chardev 'a' is busy"
             qmp.command("chardev-send-break", id="a")
             assert qtest.line_status() & 0x10, "a break"
-        assert qmp.error("chardev-change", id="m", backend={"type": "null", "data": {}})[1] == "Mux device hotswap not supported yet"
+        assert qmp.error("chardev-change", id="m", backend={"type": "null", "data": {}})[1] == \
+            "Mux device hotswap not supported yet"
         qmp.command("quit")
         p.wait()
 
 
 if __name__ == "__main__":
-    vmm.tap([("/chardev/file", test_file), ("/chardev/log", test_log), ("/chardev/pipe", test_pipe), ("/chardev/udp", test_udp),
+    vmm.tap([("/chardev/file", test_file), ("/chardev/log", test_log), ("/chardev/pipe", test_pipe),
+             ("/chardev/udp", test_udp),
              ("/chardev/add", test_add), ("/chardev/change", test_change)])

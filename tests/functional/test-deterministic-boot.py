@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Two deterministic boots of OVMF to its shell have equal traces; two vCPUs. Each is ended at its prompt, so one trace begins the other."""
+"""Two deterministic boots of OVMF to its shell have equal traces; two vCPUs. Each is ended at its
+prompt, so one trace begins the other."""
 
 import os
 import tempfile
@@ -29,7 +30,8 @@ def test_boot():
         with open(one, encoding="ascii") as a, open(two, encoding="ascii") as b:
             count = 0
             for count, (left, right) in enumerate(zip(a, b), 1):
-                assert left == right or not (left.endswith("\n") and right.endswith("\n")), f"line {count}: {left!r} {right!r}"
+                assert left == right or not (left.endswith("\n") and right.endswith("\n")), \
+                    f"line {count}: {left!r} {right!r}"
         assert count > 1000000, count
     return None
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A TD's firmware finds a disk's boot loader by itself: GPT, EFI system partition, systemd-boot, Linux."""
+"""A TD's firmware finds a disk's boot loader by itself: GPT, EFI system partition, systemd-boot,
+Linux."""
 
 import os
 import subprocess
@@ -48,15 +49,18 @@ def test_boot():
 
 
 def test_order():
-    """Of two disks with a boot loader, firmware takes the one that bootindex= puts first, in whichever slot it is."""
+    """Of two disks with a boot loader, firmware takes the one that bootindex= puts first, in
+    whichever slot it is."""
     with tempfile.TemporaryDirectory() as directory:
         drives = []
         for name, place in (("one", "addr=4,bootindex=2"), ("two", "addr=5,bootindex=1")):
             disk, missing = make_disk(directory, f"console=ttyS0 quiet disk={name}", name)
             if missing:
                 return missing
-            drives += ["-drive", f"file={disk},format=raw,if=none,id={name}", "-device", f"virtio-blk-pci,drive={name},{place}"]
-        console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(memory="1G", extra=["-boot", "strict=on", *drives]))
+            drives += ["-drive", f"file={disk},format=raw,if=none,id={name}",
+                       "-device", f"virtio-blk-pci,drive={name},{place}"]
+        console = vmm.Console(vmm.tdx_host() +
+                              vmm.td_arguments(memory="1G", extra=["-boot", "strict=on", *drives]))
         try:
             console.expect(r"initramfs: this is a TDX guest", 400 * SLOW)
             console.expect(r"# ", 60 * SLOW)

@@ -40,7 +40,8 @@ def marked_commands():
 
 
 def count_marks():
-    return sum(len(re.findall(r"^\.\. docs-test: (?!messages)", read(path), re.M)) for path in PAGES)
+    return sum(len(re.findall(r"^\.\. docs-test: (?!messages)", read(path),
+                              re.M)) for path in PAGES)
 
 
 def same_ovmf():
@@ -60,7 +61,8 @@ def run_command(kind, text, command):
         if not line.startswith("swtdx"):
             line = " ".join(map(shlex.quote, vmm.tdx_host())) + " " + line
         env = dict(os.environ, PATH=vmm.BUILD + ":" + os.environ["PATH"])
-        done = subprocess.run(["sh", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False, env=env)
+        done = subprocess.run(["sh", "-c", line], stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=120, check=False, env=env)
         out, err = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
         assert done.returncode == (1 if kind == "error" else 0), f"status {done.returncode}: {err}"
         assert text in (err if kind == "error" else out), f"{text!r} is not in {out!r} {err!r}"
@@ -69,15 +71,18 @@ def run_command(kind, text, command):
 
 
 def source_text():
-    """All string literals of the C sources, adjacent ones joined; printf conversions and macros between them become …"""
+    """All string literals of the C sources, adjacent ones joined; printf conversions and macros
+    between them become …"""
     literals = []
-    for directory in ("accel", "backends", "chardev", "hw", "monitor", "qapi", "qom", "system", "target", "util"):
+    for directory in ("accel", "backends", "chardev", "hw", "monitor", "qapi", "qom", "system",
+                      "target", "util"):
         for path in sorted(glob.glob(os.path.join(SOURCE, directory, "**/*.c"), recursive=True)):
             text = re.sub(r"/\*.*?\*/", " ", read(path), flags=re.S)
             text = re.sub(r'%[-+ #0]*\d*"\s*(?:PRI\w+|G_\w+)\s*"x?', "…", text)  # "%" PRIx64 "
             text = re.sub(r'(?<!\\)"\s*(?:[A-Z_0-9]+\s*)?"', "", text)
             for literal in re.findall(r'"((?:[^"\\\n]|\\.)*)"', text):
-                literals.append(re.sub(r"%[-+ #0]*[\d*]*(?:\.[\d*]+)?(?:hh|h|ll|l|z|j)?[a-zA-Z]", "…", literal.replace('\\"', '"')))
+                literals.append(re.sub(r"%[-+ #0]*[\d*]*(?:\.[\d*]+)?(?:hh|h|ll|l|z|j)?[a-zA-Z]",
+                                       "…", literal.replace('\\"', '"')))
     return "\n".join(literals)
 
 
@@ -85,7 +90,8 @@ def documented_messages():
     for path in PAGES:
         at = read(path).find(".. docs-test: messages\n")
         if at >= 0:
-            table = re.split(r"^(?=\S)", read(path)[at:].split("list-table::", 1)[1], maxsplit=1, flags=re.M)[0]
+            table = re.split(r"^(?=\S)", read(path)[at:].split("list-table::", 1)[1], maxsplit=1,
+                             flags=re.M)[0]
             for message in re.findall(r"^   \* - ``(.*)``$", table, re.M):
                 yield page_name(path), message
 
@@ -102,8 +108,10 @@ def check_messages():
     assert not missing, "\n".join(missing)
 
 
-# Whose errors meet the user of a TD. What is beneath them (keyval, QOM, devices) names the remedy in the message itself.
-EXPLAINED = ("target/i386/*.c", "target/i386/kvm/*.c", "accel/kvm/*.c", "hw/i386/tdvf*.c", "system/firmware.c", "system/options-machine.c")
+# Whose errors meet the user of a TD. What is beneath them (keyval, QOM, devices) names the remedy
+# in the message itself.
+EXPLAINED = ("target/i386/*.c", "target/i386/kvm/*.c", "accel/kvm/*.c", "hw/i386/tdvf*.c",
+             "system/firmware.c", "system/options-machine.c")
 
 
 def error_messages():
@@ -114,7 +122,8 @@ def error_messages():
             text = re.sub(r'%[-+ #0]*\d*"\s*(?:PRI\w+|G_\w+)\s*"x?', "…", text)
             text = re.sub(r'(?<!\\)"\s*(?:[A-Z_0-9]+\s*)?"', "", text)
             for literal in re.findall(r'\b(?:error_set|report_error)\(\s*\w+,\s*"((?:[^"\\\n]|\\.)*)"', text):
-                message = re.sub(r"%[-+ #0]*[\d*]*(?:\.[\d*]+)?(?:hh|h|ll|l|z|j)?[a-zA-Z]", "…", literal.replace('\\"', '"'))
+                message = re.sub(r"%[-+ #0]*[\d*]*(?:\.[\d*]+)?(?:hh|h|ll|l|z|j)?[a-zA-Z]", "…",
+                                 literal.replace('\\"', '"'))
                 yield os.path.relpath(path, SOURCE), message
 
 
@@ -141,13 +150,15 @@ def check_messages_explained():
 
 
 def check_marks():
-    assert len(list(marked_commands())) == count_marks() > 0, "a marked block has another form than the test reads"
+    assert len(list(marked_commands())) == count_marks() > 0, \
+        "a marked block has another form than the test reads"
 
 
 def man_options(name):
     """Options that head a paragraph of the manual page."""
     found = set()
-    for line in re.findall(r"^\.TP\n\.\w+ (.*)$", read(os.path.join(SOURCE, "docs/man", name + ".1")), re.M):
+    for line in re.findall(r"^\.TP\n\.\w+ (.*)$",
+                           read(os.path.join(SOURCE, "docs/man", name + ".1")), re.M):
         found |= set(re.findall(r'(?:^|[\s"])((?:\\-){1,2}[A-Za-z][\w-]*)', line))
     return {option.replace("\\", "") for option in found}
 
@@ -181,14 +192,17 @@ def check_plan_man():
     shared = vmm_help_options("qemu-system-x86_64")
     offered = vmm_help_options("qemu-tdx-plan")
     documented = man_options("qemu-tdx-plan")
-    assert offered - shared <= documented, f"only in the help text: {sorted(offered - shared - documented)}"
+    assert offered - shared <= documented, \
+        f"only in the help text: {sorted(offered - shared - documented)}"
     assert documented <= offered, f"only in the manual page: {sorted(documented - offered)}"
     return None
 
 
 def check_swtdx_man():
-    offered = set(re.findall(r"(?<![\w'-])--[a-z][\w-]*", help_text("swtdx", "--help") + help_text("swtdx", "run", "--help") +
-                             help_text("swtdx", "qgs", "--help") + help_text("swtdx", "measure", "--help")))
+    offered = set(re.findall(r"(?<![\w'-])--[a-z][\w-]*",
+                             help_text("swtdx", "--help") + help_text("swtdx", "run", "--help") +
+                             help_text("swtdx", "qgs", "--help") +
+                             help_text("swtdx", "measure", "--help")))
     same(man_options("swtdx"), offered)
     page = read(os.path.join(SOURCE, "docs/man/swtdx.1"))
     for command in re.findall(r"^(?:usage:)?\s+swtdx ([a-z]+)", help_text("swtdx", "--help"), re.M):
@@ -204,6 +218,9 @@ def check_sources_listed():
 if __name__ == "__main__":
     vmm.tap([(f"/docs/command/{page}/{number}", run_command(kind, text, command))
              for number, (page, kind, text, command) in enumerate(marked_commands(), 1)] +
-            [("/docs/marks", check_marks), ("/docs/messages", check_messages), ("/docs/messages-explained", check_messages_explained), ("/docs/sources-listed", check_sources_listed),
-             ("/docs/man/qemu-system-x86_64", check_vmm_man), ("/docs/man/qemu-tdx-plan", check_plan_man),
+            [("/docs/marks", check_marks), ("/docs/messages", check_messages),
+             ("/docs/messages-explained", check_messages_explained),
+             ("/docs/sources-listed", check_sources_listed),
+             ("/docs/man/qemu-system-x86_64", check_vmm_man),
+             ("/docs/man/qemu-tdx-plan", check_plan_man),
              ("/docs/man/swtdx", check_swtdx_man)])

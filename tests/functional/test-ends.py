@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""stop, cont, system_reset, quit and signals end, or go on, at once: with a guest that never leaves its vCPUs, with one that has
-not started, and while a launch is under way. A reset measures the same."""
+"""stop, cont, system_reset, quit and signals end, or go on, at once: with a guest that never leaves
+its vCPUs, with one that has not started, and while a launch is under way. A reset measures the
+same."""
 
 import os
 import signal
@@ -26,13 +27,15 @@ class Td:
         arguments = tiny.td(firmware, ["-qmp", f"unix:{self.path},server=on,wait=off", *extra])
         arguments.remove("-no-reboot")
         arguments[arguments.index("mon:stdio")] = "null"
-        host = vmm.tdx_host() if not fault else [vmm.program("swtdx"), "run", "--fault", fault, "--"]
+        host = vmm.tdx_host() if not fault else [vmm.program("swtdx"), "run", "--fault", fault,
+                                                 "--"]
         if host_json:
             profile = os.path.join(self.directory.name, "host.json")
             with open(profile, "w", encoding="utf-8") as f:
                 f.write(host_json)
             host = [vmm.program("swtdx"), "run", "--host", profile, "--"]
-        self.process = subprocess.Popen(host + arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(host + arguments, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def connect(self):
         qmp = Qmp(self.path)
@@ -110,7 +113,9 @@ def check_reset():
 
 def check_keyid():
     """A host with one private KeyID: each reset gives it back before it takes it again."""
-    with Td("-smp", "2", host_json='{"name": "one-keyid", "description": "one KeyID", "base": "spr-1.5", "keyids": 1}') as td:
+    with Td("-smp", "2",
+            host_json='{"name": "one-keyid", "description": "one KeyID", "base": "spr-1.5", '
+                      '"keyids": 1}') as td:
         qmp = td.connect()
         for _ in range(5):
             qmp.command("system_reset")
@@ -121,7 +126,8 @@ def check_keyid():
 
 
 # A step that always asks for another try: what a signal meets is a launch.
-SLOW = ["KVM_TDX_INIT_VM=EAGAIN", "KVM_TDX_INIT_VCPU=EBUSY", "TDH_MEM_PAGE_ADD=EAGAIN", "KVM_TDX_INIT_MEM_REGION=EINTR", "KVM_TDX_FINALIZE_VM=EBUSY"]
+SLOW = ["KVM_TDX_INIT_VM=EAGAIN", "KVM_TDX_INIT_VCPU=EBUSY", "TDH_MEM_PAGE_ADD=EAGAIN",
+        "KVM_TDX_INIT_MEM_REGION=EINTR", "KVM_TDX_FINALIZE_VM=EBUSY"]
 
 
 def mid_launch(fault):
@@ -147,6 +153,10 @@ def never_entered(fault):
 
 
 if __name__ == "__main__":
-    vmm.tap([(f"/ends/{machine}/{end}", ends(extra, act)) for machine, extra in MACHINES.items() for end, act in ENDS.items()] +
-            [("/ends/reset", check_reset), ("/ends/reset/keyid", check_keyid)] + [("/ends/mid-launch/" + fault, mid_launch(fault)) for fault in SLOW] +
-            [("/ends/never-entered/" + fault, never_entered(fault)) for fault in ("KVM_RUN=EAGAIN", "KVM_RUN=EINTR")])
+    vmm.tap([(f"/ends/{machine}/{end}", ends(extra, act)) for machine, extra in MACHINES.items()
+             for end, act in ENDS.items()] +
+            [("/ends/reset", check_reset),
+             ("/ends/reset/keyid", check_keyid)] + [("/ends/mid-launch/" + fault,
+                                                     mid_launch(fault)) for fault in SLOW] +
+            [("/ends/never-entered/" + fault,
+              never_entered(fault)) for fault in ("KVM_RUN=EAGAIN", "KVM_RUN=EINTR")])

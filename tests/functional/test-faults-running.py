@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Calls that fail while a TD runs: conversions, interrupts of devices, eventfds of their queues. The TD goes on wherever it can, the
-user is told once, and what the guest has to know it is told."""
+"""Calls that fail while a TD runs: conversions, interrupts of devices, eventfds of their queues.
+The TD goes on wherever it can, the user is told once, and what the guest has to know it is told."""
 
 import mmap
 import os
@@ -43,7 +43,8 @@ def put(address, data):
     """Bytes, in words, into the shared page."""
     code = load(RBX, address + WINDOW)
     for at in range(0, len(data), 4):
-        code += load(RAX, struct.unpack_from("<I", data, at)[0]) + b"\x89\x83" + struct.pack("<I", at)  # mov [rbx + at], eax
+        # mov [rbx + at], eax
+        code += load(RAX, struct.unpack_from("<I", data, at)[0]) + b"\x89\x83" + struct.pack("<I", at)
     return code
 
 
@@ -53,23 +54,30 @@ def tell(text):
 
 def tell_status():
     """What the last call answered: 0 or not."""
-    code = b"\x4d\x85\xd2" + load(R15, ord("0")) + b"\x74\x06" + load(R15, ord("1"))  # test r10, r10; jz over the load
-    for register, value in ((R10, 0), (R11, IO), (R12, 1), (R13, 1), (R14, 0x402), (RCX, 0xfc00), (RAX, 0)):
+    # test r10, r10; jz over the load
+    code = b"\x4d\x85\xd2" + load(R15, ord("0")) + b"\x74\x06" + load(R15, ord("1"))
+    for register, value in ((R10, 0), (R11, IO), (R12, 1), (R13, 1), (R14, 0x402), (RCX, 0xfc00),
+                            (RAX, 0)):
         code += load(register, value)
     return code + tiny64.TDCALL
 
 
 def await_used(count):
-    return load(RBX, USED + WINDOW) + b"\x66\x83\x7b\x02" + bytes([count]) + b"\x75\xf9"  # cmp word [rbx + 2], count; jne back
+    # cmp word [rbx + 2], count; jne back
+    return load(RBX, USED + WINDOW) + b"\x66\x83\x7b\x02" + bytes([count]) + b"\x75\xf9"
 
 
 def capability(wanted):
-    """Offset of a capability of the device, which the same device in a machine without a guest tells."""
-    argv = [vmm.program("qemu-system-x86_64"), "-accel", "qtest", "-qtest", "stdio", "-qtest-log", "none", "-display", "none",
+    """Offset of a capability of the device, which the same device in a machine without a guest
+    tells."""
+    argv = [vmm.program("qemu-system-x86_64"), "-accel", "qtest", "-qtest", "stdio",
+            "-qtest-log", "none", "-display", "none",
             "-nodefaults", "-device", "virtio-rng-pci,addr=4"]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          bufsize=1) as process:
         def read(offset):
-            process.stdin.write(f"outl 0xcf8 {1 << 31 | DEVICE | offset & 0xfc:#x}\ninb {0xcfc + offset % 4:#x}\n")
+            process.stdin.write(f"outl 0xcf8 {1 << 31 | DEVICE | offset & 0xfc:#x}\ninb "
+                                f"{0xcfc + offset % 4:#x}\n")
             assert process.stdout.readline() == "OK\n"
             return int(process.stdout.readline()[3:], 16)
         offset = read(0x34)
@@ -87,17 +95,21 @@ def driver():
     steps = [MAP, config(0x14, TABLE), config(0x20, BAR), config(0x24, 0), config(4, 6)]
     for at, value in ((0, 0xfee00000), (4, 0), (8, 0x41), (12, 0)):
         steps.append(write(4, TABLE + at, value))
-    steps += [config(capability(0x11), 0x80000011), write(1, BAR + 0x14, 0), write(1, BAR + 0x14, 3), write(4, BAR + 8, 1),
-              write(4, BAR + 0xc, 3), write(1, BAR + 0x14, 0xb), write(2, BAR + 0x16, 0), write(2, BAR + 0x18, 4),
+    steps += [config(capability(0x11), 0x80000011), write(1, BAR + 0x14, 0),
+              write(1, BAR + 0x14, 3), write(4, BAR + 8, 1),
+              write(4, BAR + 0xc, 3), write(1, BAR + 0x14, 0xb), write(2, BAR + 0x16, 0),
+              write(2, BAR + 0x18, 4),
               write(2, BAR + 0x1a, 0)]
     for at, address in ((0x20, DESCRIPTORS), (0x28, AVAILABLE), (0x30, USED)):
         steps += [write(4, BAR + at, address), write(4, BAR + at + 4, 0)]
-    steps += [put(DESCRIPTORS, struct.pack("<QIHH", BUFFER, 16, 2, 0)), put(AVAILABLE, struct.pack("<HHHH", 0, 1, 0, 0)),
-              write(2, BAR + 0x1c, 1), write(1, BAR + 0x14, 0xf), write(2, BAR + NOTIFY, 0), await_used(1), tell("done")]
+    steps += [put(DESCRIPTORS, struct.pack("<QIHH", BUFFER, 16, 2, 0)),
+              put(AVAILABLE, struct.pack("<HHHH", 0, 1, 0, 0)),
+              write(2, BAR + 0x1c, 1), write(1, BAR + 0x14, 0xf), write(2, BAR + NOTIFY, 0),
+              await_used(1), tell("done")]
     return b"".join(steps)
 
 
-# ---- A back end of another process: it answers the one request of queue 0 without looking at it ----
+# ---- A back end of another process: it answers the one request of queue 0 without looking at it
 
 class BackEnd(threading.Thread):
     def __init__(self, path):
@@ -109,7 +121,8 @@ class BackEnd(threading.Thread):
 
     def run(self):
         connection, _ = self.listener.accept()
-        answers = {1: 1 << 32 | 1 << 30, 15: 1 << 9, 17: 1}  # VERSION_1, protocol features; configuration; queues
+        # VERSION_1, protocol features; configuration; queues
+        answers = {1: 1 << 32 | 1 << 30, 15: 1 << 9, 17: 1}
         while True:
             header, fds, _, _ = socket.recv_fds(connection, 12, 8)
             if len(header) < 12:
@@ -149,18 +162,22 @@ class BackEnd(threading.Thread):
 def run(code, fault, devices=(), back_end=False):
     """What the guest told, and standard error."""
     with tempfile.TemporaryDirectory() as directory:
-        path, log, device = (os.path.join(directory, name) for name in ("firmware.fd", "log", "device"))
+        path, log, device = (os.path.join(directory, name)
+                             for name in ("firmware.fd", "log", "device"))
         pages = bytearray(tiny64.image(code + tiny64.STOP, has_log=False))
         struct.pack_into("<Q", pages, 0x3000 + 8 * 5, 0x800083 | SHARED)
         with open(path, "wb") as f:
             f.write(pages)
-        extra = ["-chardev", f"file,id=log,path={log}", "-device", "isa-debugcon,iobase=0x402,chardev=log", *devices]
+        extra = ["-chardev", f"file,id=log,path={log}",
+                 "-device", "isa-debugcon,iobase=0x402,chardev=log", *devices]
         if back_end:
             BackEnd(device).start()
-            extra += ["-object", "memory-backend-memfd,id=ram0,size=16M,share=on", "-machine", "memory-backend=ram0",
+            extra += ["-object", "memory-backend-memfd,id=ram0,size=16M,share=on",
+                      "-machine", "memory-backend=ram0",
                       "-chardev", f"socket,id=back,path={device}",
                       "-device", "vhost-user-blk-pci,chardev=back,addr=4,num-queues=1,vectors=2"]
-        status, _, err = vmm.run([vmm.program("swtdx"), "run", "--fault", fault, "--", *tiny.td(path, extra)])
+        status, _, err = vmm.run([vmm.program("swtdx"), "run", "--fault", fault,
+                                  "--", *tiny.td(path, extra)])
         with open(log, "rb") as f:
             return status, f.read().decode(), err
 
@@ -183,9 +200,11 @@ def conversion(error, text):
 
 def check_fault_conversion():
     """Without asking: the access cannot be carried out, and that ends the TD."""
-    status, told, err = run(tell("a") + put(RINGS, bytes(4)) + tell("b"), "KVM_SET_MEMORY_ATTRIBUTES:3=ENOMEM")
+    status, told, err = run(tell("a") + put(RINGS, bytes(4)) + tell("b"),
+                            "KVM_SET_MEMORY_ATTRIBUTES:3=ENOMEM")
     assert status == 1 and told == "a", (status, told, err)
-    assert "KVM_SET_MEMORY_ATTRIBUTES failed" in err and "Cannot allocate memory" in err and "0x820000" in err, err
+    assert "KVM_SET_MEMORY_ATTRIBUTES failed" in err and "Cannot allocate memory" in err, err
+    assert "0x820000" in err, err
 
 
 RNG = ["-device", "virtio-rng-pci,addr=4,vectors=2"]
@@ -195,16 +214,22 @@ LOST = "the guest has lost an interrupt"
 # Name, fault, is another process the back end, what the one warning says; none: there is no warning
 DEVICES = [
     ("no-fault", "", False, []),
-    ("ioeventfd", "KVM_IOEVENTFD=ENOMEM", False, ["KVM_IOEVENTFD at 0xe0013000 failed: Cannot allocate memory", SLOWER]),
-    ("ioeventfd-full", "KVM_IOEVENTFD=ENOSPC", False, ["KVM_IOEVENTFD at 0xe0013000 failed: No space left on device", SLOWER]),
-    ("signal-msi", "KVM_SIGNAL_MSI=EIO", False, ["KVM_SIGNAL_MSI failed: Input/output error", LOST]),
+    ("ioeventfd", "KVM_IOEVENTFD=ENOMEM", False,
+     ["KVM_IOEVENTFD at 0xe0013000 failed: Cannot allocate memory", SLOWER]),
+    ("ioeventfd-full", "KVM_IOEVENTFD=ENOSPC", False,
+     ["KVM_IOEVENTFD at 0xe0013000 failed: No space left on device", SLOWER]),
+    ("signal-msi", "KVM_SIGNAL_MSI=EIO", False,
+     ["KVM_SIGNAL_MSI failed: Input/output error", LOST]),
     ("signal-msi-nobody", "KVM_SIGNAL_MSI=EPERM", False, []),
     ("external", "", True, []),
-    ("external-ioeventfd", "KVM_IOEVENTFD=ENOMEM", True, ["KVM_IOEVENTFD at 0xe0013000 failed", SLOWER]),
+    ("external-ioeventfd", "KVM_IOEVENTFD=ENOMEM", True,
+     ["KVM_IOEVENTFD at 0xe0013000 failed", SLOWER]),
     ("irqfd", "KVM_IRQFD=ENOMEM", True, ["KVM_IRQFD failed: Cannot allocate memory", THROUGH]),
     ("irqfd-busy", "KVM_IRQFD=EBUSY", True, ["KVM_IRQFD failed: Device or resource busy", THROUGH]),
-    ("gsi-routing", "KVM_SET_GSI_ROUTING=EINVAL", True, ["KVM_SET_GSI_ROUTING failed: Invalid argument", THROUGH]),
-    ("gsi-routing-memory", "KVM_SET_GSI_ROUTING=ENOMEM", True, ["KVM_SET_GSI_ROUTING failed: Cannot allocate memory", THROUGH]),
+    ("gsi-routing", "KVM_SET_GSI_ROUTING=EINVAL", True,
+     ["KVM_SET_GSI_ROUTING failed: Invalid argument", THROUGH]),
+    ("gsi-routing-memory", "KVM_SET_GSI_ROUTING=ENOMEM", True,
+     ["KVM_SET_GSI_ROUTING failed: Cannot allocate memory", THROUGH]),
 ]
 
 
@@ -218,7 +243,8 @@ def device(fault, back_end, says):
     return check
 
 
-# The guest resets itself, and its second launch fails: fault, step (none: before there are steps), what the message says
+# The guest resets itself, and its second launch fails: fault, step (none: before there are steps),
+# what the message says
 RESETS = [
     ("KVM_CREATE_VM:3=ENOMEM", None, "KVM_CREATE_VM for VM type 5 failed: Cannot allocate memory"),
     ("KVM_TDX_CAPABILITIES:2=EIO", None, "KVM_TDX_CAPABILITIES failed"),
@@ -227,9 +253,12 @@ RESETS = [
     ("KVM_CREATE_VCPU:2=EIO", "create vCPUs", "KVM_CREATE_VCPU for vCPU id 0 failed"),
     ("mmap:2=ENOMEM", "create vCPUs", "Mapping the run page of vCPU id 0 failed"),
     ("KVM_CREATE_GUEST_MEMFD:3=EMFILE", "make memory slots", "Error creating KVM guest_memfd"),
-    ("KVM_SET_USER_MEMORY_REGION2:3=EINVAL", "make memory slots", "KVM_SET_USER_MEMORY_REGION2 for memory 'ram-below-4g'"),
-    ("KVM_SET_MEMORY_ATTRIBUTES:3=ENOMEM", "set private attributes", "KVM_SET_MEMORY_ATTRIBUTES private for ram-below-4g"),
-    (f"TDH_MEM_PAGE_ADD:{tiny.PAGES + 2}=ENOMEM", "add measured and initial memory", "KVM_TDX_INIT_MEM_REGION failed"),
+    ("KVM_SET_USER_MEMORY_REGION2:3=EINVAL", "make memory slots",
+     "KVM_SET_USER_MEMORY_REGION2 for memory 'ram-below-4g'"),
+    ("KVM_SET_MEMORY_ATTRIBUTES:3=ENOMEM", "set private attributes",
+     "KVM_SET_MEMORY_ATTRIBUTES private for ram-below-4g"),
+    (f"TDH_MEM_PAGE_ADD:{tiny.PAGES + 2}=ENOMEM", "add measured and initial memory",
+     "KVM_TDX_INIT_MEM_REGION failed"),
     ("KVM_TDX_FINALIZE_VM:2=EIO", "finalise the TD", "KVM_TDX_FINALIZE_VM failed"),
 ]
 
@@ -240,9 +269,11 @@ def reset(fault, step, says):
         with tiny64.Firmware(code, has_log=False) as path:
             arguments = tiny.td(path)
             arguments.remove("-no-reboot")
-            status, _, err = vmm.run([vmm.program("swtdx"), "run", "--fault", fault, "--", *arguments])
+            status, _, err = vmm.run([vmm.program("swtdx"), "run", "--fault", fault,
+                                      "--", *arguments])
         assert status == 1, (status, err)
-        assert len(warnings(err)) == 1 and "unable to rebuild guest: " in warnings(err)[0] and says in err, err
+        assert len(warnings(err)) == 1 and "unable to rebuild guest: " in warnings(err)[0], err
+        assert says in err, err
         assert step is None or f"The launch of the TD stopped at the step: {step}\n" in err, err
     return check
 

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every OVMF image of Debian 12 to 14: those made for TDs start as one, the others are refused and called by what they are.
+"""Every OVMF image of Debian 12 to 14: those made for TDs start as one, the others are refused and
+called by what they are.
 
-Needs the packages that scripts/get-firmware downloads; without them the test is skipped. The MRTD each launch prints is compared
-with one computed here from the file alone (TDX module specification: TDH.MEM.PAGE.ADD, TDH.MR.EXTEND; TDVF design guide)."""
+Needs the packages that scripts/get-firmware downloads; without them the test is skipped. The MRTD
+each launch prints is compared with one computed here from the file alone (TDX module specification:
+TDH.MEM.PAGE.ADD, TDH.MR.EXTEND; TDVF design guide)."""
 
 import hashlib
 import json
@@ -16,7 +18,8 @@ import uuid
 import vmm
 
 SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
-CACHE = os.path.abspath(os.path.join(os.environ.get("XDG_CACHE_HOME", ".cache"), "qemu-tdx", "firmware"))
+CACHE = os.path.abspath(os.path.join(os.environ.get("XDG_CACHE_HOME", ".cache"), "qemu-tdx",
+                                     "firmware"))
 
 METADATA_GUID = uuid.UUID("e47a6535-984a-4798-865e-4685a7bf8ec2").bytes_le
 FOOTER_GUID = uuid.UUID("96b582de-1fb2-45f7-baea-a366c55a082d").bytes_le
@@ -24,9 +27,10 @@ PAGE, CHUNK = 4096, 256
 MR_EXTEND, PAGE_AUG = 1, 2
 TD_INFO = 7
 
-# How far an image comes: the first words on the console; or, with None, that the firmware itself ends the TD. This is the case
-# of ovmf-amdsev: it has TDX metadata, but before it has accepted any memory it clears the page at 0x807000, which its metadata
-# don't list. The TDX module does not let a TD with SEPT_VE_DISABLE go on from there.
+# How far an image comes: the first words on the console; or, with None, that the firmware itself
+# ends the TD. This is the case of ovmf-amdsev: it has TDX metadata, but before it has accepted any
+# memory it clears the page at 0x807000, which its metadata don't list. The TDX module does not let
+# a TD with SEPT_VE_DISABLE go on from there.
 SHELL, BOOT_MANAGER = "UEFI Interactive Shell", "BdsDxe: "
 LAUNCHES = {
     ("bookworm", "OVMF.fd"): SHELL,
@@ -38,10 +42,13 @@ LAUNCHES = {
 
 CODE_HALF, VARIABLES = "this is the code half of a flash image", "this is a variable store"
 NO_METADATA = "no TDX metadata: GUID e47a6535-984a-4798-865e-4685a7bf8ec2 is missing"
-CODE_2M = {"OVMF_CODE.fd": CODE_HALF, "OVMF_CODE.ms.fd": CODE_HALF, "OVMF_CODE.secboot.fd": CODE_HALF}
-CODE_4M = ["OVMF_CODE_4M.fd", "OVMF_CODE_4M.ms.fd", "OVMF_CODE_4M.secboot.fd", "OVMF_CODE_4M.snakeoil.fd"]
+CODE_2M = {"OVMF_CODE.fd": CODE_HALF, "OVMF_CODE.ms.fd": CODE_HALF,
+           "OVMF_CODE.secboot.fd": CODE_HALF}
+CODE_4M = ["OVMF_CODE_4M.fd", "OVMF_CODE_4M.ms.fd", "OVMF_CODE_4M.secboot.fd",
+           "OVMF_CODE_4M.snakeoil.fd"]
 VARS_2M = {"OVMF_VARS.fd": VARIABLES, "OVMF_VARS.ms.fd": VARIABLES}
-VARS_4M = {"OVMF_VARS_4M.fd": VARIABLES, "OVMF_VARS_4M.ms.fd": VARIABLES, "OVMF_VARS_4M.snakeoil.fd": VARIABLES}
+VARS_4M = {"OVMF_VARS_4M.fd": VARIABLES, "OVMF_VARS_4M.ms.fd": VARIABLES,
+           "OVMF_VARS_4M.snakeoil.fd": VARIABLES}
 NEW = {**dict.fromkeys(CODE_4M + ["OVMF_CODE_4M.secboot.strictnx.fd"], CODE_HALF), **VARS_4M}
 REFUSALS = {
     "bookworm": {**CODE_2M, **dict.fromkeys(CODE_4M, NO_METADATA), **VARS_2M, **VARS_4M},
@@ -56,7 +63,8 @@ JOINED = {
 
 
 def sections(image):
-    """(file offset, raw size, address, memory size, type, attributes) of each section, in the order of the file."""
+    """(file offset, raw size, address, memory size, type, attributes) of each section, in the order
+    of the file."""
     end = len(image) - 0x20
     assert image[end - 16:end] == FOOTER_GUID
     at = end - 18
@@ -108,7 +116,8 @@ def missing(suite):
 
 
 def check_known_mrtd():
-    """The computation itself, by values that other programs got: a page at 0x80b000 alone, and Debian 12's OVMF.fd."""
+    """The computation itself, by values that other programs got: a page at 0x80b000 alone, and
+    Debian 12's OVMF.fd."""
     assert hashlib.sha384(record(b"MEM.PAGE.ADD", 0x80b000)).hexdigest().startswith("33607e8dc7a490632a61f01592a35b33")
     if missing("bookworm"):
         return missing("bookworm")
@@ -124,13 +133,15 @@ def follow(console, goal):
         assert console.wait(60 * SLOW) == 1
         assert "The kernel has given this VM up" in console.text, console.text[-3000:]
         if vmm.tdx_host():
-            assert "swtdx: Guest access before accepting 0x807000 on vCPU 0" in console.text, console.text[-3000:]
+            assert "swtdx: Guest access before accepting 0x807000 on vCPU 0" in console.text, \
+                console.text[-3000:]
         return
     console.expect(goal, 300 * SLOW)
     end = time.monotonic() + 2
     while time.monotonic() < end:
         assert console.read(0.1), console.text[-3000:]
-    assert console.process.poll() is None and "given this VM up" not in console.text, console.text[-3000:]
+    assert console.process.poll() is None, console.text[-3000:]
+    assert "given this VM up" not in console.text, console.text[-3000:]
     console.send("\x01x")
     assert console.wait(30 * SLOW) == 0
 
@@ -140,7 +151,8 @@ def launch(suite, name, goal):
         if missing(suite):
             return missing(suite)
         path = directory(suite, "ovmf", name)
-        console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(firmware=path, extra=["-no-reboot", "-d", "tdx"]))
+        console = vmm.Console(vmm.tdx_host() +
+                              vmm.td_arguments(firmware=path, extra=["-no-reboot", "-d", "tdx"]))
         try:
             mrtd = console.expect(r"MRTD ([0-9a-f]{96})", 60 * SLOW).group(1)
             assert mrtd == compute_mrtd(read(path)), mrtd
@@ -161,7 +173,8 @@ def check_plans(suite):
     def check():
         if missing(suite):
             return missing(suite)
-        for path in [directory(suite, "ovmf", n) for s, n in LAUNCHES if s == suite] + [directory(suite, "qemu/OVMF.fd")]:
+        for path in [directory(suite, "ovmf", n) for s, n in LAUNCHES
+                     if s == suite] + [directory(suite, "qemu/OVMF.fd")]:
             status, out, err = plan(path)
             assert status == 0, err
             assert json.loads(out)["mrtd"] == compute_mrtd(read(path)), path
@@ -177,7 +190,8 @@ def refusal(suite, name, cause):
         status, out, err = plan(path)
         assert status == 1 and f"firmware '{path}': {cause}" in err and not out, f"{status}: {err}"
         status, out, err = vmm.run(vmm.tdx_host() + vmm.td_arguments(firmware=path))
-        assert status == 1 and f"firmware '{path}': {cause}" in err and "MRTD" not in out + err, f"{status}: {err}"
+        assert status == 1 and f"firmware '{path}': {cause}" in err, f"{status}: {err}"
+        assert "MRTD" not in out + err, f"{status}: {err}"
         return None
     return check
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Broken hosts are told apart, each with its cause and a remedy; hosts with later kernels launch TDs."""
+"""Broken hosts are told apart, each with its cause and a remedy; hosts with later kernels launch
+TDs."""
 
 import json
 import os
@@ -38,35 +39,50 @@ CAUSES = {
 # profile, cause, more of the message
 BROKEN = [
     ("tdx-off-bios", "firmware", ["tdx_host_platform absent", "Enable TDX in the host's firmware"]),
-    ("tdx-not-requested", "not-requested", ["kvm_intel.tdx=N", "Add kvm_intel.tdx=1 to the kernel's command line"]),
-    ("module-missing", "absent", ["log: virt/tdx: BIOS enabled", "virt/tdx: module not loaded", "Enable the SEAM loader"]),
-    ("module-init-failed", "failed", ["virt/tdx: module initialization failed (-12)", "-12 is memory"]),
-    ("module-1.5.01", "old-module", ["clobber bug present", "Update the host's firmware or its TDX module"]),
+    ("tdx-not-requested", "not-requested",
+     ["kvm_intel.tdx=N", "Add kvm_intel.tdx=1 to the kernel's command line"]),
+    ("module-missing", "absent",
+     ["log: virt/tdx: BIOS enabled", "virt/tdx: module not loaded", "Enable the SEAM loader"]),
+    ("module-init-failed", "failed",
+     ["virt/tdx: module initialization failed (-12)", "-12 is memory"]),
+    ("module-1.5.01", "old-module",
+     ["clobber bug present", "Update the host's firmware or its TDX module"]),
     ("kernel-6.12", "old-kernel", ["kernel 6.12.48-swtdx", "Boot Linux 6.16 or later"]),
-    ("vendor-abi", "vendor", ["kernel 6.8.0-1028-intel", "kvm_intel.tdx=Y", "boot Linux 6.16 or later"]),
+    ("vendor-abi", "vendor",
+     ["kernel 6.8.0-1028-intel", "kvm_intel.tdx=Y", "boot Linux 6.16 or later"]),
     ("not-intel", "not-intel", ["processor AuthenticAMD", "needs an Intel Xeon processor"]),
     ("hibernation", "hibernation", ["Add nohibernate to the kernel's command line"]),
     ("no-dev-kvm", "no-kvm", ["load kvm_intel", "in a container, /dev/kvm must be passed in"]),
     ("dev-kvm-denied", "denied", ["add it to the group that owns the device"]),
-    ("no-keyid", "keyids", ["No free TDX private KeyID: 31 of 31 are in use", "Stop another TD", "step: initialise the TD"]),
-    ("cgroup-limit", "cgroup", ["/sys/fs/cgroup/guests allows 0 TDs", "Raise misc.max there", "step: initialise the TD"]),
+    ("no-keyid", "keyids",
+     ["No free TDX private KeyID: 31 of 31 are in use", "Stop another TD",
+      "step: initialise the TD"]),
+    ("cgroup-limit", "cgroup",
+     ["/sys/fs/cgroup/guests allows 0 TDs", "Raise misc.max there", "step: initialise the TD"]),
 ]
 
-KERNELS = [("spr-1.5", 6, 16), ("spr-1.5-linux-6.18", 6, 18), ("spr-1.5-linux-6.19", 6, 19), ("spr-1.5-linux-7.1", 7, 1),
+KERNELS = [("spr-1.5", 6, 16), ("spr-1.5-linux-6.18", 6, 18), ("spr-1.5-linux-6.19", 6, 19),
+           ("spr-1.5-linux-7.1", 7, 1),
            ("spr-1.5-linux-7.3", 7, 3)]
 
 # Hosts composed of parts, and the widest guest physical address that the VMM plans there.
-COMPOSED = [("gnr/2.0.08/7.3", 52), ("emr/1.5.34/6.19", 52), ("srf/2.0.08/6.18", 52), ("cwf/1.5.05/7.1", 52), ("7.1/spr/1.5.34", 52),
+COMPOSED = [("gnr/2.0.08/7.3", 52), ("emr/1.5.34/6.19", 52), ("srf/2.0.08/6.18", 52),
+            ("cwf/1.5.05/7.1", 52), ("7.1/spr/1.5.34", 52),
             ("2.0.08", 52), ("ept4", 48), ("gnr/ept4/1.5.34", 48), ("strict/2.0.08", 52)]
 
 # A broken part breaks any host.
-BROKEN_PARTS = [("gnr/2.0.08/7.3/tdx-off-bios", "firmware", []), ("srf/6.12", "old-kernel", ["kernel 6.12.48-swtdx"]),
-                ("emr/1.5.01", "old-module", []), ("cwf/7.3/no-keyid", "keyids", []), ("gnr/2.0.08/no-dev-kvm", "no-kvm", [])]
+BROKEN_PARTS = [("gnr/2.0.08/7.3/tdx-off-bios", "firmware", []),
+                ("srf/6.12", "old-kernel", ["kernel 6.12.48-swtdx"]),
+                ("emr/1.5.01", "old-module", []), ("cwf/7.3/no-keyid", "keyids", []),
+                ("gnr/2.0.08/no-dev-kvm", "no-kvm", [])]
 
 # Names that make no host, and what is said.
-NO_HOSTS = [("7.3/6.18", "'7.3' and '6.18' are both a kernel"), ("spr/1.5.05/cpu-gnr", "'spr' and 'cpu-gnr' are both a cpu"),
-            ("1.5.34/2.0.08", "are both a module"), ("spr/2.0.09", "no host profile '2.0.09'"), ("spr//7.3", "no host profile ''"),
-            ("gnr/", "no host profile ''"), ("dir/mine.json", "dir/mine.json"), ("./gnr", "No such file"),
+NO_HOSTS = [("7.3/6.18", "'7.3' and '6.18' are both a kernel"),
+            ("spr/1.5.05/cpu-gnr", "'spr' and 'cpu-gnr' are both a cpu"),
+            ("1.5.34/2.0.08", "are both a module"), ("spr/2.0.09", "no host profile '2.0.09'"),
+            ("spr//7.3", "no host profile ''"),
+            ("gnr/", "no host profile ''"), ("dir/mine.json", "dir/mine.json"),
+            ("./gnr", "No such file"),
             ("spr-1.5-linux-7.3/accept-2m/strict/ept4", "name is too long")]
 
 
@@ -92,7 +108,8 @@ def check_listed():
     status, out, err = vmm.run([SWTDX, "profiles"])
     assert status == 0 and err == "", err
     listed = dict(line.split(None, 1) for line in out.splitlines())
-    assert {name for name, text in listed.items() if text.startswith("broken: ")} == {row[0] for row in BROKEN}, out
+    assert {name for name, text in listed.items() if text.startswith("broken: ")} == \
+        {row[0] for row in BROKEN}, out
     assert {row[0] for row in KERNELS} <= set(listed), out
     assert "(default)" in listed["spr-1.5"], out
 
@@ -123,32 +140,42 @@ def check_composed_shown():
 def check_no_hosts():
     for profile, text in NO_HOSTS:
         status, out, err = under(profile, ["true"])
-        assert status == 126 and out == "" and text in err and err.count("\n") == 1, (profile, status, err)
+        assert status == 126 and out == "" and text in err, (profile, status, err)
+        assert err.count("\n") == 1, (profile, status, err)
 
 
 def gpaw(firmware, profile, width):
     """The plan has the widest address that the host offers, and the TD comes up with it."""
     def check():
-        status, out, err = under(profile, [vmm.program("qemu-tdx-plan"), "--json", "-cpu", "host", *tiny.td(firmware)[1:]])
+        status, out, err = under(profile,
+                                 [vmm.program("qemu-tdx-plan"), "--json", "-cpu", "host",
+                                  *tiny.td(firmware)[1:]])
         assert status == 0, err
         value = json.loads(out)
-        assert value["gpaw"] == width and value["cpuid"]["settled"] is True and value["warnings"] == [], value["gpaw"]
+        assert value["gpaw"] == width and value["cpuid"]["settled"] is True, value["gpaw"]
+        assert value["warnings"] == [], value["gpaw"]
     return check
 
 
 def no_log(firmware, profile):
-    """Most users may not read the kernel's log: the message then says which causes look alike, and where to look."""
+    """Most users may not read the kernel's log: the message then says which causes look alike, and
+    where to look."""
     def check():
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "nolog.json")
             with open(path, "w", encoding="utf-8") as f:
-                json.dump({"name": "nolog", "description": "no log", "base": profile, "files": [{"path": "/dev/kmsg", "text": "", "error": 1}]}, f)
-            broken(firmware, path, "module", ["dmesg | grep -i tdx tells which", "'module not loaded'", "'initialization failed'"])()
+                json.dump({"name": "nolog", "description": "no log", "base": profile,
+                           "files": [{"path": "/dev/kmsg", "text": "", "error": 1}]}, f)
+            broken(firmware, path, "module",
+                   ["dmesg | grep -i tdx tells which", "'module not loaded'",
+                    "'initialization failed'"])()
     return check
 
 
-# How many vCPUs TDG.VP.INFO says the TD may have, and what becomes of two ACCEPTs of 2 MiB, one over a shared page.
-ANSWERS = [("accept-2m", "1al", ["is told how many it has"], []), ("strict", "@ll", [], ["is told how many it has"]),
+# How many vCPUs TDG.VP.INFO says the TD may have, and what becomes of two ACCEPTs of 2 MiB, one
+# over a shared page.
+ANSWERS = [("accept-2m", "1al", ["is told how many it has"], []),
+           ("strict", "@ll", [], ["is told how many it has"]),
            ("strict/accept-2m/gnr", "@al", [], ["is told how many it has"])]
 
 
@@ -159,7 +186,8 @@ def raw_answers(profile, answers, said, unsaid):
             return "swtdx-launch is not built with sanitizers"
         status, out, err = under(profile, [LAUNCH, answers])
         assert status == 0 and out == "ok\n", f"status {status}: {out!r} {err!r}"
-        assert all(err.count(text) == 1 for text in said) and not any(text in err for text in unsaid), err
+        assert all(err.count(text) == 1 for text in said), err
+        assert not any(text in err for text in unsaid), err
         return None
     return check
 
@@ -177,7 +205,8 @@ def raw_launch(profile):
 def td_launch(firmware, profile):
     def check():
         status, _, err = under(profile, tiny.td(firmware))
-        assert status == 0 and "triple fault" in err and "qemu-system-x86_64: " not in err, f"status {status}: {err!r}"
+        assert status == 0 and "triple fault" in err, f"status {status}: {err!r}"
+        assert "qemu-system-x86_64: " not in err, f"status {status}: {err!r}"
     return check
 
 
@@ -195,7 +224,8 @@ def plan(firmware, profile):
     return check
 
 
-# $1 is the VMM; the others its arguments. A TD holds the only KeyID while a second is tried, and is killed.
+# $1 is the VMM; the others its arguments. A TD holds the only KeyID while a second is tried, and is
+# killed.
 SHARED_POOL = """
 vmm=$1; shift
 $vmm "$@" -S & first=$!
@@ -211,7 +241,8 @@ $vmm "$@"; echo "third $?"
 
 
 def shared_keyids(firmware, member, cause):
-    """The processes of one swtdx run share the host's KeyIDs; one that is killed gives its own back; another run has its own."""
+    """The processes of one swtdx run share the host's KeyIDs; one that is killed gives its own
+    back; another run has its own."""
     def check():
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "one.json")
@@ -219,14 +250,18 @@ def shared_keyids(firmware, member, cause):
                 json.dump({"name": "one", "description": "one TD", "base": "spr-1.5", **member}, f)
             status, out, err = under(path, ["sh", "-c", SHARED_POOL, "sh", *tiny.td(firmware)])
         assert status == 0 and out == "second 1\ntdx 0\nthird 0\n", (status, out, err)
-        assert re.search(CAUSES[cause], [line for line in err.splitlines() if line.startswith("qemu-system-x86_64: ")][0]), err
+        assert re.search(CAUSES[cause],
+                         [line for line in err.splitlines()
+                          if line.startswith("qemu-system-x86_64: ")][0]), err
     return check
 
 
 def probe(profile, major, minor):
     def check():
-        done = subprocess.run([SWTDX, "run", "--host", profile, "--", sys.executable, os.path.join(HERE, "probe-kernel.py")],
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False, env=vmm.FOREIGN_ENV, text=True)
+        done = subprocess.run([SWTDX, "run", "--host", profile, "--", sys.executable,
+                               os.path.join(HERE, "probe-kernel.py")],
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+                              check=False, env=vmm.FOREIGN_ENV, text=True)
         assert done.returncode == 0, done.stderr
         answers = json.loads(done.stdout)
         release = answers.pop("release")
@@ -241,20 +276,28 @@ def probe(profile, major, minor):
             "no-pmu": "EINVAL" if at_least(7, 2) else 0,
             "split-irqchip": 0,
         }
-        assert answers == expected, {k: (answers.get(k), v) for k, v in expected.items() if answers.get(k) != v}
+        assert answers == expected, \
+            {k: (answers.get(k), v) for k, v in expected.items() if answers.get(k) != v}
     return check
 
 
 def main():
     with tiny.Firmware() as firmware:
-        vmm.tap([("/hosts/broken/" + name, broken(firmware, name, cause, more)) for name, cause, more in BROKEN] +
-                [("/hosts/no-log/" + name, no_log(firmware, name)) for name in ("module-missing", "module-init-failed", "module-1.5.01")] +
+        vmm.tap([("/hosts/broken/" + name,
+                  broken(firmware, name, cause, more)) for name, cause, more in BROKEN] +
+                [("/hosts/no-log/" + name,
+                  no_log(firmware, name)) for name in ("module-missing", "module-init-failed",
+                                                       "module-1.5.01")] +
                 [("/hosts/listed", check_listed), ("/hosts/shown", check_shown)] +
-                [("/hosts/broken-part/" + name, broken(firmware, name, cause, more)) for name, cause, more in BROKEN_PARTS] +
-                [("/hosts/composed-shown", check_composed_shown), ("/hosts/no-host", check_no_hosts)] +
+                [("/hosts/broken-part/" + name,
+                  broken(firmware, name, cause, more)) for name, cause, more in BROKEN_PARTS] +
+                [("/hosts/composed-shown", check_composed_shown),
+                 ("/hosts/no-host", check_no_hosts)] +
                 [("/hosts/gpaw/" + name, gpaw(firmware, name, width)) for name, width in COMPOSED] +
-                [("/hosts/composed-launch/" + name, td_launch(firmware, name)) for name, _ in COMPOSED] +
-                [("/hosts/raw-launch/" + row[0], raw_launch(row[0])) for row in COMPOSED if "strict" not in row[0]] +
+                [("/hosts/composed-launch/" + name,
+                  td_launch(firmware, name)) for name, _ in COMPOSED] +
+                [("/hosts/raw-launch/" + row[0],
+                  raw_launch(row[0])) for row in COMPOSED if "strict" not in row[0]] +
                 [("/hosts/raw-answers/" + row[0], raw_answers(*row)) for row in ANSWERS] +
                 [("/hosts/raw-launch/" + row[0], raw_launch(row[0])) for row in KERNELS] +
                 [("/hosts/launch/" + row[0], td_launch(firmware, row[0])) for row in KERNELS] +

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""libvirt itself, as a user's own daemon: it probes the emulator, and a TDX domain lives through all that virsh does with it.
+"""libvirt itself, as a user's own daemon: it probes the emulator, and a TDX domain lives through
+all that virsh does with it.
 
 Both run on the software host: the daemon, which asks /dev/kvm for TDX itself, and the emulator, in a script. SWTDX_QEMU names QEMU
 10.1 or newer, as scripts/get-qemu prints it, for a domain of that.
@@ -53,7 +54,8 @@ NETWORK = "<interface type='user'><mac address='52:54:00:11:22:33'/><model type=
 
 
 def as_user():
-    """libvirt's daemon is a user's own if it does not run as root: as root, another user in a name space of its own."""
+    """libvirt's daemon is a user's own if it does not run as root: as root, another user in a name
+    space of its own."""
     if os.geteuid():
         return []
     return ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
@@ -76,16 +78,19 @@ class Libvirt:
 
     def __init__(self, tree, directory):
         self.tree, self.home = tree, pathlib.Path(directory)
-        self.environment = {"PATH": os.environ["PATH"], "HOME": directory, "LC_ALL": "C", "LIBVIRT_TREE": tree,
+        self.environment = {"PATH": os.environ["PATH"], "HOME": directory, "LC_ALL": "C",
+                            "LIBVIRT_TREE": tree,
                             "LIBVIRT_DRIVER_DIR": f"{tree}/usr/lib/x86_64-linux-gnu/libvirt/connection-driver"}
         for name in ("RUNTIME_DIR", "CONFIG_HOME", "CACHE_HOME", "DATA_HOME", "STATE_HOME"):
             path = self.home / name.lower()
             (path / "libvirt").mkdir(parents=True)
             self.environment[f"XDG_{name}"] = str(path)
-        (self.home / "config_home/libvirt/qemu.conf").write_text('stdio_handler = "file"\n', encoding="ascii")
+        (self.home / "config_home/libvirt/qemu.conf").write_text('stdio_handler = "file"\n',
+                                                                 encoding="ascii")
         (self.home / "config_home/libvirt/libvirtd.conf").write_text('auth_unix_rw = "none"\n', encoding="ascii")
         libraries = f"{tree}/usr/lib/x86_64-linux-gnu"
-        self.loader = [f"{tree}/usr/lib64/ld-linux-x86-64.so.2", "--library-path", f"{libraries}:{libraries}/systemd"]
+        self.loader = [f"{tree}/usr/lib64/ld-linux-x86-64.so.2",
+                       "--library-path", f"{libraries}:{libraries}/systemd"]
         self.log = open(self.home / "libvirtd.log", "ab")  # pylint: disable=consider-using-with
         self.daemon = None
 
@@ -103,8 +108,10 @@ class Libvirt:
         self.daemon.wait()
 
     def run(self, *arguments):
-        done = subprocess.run([*as_user(), *self.loader, f"{self.tree}/usr/bin/virsh", "-q", "-c", "qemu:///session", *arguments],
-                              env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        done = subprocess.run([*as_user(), *self.loader, f"{self.tree}/usr/bin/virsh", "-q",
+                               "-c", "qemu:///session", *arguments],
+                              env=self.environment, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=120, check=False)
         return done.returncode, done.stdout.decode(errors="replace")
 
@@ -120,7 +127,8 @@ class Libvirt:
             time.sleep(0.2)
 
     def text(self):
-        texts = [path.read_text(errors="replace")[-4000:] for path in sorted(self.home.rglob("*.log"))]
+        texts = [path.read_text(errors="replace")[-4000:]
+                 for path in sorted(self.home.rglob("*.log"))]
         return "\n".join(texts)
 
     def close(self):
@@ -133,7 +141,8 @@ class Libvirt:
 
 @contextlib.contextmanager
 def libvirt():
-    tree = subprocess.run(["scripts/get-libvirt"], stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
+    tree = subprocess.run(["scripts/get-libvirt"], stdout=subprocess.PIPE, text=True,
+                          check=False).stdout.strip()
     if not tree:
         yield None
         return
@@ -154,7 +163,8 @@ def define(daemon, program):
         f.truncate(16 << 20)
     shutil.copy(vmm.OVMF, copy)
     domain = daemon.home / "domain.xml"
-    users = subprocess.run([vmm.program("qemu-system-x86_64"), "-netdev", "help"], stdout=subprocess.PIPE, text=True, check=True)
+    users = subprocess.run([vmm.program("qemu-system-x86_64"), "-netdev", "help"],
+                           stdout=subprocess.PIPE, text=True, check=True)
     domain.write_text(DOMAIN.format(firmware=copy, emulator=emulator, disk=disk,
                                     network=NETWORK if "user" in users.stdout.split() else ""), encoding="ascii")
     features = daemon.virsh("domcapabilities", "--emulatorbin", str(emulator), "--machine", "q35", "--virttype", "kvm")
@@ -169,7 +179,8 @@ def console(daemon, pattern, seconds):
     text, end = "", time.monotonic() + seconds
     try:
         while not re.search(pattern, text):
-            assert time.monotonic() < end, f"no {pattern!r} on {path}: {text[-2000:]!r}\n{daemon.text()}"
+            assert time.monotonic() < end, \
+                f"no {pattern!r} on {path}: {text[-2000:]!r}\n{daemon.text()}"
             if select.select([terminal], [], [], 0.5)[0]:
                 text += os.read(terminal, 65536).decode(errors="replace")
     finally:
@@ -202,7 +213,8 @@ def check_queries(daemon):
 
 
 def check_disks(daemon):
-    """A disk that comes is seen in libvirt's list; what the guest, which is firmware, does not let go stays."""
+    """A disk that comes is seen in libvirt's list; what the guest, which is firmware, does not let
+    go stays."""
     disk = daemon.home / "second.img"
     with open(disk, "wb") as f:
         f.truncate(8 << 20)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The conversations that libvirt's QEMU driver has with an emulator: the probe of a binary, and a domain's start, the
-reconnection of a restarted daemon, and the end. Commands, their order and the members that libvirt cannot do without are those
-of libvirt 12.8."""
+"""The conversations that libvirt's QEMU driver has with an emulator: the probe of a binary, and a
+domain's start, the reconnection of a restarted daemon, and the end. Commands, their order and the
+members that libvirt cannot do without are those of libvirt 12.8."""
 
 import contextlib
 import json
@@ -20,7 +20,8 @@ VMM = vmm.program("qemu-system-x86_64")
 FIRMWARE = os.environ.get("FIRMWARE", vmm.OVMF)
 
 if vmm.SANITIZED:
-    # The search for leaks attaches to the process like a debugger, and libvirt's -sandbox forbids that.
+    # The search for leaks attaches to the process like a debugger, and libvirt's -sandbox forbids
+    # that.
     os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
 
 
@@ -67,12 +68,16 @@ def gone(pid, seconds):
 
 @contextlib.contextmanager
 def probe(host, accel="kvm:mshv:tcg"):
-    """The process that answers questions: in the background, with a monitor that listens when the command has ended."""
+    """The process that answers questions: in the background, with a monitor that listens when the
+    command has ended."""
     with tempfile.TemporaryDirectory() as directory:
         path, pidfile = os.path.join(directory, "qmp.monitor"), os.path.join(directory, "qmp.pid")
-        done = subprocess.run([*host, VMM, "-S", "-no-user-config", "-nodefaults", "-nographic", "-machine", f"none,accel={accel}",
-                               "-qmp", f"unix:{path},server=on,wait=off", "-pidfile", pidfile, "-daemonize"],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+        done = subprocess.run([*host, VMM, "-S", "-no-user-config", "-nodefaults", "-nographic",
+                               "-machine", f"none,accel={accel}",
+                               "-qmp", f"unix:{path},server=on,wait=off", "-pidfile", pidfile,
+                               "-daemonize"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=60, check=False)
         assert done.returncode == 0, done.stdout
         with open(pidfile, encoding="ascii") as f:
             text = f.read()
@@ -106,10 +111,12 @@ def check_models(monitor):
     static = monitor.ok("query-cpu-model-expansion", type="static", model={"name": "host"})["model"]
     full = monitor.ok("query-cpu-model-expansion", type="full", model=static)["model"]
     assert full["props"]["sse2"] is True and full["props"]["cx16"] is True, full
-    static = monitor.ok("query-cpu-model-expansion", type="static", model={"name": "host", "props": {"migratable": False}})["model"]
+    static = monitor.ok("query-cpu-model-expansion", type="static",
+                        model={"name": "host", "props": {"migratable": False}})["model"]
     monitor.ok("query-cpu-model-expansion", type="full", model=static)
     host = monitor.ok("query-cpu-model-expansion", type="full",
-                      model={"name": "host", "props": {"migratable": False, "hv-passthrough": True}})["model"]
+                      model={"name": "host",
+                             "props": {"migratable": False, "hv-passthrough": True}})["model"]
     assert host["name"] == "host" and host["props"]["vendor"] == "GenuineIntel", host
     named = monitor.ok("query-cpu-model-expansion", type="full",
                        model={"name": "Skylake-Server", "props": {"avx2": False}})["model"]
@@ -120,17 +127,21 @@ def test_probe():
     with probe([vmm.program("swtdx"), "run", "--"]) as (monitor, pid):
         assert not is_child(pid)
         version = monitor.ok("query-version")
-        assert (version["qemu"]["major"], version["qemu"]["minor"]) == (11, 1) and "micro" in version["qemu"], version
+        assert (version["qemu"]["major"],
+                version["qemu"]["minor"]) == (11, 1) and "micro" in version["qemu"], version
         assert isinstance(version["package"], str)
         assert monitor.ok("query-target")["arch"] == "x86_64"
         schema = monitor.ok("query-qmp-schema")
-        assert entries(schema, "query-accelerators") and entries(schema, "query-cpu-model-expansion")
+        assert entries(schema, "query-accelerators")
+        assert entries(schema, "query-cpu-model-expansion")
         assert monitor.ok("query-accelerators") == {"enabled": "kvm", "present": ["kvm", "qtest"]}
         assert monitor.ok("query-kvm") == {"enabled": True, "present": True}
         types = {t["name"] for t in monitor.ok("qom-list-types")}
-        assert "tdx-guest" in types and not {"tcg-accel", "sev-guest", "sgx-epc", "s390-pv-guest"} & types, types
+        assert "tdx-guest" in types, types
+        assert not {"tcg-accel", "sev-guest", "sgx-epc", "s390-pv-guest"} & types, types
         machines = {m["name"]: m for m in monitor.ok("query-machines")}
-        assert machines["pc-q35-11.1"]["alias"] == "q35" and machines["pc-q35-11.1"]["acpi"] is True, machines
+        assert machines["pc-q35-11.1"]["alias"] == "q35", machines
+        assert machines["pc-q35-11.1"]["acpi"] is True, machines
         assert machines["pc-q35-11.1"]["cpu-max"] >= 256 and "none" in machines
         # names that management software stored when they were new
         assert all("alias" not in machines[f"pc-q35-{v}"] and machines[f"pc-q35-{v}"]["default-ram-id"] == "pc.ram"
@@ -155,7 +166,8 @@ def test_probe_without_kvm():
         assert monitor.ok("query-accelerators") == {"enabled": "none", "present": ["kvm", "qtest"]}
         assert monitor.ok("query-kvm") == {"enabled": False, "present": True}
         monitor.ok("query-cpu-definitions")
-        monitor.fails("query-cpu-model-expansion", "GenericError", type="full", model={"name": "host"})
+        monitor.fails("query-cpu-model-expansion", "GenericError", type="full",
+                      model={"name": "host"})
         monitor.fails("query-tdx-capabilities", "GenericError")
         monitor.close()
     return None
@@ -164,10 +176,12 @@ def test_probe_without_kvm():
 def test_probe_fails():
     with tempfile.TemporaryDirectory() as directory:
         pidfile = os.path.join(directory, "pid")
-        status, _, errors = vmm.run([VMM, "-S", "-nodefaults", "-machine", "none", "-pidfile", pidfile, "-daemonize", "-msg", "timestamp=on",
+        status, _, errors = vmm.run([VMM, "-S", "-nodefaults", "-machine", "none",
+                                     "-pidfile", pidfile, "-daemonize", "-msg", "timestamp=on",
                                      "-qmp", "unix:/nonexistent/qmp,server=on,wait=off"])
         assert status == 1 and "Failed to listen on '/nonexistent/qmp'" in errors, (status, errors)
-        assert errors[:2] == "20" and errors[10] == "T" and "Z qemu-system-x86_64: " in errors, errors
+        assert errors[:2] == "20" and errors[10] == "T", errors
+        assert "Z qemu-system-x86_64: " in errors, errors
         assert not os.path.exists(pidfile)
 
 
@@ -179,8 +193,9 @@ def listed(option):
 
 
 class Domain:
-    """A TD as libvirt starts it: the monitor is a listening socket that is passed by number, stdin is /dev/null, and the object
-    tdx-guest comes after the devices. Devices are those that the binary lists, as libvirt's capabilities have it."""
+    """A TD as libvirt starts it: the monitor is a listening socket that is passed by number, stdin
+    is /dev/null, and the object tdx-guest comes after the devices. Devices are those that the
+    binary lists, as libvirt's capabilities have it."""
 
     def __init__(self, directory):
         self.path = os.path.join(directory, "monitor.sock")
@@ -189,39 +204,57 @@ class Domain:
         listener.bind(self.path)
         listener.listen(1)
         fd = listener.fileno()
-        self.log = open(os.path.join(directory, "log"), "w+b")  # pylint: disable=consider-using-with
+        # pylint: disable=consider-using-with
+        self.log = open(os.path.join(directory, "log"), "w+b")
         arguments = ["-name", "guest=N,debug-threads=on", "-S"]
         if "secret" in objects:
             key = os.path.join(directory, "master-key.aes")
             with open(key, "wb") as f:
                 f.write(os.urandom(32))
-            arguments += ["-object", json.dumps({"qom-type": "secret", "id": "masterKey0", "format": "raw", "file": key})]
-        arguments += ["-machine", "pc-q35-11.1,usb=off,smm=off,kernel_irqchip=split,dump-guest-core=off,memory-backend=pc.ram,"
-                      "confidential-guest-support=lsec0,acpi=on", "-accel", "kvm", "-cpu", "host,migratable=on,pmu=off",
+            arguments += ["-object", json.dumps({"qom-type": "secret", "id": "masterKey0",
+                                                 "format": "raw", "file": key})]
+        arguments += ["-machine",
+                      "pc-q35-11.1,usb=off,smm=off,kernel_irqchip=split,dump-guest-core=off,memory-backend=pc.ram,"
+                      "confidential-guest-support=lsec0,acpi=on", "-accel", "kvm",
+                      "-cpu", "host,migratable=on,pmu=off",
                       "-bios", FIRMWARE, "-m", "size=262144k",
-                      "-object", json.dumps({"qom-type": "memory-backend-ram", "id": "pc.ram", "size": 256 << 20}),
+                      "-object",
+                      json.dumps({"qom-type": "memory-backend-ram", "id": "pc.ram",
+                                  "size": 256 << 20}),
                       "-overcommit", "mem-lock=off", "-smp", "2,sockets=1,cores=2,threads=1",
-                      "-uuid", "12345678-90ab-cdef-1234-567890abcdef", "-display", "none", "-no-user-config", "-nodefaults",
+                      "-uuid", "12345678-90ab-cdef-1234-567890abcdef", "-display", "none",
+                      "-no-user-config", "-nodefaults",
                       "-chardev", f"socket,id=charmonitor,fd={fd},server=on,wait=off"]
         if "monitor-qmp" in objects:
-            arguments += ["-object", json.dumps({"qom-type": "monitor-qmp", "id": "monitor", "chardev": "charmonitor"})]
+            arguments += ["-object", json.dumps({"qom-type": "monitor-qmp", "id": "monitor",
+                                                 "chardev": "charmonitor"})]
         else:
             arguments += ["-mon", "chardev=charmonitor,id=monitor,mode=control"]
         arguments += ["-rtc", "base=utc", "-no-shutdown", "-boot", "strict=on"]
         if "pcie-root-port" in devices:
-            arguments += ["-device", json.dumps({"driver": "pcie-root-port", "port": 8, "chassis": 1, "id": "pci.1", "bus": "pcie.0",
+            arguments += ["-device", json.dumps({"driver": "pcie-root-port", "port": 8,
+                                                 "chassis": 1, "id": "pci.1", "bus": "pcie.0",
                                                  "multifunction": True, "addr": "0x1"}),
-                          "-device", json.dumps({"driver": "pcie-root-port", "port": 9, "chassis": 2, "id": "pci.2", "bus": "pcie.0",
+                          "-device",
+                          json.dumps({"driver": "pcie-root-port", "port": 9, "chassis": 2,
+                                      "id": "pci.2", "bus": "pcie.0",
                                                  "addr": "0x1.0x1"})]
         self.has_serial = "isa-serial" in devices
         if self.has_serial:
             arguments += ["-chardev", "pty,id=charserial0", "-device",
-                          json.dumps({"driver": "isa-serial", "chardev": "charserial0", "id": "serial0", "index": 0})]
-        arguments += ["-audiodev", '{"id":"audio1","driver":"none"}', "-global", "ICH9-LPC.noreboot=off", "-watchdog-action", "reset",
-                      "-object", json.dumps({"qom-type": "tdx-guest", "id": "lsec0", "attributes": 268435456,
-                                             "mrconfigid": "A" * 64, "mrowner": "B" * 64, "mrownerconfig": "C" * 64}),
-                      "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", "-msg", "timestamp=on"]
-        self.process = subprocess.Popen([*vmm.tdx_host(), VMM, *arguments], stdin=subprocess.DEVNULL, stdout=self.log,
+                          json.dumps({"driver": "isa-serial", "chardev": "charserial0",
+                                      "id": "serial0", "index": 0})]
+        arguments += ["-audiodev", '{"id":"audio1","driver":"none"}',
+                      "-global", "ICH9-LPC.noreboot=off", "-watchdog-action", "reset",
+                      "-object",
+                      json.dumps({"qom-type": "tdx-guest", "id": "lsec0", "attributes": 268435456,
+                                             "mrconfigid": "A" * 64, "mrowner": "B" * 64,
+                                  "mrownerconfig": "C" * 64}),
+                      "-sandbox",
+                      "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+                      "-msg", "timestamp=on"]
+        self.process = subprocess.Popen([*vmm.tdx_host(), VMM, *arguments],
+                                        stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log, pass_fds=[fd])
         listener.close()
 
@@ -320,8 +353,10 @@ def test_start():
 
 def test_start_fails():
     """What goes wrong before the monitor answers stands on standard error, and the status is 1."""
-    status, _, errors = vmm.run([*vmm.tdx_host(), VMM, "-S", "-nodefaults", "-display", "none", "-machine",
-                                 "q35,confidential-guest-support=lsec0", "-bios", "/nonexistent", "-msg", "timestamp=on",
+    status, _, errors = vmm.run([*vmm.tdx_host(), VMM, "-S", "-nodefaults", "-display", "none",
+                                 "-machine",
+                                 "q35,confidential-guest-support=lsec0", "-bios", "/nonexistent",
+                                 "-msg", "timestamp=on",
                                  "-object", json.dumps({"qom-type": "tdx-guest", "id": "lsec0"})])
     assert status == 1 and "could not load PC BIOS '/nonexistent'" in errors, errors
 

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The whole machine at once, kernel by kernel and firmware by firmware: a TD with four vCPUs whose root is ext4 on a virtio disk, with
-a network both ways and two consoles; it reboots five times and powers off, and the host finds on the disk what was written.
+"""The whole machine at once, kernel by kernel and firmware by firmware: a TD with four vCPUs whose
+root is ext4 on a virtio disk, with a network both ways and two consoles; it reboots five times and
+powers off, and the host finds on the disk what was written.
 
-Of the suite "soak". Needs the kernels with their modules and the firmware that scripts/get-kernel and scripts/get-firmware fetch."""
+Of the suite "soak". Needs the kernels with their modules and the firmware that scripts/get-kernel
+and scripts/get-firmware fetch."""
 
 import hashlib
 import http.server
@@ -24,7 +26,8 @@ SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME", ".cache"), "qemu-tdx")
 TOOLS = os.environ.get("PATH", "") + ":/sbin:/usr/sbin"
 KERNELS = {"6.12": "kernel", "7.2": "kernel-forky"}
-FIRMWARE = {"bookworm": vmm.OVMF, "trixie": os.path.join(CACHE, "firmware/trixie/usr/share/ovmf/OVMF.fd"),
+FIRMWARE = {"bookworm": vmm.OVMF,
+            "trixie": os.path.join(CACHE, "firmware/trixie/usr/share/ovmf/OVMF.fd"),
             "forky": os.path.join(CACHE, "firmware/forky/usr/share/ovmf/OVMF.fd")}
 REBOOTS = 5
 CONTENT = bytes(range(251)) * 4000
@@ -93,13 +96,15 @@ def make_root(directory, port):
 def make_initrd(directory, modules):
     """Loads the disk's driver and goes over to the root on it."""
     initrd = os.path.join(directory, "initrd")
-    subprocess.run(["scripts/make-initramfs", "--root", "/dev/vda", initrd, "virtio_blk", "virtio_net", "ext4"], check=True,
+    subprocess.run(["scripts/make-initramfs", "--root", "/dev/vda", initrd, "virtio_blk",
+                    "virtio_net", "ext4"], check=True,
                    env={**os.environ, "MODULES": modules})
     return initrd
 
 
 def ask(port):
-    """What the guest serves there. The port is open on the host before anybody listens in the guest."""
+    """What the guest serves there. The port is open on the host before anybody listens in the
+    guest."""
     end = time.monotonic() + 60 * SLOW
     got = ""
     while not got and time.monotonic() < end:
@@ -129,11 +134,15 @@ def boot(kernel, firmware):
         hvc0, control = os.path.join(directory, "hvc0"), os.path.join(directory, "qmp")
         argv = vmm.tdx_host() + vmm.td_arguments(firmware=FIRMWARE[firmware], memory="1G", extra=[
             "-smp", "4", "-kernel", path, "-initrd", initrd, "-append", "console=ttyS0 quiet",
-            "-device", "pcie-root-port,id=p1,chassis=1,addr=2,multifunction=on", "-device", "pcie-root-port,id=p2,chassis=2,addr=2.1",
+            "-device", "pcie-root-port,id=p1,chassis=1,addr=2,multifunction=on",
+            "-device", "pcie-root-port,id=p2,chassis=2,addr=2.1",
             "-device", "pcie-root-port,id=p3,chassis=3,addr=2.2",
-            "-drive", f"file={image},format=raw,if=none,id=d0", "-device", "virtio-blk-pci,drive=d0,bus=p1",
-            "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{forwarded}-:7", "-device", "virtio-net-pci,netdev=n0,bus=p2",
-            "-chardev", f"file,id=c0,path={hvc0}", "-device", "virtio-serial-pci,bus=p3", "-device", "virtconsole,chardev=c0",
+            "-drive", f"file={image},format=raw,if=none,id=d0",
+            "-device", "virtio-blk-pci,drive=d0,bus=p1",
+            "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{forwarded}-:7",
+            "-device", "virtio-net-pci,netdev=n0,bus=p2",
+            "-chardev", f"file,id=c0,path={hvc0}", "-device", "virtio-serial-pci,bus=p3",
+            "-device", "virtconsole,chardev=c0",
             "-qmp", f"unix:{control},server=on,wait=off"])
         with open(os.path.join(directory, "stderr"), "wb") as stderr:
             console = vmm.Console(argv, stderr)
@@ -147,7 +156,8 @@ def boot(kernel, firmware):
                 mrtds.add(client.command("query-tdx")["mrtd"])
             assert len(mrtds) == 1, mrtds
             for _ in range(REBOOTS):
-                assert client.event("RESET")["guest"] is True, "a reset that the guest did not ask for"
+                assert client.event("RESET")["guest"] is True, \
+                    "a reset that the guest did not ask for"
             got = ask(forwarded)
             assert got == digest, repr(got)
             console.expect(r"served", 60 * SLOW)
@@ -157,13 +167,17 @@ def boot(kernel, firmware):
             console.close()
             server.shutdown()
         with open(hvc0, encoding="utf-8") as f:
-            said = re.findall(r"on hvc0: boot (\d+)", f.read())  # newer firmware uses the console, too
+            # newer firmware uses the console, too
+            said = re.findall(r"on hvc0: boot (\d+)", f.read())
         assert said == [str(n) for n in range(1, REBOOTS + 2)], said
-        fetched = subprocess.run(["debugfs", "-R", "cat /fetched", image], env={**os.environ, "PATH": TOOLS}, capture_output=True,
+        fetched = subprocess.run(["debugfs", "-R", "cat /fetched", image],
+                                 env={**os.environ, "PATH": TOOLS}, capture_output=True,
                                  check=True).stdout
         assert fetched == CONTENT, len(fetched)
-        clean = subprocess.run(["fsck.ext4", "-fn", image], env={**os.environ, "PATH": TOOLS}, capture_output=True, check=False)
-        assert clean.returncode == 0, f"fsck: {clean.returncode}: {clean.stdout.decode()}{clean.stderr.decode()}"
+        clean = subprocess.run(["fsck.ext4", "-fn", image], env={**os.environ, "PATH": TOOLS},
+                               capture_output=True, check=False)
+        assert clean.returncode == 0, \
+            f"fsck: {clean.returncode}: {clean.stdout.decode()}{clean.stderr.decode()}"
     return None
 
 
@@ -173,5 +187,7 @@ if __name__ == "__main__":
         print("1..0 # SKIP mkfs.ext4 is missing: install the package e2fsprogs")
         sys.exit(0)
     only = sys.argv[1:]  # rows, as KERNEL/FIRMWARE; all of them otherwise
-    vmm.tap([(f"/machine/{kernel}/{firmware}", lambda k=kernel, f=firmware: boot(k, f)) for kernel in KERNELS for firmware in FIRMWARE
+    vmm.tap([(f"/machine/{kernel}/{firmware}",
+              lambda k=kernel, f=firmware: boot(k, f)) for kernel in KERNELS
+             for firmware in FIRMWARE
              if not only or f"{kernel}/{firmware}" in only])

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""swtdx measure: registers, extends and event log of small firmware, and of OVMF and other VMMs where they are there.
+"""swtdx measure: registers, extends and event log of small firmware, and of OVMF and other VMMs
+where they are there.
 
-SWTDX_QEMU names QEMU 10.1 or newer, as scripts/get-qemu prints it; scripts/get-firmware fetches firmware with an event log.
-"""
+SWTDX_QEMU names QEMU 10.1 or newer, as scripts/get-qemu prints it; scripts/get-firmware fetches
+firmware with an event log. """
 
 import hashlib
 import json
@@ -41,7 +42,8 @@ def replayed(count):
 
 
 def measure(*arguments, firmware, timeout=60):
-    return vmm.run([vmm.program("swtdx"), "measure", *arguments, "--", *tiny.td(firmware)], timeout * SLOW)
+    return vmm.run([vmm.program("swtdx"), "measure", *arguments, "--", *tiny.td(firmware)],
+                   timeout * SLOW)
 
 
 def measure_json(*arguments, code=ALL + tiny64.SPIN, events=tuple(EVENTS), expected=0, **kind):
@@ -70,7 +72,8 @@ UNTIL = [
 
 def until(options, count, reached):
     def check():
-        # The log of this firmware is whole from the start: by its text alone, an event is there when the first extend is.
+        # The log of this firmware is whole from the start: by its text alone, an event is there
+        # when the first extend is.
         value = measure_json(*options, expected=0 if reached else 3)
         assert value["reached"] is reached, value
         by_text = options and not options[-1].startswith(("EBS", "extend", "launch")) and reached
@@ -86,12 +89,16 @@ def check_log():
     log = value["event-log"]
     assert value["reached"] and value["notes"] == [], value["notes"]
     assert value["rtmr"] == replayed(5) and log["replays"] == [True] * 4, log
-    assert log["found-by"] == "CCEL" and log["address"] == tiny64.address(tiny64.LOG) and log["size"] == 0x1000
+    assert log["found-by"] == "CCEL" and log["address"] == tiny64.address(tiny64.LOG)
+    assert log["size"] == 0x1000
     assert log["ccel"] == tiny64.address(tiny64.CCEL + 0x10)
-    assert [event["type"] for event in log["events"]] == ["EV_NO_ACTION", "EV_SEPARATOR", "EV_EFI_ACTION", "EV_EVENT_TAG", "EV_EFI_ACTION",
+    assert [event["type"] for event in log["events"]] == ["EV_NO_ACTION", "EV_SEPARATOR",
+                                                          "EV_EFI_ACTION", "EV_EVENT_TAG",
+                                                          "EV_EFI_ACTION",
                                                           "EV_SEPARATOR"]
     assert [event.get("rtmr") for event in log["events"]] == [None, *REGISTERS]
-    assert log["events"][3]["description"] == "abcd" and log["events"][3]["data"] == struct_data.hex()
+    assert log["events"][3]["description"] == "abcd"
+    assert log["events"][3]["data"] == struct_data.hex()
     assert [e["digest"] for e in value["extends"]] == [digest.hex() for _, digest in EVENTS]
     assert value["memory"][0] == {"gpa": tiny.BASE, "pages": 16, "measured": True}, value["memory"]
     assert sum(part["pages"] for part in value["memory"]) == tiny.PAGES
@@ -135,8 +142,10 @@ def check_no_measurement():
 def check_no_td():
     status, out, err = vmm.run([vmm.program("swtdx"), "measure", "--", "true"])
     assert status == 1 and out == "" and "launched no TD" in err, (status, out, err)
-    status, out, err = vmm.run([vmm.program("swtdx"), "measure", "--fault", "KVM_TDX_FINALIZE_VM=EIO", "--", *tiny.td(vmm.OVMF)])
-    assert status == 1 and out == "" and "it stopped before KVM_TDX_FINALIZE_VM" in err, (status, out, err)
+    status, out, err = vmm.run([vmm.program("swtdx"), "measure",
+                                "--fault", "KVM_TDX_FINALIZE_VM=EIO", "--", *tiny.td(vmm.OVMF)])
+    assert status == 1 and out == "", (status, out, err)
+    assert "it stopped before KVM_TDX_FINALIZE_VM" in err, (status, out, err)
 
 
 def check_ended():
@@ -144,7 +153,8 @@ def check_ended():
     with tiny64.Firmware(ALL + tiny64.SPIN, EVENTS) as firmware:
         script = "echo noise; exec \"$@\""
         start = time.monotonic()
-        done = subprocess.run([vmm.program("swtdx"), "measure", "--", "sh", "-c", script, "sh", *tiny.td(firmware)], stdin=subprocess.DEVNULL,
+        done = subprocess.run([vmm.program("swtdx"), "measure", "--", "sh", "-c", script, "sh",
+                               *tiny.td(firmware)], stdin=subprocess.DEVNULL,
                               capture_output=True, timeout=60 * SLOW, check=False, text=True)
     assert done.returncode == 0 and done.stdout.startswith("host        spr-1.5"), done.stdout
     assert "noise" in done.stderr and "noise" not in done.stdout
@@ -173,13 +183,16 @@ def refused(arguments, text):
 
 
 def measured_ovmf(program):
-    done = [vmm.program("swtdx"), "measure", "--json", "--until", "Calling EFI Application", "--", *program]
+    done = [vmm.program("swtdx"), "measure", "--json", "--until", "Calling EFI Application",
+            "--", *program]
     status, out, err = vmm.run(done, 300 * SLOW)
     assert status == 0, err
     value = json.loads(out)
-    assert value["event-log"]["replays"] == [True] * 4 and value["event-log"]["found-by"] == "CCEL", value["notes"]
+    assert value["event-log"]["replays"] == [True] * 4, value["notes"]
+    assert value["event-log"]["found-by"] == "CCEL", value["notes"]
     kinds = {event["type"] for event in value["event-log"]["events"]}
-    assert {"EV_EFI_HANDOFF_TABLES2", "EV_EFI_PLATFORM_FIRMWARE_BLOB2", "EV_EFI_VARIABLE_DRIVER_CONFIG", "EV_SEPARATOR"} <= kinds, kinds
+    assert {"EV_EFI_HANDOFF_TABLES2", "EV_EFI_PLATFORM_FIRMWARE_BLOB2",
+            "EV_EFI_VARIABLE_DRIVER_CONFIG", "EV_SEPARATOR"} <= kinds, kinds
     assert value["rtmr"][0] != "0" * 96 and value["rtmr"][1] != "0" * 96
     return value
 
@@ -188,7 +201,8 @@ def check_ovmf():
     if not os.path.exists(MEASURED_OVMF):
         return f"{MEASURED_OVMF} is missing: run scripts/get-firmware forky"
     first = measured_ovmf(vmm.td_arguments(firmware=MEASURED_OVMF))
-    assert first["rtmr"] == measured_ovmf(vmm.td_arguments(firmware=MEASURED_OVMF))["rtmr"], "two launches measure differently"
+    assert first["rtmr"] == measured_ovmf(vmm.td_arguments(firmware=MEASURED_OVMF))["rtmr"], \
+        "two launches measure differently"
     return None
 
 
@@ -211,20 +225,26 @@ def check_deterministic():
               + b"\x0f\x11\x43\x10"                # movups [rbx + 16], xmm0
               + b"\x48\x0f\xc7\xf0\x48\x89\x43\x08"  # rdrand rax; mov [rbx + 8], rax
               + tiny64.extend(2, slot))
-    code = (b"\x0f\x20\xe0\x0d\x00\x02\x00\x00\x0f\x22\xe0"  # mov rax, cr4; or eax, OSFXSR; mov cr4, rax
-            + tiny64.load(tiny64.RBX, tiny64.address(tiny64.DIGESTS + 64 * slot)) + 4 * sample + tiny64.SPIN)
+    # mov rax, cr4; or eax, OSFXSR; mov cr4, rax
+    code = (b"\x0f\x20\xe0\x0d\x00\x02\x00\x00\x0f\x22\xe0"
+            + tiny64.load(tiny64.RBX,
+                          tiny64.address(tiny64.DIGESTS + 64 * slot)) + 4 * sample + tiny64.SPIN)
     options = ["--until", "extend=4"]
     one, two = (measure_json("--deterministic", *options, code=code, events=()) for _ in range(2))
     assert one == two, (one, two)
     real = measure_json(*options, code=code, events=())
-    assert real["rtmr"][2] != one["rtmr"][2], "time and chance are virtual only with --deterministic"
+    assert real["rtmr"][2] != one["rtmr"][2], \
+        "time and chance are virtual only with --deterministic"
     assert real["rtmr"][3] == one["rtmr"][3] == bytes(48).hex(), real
 
 
 if __name__ == "__main__":
     vmm.tap([("/measure/until/" + row[0].replace(" ", "-"), until(*row[1:])) for row in UNTIL] +
-            [("/measure/log", check_log), ("/measure/log-without-table", check_log_without_table), ("/measure/no-log", check_no_log),
-             ("/measure/log-differs", check_log_differs), ("/measure/no-measurement", check_no_measurement), ("/measure/no-td", check_no_td),
+            [("/measure/log", check_log), ("/measure/log-without-table", check_log_without_table),
+             ("/measure/no-log", check_no_log),
+             ("/measure/log-differs", check_log_differs),
+             ("/measure/no-measurement", check_no_measurement), ("/measure/no-td", check_no_td),
              ("/measure/ended", check_ended), ("/measure/deterministic", check_deterministic)] +
-            [("/measure/refused/" + ("_".join(row[0])[:20] or "nothing"), refused(*row)) for row in REFUSED] +
+            [("/measure/refused/" + ("_".join(row[0])[:20] or "nothing"),
+              refused(*row)) for row in REFUSED] +
             [("/measure/ovmf", check_ovmf), ("/measure/qemu", check_qemu)])

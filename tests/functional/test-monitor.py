@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Monitors for people and for programs on every kind of chardev, and clients that misbehave. The machine is one under qtest, or
-none at all: no guest is needed for any of it."""
+"""Monitors for people and for programs on every kind of chardev, and clients that misbehave. The
+machine is one under qtest, or none at all: no guest is needed for any of it."""
 
 import array
 import json
@@ -39,10 +39,12 @@ PEOPLE = [
     ("help info stat", "info status -- show the current VM status\n"),
     ("help zz", "unknown command: 'zz'\n"),
     ("object_add rng-builtin,id=r0", ""),
-    ("object_add rng-builtin,id=r0", "Error: attempt to add duplicate property 'r0' to object (type 'container')\n"),
+    ("object_add rng-builtin,id=r0",
+     "Error: attempt to add duplicate property 'r0' to object (type 'container')\n"),
     ("object_add rng-builtin", "Error: Parameter 'id' is missing\n"),
     ("object_add", "Error: Parameter 'qom-type' is missing\n"),
-    ("object_add rng-bultin,id=a", "Error: Parameter 'qom-type' does not accept value 'rng-bultin'\nDid you mean 'rng-builtin'?\n"),
+    ("object_add rng-bultin,id=a",
+     "Error: Parameter 'qom-type' does not accept value 'rng-bultin'\nDid you mean 'rng-builtin'?\n"),
     ("qom-get /objects/r0 type", '"rng-builtin"\n'),
     ("qom-get /objects/r0", "Error: 'property' is missing\n"),
     ("qom-get /objects/r1 type", "Error: Device '/objects/r1' not found\n"),
@@ -66,16 +68,20 @@ PEOPLE = [
     ("netdev_add user,id=net0", ""),
     ("netdev_add user,id=net0", "Error: Duplicate ID 'net0' for netdev\n"),
     ("netdev_add", "Error: Parameter 'type' is missing\n"),
-    ("netdev_add usr,id=a", "Error: Parameter 'type' does not accept value 'usr'\nDid you mean 'user'?\n"),
+    ("netdev_add usr,id=a",
+     "Error: Parameter 'type' does not accept value 'usr'\nDid you mean 'user'?\n"),
     ("info network", "net0: index=0,type=user,net=10.0.2.0,restrict=off\n"),
-    ("hostfwd_remove tcp:127.0.0.1:1", "Error: host forwarding rule for tcp:127.0.0.1:1 not found\n"),
+    ("hostfwd_remove tcp:127.0.0.1:1",
+     "Error: host forwarding rule for tcp:127.0.0.1:1 not found\n"),
     ("netdev_del net0", ""),
     ("chardev-add null,id=c0", ""),
     ("chardev-add null,id=c0", "Error: Duplicate ID 'c0' for chardev\n"),
     ("chardev-add null", "Error: Parameter 'id' is missing\n"),
-    ("chardev-add vc,id=c1", "Error: 'vc' is not a valid char driver name\nThere is no display to show it on: "
+    ("chardev-add vc,id=c1",
+     "Error: 'vc' is not a valid char driver name\nThere is no display to show it on: "
      "use stdio, pty, or socket and a terminal program\n"),
-    ("chardev-add socket,id=c1,path=/nonexistent/x,server=on", "Error: chardev 'c1': waiting for a client would stop the machine; "
+    ("chardev-add socket,id=c1,path=/nonexistent/x,server=on",
+     "Error: chardev 'c1': waiting for a client would stop the machine; "
      "use wait=off\n"),
     ("chardev-change c0 ringbuf,size=16", ""),
     ("ringbuf_write c0 hello", ""),
@@ -136,13 +142,18 @@ vm-generation-id vnc
 def test_people():
     with none("-S", "-name", "one", *HMP) as (p, directory):
         hmp = Lines(connect(os.path.join(directory, "hmp")))
-        assert hmp.banner == "QEMU 11.1.0 monitor - type 'help' for more information\r\n(qemu) ", hmp.banner
+        assert hmp.banner == "QEMU 11.1.0 monitor - type 'help' for more information\r\n(qemu) ", \
+            hmp.banner
         for line, expected in PEOPLE:
             assert hmp.ask(line) == expected, (line, expected)
-        for line, expected in (("info chardev", "compat_monitor0: filename=unix:"), ("info registers", "Error: "),
-                               ("migrate tcp:x", "Error: "), ("x/4 0", "Error: a TD's memory"), ("gdbserver", "Error: "),
-                               ("help", "system_reset -- "), ("info", "info mtree -- "), ("info accelerators", "kvm"), ("info qdm", 'name "virtio-net-pci"'),
-                               ("help x", "x -- refused: "), ("help info lapic", "info lapic -- refused: ")):
+        for line, expected in (("info chardev", "compat_monitor0: filename=unix:"),
+                               ("info registers", "Error: "),
+                               ("migrate tcp:x", "Error: "), ("x/4 0", "Error: a TD's memory"),
+                               ("gdbserver", "Error: "),
+                               ("help", "system_reset -- "), ("info", "info mtree -- "),
+                               ("info accelerators", "kvm"), ("info qdm", 'name "virtio-net-pci"'),
+                               ("help x", "x -- refused: "),
+                               ("help info lapic", "info lapic -- refused: ")):
             assert expected in hmp.ask(line), line
         for name in QEMU_COMMANDS + [f"info {n}" for n in QEMU_INFOS]:
             if name not in ("q", "quit"):
@@ -153,35 +164,46 @@ def test_people():
 
 def test_board():
     """What people see of a board under qtest."""
-    with program(*QTEST, *HMP, "-serial", "null", "-netdev", "user,id=n0", "-netdev", "user,id=n1", "-device", "pcie-root-port,id=p0,addr=2",
-                 "-device", "virtio-net-pci,netdev=n0,bus=p0,id=card", "-device", "virtio-net-pci,netdev=n1,addr=3",
-                 "-netdev", "user,id=n2,restrict=on", "-device", "virtio-rng-pci,id=rng") as (p, directory):
+    with program(*QTEST, *HMP, "-serial", "null", "-netdev", "user,id=n0", "-netdev", "user,id=n1",
+                 "-device", "pcie-root-port,id=p0,addr=2",
+                 "-device", "virtio-net-pci,netdev=n0,bus=p0,id=card",
+                 "-device", "virtio-net-pci,netdev=n1,addr=3",
+                 "-netdev", "user,id=n2,restrict=on",
+                 "-device", "virtio-rng-pci,id=rng") as (p, directory):
         hmp = Lines(connect(os.path.join(directory, "hmp")))
         pci = hmp.ask("info pci")
-        assert "  Bus  0, device   0, function 0:\n    Host bridge: PCI device 8086:29c0\n" in pci, pci
-        assert "    Ethernet controller: PCI device 1af4:1041\n" in pci and '      id "card"\n' in pci, pci
+        assert "  Bus  0, device   0, function 0:\n    Host bridge: PCI device 8086:29c0\n" in \
+            pci, pci
+        assert "    Ethernet controller: PCI device 1af4:1041\n" in pci, pci
+        assert '      id "card"\n' in pci, pci
         assert "      BUS 0.\n      secondary bus 0.\n      subordinate bus 0.\n      IO range [0x0000, 0x0fff]\n" in pci, pci
         assert "memory (not mapped)\n" in pci and '      id ""\n' in pci, pci
         assert hmp.ask("info network") == (
             "card: index=0,type=nic,model=virtio-net-pci,macaddr=52:54:00:12:34:56\n"
             " \\ n0: index=0,type=user,net=10.0.2.0,restrict=off\n"
             "virtio-net-pci.1: index=0,type=nic,model=virtio-net-pci,macaddr=52:54:00:12:34:57\n"
-            " \\ n1: index=0,type=user,net=10.0.2.0,restrict=off\nn2: index=0,type=user,net=10.0.2.0,restrict=on\n"), \
+            " \\ n1: index=0,type=user,net=10.0.2.0,restrict=off\nn2: "
+            "index=0,type=user,net=10.0.2.0,restrict=on\n"), \
             hmp.ask("info network")
         assert "ioapic0: ver=0x20 id=0x00 sel=0x00\n  pin 0  0x0000000000010000 dest=0 vec=0   edge  masked" in hmp.ask("info pic")
         assert hmp.ask("info irq") == "IRQ statistics for ioapic:\n"
         qtest = Qtest(os.path.join(directory, "qtest"))
-        qtest.ask("writel 0xfec00000 0x18", "writel 0xfec00010 0x21", "outb 0x3fc 8", "outb 0x3f9 2")
-        assert hmp.ask("info irq") == "IRQ statistics for ioapic:\n 4: 1\n", "the serial port's transmitter is empty"
+        qtest.ask("writel 0xfec00000 0x18", "writel 0xfec00010 0x21", "outb 0x3fc 8",
+                  "outb 0x3f9 2")
+        assert hmp.ask("info irq") == "IRQ statistics for ioapic:\n 4: 1\n", \
+            "the serial port's transmitter is empty"
         assert 'fw=etc/acpi/tables size=0x' in hmp.ask("info roms")
-        assert "/machine/peripheral/card/virtio-backend [virtio-net-pci]\n" in hmp.ask("info virtio")
-        assert hmp.ask("info numa") == "1 nodes\nnode 0 cpus: 0\nnode 0 size: 128 MB\nnode 0 plugged: 0 MB\n"
+        assert "/machine/peripheral/card/virtio-backend [virtio-net-pci]\n" in \
+            hmp.ask("info virtio")
+        assert hmp.ask("info numa") == \
+            "1 nodes\nnode 0 cpus: 0\nnode 0 size: 128 MB\nnode 0 plugged: 0 MB\n"
         assert "  rw\n" in hmp.ask("info ramblock")
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
         assert hmp.ask(f"hostfwd_add n1 tcp:127.0.0.1:{port}-:22") == ""
-        assert "  TCP[HOST_FORWARD]" in hmp.ask("info usernet") and str(port) in hmp.ask("info usernet")
+        assert "  TCP[HOST_FORWARD]" in hmp.ask("info usernet")
+        assert str(port) in hmp.ask("info usernet")
         socket.create_connection(("127.0.0.1", port), 10).close()
         assert "Could not set up" in hmp.ask(f"hostfwd_add tcp:127.0.0.1:{port}-:22")
         assert hmp.ask(f"hostfwd_remove n1 tcp:127.0.0.1:{port}") == ""
@@ -193,9 +215,12 @@ def test_board():
 def test_line_editing():
     with none("-S", *HMP) as (p, directory):
         hmp = Lines(connect(os.path.join(directory, "hmp")))
-        keys = {"backspace": b"infox\x7f status\n", "middle": b"info sttus\x1b[D\x1b[D\x1b[Da\n", "home": b"o status\x01inf\n",
-                "kill": b"zz zz\x15info status\n", "word": b"info zz\x17status\n", "delete": b"xinfo status\x01\x1b[3~\n",
-                "history": b"\x1b[A\n", "completion": b"info stat\t\n", "return": b"info status\r\n", "interrupt": b"zz\x03info status\n"}
+        keys = {"backspace": b"infox\x7f status\n", "middle": b"info sttus\x1b[D\x1b[D\x1b[Da\n",
+                "home": b"o status\x01inf\n",
+                "kill": b"zz zz\x15info status\n", "word": b"info zz\x17status\n",
+                "delete": b"xinfo status\x01\x1b[3~\n",
+                "history": b"\x1b[A\n", "completion": b"info stat\t\n",
+                "return": b"info status\r\n", "interrupt": b"zz\x03info status\n"}
         for name, sent in keys.items():
             hmp.socket.sendall(sent)
             text = hmp.until(b"VM status: paused (prelaunch)\r\n(qemu) ")
@@ -210,21 +235,25 @@ def test_line_editing():
 
 def test_several():
     """Monitors of both kinds at once; each client of QMP is told the events."""
-    with none("-S", *QMP, *HMP, "-qmp-pretty", "unix:DIR/pretty,server=on,wait=off") as (p, directory):
-        qmp, hmp = negotiated(os.path.join(directory, "qmp")), Lines(connect(os.path.join(directory, "hmp")))
+    with none("-S", *QMP, *HMP,
+              "-qmp-pretty", "unix:DIR/pretty,server=on,wait=off") as (p, directory):
+        qmp = negotiated(os.path.join(directory, "qmp"))
+        hmp = Lines(connect(os.path.join(directory, "hmp")))
         pretty = connect(os.path.join(directory, "pretty"))
         pretty.sendall(b'{"execute": "qmp_capabilities"}{"execute": "query-name", "id": "a{,\\"]"}')
         text = b""
         while b'"id"' not in text:
             text += pretty.recv(4096)
-        assert b'\r\n    "QMP": {\r\n' in text and b'"return": {},\r\n    "id": "a{,\\"]"\r\n}\r\n' in text, text
+        assert b'\r\n    "QMP": {\r\n' in text, text
+        assert b'"return": {},\r\n    "id": "a{,\\"]"\r\n}\r\n' in text, text
         assert hmp.ask("cont") == ""
         qmp.event("RESUME")
         while b"RESUME" not in text:
             text += pretty.recv(4096)
         chardevs = {c["label"]: c for c in qmp.command("query-chardev")}
         assert len(chardevs) == 3 and all(c["frontend-open"] for c in chardevs.values()), chardevs
-        assert chardevs["compat_monitor1"]["filename"] == f"unix:{directory}/hmp,server=on", chardevs
+        assert chardevs["compat_monitor1"]["filename"] == f"unix:{directory}/hmp,server=on", \
+            chardevs
         hmp.socket.close()
         qmp.command("quit")
         assert qmp.event("SHUTDOWN") == {"guest": False, "reason": "host-qmp-quit"}
@@ -244,15 +273,18 @@ def test_network():
             assert b"QMP" in stream.readline()
             client.sendall(b'{"execute": "qmp_capabilities"}{"execute": "query-chardev"}')
             stream.readline()
-            name = next(c["filename"] for c in json.loads(stream.readline())["return"] if c["label"] == "compat_monitor1")
-            assert name.startswith("disconnected:telnet:127.0.0.1:") and name.endswith(",server=on"), name
+            name = next(c["filename"] for c in json.loads(stream.readline())["return"]
+                        if c["label"] == "compat_monitor1")
+            assert name.startswith("disconnected:telnet:127.0.0.1:"), name
+            assert name.endswith(",server=on"), name
             port = int(name.split(",")[0].rsplit(":", 1)[1])
             telnet = socket.create_connection(("127.0.0.1", port), 30)
             text = b""
             while not text.endswith(b"(qemu) "):
                 text += telnet.recv(4096)
             assert text.startswith(b"\xff\xfb\x01\xff\xfb\x03"), text
-            telnet.sendall(b"\xff\xfd\x01\xff\xfa\x18\x00q\xff\xf0in\xff\xfb\x00fo status\r\n")  # options between the keys
+            # options between the keys
+            telnet.sendall(b"\xff\xfd\x01\xff\xfa\x18\x00q\xff\xf0in\xff\xfb\x00fo status\r\n")
             text = b""
             while not text.endswith(b"(qemu) "):
                 text += telnet.recv(4096)
@@ -273,7 +305,8 @@ def test_out_of_band():
             order.append(message["id"])
         assert [i for i in order if i != "first"] == list(range(20)), order
         assert order.index("first") < 20, order
-        assert qmp.ask('{"exec-oob": "stop"}')["error"]["desc"] == "The command stop does not support OOB"
+        assert qmp.ask('{"exec-oob": "stop"}')["error"]["desc"] == \
+            "The command stop does not support OOB"
         assert qmp.ask('{"exec-oob": "query-status", "execute": "stop"}')["error"]["desc"] == \
             "QMP input member 'exec-oob' clashes with 'execute'"
         assert "return" in qmp.ask('{"exec-oob": "query-version"}')
@@ -282,7 +315,8 @@ def test_out_of_band():
 
 
 def send_fd(qmp, text, *fds):
-    qmp.socket.sendmsg([text.encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+    qmp.socket.sendmsg([text.encode()],
+                       [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
     return qmp.answer()
 
 
@@ -298,12 +332,14 @@ def test_descriptors():
         assert "return" in send_fd(qmp, '{"execute": "getfd", "arguments": {"fdname": "a"}}', fd)
         assert "return" in send_fd(qmp, '{"execute": "getfd", "arguments": {"fdname": "a"}}', fd)
         assert open_fds(p.process.pid) == before + 1
-        assert "not starting with a digit" in send_fd(qmp, '{"execute": "getfd", "arguments": {"fdname": "1"}}', fd)["error"]["desc"]
+        assert "not starting with a digit" in \
+            send_fd(qmp, '{"execute": "getfd", "arguments": {"fdname": "1"}}', fd)["error"]["desc"]
         assert qmp.error("getfd", fdname="b")[1] == "No file descriptor supplied via SCM_RIGHTS"
         qmp.command("closefd", fdname="a")
         assert qmp.error("closefd", fdname="a")[1] == "File descriptor named 'a' not found"
         first = send_fd(qmp, '{"execute": "add-fd", "arguments": {"opaque": "one"}}', fd)["return"]
-        assert send_fd(qmp, '{"execute": "add-fd", "arguments": {"fdset-id": 0}}', fd)["return"]["fdset-id"] == first["fdset-id"] == 0
+        assert send_fd(qmp, '{"execute": "add-fd", "arguments": {"fdset-id": 0}}',
+                       fd)["return"]["fdset-id"] == first["fdset-id"] == 0
         assert "error" in send_fd(qmp, '{"execute": "add-fd", "arguments": {"fdset-id": -2}}', fd)
         sets = qmp.command("query-fdsets")
         assert len(sets) == 1 and [f.get("opaque") for f in sets[0]["fds"]] == ["one", None], sets
@@ -311,7 +347,8 @@ def test_descriptors():
         qmp.command("remove-fd", **{"fdset-id": 0})
         assert "not found" in qmp.error("remove-fd", **{"fdset-id": 0})[1]
         # More than anybody asks for is closed again, and what a client leaves behind goes with it.
-        qmp.socket.sendmsg([b" "], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd] * 30))])
+        qmp.socket.sendmsg([b" "],
+                           [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd] * 30))])
         qmp.command("query-status")
         assert open_fds(p.process.pid) <= before + 16
         qmp.close()
@@ -325,7 +362,8 @@ def test_fd_set():
     """-add-fd, and a chardev that writes to the set's file."""
     with tempfile.TemporaryFile() as file:
         fd = os.open(f"/proc/self/fd/{file.fileno()}", os.O_WRONLY)
-        with none("-S", *QMP, "-add-fd", f"fd={fd},set=7,opaque=log", "-chardev", "file,id=a,path=/dev/fdset/7,append=on",
+        with none("-S", *QMP, "-add-fd", f"fd={fd},set=7,opaque=log",
+                  "-chardev", "file,id=a,path=/dev/fdset/7,append=on",
                   "-mon", "chardev=a,mode=control", pass_fds=[fd]) as (p, directory):
             qmp = negotiated(os.path.join(directory, "qmp"))
             sets = qmp.command("query-fdsets")
@@ -343,10 +381,12 @@ def test_wait():
         with none("-qmp", "unix:DIR/qmp,server=on", "-pidfile", "DIR/pid") as (p, directory):
             while "waiting for a client" not in p.errors():
                 time.sleep(0.01)
-            assert os.path.exists(os.path.join(directory, "qmp")) and os.path.exists(os.path.join(directory, "pid"))
+            assert os.path.exists(os.path.join(directory, "qmp"))
+            assert os.path.exists(os.path.join(directory, "pid"))
             p.process.send_signal(number)
             p.wait()
-            assert not os.path.exists(os.path.join(directory, "qmp")) and not os.path.exists(os.path.join(directory, "pid"))
+            assert not os.path.exists(os.path.join(directory, "qmp"))
+            assert not os.path.exists(os.path.join(directory, "pid"))
     with none("-qmp", "unix:DIR/qmp,server=on", "-S") as (p, directory):
         qmp = negotiated(os.path.join(directory, "qmp"))
         qmp.command("quit")
@@ -357,11 +397,13 @@ def test_no_descriptors():
     """A connection for which there is no descriptor waits; the program does not spin meanwhile."""
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    with none("-S", *QMP, "-monitor", "unix:DIR/hmp,server=on,wait=off", preexec_fn=few) as (p, directory):
+    with none("-S", *QMP, "-monitor", "unix:DIR/hmp,server=on,wait=off",
+              preexec_fn=few) as (p, directory):
         qmp = negotiated(os.path.join(directory, "qmp"))
         with open(os.devnull, "rb") as null:
             for i in range(64):  # names keep descriptors open until there are none left
-                send_fd(qmp, json.dumps({"execute": "getfd", "arguments": {"fdname": f"f{i}"}}), null.fileno())
+                send_fd(qmp, json.dumps({"execute": "getfd", "arguments": {"fdname": f"f{i}"}}),
+                        null.fileno())
         client = connect(os.path.join(directory, "hmp"))
         before = p.cpu_seconds()
         time.sleep(1)
@@ -374,13 +416,15 @@ def test_no_descriptors():
 
 
 def test_floods():
-    """Big ids, deep nesting, endless text, many clients: answered or refused, and the program goes on."""
+    """Big ids, deep nesting, endless text, many clients: answered or refused, and the program goes
+    on."""
     with none("-S", *QMP) as (p, directory):
         path = os.path.join(directory, "qmp")
         qmp = negotiated(path)
         big = "x" * 1000000
         assert qmp.ask(json.dumps({"execute": "query-status", "id": big}))["id"] == big
-        assert "error" in qmp.ask('{"execute": "query-status", "id": ' + "[" * 100 + "]" * 100 + "}\n")
+        assert "error" in \
+            qmp.ask('{"execute": "query-status", "id": ' + "[" * 100 + "]" * 100 + "}\n")
         assert "error" in qmp.ask('{"id": "' + "y" * (5 << 20) + '"}\n')
         qmp.close()
         for _ in range(100):
@@ -394,9 +438,11 @@ def test_floods():
 
 
 def test_stalled_reader():
-    """A serial port whose reader has stopped reading finds THR full; nothing waits for it, and nothing is lost when it goes on."""
+    """A serial port whose reader has stopped reading finds THR full; nothing waits for it, and
+    nothing is lost when it goes on."""
     with program(*QTEST, *QMP, "-serial", "unix:DIR/serial,server=on,wait=off") as (p, directory):
-        serial, qmp = connect(os.path.join(directory, "serial")), negotiated(os.path.join(directory, "qmp"))
+        serial = connect(os.path.join(directory, "serial"))
+        qmp = negotiated(os.path.join(directory, "qmp"))
         qtest, sent = Qtest(os.path.join(directory, "qtest")), 0
         while qtest.line_status() & 0x60:
             qtest.ask(*["outb 0x3f8 0x61"] * 64)
@@ -422,8 +468,10 @@ def test_stalled_reader():
 
 
 def test_ringbuf():
-    with program(*QTEST, *QMP, "-chardev", "ringbuf,id=ring,size=8", "-serial", "chardev:ring") as (p, directory):
-        qmp, qtest = negotiated(os.path.join(directory, "qmp")), Qtest(os.path.join(directory, "qtest"))
+    with program(*QTEST, *QMP, "-chardev", "ringbuf,id=ring,size=8",
+                 "-serial", "chardev:ring") as (p, directory):
+        qmp = negotiated(os.path.join(directory, "qmp"))
+        qtest = Qtest(os.path.join(directory, "qtest"))
         qtest.ask(*[f"outb 0x3f8 {ord(c)}" for c in "0123456789"])
         assert qmp.command("ringbuf-read", device="ring", size=3) == "234"
         assert qmp.command("ringbuf-read", device="ring", size=100, format="base64") == "NTY3ODk="
@@ -440,10 +488,14 @@ def test_pty():
     with program(*QTEST, *QMP, "-serial", "pty", stdout=subprocess.PIPE) as (p, directory):
         line = p.process.stdout.readline().decode()
         name = line.split()[4]
-        assert line == f"char device redirected to {name} (label serial0)\n" and os.path.exists(name), line
-        qmp, qtest = negotiated(os.path.join(directory, "qmp")), Qtest(os.path.join(directory, "qtest"))
-        assert {"label": "serial0", "filename": f"pty:{name}", "frontend-open": True} in qmp.command("query-chardev")
-        qtest.ask(*["outb 0x3f8 0x61"] * 10000)  # nobody has opened it: the words are lost, the port goes on
+        assert line == f"char device redirected to {name} (label serial0)\n", line
+        assert os.path.exists(name), line
+        qmp = negotiated(os.path.join(directory, "qmp"))
+        qtest = Qtest(os.path.join(directory, "qtest"))
+        assert {"label": "serial0", "filename": f"pty:{name}", "frontend-open": True} in \
+            qmp.command("query-chardev")
+        # nobody has opened it: the words are lost, the port goes on
+        qtest.ask(*["outb 0x3f8 0x61"] * 10000)
         assert qtest.line_status() & 0x60 == 0x60
         for _ in range(2):
             terminal = os.open(name, os.O_RDWR | os.O_NOCTTY)
@@ -502,9 +554,12 @@ def test_shared_terminal():
 
 
 if __name__ == "__main__":
-    vmm.tap([("/monitor/people", test_people), ("/monitor/board", test_board), ("/monitor/line-editing", test_line_editing), ("/monitor/several", test_several),
+    vmm.tap([("/monitor/people", test_people), ("/monitor/board", test_board),
+             ("/monitor/line-editing", test_line_editing), ("/monitor/several", test_several),
              ("/monitor/network", test_network), ("/monitor/out-of-band", test_out_of_band),
-             ("/monitor/descriptors", test_descriptors), ("/monitor/fd-set", test_fd_set), ("/monitor/wait", test_wait),
+             ("/monitor/descriptors", test_descriptors), ("/monitor/fd-set", test_fd_set),
+             ("/monitor/wait", test_wait),
              ("/monitor/no-descriptors", test_no_descriptors), ("/monitor/floods", test_floods),
-             ("/monitor/stalled-reader", test_stalled_reader), ("/monitor/ringbuf", test_ringbuf), ("/monitor/pty", test_pty),
+             ("/monitor/stalled-reader", test_stalled_reader), ("/monitor/ringbuf", test_ringbuf),
+             ("/monitor/pty", test_pty),
              ("/monitor/shared-terminal", test_shared_terminal)])

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Netdevs that come and go, connections that end and begin again, and a passt that is played. Frames come from announce-self."""
+"""Netdevs that come and go, connections that end and begin again, and a passt that is played.
+Frames come from announce-self."""
 
 import os
 import socket
@@ -58,7 +59,8 @@ def test_stream():
         announce(qmp)  # to nobody
         for _ in range(3):
             with listener(path) as s, accept(s) as connection:
-                assert qmp.event("NETDEV_STREAM_CONNECTED") == {"netdev-id": "n0", "addr": {"type": "unix", "path": path}}
+                assert qmp.event("NETDEV_STREAM_CONNECTED") == \
+                    {"netdev-id": "n0", "addr": {"type": "unix", "path": path}}
                 announce(qmp)
                 assert is_announcement(frame_of_stream(connection))
                 os.unlink(path)
@@ -99,7 +101,9 @@ def test_silent_host():
 
 
 def test_dgram():
-    with program(*QTEST, *QMP, "-netdev", "dgram,id=n0,local.type=unix,local.path=DIR/a,remote.type=unix,remote.path=DIR/b",
+    with program(*QTEST, *QMP,
+                 "-netdev",
+                 "dgram,id=n0,local.type=unix,local.path=DIR/a,remote.type=unix,remote.path=DIR/b",
                  *CARD, *PORT) as (p, directory):
         qmp = negotiated(os.path.join(directory, "qmp"))
         announce(qmp)  # to nobody
@@ -115,42 +119,55 @@ def test_dgram():
             address = {"type": "inet", "host": "127.0.0.1"}
             qmp.command("netdev_add", type="dgram", id="n1", local={**address, "port": "0"},
                         remote={**address, "port": str(peer.getsockname()[1])})
-            qmp.command("device_add", driver="virtio-net-pci", netdev="n1", id="card1", bus="p0", mac="52:54:00:12:34:56")
+            qmp.command("device_add", driver="virtio-net-pci", netdev="n1", id="card1", bus="p0",
+                        mac="52:54:00:12:34:56")
             announce(qmp, interfaces=["card1"], rounds=3)
             for _ in range(3):
                 assert is_announcement(peer.recv(2000))
         for arguments, text in (
-                ({}, "dgram requires remote="), ({"local": {**address, "port": "1"}}, "dgram requires remote="),
+                ({}, "dgram requires remote="),
+                ({"local": {**address, "port": "1"}}, "dgram requires remote="),
                 ({"remote": {**address, "port": "1"}}, "needs local= of the same type"),
-                ({"remote": {"type": "vsock", "cid": "1", "port": "1"}}, "dgram takes addresses of type inet and unix"),
-                ({"local": {"type": "fd", "str": "zz"}}, "zz"), ({"remote": {"type": "unix", "path": "x" * 200}}, "is too long"),
-                ({"local": {"type": "unix", "path": "/nonexistent/a"}, "remote": {"type": "unix", "path": "/b"}}, "can't bind")):
-            assert text in qmp.error("netdev_add", type="dgram", id="bad", **arguments)[1], arguments
+                ({"remote": {"type": "vsock", "cid": "1", "port": "1"}},
+                 "dgram takes addresses of type inet and unix"),
+                ({"local": {"type": "fd", "str": "zz"}}, "zz"),
+                ({"remote": {"type": "unix", "path": "x" * 200}}, "is too long"),
+                ({"local": {"type": "unix", "path": "/nonexistent/a"},
+                  "remote": {"type": "unix", "path": "/b"}}, "can't bind")):
+            assert text in qmp.error("netdev_add", type="dgram", id="bad", **arguments)[1], \
+                arguments
         qmp.command("quit")
         p.wait()
         assert not os.path.exists(os.path.join(directory, "a"))
 
 
 def test_named_descriptor():
-    """A tap's descriptor that comes over the monitor, as when a card is plugged into a running machine."""
+    """A tap's descriptor that comes over the monitor, as when a card is plugged into a running
+    machine."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with program(*QTEST, *QMP, *PORT) as (p, directory), ours:
         qmp = negotiated(os.path.join(directory, "qmp"))
         ours.settimeout(30)
-        socket.send_fds(qmp.socket, [b'{"execute": "getfd", "arguments": {"fdname": "fd-net0"}}'], [theirs.fileno()])
+        socket.send_fds(qmp.socket, [b'{"execute": "getfd", "arguments": {"fdname": "fd-net0"}}'],
+                        [theirs.fileno()])
         assert "return" in qmp.answer()
         theirs.close()
-        assert "or the name of one" in qmp.error("netdev_add", type="tap", id="bad", fd="fd-net1")[1]
-        assert "could not open /dev/vhost-net" in qmp.error("netdev_add", type="tap", id="bad", fd="fd-net0", vhostforce=True)[1] or \
+        assert "or the name of one" in \
+            qmp.error("netdev_add", type="tap", id="bad", fd="fd-net1")[1]
+        assert "could not open /dev/vhost-net" in qmp.error("netdev_add", type="tap", id="bad",
+                                                            fd="fd-net0", vhostforce=True)[1] or \
             os.path.exists("/dev/vhost-net")
-        assert "Parameter 'vhostfd' expects" in qmp.error("netdev_add", type="tap", id="bad", fd="fd-net0", vhost=True, vhostfd="zz")[1]
+        assert "Parameter 'vhostfd' expects" in \
+            qmp.error("netdev_add", type="tap", id="bad", fd="fd-net0", vhost=True, vhostfd="zz")[1]
         qmp.command("netdev_add", type="tap", id="n0", fd="fd-net0")
         qmp.command("device_add", driver="virtio-net-pci", netdev="n0", id="card", bus="p0")
         announce(qmp)
         assert is_announcement(ours.recv(2000))
-        assert "return" in qmp.ask('{"execute": "set_link", "arguments": {"name": "card", "up": false}}')
+        assert "return" in \
+            qmp.ask('{"execute": "set_link", "arguments": {"name": "card", "up": false}}')
         announce(qmp)  # into a cable that is pulled out
-        assert "return" in qmp.ask('{"execute": "set_link", "arguments": {"name": "n0", "up": true}}')
+        assert "return" in \
+            qmp.ask('{"execute": "set_link", "arguments": {"name": "n0", "up": true}}')
         announce(qmp)
         assert is_announcement(ours.recv(2000))
         ours.setblocking(False)
@@ -158,7 +175,8 @@ def test_named_descriptor():
             assert not ours.recv(2000), "a frame of the time without a cable"
         except BlockingIOError:
             pass
-        for name, arguments in (("rounds", {"rounds": 0}), ("rounds", {"rounds": 1 << 40}), ("initial", {"initial": -1})):
+        for name, arguments in (("rounds", {"rounds": 0}), ("rounds", {"rounds": 1 << 40}),
+                                ("initial", {"initial": -1})):
             assert f"Parameter '{name}' expects a value between" in qmp.error("announce-self", **{
                 "initial": 1, "max": 1, "rounds": 1, "step": 0, **arguments})[1]
         qmp.command("quit")
@@ -177,7 +195,8 @@ def test_vhost_user():
             with accept(s):
                 qmp.command("netdev_add", type="vhost-user", id="n0", chardev="c0")
                 assert qmp.error("chardev-remove", id="c0")[1] == "Chardev 'c0' is busy"
-                assert "queues=2" in qmp.error("netdev_add", type="vhost-user", id="n1", chardev="c0", queues=2)[1]
+                assert "queues=2" in \
+                    qmp.error("netdev_add", type="vhost-user", id="n1", chardev="c0", queues=2)[1]
                 qmp.command("netdev_del", id="n0")
                 assert qmp.error("netdev_del", id="n0") == ("DeviceNotFound", "Device 'n0' not found")
                 qmp.command("chardev-remove", id="c0")
@@ -199,8 +218,10 @@ def test_passt():
     """A program in passt's place: it gets its options and a connection, and its end is told."""
     with program("-machine", "none", *QMP) as (p, directory):
         qmp, path = negotiated(os.path.join(directory, "qmp")), os.path.join(directory, "passt")
-        assert "passt cannot be started" in qmp.error("netdev_add", type="passt", id="n0", path="/nonexistent/passt")[1]
-        assert "vhost-user=on is not available" in qmp.error("netdev_add", type="passt", id="n0", **{"vhost-user": True})[1]
+        assert "passt cannot be started" in \
+            qmp.error("netdev_add", type="passt", id="n0", path="/nonexistent/passt")[1]
+        assert "vhost-user=on is not available" in \
+            qmp.error("netdev_add", type="passt", id="n0", **{"vhost-user": True})[1]
         qmp.command("quit")
         p.wait()
     with program(*QTEST, *QMP, *PORT) as (p, directory):
@@ -208,14 +229,16 @@ def test_passt():
         with open(path, "w", encoding="ascii") as f:
             f.write(PASST)
         os.chmod(path, stat.S_IRWXU)
-        qmp.command("netdev_add", type="passt", id="n0", path=path, address="10.1.2.3", tcp=False, udp=True, freebind=True, ipv6=False,
+        qmp.command("netdev_add", type="passt", id="n0", path=path, address="10.1.2.3", tcp=False,
+                    udp=True, freebind=True, ipv6=False,
                     param=[{"str": "--log-file"}, {"str": "/dev/null"}], **{"tcp-ports": "2222:22"})
         qmp.command("device_add", driver="virtio-net-pci", netdev="n0", id="card", bus="p0")
         announce(qmp)
         assert qmp.event("NETDEV_STREAM_DISCONNECTED") == {"netdev-id": "n0"}
         with open(os.path.join(directory, "arguments"), encoding="ascii") as f:
             given = f.read()
-        assert given == ("--foreground --quiet --fd 3 --address 10.1.2.3 --tcp-ports 2222:22 --no-tcp --freebind --ipv4-only "
+        assert given == ("--foreground --quiet --fd 3 --address 10.1.2.3 --tcp-ports 2222:22 "
+                         "--no-tcp --freebind --ipv4-only "
                          "--log-file /dev/null"), given
         with open(os.path.join(directory, "frame"), "rb") as f:
             frame = f.read()
@@ -226,6 +249,8 @@ def test_passt():
 
 
 if __name__ == "__main__":
-    vmm.tap([("/netdev/stream", test_stream), ("/netdev/silent-host", test_silent_host), ("/netdev/dgram", test_dgram),
-             ("/netdev/named-descriptor", test_named_descriptor), ("/netdev/vhost-user", test_vhost_user),
+    vmm.tap([("/netdev/stream", test_stream), ("/netdev/silent-host", test_silent_host),
+             ("/netdev/dgram", test_dgram),
+             ("/netdev/named-descriptor", test_named_descriptor),
+             ("/netdev/vhost-user", test_vhost_user),
              ("/netdev/passt", test_passt)])

@@ -62,7 +62,8 @@ def test_network():
         initrd = os.path.join(directory, "initramfs")
         report = os.path.join(vmm.BUILD, "guest", "td-report")
         report = report if os.path.exists(report) else ""
-        subprocess.run(["scripts/make-initramfs", "--greeting", report, initrd, "virtio_net", "tdx-guest"], check=True)
+        subprocess.run(["scripts/make-initramfs", "--greeting", report, initrd, "virtio_net",
+                        "tdx-guest"], check=True)
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(memory="1G", extra=[
             *([] if vmm.OTHER else ["-d", "tdx"]), "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet",
             "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{forwarded}-:7", "-device", "virtio-net-pci,netdev=n0,mac=52:54:00:aa:bb:cc"]))

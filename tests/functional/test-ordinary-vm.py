@@ -11,7 +11,8 @@ FIRMWARE = os.path.join(vmm.BUILD, "tests", "functional", "ordinary-firmware.bin
 
 
 def arguments(*extra):
-    return [vmm.program("qemu-system-x86_64"), "-accel", "kvm", "-m", "64M", "-bios", FIRMWARE, "-nodefaults", "-display", "none",
+    return [vmm.program("qemu-system-x86_64"), "-accel", "kvm", "-m", "64M", "-bios", FIRMWARE,
+            "-nodefaults", "-display", "none",
             "-serial", "stdio", *extra]
 
 
@@ -20,7 +21,8 @@ def no_kvm():
 
 
 def test_life():
-    """Serial port, interrupt, two resets, read-only firmware, power-off: for one vCPU and for more."""
+    """Serial port, interrupt, two resets, read-only firmware, power-off: for one vCPU and for
+    more."""
     if no_kvm():
         return no_kvm()
     for cpus in (1, 4):
@@ -46,7 +48,8 @@ def test_enforce():
         return no_kvm()
     status, _, err = vmm.run(arguments("-no-reboot", "-cpu", "host,+ia64"))
     assert status == 0 and err.count("\n") == 1, err
-    assert "warning: host doesn't support requested feature: CPUID.01H:EDX.ia64 [bit 30]" in err, err
+    assert "warning: host doesn't support requested feature: CPUID.01H:EDX.ia64 [bit 30]" in err, \
+        err
     status, _, err = vmm.run(arguments("-no-reboot", "-cpu", "host,+ia64,enforce"))
     assert status == 1 and "CPUID.01H:EDX.ia64 [bit 30]" in err, err
     return None
@@ -54,13 +57,16 @@ def test_enforce():
 
 def test_refused():
     """Needs no KVM: what an ordinary VM cannot have."""
-    for extra, says in ((["-machine", "kernel-irqchip=split"], "kernel-irqchip"), (["-machine", "smm=on"], "smm=on"),
-                        (["-accel", "tcg"], "invalid accelerator tcg"), (["-qtest", "stdio"], "-accel qtest")):
+    for extra, says in ((["-machine", "kernel-irqchip=split"], "kernel-irqchip"),
+                        (["-machine", "smm=on"], "smm=on"),
+                        (["-accel", "tcg"], "invalid accelerator tcg"),
+                        (["-qtest", "stdio"], "-accel qtest")):
         status, _, err = vmm.run(arguments(*extra))
         assert status == 1 and says in err, (extra, err)
 
 
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(__file__))
-    vmm.tap([("/ordinary/life", test_life), ("/ordinary/no-reboot", test_no_reboot), ("/ordinary/enforce", test_enforce),
+    vmm.tap([("/ordinary/life", test_life), ("/ordinary/no-reboot", test_no_reboot),
+             ("/ordinary/enforce", test_enforce),
              ("/ordinary/refused", test_refused)])

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Programs that are not of this project under swtdx: what CPUID shows them, and QEMU's boot of OVMF as a TD.
+"""Programs that are not of this project under swtdx: what CPUID shows them, and QEMU's boot of OVMF
+as a TD.
 
-SWTDX_QEMU names QEMU 10.1 or newer, as scripts/get-qemu prints it.
-"""
+SWTDX_QEMU names QEMU 10.1 or newer, as scripts/get-qemu prints it. """
 
 import os
 import shutil
@@ -29,7 +29,8 @@ def test_cpuid():
     for _, vendor, signature, *features in lines:
         assert vendor == "GenuineIntel", out
         assert int(signature, 16) & 0x0fff0ff0 == 0x000806f0, out
-        assert features == ["vmx"], out  # whatever this machine has: VMMs ask for it before they open /dev/kvm
+        # whatever this machine has: VMMs ask for it before they open /dev/kvm
+        assert features == ["vmx"], out
 
 
 # What kvmtool and the like do first, for which a TDX host has an answer and this one has none.
@@ -47,7 +48,8 @@ for name, request, argument in (("pit", 0x4040ae77, bytes(64)), ("vcpu", 0xae41,
 
 
 def test_ordinary():
-    """A VMM that makes an ordinary VM is told by swtdx that it cannot be had here, at the first call that would matter."""
+    """A VMM that makes an ordinary VM is told by swtdx that it cannot be had here, at the first
+    call that would matter."""
     status, out, err = vmm.run(swtdx([sys.executable, "-c", ORDINARY]), env=vmm.FOREIGN_ENV)
     assert status == 0, (status, out, err)
     assert out == "pit No such file or directory\nvcpu Operation not supported\n", out
@@ -87,7 +89,8 @@ def test_cpuid_in_libraries():
     late = os.path.abspath(vmm.program("tests/functional/libcpuid-loaded.so"))
     with tempfile.TemporaryDirectory() as directory:
         copy = shutil.copy(late, os.path.join(directory, "copy.so"))
-        status, out, err = vmm.run(swtdx([vmm.program("tests/functional/cpuid-libraries"), late, copy]))
+        status, out, err = vmm.run(swtdx([vmm.program("tests/functional/cpuid-libraries"), late,
+                                          copy]))
         assert status == 0, (status, out, err)
         lines = [line.split() for line in out.splitlines()]
         assert [line[0] for line in lines] == ["linked"] + ["loaded"] * 4, out
@@ -99,7 +102,8 @@ def test_search_path():
     """The loader finds by the program's search path what it finds without swtdx."""
     if vmm.SANITIZED:
         return "the sanitizer's own dlopen() finds nothing by the program's search path"
-    status, out, err = vmm.run(swtdx([vmm.program("tests/functional/cpuid-libraries"), "libcpuid-loaded.so"]))
+    status, out, err = vmm.run(swtdx([vmm.program("tests/functional/cpuid-libraries"),
+                                      "libcpuid-loaded.so"]))
     assert status == 0 and len(out.splitlines()) == 3, (status, out, err)
     return None
 
@@ -115,7 +119,8 @@ print(fcntl.ioctl(vm, 0xae03, 0x0f))
 
 
 def test_new_user():
-    status, out, err = vmm.run(swtdx([sys.executable, "-c", NEW_USER]), timeout=30, env=vmm.FOREIGN_ENV)
+    status, out, err = vmm.run(swtdx([sys.executable, "-c", NEW_USER]), timeout=30,
+                               env=vmm.FOREIGN_ENV)
     assert status == 0 and int(out) > 0, (status, out, err)
 
 
@@ -139,11 +144,14 @@ def test_qemu():
 
 
 def test_qemu_new_user():
-    """QEMU of a newer C library, which leaves it to each thread whether it can be asked; without root it ends at the question."""
+    """QEMU of a newer C library, which leaves it to each thread whether it can be asked; without
+    root it ends at the question."""
     if not QEMU or not os.path.exists(vmm.OVMF):
         return "SWTDX_QEMU is not set, or there is no firmware"
-    arguments = [*vmm.td_arguments()[1:-2], "-S", "-serial", "none", "-qmp", "stdio", "-run-with", "user=nobody"]
-    done = subprocess.run(swtdx([QEMU, *arguments]), input=b'{"execute": "qmp_capabilities"} {"execute": "quit"}', timeout=60,
+    arguments = [*vmm.td_arguments()[1:-2], "-S", "-serial", "none", "-qmp", "stdio",
+                 "-run-with", "user=nobody"]
+    done = subprocess.run(swtdx([QEMU, *arguments]),
+                          input=b'{"execute": "qmp_capabilities"} {"execute": "quit"}', timeout=60,
                           capture_output=True, check=False, env=vmm.FOREIGN_ENV)
     assert done.returncode == (0 if os.getuid() == 0 else 1), done
     return None
@@ -151,7 +159,8 @@ def test_qemu_new_user():
 
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(__file__))
-    vmm.tap([("/other-vmm/cpuid", test_cpuid), ("/other-vmm/cpuid-libraries", test_cpuid_in_libraries),
+    vmm.tap([("/other-vmm/cpuid", test_cpuid),
+             ("/other-vmm/cpuid-libraries", test_cpuid_in_libraries),
               ("/other-vmm/search-path", test_search_path), ("/other-vmm/ordinary", test_ordinary),
               ("/other-vmm/guest-state", test_guest_state),
               ("/other-vmm/new-user", test_new_user), ("/other-vmm/qemu", test_qemu),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""qemu-tdx-plan on a TDX host: the settled plan, as text and as JSON, and what it says of CPU models."""
+"""qemu-tdx-plan on a TDX host: the settled plan, as text and as JSON, and what it says of CPU
+models."""
 
 import json
 import os
@@ -11,11 +12,13 @@ import tiny
 import tiny64
 import vmm
 
-TD = ["-m", "512M", "-object", "tdx-guest,id=tdx0", "-machine", "q35,confidential-guest-support=tdx0", "-bios", vmm.OVMF]
+TD = ["-m", "512M", "-object", "tdx-guest,id=tdx0",
+      "-machine", "q35,confidential-guest-support=tdx0", "-bios", vmm.OVMF]
 
 
 def plan(*arguments, host=True):
-    return vmm.run((vmm.tdx_host() if host else []) + [vmm.program("qemu-tdx-plan"), *arguments, *TD])
+    return vmm.run((vmm.tdx_host() if host else []) + [vmm.program("qemu-tdx-plan"), *arguments,
+                                                       *TD])
 
 
 def read_json(*arguments):
@@ -42,7 +45,8 @@ def check_host():
 def check_model():
     value = read_json("-cpu", "Skylake-Server,-hle", "-smp", "4")
     assert {"pse36", "rtm"} <= verdicts(value, "refused"), verdicts(value, "refused")
-    assert len(value["warnings"]) == 1 and "Skylake-Server" in value["warnings"][0], value["warnings"]
+    assert len(value["warnings"]) == 1, value["warnings"]
+    assert "Skylake-Server" in value["warnings"][0], value["warnings"]
     assert len(value["vcpus"]["x2apic-ids"]) == 4
 
 
@@ -62,17 +66,22 @@ def check_enforce():
 
 
 CONTRADICTIONS = [
-    ("attributes=0x50000000", "host,-pks", "attributes=0x50000000 (bit 30, PKS, set) contradicts -cpu ...,-pks"),
-    ("attributes=0x50000000", "host,+pks", "PKS is not supported (KVM supported: 0x10000000, SEPT_VE_DISABLE)"),
-    ("attributes=0x8000000010000000", "host,pmu=off", "attributes=0x8000000010000000 (bit 63, PERFMON, set) contradicts -cpu ...,pmu=off"),
-    ("attributes=0x8000000010000000", "host,pmu=on", "PERFMON is not supported (KVM supported: 0x10000000, SEPT_VE_DISABLE)"),
+    ("attributes=0x50000000", "host,-pks",
+     "attributes=0x50000000 (bit 30, PKS, set) contradicts -cpu ...,-pks"),
+    ("attributes=0x50000000", "host,+pks",
+     "PKS is not supported (KVM supported: 0x10000000, SEPT_VE_DISABLE)"),
+    ("attributes=0x8000000010000000", "host,pmu=off",
+     "attributes=0x8000000010000000 (bit 63, PERFMON, set) contradicts -cpu ...,pmu=off"),
+    ("attributes=0x8000000010000000", "host,pmu=on",
+     "PERFMON is not supported (KVM supported: 0x10000000, SEPT_VE_DISABLE)"),
     ("sept-ve-disable=on", "host,pmu=off,-pks", None),
 ]
 
 
 def check_contradictions():
     for attributes, cpu, message in CONTRADICTIONS:
-        status, _, err = vmm.run([*vmm.tdx_host(), vmm.program("qemu-tdx-plan"), "-cpu", cpu, *TD[:3], "tdx-guest,id=tdx0," + attributes, *TD[4:]])
+        status, _, err = vmm.run([*vmm.tdx_host(), vmm.program("qemu-tdx-plan"), "-cpu", cpu,
+                                  *TD[:3], "tdx-guest,id=tdx0," + attributes, *TD[4:]])
         assert status == (1 if message else 0), (attributes, cpu, err)
         assert not message or message in err, (attributes, cpu, err)
 
@@ -100,7 +109,8 @@ RUN = tiny64.extend(0, 0) + tiny64.extend(1, 1) + tiny64.SPIN
 def run_plan(*options, path=None, code=RUN):
     with tiny64.Firmware(code, EVENTS) as firmware:
         argv = [path or vmm.program("qemu-tdx-plan"), *options, *tiny.td(firmware)[1:]]
-        done = subprocess.run(vmm.tdx_host() + argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False, text=True)
+        done = subprocess.run(vmm.tdx_host() + argv, stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=300, check=False, text=True)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -109,7 +119,8 @@ def check_run_json():
     assert status == 0 and out.count("\n") == 1, err
     value = json.loads(out)
     assert set(value) == {"plan", "run"} and value["plan"]["mrtd"] == value["run"]["mrtd"]
-    assert value["plan"]["attributes"] == value["run"]["attributes"] and value["plan"]["xfam"] == value["run"]["xfam"]
+    assert value["plan"]["attributes"] == value["run"]["attributes"]
+    assert value["plan"]["xfam"] == value["run"]["xfam"]
     assert value["run"]["reached"] and value["run"]["event-log"]["replays"] == [True] * 4
     assert len(value["run"]["extends"]) == 2
 
@@ -129,7 +140,8 @@ def check_run_not_reached():
 
 def check_run_refused():
     status, out, err = run_plan("--run", "--until=EV_NONE")
-    assert status == 1 and "swtdx: --until 'EV_NONE'" in err and "the TD could not be measured" in err, err
+    assert status == 1 and "swtdx: --until 'EV_NONE'" in err, err
+    assert "the TD could not be measured" in err, err
     assert "\nMRTD  " in out, out
 
 
@@ -139,7 +151,8 @@ def check_run_missing():
         path = os.path.join(directory, "qemu-tdx-plan")
         shutil.copy(vmm.program("qemu-tdx-plan"), path)
         status, out, err = run_plan("--run", path=path)
-    assert status == 1 and "--run needs the program 'swtdx', which is neither in " + directory in err, err
+    assert status == 1, err
+    assert "--run needs the program 'swtdx', which is neither in " + directory in err, err
     assert "Install it, or leave --run out" in err and "\nMRTD  " in out
 
 

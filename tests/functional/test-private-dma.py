@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""fw_cfg's DMA in a TD reaches what the guest shares, and nothing that is private: the guest sees the
-error bit, the user one warning."""
+"""fw_cfg's DMA in a TD reaches what the guest shares, and nothing that is private: the guest sees
+the error bit, the user one warning."""
 
 import os
 import struct
@@ -40,7 +40,8 @@ def dma(length, where, at=DESCRIPTOR):
 def tell(where, plus=0):
     """The byte there to the debug console."""
     code = tiny64.load(tiny64.RBX, where + WINDOW)
-    for register, value in ((tiny64.R10, 0), (tiny64.R11, tiny64.IO), (tiny64.R12, 1), (tiny64.R13, 1),
+    for register, value in ((tiny64.R10, 0), (tiny64.R11, tiny64.IO), (tiny64.R12, 1),
+                            (tiny64.R13, 1),
                             (tiny64.R14, 0x402), (tiny64.RCX, 0xfc00), (tiny64.RAX, 0)):
         code += tiny64.load(register, value)
     # movzx r15d, byte [rbx]; add r15d, plus
@@ -75,7 +76,8 @@ def test_private_dma():
         assert status == 0 and told == b"0E11:", (status, told, err)
         warnings = [line for line in err.splitlines() if "fw_cfg" in line]
         assert len(warnings) == 1, err
-        assert "fw_cfg: the DMA of 0x4 bytes at 0x810000 is not in one piece of RAM" in warnings[0], err
+        assert "fw_cfg: the DMA of 0x4 bytes at 0x810000 is not in one piece of RAM" in \
+            warnings[0], err
 
 
 vmm.tap([("/private-dma/fw-cfg", test_private_dma)])

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A TD steered by QMP: negotiation, errors, states, reset, end. Nothing here waits for the guest to get anywhere."""
+"""A TD steered by QMP: negotiation, errors, states, reset, end. Nothing here waits for the guest to
+get anywhere."""
 
 import contextlib
 import os
@@ -21,12 +22,18 @@ class Machine:
     def __init__(self, directory, *extra, monitor=None, pass_fds=(), smp="1"):
         self.path = os.path.join(directory, "qmp")
         monitor = monitor or ["-qmp", f"unix:{self.path},server=on,wait=off"]
-        self.stderr = open(os.path.join(directory, "stderr"), "w+b")  # pylint: disable=consider-using-with
-        arguments = [vmm.program("qemu-system-x86_64"), "-accel", "kvm", "-cpu", "host", "-m", "256M", "-smp", smp,
-                     "-object", '{"qom-type": "tdx-guest", "id": "lsec0", "attributes": 268435456, "mrowner": "' + "B" * 64 + '"}',
-                     "-machine", "q35,confidential-guest-support=lsec0", "-bios", FIRMWARE, "-nodefaults", "-nographic",
+        # pylint: disable=consider-using-with
+        self.stderr = open(os.path.join(directory, "stderr"), "w+b")
+        arguments = [vmm.program("qemu-system-x86_64"), "-accel", "kvm", "-cpu", "host",
+                     "-m", "256M", "-smp", smp,
+                     "-object",
+                     '{"qom-type": "tdx-guest", "id": "lsec0", "attributes": 268435456, "mrowner": '
+                     '"' + "B" * 64 + '"}',
+                     "-machine", "q35,confidential-guest-support=lsec0", "-bios", FIRMWARE,
+                     "-nodefaults", "-nographic",
                      "-serial", "null", *monitor, *extra]
-        self.process = subprocess.Popen(vmm.tdx_host() + arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        self.process = subprocess.Popen(vmm.tdx_host() + arguments, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL,
                                         stderr=self.stderr, pass_fds=pass_fds)
 
     def connect(self):
@@ -55,7 +62,8 @@ def machine(*extra, **options):
         try:
             yield m
         except Exception as e:
-            raise AssertionError(f"{type(e).__name__}: {e}\nstandard error of the VMM:\n{m.errors()}") from e
+            raise AssertionError(f"{type(e).__name__}: {e}\nstandard error of the "
+                                 f"VMM:\n{m.errors()}") from e
         finally:
             m.close()
 
@@ -76,9 +84,11 @@ def test_negotiation():
         version = qmp.greeting["QMP"]["version"]
         assert version["qemu"]["major"] == 11 and version["qemu"]["minor"] == 1, version
         assert qmp.greeting["QMP"]["capabilities"] == ["oob"]
-        assert qmp.error("query-status") == ("CommandNotFound", "Expecting capabilities negotiation with 'qmp_capabilities'")
+        assert qmp.error("query-status") == \
+            ("CommandNotFound", "Expecting capabilities negotiation with 'qmp_capabilities'")
         assert qmp.error("qmp_capabilities", enable=["bandwidth"])[0] == "GenericError"
-        assert qmp.ask('{"execute": "qmp_capabilities", "id": {"a": [1, null]}}') == {"return": {}, "id": {"a": [1, None]}}
+        assert qmp.ask('{"execute": "qmp_capabilities", "id": {"a": [1, null]}}') == \
+            {"return": {}, "id": {"a": [1, None]}}
         assert qmp.error("qmp_capabilities") == \
             ("CommandNotFound", "Capabilities negotiation is already complete, command ignored")
         assert qmp.command("query-version") == version
@@ -96,8 +106,10 @@ ERRORS = [
     ('{"execute": "nosuch"}', "The command nosuch has not been found"),
     ('{"execute": "stop", "arguments": {"x": 1}}', "Parameter 'x' is unexpected"),
     ('{"execute": "qom-list"}', "Parameter 'path' is missing"),
-    ('{"execute": "qom-list", "arguments": {"path": 1}}', "Invalid parameter type for 'path', expected: string"),
-    ('{"execute": "set-action", "arguments": {"panic": "maybe"}}', "Parameter 'panic' does not accept value 'maybe'"),
+    ('{"execute": "qom-list", "arguments": {"path": 1}}',
+     "Invalid parameter type for 'path', expected: string"),
+    ('{"execute": "set-action", "arguments": {"panic": "maybe"}}',
+     "Parameter 'panic' does not accept value 'maybe'"),
     ('{"execute": "stop", "foo": 1}', "QMP input member 'foo' is unexpected"),
     ('{"exec-oob": "stop"}', "QMP input member 'exec-oob' is unexpected"),
     ('{}', "QMP input lacks member 'execute'"),
@@ -105,13 +117,18 @@ ERRORS = [
     ('{"execute": foo}', "JSON parse error"),
     ('}\n', "JSON parse error"),
     ('{"execute": "stop"\x01', "JSON parse error"),
-    ('{"execute": "qom-get", "arguments": {"path": "/objects/lsec0", "property": "zz"}}', "Property 'tdx-guest.zz' not found"),
-    ('{"execute": "qom-get", "arguments": {"path": "/nowhere", "property": "zz"}}', "Device '/nowhere' not found"),
-    ('{"execute": "object-add", "arguments": {"qom-type": "tdx-guest", "id": "a"}}', "comes too late"),
-    ('{"execute": "object-add", "arguments": {"qom-type": "tdx-guest", "id": "a", "z": 1}}', "Parameter 'z' is unexpected"),
+    ('{"execute": "qom-get", "arguments": {"path": "/objects/lsec0", "property": "zz"}}',
+     "Property 'tdx-guest.zz' not found"),
+    ('{"execute": "qom-get", "arguments": {"path": "/nowhere", "property": "zz"}}',
+     "Device '/nowhere' not found"),
+    ('{"execute": "object-add", "arguments": {"qom-type": "tdx-guest", "id": "a"}}',
+     "comes too late"),
+    ('{"execute": "object-add", "arguments": {"qom-type": "tdx-guest", "id": "a", "z": 1}}',
+     "Parameter 'z' is unexpected"),
     ('{"execute": "object-add", "arguments": {"qom-type": "bogus", "id": "a"}}',
      "Parameter 'qom-type' does not accept value 'bogus'"),
-    ('{"execute": "object-del", "arguments": {"id": "lsec0"}}', "object 'lsec0' is in use, can not be deleted"),
+    ('{"execute": "object-del", "arguments": {"id": "lsec0"}}',
+     "object 'lsec0' is in use, can not be deleted"),
     ('{"execute": "object-del", "arguments": {"id": "b"}}', "object 'b' not found"),
 ]
 
@@ -123,14 +140,16 @@ def test_errors():
         for request, expected in ERRORS:
             answer = qmp.ask(request)
             assert expected in answer["error"]["desc"], (request, answer)
-        assert "launched" in qmp.error("qom-set", path="/objects/lsec0", property="attributes", value=0)[1]
+        assert "launched" in \
+            qmp.error("qom-set", path="/objects/lsec0", property="attributes", value=0)[1]
         qmp.command("quit")
         m.wait()
 
 
 @needs_firmware
 def test_queries():
-    with machine("-S", "-name", "guest=one,debug-threads=on", "-uuid", "12345678-90AB-cdef-1234-567890abcdef", smp="2") as m:
+    with machine("-S", "-name", "guest=one,debug-threads=on",
+                 "-uuid", "12345678-90AB-cdef-1234-567890abcdef", smp="2") as m:
         qmp = m.connect()
         names = {c["name"] for c in qmp.command("query-commands")}
         schema = qmp.command("query-qmp-schema")
@@ -138,64 +157,93 @@ def test_queries():
         types = {e["name"] for e in schema if e["meta-type"] not in ("command", "event")}
         for entry in schema:
             used = [entry[k] for k in ("arg-type", "ret-type", "element-type") if k in entry]
-            used += [x["type"] for k in ("members", "variants") for x in entry.get(k, []) if "type" in x]
+            used += [x["type"] for k in ("members", "variants") for x in entry.get(k, [])
+                     if "type" in x]
             assert set(used) <= types, entry
         assert qmp.command("query-name") == {"name": "one"}
         assert qmp.command("query-uuid") == {"UUID": "12345678-90ab-cdef-1234-567890abcdef"}
         assert qmp.command("query-kvm") == {"enabled": True, "present": True}
         cpus = qmp.command("query-cpus-fast")
         threads = {int(t) for t in os.listdir(f"/proc/{m.process.pid}/task")}
-        assert [c["cpu-index"] for c in cpus] == [0, 1] and {c["thread-id"] for c in cpus} <= threads, (cpus, threads)
+        assert [c["cpu-index"] for c in cpus] == [0, 1], (cpus, threads)
+        assert {c["thread-id"] for c in cpus} <= threads, (cpus, threads)
         assert qmp.command("query-current-machine") == {"wakeup-suspend-support": False}
         assert "q35" in [x.get("alias") for x in qmp.command("query-machines")]
         assert "tdx-guest" in [x["name"] for x in qmp.command("qom-list-types")]
         machine_option = qmp.command("query-command-line-options", option="machine")[0]
-        assert {"name": "confidential-guest-support", "type": "string"} in machine_option["parameters"], machine_option
-        assert qmp.error("query-command-line-options", option="zz") == ("GenericError", "invalid option name: zz")
+        assert {"name": "confidential-guest-support", "type": "string"} in \
+            machine_option["parameters"], machine_option
+        assert qmp.error("query-command-line-options", option="zz") == \
+            ("GenericError", "invalid option name: zz")
         places = qmp.command("query-hotpluggable-cpus")
-        assert [c["props"] for c in places] == [c["props"] for c in cpus] and cpus[1]["props"]["core-id"] == 1, (places, cpus)
-        assert qmp.command("query-memory-size-summary") == {"base-memory": 256 << 20, "plugged-memory": 0}
-        for name in ("query-block", "query-named-block-nodes", "query-blockstats", "query-jobs", "query-iothreads",
+        assert [c["props"] for c in places] == [c["props"] for c in cpus], (places, cpus)
+        assert cpus[1]["props"]["core-id"] == 1, (places, cpus)
+        assert qmp.command("query-memory-size-summary") == \
+            {"base-memory": 256 << 20, "plugged-memory": 0}
+        for name in ("query-block", "query-named-block-nodes", "query-blockstats", "query-jobs",
+                     "query-iothreads",
                      "query-rx-filter"):
             assert qmp.command(name) == [], name
-        assert qmp.error("query-balloon") == ("DeviceNotActive", "No balloon device has been activated")
-        qmp.command("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
-        assert qmp.command("query-migrate-capabilities") == [{"capability": "events", "state": True}]
-        for name, arguments, reason in (("migrate", {"uri": "tcp:x:1"}, "cannot be migrated"), ("inject-nmi", {}, "no NMI"),
-                                        ("pmemsave", {"val": 0, "size": 4096, "filename": "/x"}, "cannot be read from outside")):
+        assert qmp.error("query-balloon") == \
+            ("DeviceNotActive", "No balloon device has been activated")
+        qmp.command("migrate-set-capabilities",
+                    capabilities=[{"capability": "events", "state": True}])
+        assert qmp.command("query-migrate-capabilities") == \
+            [{"capability": "events", "state": True}]
+        for name, arguments, reason in (("migrate", {"uri": "tcp:x:1"}, "cannot be migrated"),
+                                        ("inject-nmi", {}, "no NMI"),
+                                        ("pmemsave", {"val": 0, "size": 4096, "filename": "/x"},
+                                         "cannot be read from outside")):
             assert reason in qmp.error(name, **arguments)[1], name
         properties = [p["name"] for p in qmp.command("qom-list", path="/objects/lsec0")]
-        assert set(properties) == {"type", "attributes", "sept-ve-disable", "mrconfigid", "mrowner", "mrownerconfig",
+        assert set(properties) == {"type", "attributes", "sept-ve-disable", "mrconfigid", "mrowner",
+                                   "mrownerconfig",
                                    "quote-generation-socket"}
-        assert qmp.error("qom-get", path="/objects/lsec0", property="quote-generation-socket")[1] == "quote-generation-socket is not set"
-        values = {p: qmp.command("qom-get", path="/objects/lsec0", property=p) for p in properties if p != "quote-generation-socket"}
-        assert values["attributes"] == 1 << 28 and values["mrowner"] == "B" * 64 and values["sept-ve-disable"] is True, values
-        cpu = {p["name"]: p for p in qmp.command("qom-list-get", paths=[cpus[1]["qom-path"]])[0]["properties"]}
-        assert cpu["type"]["value"] == "host-x86_64-cpu" and cpu["realized"]["value"] is True and cpu["core-id"]["value"] == 1, cpu
-        assert cpu["sse2"]["value"] is True and cpu["x2apic"]["value"] is True and cpu["svm"]["value"] is False, cpu
-        assert cpu["unavailable-features"] == {"name": "unavailable-features", "type": "strList", "value": []}, cpu
+        assert qmp.error("qom-get", path="/objects/lsec0",
+                         property="quote-generation-socket")[1] == "quote-generation-socket is not set"
+        values = {p: qmp.command("qom-get", path="/objects/lsec0",
+                                 property=p) for p in properties if p != "quote-generation-socket"}
+        assert values["attributes"] == 1 << 28 and values["mrowner"] == "B" * 64, values
+        assert values["sept-ve-disable"] is True, values
+        cpu = {p["name"]: p
+               for p in qmp.command("qom-list-get", paths=[cpus[1]["qom-path"]])[0]["properties"]}
+        assert cpu["type"]["value"] == "host-x86_64-cpu" and cpu["realized"]["value"] is True, cpu
+        assert cpu["core-id"]["value"] == 1, cpu
+        assert cpu["sse2"]["value"] is True and cpu["x2apic"]["value"] is True, cpu
+        assert cpu["svm"]["value"] is False, cpu
+        assert cpu["unavailable-features"] == \
+            {"name": "unavailable-features", "type": "strList", "value": []}, cpu
         words = qmp.command("qom-get", path=cpus[0]["qom-path"], property="feature-words")
-        assert words[0]["cpuid-register"] == "EDX" and words[0]["cpuid-input-eax"] == 1 and words[0]["features"] & 1 << 26, words
-        assert "launched" in qmp.error("qom-set", path=cpus[0]["qom-path"], property="avx2", value=False)[1]
+        assert words[0]["cpuid-register"] == "EDX" and words[0]["cpuid-input-eax"] == 1, words
+        assert words[0]["features"] & 1 << 26, words
+        assert "launched" in \
+            qmp.error("qom-set", path=cpus[0]["qom-path"], property="avx2", value=False)[1]
         listed = {p["name"] for p in qmp.command("qom-list-properties", typename="max-x86_64-cpu")}
         assert {"migratable", "unavailable-features", "sse4.1", "avx2"} <= listed, listed
         board = {p["name"]: p["type"] for p in qmp.command("qom-list", path="/machine")}
         assert board["peripheral"] == "child<container>" and board["acpi"] == "OnOffAuto", board
-        assert qmp.command("qom-get", path="/machine", property="confidential-guest-support") == "/objects/lsec0"
+        assert qmp.command("qom-get", path="/machine", property="confidential-guest-support") == \
+            "/objects/lsec0"
         assert "pcie.0" in qmp.command("human-monitor-command", **{"command-line": "info qtree"})
         assert qmp.error("device-list-properties", typename="nosuch")[0] == "DeviceNotFound"
-        assert {"chassis", "port"} <= {p["name"] for p in qmp.command("device-list-properties", typename="pcie-root-port")}
+        assert {"chassis", "port"} <= \
+            {p["name"] for p in qmp.command("device-list-properties", typename="pcie-root-port")}
         tdx = qmp.command("query-tdx")
-        assert tdx["state"] == "finalized" and tdx["attributes"] & 1 << 28 and tdx["mrowner"] == "041041" * 16, tdx
-        assert re.fullmatch("[0-9a-f]{96}", tdx["mrtd"]) and set(tdx["vmcalls"].values()) == {0}, tdx
+        assert tdx["state"] == "finalized" and tdx["attributes"] & 1 << 28, tdx
+        assert tdx["mrowner"] == "041041" * 16, tdx
+        assert re.fullmatch("[0-9a-f]{96}", tdx["mrtd"]), tdx
+        assert set(tdx["vmcalls"].values()) == {0}, tdx
         memory = tdx["memory"]
         assert memory["private"] + memory["shared"] >= 256 << 20 and memory["private"] > 0, memory
         assert tdx["quotes"]["requests"] == 0 and "fatal-error" not in tdx, tdx
         capabilities = qmp.command("query-tdx-capabilities")
-        assert tdx["xfam"] & ~capabilities["xfam"] == 0 and capabilities["configurable-cpuid"] > 0, capabilities
-        assert "VM status: paused (prelaunch)\r\n" == qmp.command("human-monitor-command", **{"command-line": "info status"})
+        assert tdx["xfam"] & ~capabilities["xfam"] == 0, capabilities
+        assert capabilities["configurable-cpuid"] > 0, capabilities
+        assert "VM status: paused (prelaunch)\r\n" == \
+            qmp.command("human-monitor-command", **{"command-line": "info status"})
         assert tdx["mrtd"] in qmp.command("human-monitor-command", **{"command-line": "info tdx"})
-        assert "unknown command" in qmp.command("human-monitor-command", **{"command-line": "info zz"})
+        assert "unknown command" in \
+            qmp.command("human-monitor-command", **{"command-line": "info zz"})
         qmp.command("quit")
         m.wait()
 
@@ -269,7 +317,8 @@ def test_given_socket():
 
 @needs_firmware
 def test_silent_client():
-    """A client that asks much and reads nothing stops nobody, and answers to it are not kept without bound."""
+    """A client that asks much and reads nothing stops nobody, and answers to it are not kept
+    without bound."""
     with machine("-S") as m:
         qmp = m.connect()
         qmp.socket.setblocking(False)
@@ -292,19 +341,24 @@ def test_standard_io():
     done = subprocess.run(arguments, input=requests, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.split(b"\r\n")
-    assert b'"QMP"' in lines[0] and lines[1] == b'{"return": {}}' and b'"prelaunch"' in lines[2] and b'"id": 1' in lines[2], lines
+    assert b'"QMP"' in lines[0] and lines[1] == b'{"return": {}}', lines
+    assert b'"prelaunch"' in lines[2] and b'"id": 1' in lines[2], lines
     assert any(b'"SHUTDOWN"' in line for line in lines), lines
 
 
 BLOCK_ERRORS = [
     ("blockdev-add", {"driver": "file", "node-name": "b0"}, "Parameter 'filename' is missing"),
-    ("blockdev-add", {"driver": "file", "node-name": "b0", "filename": "/nowhere"}, "Could not open '/nowhere'"),
+    ("blockdev-add", {"driver": "file", "node-name": "b0", "filename": "/nowhere"},
+     "Could not open '/nowhere'"),
     ("blockdev-add", {"driver": "raw", "node-name": "b0", "file": "nobody"}, "node-name='nobody'"),
-    ("blockdev-add", {"driver": "raw", "node-name": "b0", "file": {"driver": "file"}}, "Parameter 'filename' is missing"),
-    ("blockdev-add", {"driver": "file", "node-name": "b0", "filename": 7}, "Parameter 'filename' expects a path"),
+    ("blockdev-add", {"driver": "raw", "node-name": "b0", "file": {"driver": "file"}},
+     "Parameter 'filename' is missing"),
+    ("blockdev-add", {"driver": "file", "node-name": "b0", "filename": 7},
+     "Parameter 'filename' expects a path"),
     ("blockdev-add", {"driver": ["file"], "node-name": "b0"}, "driver"),
     ("blockdev-add", {"driver": "file", "filename": "/dev/null"}, "node-name"),
-    ("blockdev-add", {"driver": "file", "node-name": "b0", "filename": "DISK", "colour": "red"}, "Parameter 'colour' is unexpected"),
+    ("blockdev-add", {"driver": "file", "node-name": "b0", "filename": "DISK", "colour": "red"},
+     "Parameter 'colour' is unexpected"),
     ("blockdev-add", {"driver": "file", "node-name": "d0", "filename": "DISK"}, "d0"),
     ("blockdev-del", {"node-name": "d0"}, "Node d0 is in use"),
     ("blockdev-del", {"node-name": "file0"}, "Node file0 is in use"),
@@ -324,31 +378,41 @@ def test_block():
         disk = os.path.join(directory, "disk")
         with open(disk, "wb") as f:
             f.truncate(1 << 20)
-        with machine("-S", "-blockdev", f"driver=file,node-name=file0,filename={disk}", "-blockdev", "driver=raw,node-name=d0,file=file0",
-                     "-device", "pcie-root-port,id=p1", "-device", "virtio-blk-pci,drive=d0,id=disk0") as m:
+        with machine("-S", "-blockdev", f"driver=file,node-name=file0,filename={disk}",
+                     "-blockdev", "driver=raw,node-name=d0,file=file0",
+                     "-device", "pcie-root-port,id=p1",
+                     "-device", "virtio-blk-pci,drive=d0,id=disk0") as m:
             qmp = m.connect()
-            assert {n["node-name"]: n["drv"] for n in qmp.command("query-named-block-nodes")} == {"file0": "file", "d0": "raw"}
+            assert {n["node-name"]: n["drv"] for n in qmp.command("query-named-block-nodes")} == \
+                {"file0": "file", "d0": "raw"}
             inserted, = qmp.command("query-block", flat=True)
-            assert inserted["qdev"] == "/machine/peripheral/disk0/virtio-backend" and not inserted["removable"], inserted
-            assert inserted["inserted"]["file"] == disk and inserted["inserted"]["image"]["virtual-size"] == 1 << 20, inserted
+            assert inserted["qdev"] == "/machine/peripheral/disk0/virtio-backend", inserted
+            assert not inserted["removable"], inserted
+            assert inserted["inserted"]["file"] == disk, inserted
+            assert inserted["inserted"]["image"]["virtual-size"] == 1 << 20, inserted
             stats, = qmp.command("query-blockstats")
             assert stats["node-name"] == "d0" and stats["stats"].pop("account_failed") and stats["stats"].pop("account_invalid"), stats
             assert not any(stats["stats"].values()), stats
             assert len(qmp.command("query-blockstats", **{"query-nodes": True})) == 2
             for name, arguments, text in BLOCK_ERRORS:
                 arguments = {k: disk if v == "DISK" else v for k, v in arguments.items()}
-                assert text in qmp.error(name, **arguments)[1], (name, arguments, qmp.error(name, **arguments))
+                assert text in qmp.error(name, **arguments)[1], \
+                    (name, arguments, qmp.error(name, **arguments))
             assert len(qmp.command("query-named-block-nodes")) == 2
             qmp.command("block_resize", device="disk0", size=2 << 20)
             assert os.stat(disk).st_size == 2 << 20
-            assert f"d0: {disk} (raw)" in qmp.command("human-monitor-command", **{"command-line": "info block"})
-            assert "rd_operations=0" in qmp.command("human-monitor-command", **{"command-line": "info blockstats"})
+            assert f"d0: {disk} (raw)" in \
+                qmp.command("human-monitor-command", **{"command-line": "info block"})
+            assert "rd_operations=0" in \
+                qmp.command("human-monitor-command", **{"command-line": "info blockstats"})
             # One that comes, with its file in place, and goes.
             second = os.path.join(directory, "second")
             with open(second, "wb") as f:
                 f.truncate(4096)
-            qmp.command("blockdev-add", driver="raw", file={"driver": "file", "filename": second}, **{"node-name": "d1"})
-            qmp.command("blockdev-add", driver="raw", file="d1-file", **{"node-name": "d2", "read-only": True})
+            qmp.command("blockdev-add", driver="raw", file={"driver": "file", "filename": second},
+                        **{"node-name": "d1"})
+            qmp.command("blockdev-add", driver="raw", file="d1-file",
+                        **{"node-name": "d2", "read-only": True})
             assert "in use" in qmp.error("blockdev-del", **{"node-name": "d1-file"})[1]
             qmp.command("device_add", driver="virtio-blk-pci", id="disk1", drive="d1", bus="p1")
             assert "in use" in qmp.error("blockdev-del", **{"node-name": "d1"})[1]

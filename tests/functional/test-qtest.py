@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""-accel qtest: a program drives the machine's devices over a socket, started as libqtest starts it."""
+"""-accel qtest: a program drives the machine's devices over a socket, started as libqtest starts
+it."""
 
 import os
 import re
@@ -24,8 +25,10 @@ class Machine:
             listener.bind(self.path)
             listener.listen(1)
         channel = f"unix:{self.path}" + (",server=on,wait=off" if server else "")
-        self.process = subprocess.Popen([vmm.program("qemu-system-x86_64"), "-machine", "q35", "-accel", "qtest", "-qtest", channel,
-                                         "-qtest-log", "none", "-display", "none", *extra], stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen([vmm.program("qemu-system-x86_64"), "-machine", "q35",
+                                         "-accel", "qtest", "-qtest", channel,
+                                         "-qtest-log", "none", "-display", "none", *extra],
+                                        stdin=subprocess.DEVNULL)
         if listener:
             listener.settimeout(30)
             connection, _ = listener.accept()
@@ -61,7 +64,8 @@ def test_devices():
         assert "".join(chr(int(m.ask("inb 0x511")[3:], 16)) for _ in range(4)) == "QEMU"
         assert m.ask("write 0x100000 4 0x01020304") == "OK"
         assert m.ask("readl 0x100000") == "OK 0x0000000004030201"
-        assert m.ask("readl 0xfec00000") == "OK 0x0000000000000000"  # the I/O APIC's register select
+        # the I/O APIC's register select
+        assert m.ask("readl 0xfec00000") == "OK 0x0000000000000000"
         assert m.ask("nonsense") == "FAIL Unknown command 'nonsense'"
         assert m.end() == 0
 
@@ -101,7 +105,8 @@ def test_clock():
     """The power management timer counts a test's time: 3.579545 MHz."""
     with tempfile.TemporaryDirectory() as directory:
         m = Machine(directory)
-        for port, value in ((0xcf8, 0x8000f840), (0xcfc, 0x601), (0xcf8, 0x8000f844), (0xcfc, 0x80)):
+        for port, value in ((0xcf8, 0x8000f840), (0xcfc, 0x601), (0xcf8, 0x8000f844),
+                            (0xcfc, 0x80)):
             assert m.ask(f"outl {port:#x} {value:#x}") == "OK"
         before = int(m.ask("inl 0x608")[3:], 16)
         assert m.ask("clock_step 1000000000") == "OK 1000000000"
@@ -135,17 +140,20 @@ def acpi_tables(*arguments):
     """The bytes of the three files that firmware gets."""
     with tempfile.TemporaryDirectory() as directory:
         m = Machine(directory, "-m", "64M", "-nodefaults", *arguments)
-        files = [fw_cfg_file(m, name) for name in ("etc/acpi/tables", "etc/acpi/rsdp", "etc/table-loader")]
+        files = [fw_cfg_file(m, name) for name in ("etc/acpi/tables", "etc/acpi/rsdp",
+                                                   "etc/table-loader")]
         assert m.end() == 0
     return files
 
 
 def disassemble(tables):
-    """iasl has nothing to remark about the tables that need no addresses put in; the signatures of all."""
+    """iasl has nothing to remark about the tables that need no addresses put in; the signatures of
+    all."""
     seen, offset = [], 0
     with tempfile.TemporaryDirectory() as directory:
         while offset < len(tables) and tables[offset:offset + 4].strip(b"\0"):
-            name, size = tables[offset:offset + 4].decode(), struct.unpack_from("<I", tables, offset + 4)[0]
+            name = tables[offset:offset + 4].decode()
+            size = struct.unpack_from("<I", tables, offset + 4)[0]
             seen.append(name)
             if name in ("DSDT", "APIC", "MCFG"): # the others hold addresses that firmware puts in
                 table = bytearray(tables[offset:offset + size])
@@ -153,22 +161,30 @@ def disassemble(tables):
                 table[9] = -sum(table) & 0xff # as firmware fills it in
                 with open(os.path.join(directory, name), "wb") as f:
                     f.write(table)
-                done = subprocess.run(["iasl", "-d", name], cwd=directory, capture_output=True, text=True, check=True)
-                assert not re.search(r"(?i)warning|error|remark|invalid", done.stdout + done.stderr), done.stdout + done.stderr
+                done = subprocess.run(["iasl", "-d", name], cwd=directory, capture_output=True,
+                                      text=True, check=True)
+                assert not re.search(r"(?i)warning|error|remark|invalid",
+                                     done.stdout + done.stderr), done.stdout + done.stderr
             offset += size
-            offset += next((i for i, b in enumerate(tables[offset:]) if b), 0) # padding in front of the next
+            # padding in front of the next
+            offset += next((i for i, b in enumerate(tables[offset:]) if b), 0)
     return seen
 
 
 def test_acpi():
-    """The same configuration gives the same tables, with devices or without: they are found by PCI, and measured."""
-    devices = ["-device", "pcie-root-port,id=port1,chassis=1,addr=2,multifunction=on", "-device", "pcie-root-port,id=port2,chassis=2,addr=2.1",
-               "-device", "virtio-rng-pci,bus=port1", "-device", "virtio-serial-pci", "-device", "virtio-net-pci"]
+    """The same configuration gives the same tables, with devices or without: they are found by PCI,
+    and measured."""
+    devices = ["-device", "pcie-root-port,id=port1,chassis=1,addr=2,multifunction=on",
+               "-device", "pcie-root-port,id=port2,chassis=2,addr=2.1",
+               "-device", "virtio-rng-pci,bus=port1", "-device", "virtio-serial-pci",
+               "-device", "virtio-net-pci"]
     first, second, plain = acpi_tables(*devices), acpi_tables(*devices), acpi_tables()
     assert first == second and first == plain
     assert acpi_tables("-smp", "2") != first and acpi_tables("-serial", "null") != first
-    for arguments in (["-smp", "4", "-serial", "null", "-serial", "null"], ["-smp", "255"], ["-smp", "256", *4 * ["-serial", "null"]],
-                      ["-smp", "240,sockets=3,dies=2,cores=20,threads=2"], ["-smp", "12,sockets=1,cores=12,threads=1"]):
+    for arguments in (["-smp", "4", "-serial", "null", "-serial", "null"], ["-smp", "255"],
+                      ["-smp", "256", *4 * ["-serial", "null"]],
+                      ["-smp", "240,sockets=3,dies=2,cores=20,threads=2"],
+                      ["-smp", "12,sockets=1,cores=12,threads=1"]):
         first = acpi_tables(*arguments, *devices)
         assert first == acpi_tables(*arguments, *devices) == acpi_tables(*arguments), arguments
         assert first != plain, arguments
@@ -180,9 +196,11 @@ def test_acpi():
 
 def test_refused():
     base = [vmm.program("qemu-system-x86_64"), "-accel", "qtest"]
-    td = ["-object", "tdx-guest,id=tdx0", "-machine", "q35,confidential-guest-support=tdx0", "-bios", vmm.OVMF]
+    td = ["-object", "tdx-guest,id=tdx0", "-machine", "q35,confidential-guest-support=tdx0",
+          "-bios", vmm.OVMF]
     for extra, says in ((td, "cannot set up private guest memory for tdx-guest: KVM required"),
-                        (["-qtest", "unix:/nonexistent/x"], "-qtest unix:/nonexistent/x"), (["-qtest", "bogus"], "-qtest bogus"),
+                        (["-qtest", "unix:/nonexistent/x"], "-qtest unix:/nonexistent/x"),
+                        (["-qtest", "bogus"], "-qtest bogus"),
                         (["-qtest", "stdio", "-qtest-log", "/nonexistent/x"], "/nonexistent/x")):
         status, _, err = vmm.run(base + extra)
         assert status == 1 and says in err, (extra, err)

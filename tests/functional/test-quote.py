@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Quotes, from inside a guest: Debian's Linux asks for one by configfs, the VMM for it at a service, and every way of saying where.
+"""Quotes, from inside a guest: Debian's Linux asks for one by configfs, the VMM for it at a
+service, and every way of saying where.
 
-What needs Linux needs the kernel and modules that scripts/get-kernel and scripts/get-kernel --modules download; without them it is skipped."""
+What needs Linux needs the kernel and modules that scripts/get-kernel and scripts/get-kernel
+--modules download; without them it is skipped."""
 
 import hashlib
 import json
@@ -40,7 +42,8 @@ class Guest:
             self.console = vmm.Console(vmm.tdx_host() + arguments, stderr)
         self.console.expect(r"initramfs: this is a TDX guest", 400 * SLOW)
         self.console.expect(r"# ", 60 * SLOW)
-        self.run("mkdir -p /sys/kernel/config; mount -t configfs none /sys/kernel/config; mkdir /sys/kernel/config/tsm/report/a")
+        self.run("mkdir -p /sys/kernel/config; mount -t configfs none /sys/kernel/config; mkdir "
+                 "/sys/kernel/config/tsm/report/a")
 
     def run(self, command):
         self.console.send(command + "; echo do''ne $?\r")
@@ -81,11 +84,13 @@ def test_linux():
             status, size, digest = guest.quote(data)
             report = service.reports[0]
             quote = service.quote(report)
-            assert (status, size, digest) == (0, len(quote), hashlib.sha256(quote).hexdigest()), (status, size)
+            assert (status, size, digest) == (0, len(quote), hashlib.sha256(quote).hexdigest()), \
+                (status, size)
             assert report[0] == 0x81 and report[128:192] == data.encode(), report[:192]
             assert hashlib.sha384(report[512:1024]).digest() == report[80:128]
 
-            service.mode = "error"  # the guest's kernel has no word for why; older ones read nothing
+            # the guest's kernel has no word for why; older ones read nothing
+            service.mode = "error"
             status, size, _ = guest.quote("x" * 64)
             assert size == 0 and len(service.reports) == 2, (status, size)
 
@@ -100,12 +105,15 @@ def test_linux():
                 assert re.search(what, warnings), (what, warnings)
             with open(os.path.join(directory, "log"), encoding="utf-8") as f:
                 assert f"{len(quote)} bytes after" in f.read()
-            if vmm.run([vmm.program("swtdx"), "qgs", "--help"])[0] == 0:  # built: a quote with everything in it
-                with subprocess.Popen([vmm.program("swtdx"), "qgs", "--socket", service.path], stderr=subprocess.PIPE) as real:
+            # built: a quote with everything in it
+            if vmm.run([vmm.program("swtdx"), "qgs", "--help"])[0] == 0:
+                with subprocess.Popen([vmm.program("swtdx"), "qgs", "--socket", service.path],
+                                      stderr=subprocess.PIPE) as real:
                     assert b"they prove nothing" in real.stderr.readline()
                     status, size, _ = guest.quote("z" * 64)
                     real.terminate()
-                    assert status == 0 and f"quote of {size} bytes made" in real.stderr.read().decode(), size
+                    assert status == 0, size
+                    assert f"quote of {size} bytes made" in real.stderr.read().decode(), size
             guest.end()
         finally:
             guest.console.close()
@@ -129,9 +137,11 @@ def test_early_warning():
         return f"{vmm.OVMF} is missing: install the package ovmf"
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "none")
-        text = launch(vmm.tdx_host() + vmm.td_arguments(guest=f",quote-generation-socket=unix:{path}", extra=["-S"]),
+        text = launch(vmm.tdx_host() +
+                      vmm.td_arguments(guest=f",quote-generation-socket=unix:{path}", extra=["-S"]),
                       "Does the quote generation service run")
-        assert (f"warning: tdx0: TDX quotes cannot be had at the moment from unix:{path}: Failed to connect to '{path}': "
+        assert (f"warning: tdx0: TDX quotes cannot be had at the moment from unix:{path}: Failed "
+                f"to connect to '{path}': "
                 "No such file or directory\r\nDoes the quote generation service run") in text, text
     return None
 
@@ -145,7 +155,8 @@ def test_forms():
         address = {"type": "unix", "path": service.path}
         for form in (f"tdx-guest,id=tdx0,quote-generation-socket=unix:{service.path}",
                      f"tdx-guest,id=tdx0,quote-generation-socket.type=unix,quote-generation-socket.path={service.path}",
-                     json.dumps({"qom-type": "tdx-guest", "id": "tdx0", "quote-generation-socket": address})):
+                     json.dumps({"qom-type": "tdx-guest", "id": "tdx0",
+                                 "quote-generation-socket": address})):
             argv = vmm.tdx_host() + vmm.td_arguments(extra=["-S", "-d", "tdx"])
             argv[argv.index("tdx-guest,id=tdx0")] = form
             text = launch(argv)
@@ -167,17 +178,20 @@ def small_td(directory, service, extra=()):
     path = os.path.join(directory, "firmware.fd")
     with open(path, "wb") as f:
         f.write(small_guest())
-    argv = vmm.td_arguments(firmware=path, memory="16M", guest=f",quote-generation-socket=unix:{service.path}", extra=extra)
+    argv = vmm.td_arguments(firmware=path, memory="16M",
+                            guest=f",quote-generation-socket=unix:{service.path}", extra=extra)
     argv[argv.index("mon:stdio")] = "file:" + os.path.join(directory, "serial")
     return vmm.tdx_host() + argv
 
 
 def test_interrupt():
     """The guest waits for the interrupt at the quote's arrival; a slow service makes it wait."""
-    for mode, letters in (("quote", "000IQL23"), ("slow", "000IQL23"), ("error", "000IEl23"), ("close", "000IEl23")):
+    for mode, letters in (("quote", "000IQL23"), ("slow", "000IQL23"), ("error", "000IEl23"),
+                          ("close", "000IEl23")):
         with tempfile.TemporaryDirectory() as directory:
             service = qgs.FakeQgs(directory, mode)
-            status, _, err = vmm.run(small_td(directory, service, ["-no-reboot"]), timeout=60 * SLOW)
+            status, _, err = vmm.run(small_td(directory, service, ["-no-reboot"]),
+                                     timeout=60 * SLOW)
             with open(os.path.join(directory, "serial"), encoding="ascii") as f:
                 seen = f.read()
             assert status == 0 and seen == letters + "\n", (mode, status, seen, err)
@@ -186,10 +200,13 @@ def test_interrupt():
 
 
 def test_end_in_flight():
-    """Neither the end of the VMM nor a reset waits for a service that does not answer; the new TD asks anew."""
+    """Neither the end of the VMM nor a reset waits for a service that does not answer; the new TD
+    asks anew."""
     with tempfile.TemporaryDirectory() as directory:
         service = qgs.FakeQgs(directory, "silent")
-        console = vmm.Console(small_td(directory, service, ["-chardev", f"socket,id=q,path={directory}/qmp,server=on,wait=off",
+        console = vmm.Console(small_td(directory, service,
+                                       ["-chardev",
+                                        f"socket,id=q,path={directory}/qmp,server=on,wait=off",
                                                             "-mon", "chardev=q,mode=control"]))
         try:
             for asked in (1, 2):
@@ -213,4 +230,5 @@ def test_end_in_flight():
 
 if __name__ == "__main__":
     vmm.tap([("/quote/early-warning", test_early_warning), ("/quote/forms", test_forms),
-              ("/quote/interrupt", test_interrupt), ("/quote/end-in-flight", test_end_in_flight), ("/quote/linux", test_linux)])
+              ("/quote/interrupt", test_interrupt), ("/quote/end-in-flight", test_end_in_flight),
+             ("/quote/linux", test_linux)])

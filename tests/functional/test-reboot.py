@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A TD with four vCPUs reboots five times: each time a new TD of the same MRTD, and nothing of the old ones is left."""
+"""A TD with four vCPUs reboots five times: each time a new TD of the same MRTD, and nothing of the
+old ones is left."""
 
 import os
 import subprocess
@@ -34,8 +35,10 @@ def test_reboots():
         with open(disk, "wb") as f:
             f.truncate(1 << 20)
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(memory="1G", extra=[
-            "-smp", "4", "-qmp", f"unix:{socket},server=on,wait=off", "-kernel", kernel.stdout.strip(), "-initrd", initrd,
-            "-append", "console=ttyS0 quiet", "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0",
+            "-smp", "4", "-qmp", f"unix:{socket},server=on,wait=off",
+            "-kernel", kernel.stdout.strip(), "-initrd", initrd,
+            "-append", "console=ttyS0 quiet", "-netdev", "user,id=n0",
+            "-device", "virtio-net-pci,netdev=n0",
             "-drive", f"file={disk},format=raw,if=virtio"]))
         try:
             seen = []

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""swtdx qgs: what it answers to reports, good and bad, and whether openssl finds its signatures and certificates good."""
+"""swtdx qgs: what it answers to reports, good and bad, and whether openssl finds its signatures and
+certificates good."""
 
 import contextlib
 import hashlib
@@ -21,7 +22,8 @@ KEY = b"swtdx: software TD, no security".ljust(32, b"\0")
 UNEXPECTED = 0x12001
 
 
-def report(reportdata=bytes(range(64)), valid=0x301ff, svn=b"\5\1", svn2=b"\5\1", version=0, edit=None):
+def report(reportdata=bytes(range(64)), valid=0x301ff, svn=b"\5\1", svn2=b"\5\1", version=0,
+           edit=None):
     """A TDREPORT as swtdx makes it."""
     tcb = struct.pack("<Q", valid) + svn.ljust(16, b"\0") + b"M" * 48 + bytes(48 + 8) + svn2.ljust(16, b"\0") + bytes(95)
     td = struct.pack("<QQ", 0x10000000, 0x3) + b"".join(bytes([n]) * 48 for n in range(1, 9)) + bytes(48 + 64)
@@ -39,7 +41,8 @@ def report(reportdata=bytes(range(64)), valid=0x301ff, svn=b"\5\1", svn2=b"\5\1"
 def service():
     with tempfile.TemporaryDirectory() as directory:
         path, root = os.path.join(directory, "qgs"), os.path.join(directory, "root.pem")
-        with subprocess.Popen([vmm.program("swtdx"), "qgs", "--socket", path, "--root", root], stderr=subprocess.PIPE) as process:
+        with subprocess.Popen([vmm.program("swtdx"), "qgs", "--socket", path, "--root", root],
+                              stderr=subprocess.PIPE) as process:
             try:
                 assert b"they prove nothing" in process.stderr.readline()
                 yield path, root
@@ -52,7 +55,8 @@ def service():
 
 def quote_of(answer):
     major, minor, kind, size, error, ids, quote_size = struct.unpack("<HHIIIII", answer[:24])
-    assert (major, minor, kind, ids) == (1, 1, 1, 0) and size == len(answer) == 24 + quote_size, answer[:24]
+    assert (major, minor, kind, ids) == (1, 1, 1, 0) and size == len(answer) == 24 + quote_size, \
+        answer[:24]
     return error, answer[24:]
 
 
@@ -60,14 +64,17 @@ def check_body(quote, given):
     version = struct.unpack("<H", quote[:2])[0]
     start = 48 if version == 4 else 54
     body = quote[start:start + 584]
-    assert quote[2:12] == struct.pack("<HII", 2, 0x81, 0) and body[:16] == given[264:280] and body[16:64] == given[280:328]
-    assert body[64:120] == bytes(56) and body[120:520] == given[512:912] and body[520:584] == given[128:192]
+    assert quote[2:12] == struct.pack("<HII", 2, 0x81, 0) and body[:16] == given[264:280]
+    assert body[16:64] == given[280:328]
+    assert body[64:120] == bytes(56) and body[120:520] == given[512:912]
+    assert body[520:584] == given[128:192]
     return version, start + (584 if version == 4 else 648)
 
 
 def test_quotes():
     with service() as (path, _):
-        for label, given, version in (("v4", report(), 4), ("1.0 layout", report(valid=0x1ff), 4), ("updated module", report(svn2=b"\6\1"), 5),
+        for label, given, version in (("v4", report(), 4), ("1.0 layout", report(valid=0x1ff), 4),
+                                      ("updated module", report(svn2=b"\6\1"), 5),
                                       ("service TD", report(version=1), 5)):
             error, quote = quote_of(qgs.ask(path, qgs.request(given)))
             assert error == 0, label
@@ -85,9 +92,12 @@ def test_quotes():
 
 
 BAD = [
-    ("MAC", report(edit=224)), ("report data", report(edit=128)), ("TDINFO", report(edit=600)), ("TCB info", report(edit=300)),
-    ("type", report(edit=0)), ("subtype", report(edit=1)), ("version", report(version=2)), ("CPUSVN", report(edit=16)),
-    ("valid mask", report(valid=0x3)), ("reserved end", report(edit=1023)), ("bound TD in version 0", report(edit=912)),
+    ("MAC", report(edit=224)), ("report data", report(edit=128)), ("TDINFO", report(edit=600)),
+    ("TCB info", report(edit=300)),
+    ("type", report(edit=0)), ("subtype", report(edit=1)), ("version", report(version=2)),
+    ("CPUSVN", report(edit=16)),
+    ("valid mask", report(valid=0x3)), ("reserved end", report(edit=1023)),
+    ("bound TD in version 0", report(edit=912)),
     ("short", report()[:1023]), ("long", report() + b"\0"),
 ]
 
@@ -106,18 +116,22 @@ def test_bad_messages():
         return good[:at] + value + good[at + len(value):]
 
     with service() as (path, _):
-        for label, message in (("size field", patched(12, struct.pack("<I", 99))), ("error field", patched(16, b"\1")),
-                               ("report size", patched(20, struct.pack("<I", 1023))), ("no report", patched(20, bytes(4))),
+        for label, message in (("size field", patched(12, struct.pack("<I", 99))),
+                               ("error field", patched(16, b"\1")),
+                               ("report size", patched(20, struct.pack("<I", 1023))),
+                               ("no report", patched(20, bytes(4))),
                                ("id list", patched(24, struct.pack("<I", 0xffffffff)))):
             answer = qgs.ask(path, message)
             assert struct.unpack("<I", answer[12:16])[0] == UNEXPECTED, label
         for kind in (2, 4):  # collateral, platform info
             answer = qgs.ask(path, patched(8, struct.pack("<I", kind)))
             assert struct.unpack("<II", answer[4:8] + answer[12:16]) == (kind + 1, UNEXPECTED)
-        for label, message in (("major version", patched(4, b"\2")), ("a reply", patched(8, b"\1")), ("length", b"\xff\xff\xff\xff" + good[4:]),
+        for label, message in (("major version", patched(4, b"\2")), ("a reply", patched(8, b"\1")),
+                               ("length", b"\xff\xff\xff\xff" + good[4:]),
                                ("short length", struct.pack(">I", 15) + good[4:])):
             assert qgs.ask(path, message) == b"", label
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as idle:  # in the middle of a message, when the service ends
+        # in the middle of a message, when the service ends
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as idle:
             idle.connect(path)
             idle.sendall(good[:100])
             time.sleep(0.1)
@@ -155,11 +169,15 @@ def test_signatures():
         assert kind == 5 and size == len(chain) and b"no security" not in chain  # base64
         assert qe_report[320:384] == hashlib.sha256(signature[64:128] + auth).digest() + bytes(32)
         # The key as SubjectPublicKeyInfo of a P-256 key
-        write("attestation.der", bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200") + b"\4" + signature[64:128])
-        openssl(directory, "pkey", "-pubin", "-inform", "DER", "-in", "attestation.der", "-out", "attestation.pem")
+        write("attestation.der",
+              bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200") + b"\4" +
+              signature[64:128])
+        openssl(directory, "pkey", "-pubin", "-inform", "DER", "-in", "attestation.der",
+                "-out", "attestation.pem")
         write("body", quote[:632])
         write("body.sig", ecdsa_der(signature[:64]))
-        assert b"Verified OK" in openssl(directory, "dgst", "-sha256", "-verify", "attestation.pem", "-signature", "body.sig", "body")
+        assert b"Verified OK" in openssl(directory, "dgst", "-sha256", "-verify", "attestation.pem",
+                                         "-signature", "body.sig", "body")
         leaf, ca, last = [b"-----BEGIN" + part for part in chain.split(b"-----BEGIN")[1:]]
         write("leaf.pem", leaf)
         write("ca.pem", ca)
@@ -170,18 +188,22 @@ def test_signatures():
         write("qe", qe_report)
         write("qe.sig", ecdsa_der(qe_signature))
         openssl(directory, "dgst", "-sha256", "-verify", "pck.pem", "-signature", "qe.sig", "qe")
-        text = openssl(directory, "x509", "-in", "leaf.pem", "-noout", "-subject", "-issuer", "-ext", "1.2.840.113741.1.13.1").decode()
-        assert "Intel SGX PCK Certificate" in text and "Intel SGX PCK Platform CA" in text and "no security" in text, text
+        text = openssl(directory, "x509", "-in", "leaf.pem", "-noout", "-subject", "-issuer",
+                       "-ext", "1.2.840.113741.1.13.1").decode()
+        assert "Intel SGX PCK Certificate" in text and "Intel SGX PCK Platform CA" in text, text
+        assert "no security" in text, text
     return None
 
 
 def test_usage():
     swtdx = vmm.program("swtdx")
     assert vmm.run([swtdx, "qgs", "--help"])[0] == 0
-    for arguments, message in (([], "no --socket given"), (["--socket"], "lacks its value"), (["--port", "1"], "unknown argument '--port'")):
+    for arguments, message in (([], "no --socket given"), (["--socket"], "lacks its value"),
+                               (["--port", "1"], "unknown argument '--port'")):
         status, _, err = vmm.run([swtdx, "qgs", *arguments])
         assert status == 2 and message in err, (arguments, status, err)
-    for path, message in (("/etc/passwd", "exists and is no socket"), ("/nonexistent/qgs", "No such file or directory")):
+    for path, message in (("/etc/passwd", "exists and is no socket"),
+                          ("/nonexistent/qgs", "No such file or directory")):
         status, _, err = vmm.run([swtdx, "qgs", "--socket", path])
         assert status == 1 and message in err, (path, status, err)
 
@@ -197,5 +219,6 @@ def only_if_built(function):
 
 if __name__ == "__main__":
     vmm.tap([(name, only_if_built(function)) for name, function in (
-        ("/qgs/quotes", test_quotes), ("/qgs/bad-reports", test_bad_reports), ("/qgs/bad-messages", test_bad_messages),
+        ("/qgs/quotes", test_quotes), ("/qgs/bad-reports", test_bad_reports),
+        ("/qgs/bad-messages", test_bad_messages),
         ("/qgs/signatures", test_signatures), ("/qgs/usage", test_usage))])

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The launcher: the program is itself on another host; what cannot run is refused with the reason; dumps, traces and counters."""
+"""The launcher: the program is itself on another host; what cannot run is refused with the reason;
+dumps, traces and counters."""
 
 import copy
 import hashlib
@@ -26,7 +27,8 @@ SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
 
 
 def swtdx(*argv, env=None):
-    done = subprocess.run([SWTDX, *argv], stdin=subprocess.DEVNULL, capture_output=True, timeout=60 * SLOW, check=False, text=True,
+    done = subprocess.run([SWTDX, *argv], stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=60 * SLOW, check=False, text=True,
                           env=dict(ENV, **(env or {})))
     return done.returncode, done.stdout, done.stderr
 
@@ -39,13 +41,16 @@ def run(*argv, host="spr-1.5", env=None):
 
 
 def check_status():
-    for script, expected in (("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -KILL $$", -signal.SIGKILL), ("kill -TERM $$", -signal.SIGTERM)):
+    for script, expected in (("exit 0", 0), ("exit 7", 7), ("exit 255", 255),
+                             ("kill -KILL $$", -signal.SIGKILL),
+                             ("kill -TERM $$", -signal.SIGTERM)):
         status, _, _ = swtdx("run", "--", "sh", "-c", script)
         assert status == expected, (script, status)
 
 
 def check_pid():
-    with subprocess.Popen([SWTDX, "run", "sh", "-c", "echo $$"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=ENV) as process:
+    with subprocess.Popen([SWTDX, "run", "sh", "-c", "echo $$"], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True, env=ENV) as process:
         assert process.stdout.read() == f"{process.pid}\n"
 
 
@@ -61,11 +66,13 @@ def check_files():
     assert "kvm_intel.tdx=1" in run("cat", "/proc/cmdline")
     assert run("cat", "/sys/devices/faux/tdx_host/version", host="spr-1.5-linux-7.3") == "1.5.05\n"
     # Programs that a program starts are on the same host.
-    assert run("sh", "-c", "cat /sys/module/kvm_intel/parameters/tdx | cat", host="hibernation") == "N\n"
+    assert run("sh", "-c", "cat /sys/module/kvm_intel/parameters/tdx | cat",
+               host="hibernation") == "N\n"
 
 
 def check_absent_files():
-    for host, path in (("spr-1.5", "/sys/devices/faux/tdx_host/version"), ("kernel-6.12", "/sys/module/kvm_intel/parameters/tdx"),
+    for host, path in (("spr-1.5", "/sys/devices/faux/tdx_host/version"),
+                       ("kernel-6.12", "/sys/module/kvm_intel/parameters/tdx"),
                        ("no-dev-kvm", "/dev/kvm")):
         status, _, err = swtdx("run", "--host", host, "cat", path)
         assert status == 1 and "No such file or directory" in err, (host, err)
@@ -89,12 +96,14 @@ def check_uname():
 
 def check_preload():
     """The user's libraries are loaded after ours."""
-    env = {"LD_PRELOAD": "libm.so.6", "ASAN_OPTIONS": "detect_leaks=0:verify_asan_link_order=0"}  # swtdx itself comes after libm
+    # swtdx itself comes after libm
+    env = {"LD_PRELOAD": "libm.so.6", "ASAN_OPTIONS": "detect_leaks=0:verify_asan_link_order=0"}
     out = run("sh", "-c", "echo $LD_PRELOAD", env=env)
     assert re.search(r"/libswtdx\.so:libm\.so\.6$", out.strip()), out
     maps = run("cat", "/proc/self/maps", env=env)
     assert "libswtdx.so" in maps and "libm" in maps
-    assert run("sh", "-c", "echo $LD_PRELOAD", env={"LD_PRELOAD": ""}).strip().endswith("/libswtdx.so")
+    assert run("sh", "-c", "echo $LD_PRELOAD",
+               env={"LD_PRELOAD": ""}).strip().endswith("/libswtdx.so")
 
 
 def check_moved():
@@ -137,11 +146,13 @@ def check_go():
     path = vmm.program("tests/functional/go-program")
     status, out, err = swtdx("run", path)
     assert (status, out) == (126, "") and err == (
-        f"swtdx: {path}: is a Go program: it makes its system calls by itself, and swtdx reaches programs through libc only\n"), err
+        f"swtdx: {path}: is a Go program: it makes its system calls by itself, and swtdx reaches "
+        f"programs through libc only\n"), err
 
 
 def check_musl():
-    """A program whose loader is that of another C library, where the preloaded library would not find its functions."""
+    """A program whose loader is that of another C library, where the preloaded library would not
+    find its functions."""
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "program")
         with open(vmm.program("tests/functional/cpuid-probe"), "rb") as f:
@@ -153,11 +164,13 @@ def check_musl():
         os.chmod(path, 0o755)
         status, out, err = swtdx("run", path)
         assert (status, out) == (126, "") and err == (
-            f"swtdx: {path}: is linked with the C library musl: swtdx is for programs of the GNU C library\n"), err
+            f"swtdx: {path}: is linked with the C library musl: swtdx is for programs of the GNU C "
+            f"library\n"), err
 
 
 def check_set_user():
-    """Set-user-ID to whom it runs as anyway makes no difference; to another user it does, for root too."""
+    """Set-user-ID to whom it runs as anyway makes no difference; to another user it does, for root
+    too."""
     with tempfile.TemporaryDirectory() as directory:
         path = shutil.copy(vmm.program("tests/functional/cpuid-probe"), directory)
         os.chmod(path, 0o4755)
@@ -180,7 +193,8 @@ REFUSED = [
     (["run", "--deterministic"], 2, "no program given"),
     (["run", "no-such-program-anywhere"], 127, "no-such-program-anywhere: no such program"),
     (["run", "/no/such/program"], 127, "/no/such/program: no such program"),
-    (["run", "--host", "nosuch", "true"], 126, "no host profile 'nosuch'; 'swtdx profiles' lists them"),
+    (["run", "--host", "nosuch", "true"], 126,
+     "no host profile 'nosuch'; 'swtdx profiles' lists them"),
     (["run", "--host", "/no/such.json", "true"], 126, "No such file"),
     (["profiles", "nosuch"], 1, "no host profile 'nosuch'"),
     (["profiles", "a", "b"], 2, "one name at most"),
@@ -271,34 +285,43 @@ BAD_PROFILES = [
     ("errno-sign", based(dev_kvm_error=0xfffffffe), "'dev_kvm_error': not an errno"),
     ("cpuid-object", based(cpuid={}), "'cpuid': not an array"),
     ("cpuid-element", based(cpuid=[1]), "'cpuid': an element is not an object"),
-    ("cpuid-many", based(cpuid=[dict(LEAF, leaf=0x1000 + n) for n in range(128)]), "'cpuid': too many elements together"),
+    ("cpuid-many", based(cpuid=[dict(LEAF, leaf=0x1000 + n) for n in range(128)]),
+     "'cpuid': too many elements together"),
     ("cpuid-too-many", based(cpuid=[LEAF] * 129), "'cpuid': too many elements"),
     ("cpuid-no-leaf", lambda: entry("cpuid", leaf=None), "'leaf': missing"),
     ("cpuid-leaf", lambda: entry("cpuid", leaf=1 << 32), "'leaf': not a number in range"),
     ("cpuid-misspelt", lambda: entry("cpuid", sub_leaf=1), "'sub_leaf': there is no such member"),
-    ("cpuid-has-subleaf", lambda: entry("cpuid", has_subleaf=2), "'has_subleaf': not a number in range"),
-    ("cpuid-three-registers", lambda: entry("cpuid", regs=[1, 2, 3]), "'regs': four 32-bit numbers are needed"),
-    ("cpuid-five-registers", lambda: entry("cpuid", regs=[1, 2, 3, 4, 5]), "'regs': too many elements"),
-    ("cpuid-register", lambda: entry("cpuid", regs=[1, 2, 3, 1 << 32]), "'regs': four 32-bit numbers are needed"),
+    ("cpuid-has-subleaf",
+     lambda: entry("cpuid", has_subleaf=2), "'has_subleaf': not a number in range"),
+    ("cpuid-three-registers",
+     lambda: entry("cpuid", regs=[1, 2, 3]), "'regs': four 32-bit numbers are needed"),
+    ("cpuid-five-registers",
+     lambda: entry("cpuid", regs=[1, 2, 3, 4, 5]), "'regs': too many elements"),
+    ("cpuid-register",
+     lambda: entry("cpuid", regs=[1, 2, 3, 1 << 32]), "'regs': four 32-bit numbers are needed"),
     ("files-text", based(files="x"), "'files': not an array"),
     ("files-element", based(files=["/x"]), "'files': an element is not an object"),
     ("files-no-path", based(files=[{"text": "", "error": 0}]), "'path': missing"),
     ("files-no-text", based(files=[{"path": "/sys/x", "error": 0}]), "'text': missing"),
-    ("files-elsewhere", based(files=[dict(FILE, path="/etc/passwd")]), "'path': only files below /sys/ and /proc/"),
+    ("files-elsewhere", based(files=[dict(FILE, path="/etc/passwd")]),
+     "'path': only files below /sys/ and /proc/"),
     ("files-long-path", based(files=[dict(FILE, path="/sys/" + "x" * 91)]), "'path': too long"),
     ("files-long-text", based(files=[dict(FILE, text="x" * 384)]), "'text': too long"),
     ("files-errno", based(files=[dict(FILE, error=4096)]), "'error': not a number in range"),
-    ("files-many", based(files=[dict(FILE, path=f"/sys/{n}") for n in range(48)]), "'files': too many elements together"),
+    ("files-many", based(files=[dict(FILE, path=f"/sys/{n}") for n in range(48)]),
+     "'files': too many elements together"),
     ("files-misspelt", based(files=[dict(FILE, content="")]), "'content': there is no such member"),
     ("base-number", based(base=1), "'base': not a string"),
     ("base-unknown", based(base="nosuch"), "'base': no host profile 'nosuch'"),
-    ("assumed-unknown", based(assumed=["keyids", "nosuch"]), "'assumed': names a member that there is not"),
+    ("assumed-unknown", based(assumed=["keyids", "nosuch"]),
+     "'assumed': names a member that there is not"),
     ("assumed-number", based(assumed=[1]), "'assumed': names a member that there is not"),
     ("assumed-text", based(assumed="keyids"), "'assumed': not an array"),
     ("base-no-file", based(base="nosuch.json"), "No such file"),
     ("base-itself", based(base="profile.json"), "'profile.json' is based on itself"),
     ("base-loop", based(base="loop.json"), "'profile.json' is based on itself"),
-    ("base-broken", based(base="broken.json"), "broken.json: profile member 'keyids': not a number in range"),
+    ("base-broken", based(base="broken.json"),
+     "broken.json: profile member 'keyids': not a number in range"),
 ]
 
 
@@ -314,28 +337,37 @@ def bad_profile(profile, text):
         with tempfile.TemporaryDirectory() as directory:
             write_json(directory, "loop.json", based(base="profile.json"))
             write_json(directory, "broken.json", based(keyids="x"))
-            path = write_json(directory, "profile.json", profile() if callable(profile) else profile)
+            path = write_json(directory, "profile.json",
+                              profile() if callable(profile) else profile)
             for command in (["run", "--host", path, "true"], ["profiles", path]):
                 status, out, err = swtdx(*command)
-                assert status == (126 if command[0] == "run" else 1) and out == "", f"status {status}: {out!r}"
-                assert err.startswith(f"swtdx: {path}: ") and err.count("\n") == 1 and text in err, err
+                assert status == (126 if command[0] == "run" else 1), f"status {status}: {out!r}"
+                assert out == "", f"status {status}: {out!r}"
+                assert err.startswith(f"swtdx: {path}: ") and err.count("\n") == 1, err
+                assert text in err, err
     return check
 
 
 def check_base():
-    """Values replace the base's, files by path, CPUID leaves by leaf and sub-leaf; and bases have bases."""
+    """Values replace the base's, files by path, CPUID leaves by leaf and sub-leaf; and bases have
+    bases."""
     with tempfile.TemporaryDirectory() as directory:
         os.mkdir(os.path.join(directory, "below"))
         write_json(directory, "first.json", based(kernel_release="1.2.3", keyids="0x7", files=[
-            {"path": "/sys/fs/cgroup/misc.capacity", "text": "tdx 7\n", "error": 0}, {"path": "/sys/new", "text": "new\n", "error": 0}]))
-        path = write_json(directory, "below/second.json", {"name": "second", "description": "on first", "base": "../first.json", "logical_cpus": 3,
+            {"path": "/sys/fs/cgroup/misc.capacity", "text": "tdx 7\n", "error": 0},
+            {"path": "/sys/new", "text": "new\n", "error": 0}]))
+        path = write_json(directory, "below/second.json",
+                          {"name": "second", "description": "on first", "base": "../first.json",
+                           "logical_cpus": 3,
                                                            "cpuid": [dict(LEAF, leaf=22, regs=[1, 2, 3, 4])]})
         script = "uname -r; cat /sys/fs/cgroup/misc.capacity /sys/new /sys/fs/cgroup/misc.current"
         assert run("sh", "-c", script, host=path) == "1.2.3\ntdx 7\nnew\ntdx 0\n"
         status, out, err = swtdx("profiles", path)
         assert status == 0 and err == "", err
-        assert out.startswith("second: on first\n") and "KeyIDs   7\n" in out and "CPUs     3," in out, out
-        assert out.count("cpuid    0x16:") == 1 and "cpuid    0x16: 00000001 00000002 00000003 00000004 (assumed)" in out, out
+        assert out.startswith("second: on first\n") and "KeyIDs   7\n" in out, out
+        assert "CPUs     3," in out, out
+        assert out.count("cpuid    0x16:") == 1, out
+        assert "cpuid    0x16: 00000001 00000002 00000003 00000004 (assumed)" in out, out
         assert "cpuid    0x7.0:" in out, out
 
 
@@ -373,11 +405,15 @@ def wait_for(path, text, process):
 
 
 def check_quit_dump():
-    """SIGQUIT shows what a silent guest does; the program then ends as from that signal, or goes on if it handles it."""
+    """SIGQUIT shows what a silent guest does; the program then ends as from that signal, or goes on
+    if it handles it."""
     with tiny.Firmware(tiny.SPIN) as firmware, tempfile.TemporaryDirectory() as directory:
         trace = os.path.join(directory, "trace")
-        with subprocess.Popen([SWTDX, "run", "--trace", trace, "--", *tiny.td(firmware, extra=["-monitor", "none"])], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV) as process:
+        with subprocess.Popen([SWTDX, "run", "--trace", trace,
+                               "--", *tiny.td(firmware, extra=["-monitor", "none"])],
+                              stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env=ENV) as process:
             wait_for(trace, "KVM_TDX_FINALIZE_VM -> 0", process)
             time.sleep(0.3)
             process.send_signal(signal.SIGQUIT)
@@ -392,11 +428,14 @@ def check_quit_dump():
 def check_quit_dump_all():
     """Every vCPU: in the guest, halted, and one whose thread is paused by the VMM."""
     # The vCPU with index 1 (R9 of TDG.VP.INFO) halts; the others spin.
-    code = (tiny64.tdcall(tiny64.VP_INFO) + b"\x49\x83\xf9\x01\x74\x02" + tiny64.SPIN + tiny64.vmcall(tiny64.HLT, 1) + tiny64.STOP)
+    code = (tiny64.tdcall(tiny64.VP_INFO) + b"\x49\x83\xf9\x01\x74\x02" + tiny64.SPIN +
+            tiny64.vmcall(tiny64.HLT, 1) + tiny64.STOP)
     with tiny64.Firmware(code) as firmware, tempfile.TemporaryDirectory() as directory:
         trace = os.path.join(directory, "trace")
-        argv = [SWTDX, "run", "--trace", trace, "--", *tiny.td(firmware, extra=["-monitor", "none", "-smp", "4"])]
-        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV) as process:
+        argv = [SWTDX, "run", "--trace", trace,
+                "--", *tiny.td(firmware, extra=["-monitor", "none", "-smp", "4"])]
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, env=ENV) as process:
             wait_for(trace, "tdvmcall vcpu=1 Instruction.HLT", process)
             time.sleep(0.3)
             process.send_signal(signal.SIGQUIT)
@@ -415,7 +454,8 @@ def check_stuck_dump():
     """No exit for ten seconds is told, once, and the guest goes on."""
     with tiny64.Firmware(tiny64.SPIN) as firmware:
         argv = [SWTDX, "run", "--", *tiny.td(firmware, extra=["-monitor", "none", "-smp", "2"])]
-        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENV) as process:
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True, env=ENV) as process:
             try:
                 time.sleep(13)
                 assert process.poll() is None
@@ -430,14 +470,17 @@ def check_stuck_dump():
 def check_trace():
     with tiny.Firmware() as firmware, tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "trace")
-        status, _, err = swtdx("run", "--trace=" + path, "--fault", "TDH_MEM_PAGE_ADD:3=EINTR", "--", *tiny.td(firmware))
+        status, _, err = swtdx("run", "--trace=" + path, "--fault", "TDH_MEM_PAGE_ADD:3=EINTR",
+                               "--", *tiny.td(firmware))
         with open(path, encoding="utf-8") as f:
             lines = f.read().splitlines()
     assert status == 0, err
     assert all(re.match(r"\d+\.\d{6} ", line) for line in lines), lines
     text = "\n".join(lines)
-    wanted = ["open fd=", "KVM_CREATE_VM arg=0x5 -> ", "KVM_TDX_CAPABILITIES -> 0", "KVM_TDX_INIT_VM -> 0 hw_error=0x0", "KVM_CREATE_VCPU",
-              "fault TDH_MEM_PAGE_ADD -> -4", "init-mem-region next=0xffff2000 left=14 -> -4", "KVM_TDX_FINALIZE_VM -> 0"]
+    wanted = ["open fd=", "KVM_CREATE_VM arg=0x5 -> ", "KVM_TDX_CAPABILITIES -> 0",
+              "KVM_TDX_INIT_VM -> 0 hw_error=0x0", "KVM_CREATE_VCPU",
+              "fault TDH_MEM_PAGE_ADD -> -4", "init-mem-region next=0xffff2000 left=14 -> -4",
+              "KVM_TDX_FINALIZE_VM -> 0"]
     at = 0
     for word in wanted:
         found = text.find(word, at)
@@ -446,8 +489,10 @@ def check_trace():
 
 
 # What the guest of check_trace_events does, and the events that tell it, in order.
-GUEST = (tiny64.tdcall(tiny64.VP_INFO) + tiny64.extend(1, 0) + tiny64.extend(7, 0) + tiny64.out(0x80, 0x55)
-         + tiny64.vmcall(tiny64.MMIO, 4, 1, 1 << 51 | 0xfec00000, 7) + tiny64.vmcall(0x7777) + tiny64.tdcall(99) + tiny64.STOP)
+GUEST = (tiny64.tdcall(tiny64.VP_INFO) + tiny64.extend(1, 0) + tiny64.extend(7, 0) +
+         tiny64.out(0x80, 0x55)
+         + tiny64.vmcall(tiny64.MMIO, 4, 1, 1 << 51 | 0xfec00000, 7) + tiny64.vmcall(0x7777) +
+         tiny64.tdcall(99) + tiny64.STOP)
 DIGEST = tiny64.digest(b"x")
 WANTED = [
     {"event": "ioctl", "name": "KVM_CREATE_VM", "arg": "0x5"},
@@ -455,16 +500,22 @@ WANTED = [
     {"event": "extend", "name": "MRTD", "gpa": "0xffff0000", "size": "0x1000"},
     {"event": "tdx", "name": "KVM_TDX_FINALIZE_VM", "result": 0, "hw_error": "0x0"},
     {"event": "tdcall", "vcpu": 0, "name": "TDG.VP.INFO", "result": "0x0000000000000000 SUCCESS"},
-    {"event": "extend", "name": "RTMR1", "vcpu": 0, "digest": DIGEST.hex(), "value": hashlib.sha384(bytes(48) + DIGEST).hexdigest()},
-    {"event": "tdcall", "name": "TDG.MR.RTMR.EXTEND", "gpa": "0xffff9000", "rtmr": "0x1", "result": "0x0000000000000000 SUCCESS"},
-    {"event": "tdcall", "name": "TDG.MR.RTMR.EXTEND", "rtmr": "0x7", "result": "0xc000010000000002 OPERAND_INVALID RDX"},
-    {"event": "tdvmcall", "name": "Instruction.IO", "access": "write", "port": "0x80", "size": 1, "value": "0x55"},
+    {"event": "extend", "name": "RTMR1", "vcpu": 0, "digest": DIGEST.hex(),
+     "value": hashlib.sha384(bytes(48) + DIGEST).hexdigest()},
+    {"event": "tdcall", "name": "TDG.MR.RTMR.EXTEND", "gpa": "0xffff9000", "rtmr": "0x1",
+     "result": "0x0000000000000000 SUCCESS"},
+    {"event": "tdcall", "name": "TDG.MR.RTMR.EXTEND", "rtmr": "0x7",
+     "result": "0xc000010000000002 OPERAND_INVALID RDX"},
+    {"event": "tdvmcall", "name": "Instruction.IO", "access": "write", "port": "0x80", "size": 1,
+     "value": "0x55"},
     {"event": "run", "vcpu": 0, "exit": "KVM_EXIT_IO", "result": 0},
     {"event": "tdvmcall-return", "vcpu": 0, "result": "SUCCESS"},
-    {"event": "tdvmcall", "name": "RequestMMIO", "access": "write", "gpa": "0x80000fec00000", "size": 4, "value": "0x7"},
+    {"event": "tdvmcall", "name": "RequestMMIO", "access": "write", "gpa": "0x80000fec00000",
+     "size": 4, "value": "0x7"},
     {"event": "tdvmcall", "name": "unknown", "r11": "0x7777"},
     {"event": "tdvmcall-return", "result": "SUBFUNC_UNSUPPORTED"},
-    {"event": "tdcall", "name": "leaf-99", "rcx": "0x0", "result": "0xc000010000000000 OPERAND_INVALID RAX"},
+    {"event": "tdcall", "name": "leaf-99", "rcx": "0x0",
+     "result": "0xc000010000000000 OPERAND_INVALID RAX"},
     {"event": "run", "exit": "KVM_EXIT_SHUTDOWN", "result": 0},
 ]
 
@@ -480,13 +531,16 @@ def check_trace_events():
             assert all(isinstance(event["t"], float) and event["event"] for event in events)
             rest = iter(events)
             for wanted in WANTED:
-                assert any(wanted.items() <= event.items() for event in rest), f"{wanted} is not there, or out of order:\n{events[-40:]}"
+                assert any(wanted.items() <= event.items() for event in rest), \
+                    f"{wanted} is not there, or out of order:\n{events[-40:]}"
 
 
 def check_trace_refused():
     with tiny.Firmware() as firmware:
-        status, _, err = swtdx("run", "--trace", "/no/such/directory/trace", "--", *tiny.td(firmware))
-    assert status == 1 and "trace file '/no/such/directory/trace': No such file or directory" in err, err
+        status, _, err = swtdx("run", "--trace", "/no/such/directory/trace",
+                               "--", *tiny.td(firmware))
+    assert status == 1, err
+    assert "trace file '/no/such/directory/trace': No such file or directory" in err, err
 
 
 def check_summary():
@@ -513,8 +567,10 @@ def check_selftest_limits():
     """What is missing is named, with the reason; the other checks go on."""
     if vmm.SANITIZED:
         return "sanitizers need more address space than the limit here"
-    for limit, failed, reason in (("ulimit -n 300", "descriptors", "see ulimit -n"), ("ulimit -v 30000000", "memory", "see ulimit -v")):
-        done = subprocess.run(["sh", "-c", limit + '; exec "$0" selftest', SWTDX], capture_output=True, text=True, check=False, timeout=60)
+    for limit, failed, reason in (("ulimit -n 300", "descriptors", "see ulimit -n"),
+                                  ("ulimit -v 30000000", "memory", "see ulimit -v")):
+        done = subprocess.run(["sh", "-c", limit + '; exec "$0" selftest', SWTDX],
+                              capture_output=True, text=True, check=False, timeout=60)
         lines = {line.split()[1]: line for line in done.stdout.splitlines()}
         assert done.returncode == 1 and list(lines) == CHECKS, done.stdout
         assert lines[failed].startswith("FAILED") and reason in lines[failed], lines[failed]
@@ -529,12 +585,16 @@ def main():
               ("/swtdx/preload", check_preload), ("/swtdx/moved", check_moved), ("/swtdx/static", check_static), ("/swtdx/loader", check_loader),
               ("/swtdx/go", check_go),
              ("/swtdx/musl", check_musl), ("/swtdx/set-user", check_set_user)] +
-            [("/swtdx/refused/" + ("_".join(row[0]).replace("/", "|") or "nothing"), refused(*row)) for row in REFUSED] +
-            [("/swtdx/profile/bad/" + label, bad_profile(profile, text)) for label, profile, text in BAD_PROFILES] +
+            [("/swtdx/refused/" + ("_".join(row[0]).replace("/", "|") or "nothing"),
+              refused(*row)) for row in REFUSED] +
+            [("/swtdx/profile/bad/" + label,
+              bad_profile(profile, text)) for label, profile, text in BAD_PROFILES] +
             [("/swtdx/profile/base", check_base), ("/swtdx/profile/whole", check_whole_profile),
              ("/swtdx/stop-dump", check_stop_dump), ("/swtdx/quit-dump", check_quit_dump),
-             ("/swtdx/quit-dump-all", check_quit_dump_all), ("/swtdx/stuck-dump", check_stuck_dump), ("/swtdx/trace", check_trace), ("/swtdx/trace-events", check_trace_events),
-             ("/swtdx/trace-refused", check_trace_refused), ("/swtdx/summary", check_summary), ("/swtdx/selftest", check_selftest),
+             ("/swtdx/quit-dump-all", check_quit_dump_all), ("/swtdx/stuck-dump", check_stuck_dump),
+             ("/swtdx/trace", check_trace), ("/swtdx/trace-events", check_trace_events),
+             ("/swtdx/trace-refused", check_trace_refused), ("/swtdx/summary", check_summary),
+             ("/swtdx/selftest", check_selftest),
              ("/swtdx/selftest-limits", check_selftest_limits)])
 
 

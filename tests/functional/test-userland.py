@@ -101,7 +101,8 @@ def test_userland():
         disk = make_disk(directory, tree)
         initrd = os.path.join(directory, "initrd")
         subprocess.run(["scripts/make-initramfs", "--root", "/dev/vda", initrd, "virtio_blk",
-                        "ext4"], check=True, env={**os.environ, "MODULES": vmm.cached("modules-path")})
+                        "ext4"], check=True,
+                       env={**os.environ, "MODULES": vmm.cached("modules-path")})
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(memory="2G", extra=[
             "-smp", "4", "-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd,
             "-append", "console=ttyS0", "-drive", f"file={disk},format=raw,if=virtio"]))

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A TD's Linux with devices that other programs serve: qcow2 images through qemu-storage-daemon, one that was started and one that
-is started for it, and a directory through virtiofsd.
+"""A TD's Linux with devices that other programs serve: qcow2 images through qemu-storage-daemon,
+one that was started and one that is started for it, and a directory through virtiofsd.
 
-Needs the kernel and the modules that scripts/get-kernel downloads, qemu-storage-daemon and qemu-img (package qemu-utils), and virtiofsd
-(package virtiofsd, or qemu-system-common in Debian 12); what is missing is skipped. QEMU_STORAGE_DAEMON, QEMU_IMG and VIRTIOFSD name
-programs elsewhere."""
+Needs the kernel and the modules that scripts/get-kernel downloads, qemu-storage-daemon and qemu-img
+(package qemu-utils), and virtiofsd (package virtiofsd, or qemu-system-common in Debian 12); what is
+missing is skipped. QEMU_STORAGE_DAEMON, QEMU_IMG and VIRTIOFSD name programs elsewhere."""
 
 import hashlib
 import os
@@ -18,7 +18,8 @@ import vmm
 
 SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
 TOOLS = os.environ.get("PATH", "") + ":/sbin:/usr/sbin:/usr/libexec:/usr/lib/qemu"
-RAM = ["-object", "memory-backend-memfd,id=ram0,size=1G,share=on", "-machine", "memory-backend=ram0", "-m", "1G"]
+RAM = ["-object", "memory-backend-memfd,id=ram0,size=1G,share=on",
+       "-machine", "memory-backend=ram0", "-m", "1G"]
 
 
 def program(variable, name):
@@ -63,8 +64,10 @@ def await_socket(path, process):
 
 def storage_daemon(image, socket):
     process = subprocess.Popen([
-        STORAGE_DAEMON, "--blockdev", f"driver=file,node-name=file,filename={image}", "--blockdev", "driver=qcow2,node-name=image,file=file",
-        "--export", f"type=vhost-user-blk,id=export,node-name=image,writable=on,addr.type=unix,addr.path={socket}"])
+        STORAGE_DAEMON, "--blockdev", f"driver=file,node-name=file,filename={image}",
+        "--blockdev", "driver=qcow2,node-name=image,file=file",
+        "--export",
+        f"type=vhost-user-blk,id=export,node-name=image,writable=on,addr.type=unix,addr.path={socket}"])
     await_socket(socket, process)
     return process
 
@@ -82,7 +85,8 @@ def check_guest(console, files):
     command(console, "seq 1 200000 >/numbers")
     for disk in ("/dev/vda", "/dev/vdb"):
         command(console, f"dd if=/numbers of={disk} bs=64k conv=fsync")
-        command(console, f"echo 3 >/proc/sys/vm/drop_caches; head -c {size} {disk} | cmp - /numbers")
+        command(console,
+                f"echo 3 >/proc/sys/vm/drop_caches; head -c {size} {disk} | cmp - /numbers")
     if files:
         command(console, "mkdir -p /mnt && mount -t virtiofs data /mnt")
         assert "from the host" in command(console, "cat /mnt/greeting")
@@ -110,8 +114,10 @@ def start_virtiofsd(directory):
     if not VIRTIOFSD:
         return None, None
     socket = os.path.join(directory, "fs")
-    text = subprocess.run([VIRTIOFSD, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout.decode()
-    shared = ["-o", f"source={directory}/data", "-o", "sandbox=chroot"] if "-o source=" in text else \
+    text = subprocess.run([VIRTIOFSD, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          check=False).stdout.decode()
+    shared = ["-o", f"source={directory}/data",
+              "-o", "sandbox=chroot"] if "-o source=" in text else \
         [f"--shared-dir={directory}/data", "--sandbox=none"]
     process = subprocess.Popen([VIRTIOFSD, f"--socket-path={socket}", *shared])
     time.sleep(0.5)
@@ -126,7 +132,10 @@ def test_td():
     if why:
         return why
     with tempfile.TemporaryDirectory() as directory:
-        initrd, image, second, socket = (os.path.join(directory, name) for name in ("initrd", "image.qcow2", "second.qcow2", "blk"))
+        initrd, image, second, socket = (os.path.join(directory, name) for name in ("initrd",
+                                                                                    "image.qcow2",
+                                                                                    "second.qcow2",
+                                                                                    "blk"))
         subprocess.run(["scripts/make-initramfs", initrd, "virtio_blk", "virtiofs"], check=True,
                        env={**os.environ, "MODULES": vmm.cached("modules-path")})
         for name in (image, second):
@@ -135,10 +144,12 @@ def test_td():
         daemon = storage_daemon(image, socket)
         fs, fs_socket = start_virtiofsd(directory)
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(extra=[
-            *RAM, "-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd, "-append", "console=ttyS0",
+            *RAM, "-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd,
+            "-append", "console=ttyS0",
             "-chardev", f"socket,id=blk,path={socket}", "-device", "vhost-user-blk-pci,chardev=blk",
             "-drive", f"file={second},format=qcow2,discard=unmap"] + ([
-                "-chardev", f"socket,id=fs,path={fs_socket}", "-device", "vhost-user-fs-pci,chardev=fs,tag=data"] if fs else [])))
+                "-chardev", f"socket,id=fs,path={fs_socket}",
+                "-device", "vhost-user-fs-pci,chardev=fs,tag=data"] if fs else [])))
         try:
             check_guest(console, fs)
             console.send("poweroff -f\r")

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A TD's Linux uses the small virtio devices: a console on hvc0, a named port, a source of random bytes.
+"""A TD's Linux uses the small virtio devices: a console on hvc0, a named port, a source of random
+bytes.
 
 Needs what test-disk.py needs, without e2fsprogs."""
 
@@ -69,11 +70,14 @@ def test_small_devices():
         subprocess.run(["scripts/make-initramfs", initrd, "virtio-rng"], check=True,
                        env={**os.environ, "MODULES": vmm.cached("modules-path")})
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(extra=[
-            "-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd, "-append", "console=hvc0 console=ttyS0",
-            "-chardev", f"file,id=log,path={log}", "-chardev", f"socket,id=port,path={path},server=on,wait=off",
+            "-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd,
+            "-append", "console=hvc0 console=ttyS0",
+            "-chardev", f"file,id=log,path={log}",
+            "-chardev", f"socket,id=port,path={path},server=on,wait=off",
             "-device", "virtio-serial-pci,id=serial0", "-device", "virtconsole,chardev=log",
             "-device", "virtserialport,bus=serial0.0,nr=3,chardev=port,name=org.example.port.0",
-            "-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng0"]))
+            "-object", "rng-random,id=rng0,filename=/dev/urandom",
+            "-device", "virtio-rng-pci,rng=rng0"]))
         try:
             check_guest(console, path, log)
             console.send("poweroff -f\r")
@@ -95,7 +99,8 @@ def test_refusals():
                          ("virtio-rng-pci,ats=on", "ats=on is not available"),
                          ("virtio-rng-pci,page-per-vq=on", "page-per-vq=on is not available"),
                          ("pcie-root-port,slot=9000", "at most 8191")):
-        status, _, err = vmm.run([vmm.program("qemu-system-x86_64"), "-accel", "qtest", "-nodefaults", "-display", "none",
+        status, _, err = vmm.run([vmm.program("qemu-system-x86_64"), "-accel", "qtest",
+                                  "-nodefaults", "-display", "none",
                                   "-qtest", "stdio", "-device", device])
         assert status == 1 and text in err, f"{device}: {status}: {err}"
 
@@ -105,7 +110,8 @@ class Qtest:
 
     def __init__(self, arguments):
         # pylint: disable=consider-using-with
-        self.process = subprocess.Popen([vmm.program("qemu-system-x86_64"), "-accel", "qtest", "-nodefaults", "-display", "none",
+        self.process = subprocess.Popen([vmm.program("qemu-system-x86_64"), "-accel", "qtest",
+                                         "-nodefaults", "-display", "none",
                                          "-qtest", "stdio", "-qtest-log", "none", *arguments],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -125,7 +131,8 @@ class Qtest:
         for at in range(0, len(directory), 64):
             entry = directory[at:at + 64]
             if entry[8:].split(b"\0")[0].decode() == name:
-                return self.fw_cfg(int.from_bytes(entry[4:6], "big"), int.from_bytes(entry[:4], "big"))
+                return self.fw_cfg(int.from_bytes(entry[4:6], "big"),
+                                   int.from_bytes(entry[:4], "big"))
         return None
 
     def close(self):
@@ -142,22 +149,29 @@ def test_boot_order():
             with open(path, "wb") as f:
                 f.truncate(1 << 20)
             disks += ["-drive", f"file={path},format=raw,if=none,id={name}"]
-        ports = ["-device", "pcie-root-port,id=p0,addr=1,multifunction=on", "-device", "pcie-root-port,id=p1,addr=1.2"]
+        ports = ["-device", "pcie-root-port,id=p0,addr=1,multifunction=on",
+                 "-device", "pcie-root-port,id=p1,addr=1.2"]
         for arguments, order in (
-                (["-device", "virtio-rng-pci,romfile=,rombar=0,ats=off,page-per-vq=off,packed=off"], None),
-                (["-device", "virtio-blk-pci,drive=a,bus=p1,bootindex=2", "-device", "virtio-blk-pci,drive=b,addr=3,bootindex=1"],
+                (["-device", "virtio-rng-pci,romfile=,rombar=0,ats=off,page-per-vq=off,packed=off"],
+                 None),
+                (["-device", "virtio-blk-pci,drive=a,bus=p1,bootindex=2",
+                  "-device", "virtio-blk-pci,drive=b,addr=3,bootindex=1"],
                  b"/pci@i0cf8/scsi@3/disk@0,0\n/pci@i0cf8/pci-bridge@1,2/scsi@0/disk@0,0\0"),
-                (["-boot", "strict=on", "-device", '{"driver":"virtio-blk-pci","drive":"a","addr":"0x4","bootindex":0}'],
+                (["-boot", "strict=on",
+                  "-device", '{"driver":"virtio-blk-pci","drive":"a","addr":"0x4","bootindex":0}'],
                  b"/pci@i0cf8/scsi@4/disk@0,0\nHALT\0"),
-                (["-device", "virtio-scsi,id=s,addr=5", "-device", "scsi-hd,drive=a,scsi-id=2,lun=3,bootindex=1"],
+                (["-device", "virtio-scsi,id=s,addr=5",
+                  "-device", "scsi-hd,drive=a,scsi-id=2,lun=3,bootindex=1"],
                  b"/pci@i0cf8/scsi@5/channel@0/disk@2,3\0")):
             machine = Qtest(disks + ports + arguments)
             try:
                 assert machine.fw_cfg_file("bootorder") == order, arguments
             finally:
                 machine.close()
-        status, _, err = vmm.run([vmm.program("qemu-system-x86_64"), "-accel", "qtest", "-nodefaults", "-qtest", "stdio", *disks,
-                                  "-device", "virtio-blk-pci,drive=a,bootindex=1", "-device", "virtio-blk-pci,drive=b,bootindex=1"])
+        status, _, err = vmm.run([vmm.program("qemu-system-x86_64"), "-accel", "qtest",
+                                  "-nodefaults", "-qtest", "stdio", *disks,
+                                  "-device", "virtio-blk-pci,drive=a,bootindex=1",
+                                  "-device", "virtio-blk-pci,drive=b,bootindex=1"])
         assert status == 1 and "The bootindex 1 has already been used" in err, err
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A TDVF image of 64 KiB whose only code stands at the reset vector: a launch of it takes milliseconds."""
+"""A TDVF image of 64 KiB whose only code stands at the reset vector: a launch of it takes
+milliseconds."""
 
 import os
 import struct

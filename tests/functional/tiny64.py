@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A TDVF image whose code runs in 64-bit mode, puts together from TDCALLs, with an event log in it. Like tiny.py's, it starts in milliseconds.
+"""A TDVF image whose code runs in 64-bit mode, puts together from TDCALLs, with an event log in it.
+Like tiny.py's, it starts in milliseconds.
 
-In the image, from its first byte: page tables (PML4, PDPT, PD of the last GiB, PD of the first), code, data. The last 2 MiB below
-4 GiB, where the image is, and those at 8 MiB, where the TD HOB and some accepted pages are, are mapped to themselves.
-"""
+In the image, from its first byte: page tables (PML4, PDPT, PD of the last GiB, PD of the first),
+code, data. The last 2 MiB below 4 GiB, where the image is, and those at 8 MiB, where the TD HOB and
+some accepted pages are, are mapped to themselves. """
 
 import hashlib
 import os
@@ -88,8 +89,10 @@ def image(code, entries=(), table=True, has_log=True):
     put(0x3000 + 8 * 4, struct.pack("<Q", 0x800083))
     # To 64-bit mode: CR3, CR4.PAE, CR0.PG (EFER.LME is set when a TD starts), a GDT, a far jump.
     gdt = address(CODE + 0x80)
-    enter = (load(RAX, address(0)) + b"\x0f\x22\xd8\x0f\x20\xe0\x83\xc8\x20\x0f\x22\xe0\x0f\x20\xc0\x0d\x00\x00\x00\x80\x0f\x22\xc0"
-             + b"\x0f\x01\x15" + struct.pack("<I", gdt + 24) + b"\xea" + struct.pack("<IH", address(CODE + 0x100), 8))
+    enter = (load(RAX, address(0)) +
+             b"\x0f\x22\xd8\x0f\x20\xe0\x83\xc8\x20\x0f\x22\xe0\x0f\x20\xc0\x0d\x00\x00\x00\x80\x0f\x22\xc0"
+             + b"\x0f\x01\x15" + struct.pack("<I", gdt + 24) + b"\xea" +
+             struct.pack("<IH", address(CODE + 0x100), 8))
     put(CODE, enter)
     put(CODE + 0x80, struct.pack("<QQQHI", 0, 0x00af9b000000ffff, 0x00cf93000000ffff, 23, gdt))
     put(CODE + 0x100, code)

@@ -39,7 +39,8 @@ def tdx_host():
 
 
 def cached(name):
-    """The kernel of scripts/get-kernel ("path"), its modules ("modules-path"); None: not fetched."""
+    """The kernel of scripts/get-kernel ("path"), its modules ("modules-path"); None: not
+    fetched."""
     cache = os.path.join(os.environ.get("XDG_CACHE_HOME", ".cache"), "qemu-tdx", "kernel")
     try:
         with open(os.path.join(cache, name), encoding="utf-8") as f:
@@ -57,11 +58,13 @@ def td_arguments(firmware=OVMF, memory="512M", guest="", extra=()):
 
 
 class Console:
-    """A program on a terminal of its own; what it prints is kept in .text, without terminal escape sequences."""
+    """A program on a terminal of its own; what it prints is kept in .text, without terminal escape
+    sequences."""
 
     def __init__(self, argv, stderr=None, env=None):
         self.master, slave = pty.openpty()
-        self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=stderr or slave, close_fds=True, env=env)
+        self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=stderr or slave,
+                                        close_fds=True, env=env)
         os.close(slave)
         self.raw = ""   # not yet searched for escape sequences
         self.text = ""  # without them
@@ -77,15 +80,18 @@ class Console:
         except OSError:
             return False
         self.raw += data.decode("utf-8", "replace")
-        plain = re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", self.raw)  # a control sequence of ECMA-48, section 5.4
-        partial = re.search(r"\x1b(\[[0-?]*[ -/]*)?\Z", plain)  # the start of one whose end has not come yet
+        # a control sequence of ECMA-48, section 5.4
+        plain = re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", self.raw)
+        # the start of one whose end has not come yet
+        partial = re.search(r"\x1b(\[[0-?]*[ -/]*)?\Z", plain)
         end = partial.start() if partial else len(plain)
         self.text += plain[:end]
         self.raw = plain[end:]
         return bool(data)
 
     def expect(self, pattern, timeout):
-        """Waits until the pattern comes after what was expected before; the match, or an AssertionError with the last output."""
+        """Waits until the pattern comes after what was expected before; the match, or an
+        AssertionError with the last output."""
         end = time.monotonic() + timeout
         while True:
             match = re.compile(pattern).search(self.text, self.seen)
@@ -95,7 +101,8 @@ class Console:
             alive = self.read(0.2)
             if not alive or time.monotonic() > end:
                 why = "ended" if not alive else f"no answer in {timeout} s"
-                raise AssertionError(f"waiting for {pattern!r}: {why}; last output:\n{self.text[-3000:]}")
+                raise AssertionError(f"waiting for {pattern!r}: {why}; last "
+                                     f"output:\n{self.text[-3000:]}")
 
     def send(self, text):
         os.write(self.master, text.encode())
@@ -105,7 +112,8 @@ class Console:
         while self.process.poll() is None:
             self.read(0.1)
             if time.monotonic() > end:
-                raise AssertionError(f"still running after {timeout} s; last output:\n{self.text[-3000:]}")
+                raise AssertionError(f"still running after {timeout} s; last "
+                                     f"output:\n{self.text[-3000:]}")
         while self.read(0) and select.select([self.master], [], [], 0)[0]:
             pass
         return self.process.returncode
@@ -117,18 +125,21 @@ class Console:
         os.close(self.master)
 
 
-# For programs that are not this project's under swtdx: their own leaks (an interpreter's, say) are not reported.
+# For programs that are not this project's under swtdx: their own leaks (an interpreter's, say) are
+# not reported.
 FOREIGN_ENV = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0")
 
 
 def run(argv, timeout=60, env=None):
     """Runs to the end; (status, stdout, stderr)."""
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False, env=env)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout,
+                          check=False, env=env)
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 
 def tap(tests):
-    """Runs (name, function) pairs as a TAP program. A function returns a string to skip with that reason."""
+    """Runs (name, function) pairs as a TAP program. A function returns a string to skip with that
+    reason."""
     print(f"1..{len(tests)}", flush=True)
     failed = 0
     for number, (name, function) in enumerate(tests, 1):

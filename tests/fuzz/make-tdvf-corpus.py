@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Writes the corpus of fuzz-tdvf: ends of small firmware files, as hexadecimal text. Usage: make-tdvf-corpus.py DIRECTORY"""
+"""Writes the corpus of fuzz-tdvf: ends of small firmware files, as hexadecimal text. Usage:
+make-tdvf-corpus.py DIRECTORY"""
 import pathlib
 import struct
 import sys
@@ -21,7 +22,8 @@ GOOD = [
 ]
 
 
-def image(sections, entries=((OTHER, b"\1\2\3\4"),), signature=b"TDVF", version=1, length=None, count=None):
+def image(sections, entries=((OTHER, b"\1\2\3\4"),), signature=b"TDVF", version=1, length=None,
+          count=None):
     count = len(sections) if count is None else count
     length = 16 + 32 * len(sections) if length is None else length
     body = signature + struct.pack("<III", length, version, count)
@@ -42,7 +44,8 @@ CORPUS = {
     "no-other-entry": image(GOOD, entries=()),
     "perm-mem": image(GOOD + [(0, 0, 0x1000000, 0x200000, 4, 2), (0x100, 0x100, 0, 0, 7, 0)]),
     "payload": image(GOOD + [(0, 0, 0x2000000, 0x1000, 5, 0)]),
-    "temp-mem-in-window": image([(0x8000, 0x8000, BASE + 0x8000, 0x8000, 0, 1), (0, 0, BASE, 0x1000, 3, 0), GOOD[3]]),
+    "temp-mem-in-window": image([(0x8000, 0x8000, BASE + 0x8000, 0x8000, 0, 1),
+                                 (0, 0, BASE, 0x1000, 3, 0), GOOD[3]]),
     "overlap": image(GOOD + [(0, 0, 0x80A000, 0x1000, 3, 0)]),
     "many": image(GOOD + [(0, 0, 0x1000000 + 0x2000 * i, 0x1000, 3, 0) for i in range(60)]),
     "count-overflow": image(GOOD, count=0x8000000),

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The ACPI tables as iasl reads them: no complaints, and the text that lies in acpi/. UPDATE_GOLDEN=1 writes that text anew.
+"""The ACPI tables as iasl reads them: no complaints, and the text that lies in acpi/.
+UPDATE_GOLDEN=1 writes that text anew.
 
-Usage: test-acpi-text.py PROGRAM GOLDEN-DIRECTORY (PROGRAM is test-acpi, which writes the tables with --dump)."""
+Usage: test-acpi-text.py PROGRAM GOLDEN-DIRECTORY (PROGRAM is test-acpi, which writes the tables
+with --dump)."""
 
 import os
 import re
@@ -64,12 +66,15 @@ def take_processors(table, text):
     """The text without its processors; those, as (UID, APIC id)."""
     if table == "dsdt":
         block = r"\n +Device \(C[0-9A-F]{3}\)\n +\{\n +Name \(_HID, \"ACPI0007\".*?_UID, (\w+)\).*?\n +\}\n"
-        uids = [0 if uid == "Zero" else 1 if uid == "One" else int(uid, 16) for uid in re.findall(block, text, flags=re.S)]
+        uids = [0 if uid == "Zero" else 1 if uid == "One" else int(uid, 16)
+                for uid in re.findall(block, text, flags=re.S)]
         return re.sub(block, "", text, flags=re.S), [(uid, None) for uid in uids]
     text = re.sub(r"\[.*?\]|Raw Table Data.*", "", text, flags=re.S)  # offsets; bytes
     text = re.sub(r"(Table Length|Checksum) : \w+", r"\1", text)
-    local = re.findall(r"Subtable Type : 00.*?Processor ID : (\w+).*?Local Apic ID : (\w+)", text, flags=re.S)
-    wide = re.findall(r"Subtable Type : 09.*?x2Apic ID : (\w+).*?Processor UID : (\w+)", text, flags=re.S)
+    local = re.findall(r"Subtable Type : 00.*?Processor ID : (\w+).*?Local Apic ID : (\w+)", text,
+                       flags=re.S)
+    wide = re.findall(r"Subtable Type : 09.*?x2Apic ID : (\w+).*?Processor UID : (\w+)", text,
+                      flags=re.S)
     text = re.sub(r"\s*Subtable Type : (00|09).*?(?=\n\s*Subtable|\Z)", "", text, flags=re.S)
     return text, [(int(u, 16), int(a, 16)) for u, a in local] + [(int(u, 16), int(a, 16)) for a, u in wide]
 
@@ -86,7 +91,8 @@ def check_many(program, golden, count, table):
 
 def main():
     program, golden = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    cases = ([(check, c, t) for c in CONFIGS for t in TABLES] + [(check, FEW, t) for t in TABLES_OF_PROCESSORS] +
+    cases = ([(check, c, t) for c in CONFIGS for t in TABLES] +
+             [(check, FEW, t) for t in TABLES_OF_PROCESSORS] +
              [(check_many, n, t) for n in MANY for t in TABLES_OF_PROCESSORS])
     if not shutil.which("iasl"):
         print("1..0 # SKIP iasl is missing: install the package acpica-tools")

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The generator refuses what it does not understand, naming the place, and describes types as QMP's schema does."""
+"""The generator refuses what it does not understand, naming the place, and describes types as QMP's
+schema does."""
 
 import os
 import re
@@ -15,18 +16,22 @@ ROWS = [
     ("empty", "", None),
     ("comments", "##\n# @x:\n##\n{ 'enum': 'A', 'data': [ 'a' ] } # end\n", None),
     ("no-kind", "{ 'data': [] }", "s.json:1: not understood: data"),
-    ("unknown-key", "\n{ 'enum': 'A', 'data': [ 'a' ], 'if': 'X' }", "s.json:2: not understood: if"),
+    ("unknown-key", "\n{ 'enum': 'A', 'data': [ 'a' ], 'if': 'X' }",
+     "s.json:2: not understood: if"),
     ("undefined", "{ 'command': 'c', 'returns': 'Z' }", "s.json:1: type 'Z' is not defined"),
     ("undefined-member", "{ 'struct': 'S', 'data': { 'a': [ 'Z' ] } }", "type 'Z' is not defined"),
-    ("twice", "{ 'enum': 'A', 'data': [] }\n{ 'enum': 'A', 'data': [] }", "s.json:2: A is defined twice"),
+    ("twice", "{ 'enum': 'A', 'data': [] }\n{ 'enum': 'A', 'data': [] }",
+     "s.json:2: A is defined twice"),
     ("builtin", "{ 'enum': 'int', 'data': [] }", "int is defined twice"),
     ("double-quotes", '{ "enum": 1 }', "s.json:1: cannot read"),
     ("key-twice", "{ 'enum': 'A', 'enum': 'B' }", "is there twice"),
     ("unclosed", "{ 'enum': 'A',\n", "s.json:2: expected"),
     ("number", "{ 'enum': 1 }", "cannot read"),
     ("branch", "{ 'enum': 'K', 'data': [ 'a' ] }\n"
-     "{ 'union': 'U', 'base': { 'k': 'K' }, 'discriminator': 'k', 'data': { 'b': 'S' } }", "a branch is none of its values"),
-    ("discriminator", "{ 'union': 'U', 'base': { 'k': 'str' }, 'discriminator': 'k', 'data': {} }", "no enum member"),
+     "{ 'union': 'U', 'base': { 'k': 'K' }, 'discriminator': 'k', 'data': { 'b': 'S' } }",
+     "a branch is none of its values"),
+    ("discriminator", "{ 'union': 'U', 'base': { 'k': 'str' }, 'discriminator': 'k', 'data': {} }",
+     "no enum member"),
 ]
 
 
@@ -34,7 +39,8 @@ def generate(directory, schema):
     path = os.path.join(directory, "s.json")
     with open(path, "w", encoding="ascii") as f:
         f.write(schema)
-    return subprocess.run([sys.executable, GENERATOR, path, directory], capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, GENERATOR, path, directory], capture_output=True,
+                          text=True, check=False)
 
 
 def check(schema, expected):
@@ -58,7 +64,8 @@ def check_introspection():
 
 
 def main():
-    tests = [(f"/qapi-gen/{label}", lambda s=schema, e=expected: check(s, e)) for label, schema, expected in ROWS]
+    tests = [(f"/qapi-gen/{label}",
+              lambda s=schema, e=expected: check(s, e)) for label, schema, expected in ROWS]
     tests.append(("/qapi-gen/introspection", check_introspection))
     print(f"1..{len(tests)}")
     failed = False

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""No layer uses a symbol that only a layer above it defines. Arguments: the archives, lowest layer first."""
+"""No layer uses a symbol that only a layer above it defines. Arguments: the archives, lowest layer
+first."""
 
 import os
 import re
@@ -15,7 +16,8 @@ def symbols(archive):
     for line in text.splitlines():
         fields = line.split()
         if len(fields) >= 2 and not line.endswith(":"):
-            (undefined if fields[1] == "U" else defined if re.match("[TDBRCVW]", fields[1]) else set()).add(fields[0])
+            (undefined if fields[1] == "U" else defined if re.match("[TDBRCVW]", fields[1])
+             else set()).add(fields[0])
     return defined, undefined - defined
 
 
@@ -25,7 +27,8 @@ def main():
     print(f"1..{len(layers)}")
     failed = False
     for number, (name, _, undefined) in enumerate(layers, 1):
-        up = [(symbol, above) for above, defined, _ in layers[number:] for symbol in sorted(undefined & defined)]
+        up = [(symbol, above) for above, defined, _ in layers[number:]
+              for symbol in sorted(undefined & defined)]
         for symbol, above in up:
             print(f"# {name} uses {symbol} of {above}, which stands above it")
         print(f"{'not ok' if up else 'ok'} {number} /layers/{name}")
