@@ -9,10 +9,6 @@
 JsonValue *qmp_version(void);
 /* MRTD in hexadecimal, computed once. Caller frees. */
 char *context_mrtd(QapiContext *context);
-/* The type of the machine's vCPUs, a new string. */
-JsonValue *context_cpu_type(const QapiContext *context);
-/* Is there a TD? False: *errp says that the machine has none. */
-bool context_has_td(const QapiContext *context, GError **errp);
 /* The TD's life, as TdxState names it. */
 const char *context_tdx_state(const QapiContext *context);
 
@@ -20,7 +16,7 @@ const char *context_tdx_state(const QapiContext *context);
  * For commands: the session gives up order where a client asks for it; a descriptor that came with
  * the request, or -1.
  */
-bool qmp_session_enable_oob(QmpSession *session, GError **errp);
+void qmp_session_enable_oob(QmpSession *session);
 int qmp_session_take_fd(QmpSession *session);
 
 /* Text that waits until a chardev takes it. */

@@ -13,7 +13,7 @@ bool qmp_qmp_capabilities(QapiContext *context, JsonValue *arguments, JsonValue 
     /* There is one: whatever stands in the list has been checked to be it */
     if (json_object_object_get_ex(arguments, "enable", &enable) &&
         json_object_array_length(enable)) {
-        return qmp_session_enable_oob(context->session, errp);
+        qmp_session_enable_oob(context->session);
     }
     return true;
 }

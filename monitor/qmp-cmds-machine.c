@@ -171,7 +171,8 @@ static JsonValue *vcpu_path(unsigned i)
     return json_object_new_string(path);
 }
 
-JsonValue *context_cpu_type(const QapiContext *context)
+/* The type of the machine's vCPUs, a new string. */
+static JsonValue *context_cpu_type(const QapiContext *context)
 {
     g_autofree char *type = g_strdup_printf("%s-x86_64-cpu", context->cpu->model);
 

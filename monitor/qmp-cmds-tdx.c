@@ -3,7 +3,8 @@
 #include "monitor-internal.h"
 #include "util/error.h"
 
-bool context_has_td(const QapiContext *context, GError **errp)
+/* Is there a TD? False: *errp says that the machine has none. */
+static bool context_has_td(const QapiContext *context, GError **errp)
 {
     return context->plan || error_set(errp, "The machine '%s' is no TD", context->machine);
 }

@@ -14,7 +14,7 @@ struct QmpSession {
     int (*take_fd)(void *opaque);
     void (*progress)(void *opaque);
     JsonStream *stream;
-    bool negotiated, offers_oob, oob;
+    bool negotiated, oob;
     GQueue waiting;     /* of requests, when they may be overtaken */
     GSource *serving;   /* serves the next one; NULL: none waits */
 };
@@ -251,7 +251,6 @@ QmpSession *qmp_session_new(const QapiCommand *commands, QapiContext *context, Q
     session->output = output;
     session->opaque = opaque;
     session->stream = json_stream_new(on_message, session);
-    session->offers_oob = true;
     g_queue_init(&session->waiting);
     return session;
 }
@@ -263,15 +262,9 @@ void qmp_session_set_client(QmpSession *session, int (*take_fd)(void *opaque),
     session->progress = progress;
 }
 
-void qmp_session_offer_oob(QmpSession *session, bool on)
+void qmp_session_enable_oob(QmpSession *session)
 {
-    session->offers_oob = on;
-}
-
-bool qmp_session_enable_oob(QmpSession *session, GError **errp)
-{
-    session->oob = session->offers_oob;
-    return session->oob || error_set(errp, "Capability 'oob' is not available");
+    session->oob = true;
 }
 
 int qmp_session_take_fd(QmpSession *session)
@@ -310,9 +303,7 @@ void qmp_session_start(QmpSession *session)
 
     session->negotiated = session->oob = false;
     forget_requests(session);
-    if (session->offers_oob) {
-        json_object_array_add(capabilities, json_object_new_string("oob"));
-    }
+    json_object_array_add(capabilities, json_object_new_string("oob"));
     json_stream_reset(session->stream);
     json_object_object_add(body, "version", qmp_version());
     json_object_object_add(body, "capabilities", capabilities);

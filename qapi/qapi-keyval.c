@@ -201,38 +201,3 @@ JsonValue *qapi_from_keyval(const QapiType *type, JsonValue *text, const char *n
 
     return convert(type, text, name, &result, errp) ? result : NULL;
 }
-
-JsonValue *qapi_option(const QapiType *type, const char *text, const char *implied, bool *help,
-                       GError **errp)
-{
-    g_autoptr(JsonValue) value = NULL;
-
-    if (help) {
-        *help = false;
-    }
-    if (*text == '{') {
-        if (!json_parse(text, strlen(text), &value, errp)) {
-            return NULL;
-        }
-    } else {
-        g_autoptr(KeyVal) kv = keyval_parse(text, implied, errp);
-        g_autoptr(JsonValue) strings = kv ? keyval_to_json(kv, errp) : NULL;
-
-        if (!strings) {
-            return NULL;
-        }
-        if (kv->help && help) {
-            *help = true;
-            return g_steal_pointer(&strings);
-        }
-        if (kv->help) {
-            error_set(errp, "there is no help for this option");
-            return NULL;
-        }
-        value = qapi_from_keyval(type, strings, NULL, errp);
-        if (!value) {
-            return NULL;
-        }
-    }
-    return qapi_check(type, value, NULL, errp) ? g_steal_pointer(&value) : NULL;
-}

@@ -79,7 +79,8 @@ bool qom_type_find_property(const QomType *type, const char *name, QomProperty *
     return false;
 }
 
-const char **qom_property_names(const QomType *type)
+/* Names of a type's properties that users set; the array's alone is the caller's. */
+static const char **qom_property_names(const QomType *type)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     QomProperty property;

@@ -16,8 +16,6 @@ void qom_value_clear(const QomProperty *property, void *field);
 
 /* Finds a link's target and counts its use. A link that is not set is fine. */
 bool qom_link_resolve(QomObject *object, const QomProperty *property, GError **errp);
-/* Names of a type's properties that users set; the array's alone is the caller's. */
-const char **qom_property_names(const QomType *type);
 /* Sets defaults of a new object; a default that is none ends the program. */
 void qom_set_defaults(QomObject *object);
 

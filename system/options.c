@@ -322,7 +322,8 @@ bool option_apply(MachineConfig *config, const char *name, const char *argument,
                   : error_set(errp, "there is no option -%s", name);
 }
 
-const char **option_names(void)
+/* Names of all options, NULL terminated. The caller frees the array alone. */
+static const char **option_names(void)
 {
     const char **names = g_new0(const char *, G_N_ELEMENTS(options) + 1);
 

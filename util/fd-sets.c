@@ -125,7 +125,8 @@ FdSetMember fd_sets_at(const FdSets *sets, unsigned i)
     return (FdSetMember) { member->set, member->fd, member->text };
 }
 
-bool fd_sets_has_path(const char *path)
+/* Is it one of /dev/fdset/? */
+static bool fd_sets_has_path(const char *path)
 {
     return g_str_has_prefix(path, SET_PATH);
 }

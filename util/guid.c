@@ -39,18 +39,6 @@ bool guid_parse(const char *text, uint8_t guid[GUID_SIZE])
     return true;
 }
 
-void guid_format(const uint8_t guid[GUID_SIZE], char text[GUID_TEXT_SIZE])
-{
-    char *p = text;
-
-    for (unsigned i = 0; i < GUID_SIZE; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
-            *p++ = '-';
-        }
-        p += sprintf(p, "%02x", guid[text_order[i]]);
-    }
-}
-
 bool guid_is(const uint8_t *stored, const char *text)
 {
     uint8_t wanted[GUID_SIZE];

@@ -542,10 +542,3 @@ SocketAddress *socket_local_address(int fd)
 
     return getsockname(fd, &target.u.any, &target.size) < 0 ? NULL : from_target(&target);
 }
-
-SocketAddress *socket_peer_address(int fd)
-{
-    Target target = { .size = sizeof(target.u) };
-
-    return getpeername(fd, &target.u.any, &target.size) < 0 ? NULL : from_target(&target);
-}

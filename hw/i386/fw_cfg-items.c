@@ -211,14 +211,6 @@ bool fw_cfg_add_file_u16(FwCfg *fw_cfg, const char *name, uint16_t value, GError
     return fw_cfg_add_file(fw_cfg, name, bytes, sizeof(bytes), errp);
 }
 
-bool fw_cfg_add_file_u64(FwCfg *fw_cfg, const char *name, uint64_t value, GError **errp)
-{
-    uint8_t bytes[8];
-
-    store_le64(bytes, value);
-    return fw_cfg_add_file(fw_cfg, name, bytes, sizeof(bytes), errp);
-}
-
 bool fw_cfg_set_file(FwCfg *fw_cfg, const char *name, const void *data, size_t size)
 {
     unsigned index;

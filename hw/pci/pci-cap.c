@@ -26,22 +26,6 @@ unsigned pci_capability_add(PciFunction *function, uint8_t id, unsigned size)
     return offset;
 }
 
-unsigned pcie_capability_add(PciFunction *function, uint16_t id, unsigned version, unsigned size)
-{
-    unsigned offset = function->free_extended ? function->free_extended : PCIE_EXTENDED_START;
-
-    g_assert(!function->bus && size >= 4 && offset + size <= function->size);
-    if (function->last_extended) {
-        uint32_t header = pci_config_get(function, function->last_extended, 4);
-        pci_config_define(function, function->last_extended, 4, (header & 0xfffff) | offset << 20,
-                          0);
-    }
-    pci_config_define(function, offset, 4, id | version << 16, 0);
-    function->last_extended = offset;
-    function->free_extended = (offset + size + 3) & ~3u;
-    return offset;
-}
-
 unsigned pci_pm_add(PciFunction *function)
 {
     unsigned offset = pci_capability_add(function, PCI_CAP_PM, PCI_PM_SIZE);

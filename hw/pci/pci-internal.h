@@ -30,7 +30,6 @@ struct PciFunction {
     unsigned devfn;
     PciBar bars[PCI_NUM_BARS];
     unsigned last_capability, free_offset;                   /* 0: no capability yet */
-    unsigned last_extended, free_extended;
     /* offsets of capabilities, 0: not there */
     unsigned pm, express, msi;
     unsigned msi_vectors;

@@ -243,7 +243,7 @@ PciFunction *pcie_root_port_new(const PcieRootPortConfig *config, const PcieSlot
     return function;
 }
 
-bool pcie_is_root_port(const PciFunction *function)
+static bool pcie_is_root_port(const PciFunction *function)
 {
     return function->bridge && function->bridge->port;
 }

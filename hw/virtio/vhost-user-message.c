@@ -173,8 +173,11 @@ static bool receive_all(VhostUserChannel *channel, uint32_t request, uint8_t *da
     return true;
 }
 
-bool vhost_user_check_header(const uint8_t header[VHOST_USER_HEADER_SIZE], uint32_t request,
-                             unsigned min, unsigned max, unsigned *size, GError **errp)
+/*
+ * Is a header one of an answer to `request` whose payload has min to max bytes? Pure. False: *errp.
+ */
+static bool vhost_user_check_header(const uint8_t header[VHOST_USER_HEADER_SIZE], uint32_t request,
+                                    unsigned min, unsigned max, unsigned *size, GError **errp)
 {
     uint32_t got = load_le32(header), flags = load_le32(header + 4);
     const char *name = vhost_user_request_name(request);

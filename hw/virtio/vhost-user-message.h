@@ -51,11 +51,6 @@ bool vhost_user_send(VhostUserChannel *channel, uint32_t request, bool need_repl
  */
 bool vhost_user_receive(VhostUserChannel *channel, uint32_t request, uint8_t *payload, unsigned min,
                         unsigned max, unsigned *size, GError **errp);
-/*
- * Is a header one of an answer to `request` whose payload has min to max bytes? Pure. False: *errp.
- */
-bool vhost_user_check_header(const uint8_t header[VHOST_USER_HEADER_SIZE], uint32_t request,
-                             unsigned min, unsigned max, unsigned *size, GError **errp);
 /* See vhost_user_check(). */
 bool vhost_user_channel_check(VhostUserChannel *channel, GError **errp);
 /* Nothing that comes from now on can be trusted to belong to what is asked. False, and *errp. */

@@ -51,7 +51,7 @@ uint64_t vhost_user_features(const VhostUser *user)
     return user->features & ~(F_PROTOCOL_FEATURES | F_LOG_ALL);
 }
 
-bool vhost_user_has_protocol(const VhostUser *user, unsigned feature)
+static bool vhost_user_has_protocol(const VhostUser *user, unsigned feature)
 {
     return user->protocol >> feature & 1;
 }

@@ -26,7 +26,6 @@ struct VirtQueue {
     bool available_wrap, used_wrap;
     uint64_t used_slots, told_slots; /* since it was enabled */
     uint32_t epoch;
-    void *transport_data;
 };
 
 struct VirtioDevice {

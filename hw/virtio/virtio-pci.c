@@ -793,10 +793,3 @@ PciFunction *virtio_pci_new(VirtioDevice *device, const VirtioPciConfig *config,
     virtio_connect(device, &transport_ops, pci);
     return pci->function;
 }
-
-VirtioDevice *virtio_pci_device(const PciFunction *function)
-{
-    const VirtioPci *pci = pci_function_opaque(function);
-
-    return pci_function_ops(function) == &function_ops ? pci->device : NULL;
-}

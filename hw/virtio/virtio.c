@@ -145,11 +145,6 @@ void virtio_withhold(VirtioDevice *device, uint64_t features)
     device->offered &= ~features;
 }
 
-void *virtio_opaque(const VirtioDevice *device)
-{
-    return device->opaque;
-}
-
 const VirtioClass *virtio_class(const VirtioDevice *device)
 {
     return device->class;

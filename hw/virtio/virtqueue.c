@@ -55,11 +55,6 @@ unsigned virtqueue_index(const VirtQueue *queue)
     return queue->index;
 }
 
-VirtioDevice *virtqueue_device(const VirtQueue *queue)
-{
-    return queue->device;
-}
-
 bool virtqueue_is_ready(const VirtQueue *queue)
 {
     return queue->enabled && queue->device->started;
@@ -102,16 +97,6 @@ void virtqueue_set_address(VirtQueue *queue, VirtQueuePart part, hwaddr address)
 bool virtqueue_is_enabled(const VirtQueue *queue)
 {
     return queue->enabled;
-}
-
-void *virtqueue_transport_data(const VirtQueue *queue)
-{
-    return queue->transport_data;
-}
-
-void virtqueue_set_transport_data(VirtQueue *queue, void *data)
-{
-    queue->transport_data = data;
 }
 
 static void tell_changed(VirtQueue *queue)

@@ -97,8 +97,6 @@ void qmp_session_free(QmpSession *session);
  */
 void qmp_session_set_client(QmpSession *session, int (*take_fd)(void *opaque),
                             void (*progress)(void *opaque));
-/* Offer out-of-band execution to the next client. It is on by default. */
-void qmp_session_offer_oob(QmpSession *session, bool on);
 /* Requests that wait. With QMP_QUEUE_SIZE or more of them no input should be fed. */
 #define QMP_QUEUE_SIZE 8
 unsigned qmp_session_backlog(const QmpSession *session);

@@ -84,13 +84,4 @@ const QapiType *qapi_variant(const QapiType *type, JsonValue *value);
  */
 JsonValue *qapi_from_keyval(const QapiType *type, JsonValue *text, const char *name, GError **errp);
 
-/*
- * An option's argument, in either form, as a checked value of the type: JSON if it begins with '{',
- * else KEY=VALUE with dots, whose first element may lack its key (`implied`, or NULL). *help (may
- * be NULL: then it is an error) is set if help was asked for; the value then holds the unchecked
- * strings that were given. Caller puts.
- */
-JsonValue *qapi_option(const QapiType *type, const char *text, const char *implied, bool *help,
-                       GError **errp);
-
 #endif

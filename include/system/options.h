@@ -226,8 +226,6 @@ const char *machine_property_instead(const char *name);
 /* What monitors tell of options and machines (options-info.c). */
 const OptionInfo *option_infos(void);
 const MachineInfo *machine_infos(void);
-/* Names of all options, NULL terminated (options.c). The caller frees the array alone. */
-const char **option_names(void);
 /* -machine none: a program for questions, without a guest. After machine_config_complete(). */
 bool machine_is_none(const MachineConfig *config);
 /* What only shows when every option is known: links, defaults, contradictions. */

@@ -29,7 +29,6 @@ bool fd_sets_remove(FdSets *sets, int64_t set, int64_t fd, GError **errp);
 unsigned fd_sets_size(const FdSets *sets);
 FdSetMember fd_sets_at(const FdSets *sets, unsigned i);
 
-bool fd_sets_has_path(const char *path); /* is it one of /dev/fdset/? */
 /*
  * A duplicate, the caller's, of a member of the path's set that was opened as flags (O_RDONLY, …)
  * ask. -1: *errp.

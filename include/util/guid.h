@@ -14,7 +14,6 @@
 
 /* "96b582de-1fb2-45f7-baea-a366c55a082d" -> bytes as stored; false if the text is not a GUID. */
 bool guid_parse(const char *text, uint8_t guid[GUID_SIZE]);
-void guid_format(const uint8_t guid[GUID_SIZE], char text[GUID_TEXT_SIZE]);
 bool guid_is(const uint8_t *stored, const char *text);
 
 #endif

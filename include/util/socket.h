@@ -4,8 +4,9 @@
  * The forms are those of QEMU's SocketAddress (QAPI, qapi/sockets.json):
  *
  *   text   unix:PATH   tcp:HOST:PORT[,ipv4=on,…]   vsock:CID:PORT   fd:FD
- *   JSON   {"type": "vsock", "cid": "2", "port": "4050"}; dotted keys
- * (PREFIX.type=vsock,PREFIX.cid=2,…) become this JSON by keyval_to_json() and qapi_from_keyval()
+ *   JSON   {"type": "vsock", "cid": "2", "port": "4050"}
+ *   dotted keys, PREFIX.type=vsock,PREFIX.cid=2,…: keyval_to_json() and qapi_from_keyval() make
+ *          them JSON
  *
  * Everything up to socket_address_format() is pure. What connects and listens blocks, at most to a
  * deadline, can be cancelled from another thread, and has an asynchronous form for the main loop.
@@ -107,11 +108,10 @@ int socket_listen(const SocketAddress *address, int backlog, const SocketContext
 int socket_accept(int listener, const SocketAddress *address, GError **errp);
 
 /*
- * The address that a socket has, or its peer's: port numbers that the kernel chose included. NULL:
- * unknown family, or not connected.
+ * The address that a socket has, a port number that the kernel chose included. NULL: unknown
+ * family. Caller frees.
  */
 SocketAddress *socket_local_address(int fd);
-SocketAddress *socket_peer_address(int fd);
 
 /* Waits until events (POLLIN, POLLOUT) are there. False: G_IO_ERROR_TIMED_OUT, _CANCELLED. */
 bool socket_wait(int fd, short events, const SocketContext *context, GError **errp);

@@ -280,7 +280,8 @@ const QomType x86_cpu_types[X86_CPU_TYPES] = {
 
 /* The machine's -------------------------------------------------------------------------------- */
 
-void x86_cpu_place(X86Cpu *cpu, const CpuTopology *t, unsigned i)
+/* The position of vCPU i in the topology, as socket-id … thread-id. */
+static void x86_cpu_place(X86Cpu *cpu, const CpuTopology *t, unsigned i)
 {
     cpu->apic_id = cpu_topology_apic_id(t, i);
     cpu->thread_id = (int32_t)(i % t->threads);

@@ -58,7 +58,6 @@ bool fw_cfg_add_file(FwCfg *fw_cfg, const char *name, const void *data, size_t s
 /* Without a copy: a reference is taken. */
 bool fw_cfg_add_file_bytes(FwCfg *fw_cfg, const char *name, GBytes *bytes, GError **errp);
 bool fw_cfg_add_file_u16(FwCfg *fw_cfg, const char *name, uint16_t value, GError **errp);
-bool fw_cfg_add_file_u64(FwCfg *fw_cfg, const char *name, uint64_t value, GError **errp);
 /*
  * What a file is besides bytes. selected: called each time the guest selects the file, before it
  * reads; it may give it new contents with fw_cfg_set_file. written: the guest wrote [offset, offset

@@ -56,7 +56,6 @@ enum {
 };
 /* Extended capabilities, from offset 0x100 on */
 enum { PCIE_CAP_SERIAL_NUMBER = 0x03, PCIE_CAP_ACS = 0x0d };
-#define PCIE_EXTENDED_START 0x100
 
 /* Power management: offsets inside the capability */
 enum { PCI_PM_CAPABILITIES = 2, PCI_PM_CONTROL = 4, PCI_PM_SIZE = 8 };

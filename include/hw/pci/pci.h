@@ -131,8 +131,6 @@ void pci_bar_write(PciFunction *function, unsigned bar, uint64_t offset, uint64_
 
 /* size: with its two bytes of id and link. */
 unsigned pci_capability_add(PciFunction *function, uint8_t id, unsigned size);
-/* Extended: size with its header of four bytes; only in functions of PCIE_CONFIG_SIZE. */
-unsigned pcie_capability_add(PciFunction *function, uint16_t id, unsigned version, unsigned size);
 /* Power management, D0 and D3hot; in D3hot no BAR is decoded. */
 unsigned pci_pm_add(PciFunction *function);
 /* PCI Express, version 2 of the structure; type PCIE_TYPE_*. */

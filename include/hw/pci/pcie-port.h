@@ -44,7 +44,6 @@ typedef struct PcieSlotOps {
  */
 PciFunction *pcie_root_port_new(const PcieRootPortConfig *config, const PcieSlotOps *slot_ops,
                                 void *opaque);
-bool pcie_is_root_port(const PciFunction *function);
 /*
  * A function joins the slot of a running machine (before it runs: pci_bus_add on pci_bridge_bus).
  * The guest is told when function 0 is there: add it last. False and *errp: no hotplug here, or the

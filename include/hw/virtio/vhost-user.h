@@ -36,7 +36,6 @@ bool vhost_user_negotiate(VhostUser *user, GError **errp);
 /* What negotiation found. */
 /* of virtio and of the device; none of the protocol's own */
 uint64_t vhost_user_features(const VhostUser *user);
-bool vhost_user_has_protocol(const VhostUser *user, unsigned feature);
 unsigned vhost_user_max_queues(const VhostUser *user); /* 1 without VHOST_USER_PROTOCOL_MQ */
 /* The first size bytes of the device's configuration, at most VHOST_USER_MAX_CONFIG. */
 bool vhost_user_get_config(VhostUser *user, uint8_t *config, unsigned size, GError **errp);

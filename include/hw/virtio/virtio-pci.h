@@ -25,7 +25,5 @@ typedef struct VirtioPciConfig {
  */
 PciFunction *virtio_pci_new(VirtioDevice *device, const VirtioPciConfig *config,
                             const PciRootPorts *root, bool integrated);
-/* NULL: the function is none of these. */
-VirtioDevice *virtio_pci_device(const PciFunction *function);
 
 #endif

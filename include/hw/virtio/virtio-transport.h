@@ -52,7 +52,5 @@ void virtqueue_reset(VirtQueue *queue);
  * requests as fast as they are done holds up nobody else.
  */
 bool virtqueue_kicked(VirtQueue *queue);
-void *virtqueue_transport_data(const VirtQueue *queue);
-void virtqueue_set_transport_data(VirtQueue *queue, void *data);
 
 #endif

@@ -147,7 +147,6 @@ VirtQueue *virtio_add_queue(VirtioDevice *device, unsigned size);
 void virtio_offer(VirtioDevice *device, uint64_t features);
 /* The reverse, also for those of every device (event_idx=off). */
 void virtio_withhold(VirtioDevice *device, uint64_t features);
-void *virtio_opaque(const VirtioDevice *device);
 const VirtioClass *virtio_class(const VirtioDevice *device);
 const char *virtio_name(const VirtioDevice *device);
 uint64_t virtio_offered(const VirtioDevice *device);
@@ -225,7 +224,6 @@ void virtqueue_want_notify(VirtQueue *queue, bool want);
 /* Has rings, and the device is started. */
 bool virtqueue_is_ready(const VirtQueue *queue);
 unsigned virtqueue_index(const VirtQueue *queue);
-VirtioDevice *virtqueue_device(const VirtQueue *queue);
 VirtQueue *virtio_queue(VirtioDevice *device, unsigned index); /* NULL: there is none */
 unsigned virtio_num_queues(const VirtioDevice *device);
 

@@ -62,7 +62,5 @@ extern const QomType x86_cpu_types[X86_CPU_TYPES];
  */
 bool x86_cpus_add(Machine *machine, const CpuModelRequest *model, const CpuTopology *topology,
                   const X86CpuPort *port, GError **errp);
-/* The position of vCPU i in the topology, as socket-id … thread-id. */
-void x86_cpu_place(X86Cpu *cpu, const CpuTopology *topology, unsigned i);
 
 #endif

@@ -486,17 +486,6 @@ static void count_to(Cpu *cpu, const Op *op)
     cpu->instructions += (uint64_t)(op - cpu->block->ops) + 1;
 }
 
-const Op *block_goto(Cpu *cpu, const Op *op, uint64_t rip)
-{
-    count_to(cpu, op);
-    return block_indirect_slow(cpu, rip);
-}
-
-const Op *block_chain(Cpu *cpu, const Op *op, uint64_t rip)
-{
-    return block_goto(cpu, op, rip);
-}
-
 const Op *block_leave(Cpu *cpu, const Op *op)
 {
     count_to(cpu, op);

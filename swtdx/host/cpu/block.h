@@ -11,16 +11,11 @@
 typedef struct CodeMap CodeMap;
 
 /*
- * Block exits: what a handler returns instead of NEXT. Each sets cpu->rip and gives back the next
- * block's first Op, or NULL to go through the slow path of cpu_run() (pending work, lookup, mode
- * change).
+ * What a handler returns instead of NEXT after anything that changed mode, paging, IF or code: sets
+ * cpu->rip to the next instruction and goes through the slow path of cpu_run() (NULL). Exits to
+ * other blocks are in block-exit.h.
  */
-const Op *block_goto(Cpu *cpu, const Op *op, uint64_t rip); /* indirect: RET, JMP r/m, CALL r/m */
-const Op *block_chain(
-    Cpu *cpu, const Op *op,
-    uint64_t rip); /* direct, same op always the same rip - GPR_PAGE: may cache in op->ptr */
-const Op *block_leave(Cpu *cpu, const Op *op); /* next instruction, but through cpu_run(): after
-                                                  anything that changed mode, paging, IF, code */
+const Op *block_leave(Cpu *cpu, const Op *op);
 
 /*
  * Guest physical page (shared bit included) holds decoded code of some Cpu in the group? Any

@@ -66,7 +66,8 @@ bool flags_of_slow(const Cpu *cpu)
     }
 }
 
-uint64_t flags_af(const Cpu *cpu)
+/* FLAG_AF or 0. */
+static uint64_t flags_af(const Cpu *cpu)
 {
     const LazyFlags *cc = &cpu->cc;
     switch (cc->kind) {
@@ -87,7 +88,8 @@ uint64_t flags_af(const Cpu *cpu)
     }
 }
 
-void flags_materialise(Cpu *cpu)
+/* All six in Cpu.rflags; Cpu.cc.kind becomes CC_NONE. */
+static void flags_materialise(Cpu *cpu)
 {
     if (cpu->cc.kind == CC_NONE) {
         return;

@@ -51,9 +51,6 @@ uint64_t flags_kept(const Cpu *cpu);
 /* Slow forms (flags.c). */
 bool flags_cf_slow(const Cpu *cpu);
 bool flags_of_slow(const Cpu *cpu);
-uint64_t flags_af(const Cpu *cpu); /* FLAG_AF or 0 */
-/* All six in Cpu.rflags; Cpu.cc.kind becomes CC_NONE. */
-void flags_materialise(Cpu *cpu);
 /* Replaces the flags of `mask` (within FLAG_ARITH) by those of `value`, keeping the others. */
 void flags_replace(Cpu *cpu, uint64_t mask, uint64_t value);
 /* Replaces CF and OF only: rotates. */

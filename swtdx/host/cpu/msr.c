@@ -126,7 +126,7 @@ static void check_value(Cpu *cpu, const CoreMsr *msr, uint64_t value)
     }
 }
 
-uint64_t msr_read(Cpu *cpu, uint32_t index)
+static uint64_t msr_read(Cpu *cpu, uint32_t index)
 {
     const CoreMsr *msr = find_msr(index);
     if (cpu->world->msr_native && !cpu->world->msr_native(cpu, index, false)) {
@@ -161,7 +161,7 @@ static void write_xfd(Cpu *cpu, uint64_t *to, uint64_t value)
     *to = value;
 }
 
-void msr_write(Cpu *cpu, uint32_t index, uint64_t value)
+static void msr_write(Cpu *cpu, uint32_t index, uint64_t value)
 {
     const CoreMsr *msr = find_msr(index);
     if (cpu->world->msr_native && !cpu->world->msr_native(cpu, index, true)) {

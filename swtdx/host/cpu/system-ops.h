@@ -52,8 +52,6 @@ enum { SYS_MEMORY = 1u << 0 }; /* the operand is in memory, not in a register */
 
 /* XINUSE: components that are not in their initial state. (xsave.c) */
 uint64_t xsave_in_use(const Cpu *cpu);
-uint64_t msr_read(Cpu *cpu, uint32_t index);
-void msr_write(Cpu *cpu, uint32_t index, uint64_t value);
 
 #define DECLARE_OP(name) const Op *op_##name(Cpu *cpu, const Op *op)
 /* msr.c */

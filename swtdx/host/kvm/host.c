@@ -63,11 +63,6 @@ void kvm_host_free(KvmHost *host)
     free(host);
 }
 
-const Profile *kvm_host_profile(const KvmHost *host)
-{
-    return host->profile;
-}
-
 void kvm_host_before_fork(KvmHost *host)
 {
     pthread_mutex_lock(&host->reap_lock);

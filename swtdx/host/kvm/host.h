@@ -393,7 +393,6 @@ bool run_halt_over(Vcpu *vcpu);
 bool run_must_leave(Vcpu *vcpu);
 /* exits: fill kvm_run, answer what KVM_RUN returns; RUN_CONTINUE: back into the guest */
 #define RUN_CONTINUE 1
-int run_internal_error(Vcpu *vcpu, uint64_t status);
 void run_log(Vcpu *vcpu, uint32_t reason, uint64_t a, uint64_t b, uint64_t c);
 void run_return(Vcpu *vcpu, uint64_t r10, const uint64_t *r11);
 
@@ -440,8 +439,6 @@ int irq_signal_msi(Vm *vm, uintptr_t arg);
 int irq_fd(Vm *vm, uintptr_t arg);
 int irq_ioeventfd(Vm *vm, uintptr_t arg);
 int irq_line(Vm *vm, unsigned long request, uintptr_t arg);
-/* >0 delivered, -1 no such destination */
-int irq_deliver_msi(Vm *vm, uint64_t address, uint32_t data);
 int irq_fire(Vm *vm, uint32_t gsi); /* to how many vCPUs, -1: to none */
 bool irq_bus_write(Vm *vm, bool pio, uint64_t address, uint32_t length, uint64_t value);
 void irq_free(Vm *vm);

@@ -16,7 +16,8 @@ enum { DELIVER_FIXED = 0, DELIVER_LOWEST = 1, DELIVER_NMI = 4 };
  * MSI address and data: Intel SDM vol. 3, 12.11; with 32-bit ids the upper address word holds
  * destination bits 31:8.
  */
-int irq_deliver_msi(Vm *vm, uint64_t address, uint32_t data)
+/* >0: delivered, -1: no such destination. */
+static int irq_deliver_msi(Vm *vm, uint64_t address, uint32_t data)
 {
     uint32_t dest = (uint32_t)(address >> 12) & 0xff;
     if (vm->x2apic_32bit) {

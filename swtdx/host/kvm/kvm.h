@@ -50,7 +50,6 @@ KvmHost *kvm_host_new(const Profile *profile, const KvmHostOptions *options, cha
                       size_t error_size);
 /* All descriptors should be closed before; what is left is torn down. Stops the service thread. */
 void kvm_host_free(KvmHost *host);
-const Profile *kvm_host_profile(const KvmHost *host);
 /* Prints the --summary text and flushes the trace; for exit handlers. */
 void kvm_host_report(KvmHost *host);
 

@@ -59,7 +59,7 @@ void run_return(Vcpu *vcpu, uint64_t r10, const uint64_t *r11)
     td_vmcall_return(vcpu->tdv, vcpu->exit.regs);
 }
 
-int run_internal_error(Vcpu *vcpu, uint64_t status)
+static int run_internal_error(Vcpu *vcpu, uint64_t status)
 {
     struct kvm_run *run = vcpu->run;
     run->exit_reason = KVM_EXIT_INTERNAL_ERROR;

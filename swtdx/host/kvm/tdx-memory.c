@@ -97,7 +97,8 @@ static bool region_valid(const Vm *vm, const AbiTdxInitMemRegion *r)
     return !(r->gpa & shared) && !((end - 1) & shared);
 }
 
-int tdx_init_mem_region(Vcpu *vcpu, const AbiTdxCmd *cmd)
+/* KVM_TDX_INIT_MEM_REGION; progress is written back on every outcome. */
+static int tdx_init_mem_region(Vcpu *vcpu, const AbiTdxCmd *cmd)
 {
     Vm *vm = vcpu->vm;
     AbiTdxInitMemRegion region;

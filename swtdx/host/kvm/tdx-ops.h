@@ -5,7 +5,4 @@
 
 #include "host.h"
 
-/* KVM_TDX_INIT_MEM_REGION; progress is written back on every outcome. */
-int tdx_init_mem_region(Vcpu *vcpu, const AbiTdxCmd *cmd);
-
 #endif

@@ -233,7 +233,6 @@ MsrAction msr_action(const TdVcpu *vcpu, uint32_t index, bool write);
 bool module_msr_native(Cpu *cpu, uint32_t index, bool write);
 uint64_t module_rdmsr(Cpu *cpu, uint32_t index);
 void module_wrmsr(Cpu *cpu, uint32_t index, uint64_t value);
-uint64_t msr_arch_capabilities(const Td *td);
 
 /* cr.c */
 /* CR_MCE_ONLY: of this write, only CR4.MCE is taken. */

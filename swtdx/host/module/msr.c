@@ -40,7 +40,7 @@ bool module_msr_native(Cpu *cpu, uint32_t index, bool write)
 }
 
 /* IA32_ARCH_CAPABILITIES: 1.3 of the module reference; no bit is configured through TD_PARAMS. */
-uint64_t msr_arch_capabilities(const Td *td)
+static uint64_t msr_arch_capabilities(const Td *td)
 {
     uint64_t v = td->profile->arch_capabilities;
     v &= ~(UINT64_C(0xfffffffffe000000) | 3u << 9 | 7u << 16 | 3u << 22);

@@ -75,13 +75,15 @@ static const char *find(const Name *names, size_t n, uint64_t value)
 
 #define FIND(names, value) find(names, sizeof(names) / sizeof((names)[0]), value)
 
-const char *tdx_status_name(uint64_t status)
+/* "OPERAND_INVALID", or "status" when the class and code are not known here. Static text. */
+static const char *tdx_status_name(uint64_t status)
 {
     const char *name = FIND(statuses, status & ~UINT64_C(0xffffffff));
     return name ? name : "status";
 }
 
-const char *tdx_operand_name(uint32_t operand)
+/* Operand name for detail of OPERAND_INVALID ("RCX", "XFAM", ...), or NULL. */
+static const char *tdx_operand_name(uint32_t operand)
 {
     return FIND(operands, operand);
 }

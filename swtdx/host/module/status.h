@@ -64,10 +64,6 @@ enum {
     VMX_EXIT_TDCALL = 77,
 };
 
-/* "OPERAND_INVALID", or "status" when the class and code are not known here. Static text. */
-const char *tdx_status_name(uint64_t status);
-/* Operand name for detail of OPERAND_INVALID ("RCX", "XFAM", ...), or NULL. */
-const char *tdx_operand_name(uint32_t operand);
 /* Writes "0xc000010000000041 OPERAND_INVALID XFAM"; returns the length it needs. */
 size_t tdx_status_format(uint64_t status, char *buf, size_t size);
 /* TDG leaf name without its number: "MEM.PAGE.ACCEPT", or NULL. */

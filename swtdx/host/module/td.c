@@ -238,16 +238,6 @@ void td_rtmr(const Td *td, unsigned index, uint8_t rtmr[48])
     }
 }
 
-uint64_t td_attributes(const Td *td)
-{
-    return td->params.attributes;
-}
-
-uint64_t td_xfam(const Td *td)
-{
-    return td->params.xfam;
-}
-
 unsigned td_gpaw(const Td *td)
 {
     return td->gpaw;

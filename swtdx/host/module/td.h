@@ -101,8 +101,6 @@ bool td_cpuid_value(Td *td, uint32_t leaf, uint32_t subleaf, bool has_subleaf, u
 bool td_cpuid_has_subleaves(Td *td, uint32_t leaf);
 void td_mrtd(const Td *td, uint8_t mrtd[48]);
 void td_rtmr(const Td *td, unsigned index, uint8_t rtmr[48]);
-uint64_t td_attributes(const Td *td);
-uint64_t td_xfam(const Td *td);
 unsigned td_gpaw(const Td *td); /* 48 or 52 */
 
 /* Why TDH.VP.ENTER came back. */

@@ -31,7 +31,7 @@ int tdx_vcpu_command(KvmVcpu *vcpu, enum kvm_tdx_cmd_id id, uint32_t flags, uint
     return MIN(ret, 0);
 }
 
-const char *tdx_command_name(enum kvm_tdx_cmd_id id)
+static const char *tdx_command_name(enum kvm_tdx_cmd_id id)
 {
     static const char *const names[] = {
         [KVM_TDX_CAPABILITIES] = "KVM_TDX_CAPABILITIES",

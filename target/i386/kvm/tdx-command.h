@@ -16,7 +16,6 @@ int tdx_vm_command(KvmVm *vm, enum kvm_tdx_cmd_id id, uint32_t flags, uint64_t d
                    uint64_t *hw_error);
 int tdx_vcpu_command(KvmVcpu *vcpu, enum kvm_tdx_cmd_id id, uint32_t flags, uint64_t data,
                      uint64_t *hw_error);
-const char *tdx_command_name(enum kvm_tdx_cmd_id id);
 /*
  * Sets the error in the form all of them share, with the module's status in words. Returns false.
  */

@@ -34,7 +34,4 @@ bool tdx_vmcall_exit(void *opaque, KvmVcpu *vcpu, struct kvm_run *run);
  */
 void tdx_vmcall_notify(void *opaque);
 
-/* data: the 16 general registers in KVM's order. Pure. */
-void tdx_fatal_error_decode(const uint64_t data[16], hwaddr shared_bit, TdxFatalError *error);
-
 #endif

@@ -39,7 +39,7 @@ static const char *piece_owner(const TdxPlan *plan, const TdvfHobPiece *piece)
     return "";
 }
 
-char *tdx_plan_format_memory(const TdxPlan *plan)
+static char *tdx_plan_format_memory(const TdxPlan *plan)
 {
     GString *text = g_string_new("Memory map (as the TD HOB list tells it)\n");
     g_autoptr(GArray) pieces = tdvf_hob_pieces(plan->firmware, &plan->ram);

@@ -20,7 +20,8 @@ static const char *const error_names[] = {
 };
 #define FIRST_ERROR 0x12001u
 
-const char *qgs_error_name(uint32_t code)
+/* "QGS_MSG_ERROR_UNEXPECTED", or NULL for a number that is none of the service's. */
+static const char *qgs_error_name(uint32_t code)
 {
     return code >= FIRST_ERROR && code - FIRST_ERROR < G_N_ELEMENTS(error_names)
                ? error_names[code - FIRST_ERROR]

@@ -99,7 +99,8 @@ int tdx_td_thread_id(const TdxTd *td, unsigned vcpu)
     return vcpu < td->num_vcpus ? kvm_vcpu_thread_id(td->vcpus[vcpu]) : 0;
 }
 
-void tdx_td_vmcall_counts(TdxTd *td, TdxVmcallCounts *counts)
+/* Any thread. */
+static void tdx_td_vmcall_counts(TdxTd *td, TdxVmcallCounts *counts)
 {
     g_mutex_lock(&td->lock);
     *counts = td->counts;

@@ -157,7 +157,8 @@ static void handle_tdx(TdxTd *td, KvmVcpu *vcpu, struct kvm_run *run)
  */
 static const uint8_t message_registers[8] = { 14, 15, 3, 7, 6, 8, 9, 2 };
 
-void tdx_fatal_error_decode(const uint64_t data[16], hwaddr shared_bit, TdxFatalError *error)
+/* data: the 16 general registers in KVM's order. Pure. */
+static void tdx_fatal_error_decode(const uint64_t data[16], hwaddr shared_bit, TdxFatalError *error)
 {
     unsigned length = 0;
 

@@ -202,8 +202,6 @@ static void meet(const SocketAddress *to_listen, const SocketAddress *to_connect
     g_assert_no_error(err);
     int server = socket_accept(listener, to_listen, &err);
     g_assert_no_error(err);
-    g_autoptr(SocketAddress) peer = socket_peer_address(client);
-    g_assert_cmpint(peer->kind, ==, to_listen->kind);
     talk(client, server);
     close(listener);
 }

@@ -43,12 +43,9 @@ static void test_guid(void)
         "96b582de-1fb2-45f7-baea-a366c55a08-d",
     };
     uint8_t guid[16];
-    char back[GUID_TEXT_SIZE];
 
     g_assert_true(guid_parse(text, guid));
     g_assert_cmpmem(guid, 16, stored, 16);
-    guid_format(stored, back);
-    g_assert_cmpstr(back, ==, text);
     g_assert_true(guid_is(stored, text));
     for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
         g_assert_false(guid_parse(bad[i], guid));

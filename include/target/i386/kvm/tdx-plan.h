@@ -116,7 +116,6 @@ void tdx_plan_mrtd(const TdxPlan *plan, uint8_t mrtd[TDX_MEASUREMENT_SIZE]);
 
 /* Text for people (tdx-plan-print.c). Each returns a string the caller frees. */
 char *tdx_plan_format_sections(const TdxPlan *plan);
-char *tdx_plan_format_memory(const TdxPlan *plan);
 char *tdx_plan_format_cpuid(const TdxPlan *plan, bool all);
 char *tdx_plan_format(const TdxPlan *plan); /* all of it, with MRTD */
 /*

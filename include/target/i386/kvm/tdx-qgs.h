@@ -48,7 +48,4 @@ bool qgs_reply_size(const uint8_t prefix[QGS_PREFIX_SIZE], size_t max, uint32_t 
  */
 bool qgs_quote_in_reply(Bytes reply, Bytes *quote, GError **errp);
 
-/* "QGS_MSG_ERROR_UNEXPECTED", or NULL for a number that is none of the service's. */
-const char *qgs_error_name(uint32_t code);
-
 #endif

@@ -58,7 +58,6 @@ typedef struct TdxVmcallCounts {
     uint64_t map_gpa, get_quote, get_info, setup_event_notify, report_fatal_error, unknown, io,
         mmio;
 } TdxVmcallCounts;
-void tdx_td_vmcall_counts(TdxTd *td, TdxVmcallCounts *counts); /* any thread */
 
 /* What a guest said with TDVMCALL ReportFatalError. */
 typedef struct TdxFatalError {
