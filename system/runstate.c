@@ -15,6 +15,10 @@ typedef struct Requests {
     ShutdownCause reset;
     bool internal_error;
     JsonValue *panic;       /* a GuestPanicInformation, or NULL */
+    bool panicked;          /* the same without information */
+    bool crash_loaded, pvshutdown;
+    bool exit;              /* with exit_status */
+    int exit_status;
 } Requests;
 
 struct RunState {
@@ -114,6 +118,7 @@ static void serve_reset(RunState *state, ShutdownCause cause)
     }
 }
 
+/* info: taken; NULL = there is none. */
 static void serve_panic(RunState *state, JsonValue *info)
 {
     QapiPanicAction action = state->actions.panic;
@@ -124,7 +129,9 @@ static void serve_panic(RunState *state, JsonValue *info)
     JsonValue *data = json_object_new_object();
 
     json_object_object_add(data, "action", json_object_new_string(follows));
-    json_object_object_add(data, "info", info);
+    if (info) {
+        json_object_object_add(data, "info", info);
+    }
     emit(state, &qapi_event_GUEST_PANICKED, data);
     if (action == QAPI_PANIC_ACTION_NONE) {
         return;
@@ -134,6 +141,15 @@ static void serve_panic(RunState *state, JsonValue *info)
         emit_cause(state, &qapi_event_SHUTDOWN, SHUTDOWN_GUEST_PANIC);
         end(state, action == QAPI_PANIC_ACTION_EXIT_FAILURE);
     }
+}
+
+/* The guest's crash kernel runs next, and wants nobody to disturb it. */
+static void serve_crash_loaded(RunState *state)
+{
+    JsonValue *data = json_object_new_object();
+
+    json_object_object_add(data, "action", json_object_new_string("run"));
+    emit(state, &qapi_event_GUEST_CRASHLOADED, data);
 }
 
 /*
@@ -157,10 +173,19 @@ static gboolean serve(gpointer opaque)
     Requests r = state->requests;
     state->requests = (Requests){ .shutdown = SHUTDOWN_NONE, .reset = SHUTDOWN_NONE };
     g_mutex_unlock(&state->lock);
-    if (r.panic && !state->ended) {
+    if (r.crash_loaded && !state->ended) {
+        serve_crash_loaded(state);
+    }
+    if ((r.panic || r.panicked) && !state->ended) {
         serve_panic(state, g_steal_pointer(&r.panic));
     }
     json_object_put(r.panic);
+    if (r.exit && !state->ended) {
+        end(state, r.exit_status);
+    }
+    if (r.pvshutdown && !state->ended) {
+        emit(state, &qapi_event_GUEST_PVSHUTDOWN, NULL);
+    }
     if (r.internal_error && !state->ended) {
         serve_internal_error(state);
     }
@@ -229,6 +254,41 @@ static void port_guest_panicked(void *opaque, uint32_t code, const char *text, b
     unlock_and_serve(state);
 }
 
+static void port_guest_event(void *opaque, GuestEvent event)
+{
+    RunState *state = opaque;
+
+    if (event == GUEST_EVENT_PANICKED) {
+        report_error(NULL, "the guest's kernel has panicked; its console says why");
+    }
+    g_mutex_lock(&state->lock);
+    switch (event) {
+    case GUEST_EVENT_PANICKED:
+        state->requests.panicked = true;
+        break;
+    case GUEST_EVENT_CRASH_LOADED:
+        state->requests.crash_loaded = true;
+        break;
+    case GUEST_EVENT_PVSHUTDOWN:
+        state->requests.pvshutdown = true;
+        if (state->requests.shutdown == SHUTDOWN_NONE) {
+            state->requests.shutdown = SHUTDOWN_GUEST_SHUTDOWN;
+        }
+        break;
+    }
+    unlock_and_serve(state);
+}
+
+static void port_exit(void *opaque, int status)
+{
+    RunState *state = opaque;
+
+    g_mutex_lock(&state->lock);
+    state->requests.exit = true;
+    state->requests.exit_status = status;
+    unlock_and_serve(state);
+}
+
 static void port_internal_error(void *opaque, const char *message)
 {
     RunState *state = opaque;
@@ -245,6 +305,8 @@ const RunStatePort *runstate_port(void)
         .shutdown = port_shutdown,
         .reset = port_reset,
         .guest_panicked = port_guest_panicked,
+        .guest_event = port_guest_event,
+        .exit = port_exit,
         .internal_error = port_internal_error,
     };
 

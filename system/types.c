@@ -14,6 +14,7 @@
 #include "hw/i386/machine-type.h"
 #include "hw/i386/q35-tree.h"
 #include "hw/isa/isa-bus.h"
+#include "hw/misc/misc.h"
 #include "hw/pci/pci-device.h"
 #include "hw/virtio/vhost-kernel.h"
 #include "hw/virtio/vhost-user-device.h"
@@ -66,9 +67,12 @@ const QomType *const program_types[] = {
     &ich9_lpc_type,
     &isa_serial_type,
     &isa_debugcon_type,
+    &isa_debug_exit_type,
+    &pvpanic_isa_type,
     &pci_device_type,
     &pcie_root_port_type,
     &pci_bridge_device_type,
+    &pvpanic_pci_type,
     &virtio_pci_type,
     &virtio_blk_pci_type,
     &virtio_blk_pci_nt_type,

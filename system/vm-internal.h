@@ -23,6 +23,7 @@ struct Vm {
     Monitors *monitors;
     GAsyncQueue *events; /* of Event (vm-monitors.c): for the main loop to send */
     X86CpuPort cpu_port;
+    GArray *acpi_slots; /* of AcpiSlot */
     uint32_t *apic_ids; /* [config->topology.cpus] */
     GBytes *firmware;
     char *firmware_path;

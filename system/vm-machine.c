@@ -19,7 +19,8 @@ static bool add_acpi(Vm *vm, GError **errp)
     for (unsigned i = 0; i < topology->cpus; i++) {
         vm->apic_ids[i] = cpu_topology_apic_id(topology, i);
     }
-    return q35_add_acpi(vm->machine, vm->apic_ids, errp);
+    vm->acpi_slots = acpi_slots_collect(&vm->config->machine_object->object, errp);
+    return vm->acpi_slots && q35_add_acpi(vm->machine, vm->apic_ids, vm->acpi_slots, errp);
 }
 
 static bool add_smbios(Vm *vm, GError **errp)
@@ -128,6 +129,8 @@ bool vm_make_machine(Vm *vm, GError **errp)
                 id);
         }
     }
+    vm->config->machine_object->runstate = q35.runstate;
+    vm->config->machine_object->runstate_opaque = q35.runstate_opaque;
     vm->machine = q35_new(&q35, errp);
     return vm->machine && machine_config_open_drives(vm->config, errp) &&
            q35_add_to_tree(vm->machine, vm->config->machine_object, errp) &&

@@ -292,6 +292,7 @@ void vm_free(Vm *vm)
     g_clear_pointer(&vm->firmware, g_bytes_unref);
     g_free(vm->firmware_path);
     g_free(vm->apic_ids);
+    g_clear_pointer(&vm->acpi_slots, g_array_unref);
     *vm->config->disk_errors = (BlockErrorPort){ NULL, NULL };
     *vm->config->disk_files = (BlockFilePort){ NULL, NULL };
     io_errors_free(vm->io_errors);

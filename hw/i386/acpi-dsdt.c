@@ -214,6 +214,20 @@ static void add_serial_ports(Aml *aml, const AcpiConfig *config)
     }
 }
 
+/* Linux: drivers/misc/pvpanic/pvpanic-mmio.c takes the first resource. */
+static void add_pvpanic(Aml *aml, uint16_t port)
+{
+    aml_device(aml, "PEVT");
+    aml_name(aml, "_HID");
+    aml_string(aml, "QEMU0001");
+    add_integer(aml, "_STA", 0xf);
+    aml_name(aml, "_CRS");
+    aml_resources(aml);
+    aml_io_ports(aml, port, 1);
+    aml_end(aml);
+    aml_end(aml);
+}
+
 /* The RTC raises no interrupt, so it names none: drivers then poll it. */
 static void add_lpc(Aml *aml, const AcpiConfig *config)
 {
@@ -227,6 +241,9 @@ static void add_lpc(Aml *aml, const AcpiConfig *config)
     aml_end(aml);
     aml_end(aml);
     add_serial_ports(aml, config);
+    if (config->pvpanic_port) {
+        add_pvpanic(aml, config->pvpanic_port);
+    }
     aml_end(aml);
 }
 
@@ -242,6 +259,7 @@ static void add_pci(Aml *aml, const AcpiConfig *config)
     add_routing(aml);
     add_osc(aml);
     add_lpc(aml, config);
+    acpi_slots_append(aml, config->slots);
     aml_end(aml);
 }
 

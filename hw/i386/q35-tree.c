@@ -81,6 +81,7 @@ static bool lpc_realize(Device *device, GError **errp)
     bus->gsi = q35->devices->gsi;
     bus->machine_lock = &q35->lock;
     bus->serial = q35->devices->serial;
+    bus->pvpanic_port = &q35->devices->pvpanic_port;
     return true;
 }
 

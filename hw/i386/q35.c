@@ -239,7 +239,18 @@ Q35Machine *q35_new(const Q35Config *config, GError **errp)
     return machine;
 }
 
-bool q35_add_acpi(Q35Machine *machine, const uint32_t *apic_ids, GError **errp)
+/* For firmware, which has no AML. */
+static bool add_pvpanic_port(Q35Machine *machine, GError **errp)
+{
+    uint8_t port[2];
+
+    store_le16(port, machine->devices->pvpanic_port);
+    return !machine->devices->pvpanic_port ||
+           fw_cfg_add_file(machine->devices->fw_cfg, "etc/pvpanic-port", port, sizeof(port), errp);
+}
+
+bool q35_add_acpi(Q35Machine *machine, const uint32_t *apic_ids, const GArray *slots,
+                  GError **errp)
 {
     Q35Devices *d = machine->devices;
     AcpiConfig acpi = { .apic_ids = apic_ids, .num_cpus = machine->num_cpus,
@@ -247,6 +258,11 @@ bool q35_add_acpi(Q35Machine *machine, const uint32_t *apic_ids, GError **errp)
 
     for (unsigned i = 0; i < Q35_MAX_SERIAL; i++) {
         acpi.serial[i] = d->serial[i];
+    }
+    acpi.pvpanic_port = d->pvpanic_port;
+    acpi.slots = slots;
+    if (!add_pvpanic_port(machine, errp)) {
+        return false;
     }
     d->acpi = acpi_new(d->fw_cfg, &acpi, d->mch, d->pci, errp);
     return d->acpi;

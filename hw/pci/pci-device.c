@@ -7,6 +7,8 @@
 #include "system/core/log.h"
 #include "util/error.h"
 
+#define MAX_ACPI_INDEX 16383
+
 static void lock(const PciRootPorts *ports)
 {
     if (ports->machine_lock) {
@@ -63,12 +65,30 @@ static bool place(PciDevice *device, const char *name, GError **errp)
     return true;
 }
 
+/* Guests make names of network cards of it: 16383 is the most that systemd takes. */
+static bool check_index(const PciDevice *device, GError **errp)
+{
+    if (device->acpi_index > MAX_ACPI_INDEX) {
+        return error_set(errp, "acpi-index should be less or equal to %u", MAX_ACPI_INDEX);
+    }
+    if (device->acpi_index && device->device.hotplugged) {
+        error_set(errp, "acpi-index = %u: ACPI tables are made when the machine starts",
+                  device->acpi_index);
+        error_hint(errp, "Give the device with -device then, or leave acpi-index out");
+        return false;
+    }
+    return true;
+}
+
 bool pci_device_realize(Device *base, GError **errp)
 {
     PciDevice *device = PCI_DEVICE(base);
     const PciRootPorts *ports = pci_device_ports(device);
     const PciDeviceOps *ops = ops_of(device);
 
+    if (!check_index(device, errp)) {
+        return false;
+    }
     lock(ports);
     device->function = ops->make(device, errp);
     bool ok = device->function && place(device, base->object.type->name, errp);
@@ -109,6 +129,8 @@ static const QomProperty pci_device_properties[] = {
     QOM_PROPERTY_STR("romfile", PciDevice, romfile, NULL, "empty: devices have no option ROMs"),
     QOM_PROPERTY_UINT32("rombar", PciDevice, rombar, "1",
                         "0 or 1, without effect: devices have no option ROMs"),
+    QOM_PROPERTY_UINT32("acpi-index", PciDevice, acpi_index, "0",
+                        "number by which the guest names the device, up to 16383; 0 = none"),
     { NULL },
 };
 

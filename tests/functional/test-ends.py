@@ -152,11 +152,25 @@ def never_entered(fault):
     return check
 
 
+def debug_exit():
+    """What the guest writes to isa-debug-exit becomes the status: twice that, and one."""
+    for device, command, status in (
+            ("isa-debug-exit", "outb 0x501 0x21", 0x43),
+            ("isa-debug-exit,iobase=0xf4,iosize=4", "outl 0xf4 0x10", 0x21),
+            ("isa-debug-exit", "outb 0x501 0x0", 1)):
+        done = subprocess.run([vmm.program("qemu-system-x86_64"), "-accel", "qtest", "-display",
+                               "none", "-nodefaults", "-qtest", "stdio", "-qtest-log", "none",
+                               "-device", device],
+                              input=f"{command}\n", capture_output=True, text=True,
+                              timeout=SECONDS, check=False)
+        assert done.returncode == status, (device, command, done)
+
+
 if __name__ == "__main__":
     vmm.tap([(f"/ends/{machine}/{end}", ends(extra, act)) for machine, extra in MACHINES.items()
              for end, act in ENDS.items()] +
-            [("/ends/reset", check_reset),
-             ("/ends/reset/keyid", check_keyid)] + [("/ends/mid-launch/" + fault,
-                                                     mid_launch(fault)) for fault in SLOW] +
-            [("/ends/never-entered/" + fault,
-              never_entered(fault)) for fault in ("KVM_RUN=EAGAIN", "KVM_RUN=EINTR")])
+            [("/ends/debug-exit", debug_exit), ("/ends/reset", check_reset),
+             ("/ends/reset/keyid", check_keyid)] +
+            [("/ends/mid-launch/" + fault, mid_launch(fault)) for fault in SLOW] +
+            [("/ends/never-entered/" + fault, never_entered(fault))
+             for fault in ("KVM_RUN=EAGAIN", "KVM_RUN=EINTR")])

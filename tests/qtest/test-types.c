@@ -24,10 +24,13 @@ typedef struct Row {
 } Row;
 
 static const Row rows[] = {
+    { "isa-debug-exit", STARTS, "iobase=0xf4,iosize=4", 0 },
     { "isa-debugcon", STARTS, "chardev=null,iobase=0x402", 0 },
     { "isa-serial", STARTS, "chardev=null", 0 },
     { "pci-bridge", STARTS, "chassis_nr=1,addr=9", 0 },
     { "pcie-root-port", STARTS, "chassis=9,addr=9", 0 },
+    { "pvpanic", STARTS, "events=3", 0 },
+    { "pvpanic-pci", STARTS, "addr=9", 0 },
     { "scsi-cd", PORT_PLUGS, ",\"bus\":\"scsi0.0\"", 0 },
     { "scsi-hd", PORT_PLUGS, ",\"bus\":\"scsi0.0\",\"drive\":\"disk1\"", 0 },
     { "vhost-user-blk-pci", REFUSED, "Parameter 'chardev' is missing", 0 },

@@ -11,6 +11,7 @@
 
 #include "hw/core/device.h"
 #include "qapi/qapi.h"
+#include "system/core/runstate.h"
 
 /* -global: another default for a property of a type and all that derive from it. */
 typedef struct QomGlobal {
@@ -33,6 +34,8 @@ typedef struct Machine {
     GPtrArray *globals;   /* of QomGlobal, its own */
     unsigned num_cpus;    /* vCPUs, which devices' defaults follow; 0 = not told */
     MachinePort port;
+    const RunStatePort *runstate; /* whom devices tell of the guest's end; NULL = nobody */
+    void *runstate_opaque;
     bool ready;           /* devices that come from now on are hotplugged */
 } Machine;
 

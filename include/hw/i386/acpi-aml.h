@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define AML_MAX_DEPTH 8
+#define AML_MAX_DEPTH 12
 
 typedef struct Aml {
     GByteArray *bytes;

@@ -41,6 +41,7 @@ typedef struct Q35Devices {
     FwCfg *fw_cfg;
     Acpi *acpi;
     Serial *serial[Q35_MAX_SERIAL];
+    uint16_t pvpanic_port;    /* 0 = there is no such device */
 } Q35Devices;
 
 /* All RAM: what devices may touch in a machine whose guest keeps none of it private. */

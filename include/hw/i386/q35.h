@@ -57,9 +57,11 @@ typedef struct Q35Machine {
 Q35Machine *q35_new(const Q35Config *config, GError **errp);
 /*
  * Gives firmware ACPI tables, before the machine runs. apic_ids: one for each of the config's
- * num_cpus, borrowed for the machine's life; NULL = 0, 1, 2, …
+ * num_cpus, borrowed for the machine's life; NULL = 0, 1, 2, … slots: of acpi_slots_collect(),
+ * likewise; NULL = none.
  */
-bool q35_add_acpi(Q35Machine *machine, const uint32_t *apic_ids, GError **errp);
+bool q35_add_acpi(Q35Machine *machine, const uint32_t *apic_ids, const GArray *slots,
+                  GError **errp);
 void q35_free(Q35Machine *machine);
 /* Registers as at power-on. Machine lock held. */
 void q35_reset(Q35Machine *machine);

@@ -21,6 +21,7 @@ typedef struct IsaBus {
     GMutex *machine_lock;
     /* [ISA_MAX_SERIAL]: the machine's serial ports, which it resets and describes to firmware */
     Serial **serial;
+    uint16_t *pvpanic_port; /* the machine's, which it describes to the guest; 0 = none */
 } IsaBus;
 
 extern const QomType isa_bus_type;      /* "ISA" */

@@ -29,6 +29,7 @@ typedef struct PciDevice {
     bool multifunction;
     char *romfile;         /* "" or NULL: no option ROM, and there is none anyway */
     uint32_t rombar;
+    uint32_t acpi_index;   /* 0 = none */
     PciFunction *function; /* on its bus while the device is realized */
 } PciDevice;
 

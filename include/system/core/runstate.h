@@ -16,6 +16,11 @@ typedef enum ShutdownCause {
     SHUTDOWN_HOST_QMP_SYSTEM_RESET,
 } ShutdownCause;
 
+/* What a guest's kernel tells of itself by a device (pvpanic). */
+typedef enum GuestEvent {
+    GUEST_EVENT_PANICKED, GUEST_EVENT_CRASH_LOADED, GUEST_EVENT_PVSHUTDOWN,
+} GuestEvent;
+
 typedef struct RunStatePort {
     void (*shutdown)(void *opaque, ShutdownCause cause);  /* power off */
     void (*reset)(void *opaque, ShutdownCause cause);
@@ -25,6 +30,9 @@ typedef struct RunStatePort {
      */
     void (*guest_panicked)(void *opaque, uint32_t code, const char *text, bool has_gpa,
                            uint64_t gpa);
+    void (*guest_event)(void *opaque, GuestEvent event);
+    /* The program ends with this status: the guest says so, by a device for that. */
+    void (*exit)(void *opaque, int status);
     /* The VM cannot go on (KVM_RUN failed …): message names what was seen. */
     void (*internal_error)(void *opaque, const char *message);
 } RunStatePort;

@@ -206,6 +206,21 @@ static void run_script(Placed *placed, const uint8_t *script, size_t size)
     }
 }
 
+/*
+ * A card on the root bus, two functions behind one port, and a bridge that has a number itself.
+ * Static, as what a configuration leads to must last.
+ */
+static const GArray *example_slots(void)
+{
+    static const AcpiSlot slots[] = {
+        { 1, { 0x08 }, 1 }, { 16383, { 0x10, 0x00 }, 2 }, { 3, { 0x10, 0x01 }, 2 },
+        { 4, { 0x18 }, 1 }, { 5, { 0x18, 0x28, 0x00 }, 3 },
+    };
+    static const GArray array = { (char *)slots, G_N_ELEMENTS(slots) };
+
+    return &array;
+}
+
 static AcpiConfig config_of(const char *name)
 {
     static const uint32_t wide_ids[] = { 0, 254, 255, 256, 0x1000 };
@@ -222,6 +237,8 @@ static AcpiConfig config_of(const char *name)
         config.ram = e820_layout(64 * GiB + 4 * KiB);
         config.ecam_base = 0xe0000000;
         config.serial[1] = config.serial[2] = config.serial[3] = true;
+        config.pvpanic_port = 0x505;
+        config.slots = example_slots();
     }
     return config;
 }
@@ -405,7 +422,7 @@ static void test_follows_ecam(void)
     }, NULL);
     uint32_t size, moved_size, again_size;
 
-    g_assert_true(q35_add_acpi(machine, NULL, NULL));
+    g_assert_true(q35_add_acpi(machine, NULL, NULL, NULL));
     g_autofree uint8_t *first = read_file(machine->ports, "etc/acpi/tables", &size);
     g_assert_cmphex(mcfg_base(first, size), ==, 0xb0000000);
     out(machine->ports, 0xcf8, 0x80000060, 4);
