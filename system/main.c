@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* qemu-system-x86_64: from argv to a running TD. */
+/* qemu-system-x86_64: from argv to a running machine. */
 #include <signal.h>
 
 #include "system/core/log.h"

@@ -26,12 +26,14 @@ static bool add_acpi(Vm *vm, GError **errp)
 static bool add_smbios(Vm *vm, GError **errp)
 {
     const CpuTopology *t = &vm->config->topology;
+    const unsigned cores = t->cores * t->modules * t->dies;
+    const unsigned in_socket = cores * t->threads;
     const SmbiosConfig config = {
         .options = vm->config->smbios,
         .machine = machine_ops(vm->config->machine_object)->id,
         .uuid = vm->config->life.uuid,
-        .sockets = (t->cpus + t->threads * t->cores * t->modules * t->dies - 1) / (t->threads * t->cores * t->modules * t->dies),
-        .cores = t->cores * t->modules * t->dies,
+        .sockets = (t->cpus + in_socket - 1) / in_socket,
+        .cores = cores,
         .threads = t->threads,
         .ram = vm->machine->layout,
     };
@@ -89,50 +91,60 @@ static bool tell_firmware(Vm *vm, GError **errp)
            boot_add(fw_cfg, &config->boot, config->ram_size, errp);
 }
 
-bool vm_make_machine(Vm *vm, GError **errp)
+static bool find_serial_ports(const Vm *vm, Q35Config *q35, GError **errp)
 {
-    BoardMachine *board = vm->config->board;
-
-    if (!add_cpus(vm, errp)) {
-        return false;
-    }
-    if (!board_machine_make_ram(board, vm->config->ram_size, !vm->config->guest, errp)) {
-        return false;
-    }
-    Q35Config q35 = {
-        .ram_size = vm->config->ram_size,
-        .ram = board->ram->host,
-        .ram_shareable = board->ram->share && board->ram->fd >= 0,
-        .ram_fd = board->ram->fd,
-        .ram_fd_offset = board->ram->offset,
-        .firmware = vm->firmware ? firmware_bytes(vm->firmware) : (Bytes) { NULL, 0 },
-        .firmware_rom = !vm->config->guest,
-        .kernel_irqchip = !vm->config->guest && vm->config->accelerator == ACCELERATOR_KVM,
-        .num_cpus = vm->config->topology.cpus,
-        .boot_menu = vm->config->boot.menu,
-        .boot_menu_ms = vm->config->boot.menu_ms,
-        .clock = vm->config->accelerator == ACCELERATOR_QTEST ? qtest_clock(&vm->qtest_clock) : (Clock) { NULL, NULL },
-        .runstate = runstate_port(),
-        .runstate_opaque = vm->runstate,
-    };
-    q35.rtc_offset = vm->config->rtc_offset;
-    if (vm->config->rtc_begins) {
-        q35.rtc_offset -= (int64_t)(clock_realtime_ns(&q35.clock) / G_GUINT64_CONSTANT(1000000000));
-    }
-
     for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
         const char *id = vm->config->serial[i];
-        q35.serial[i] = id ? chardev_set_find(vm->chardevs, id) : NULL;
-        if (q35.serial[i] && chardev_in_use(q35.serial[i]) && !chardev_is_mux(q35.serial[i])) {
-            return error_set(
-                errp, "serial port %u: chardev '%s' is in use; mux=on lets a monitor share it", i,
-                id);
+        Chardev *chardev = id ? chardev_set_find(vm->chardevs, id) : NULL;
+
+        if (chardev && chardev_in_use(chardev) && !chardev_is_mux(chardev)) {
+            return error_set(errp, "serial port %u: chardev '%s' is in use; "
+                                   "mux=on lets a monitor share it", i, id);
         }
+        q35->serial[i] = chardev;
     }
-    vm->config->machine_object->runstate = q35.runstate;
-    vm->config->machine_object->runstate_opaque = q35.runstate_opaque;
-    vm->machine = q35_new(&q35, errp);
-    return vm->machine && machine_config_open_drives(vm->config, errp) &&
-           q35_add_to_tree(vm->machine, vm->config->machine_object, errp) &&
-           machine_config_plug_devices(vm->config, errp) && tell_firmware(vm, errp);
+    return true;
+}
+
+/* The board as options and the firmware file make it; RAM is there already. */
+static bool make_board(Vm *vm, GError **errp)
+{
+    const MachineConfig *config = vm->config;
+    const MemoryBackend *ram = config->board->ram;
+    Q35Config q35 = {
+        .ram_size = config->ram_size,
+        .ram = ram->host,
+        .ram_shareable = ram->share && ram->fd >= 0,
+        .ram_fd = ram->fd,
+        .ram_fd_offset = ram->offset,
+        .firmware = vm->firmware ? firmware_bytes(vm->firmware) : (Bytes) { NULL, 0 },
+        .firmware_rom = !config->guest,
+        .kernel_irqchip = !config->guest && config->accelerator == ACCELERATOR_KVM,
+        .num_cpus = config->topology.cpus,
+        .boot_menu = config->boot.menu,
+        .boot_menu_ms = config->boot.menu_ms,
+        .runstate = runstate_port(),
+        .runstate_opaque = vm->runstate,
+        .rtc_offset = config->rtc_offset,
+    };
+    config->machine_object->runstate = q35.runstate;
+    config->machine_object->runstate_opaque = q35.runstate_opaque;
+    if (config->accelerator == ACCELERATOR_QTEST) {
+        q35.clock = qtest_clock(&vm->qtest_clock);
+    }
+    if (config->rtc_begins) {
+        q35.rtc_offset -= (int64_t)(clock_realtime_ns(&q35.clock) / G_GUINT64_CONSTANT(1000000000));
+    }
+    return find_serial_ports(vm, &q35, errp) && (vm->machine = q35_new(&q35, errp));
+}
+
+bool vm_make_machine(Vm *vm, GError **errp)
+{
+    const MachineConfig *config = vm->config;
+
+    return add_cpus(vm, errp) &&
+           board_machine_make_ram(config->board, config->ram_size, !config->guest, errp) &&
+           make_board(vm, errp) && machine_config_open_drives(config, errp) &&
+           q35_add_to_tree(vm->machine, config->machine_object, errp) &&
+           machine_config_plug_devices(config, errp) && tell_firmware(vm, errp);
 }

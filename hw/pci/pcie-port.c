@@ -248,16 +248,16 @@ static bool pcie_is_root_port(const PciFunction *function)
     return function->bridge && function->bridge->port;
 }
 
-bool pcie_root_port_plug(PciFunction *function, PciFunction *child, unsigned devfn,
-                         const char *name, GError **errp)
+bool pcie_root_port_plug(PciFunction *port, PciFunction *function, unsigned devfn, const char *name,
+                         GError **errp)
 {
-    PciBus *bus = function->bridge->bus;
+    PciBus *bus = port->bridge->bus;
 
-    if (!port_of(function)->hotplug) {
+    if (!port_of(port)->hotplug) {
         return error_set(errp, "Hot-plug of %s: this pcie-root-port was made with hotplug=off",
                          name);
     }
-    if (is_present(function) && devfn != 0) {
+    if (is_present(port) && devfn != 0) {
         return error_set(
             errp, "PCI: slot 0 function 0 already occupied, new func %s cannot be exposed to guest",
             name);
@@ -265,16 +265,16 @@ bool pcie_root_port_plug(PciFunction *function, PciFunction *child, unsigned dev
     if (!pci_bus_check(bus, devfn, name, errp)) {
         return false;
     }
-    port_of(function)->announce = true;
-    pci_bus_add(bus, child, devfn);
-    port_of(function)->announce = false;
-    pci_function_reset(child);
+    port_of(port)->announce = true;
+    pci_bus_add(bus, function, devfn);
+    port_of(port)->announce = false;
+    pci_function_reset(function);
     if (devfn == 0) {
         /*
          * Linux takes a slot that has a button for one whose changes the button tells, and hears of
          * no other (pciehp_hpc.c).
          */
-        raise_events(function, PCIE_SLOT_ATTENTION_BUTTON);
+        raise_events(port, PCIE_SLOT_ATTENTION_BUTTON);
     }
     return true;
 }

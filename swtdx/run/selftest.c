@@ -39,14 +39,15 @@ static const char *check_preload(void)
 
 static const char *check_vm(void)
 {
-    int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC),
-        vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, ABI_VM_TDX);
-    if (vm < 0) {
-        return "no VM of type TDX can be made: are threads or descriptors limited?";
+    int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    int vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, ABI_VM_TDX);
+    if (vm >= 0) {
+        close(vm);
     }
-    close(vm);
-    close(kvm);
-    return NULL;
+    if (kvm >= 0) {
+        close(kvm);
+    }
+    return vm >= 0 ? NULL : "no VM of type TDX can be made: are threads or descriptors limited?";
 }
 
 /* CPUID of this program itself: the profile's, Intel's on any machine. */

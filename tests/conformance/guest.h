@@ -12,6 +12,7 @@
 #include <glib.h>
 #include <string.h>
 
+#include "../assembled.h"
 #include "swtdx/host/cpu/core.h"
 #include "swtdx/host/cpu/debug.h"
 #include "swtdx/host/cpu/segment.h"
@@ -70,13 +71,6 @@ struct Guest {
 
 /* Runs the cases as subtests of a GTest program. */
 void conformance_run(const char *suite, const Case *cases, size_t n);
-
-/* A program assembled into the test, as `name` .. `name`_end. */
-#define PROGRAM(name, bits, text)                                                                  \
-    __asm__(".pushsection "                                                                        \
-            ".rodata\n.code" #bits "\n" #name ":\n" text "\n" #name "_end:\n.code64\n.popsection\n");\
-    extern const uint8_t name[], name##_end[]
-#define CODE(name) name, name##_end
 
 void put64(Guest *g, unsigned at, uint64_t value);
 uint64_t get64(const Guest *g, unsigned at);

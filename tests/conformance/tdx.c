@@ -6,9 +6,9 @@
  */
 #include "guest.h"
 
-#define TDCALL(leaf, rcx, rdx, r8)                                                               \
-    "mov $" #leaf ", %eax\n movabs $" #rcx ", %rcx\n movabs $" #rdx ", %rdx\n movabs $" #r8 ", " \
-                                                                                            "%r8\n tdcall\n int $0x80"
+#define TDCALL(leaf, rcx, rdx, r8)                                             \
+    "mov $" #leaf ", %eax\n movabs $" #rcx ", %rcx\n movabs $" #rdx ", %rdx\n" \
+    "movabs $" #r8 ", %r8\n tdcall\n int $0x80"
 
 PROGRAM(v_cpuid, 64, "mov $0x40000000, %eax\n cpuid");
 PROGRAM(v_cpuid2, 64, "mov $2, %eax\n cpuid");

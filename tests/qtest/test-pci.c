@@ -66,8 +66,11 @@ static void test_root_port(void)
 static void test_bridge(void)
 {
     static const char *const arguments[] = {
-        "-device", "pci-bridge,id=br,chassis_nr=1,shpc=off,addr=2,io-reserve=4k,mem-reserve=1m,pref64-reserve=1m", "-device",
-        "virtio-rng-pci,bus=br", "-device", "virtio-rng-pci,bus=br,addr=1f", NULL,
+        "-device",
+        "pci-bridge,id=br,chassis_nr=1,shpc=off,addr=2,io-reserve=4k,mem-reserve=1m,"
+        "pref64-reserve=1m",
+        "-device", "virtio-rng-pci,bus=br",
+        "-device", "virtio-rng-pci,bus=br,addr=1f", NULL,
     };
     g_autoptr(Client) c = client_start(client_program(), arguments);
     const PciAddress last = { 1, 0x1f << 3 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * SCSI disks, CD drives, and the bus between them and a host adapter. The adapter fills in a
- * ScsiRequest, scsi_submit() has it carried out, and done() tells status and sense data; buffers are host memory
- * and the request's until then.
+ * ScsiRequest, scsi_submit() has it carried out, and done() tells status and sense data; buffers
+ * are host memory and the request's until then.
  *
  * scsi_submit() is called with the bus's lock held; done() at once from scsi_submit(), or later
  * from the thread of the bus's context without the lock. Which commands there are: SPC-5, SBC-4

@@ -108,7 +108,8 @@ const Op *block_indirect_slow(Cpu *cpu, uint64_t rip);
         uint64_t rip_ = (target);                                                                  \
         (cpu)->instructions += (op)->flags;                                                        \
         const JumpEntry *e_ = jump_entry(cpu, rip_);                                               \
-        if (likely(e_->key == (rip_ ^ (cpu)->jump_salt) && e_->block->mode == (cpu)->mode && !block_pending(cpu))) {\
+        if (likely(e_->key == (rip_ ^ (cpu)->jump_salt) && e_->block->mode == (cpu)->mode &&       \
+                   !block_pending(cpu))) {                                                         \
             const Op *to_ = block_enter(cpu, e_->block, rip_);                                     \
             DISPATCH(cpu, to_);                                                                    \
         }                                                                                          \

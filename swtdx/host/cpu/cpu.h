@@ -318,8 +318,11 @@ enum {
     CPU_MODE_CS32 = 1u << 1,  /* D bit, when not CS64 */
     CPU_MODE_USER = 1u << 2,  /* CPL 3 */
     CPU_MODE_LONG = 1u << 3,  /* EFER.LMA */
+    /*
+     * ES SS DS (and CS) have base 0 and limit 4 GiB: no segment arithmetic (implied by CS64 for ES
+     * CS SS DS)
+     */
     CPU_MODE_FLAT = 1u << 4,
-    /* ES SS DS (and CS) have base 0 and limit 4 GiB: no segment arithmetic (implied by CS64 for ES CS SS DS) */
     CPU_MODE_SS32 = 1u << 5,  /* stack pointer size is 32 bits, when not CS64 (64 in CS64) */
     /* Control-flow enforcement at the present privilege (cet.h) */
     CPU_MODE_SHSTK = 1u << 6,      /* shadow stack */
@@ -444,7 +447,8 @@ enum {
 #define SWTDX_NO_TAILCALLS 1
 #endif
 #endif
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(SWTDX_NO_TAILCALLS)
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
+    !defined(SWTDX_NO_TAILCALLS)
 #define SWTDX_TAILCALLS 1
 #ifdef __clang__
 #define CPU_TAIL_CALL __attribute__((musttail)) return

@@ -68,8 +68,9 @@ static uint64_t extract(uint64_t source, uint64_t mask)
         reg_write##bits(cpu, op->dst, res);               \
         NEXT(cpu, op);                                    \
     }
-#define BMI_LIST(X) \
-    X(andn) X(bextr) X(bzhi) X(blsi) X(blsr) X(blsmsk) X(sarx) X(shlx) X(shrx) X(rorx) X(pdep) X(pext)
+#define BMI_LIST(X)                                                    \
+    X(andn) X(bextr) X(bzhi) X(blsi) X(blsr) X(blsmsk) X(sarx) X(shlx) \
+    X(shrx) X(rorx) X(pdep) X(pext)
 #define DEFINE_BMI_SIZES(name) DEFINE_BMI(name, 32) DEFINE_BMI(name, 64)
 BMI_LIST(DEFINE_BMI_SIZES)
 

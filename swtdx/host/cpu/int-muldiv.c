@@ -86,7 +86,8 @@ static inline bool idiv8(Cpu *cpu, uint8_t b8)
         Unsigned high = (uint##bits##_t)cpu->regs[GPR_RDX];                                        \
         Signed a = (Signed)(high << (bits) | (uint##bits##_t)cpu->regs[GPR_RAX]);                  \
         if ((bits) <= 32) {                                                                        \
-            a = (Signed)((Unsigned)a << (sizeof(Signed) * 8 - 2 * (bits))) >> (sizeof(Signed) * 8 - 2 * (bits));\
+            const unsigned unused = sizeof(Signed) * 8 - 2 * (bits);                               \
+            a = (Signed)((Unsigned)a << unused) >> unused;                                         \
         }                                                                                          \
         Signed least = (Signed)((Unsigned)1 << (sizeof(Signed) * 8 - 1));                          \
         if (b == 0 || (b == -1 && a == least) || a / b != (int##bits##_t)(a / b)) {                \

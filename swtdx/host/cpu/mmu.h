@@ -91,7 +91,8 @@ static inline TlbEntry *mmu_entry(Cpu *cpu, uint64_t linear)
     static inline uint##bits##_t mmu_load##bits(Cpu *cpu, const Op *op, uint64_t linear)           \
     {                                                                                              \
         TlbEntry *e = mmu_entry(cpu, linear);                                                      \
-        if (likely(e->read == (linear & GUEST_PAGE_MASK) && (linear & 0xfff) <= 0x1000 - (bits) / 8)) {\
+        if (likely(e->read == (linear & GUEST_PAGE_MASK) &&                                        \
+                   (linear & 0xfff) <= 0x1000 - (bits) / 8)) {                                     \
             uint##bits##_t v;                                                                      \
             memcpy(&v, (const void *)(uintptr_t)(linear + e->addend), sizeof(v));                  \
             return v;                                                                              \
@@ -101,7 +102,8 @@ static inline TlbEntry *mmu_entry(Cpu *cpu, uint64_t linear)
     static inline void mmu_store##bits(Cpu *cpu, const Op *op, uint64_t linear, uint##bits##_t v)  \
     {                                                                                              \
         TlbEntry *e = mmu_entry(cpu, linear);                                                      \
-        if (likely(e->write == (linear & GUEST_PAGE_MASK) && (linear & 0xfff) <= 0x1000 - (bits) / 8)) {\
+        if (likely(e->write == (linear & GUEST_PAGE_MASK) &&                                       \
+                   (linear & 0xfff) <= 0x1000 - (bits) / 8)) {                                     \
             memcpy((void *)(uintptr_t)(linear + e->addend), &v, sizeof(v));                        \
             return;                                                                                \
         }                                                                                          \

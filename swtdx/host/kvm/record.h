@@ -33,7 +33,8 @@ typedef enum RecordState {
     RECORD_NO_TD,     /* none was initialised yet */
     RECORD_LAUNCHING, /* pages are being added */
     RECORD_RUNNING,   /* finalised */
-    RECORD_STOPPED,   /* what was waited for has come (or the launcher asked): vCPUs stand still, all below is final */
+    /* what was waited for came (or the launcher asked): vCPUs stand still, all below is final */
+    RECORD_STOPPED,
     RECORD_GONE,      /* the TD was closed; all below is final */
 } RecordState;
 

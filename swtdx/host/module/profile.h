@@ -86,9 +86,10 @@ typedef struct Profile {
 
 /* The members that are numbers, in the order of a profile's text. */
 #define PROFILE_MEMBERS(M)                                                                         \
-    M(native_tsc_khz) M(phys_bits) M(ept5) M(logical_cpus) M(xcr0) M(xss) M(arch_capabilities) M(module_major)\
-    M(module_minor) M(module_update) M(max_vcpus_per_td) M(vmcall_rbp_refused) M(max_vcpus_told) M(accept_2m)\
-    M(kernel_major) M(kernel_minor) M(tdx_enabled) M(keyids) M(cgroup_max) M(kvm_xcr0) M(kvm_xss) M(dev_kvm_error)
+    M(native_tsc_khz) M(phys_bits) M(ept5) M(logical_cpus) M(xcr0) M(xss) M(arch_capabilities)     \
+    M(module_major) M(module_minor) M(module_update) M(max_vcpus_per_td) M(vmcall_rbp_refused)     \
+    M(max_vcpus_told) M(accept_2m) M(kernel_major) M(kernel_minor) M(tdx_enabled) M(keyids)        \
+    M(cgroup_max) M(kvm_xcr0) M(kvm_xss) M(dev_kvm_error)
 #define PROFILE_NUMBER_OF(member) PROFILE_MEMBER_##member,
 enum { PROFILE_MEMBERS(PROFILE_NUMBER_OF) PROFILE_NUM_MEMBERS };
 #define PROFILE_ASSUMED(member) (UINT64_C(1) << PROFILE_MEMBER_##member)

@@ -105,7 +105,11 @@ unsigned td_gpaw(const Td *td); /* 48 or 52 */
 
 /* Why TDH.VP.ENTER came back. */
 typedef enum TdExitKind {
-    TD_EXIT_VMCALL,         /* TDG.VP.VMCALL: registers in `regs`, selected by `mask`; answer with td_vmcall_return() before the next enter */
+    /*
+     * TDG.VP.VMCALL: registers in `regs`, selected by `mask`; answer with td_vmcall_return() before
+     * the next enter
+     */
+    TD_EXIT_VMCALL,
     TD_EXIT_EPT_VIOLATION,  /* private or shared access that KVM must resolve */
     TD_EXIT_INTERRUPTED,    /* kicked: external event */
     TD_EXIT_TRIPLE_FAULT,   /* status NON_RECOVERABLE_VCPU | 2 */

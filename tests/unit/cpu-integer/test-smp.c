@@ -6,6 +6,7 @@
 #include <glib.h>
 #include <string.h>
 
+#include "../../assembled.h"
 #include "guest.h"
 
 #define ROUNDS 20000
@@ -90,9 +91,6 @@ static void test_counter(gconstpointer data)
     close_all(g);
 }
 
-#define PROGRAM(name, text)                                                                      \
-    __asm__(".pushsection .rodata\n" #name ":\n" text "\n" #name "_end:\n.popsection\n");        \
-    extern const uint8_t name[], name##_end[]
 #define PUT(g, at, name) memcpy((g)->low + (at), name, (size_t)(name##_end - name))
 
 #define FUNCTION (GUEST_CODE + 0x1000)
@@ -100,11 +98,13 @@ static void test_counter(gconstpointer data)
 #define LAST_VALUE 200
 
 /* Calls a function until it gives the last value; never may it give less than before. */
-PROGRAM(caller, "call_it: call *%rbx\n cmp %edx, %eax\n jb 1f\n mov %eax, %edx\n cmp $200, %eax\n "
+PROGRAM64(caller,
+          "call_it: call *%rbx\n cmp %edx, %eax\n jb 1f\n mov %eax, %edx\n cmp $200, %eax\n "
                 "jne call_it\n hlt\n 1: ud2");
-PROGRAM(function, "mov $1, %eax\n ret");
+PROGRAM64(function, "mov $1, %eax\n ret");
 /* Writes 2, 3, … into the function's immediate, RDX turns of doing nothing before each. */
-PROGRAM(writer, "mov $1, %eax\n next_value: mov %edx, %ecx\n 1: dec %ecx\n jnz 1b\n inc %eax\n mov "
+PROGRAM64(writer,
+          "mov $1, %eax\n next_value: mov %edx, %ecx\n 1: dec %ecx\n jnz 1b\n inc %eax\n mov "
                 "%eax, 1(%rbx)\n cmp $200, %eax\n jne next_value\n hlt");
 
 static void test_cross_modifying(void)
@@ -131,12 +131,12 @@ static void test_cross_modifying(void)
  * Each changes an instruction in a place of its own and runs it. The places are on one page, so
  * host code goes again and again under all of them, and each must see its own changes at once.
  */
-PROGRAM(self_modifying,
+PROGRAM64(self_modifying,
         "mov $1000, %ecx\n"
         "self_again: mov %cl, 1(%rbx)\n"      /* the immediate of this processor's place */
         "call *%rbx\n"                        /* which adds it */
         "dec %ecx\n jnz self_again\n hlt");
-PROGRAM(place, ".byte 0x05, 0, 0, 0, 0\n ret"); /* add $0, %eax */
+PROGRAM64(place, ".byte 0x05, 0, 0, 0, 0\n ret"); /* add $0, %eax */
 
 static void test_self_modifying(void)
 {

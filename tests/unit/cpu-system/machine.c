@@ -174,11 +174,21 @@ void machine_code(Machine *m, uint64_t at, const void *bytes, size_t size)
     memcpy(m->ram + at, bytes, size);
 }
 
+void machine_run(Machine *m)
+{
+    g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_WORLD);
+}
+
 uint64_t machine_word(const Machine *m, uint64_t at)
 {
     uint64_t value;
     memcpy(&value, m->ram + at, sizeof(value));
     return value;
+}
+
+uint64_t machine_stack(const Machine *m, unsigned n)
+{
+    return machine_word(m, m->cpu->regs[GPR_RSP] + n * 8);
 }
 
 void machine_set_word(Machine *m, uint64_t at, uint64_t value)

@@ -71,11 +71,15 @@ void machine_long(Machine *m);
  * AT_CODE.
  */
 void machine_start32(Machine *m);
+/* Runs to a HLT: any other end fails the test. */
+void machine_run(Machine *m);
 void machine_code(Machine *m, uint64_t at, const void *bytes, size_t size);
 /* Present interrupt gate of 64-bit mode to the vector's HLT. */
 void machine_gate64(Machine *m, unsigned vector, unsigned dpl, unsigned ist, unsigned type);
 void machine_gate32(Machine *m, unsigned vector, unsigned dpl, unsigned type);
 uint64_t machine_word(const Machine *m, uint64_t at);
+/* The nth 64-bit word of the stack, from RSP up. */
+uint64_t machine_stack(const Machine *m, unsigned n);
 void machine_set_word(Machine *m, uint64_t at, uint64_t value);
 /* The entry of the page at `linear` in the identity map. */
 uint64_t *machine_pte(Machine *m, uint64_t linear);

@@ -5,12 +5,6 @@
 #define SS CET_SH_STK_EN
 #define IBT CET_ENDBR_EN
 
-#define PROGRAM32(name, text)                                                                     \
-    __asm__(".pushsection .rodata\n.code32\n" #name ":\n" text "\n" #name "_end:\n.code64\n" \
-            ".popsection\n");                                                                     \
-    extern const uint8_t name[], name##_end[]
-#define ROW(name) name, name##_end
-
 PROGRAM32(calls, "call 1f\n mov $(2f - calls + 0x20000), %eax\n call *%eax\n ud2\n"
                  "1: ret\n 2: endbr32\n ret");
 PROGRAM32(smashed, "call 1f\n nop\n 1: incl (%esp)\n ret");
@@ -40,20 +34,20 @@ static const struct {
     uint32_t error;
     int ssp;            /* moved by */
 } rows[] = {
-    { "calls", ROW(calls), SS | IBT, 0, VEC_UD, 0, 0 },
-    { "smashed", ROW(smashed), SS, 0, VEC_CP, CP_NEAR_RET, -4 },
-    { "to ENDBR64", ROW(to_endbr64), IBT, 0, VEC_CP, CP_ENDBRANCH, 0 },
-    { "4 bytes a call", ROW(rdssp), SS, 0, VEC_UD, 0, -4 },
-    { "INCSSPD", ROW(incssp), SS, 0, VEC_UD, 0, 0 },
-    { "WRSSD", ROW(wrss), SS | CET_WR_SHSTK_EN, 0, VEC_UD, 0, 0 },
-    { "RSTORSSP", ROW(rstorssp), SS, AT_USER_SHADOW + 0x100, VEC_UD, 0, 0xf8 - 0x800 },
-    { "RSTORSSP over a hole", ROW(rstorssp), SS, AT_USER_SHADOW + 0x104, VEC_UD, 1, 0xf8 - 0x800 },
-    { "RSTORSSP of 64-bit code's token", ROW(rstorssp), SS, (AT_USER_SHADOW + 0x100) | 1, VEC_CP,
+    { "calls", CODE(calls), SS | IBT, 0, VEC_UD, 0, 0 },
+    { "smashed", CODE(smashed), SS, 0, VEC_CP, CP_NEAR_RET, -4 },
+    { "to ENDBR64", CODE(to_endbr64), IBT, 0, VEC_CP, CP_ENDBRANCH, 0 },
+    { "4 bytes a call", CODE(rdssp), SS, 0, VEC_UD, 0, -4 },
+    { "INCSSPD", CODE(incssp), SS, 0, VEC_UD, 0, 0 },
+    { "WRSSD", CODE(wrss), SS | CET_WR_SHSTK_EN, 0, VEC_UD, 0, 0 },
+    { "RSTORSSP", CODE(rstorssp), SS, AT_USER_SHADOW + 0x100, VEC_UD, 0, 0xf8 - 0x800 },
+    { "RSTORSSP over a hole", CODE(rstorssp), SS, AT_USER_SHADOW + 0x104, VEC_UD, 1, 0xf8 - 0x800 },
+    { "RSTORSSP of 64-bit code's token", CODE(rstorssp), SS, (AT_USER_SHADOW + 0x100) | 1, VEC_CP,
       CP_RSTORSSP, 0 },
-    { "RSTORSSP above 4 GiB", ROW(rstorssp), SS, (AT_USER_SHADOW + 0x100) | UINT64_C(1) << 32,
+    { "RSTORSSP above 4 GiB", CODE(rstorssp), SS, (AT_USER_SHADOW + 0x100) | UINT64_C(1) << 32,
       VEC_CP, CP_RSTORSSP, 0 },
-    { "SAVEPREVSSP", ROW(switch_back), SS, AT_USER_SHADOW + 0x100, VEC_UD, 0, 0x100 - 0x800 },
-    { "SAVEPREVSSP over a hole", ROW(switch_back), SS, AT_USER_SHADOW + 0x104, VEC_UD, 0,
+    { "SAVEPREVSSP", CODE(switch_back), SS, AT_USER_SHADOW + 0x100, VEC_UD, 0, 0x100 - 0x800 },
+    { "SAVEPREVSSP over a hole", CODE(switch_back), SS, AT_USER_SHADOW + 0x104, VEC_UD, 0,
       0x104 - 0x800 },
 };
 

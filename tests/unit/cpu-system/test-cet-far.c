@@ -7,7 +7,6 @@
 
 #define SS CET_SH_STK_EN
 #define IBT CET_ENDBR_EN
-#define ROW(name) name, name##_end
 
 PROGRAM64(skip_and_return, "endbr64\n addq $2, (%rsp)\n iretq");
 PROGRAM64(skip_wrongly, "endbr64\n addq $3, (%rsp)\n iretq");
@@ -73,12 +72,12 @@ static void test_iret(void)
         bool user;
         unsigned ist, vector;
     } iret[] = {
-        { "user", ROW(skip_and_return), true, 0, VEC_BP },
-        { "user, IST", ROW(skip_and_return), true, 1, VEC_BP },
-        { "user, elsewhere: its stack knows nothing of it", ROW(skip_wrongly), true, 0, VEC_GP },
-        { "same level, elsewhere", ROW(skip_and_return), false, 0, VEC_CP },
-        { "same level, other code segment", ROW(wrong_selector), false, 0, VEC_CP },
-        { "same level, IST, elsewhere", ROW(skip_wrongly), false, 1, VEC_CP },
+        { "user", CODE(skip_and_return), true, 0, VEC_BP },
+        { "user, IST", CODE(skip_and_return), true, 1, VEC_BP },
+        { "user, elsewhere: its stack knows nothing of it", CODE(skip_wrongly), true, 0, VEC_GP },
+        { "same level, elsewhere", CODE(skip_and_return), false, 0, VEC_CP },
+        { "same level, other code segment", CODE(wrong_selector), false, 0, VEC_CP },
+        { "same level, IST, elsewhere", CODE(skip_wrongly), false, 1, VEC_CP },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(iret); i++) {
         g_autoptr(Machine) m = machine_new();
@@ -202,12 +201,12 @@ typedef struct FarRow {
 static void test_far(void)
 {
     static const FarRow rows[] = {
-        { "far call and return", ROW(far_calls), SS | IBT, VEC_UD, 0 },
-        { "smashed", ROW(far_smashed), SS | IBT, VEC_CP, CP_FAR_RET },
-        { "far jump to another than ENDBR64", ROW(far_to_nop), IBT, VEC_CP, CP_ENDBRANCH },
-        { "far jump, suppressed before", ROW(far_to_nop), IBT | CET_SUPPRESS, VEC_CP,
+        { "far call and return", CODE(far_calls), SS | IBT, VEC_UD, 0 },
+        { "smashed", CODE(far_smashed), SS | IBT, VEC_CP, CP_FAR_RET },
+        { "far jump to another than ENDBR64", CODE(far_to_nop), IBT, VEC_CP, CP_ENDBRANCH },
+        { "far jump, suppressed before", CODE(far_to_nop), IBT | CET_SUPPRESS, VEC_CP,
           CP_ENDBRANCH },
-        { "far return from a near call", ROW(near_then_far), SS, VEC_CP, CP_FAR_RET },
+        { "far return from a near call", CODE(near_then_far), SS, VEC_CP, CP_FAR_RET },
     };
     for (unsigned i = 0; i < 2 * G_N_ELEMENTS(rows); i++) {
         const FarRow *row = &rows[i / 2];

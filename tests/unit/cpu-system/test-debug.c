@@ -3,13 +3,8 @@
  * Breakpoints on data and instructions, single steps, and what holds them back (Intel SDM vol. 3,
  * ch. 18).
  */
-#include "machine.h"
+#include "program.h"
 #include "swtdx/host/cpu/debug.h"
-
-#define PROGRAM(name, text)                                                            \
-    __asm__(".pushsection .rodata\n" #name ":\n" text "\n" #name "_end:\n.popsection\n"); \
-    extern const uint8_t name[], name##_end[]
-#define CODE(name) name, name##_end
 
 #define ENABLE(n) (1u << (2 * (n)))
 #define FETCH 0u
@@ -19,14 +14,14 @@ enum { LEN1, LEN2, LEN8, LEN4 };
 #define BREAK(n, kind, len) \
     (ENABLE(n) | (kind) << (16 + 4 * (n)) | (uint32_t)(len) << (18 + 4 * (n)))
 
-PROGRAM(store4, "movl $1, (%rbx)\n nop\n hlt");
-PROGRAM(load4, "movl (%rbx), %eax\n nop\n hlt");
-PROGRAM(store16, "movups %xmm0, (%rbx)\n nop\n hlt");
-PROGRAM(locked, "lock incl (%rbx)\n nop\n hlt");
-PROGRAM(stores, "mov $16, %ecx\n mov %rbx, %rdi\n rep stosb\n nop\n hlt");
-PROGRAM(pushes, "lea 8(%rbx), %rsp\n push %rax\n nop\n hlt");
-PROGRAM(faults_late, "mov (%rbx), %eax\n hlt");
-PROGRAM(stack_load,
+PROGRAM64(store4, "movl $1, (%rbx)\n nop\n hlt");
+PROGRAM64(load4, "movl (%rbx), %eax\n nop\n hlt");
+PROGRAM64(store16, "movups %xmm0, (%rbx)\n nop\n hlt");
+PROGRAM64(locked, "lock incl (%rbx)\n nop\n hlt");
+PROGRAM64(stores, "mov $16, %ecx\n mov %rbx, %rdi\n rep stosb\n nop\n hlt");
+PROGRAM64(pushes, "lea 8(%rbx), %rsp\n push %rax\n nop\n hlt");
+PROGRAM64(faults_late, "mov (%rbx), %eax\n hlt");
+PROGRAM64(stack_load,
         "mov $0x10, %ecx\n mov %rbx, %rsi\n movw %cx, (%rsi)\n mov (%rbx), %ss\n nop\n nop\n hlt");
 
 static const struct {
@@ -125,8 +120,8 @@ static void test_fault_drops_hits(void)
     g_assert_cmphex(m->cpu->dr[6], ==, 0xffff0ff0);
 }
 
-PROGRAM(general_detect, "mov %dr0, %rax\n hlt");
-PROGRAM(three, "nop\n inc %eax\n hlt");
+PROGRAM64(general_detect, "mov %dr0, %rax\n hlt");
+PROGRAM64(three, "nop\n inc %eax\n hlt");
 
 static void test_instruction(void)
 {
@@ -139,7 +134,7 @@ static void test_instruction(void)
     g_assert_false(machine_word(m, m->cpu->regs[GPR_RSP] + 16) & FLAG_RF);
 }
 
-PROGRAM(iretq, "iretq");
+PROGRAM64(iretq, "iretq");
 
 /* A return with RF in the image: the instruction runs once, the next time it stops again. */
 static void test_resume(void)
@@ -180,7 +175,7 @@ static void test_stack_shadow(void)
     g_assert_cmphex(m->cpu->dr[6], ==, 0xffff0ff1 | DR6_BS);
 }
 
-PROGRAM(stack_load_int1, "mov (%rbx), %ss\n .byte 0xf1\n nop\n hlt");
+PROGRAM64(stack_load_int1, "mov (%rbx), %ss\n .byte 0xf1\n nop\n hlt");
 
 /* INT1 brings its own #DB, and nothing of what the load of SS before it held back. */
 static void test_stack_shadow_int1(void)
@@ -201,7 +196,7 @@ static void test_stack_shadow_int1(void)
     }
 }
 
-PROGRAM(stack_load_int3, "mov (%rbx), %ss\n int3\n hlt");
+PROGRAM64(stack_load_int3, "mov (%rbx), %ss\n int3\n hlt");
 
 /* Behind INT3 it comes before the first instruction of #BP's handler. */
 static void test_stack_shadow_int3(void)
@@ -237,7 +232,7 @@ static void test_status(void)
     }
 }
 
-PROGRAM(branches, "nop\n jmp 1f\n nop\n 1: nop\n hlt");
+PROGRAM64(branches, "nop\n jmp 1f\n nop\n 1: nop\n hlt");
 
 static void test_branch_step(void)
 {
@@ -250,7 +245,7 @@ static void test_branch_step(void)
     g_assert_cmphex(m->cpu->debugctl, ==, 0);
 }
 
-PROGRAM(call_world, "tdcall\n nop\n hlt");
+PROGRAM64(call_world, "tdcall\n nop\n hlt");
 
 /* The step of an instruction that left to the world is due when the processor comes back. */
 static void test_step_over_exit(void)

@@ -3,24 +3,7 @@
  * What system instructions of 64-bit mode make of their operands: widths of addresses, of
  * registers, of returns.
  */
-#include "machine.h"
-
-#define PROGRAM(name, bits, text)                                                                  \
-    __asm__(".pushsection "                                                                        \
-            ".rodata\n.code" #bits "\n" #name ":\n" text "\n" #name "_end:\n.code64\n.popsection\n");\
-    extern const uint8_t name[], name##_end[]
-
-#define LOAD(m, at, name) machine_code(m, at, name, (size_t)(name##_end - name))
-
-static void run(Machine *m)
-{
-    g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_WORLD);
-}
-
-static uint64_t stack_word(Machine *m, unsigned n)
-{
-    return machine_word(m, m->cpu->regs[GPR_RSP] + n * 8);
-}
+#include "program.h"
 
 PROGRAM(widest_wrmsr, 64,
         "mov %ebx, %eax\n mov %rbx, %rdx\n shr $32, %rdx\n mov $0xc0000082, %ecx\n wrmsr\n hlt");
@@ -43,13 +26,13 @@ static void test_widest_address(void)
         uint8_t type; /* of the descriptor at 40h */
         uint64_t error;
     } rows[] = {
-        { "LSTAR", widest_wrmsr, widest_wrmsr_end, 0, 0 },
-        { "WRFSBASE", widest_wrfsbase, widest_wrfsbase_end, 0, 0 },
-        { "LGDT", widest_lgdt, widest_lgdt_end, 0, 0 },
-        { "LIDT", widest_lidt, widest_lidt_end, 0, 0 },
-        { "LLDT", widest_lldt, widest_lldt_end, 0x82, 0x40 },
-        { "LTR", widest_ltr, widest_ltr_end, 0x89, 0x40 },
-        { "INVPCID", widest_invpcid, widest_invpcid_end, 0, 0 },
+        { "LSTAR", CODE(widest_wrmsr), 0, 0 },
+        { "WRFSBASE", CODE(widest_wrfsbase), 0, 0 },
+        { "LGDT", CODE(widest_lgdt), 0, 0 },
+        { "LIDT", CODE(widest_lidt), 0, 0 },
+        { "LLDT", CODE(widest_lldt), 0x82, 0x40 },
+        { "LTR", CODE(widest_ltr), 0x89, 0x40 },
+        { "INVPCID", CODE(widest_invpcid), 0, 0 },
     };
     static const struct {
         uint64_t address;
@@ -72,10 +55,10 @@ static void test_widest_address(void)
             m->cpu->cr4 |= CR4_FSGSBASE;
             m->cpu->la57 = addresses[k].la57;
             m->cpu->regs[GPR_RBX] = addresses[k].address;
-            run(m);
+            machine_run(m);
             g_assert_cmpint(m->cpu->rip == machine_handler(VEC_GP), ==, !addresses[k].taken);
             if (!addresses[k].taken) {
-                g_assert_cmphex(stack_word(m, 0), ==, rows[i].error);
+                g_assert_cmphex(machine_stack(m, 0), ==, rows[i].error);
             }
         }
     }
@@ -97,9 +80,9 @@ static void test_narrow_returns(void)
         const char *label;
         const uint8_t *code, *end;
     } rows[] = {
-        { "SYSRET", narrow_sysret, narrow_sysret_end },
-        { "SYSEXIT", narrow_sysexit, narrow_sysexit_end },
-        { "IRETD", narrow_iret, narrow_iret_end },
+        { "SYSRET", CODE(narrow_sysret) },
+        { "SYSEXIT", CODE(narrow_sysexit) },
+        { "IRETD", CODE(narrow_iret) },
     };
     static const uint32_t frame[] = { AT_USER_CODE, SEL_USER32 | 3, 2, AT_USER_STACK,
                                       SEL_USER_DATA | 3 };
@@ -114,11 +97,11 @@ static void test_narrow_returns(void)
         m->cpu->star = (uint64_t)(SEL_USER32 | 3) << 48;
         m->cpu->sysenter_cs = SEL_USER32 - 16;
         m->cpu->regs[GPR_RAX] = 5;
-        run(m);
+        machine_run(m);
         g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x80));
         g_assert_cmphex(m->cpu->regs[GPR_RAX], ==, 4);
-        g_assert_cmphex(stack_word(m, 0), ==, AT_USER_CODE + 4);
-        g_assert_cmphex(stack_word(m, 1), ==, SEL_USER32 | 3);
+        g_assert_cmphex(machine_stack(m, 0), ==, AT_USER_CODE + 4);
+        g_assert_cmphex(machine_stack(m, 1), ==, SEL_USER32 | 3);
     }
 }
 
@@ -147,17 +130,17 @@ static void test_operand_sizes(void)
         unsigned bits;
         int64_t low; /* -1: random */
     } rows[] = {
-        { "RDRAND, 16 bits", narrow_rdrand16, narrow_rdrand16_end, 16, -1 },
-        { "RDRAND, 32 bits", narrow_rdrand, narrow_rdrand_end, 32, -1 },
-        { "RDFSBASE", narrow_rdfsbase, narrow_rdfsbase_end, 32, 0x56789abc },
-        { "WRFSBASE", narrow_wrfsbase, narrow_wrfsbase_end, 32, 0x55667788 },
-        { "MOV from SS, 16 bits", narrow_mov, narrow_mov_end, 16, SEL_DATA },
-        { "MOV from SS, 32 bits", narrow_mov32, narrow_mov32_end, 32, SEL_DATA },
-        { "STR", narrow_str, narrow_str_end, 16, SEL_TSS },
-        { "SLDT", narrow_sldt, narrow_sldt_end, 16, 0 },
-        { "SMSW", narrow_smsw, narrow_smsw_end, 16, CR0_PE | CR0_ET | CR0_NE },
-        { "LSL", narrow_lsl, narrow_lsl_end, 16, 0xffff },
-        { "LAR", narrow_lar, narrow_lar_end, 16, 0x9b00 },
+        { "RDRAND, 16 bits", CODE(narrow_rdrand16), 16, -1 },
+        { "RDRAND, 32 bits", CODE(narrow_rdrand), 32, -1 },
+        { "RDFSBASE", CODE(narrow_rdfsbase), 32, 0x56789abc },
+        { "WRFSBASE", CODE(narrow_wrfsbase), 32, 0x55667788 },
+        { "MOV from SS, 16 bits", CODE(narrow_mov), 16, SEL_DATA },
+        { "MOV from SS, 32 bits", CODE(narrow_mov32), 32, SEL_DATA },
+        { "STR", CODE(narrow_str), 16, SEL_TSS },
+        { "SLDT", CODE(narrow_sldt), 16, 0 },
+        { "SMSW", CODE(narrow_smsw), 16, CR0_PE | CR0_ET | CR0_NE },
+        { "LSL", CODE(narrow_lsl), 16, 0xffff },
+        { "LAR", CODE(narrow_lar), 16, 0x9b00 },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autoptr(Machine) m = machine_new();
@@ -168,7 +151,7 @@ static void test_operand_sizes(void)
         m->cpu->cr4 |= CR4_FSGSBASE;
         m->cpu->seg[SEG_FS].base = UINT64_C(0x123456789abc);
         m->cpu->regs[GPR_RAX] = before;
-        run(m);
+        machine_run(m);
         g_assert_cmphex(m->cpu->regs[GPR_RAX] & ~mask, ==, rows[i].bits == 16 ? before & ~mask : 0);
         if (rows[i].low >= 0) {
             g_assert_cmphex(m->cpu->regs[GPR_RAX] & mask, ==, (uint64_t)rows[i].low);

@@ -3,28 +3,10 @@
  * Programs of a few instructions on the tests' machine: mode changes, exceptions, interrupts, far
  * transfers, system registers.
  */
-#include "machine.h"
+#include "program.h"
 #include "swtdx/host/cpu/block.h"
 
 #define NX (UINT64_C(1) << 63)
-
-/* A program assembled into this test, as `name` .. `name`_end. */
-#define PROGRAM(name, bits, text)                                                                  \
-    __asm__(".pushsection "                                                                        \
-            ".rodata\n.code" #bits "\n" #name ":\n" text "\n" #name "_end:\n.code64\n.popsection\n");\
-    extern const uint8_t name[], name##_end[]
-
-#define LOAD(m, at, name) machine_code(m, at, name, (size_t)(name##_end - name))
-
-static void run(Machine *m)
-{
-    g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_WORLD);
-}
-
-static uint64_t stack_word(Machine *m, unsigned n)
-{
-    return machine_word(m, m->cpu->regs[GPR_RSP] + n * 8);
-}
 
 static uint32_t stack_dword(Machine *m, unsigned n)
 {
@@ -62,7 +44,7 @@ static void test_enter_long(void)
         machine_code(m, 0x7002, &base, 4);
         m->cpu->regs[GPR_RBP] = la57;
         m->cpu->regs[GPR_RSI] = la57 ? AT_PML5 : AT_PML4;
-        run(m);
+        machine_run(m);
         g_assert_cmphex(m->cpu->regs[GPR_R9], ==, 0x1122334455667788);
         g_assert_true(m->cpu->efer & EFER_LMA);
         g_assert_true(m->cpu->mode & CPU_MODE_CS64);
@@ -98,21 +80,21 @@ static const struct {
     unsigned offset; /* of the saved RIP; ~0: it is rbx */
     bool rf;
 } faults[] = {
-    {"page fault", read_rbx, read_rbx_end, 0x300000, VEC_PF, 0, 0, true},
-    {"page fault, write", write_rbx, write_rbx_end, 0x300000, VEC_PF, 2, 0, true},
-    {"not canonical", read_rbx, read_rbx_end, UINT64_C(0x0000900000000000), VEC_GP, 0, 0, true},
-    {"#UD", undefined, undefined_end, 0, VEC_UD, -1, 0, true},
-    {"#DE", divide, divide_end, 0, VEC_DE, -1, 2, true},
-    {"INT 80h", int80, int80_end, 0, 0x80, -1, 2, false},
-    {"INT3", breakpoint, breakpoint_end, 0, VEC_BP, -1, 1, false},
-    {"selector beyond the GDT", bad_segment, bad_segment_end, 0, VEC_GP, 0x50, 5, true},
-    {"PG off in 64-bit mode", bad_cr0, bad_cr0_end, 0, VEC_GP, 0, 2, true},
-    {"reserved CR4 bit", bad_cr4, bad_cr4_end, 0, VEC_GP, 0, 9, true},
-    {"LSTAR not canonical", bad_wrmsr, bad_wrmsr_end, 0, VEC_GP, 0, 10, true},
-    {"XFD of TILECFG", bad_xfd, bad_xfd_end, 0, VEC_GP, 0, 12, true},
-    {"XFD_ERR without AMX", xfd_without, xfd_without_end, 0, VEC_GP, 0, 12, true},
-    {"#VE of the world", ve_rdmsr, ve_rdmsr_end, 0, VEC_VE, -1, 5, true},
-    {"jump to a hole", jump_away, jump_away_end, 0x300123, VEC_PF, 0x10, ~0u, true},
+    {"page fault", CODE(read_rbx), 0x300000, VEC_PF, 0, 0, true},
+    {"page fault, write", CODE(write_rbx), 0x300000, VEC_PF, 2, 0, true},
+    {"not canonical", CODE(read_rbx), UINT64_C(0x0000900000000000), VEC_GP, 0, 0, true},
+    {"#UD", CODE(undefined), 0, VEC_UD, -1, 0, true},
+    {"#DE", CODE(divide), 0, VEC_DE, -1, 2, true},
+    {"INT 80h", CODE(int80), 0, 0x80, -1, 2, false},
+    {"INT3", CODE(breakpoint), 0, VEC_BP, -1, 1, false},
+    {"selector beyond the GDT", CODE(bad_segment), 0, VEC_GP, 0x50, 5, true},
+    {"PG off in 64-bit mode", CODE(bad_cr0), 0, VEC_GP, 0, 2, true},
+    {"reserved CR4 bit", CODE(bad_cr4), 0, VEC_GP, 0, 9, true},
+    {"LSTAR not canonical", CODE(bad_wrmsr), 0, VEC_GP, 0, 10, true},
+    {"XFD of TILECFG", CODE(bad_xfd), 0, VEC_GP, 0, 12, true},
+    {"XFD_ERR without AMX", CODE(xfd_without), 0, VEC_GP, 0, 12, true},
+    {"#VE of the world", CODE(ve_rdmsr), 0, VEC_VE, -1, 5, true},
+    {"jump to a hole", CODE(jump_away), 0x300123, VEC_PF, 0x10, ~0u, true},
 };
 
 static void test_faults(void)
@@ -126,17 +108,17 @@ static void test_faults(void)
         machine_code(m, AT_CODE, faults[i].code, (size_t)(faults[i].end - faults[i].code));
         m->cpu->regs[GPR_RBX] = faults[i].rbx;
         m->cpu->regs[GPR_RSP] = AT_KERNEL_STACK - 4; /* the frame is aligned */
-        run(m);
+        machine_run(m);
         g_assert_cmphex(m->cpu->rip, ==, machine_handler(faults[i].vector));
         g_assert_cmphex(m->cpu->regs[GPR_RSP], ==, AT_KERNEL_STACK - 16 - 40 - n * 8);
         if (n) {
-            g_assert_cmphex(stack_word(m, 0), ==, (uint64_t)faults[i].error);
+            g_assert_cmphex(machine_stack(m, 0), ==, (uint64_t)faults[i].error);
         }
-        g_assert_cmphex(stack_word(m, n), ==, rip);
-        g_assert_cmphex(stack_word(m, n + 1), ==, SEL_CODE64);
-        g_assert_cmpint((stack_word(m, n + 2) & FLAG_RF) != 0, ==, faults[i].rf);
-        g_assert_cmphex(stack_word(m, n + 3), ==, AT_KERNEL_STACK - 4);
-        g_assert_cmphex(stack_word(m, n + 4), ==, SEL_DATA);
+        g_assert_cmphex(machine_stack(m, n), ==, rip);
+        g_assert_cmphex(machine_stack(m, n + 1), ==, SEL_CODE64);
+        g_assert_cmpint((machine_stack(m, n + 2) & FLAG_RF) != 0, ==, faults[i].rf);
+        g_assert_cmphex(machine_stack(m, n + 3), ==, AT_KERNEL_STACK - 4);
+        g_assert_cmphex(machine_stack(m, n + 4), ==, SEL_DATA);
         if (faults[i].vector == VEC_PF) {
             g_assert_cmphex(m->cpu->cr2, ==, faults[i].rbx);
         }
@@ -150,7 +132,7 @@ static void test_stack_fault(void)
     LOAD(m, AT_CODE, push_away);
     m->cpu->regs[GPR_RBX] = UINT64_C(0x0000900000000000);
     machine_gate64(m, VEC_SS, 0, 1, 14);
-    run(m);
+    machine_run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_SS));
     g_assert_cmphex(m->cpu->regs[GPR_RSP], ==, AT_IST1 - 48);
 }
@@ -172,14 +154,14 @@ static void test_double_fault(void)
         unsigned vector; /* 0: triple fault */
         unsigned error;
     } rows[] = {
-        { "#PF, then #NP", read_rbx, read_rbx_end, { VEC_PF, -1, -1 }, VEC_DF, 0 },
-        { "#GP, then #NP", bad_wrmsr, bad_wrmsr_end, { VEC_GP, -1, -1 }, VEC_DF, 0 },
-        { "#VE, then #NP", ve_rdmsr, ve_rdmsr_end, { VEC_VE, -1, -1 }, VEC_DF, 0 },
-        { "#UD, then #NP", undefined, undefined_end, { VEC_UD, -1, -1 }, VEC_NP, VEC_UD * 8 + 3 },
-        { "INT n, then #NP", int80, int80_end, { 0x80, -1, -1 }, VEC_NP, 0x80 * 8 + 2 },
-        { "#UD, #NP, #NP", undefined, undefined_end, { VEC_UD, VEC_NP, -1 }, VEC_DF, 0 },
-        { "#PF and #DF closed", read_rbx, read_rbx_end, { VEC_PF, VEC_DF, -1 }, 0, 0 },
-        { "#UD, #NP, #DF closed", undefined, undefined_end, { VEC_UD, VEC_NP, VEC_DF }, 0, 0 },
+        { "#PF, then #NP", CODE(read_rbx), { VEC_PF, -1, -1 }, VEC_DF, 0 },
+        { "#GP, then #NP", CODE(bad_wrmsr), { VEC_GP, -1, -1 }, VEC_DF, 0 },
+        { "#VE, then #NP", CODE(ve_rdmsr), { VEC_VE, -1, -1 }, VEC_DF, 0 },
+        { "#UD, then #NP", CODE(undefined), { VEC_UD, -1, -1 }, VEC_NP, VEC_UD * 8 + 3 },
+        { "INT n, then #NP", CODE(int80), { 0x80, -1, -1 }, VEC_NP, 0x80 * 8 + 2 },
+        { "#UD, #NP, #NP", CODE(undefined), { VEC_UD, VEC_NP, -1 }, VEC_DF, 0 },
+        { "#PF and #DF closed", CODE(read_rbx), { VEC_PF, VEC_DF, -1 }, 0, 0 },
+        { "#UD, #NP, #DF closed", CODE(undefined), { VEC_UD, VEC_NP, VEC_DF }, 0, 0 },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autoptr(Machine) m = machine_new();
@@ -194,11 +176,11 @@ static void test_double_fault(void)
             g_assert_cmpint(cpu_run(m->cpu), ==, CPU_EXIT_TRIPLE_FAULT);
             continue;
         }
-        run(m);
+        machine_run(m);
         g_assert_cmphex(m->cpu->rip, ==, machine_handler(rows[i].vector));
-        g_assert_cmphex(stack_word(m, 0), ==, rows[i].error);
+        g_assert_cmphex(machine_stack(m, 0), ==, rows[i].error);
         if (rows[i].code == int80) {
-            g_assert_cmphex(stack_word(m, 1), ==, AT_CODE); /* the INT did not complete */
+            g_assert_cmphex(machine_stack(m, 1), ==, AT_CODE); /* the INT did not complete */
         }
     }
 }
@@ -211,10 +193,10 @@ static void test_no_stack(void)
     m->cpu->regs[GPR_RSP] = 0x300000; /* #UD, #PF, then #DF on its own stack */
     machine_gate64(m, VEC_DF, 0, 1, 14);
     machine_set_word(m, AT_IDT + VEC_PF * 16, 0);
-    run(m);
+    machine_run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_DF));
     g_assert_cmphex(m->cpu->regs[GPR_RSP], ==, AT_IST1 - 48);
-    g_assert_cmphex(stack_word(m, 1), ==, AT_CODE);
+    g_assert_cmphex(machine_stack(m, 1), ==, AT_CODE);
     g_assert_cmphex(m->cpu->cr2, ==, 0x300000 - 8);
 }
 
@@ -226,11 +208,11 @@ static void test_delivery_resumes(void)
     LOAD(m, AT_CODE, int80);
     m->unmapped_once = AT_KERNEL_STACK >> 12;
     m->cpu->regs[GPR_RSP] = AT_KERNEL_STACK + 0x100;
-    run(m);
+    machine_run(m);
     g_assert_cmphex(m->cpu->regs[GPR_RSP], ==, AT_KERNEL_STACK + 0x100);
-    run(m);
+    machine_run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x80));
-    g_assert_cmphex(stack_word(m, 0), ==, AT_CODE + 2);
+    g_assert_cmphex(machine_stack(m, 0), ==, AT_CODE + 2);
 }
 
 /* ---- privilege changes ---- */
@@ -256,11 +238,11 @@ static void test_user(void)
         int64_t error;
         unsigned offset;
     } rows[] = {
-        { "INT 80h", user_int, user_int_end, 0x80, -1, 2 },
-        { "HLT", user_hlt, user_hlt_end, VEC_GP, 0, 0 },
-        { "CLI with IOPL 3", user_cli, user_cli_end, 0x80, -1, 3 },
-        { "supervisor page", user_page, user_page_end, VEC_PF, 5, 0 },
-        { "SGDT under UMIP", user_sgdt, user_sgdt_end, VEC_GP, 0, 0 },
+        { "INT 80h", CODE(user_int), 0x80, -1, 2 },
+        { "HLT", CODE(user_hlt), VEC_GP, 0, 0 },
+        { "CLI with IOPL 3", CODE(user_cli), 0x80, -1, 3 },
+        { "supervisor page", CODE(user_page), VEC_PF, 5, 0 },
+        { "SGDT under UMIP", CODE(user_sgdt), VEC_GP, 0, 0 },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autoptr(Machine) m = machine_new();
@@ -272,16 +254,16 @@ static void test_user(void)
         *machine_pte(m, AT_DATA) &= ~UINT64_C(4);
         LOAD(m, AT_CODE, to_user);
         machine_code(m, AT_USER_CODE, rows[i].code, (size_t)(rows[i].end - rows[i].code));
-        run(m);
+        machine_run(m);
         g_assert_cmphex(m->cpu->rip, ==, machine_handler(rows[i].vector));
         g_assert_cmpuint(m->cpu->cpl, ==, 0);
         g_assert_cmphex(m->cpu->regs[GPR_RSP], ==, AT_RSP0 - 40 - n * 8);
-        g_assert_cmphex(stack_word(m, n), ==, AT_USER_CODE + rows[i].offset);
-        g_assert_cmphex(stack_word(m, n + 1), ==, SEL_USER64 | 3);
-        g_assert_cmphex(stack_word(m, n + 3), ==, AT_USER_STACK);
-        g_assert_cmphex(stack_word(m, n + 4), ==, SEL_USER_DATA | 3);
+        g_assert_cmphex(machine_stack(m, n), ==, AT_USER_CODE + rows[i].offset);
+        g_assert_cmphex(machine_stack(m, n + 1), ==, SEL_USER64 | 3);
+        g_assert_cmphex(machine_stack(m, n + 3), ==, AT_USER_STACK);
+        g_assert_cmphex(machine_stack(m, n + 4), ==, SEL_USER_DATA | 3);
         if (n) {
-            g_assert_cmphex(stack_word(m, 0), ==, (uint64_t)rows[i].error);
+            g_assert_cmphex(machine_stack(m, 0), ==, (uint64_t)rows[i].error);
         }
     }
 }
@@ -292,10 +274,10 @@ static void test_int_privilege(void)
     machine_long(m);
     LOAD(m, AT_CODE, to_user);
     LOAD(m, AT_USER_CODE, user_int);
-    run(m);
+    machine_run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_GP));
-    g_assert_cmphex(stack_word(m, 0), ==, 0x80 * 8 + 2);
-    g_assert_cmphex(stack_word(m, 1), ==, AT_USER_CODE);
+    g_assert_cmphex(machine_stack(m, 0), ==, 0x80 * 8 + 2);
+    g_assert_cmphex(machine_stack(m, 1), ==, AT_USER_CODE);
 }
 
 PROGRAM(kernel_entry, 64, "mov %r11, %r8\n mov %rcx, %r9\n sysretq");
@@ -311,12 +293,12 @@ static void test_syscall(void)
     m->cpu->star = (uint64_t)(SEL_USER32 | 3) << 48 | (uint64_t)SEL_CODE64 << 32;
     m->cpu->lstar = 0x28000;
     m->cpu->fmask = FLAG_IF;
-    run(m);
+    machine_run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x80));
     g_assert_cmphex(m->cpu->regs[GPR_R8], ==, 0x3202);
     g_assert_cmphex(m->cpu->regs[GPR_R9], ==, AT_USER_CODE + 2);
-    g_assert_cmphex(stack_word(m, 1), ==, SEL_USER64 | 3);
-    g_assert_cmphex(stack_word(m, 2), ==, 0x3202);
+    g_assert_cmphex(machine_stack(m, 1), ==, SEL_USER64 | 3);
+    g_assert_cmphex(machine_stack(m, 2), ==, 0x3202);
 }
 
 PROGRAM(sysenter32, 32, "mov $0x88888888, %eax\n sysenter\n hlt\n int $0x80");
@@ -340,14 +322,14 @@ static void test_compatible_syscall(void)
     m->cpu->sysenter_cs = SEL_CODE64;
     m->cpu->sysenter_esp = AT_RSP0 - 64;
     m->cpu->sysenter_eip = 0x28000;
-    run(m);
+    machine_run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x80));
     g_assert_cmphex(m->cpu->regs[GPR_R8], ==, SEL_CODE64);
     g_assert_cmphex(m->cpu->regs[GPR_R9], ==, AT_RSP0 - 64);
-    g_assert_cmphex(stack_word(m, 0), ==, AT_USER_CODE + 10);
-    g_assert_cmphex(stack_word(m, 1), ==, SEL_USER32 | 3);
-    g_assert_cmphex(stack_word(m, 3), ==, 0x37000);
-    g_assert_cmphex(stack_word(m, 4), ==, SEL_USER_DATA | 3);
+    g_assert_cmphex(machine_stack(m, 0), ==, AT_USER_CODE + 10);
+    g_assert_cmphex(machine_stack(m, 1), ==, SEL_USER32 | 3);
+    g_assert_cmphex(machine_stack(m, 3), ==, 0x37000);
+    g_assert_cmphex(machine_stack(m, 4), ==, SEL_USER_DATA | 3);
 }
 
 PROGRAM(rdrand16, 64, "rdrand %bx\n hlt");
@@ -371,18 +353,18 @@ static void test_operand_size(void)
         const uint8_t *code, *end;
         uint64_t kept;
     } rows[] = {
-        { "RDRAND, 16 bits", rdrand16, rdrand16_end, ~UINT64_C(0xffff) },
-        { "RDRAND, 32 bits", rdrand32, rdrand32_end, 0 },
-        { "RDFSBASE, 32 bits", rdfsbase32, rdfsbase32_end, 0 },
-        { "WRFSBASE, 32 bits", wrfsbase32, wrfsbase32_end, 0 },
-        { "SMSW, 16 bits", smsw16, smsw16_end, ~UINT64_C(0xffff) },
-        { "STR, 16 bits", str16, str16_end, ~UINT64_C(0xffff) },
-        { "STR, 32 bits", str32, str32_end, 0 },
-        { "MOV from SS, 16 bits", from_ss16, from_ss16_end, ~UINT64_C(0xffff) },
-        { "MOV from SS, 32 bits", from_ss32, from_ss32_end, 0 },
-        { "LAR, 16 bits", lar16, lar16_end, ~UINT64_C(0xffff) },
-        { "LSL, 16 bits", lsl16, lsl16_end, ~UINT64_C(0xffff) },
-        { "LSL, 32 bits", lsl32, lsl32_end, 0 },
+        { "RDRAND, 16 bits", CODE(rdrand16), ~UINT64_C(0xffff) },
+        { "RDRAND, 32 bits", CODE(rdrand32), 0 },
+        { "RDFSBASE, 32 bits", CODE(rdfsbase32), 0 },
+        { "WRFSBASE, 32 bits", CODE(wrfsbase32), 0 },
+        { "SMSW, 16 bits", CODE(smsw16), ~UINT64_C(0xffff) },
+        { "STR, 16 bits", CODE(str16), ~UINT64_C(0xffff) },
+        { "STR, 32 bits", CODE(str32), 0 },
+        { "MOV from SS, 16 bits", CODE(from_ss16), ~UINT64_C(0xffff) },
+        { "MOV from SS, 32 bits", CODE(from_ss32), 0 },
+        { "LAR, 16 bits", CODE(lar16), ~UINT64_C(0xffff) },
+        { "LSL, 16 bits", CODE(lsl16), ~UINT64_C(0xffff) },
+        { "LSL, 32 bits", CODE(lsl32), 0 },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autoptr(Machine) m = machine_new();
@@ -393,7 +375,7 @@ static void test_operand_size(void)
         m->cpu->seg[SEG_FS].base = 0x7fffffffffff;
         m->cpu->regs[GPR_RBX] = start;
         machine_code(m, AT_CODE, rows[i].code, (size_t)(rows[i].end - rows[i].code));
-        run(m);
+        machine_run(m);
         g_assert_cmphex(m->cpu->regs[GPR_RBX], !=, start);
         m->cpu->regs[GPR_RBX] &= rows[i].kept | UINT64_C(0xffffffff00000000);
         g_assert_cmphex(m->cpu->regs[GPR_RBX], ==, start & rows[i].kept);
@@ -413,7 +395,7 @@ static void test_port_map(void)
         machine_set_word(m, AT_TSS + 0x66, 0x68 | UINT64_C(0xffffffffffff0000));
         machine_set_word(m, AT_TSS + 0x68 + 0xa, open ? 0 : 0x10);
         m->cpu->regs[GPR_RDX] = 0x52;
-        run(m);
+        machine_run(m);
         if (open) {
             g_assert_cmphex(m->exit_reason, ==, 0x40052);
         } else {
@@ -433,11 +415,11 @@ static void test_interrupt(void)
     LOAD(m, AT_CODE, sti_two);
     m->vectors[0] = 0x41;
     cpu_request(m->cpu, CPU_PENDING_INTERRUPT);
-    run(m);
+    machine_run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x41));
     g_assert_cmpuint(m->cpu->regs[GPR_RAX], ==, 1); /* the shadow of STI: one instruction */
-    g_assert_cmphex(stack_word(m, 0), ==, AT_CODE + 3);
-    g_assert_cmphex(stack_word(m, 2), ==, 0x202);
+    g_assert_cmphex(machine_stack(m, 0), ==, AT_CODE + 3);
+    g_assert_cmphex(machine_stack(m, 2), ==, 0x202);
     g_assert_false(m->cpu->rflags & FLAG_IF);
 }
 
@@ -448,7 +430,7 @@ static void test_nmi(void)
     machine_long(m);
     LOAD(m, AT_CODE, sti_two);
     cpu_request(m->cpu, CPU_PENDING_NMI);
-    run(m);
+    machine_run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_NMI));
     g_assert_true(m->cpu->nmi_blocked);
     cpu_request(m->cpu, CPU_PENDING_NMI);
@@ -459,7 +441,7 @@ static void test_nmi(void)
     machine_code(m, machine_handler(VEC_NMI), "\xf4\xf4", 2);
     code_page_discard(m->group, machine_handler(VEC_NMI), 16);
     machine_code(m, machine_handler(VEC_NMI), iretq, sizeof(iretq));
-    run(m);
+    machine_run(m);
     g_assert_cmphex(m->cpu->rip, ==, AT_CODE + 5);
     g_assert_false(m->cpu->nmi_blocked);
 }
@@ -471,9 +453,9 @@ static void test_single_step(void)
     g_autoptr(Machine) m = machine_new();
     machine_long(m);
     LOAD(m, AT_CODE, trap_flag);
-    run(m);
+    machine_run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_DB));
-    g_assert_cmphex(stack_word(m, 0), ==, AT_CODE + (uint64_t)(trap_flag_end - trap_flag) - 1);
+    g_assert_cmphex(machine_stack(m, 0), ==, AT_CODE + (uint64_t)(trap_flag_end - trap_flag) - 1);
     g_assert_cmphex(m->cpu->dr[6] & 0x4000, ==, 0x4000);
     g_assert_false(m->cpu->rflags & FLAG_TF);
 }
@@ -504,7 +486,7 @@ static void test_protected_mode(void)
     g_autoptr(Machine) m = machine_new();
     protected(m);
     LOAD(m, AT_CODE, idt32);
-    run(m);
+    machine_run(m);
     g_assert_cmphex(m->cpu->rip, ==, machine_handler(0x30));
     g_assert_cmphex(m->cpu->regs[GPR_RSP], ==, AT_KERNEL_STACK - 12);
     g_assert_cmphex(stack_dword(m, 0), ==, AT_CODE + 2);
@@ -513,7 +495,7 @@ static void test_protected_mode(void)
     g_autoptr(Machine) far = machine_new();
     protected(far);
     LOAD(far, AT_CODE, far32);
-    run(far);
+    machine_run(far);
     g_assert_cmpuint(far->cpu->regs[GPR_RCX], ==, 5);
     g_assert_cmpuint(far->cpu->regs[GPR_RBX], ==, 7);
     g_assert_cmphex(far->cpu->regs[GPR_RSP], ==, AT_KERNEL_STACK);
@@ -546,7 +528,7 @@ static void test_registers(void)
     cpu->kernel_gs_base = 0x5000;
     cpu->tr = (Segment){ 0 };
     LOAD(m, AT_CODE, registers);
-    run(m);
+    machine_run(m);
     g_assert_cmphex(cpu->rip, ==, AT_CODE + (uint64_t)(registers_end - registers) - 1);
     g_assert_cmphex(cpu->tr.selector, ==, SEL_TSS);
     g_assert_cmphex(cpu->tr.base, ==, AT_TSS);
@@ -584,7 +566,7 @@ static void test_xfd(void)
     cpu->regs[GPR_RBX] = AT_DATA;
     LOAD(m, AT_CODE, xfd);
     machine_code(m, machine_handler(VEC_NM), xfd_handler, (size_t)(xfd_handler_end - xfd_handler));
-    run(m);
+    machine_run(m);
     g_assert_cmphex(cpu->rip, ==, AT_CODE + (uint64_t)(xfd_end - xfd) - 1);
     g_assert_cmphex(cpu->regs[GPR_RSI], ==, 0x40000);
     g_assert_cmphex(cpu->regs[GPR_RDI], ==, 0x40000);
@@ -607,7 +589,7 @@ static void test_far64(void)
     LOAD(m, AT_CODE, far64);
     machine_set_word(m, AT_DATA + 0x10, UINT64_C(0x20000fff));
     *machine_pte(m, 0) = 0;
-    run(m);
+    machine_run(m);
     g_assert_cmphex(m->cpu->rip, ==, AT_CODE + (uint64_t)(far64_end - far64) - 1);
     g_assert_cmphex(m->cpu->regs[GPR_RSI], ==, AT_KERNEL_STACK);
     g_assert_cmphex(m->cpu->seg[SEG_GS].selector, ==, SEL_DATA);
@@ -622,7 +604,7 @@ static void test_gate(void)
     g_autoptr(Machine) m = machine_new();
     machine_long(m);
     LOAD(m, AT_CODE, gated);
-    run(m);
+    machine_run(m);
     g_assert_true(cpu_rflags(m->cpu) & FLAG_CF);
     g_assert_cmphex(m->cpu->regs[GPR_RAX], !=, 0);
 
@@ -630,7 +612,7 @@ static void test_gate(void)
     without->no_features = true;
     machine_long(without);
     LOAD(without, AT_CODE, gated);
-    run(without);
+    machine_run(without);
     g_assert_cmphex(without->cpu->rip, ==, machine_handler(VEC_UD));
 }
 
@@ -642,14 +624,14 @@ static void test_world(void)
     g_autoptr(Machine) m = machine_new();
     machine_long(m);
     LOAD(m, AT_CODE, vmcall);
-    run(m);
+    machine_run(m);
     g_assert_cmpuint(m->exit_reason, ==, 18);
     g_assert_cmphex(m->cpu->rip, ==, AT_CODE + 3);
 
     g_autoptr(Machine) t = machine_new();
     machine_long(t);
     LOAD(t, AT_CODE, tdcall);
-    run(t);
+    machine_run(t);
     g_assert_cmphex(t->cpu->rip, ==, AT_CODE + 4);
 }
 

@@ -69,7 +69,8 @@ static void test_terms(void)
     } rows[] = {
         { "nothing", write_nothing, "" },
         { "integers", write_integers,
-          "00" "01" "0a02" "0aff" "0b0001" "0bffff" "0c00000100" "0cffffffff" "0e0000000001000000" },
+          "00" "01" "0a02" "0aff" "0b0001" "0bffff" "0c00000100" "0cffffffff"
+          "0e0000000001000000" },
         { "names", write_names,
           "08415f5f5f" "085c2e5f53425f50434930" "082f0341425f5f43445f5f45464748" },
         { "device", write_device, "5b820f5254435f085f4849440c41d00b00" },

@@ -6,8 +6,8 @@
 #include "hw/pci/pci.h"
 
 #define BASE 0x600
-#define WRAP \
-    ((UINT64_C(1) << 24) * SECOND / PM_TIMER_HZ) /* ns until the counter is at 0 again, rounded down */
+/* ns until the counter is at 0 again, rounded down */
+#define WRAP ((UINT64_C(1) << 24) * SECOND / PM_TIMER_HZ)
 
 typedef struct Fixture {
     AddressSpace *ports;

@@ -45,7 +45,8 @@ typedef struct TdxPlanInput {
 /* One CPUID bit and what becomes of it. */
 typedef enum TdxVerdictKind {
     TDX_VERDICT_GRANTED,    /* asked for, and the TD has it */
-    TDX_VERDICT_REFUSED,    /* asked for, by the user or a named model, and the TD does not have it: `reason` */
+    /* asked for, by the user or a named model, and the TD does not have it: `reason` */
+    TDX_VERDICT_REFUSED,
     TDX_VERDICT_FORCED_ON,  /* not asked for, and the TD has it all the same */
     TDX_VERDICT_FORCED_OFF, /* TDX fixes it to 0; not asked for explicitly */
     TDX_VERDICT_NATIVE,     /* follows the processor */
