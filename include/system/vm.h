@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One machine with its TD: made from a MachineConfig, run, taken apart. The start-up list of the
- * program is vm_new().
+ * One machine with what runs on it (a TD, an ordinary VM, nothing): made from a MachineConfig, run,
+ * taken apart. The start-up list of the program is vm_new(). All on the main thread.
  */
 #ifndef SYSTEM_VM_H
 #define SYSTEM_VM_H
@@ -10,10 +10,14 @@
 
 typedef struct Vm Vm;
 
-/* Everything up to a finalized TD whose vCPUs are paused. The config must outlive the Vm. */
+/*
+ * Everything up to a guest that is launched and whose vCPUs are paused (a TD is finalized); monitors
+ * listen. The config is borrowed and must outlive the Vm. NULL: *errp, and nothing is left behind.
+ */
 Vm *vm_new(const MachineConfig *config, GError **errp);
-/* Runs until shutdown; exit status. */
+/* Lets the vCPUs go, unless -S, and serves the main loop until shutdown. The exit status. */
 int vm_run(Vm *vm);
+/* Ends the guest if there is one. NULL is fine. */
 void vm_free(Vm *vm);
 
 #endif
