@@ -66,6 +66,22 @@ static int memory_fault(Vcpu *vcpu, uint64_t gpa, bool private)
     return -EFAULT;
 }
 
+/* The page is private, or has no memory behind it: an error that says nothing of the page. */
+static int shared_violation(Vcpu *vcpu, uint64_t gpa)
+{
+    Vm *vm = vcpu->vm;
+    pthread_rwlock_rdlock(&vm->memory);
+    bool private = attributes_private(vm, gpa);
+    const MemSlot *slot = memslot_find(vm, gpa);
+    bool empty = slot && !memslot_has_memory(slot, gpa);
+    pthread_rwlock_unlock(&vm->memory);
+    if (!private && empty) {
+        vcpu->run->exit_reason = KVM_EXIT_UNKNOWN;
+        return -EFAULT;
+    }
+    return private ? memory_fault(vcpu, gpa, false) : RUN_CONTINUE;
+}
+
 int ept_violation(Vcpu *vcpu)
 {
     Vm *vm = vcpu->vm;
@@ -77,10 +93,7 @@ int ept_violation(Vcpu *vcpu)
                         : vcpu->exit.write ? "write"
                                            : "read"));
     if (vcpu->exit.shared) {
-        pthread_rwlock_rdlock(&vm->memory);
-        bool private = attributes_private(vm, gpa);
-        pthread_rwlock_unlock(&vm->memory);
-        return private ? memory_fault(vcpu, gpa, false) : RUN_CONTINUE;
+        return shared_violation(vcpu, gpa);
     }
     int r = vcpu->exit.level && vm->host->profile->accept_2m ? map_region(vm, gpa)
                                                              : ept_map_private(vm, gpa);

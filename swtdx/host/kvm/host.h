@@ -68,6 +68,8 @@ typedef struct MemSlot {
     uint64_t gpa, size, hva;
     GuestMemfd *gmem; /* NULL without GUEST_MEMFD */
     uint64_t gmem_offset;
+    bool holes;             /* not all of [hva, hva + size) was mapped when the slot was made */
+    _Atomic uint64_t *seen; /* then: a bit for each page that was found to be there; may be NULL */
 } MemSlot;
 
 /* attributes.c: sorted, disjoint, not touching ranges that are private. */
@@ -303,6 +305,7 @@ void file_release_all(KvmHost *host);
 /* user.c: memory of the caller. -EFAULT instead of a signal. */
 int user_read(void *to, uint64_t from, size_t n);
 int user_write(uint64_t to, const void *from, size_t n);
+bool user_readable(uint64_t address);
 
 /* sys.c, caps.c, cpuid.c */
 int sys_ioctl(KvmHost *host, unsigned long request, uintptr_t arg);
@@ -342,6 +345,8 @@ int memslot_set(Vm *vm, const AbiMemoryRegion2 *region, bool v2);
 /* Reader side, Vm.memory held or slots_lock held. */
 const MemSlot *memslot_find(const Vm *vm, uint64_t gpa);
 uint8_t *memslot_shared_page(void *opaque, uint64_t gpa, bool *writable);
+/* Reader side: has the slot's page memory behind it? */
+bool memslot_has_memory(const MemSlot *slot, uint64_t gpa);
 void memslot_free(Vm *vm);
 /* Takes shared translations of a range out of all vCPUs. */
 void memslot_flush_shared(Vm *vm, uint64_t gpa, uint64_t size);

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "host.h"
 #include "raw.h"
@@ -30,13 +31,58 @@ const MemSlot *memslot_find(const Vm *vm, uint64_t gpa)
     return NULL;
 }
 
+static size_t seen_size(const MemSlot *slot)
+{
+    return (slot->size / 4096 + 63) / 64 * 8;
+}
+
+/*
+ * A slot with addresses where nothing is mapped now, which msync() tells: its pages are looked at
+ * one by one, before a guest has them. That of others is not paid for by system calls of vCPUs.
+ */
+static void look_for_holes(MemSlot *slot)
+{
+    slot->seen = NULL;
+    slot->holes = raw_result(syscall(SYS_msync, slot->hva, slot->size, MS_ASYNC)) == -ENOMEM;
+    if (slot->holes) {
+        long at = syscall(SYS_mmap, NULL, seen_size(slot), PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, (off_t)0);
+        slot->seen = at == -1 ? NULL : (_Atomic uint64_t *)at;
+    }
+}
+
+static void free_seen(MemSlot *slot)
+{
+    if (slot->seen) {
+        syscall(SYS_munmap, slot->seen, seen_size(slot));
+    }
+}
+
+/* What a VMM unmaps later, under a guest, is its own loss. */
+bool memslot_has_memory(const MemSlot *slot, uint64_t gpa)
+{
+    uint64_t page = (gpa - slot->gpa) / 4096, bit = UINT64_C(1) << page % 64;
+    if (!slot->holes || (slot->gmem && slot->gmem->shared)) {
+        return true;
+    }
+    _Atomic uint64_t *seen = slot->seen;
+    if (seen && atomic_load_explicit(&seen[page / 64], memory_order_relaxed) & bit) {
+        return true;
+    }
+    bool there = user_readable(slot->hva + page * 4096);
+    if (there && seen) {
+        atomic_fetch_or_explicit(&seen[page / 64], bit, memory_order_relaxed);
+    }
+    return there;
+}
+
 uint8_t *memslot_shared_page(void *opaque, uint64_t gpa, bool *writable)
 {
     Vm *vm = opaque;
     uint8_t *page = NULL;
     pthread_rwlock_rdlock(&vm->memory);
     const MemSlot *s = memslot_find(vm, gpa);
-    if (s && attributes_private(vm, gpa)) {
+    if (s && (attributes_private(vm, gpa) || !memslot_has_memory(s, gpa))) {
         page = TD_SHARED_EXIT;
     } else if (s) {
         uint64_t offset = (gpa & ~PAGE_MASK) - s->gpa;
@@ -145,6 +191,7 @@ static void slot_delete(Vm *vm, MemSlot *slot)
     vm->slots_size.count--;
     pthread_rwlock_unlock(&vm->memory);
     memslot_flush_shared(vm, gone.gpa, gone.size);
+    free_seen(&gone);
     if (gone.gmem && vm->td) {
         record_memory_goes(vm);
         td_range_remove(vm->td, gone.gpa, gone.size);
@@ -171,6 +218,7 @@ static int slot_insert(Vm *vm, const MemSlot *slot)
     }
     memmove(&vm->slots[i + 1], &vm->slots[i], (n->count - i) * sizeof(*slot));
     vm->slots[i] = *slot;
+    look_for_holes(&vm->slots[i]);
     n->count++;
     pthread_rwlock_unlock(&vm->memory);
     /* What was a hole, thus MMIO to the guest, may stand in translation caches as such. */
@@ -252,6 +300,9 @@ int memslot_set(Vm *vm, const AbiMemoryRegion2 *r, bool v2)
 
 void memslot_free(Vm *vm)
 {
+    for (uint32_t i = 0; i < vm->slots_size.count; i++) {
+        free_seen(&vm->slots[i]);
+    }
     free(vm->slots);
     vm->slots = NULL;
     vm->slots_size = (Sizes){ 0 };

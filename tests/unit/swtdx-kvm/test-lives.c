@@ -250,6 +250,39 @@ static void test_wrong_side(void)
     guest_free(g);
 }
 
+#define NOWHERE UINT64_C(0x200000) /* below all that programs have */
+
+/* A slot of addresses without memory: KVM_RUN fails, and only that. */
+static void test_slot_of_nothing(void)
+{
+    Guest *g = guest_new(6, 16);
+    AbiMemoryRegion2 region = { .slot = 6, .guest_phys_addr = 0x50000, .memory_size = 0x3000,
+                                .userspace_addr = NOWHERE };
+    g_assert_cmpint(vm(g->f, ABI_SET_USER_MEMORY_REGION2, (uintptr_t)&region), ==, 0);
+    memset(g->page->in, 0, sizeof(g->page->in));
+    g->page->in[RAX] = REPORT;
+    g->page->in[RCX] = GUEST_SHARED_BIT | 0x51000;
+    g->page->in[RDX] = GUEST_SHARED_BIT | 0x51400;
+    for (unsigned i = 0; i < 3; i++) {
+        g_assert_cmpint(guest_call(g), ==, -EFAULT);
+        g_assert_cmpint(g->run->exit_reason, ==, KVM_EXIT_UNKNOWN);
+    }
+    /* memory comes there: the guest goes on */
+    uint8_t *page = mmap((void *)(uintptr_t)(NOWHERE + 0x1000), 0x1000, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (page != MAP_FAILED) {
+        g_assert_cmpint(guest_go_on(g), ==, GUEST_DONE);
+        g_assert_cmphex(g->page->out[RAX], ==, 0);
+        g_assert_cmphex(page[0], ==, 0x81);
+    }
+    region.memory_size = 0;
+    g_assert_cmpint(vm(g->f, ABI_SET_USER_MEMORY_REGION2, (uintptr_t)&region), ==, 0);
+    if (page != MAP_FAILED) {
+        munmap(page, 0x1000);
+    }
+    guest_free(g);
+}
+
 /* ---- threads ---- */
 
 typedef struct Worker {
@@ -496,6 +529,7 @@ int main(int argc, char **argv)
     g_test_add_func("/swtdx-lives/passed", test_passed);
     g_test_add_func("/swtdx-lives/contents", test_contents);
     g_test_add_func("/swtdx-lives/wrong-side", test_wrong_side);
+    g_test_add_func("/swtdx-lives/slot-of-nothing", test_slot_of_nothing);
     g_test_add_func("/swtdx-lives/init-vm-and-memory", test_init_vm_and_memory);
     g_test_add_func("/swtdx-lives/run-and-memory", test_run_and_memory);
     g_test_add_func("/swtdx-lives/two-in-one-vcpu", test_two_in_one_vcpu);
