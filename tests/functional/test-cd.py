@@ -8,6 +8,7 @@ import sys
 import tempfile
 
 import iso
+import qmp
 import vmm
 
 SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
@@ -34,16 +35,11 @@ def boot_image(directory):
 def command(console, line, answer):
     console.send(line + "\r")
     console.expect(answer, 60 * SLOW)
-    console.expect(r"/ # ", 60 * SLOW)  # before the monitor has the terminal, into whose words it would come
+    console.expect(r"/ # ", 60 * SLOW)
 
 
-def monitor(console, line):
-    """C-a c: to the monitor on the same terminal, and back."""
-    console.send("\x01c")
-    console.expect(r"\(qemu\) ", 60 * SLOW)
-    console.send(line + "\r")
-    console.expect(r"\n\(qemu\) ", 60 * SLOW)
-    console.send("\x01c")
+def hmp(monitor, line):
+    return monitor.command("human-monitor-command", **{"command-line": line})
 
 
 def test_boot():
@@ -58,7 +54,8 @@ def test_boot():
         iso.make(other, "OTHER", [("OTHER.TXT", b"from another CD\n")])
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(memory="1G", extra=[
             "-cdrom", boot, "-device", "virtio-scsi-pci,id=scsi0", "-drive", f"file={seed},if=none,id=seed,media=cdrom",
-            "-device", "scsi-cd,drive=seed,bus=scsi0.0,id=second"]))
+            "-device", "scsi-cd,drive=seed,bus=scsi0.0,id=second",
+            "-qmp", f"unix:{directory}/qmp,server=on,wait=off"]))
         try:
             console.expect(r"initramfs: this is a TDX guest", 400 * SLOW)
             console.expect(r"# ", 60 * SLOW)
@@ -69,14 +66,16 @@ def test_boot():
             command(console, "cat /sys/block/sr$cd/ro /sys/block/sr$cd/queue/logical_block_size /sys/block/sr$cd/device/model",
                     r"2048\s+QEMU CD-ROM")
             # Another medium, which Linux hears of when it opens the drive.
-            monitor(console, f"change second {other}")
+            monitor = qmp.Qmp(os.path.join(directory, "qmp"))
+            hmp(monitor, f"change second {other}")
             command(console, "mount -r -t iso9660 /dev/sr$cd /b; cat /b/*", r"from another CD")
-            monitor(console, "eject second")  # it is mounted, so Linux has locked the tray
-            assert "is locked and force was not specified" in console.text
+            # It is mounted, so Linux has locked the tray.
+            refusal = hmp(monitor, "eject second")
+            assert "is locked and force was not specified" in refusal, refusal
             command(console, "umount /b; echo status $?", r"status 0")
-            monitor(console, "eject second")
-            monitor(console, "info block")
-            assert "tray open" in console.text, console.text[-2000:]
+            hmp(monitor, "eject second")
+            blocks = hmp(monitor, "info block")
+            assert "tray open" in blocks, blocks
             command(console, "cat /dev/sr$cd", r"No medium found")
             console.send("poweroff -f\r")
             assert console.wait(60 * SLOW) == 0
