@@ -172,6 +172,13 @@ def define(daemon, program):
     daemon.virsh("define", str(domain))
 
 
+def check_host(daemon):
+    """libvirt's own opinion of the host."""
+    done = subprocess.run([*vmm.tdx_host(), *daemon.loader, f"{daemon.tree}/usr/bin/virt-host-validate", "qemu"], env=daemon.environment,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=False, text=True)
+    assert re.search(r"secure guest support +: PASS\s+\(TDX\)", done.stdout), done
+
+
 def console(daemon, pattern, seconds):
     """What the guest prints on its serial port until there is the pattern."""
     path = daemon.virsh("ttyconsole", "td")
@@ -252,6 +259,7 @@ def live(program, checks):
     with libvirt() as daemon:
         if not daemon:
             return "libvirt could not be had: scripts/get-libvirt tells why"
+        check_host(daemon)
         define(daemon, program)
         for check in checks:
             check(daemon)
