@@ -166,8 +166,7 @@ static bool check_policy(const MemoryBackend *backend, GError **errp)
 {
     if (!backend->policy && backend->host_nodes->len) {
         return error_set(errp, "host-nodes must be empty for policy default, or you should "
-                               "explicitly specify a policy other than "
-                               "default");
+                               "explicitly specify a policy other than default");
     }
     if (backend->policy && !backend->host_nodes->len) {
         return error_set(errp, "host-nodes must be set for policy %s", policies[backend->policy]);

@@ -60,8 +60,7 @@ bool qmp_inject_nmi(QapiContext *context, JsonValue *arguments, JsonValue **resu
 {
     return error_set(errp, "%s",
                      reason(context, "a TD takes no NMI from its host; make the guest's kernel "
-                                     "panic from inside "
-                                     "(sysrq-trigger), or use system_reset"));
+                                     "panic from inside (sysrq-trigger), or use system_reset"));
 }
 
 /* What a dump would hold is ciphertext, or zeroes: the shared half's. */
@@ -69,8 +68,7 @@ static bool no_memory(const QapiContext *context, GError **errp)
 {
     return error_set(errp, "%s",
                      reason(context, "a TD's memory cannot be read from outside; have the guest "
-                                     "write its dump itself "
-                                     "(kdump)"));
+                                     "write its dump itself (kdump)"));
 }
 
 bool qmp_dump_guest_memory(QapiContext *context, JsonValue *arguments, JsonValue **result,

@@ -73,8 +73,7 @@ static const char *instead_of(const char *name)
         const char *name, *hint;
     } absent[] = {
         { "bridge", "Make the interface first (ip tuntap add dev tap0 mode tap user $USER; ip link "
-                    "set tap0 up master br0), "
-                    "and use tap,ifname=tap0,script=no,downscript=no" },
+                    "set tap0 up master br0), and use tap,ifname=tap0,script=no,downscript=no" },
         { "socket", "Use stream: addr.type=unix,addr.path=PATH, or "
                     "addr.type=inet,addr.host=HOST,addr.port=PORT" },
         { "hubport", "There are no hubs: give each card a netdev of its own" },

@@ -478,8 +478,7 @@ static bool refuse(QomObject *object, const QomProperty *property, JsonValue *va
 {
     error_set(errp, "Parameter '%s' is not supported", property->name);
     error_hint(errp, "The guest reaches the host's own services at the network's second address, "
-                     "10.0.2.2; files are shared by virtiofsd "
-                     "and -device vhost-user-fs-pci");
+                     "10.0.2.2; files are shared by virtiofsd and -device vhost-user-fs-pci");
     return false;
 }
 

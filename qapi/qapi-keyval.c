@@ -45,8 +45,7 @@ static bool convert_integer(const QapiType *type, const char *text, const char *
         if (!parse_size(text, 1, &u)) {
             error_set(errp, "Parameter '%s' expects a size, not '%s'", name, text);
             error_hint(errp, "You may use k, M, G, T, P or E suffixes for kilobytes, megabytes, "
-                             "gigabytes, terabytes, petabytes "
-                             "and exabytes");
+                             "gigabytes, terabytes, petabytes and exabytes");
             return false;
         }
         *result = json_object_new_uint64(u);

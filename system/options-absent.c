@@ -19,19 +19,18 @@ static const char no_floppy[] =
     "There is no floppy drive: use -drive file=FILE,format=raw,if=virtio";
 static const char use_drive[] = "Use -drive file=FILE,format=raw,if=virtio";
 static const char no_flash[] = "There is no flash memory: a TD has no read-only memory, and its "
-                               "variables live in the TD. Use -bios with one file "
-                               "that holds code and variables";
+                               "variables live in the TD. Use -bios with one file that holds code "
+                               "and variables";
 static const char no_debugger[] = "A TD's registers and memory cannot be read: there is no gdb. "
-                                  "Use -d tdx,tdvmcall, or run the whole command "
-                                  "under 'swtdx run --', which shows both when a TD stops";
+                                  "Use -d tdx,tdvmcall, or run the whole command under 'swtdx run "
+                                  "--', which shows both when a TD stops";
 static const char no_migration[] =
     "TDs are not migrated, saved or loaded: end this TD and start another elsewhere";
 static const char kvm_only[] = "A TD runs on KVM alone: leave it out";
 static const char no_numa[] = "The guest sees one NUMA node: leave it out";
 static const char memory_objects[] =
     "Use -object memory-backend-file,id=ram0,size=SIZE,mem-path=PATH and -machine "
-    "memory-backend=ram0; a TD's private "
-    "memory comes from KVM whatever the backend";
+    "memory-backend=ram0; a TD's private memory comes from KVM whatever the backend";
 static const char use_log[] = "Use -d tdx,tdvmcall (-d help lists what can be logged)";
 static const char no_files[] =
     "Use virtiofsd and -device vhost-user-fs-pci: the guest sees the directory through it";

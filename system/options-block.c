@@ -159,8 +159,7 @@ static bool set_format(DriveOption *drive, const char *format, GError **errp)
     if (!block_format_is_known(format)) {
         error_set(errp, "Unknown driver '%s'", format);
         error_hint(errp, "Images are raw, or qcow2, qcow, qed, vdi, vhdx, vmdk, vpc through "
-                         "qemu-storage-daemon; qemu-img convert -O raw "
-                         "converts others");
+                         "qemu-storage-daemon; qemu-img convert -O raw converts others");
         return false;
     }
     drive->format = g_strdup(format);

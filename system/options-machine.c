@@ -295,8 +295,7 @@ bool option_smp(MachineConfig *config, const char *text, GError **errp)
     if (topology.max_cpus > topology.cpus && topology.cpus) {
         g_autofree char *warning =
             g_strdup_printf("maxcpus=%u: vCPUs cannot be plugged into a running machine: it has "
-                            "%u, the topology has room "
-                            "for %u",
+                            "%u, the topology has room for %u",
                             topology.max_cpus, topology.cpus, topology.max_cpus);
         report_warning(warning);
     }
@@ -422,8 +421,8 @@ static bool settle_ram(MachineConfig *config, GError **errp)
     if (backend && config->ram_size && config->ram_size != backend->size) {
         error_set(errp,
                   "Size specified by -m option (%" G_GUINT64_FORMAT
-                  ") must match size of explicitly specified 'memory-backend' "
-                  "property (%" G_GUINT64_FORMAT ")",
+                  ") must match size of explicitly specified 'memory-backend' property "
+                  "(%" G_GUINT64_FORMAT ")",
                   config->ram_size, backend->size);
         error_hint(errp, "Leave -m out, or make the two equal");
         return false;
@@ -431,8 +430,7 @@ static bool settle_ram(MachineConfig *config, GError **errp)
     if (backend && backend->prealloc && config->board->confidential_guest.name) {
         error_set(errp,
                   "memory backend '%s': prealloc=on would fill the half of a TD's RAM that it "
-                  "rarely shares, and not its private "
-                  "half",
+                  "rarely shares, and not its private half",
                   id);
         error_hint(errp, "Leave prealloc out: the TD's private memory comes from KVM");
         return false;
@@ -493,8 +491,8 @@ static bool check_ordinary(MachineConfig *config, GError **errp)
     if (!config->bios) {
         error_set(errp, "a machine needs firmware, and no -bios was given");
         error_hint(errp, "Use -bios with a UEFI image, for example /usr/share/ovmf/OVMF.fd of "
-                         "Debian's package ovmf. A TD also needs "
-                         "-object tdx-guest,id=tdx0 -machine q35,confidential-guest-support=tdx0");
+                         "Debian's package ovmf. A TD also needs -object tdx-guest,id=tdx0 "
+                         "-machine q35,confidential-guest-support=tdx0");
         return false;
     }
     return true;

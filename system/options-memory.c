@@ -16,8 +16,7 @@ static bool check_growth(const char *text, uint64_t size, uint64_t slots, uint64
     if (most && most < size) {
         return error_set(errp,
                          "invalid value of maxmem: maximum memory size (0x%" PRIx64
-                         ") must be at least the initial memory size "
-                         "(0x%" PRIx64 ")",
+                         ") must be at least the initial memory size (0x%" PRIx64 ")",
                          most, size);
     }
     if (slots && !most) {
@@ -76,8 +75,7 @@ static bool add_numa_node(MachineConfig *config, const KeyVal *kv, GError **errp
     if (config->numa_given || (id && strcmp(id, "0"))) {
         error_set(errp, "there is one NUMA node, node 0");
         error_hint(errp, "Give the whole memory in one memory backend: -machine memory-backend=ID; "
-                         "host-nodes= of the backend "
-                         "says where on the host it lies");
+                         "host-nodes= of the backend says where on the host it lies");
         return false;
     }
     config->numa_given = true;

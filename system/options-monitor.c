@@ -368,8 +368,8 @@ static bool check_stdio(const MachineConfig *config, GError **errp)
     if (users > 1) {
         error_set(errp, "cannot use stdio by multiple character devices");
         error_hint(errp, "Give only one of -serial, -monitor and -qmp stdio, or share it: -serial "
-                         "mon:stdio; -nographic puts a serial port "
-                         "and a monitor there unless -serial and -monitor say otherwise");
+                         "mon:stdio; -nographic puts a serial port and a monitor there unless "
+                         "-serial and -monitor say otherwise");
         return false;
     }
     return true;

@@ -173,8 +173,7 @@ bool option_sandbox(MachineConfig *config, const char *text, GError **errp)
         } else {
             ok = error_set(errp,
                            "Invalid parameter '%s': -sandbox takes enable, obsolete, "
-                           "elevateprivileges, spawn and "
-                           "resourcecontrol",
+                           "elevateprivileges, spawn and resourcecontrol",
                            pair->key);
         }
         if (!ok) {

@@ -98,8 +98,8 @@ static bool find_serial_ports(const Vm *vm, Q35Config *q35, GError **errp)
         Chardev *chardev = id ? chardev_set_find(vm->chardevs, id) : NULL;
 
         if (chardev && chardev_in_use(chardev) && !chardev_is_mux(chardev)) {
-            return error_set(errp, "serial port %u: chardev '%s' is in use; "
-                                   "mux=on lets a monitor share it", i, id);
+            return error_set(errp, "serial port %u: chardev '%s' is in use; mux=on lets a monitor "
+                                   "share it", i, id);
         }
         q35->serial[i] = chardev;
     }

@@ -190,9 +190,8 @@ static void fail_run(KvmVcpu *vcpu, int error)
 
     if (error == EIO) {
         advice = "\nThe kernel has given this VM up: it failed in KVM or the TDX module, or the "
-                 "guest touched private "
-                 "memory that it had not accepted. The host's log says which: dmesg | grep -i -E "
-                 "'kvm|tdx'";
+                 "guest touched private memory that it had not accepted. The host's log says "
+                 "which: dmesg | grep -i -E 'kvm|tdx'";
     } else if (error == EINVAL) {
         advice =
             "\nThe vCPU is not ready to run, or KVM did not like how the last exit was answered";

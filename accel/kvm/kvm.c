@@ -17,8 +17,8 @@ static void open_hints(int error, GError **errp)
     case ENXIO:
         error_hint(errp,
                    "There is no KVM here: load kvm_intel (modprobe kvm_intel), and check that "
-                   "virtualization is enabled in "
-                   "the firmware; in a container, %s must be passed in",
+                   "virtualization is enabled in the firmware; in a container, %s must be passed "
+                   "in",
                    KVM_DEVICE);
         break;
     case EACCES:

@@ -46,8 +46,7 @@ static const struct {
     { "virtio-mem*", no_growth },
     { "virtio-pmem*", no_growth },
     { "virtio-9p*",
-      "Use virtiofsd and vhost-user-fs-pci: the guest sees the directory through "
-      "it" },
+      "Use virtiofsd and vhost-user-fs-pci: the guest sees the directory through it" },
     { "vhost-scsi*", use_scsi },
     { "lsi*", use_scsi },
     { "megasas*", use_scsi },
@@ -64,8 +63,7 @@ static const struct {
       "The guest sees one PCI root and one NUMA node: put devices on pcie.0 or behind "
       "pcie-root-port" },
     { "vmcoreinfo*",
-      "Nobody can read a TD's memory, so there are no dumps that this would help: leave "
-      "it out" },
+      "Nobody can read a TD's memory, so there are no dumps that this would help: leave it out" },
     { "ipmi-*", "There is no management controller: leave it out" },
     { "sd-card*", "There is no SD controller: use virtio-blk-pci" },
     { "floppy*", "There is no floppy drive: use virtio-blk-pci" },
@@ -76,8 +74,7 @@ static const struct {
     { "intel-iommu*", no_iommu },
     { "virtio-iommu*", no_iommu },
     { "tpm-*",
-      "There is no TPM: a TD is measured into RTMRs by the TDX module, and proves it by "
-      "a quote" },
+      "There is no TPM: a TD is measured into RTMRs by the TDX module, and proves it by a quote" },
     { "i6300esb*", no_watchdog },
     { "ivshmem*",
       "There is no shared memory device: use virtio-net-pci, or a memory backend with "
@@ -116,8 +113,7 @@ static const struct {
     { "vmmouse", no_input },
     { "u2f-*", no_usb },
     { "acpi-erst",
-      "There is no store for error records: have the guest write its dump itself "
-      "(kdump)" },
+      "There is no store for error records: have the guest write its dump itself (kdump)" },
     { "amd-iommu", no_iommu },
     { "AMDVI-PCI", no_iommu },
     { "iommu-testdev", no_iommu },

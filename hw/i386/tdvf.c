@@ -249,8 +249,7 @@ static bool check_raw_data(const Parser *p, unsigned i, GError **errp)
         if (is_code_half(p)) {
             fail(p, errp,
                  "this is the code half of a flash image (OVMF_CODE): its metadata describe code "
-                 "and variables "
-                 "in one file");
+                 "and variables in one file");
             error_hint(errp, "Use the unified image, or join the halves: cat OVMF_VARS.fd "
                              "OVMF_CODE.fd > OVMF.fd");
             error_hint(errp, "Code built for SMM (OVMF_CODE*.secboot.fd and the links to it) "
@@ -286,8 +285,7 @@ static bool check_memory(const Parser *p, unsigned i, GError **errp)
     if (s->memory_data_size == 0 || s->memory_data_size % TDVF_PAGE) {
         return fail_section(p, i, errp,
                             "MemoryDataSize 0x%" G_GINT64_MODIFIER
-                            "x is not permitted: a multiple of 0x%x, "
-                            "not 0, is",
+                            "x is not permitted: a multiple of 0x%x, not 0, is",
                             s->memory_data_size, TDVF_PAGE);
     }
     if (s->memory_address % TDVF_PAGE) {
@@ -351,8 +349,8 @@ static bool check_place(const Parser *p, unsigned i, GError **errp)
     }
     fail_section(p, i, errp,
                  "memory 0x%" G_GINT64_MODIFIER "x-0x%" G_GINT64_MODIFIER
-                 "x is not permitted: guest RAM is, "
-                 "and that is 0x0-0x%" G_GINT64_MODIFIER "x below 4 GiB",
+                 "x is not permitted: guest RAM is, and that is "
+                 "0x0-0x%" G_GINT64_MODIFIER "x below 4 GiB",
                  s->memory_address, s->memory_address + s->memory_data_size - 1,
                  p->ram->below_4g ? p->ram->below_4g - 1 : 0);
     if (s->memory_address < GiB) {

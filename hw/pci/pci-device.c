@@ -260,9 +260,9 @@ static bool set_hole(QomObject *object, const QomProperty *property, JsonValue *
 {
     if (json_object_get_uint64(value)) {
         report_warning("q35-pcihost.pci-hole64-size is without effect: the window is where the "
-                       "firmware puts devices. "
-                       "-fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=MEGABYTES tells OVMF how much "
-                       "to set apart");
+                       "firmware puts devices. -fw_cfg "
+                       "name=opt/ovmf/X-PciMmio64Mb,string=MEGABYTES tells OVMF how much to set "
+                       "apart");
     }
     return true;
 }

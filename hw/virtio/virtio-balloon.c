@@ -8,8 +8,8 @@ static PciFunction *make(PciDevice *device, GError **errp)
 {
     error_set(errp,
               "virtio-balloon-pci: there is no balloon: a TD's memory is private, and pages that "
-              "its balloon gave up "
-              "could neither be taken from it nor given back without losing what it accepted");
+              "its balloon gave up could neither be taken from it nor given back without losing "
+              "what it accepted");
     error_hint(errp, "Leave the device out; in libvirt's XML: <memballoon model='none'/>");
     return NULL;
 }

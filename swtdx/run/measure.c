@@ -228,8 +228,7 @@ int command_measure(char **argv)
         } else if (!fill_until(record, options.until)) {
             fprintf(stderr,
                     "swtdx: --until '%s': EBS, launch, end, extend=N, the name of an event type "
-                    "(EV_SEPARATOR), or a text of "
-                    "up to %d bytes is needed\n",
+                    "(EV_SEPARATOR), or a text of up to %d bytes is needed\n",
                     options.until, RECORD_TEXT - 1);
             status = RUN_USAGE;
         } else {

@@ -12,15 +12,13 @@
 static const CpuNamedModel models[] = {
     { "qemu64", NULL,
       "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse "
-      "sse2 pni cx16 "
-      "syscall nx lm lahf-lm",
+      "sse2 pni cx16 syscall nx lm lahf-lm",
       "the least that a 64-bit system expects" },
     { "Skylake-Server", "qemu64",
       "vme pclmulqdq ssse3 fma pcid sse4.1 sse4.2 x2apic movbe popcnt tsc-deadline aes xsave avx "
-      "f16c rdrand "
-      "arat fsgsbase bmi1 hle avx2 smep bmi2 erms invpcid rtm rdseed adx smap clflushopt clwb "
-      "avx512f avx512dq "
-      "avx512cd avx512bw avx512vl pku xsaveopt xsavec xgetbv1 abm 3dnowprefetch pdpe1gb rdtscp",
+      "f16c rdrand arat fsgsbase bmi1 hle avx2 smep bmi2 erms invpcid rtm rdseed adx smap "
+      "clflushopt clwb avx512f avx512dq avx512cd avx512bw avx512vl pku xsaveopt xsavec xgetbv1 abm "
+      "3dnowprefetch pdpe1gb rdtscp",
       "Xeon Scalable, 1st generation" },
     { "Skylake-Server-v2", "Skylake-Server", "spec-ctrl", "with IBRS" },
     { "Skylake-Server-v3", "Skylake-Server-v2", "-hle -rtm", "with IBRS, without TSX" },
@@ -51,8 +49,7 @@ static const CpuNamedModel models[] = {
     { "Icelake-Server-noTSX", "Icelake-Server-v2", "", NULL },
     { "SapphireRapids", "Icelake-Server-v7",
       "bus-lock-detect serialize tsx-ldtrk amx-bf16 avx512-fp16 amx-tile amx-int8 avx-vnni "
-      "avx512-bf16 fzrm "
-      "fsrs fsrc xfd",
+      "avx512-bf16 fzrm fsrs fsrc xfd",
       "Xeon Scalable, 4th generation" },
     { "SapphireRapids-v2", "SapphireRapids", "", NULL },
     { "SapphireRapids-v3", "SapphireRapids-v2", "ss tsc-adjust cldemote movdiri movdir64b", NULL },
@@ -67,10 +64,8 @@ static const CpuNamedModel models[] = {
     { "GraniteRapids-v5", "GraniteRapids-v4", "", NULL },
     { "SierraForest", "Icelake-Server-v6",
       "-avx512f -avx512dq -avx512ifma -avx512cd -avx512bw -avx512vl -avx512vbmi -avx512vbmi2 "
-      "-avx512vnni "
-      "-avx512bitalg -avx512-vpopcntdq -la57 bus-lock-detect serialize avx-vnni cmpccxadd fsrs "
-      "avx-ifma "
-      "avx-vnni-int8 avx-ne-convert mcdt-no",
+      "-avx512vnni -avx512bitalg -avx512-vpopcntdq -la57 bus-lock-detect serialize avx-vnni "
+      "cmpccxadd fsrs avx-ifma avx-vnni-int8 avx-ne-convert mcdt-no",
       "Xeon 6 with E-cores" },
     { "SierraForest-v2", "SierraForest",
       "ss tsc-adjust cldemote movdiri movdir64b lam intel-psfd ipred-ctrl rrsba-ctrl bhi-ctrl",
@@ -84,12 +79,10 @@ static const CpuNamedModel models[] = {
     { "ClearwaterForest-v3", "ClearwaterForest-v2", "", NULL },
     { "DiamondRapids", "GraniteRapids",
       "ss tsc-adjust cldemote movdiri movdir64b fdp-excptn-only zero-fcs-fds md-clear stibp "
-      "flush-l1d cet-ss "
-      "cet-ibt cmpccxadd fred lkgs wrmsrns avx-ifma lam movrs avx-vnni-int8 avx-ne-convert "
-      "amx-complex avx10 "
-      "apxf intel-psfd ipred-ctrl rrsba-ctrl ddpd-u bhi-ctrl amx-int8-alias amx-bf16-alias "
-      "amx-complex-alias "
-      "amx-fp16-alias amx-fp8 amx-tf32 amx-avx512 amx-movrs avx10-vnni-int apx-nci-ndd-nf",
+      "flush-l1d cet-ss cet-ibt cmpccxadd fred lkgs wrmsrns avx-ifma lam movrs avx-vnni-int8 "
+      "avx-ne-convert amx-complex avx10 apxf intel-psfd ipred-ctrl rrsba-ctrl ddpd-u bhi-ctrl "
+      "amx-int8-alias amx-bf16-alias amx-complex-alias amx-fp16-alias amx-fp8 amx-tf32 amx-avx512 "
+      "amx-movrs avx10-vnni-int apx-nci-ndd-nf",
       "successor of Granite Rapids" },
 };
 

@@ -61,8 +61,8 @@ bool cpu_topology_complete(CpuTopology *t, GError **errp)
     if (product != t->max_cpus) {
         return error_set(errp,
                          "Invalid CPU topology: product of the hierarchy must match maxcpus: "
-                         "sockets (%u) * dies (%u) * modules (%u) * "
-                         "cores (%u) * threads (%u) != maxcpus (%u)",
+                         "sockets (%u) * dies (%u) * modules (%u) * cores (%u) * threads (%u) != "
+                         "maxcpus (%u)",
                          t->sockets, t->dies, t->modules, t->cores, t->threads, t->max_cpus);
     }
     if (t->cpus > t->max_cpus) {

@@ -230,11 +230,11 @@ static void test_filters_shown(void)
     start_plain(&n, F_MAC | F_CONTROL);
     g_autofree char *first = shown(&n);
     g_assert_nonnull(
-        strstr(first, "\"promiscuous\": false, \"multicast\": \"normal\", "
-                      "\"unicast\": \"normal\", \"vlan\": \"none\", \"broadcast-allowed\": true, "
-                      "\"multicast-overflow\": false, \"unicast-overflow\": false, "
-                      "\"main-mac\": \"52:54:00:12:34:56\", \"vlan-table\": [], "
-                      "\"unicast-table\": [], \"multicast-table\": [], \"name\": \"card0\""));
+        strstr(first, "\"promiscuous\": false, \"multicast\": \"normal\", \"unicast\": \"normal\", "
+                      "\"vlan\": \"none\", \"broadcast-allowed\": true, \"multicast-overflow\": "
+                      "false, \"unicast-overflow\": false, \"main-mac\": \"52:54:00:12:34:56\", "
+                      "\"vlan-table\": [], \"unicast-table\": [], \"multicast-table\": [], "
+                      "\"name\": \"card0\""));
     command(&n, VLAN, 0, five, 2);
     mode(&n, PROMISC, 1);
     command(&n, MAC, 0, tables, sizeof(tables));

@@ -404,9 +404,8 @@ static void test_port_opened(void)
     g_free(client_qmp(c, "{\"execute\": \"chardev-add\", \"arguments\": {\"id\": \"agent\", "
                          "\"backend\": {\"type\": \"null\", \"data\": {}}}}"));
     g_free(client_qmp(c, "{\"execute\": \"device_add\", \"arguments\": {\"driver\": "
-                         "\"virtserialport\", \"id\": \"port0\", "
-                         "\"bus\": \"serial0.0\", \"nr\": 1, \"chardev\": \"agent\", \"name\": "
-                         "\"org.qemu.guest_agent.0\"}}"));
+                         "\"virtserialport\", \"id\": \"port0\", \"bus\": \"serial0.0\", \"nr\": "
+                         "1, \"chardev\": \"agent\", \"name\": \"org.qemu.guest_agent.0\"}}"));
     driver_start(&driver, c, card, PCI_MMIO_BASE, 1 << 1, 4);
     gint64 begin = g_get_monotonic_time();
     for (unsigned i = 0; i < 101; i++) {

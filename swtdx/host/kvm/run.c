@@ -149,19 +149,18 @@ static void tell_leniency(Vm *vm)
         !atomic_exchange(&vm->max_vcpus_told, true)) {
         host_message(vm->host,
                      "the guest asks how many vCPUs its TD may have and is told how many it has: a "
-                     "TDX module under Linux's KVM "
-                     "tells %u, the host's processors, and firmware that waits for so many would "
-                     "hang there (profile member "
-                     "max_vcpus_told makes it so here, too)",
+                     "TDX module under Linux's KVM tells %u, the host's processors, and firmware "
+                     "that waits for so many would hang there (profile member max_vcpus_told makes "
+                     "it so here, too)",
                      vm->max_vcpus);
     }
     if (unlikely(td_rbp_bit_seen(vm->td)) &&
         !atomic_load_explicit(&vm->rbp_told, memory_order_relaxed) &&
         !atomic_exchange(&vm->rbp_told, true)) {
         host_message(vm->host, "the guest passes RBP to TDG.VP.VMCALL: let pass here, but a TDX "
-                               "module refuses that under Linux's KVM, and "
-                               "this guest would not run there (profile member vmcall_rbp_refused "
-                               "makes it so here, too)");
+                               "module refuses that under Linux's KVM, and this guest would not "
+                               "run there (profile member vmcall_rbp_refused makes it so here, "
+                               "too)");
     }
 }
 

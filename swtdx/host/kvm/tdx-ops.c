@@ -202,8 +202,7 @@ static void tell_interpreting(Vm *vm, const Td *td)
     if (error && !atomic_exchange(&vm->host->interpreting_told, true)) {
         host_message(vm->host,
                      "no executable memory here (%s): guests are interpreted, which is slower; "
-                     "allow memfd_create and mmap "
-                     "with PROT_EXEC, or choose --interpret",
+                     "allow memfd_create and mmap with PROT_EXEC, or choose --interpret",
                      strerror(error));
     }
 }
@@ -248,8 +247,7 @@ static int module_init(Vm *vm, const TdParams *params, bool foreign, AbiTdxCmd *
     td_free(td);
     if ((status & UINT64_C(0xffffffff00000000)) == TDX_OPERAND_BUSY) {
         host_message(vm->host, "KVM_TDX_INIT_VM: no memory, or no addresses, for the tables of a "
-                               "TD: raise the limits of the process "
-                               "(ulimit -v, ulimit -d)");
+                               "TD: raise the limits of the process (ulimit -v, ulimit -d)");
     }
     TRACE(vm->host, "seamcall", T_S("name", "TDH.MNG.INIT"), T_X("status", status),
           T_X("rcx", detail));

@@ -96,8 +96,8 @@ static const Profile builtin = {
          "model\t\t: 143\n"
          "model name\t: Intel(R) Xeon(R) Gold 6434\n"
          "stepping\t: 8\n"
-         "flags\t\t: fpu tsc msr pae apic cx8 cmov pat clflush sse sse2 ht syscall "
-         "nx pdpe1gb rdtscp lm vmx tdx_host_platform\n"
+         "flags\t\t: fpu tsc msr pae apic cx8 cmov pat clflush sse sse2 ht syscall nx pdpe1gb "
+         "rdtscp lm vmx tdx_host_platform\n"
          "bugs\t\t: tdx_pw_mce\n"
          "address sizes\t: 52 bits physical, 57 bits virtual\n"
          "\n", 0},
@@ -120,8 +120,7 @@ static const Profile builtin = {
         {"/sys/fs/cgroup/misc.current",
          "tdx 0\n", 0},
         {"/proc/cmdline",
-         "BOOT_IMAGE=/vmlinuz-6.16.0 root=/dev/sda1 ro nohibernate "
-         "kvm_intel.tdx=1\n", 0},
+         "BOOT_IMAGE=/vmlinuz-6.16.0 root=/dev/sda1 ro nohibernate kvm_intel.tdx=1\n", 0},
         {"/sys/power/state",
          "freeze mem\n", 0},
         {"/sys/devices/faux/tdx_host/version",

@@ -73,8 +73,7 @@ static TdxCapabilities *read_capabilities(Kvm *kvm, KvmVm *vm, GError **errp)
     caps->max_vcpus = max_vcpus > 0 ? (unsigned)max_vcpus : 0;
     log_item(LOG_TDX,
              "capabilities: attributes 0x%" PRIx64 ", xfam 0x%" PRIx64
-             ", %u configurable CPUID entries, "
-             "TSC %u kHz, at most %u vCPUs",
+             ", %u configurable CPUID entries, TSC %u kHz, at most %u vCPUs",
              caps->supported_attrs, caps->supported_xfam, raw->cpuid.nent, caps->tsc_khz,
              caps->max_vcpus);
     return caps;

@@ -173,8 +173,7 @@ static const char *cause_text(TdxHostCause cause)
         return "kvm_intel was loaded without tdx=1, or switched TDX off while loading";
     case TDX_HOST_MODULE:
         return "kvm_intel.tdx=1 was asked for, and KVM switched it off: the firmware loaded no TDX "
-               "module, or the "
-               "module is too old, or its initialization failed";
+               "module, or the module is too old, or its initialization failed";
     case TDX_HOST_MODULE_ABSENT: return "the host has no TDX module: its firmware did not load one";
     case TDX_HOST_MODULE_OLD: return "the host's TDX module is older than KVM permits";
     case TDX_HOST_MODULE_FAILED: return "the host's kernel could not initialize the TDX module";
@@ -188,8 +187,7 @@ static const char *cause_remedy(TdxHostCause cause)
     switch (cause) {
     case TDX_HOST_NO_KVM:
         return "Load kvm_intel (modprobe kvm_intel tdx=1) and enable virtualization in the host's "
-               "firmware; in a container, "
-               "pass /dev/kvm in";
+               "firmware; in a container, pass /dev/kvm in";
     case TDX_HOST_KVM_DENIED:
         return "Add the user to the group that owns /dev/kvm, usually kvm";
     case TDX_HOST_NOT_INTEL:
@@ -208,24 +206,21 @@ static const char *cause_remedy(TdxHostCause cause)
         return "Add nohibernate to the kernel's command line and boot again";
     case TDX_HOST_FIRMWARE:
         return "Enable TDX in the host's firmware (memory encryption, TDX, at least 2 TDX private "
-               "KeyIDs, SEAM loader); "
-               "dmesg | grep -i tdx tells what is missing";
+               "KeyIDs, SEAM loader); dmesg | grep -i tdx tells what is missing";
     case TDX_HOST_PLATFORM:
         return "Boot a kernel with CONFIG_INTEL_TDX_HOST and CONFIG_KVM_INTEL_TDX, and enable TDX "
-               "in the host's firmware (memory "
-               "encryption, TDX, at least 2 TDX private KeyIDs, SEAM loader); dmesg | grep -i tdx "
-               "tells what is missing";
+               "in the host's firmware (memory encryption, TDX, at least 2 TDX private KeyIDs, "
+               "SEAM loader); dmesg | grep -i tdx tells what is missing";
     case TDX_HOST_KVM_PARAMETER:
         return "Remove that setting from the kernel's command line or /etc/modprobe.d, and load "
                "kvm_intel again with tdx=1";
     case TDX_HOST_NOT_REQUESTED:
         return "Add kvm_intel.tdx=1 to the kernel's command line and boot again, or: modprobe -r "
-               "kvm_intel; "
-               "modprobe kvm_intel tdx=1. If it stays N, dmesg | grep -i tdx tells why";
+               "kvm_intel; modprobe kvm_intel tdx=1. If it stays N, dmesg | grep -i tdx tells why";
     case TDX_HOST_MODULE:
         return "dmesg | grep -i tdx tells which: 'module not loaded' (enable the SEAM loader in "
-               "the firmware), 'RBP clobber bug' "
-               "(update the TDX module), or 'initialization failed' with its error";
+               "the firmware), 'RBP clobber bug' (update the TDX module), or 'initialization "
+               "failed' with its error";
     case TDX_HOST_MODULE_ABSENT:
         return "Enable the SEAM loader in the host's firmware, or install a TDX module where the "
                "firmware looks for it, and boot again";
@@ -237,8 +232,7 @@ static const char *cause_remedy(TdxHostCause cause)
                "wrongly; update the firmware";
     case TDX_HOST_OTHER_KVM:
         return "Check that /dev/kvm belongs to this kernel (containers, namespaces), and the "
-               "host's log: "
-               "dmesg | grep -i tdx";
+               "host's log: dmesg | grep -i tdx";
     default:
         return "dmesg | grep -i tdx may tell more";
     }

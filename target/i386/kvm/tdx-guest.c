@@ -187,8 +187,7 @@ static void explain_quote_service(const char *value, GError **errp)
     } else {
         error_hint(errp, "Use "
                          "quote-generation-socket.type=unix,quote-generation-socket.path=/var/run/"
-                         "tdx-qgs/qgs.socket, or the type vsock "
-                         "with cid and port");
+                         "tdx-qgs/qgs.socket, or the type vsock with cid and port");
     }
 }
 

@@ -145,8 +145,7 @@ void tdx_hint_keyids(GError **errp)
     if (has_capacity && has_current) {
         error_hint(errp,
                    "No free TDX private KeyID: %" PRIu64 " of %" PRIu64
-                   " are in use (misc.current and misc.capacity of "
-                   "the root cgroup)",
+                   " are in use (misc.current and misc.capacity of the root cgroup)",
                    current, capacity);
     } else if (has_capacity) {
         error_hint(errp,
@@ -157,8 +156,7 @@ void tdx_hint_keyids(GError **errp)
         error_hint(errp, "No free TDX private KeyID");
     }
     error_hint(errp, "Stop another TD, or give TDX more KeyIDs in the host's firmware; a TD's "
-                     "KeyID is free when all of its "
-                     "file descriptors are closed");
+                     "KeyID is free when all of its file descriptors are closed");
 }
 
 /* Own cgroup in the unified hierarchy: the line "0::/path" of /proc/self/cgroup. */
@@ -196,6 +194,5 @@ void tdx_hint_cgroup(GError **errp)
         group = parent;
     }
     error_hint(errp, "A limit of the misc cgroup controller is reached (misc.max, line tdx) in "
-                     "this process's cgroup or one "
-                     "above it: raise it, or stop another TD there");
+                     "this process's cgroup or one above it: raise it, or stop another TD there");
 }

@@ -182,8 +182,7 @@ static void tell_about_model(TdxPlan *plan)
                                                         model, lacking));
     }
     g_ptr_array_add(plan->notes, g_strdup_printf("CPU model '%s' decides features only: family, "
-                                                 "model and stepping of a TD "
-                                                 "are the processor's",
+                                                 "model and stepping of a TD are the processor's",
                                                  model));
     if (*more) {
         g_ptr_array_add(plan->notes,

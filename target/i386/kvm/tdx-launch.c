@@ -123,8 +123,7 @@ static void explain_init_vm(const Launch *launch, int ret, uint64_t hw_error, GE
     case EAGAIN:
         error_hint(errp,
                    "The processor's random number generator had no entropy in %d tries: something "
-                   "on this host drains "
-                   "RDRAND or RDSEED",
+                   "on this host drains RDRAND or RDSEED",
                    TDX_MAX_RETRIES);
         break;
     case EIO:

@@ -91,8 +91,8 @@ static bool reported_error(uint32_t code, GError **errp)
     error_set(errp, "the service answered error 0x%x%s%s", code, name ? " " : "",
               name ? name : " (a number it does not document)");
     error_hint(errp, "The cause stands in the service's log only: journalctl -u qgsd (often: the "
-                     "platform is not registered, its "
-                     "PCK certificate cache is unreachable, or the report is not of this host)");
+                     "platform is not registered, its PCK certificate cache is unreachable, or the "
+                     "report is not of this host)");
     return false;
 }
 

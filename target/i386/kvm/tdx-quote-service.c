@@ -39,16 +39,16 @@ static void add_connect_hint(const SocketAddress *a, GError **errp)
 
     if (vsock && !strcmp(a->cid, "2")) {
         error_hint(errp, "The address is this machine's, not the guest's: a service on the same "
-                         "machine is reached by cid=1 (module "
-                         "vsock_loopback), or better by its UNIX socket, " DEFAULT_PATH);
+                         "machine is reached by cid=1 (module vsock_loopback), or better by its "
+                         "UNIX socket, " DEFAULT_PATH);
     } else if (g_error_matches(*errp, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED)) {
         error_hint(errp, "This process needs write permission on the socket and search permission "
                          "on its directory");
     } else if (g_error_matches(*errp, G_IO_ERROR, G_IO_ERROR_NOT_FOUND) ||
                g_error_matches(*errp, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED)) {
         error_hint(errp, "Does the quote generation service run (systemctl status qgsd), and does "
-                         "it listen there? With 'port = 0' in "
-                         "/etc/qgs.conf it listens on " DEFAULT_PATH);
+                         "it listen there? With 'port = 0' in /etc/qgs.conf it listens "
+                         "on " DEFAULT_PATH);
     }
 }
 
@@ -248,8 +248,7 @@ static bool read_prefix(const TdxQuoteService *service, int fd, uint8_t prefix[Q
     if (strstr(err->message, "after 0 of")) {
         error_set(errp, "the service closed the connection without an answer");
         error_hint(errp, "Usual causes: the platform is not registered, or the PCK certificate "
-                         "cache is unreachable; see the service's "
-                         "log: journalctl -u qgsd");
+                         "cache is unreachable; see the service's log: journalctl -u qgsd");
     } else {
         g_propagate_error(errp, g_steal_pointer(&err));
     }

@@ -42,8 +42,7 @@ static const struct {
 } bad[] = {
     { "", "CPU model '' is not available" },
     { "EPYC,+avx2", "CPU model 'EPYC' is not available: host, max, base, qemu64 and Intel's server "
-                    "models from "
-                    "Skylake-Server on are\nUse -cpu host" },
+                    "models from Skylake-Server on are\nUse -cpu host" },
     { "Skylake-Server-v6", "CPU model 'Skylake-Server-v6'" },
     { "Skylake-Server-IBRS-v1", "CPU model 'Skylake-Server-IBRS-v1'" },
     { "Skylake-Server-v2-v1", "CPU model 'Skylake-Server-v2-v1'" },

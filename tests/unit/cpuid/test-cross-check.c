@@ -233,8 +233,7 @@ static unsigned check(CrossKind kind, const TdxCapabilities *caps, const char *c
 static void report(const char *what, const Tally *tally)
 {
     g_test_message("%s: %u bits, %u explained and %u unexplained differences between expected and "
-                   "final, %u verdicts "
-                   "against the module's answer",
+                   "final, %u verdicts against the module's answer",
                    what, tally->bits, tally->explained, tally->differences, tally->wrong);
     g_assert_cmpuint(tally->wrong, ==, 0);
     g_assert_cmpuint(tally->differences, ==, 0);

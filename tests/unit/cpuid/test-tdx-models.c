@@ -195,15 +195,12 @@ static void test_signature(void)
         { "qemu64,family=0", NULL },
         { "host,family=15",
           "CPU property family=15 is not permitted for a TD: 6 is\nA TD shows this processor's "
-          "family; "
-          "leave the property out" },
+          "family; leave the property out" },
         { "qemu64,model=85",
           "CPU property model=85 is not permitted for a TD: 143 is\nA TD shows this processor's "
-          "model; "
-          "leave the property out" },
+          "model; leave the property out" },
         { "host,stepping=1", "CPU property stepping=1 is not permitted for a TD: 8 is\nA TD shows "
-                             "this processor's "
-                             "stepping; leave the property out" },
+                             "this processor's stepping; leave the property out" },
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {

@@ -137,19 +137,16 @@ static void test_order(void)
     g_assert_cmpstr(
         calls, ==,
         "open GET_API_VERSION GET_VCPU_MMAP_SIZE CREATE_VM(5) CAPABILITIES GET_SUPPORTED_CPUID "
-        "GET_TSC_KHZ "
-        "ENABLE_CAP(121,0x18) ENABLE_CAP(237,0x28) ENABLE_CAP(129,0x3) ENABLE_CAP(201,0x1000) "
-        "SET_TSC_KHZ(2000000) INIT_VM CREATE_VCPU(0) mmap CREATE_VCPU(4) mmap GET_CPUID SET_CPUID2 "
-        "SET_CPUID2 "
-        "INIT_VCPU INIT_VCPU "
-        "CREATE_GUEST_MEMFD cloexec SET_USER_MEMORY_REGION2(0,0x0+0x80000000,4) "
-        "CREATE_GUEST_MEMFD cloexec SET_USER_MEMORY_REGION2(1,0x100000000+0x80000000,4) "
-        "CREATE_GUEST_MEMFD cloexec SET_USER_MEMORY_REGION2(2,0xffe00000+0x200000,4) "
-        "SET_MEMORY_ATTRIBUTES(0x0+0x80000000,8) discard(2147483648) "
-        "SET_MEMORY_ATTRIBUTES(0xffe00000+0x200000,8) discard(2097152) "
+        "GET_TSC_KHZ ENABLE_CAP(121,0x18) ENABLE_CAP(237,0x28) ENABLE_CAP(129,0x3) "
+        "ENABLE_CAP(201,0x1000) SET_TSC_KHZ(2000000) INIT_VM CREATE_VCPU(0) mmap CREATE_VCPU(4) "
+        "mmap GET_CPUID SET_CPUID2 SET_CPUID2 INIT_VCPU INIT_VCPU CREATE_GUEST_MEMFD cloexec "
+        "SET_USER_MEMORY_REGION2(0,0x0+0x80000000,4) CREATE_GUEST_MEMFD cloexec "
+        "SET_USER_MEMORY_REGION2(1,0x100000000+0x80000000,4) CREATE_GUEST_MEMFD cloexec "
+        "SET_USER_MEMORY_REGION2(2,0xffe00000+0x200000,4) SET_MEMORY_ATTRIBUTES(0x0+0x80000000,8) "
+        "discard(2147483648) SET_MEMORY_ATTRIBUTES(0xffe00000+0x200000,8) discard(2097152) "
         "SET_MEMORY_ATTRIBUTES(0x140000000+0x40000000,8) "
-        "SET_MEMORY_ATTRIBUTES(0x140000000+0x1000,8) discard(4096) "
-        "INIT_MEM_REGION INIT_MEM_REGION INIT_MEM_REGION FINALIZE_VM ");
+        "SET_MEMORY_ATTRIBUTES(0x140000000+0x1000,8) discard(4096) INIT_MEM_REGION INIT_MEM_REGION "
+        "INIT_MEM_REGION FINALIZE_VM ");
     g_assert_cmphex(fake.attributes, ==, 0x10000000);
     g_assert_cmphex(fake.xfam, ==, 0xe7);
     g_assert_cmphex(fake.rcx, ==, 0x809000);
@@ -313,8 +310,7 @@ static void test_other_failures(void)
     setup();
     settle_fails = true;
     expect_failure("TDX doesn't support requested feature: CPUID.07H:EDX.x [bit 1]\nThe launch of "
-                   "the TD stopped at "
-                   "the step: settle");
+                   "the TD stopped at the step: settle");
     setup();
     m.plan.attributes = 1;
     fake_fail("INIT_VM", 1, 1, EINVAL, 0);

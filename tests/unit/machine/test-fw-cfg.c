@@ -257,8 +257,8 @@ static void test_reported_once(Fixture *f, gconstpointer data)
     g_test_trap_subprocess(NULL, 0, 0);
     g_test_trap_assert_passed();
     g_test_trap_assert_stderr(
-        "*fw_cfg: the DMA of 0x4 bytes at 0x5000 is not in one piece of RAM that "
-        "the guest shares. Further*");
+        "*fw_cfg: the DMA of 0x4 bytes at 0x5000 is not in one piece of RAM that the guest shares. "
+        "Further*");
     g_test_trap_assert_stderr_unmatched("*fw_cfg*fw_cfg: the DMA*");
 }
 

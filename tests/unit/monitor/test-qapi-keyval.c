@@ -138,8 +138,8 @@ static void test_option(void)
         { "plain,money=1", "Parameter 'money' is unexpected\nDid you mean 'none'?", false },
         { "rich", "Parameter 'money' is missing", false },
         { "rich,money=1x", "Parameter 'money' expects a size, not '1x'\nYou may use k, M, G, T, P "
-                           "or E suffixes for kilobytes, "
-          "megabytes, gigabytes, terabytes, petabytes and exabytes", false },
+                           "or E suffixes for kilobytes, megabytes, gigabytes, terabytes, "
+                           "petabytes and exabytes", false },
         { "rich,money=1,list=7", "Parameter 'list' expects a list\nWrite list.0=VALUE,list.1=VALUE",
           false },
         { "rich,money=1,list.0=x", "Parameter 'list.0' expects a uint64 value", false },

@@ -31,8 +31,7 @@ static void test_text(void)
         { "tcp:[::1]:ssh", "{\"type\": \"inet\", \"host\": \"::1\", \"port\": \"ssh\"}", NULL },
         { "tcp:h:1,to=9,ipv4=on,ipv6=off,keep-alive=on,keep-alive-idle=7",
           "{\"type\": \"inet\", \"host\": \"h\", \"port\": \"1\", \"to\": 9, \"ipv4\": true, "
-          "\"ipv6\": false, \"keep-alive\": true, "
-          "\"keep-alive-idle\": 7}", NULL },
+          "\"ipv6\": false, \"keep-alive\": true, \"keep-alive-idle\": 7}", NULL },
         { "fd:7", "{\"type\": \"fd\", \"str\": \"7\"}", NULL },
         { "fd:name", "{\"type\": \"fd\", \"str\": \"name\"}", NULL },
         { "", NULL, "Use unix:PATH, tcp:HOST:PORT, vsock:CID:PORT or fd:NUMBER" },
