@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# make td: build and start Linux as a TD.  make check: run the tests.  The scripts do the work, for machines without make.
+# make td: build and start Linux as a TD.  make check: run the tests.  The scripts do the work, for
+# machines without make.
 
 BUILD ?= build
 

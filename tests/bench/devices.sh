@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# devices.sh DEVICES [OPTIONS] PROGRAM: the costs of PROGRAM's devices beside those of the QEMU that scripts/get-qemu keeps, or $SWTDX_QEMU names.
+# devices.sh DEVICES [OPTIONS] PROGRAM: the costs of PROGRAM's devices beside those of the QEMU that
+# scripts/get-qemu keeps, or $SWTDX_QEMU names.
 set -eu
 other=${SWTDX_QEMU:-${XDG_CACHE_HOME:-$(dirname "$0")/../../.cache}/qemu-tdx/qemu-forky/qemu-system-x86_64}
 if [ ! -x "$other" ]; then

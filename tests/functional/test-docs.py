@@ -19,6 +19,8 @@ import subprocess
 import vmm
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SOURCE_DIRECTORIES = ("accel", "backends", "block", "chardev", "hw", "include", "monitor", "net",
+                      "qapi", "qom", "scripts", "swtdx", "system", "target", "tests", "util")
 PAGES = sorted(glob.glob(os.path.join(SOURCE, "docs/**/*.rst"), recursive=True))
 
 
@@ -215,12 +217,29 @@ def check_sources_listed():
     assert [p for p in PAGES if f"'{page_name(p)}'" not in listed] == []
 
 
+def check_names():
+    """What the pages for developers call ``function()`` and ``directory/file.c`` is there."""
+    sources = {os.path.relpath(path, SOURCE): read(path)
+               for ending in ("c", "h", "py") for directory in SOURCE_DIRECTORIES
+               for path in glob.glob(f"{SOURCE}/{directory}/**/*.{ending}", recursive=True)}
+    words = set(re.findall(r"\w+", "\n".join(sources.values())))
+    files = {"/" + path for path in sources}
+    missing = []
+    for page in glob.glob(os.path.join(SOURCE, "docs/devel/*.rst")):
+        text = read(page)
+        missing += [(page_name(page), name) for name in re.findall(r"``(\w+)\(\)``", text)
+                    if name not in words]
+        missing += [(page_name(page), name) for name in re.findall(r"``([\w./-]+\.[ch])``", text)
+                    if not any(path.endswith("/" + name) for path in files)]
+    assert not missing, missing
+
+
 if __name__ == "__main__":
     vmm.tap([(f"/docs/command/{page}/{number}", run_command(kind, text, command))
              for number, (page, kind, text, command) in enumerate(marked_commands(), 1)] +
             [("/docs/marks", check_marks), ("/docs/messages", check_messages),
              ("/docs/messages-explained", check_messages_explained),
-             ("/docs/sources-listed", check_sources_listed),
+             ("/docs/sources-listed", check_sources_listed), ("/docs/names", check_names),
              ("/docs/man/qemu-system-x86_64", check_vmm_man),
              ("/docs/man/qemu-tdx-plan", check_plan_man),
              ("/docs/man/swtdx", check_swtdx_man)])
