@@ -67,6 +67,7 @@ def test_boot():
                     r"2048\s+QEMU CD-ROM")
             # Another medium, which Linux hears of when it opens the drive.
             monitor = qmp.Qmp(os.path.join(directory, "qmp"))
+            monitor.command("qmp_capabilities")
             hmp(monitor, f"change second {other}")
             command(console, "mount -r -t iso9660 /dev/sr$cd /b; cat /b/*", r"from another CD")
             # It is mounted, so Linux has locked the tray.
