@@ -68,7 +68,7 @@ static void changed(PciMsix *msix, unsigned vector)
     uint32_t data;
     bool usable = pci_msix_message(msix->function, vector, &address, &data);
 
-    if (usable && is_pending(msix, vector)) {
+    if (usable && is_pending(msix, vector) && pci_function_is_master(msix->function)) {
         msix->pending[vector / 8] &= ~(1 << vector % 8);
         send(msix, vector);
     }
@@ -177,7 +177,11 @@ void pci_msix_notify(PciFunction *function, unsigned vector)
     if (!pci_msix_enabled(function) || vector >= msix->vectors) {
         return;
     }
-    if (is_masked(msix, vector)) {
+    /*
+     * Drivers that suspend count on a function's state outliving D3hot (No_Soft_Reset): what it had
+     * to say then is said when it may write to memory again.
+     */
+    if (is_masked(msix, vector) || !pci_function_is_master(function)) {
         msix->pending[vector / 8] |= 1 << vector % 8;
     } else {
         send(msix, vector);
@@ -203,6 +207,19 @@ void pci_msix_written(PciFunction *function, unsigned offset, unsigned size)
 {
     if (pci_touches(offset, size, function->msix->offset + PCI_MSIX_CONTROL, 2)) {
         all_changed(function->msix);
+    }
+}
+
+void pci_msix_master_changed(PciFunction *function)
+{
+    if (function->msix) {
+        all_changed(function->msix);
+    }
+    PciBus *behind = function->bridge ? function->bridge->bus : NULL;
+    for (unsigned i = 0; behind && i < PCI_DEVFN_COUNT; i++) {
+        if (behind->functions[i]) {
+            pci_msix_master_changed(behind->functions[i]);
+        }
     }
 }
 

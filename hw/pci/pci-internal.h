@@ -96,6 +96,8 @@ void pci_bridge_free(PciFunction *bridge);
 /* msi.c, msix.c */
 void pci_msi_written(PciFunction *function, unsigned offset, unsigned size);
 void pci_msix_written(PciFunction *function, unsigned offset, unsigned size);
+/* pci_function_is_master() may be another now, of the function and of those behind it. */
+void pci_msix_master_changed(PciFunction *function);
 void pci_msix_reset(PciFunction *function);
 void pci_msix_free(PciFunction *function);
 /* A message goes out, if the function may write to memory. */

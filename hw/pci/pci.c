@@ -127,10 +127,11 @@ bool pci_function_is_master(const PciFunction *function)
 /* What the guest's writes mean to the parts that all functions share. */
 static void parts_written(PciFunction *function, unsigned offset, unsigned size)
 {
+    bool master = pci_touches(offset, size, PCI_COMMAND, 2) ||
+                  (function->pm && pci_touches(offset, size, function->pm + PCI_PM_CONTROL, 2));
+
     pci_update_begin(function);
-    if (pci_touches(offset, size, PCI_COMMAND, 2) ||
-        pci_touches(offset, size, PCI_BAR0, 4 * PCI_NUM_BARS) ||
-        (function->pm && pci_touches(offset, size, function->pm + PCI_PM_CONTROL, 2))) {
+    if (master || pci_touches(offset, size, PCI_BAR0, 4 * PCI_NUM_BARS)) {
         pci_bars_update(function);
         pci_intx_update(function);
     }
@@ -143,6 +144,9 @@ static void parts_written(PciFunction *function, unsigned offset, unsigned size)
     }
     if (function->msix) {
         pci_msix_written(function, offset, size);
+    }
+    if (master) {
+        pci_msix_master_changed(function);
     }
 }
 

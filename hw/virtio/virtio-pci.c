@@ -59,6 +59,7 @@ typedef struct PciQueue {
     hwaddr kick_address;    /* where it is assigned, or PCI_BAR_UNMAPPED */
     GSource *kick_source;   /* while this process serves the queue */
     GSource *again_source;  /* while requests wait for the queue's next turn */
+    bool refused;           /* a notification came while the function might not read memory */
     bool external;          /* a back end outside serves the queue */
     /* Such a back end, or a thread without the machine lock */
     int call;               /* what it signals; -1: none */
@@ -234,7 +235,18 @@ static gboolean on_again(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
-/* One turn of the queue's; if that is not all, another when the loop has been round. */
+/* When the loop has been round. */
+static void serve_again(PciQueue *queue)
+{
+    if (!queue->again_source) {
+        queue->again_source = g_idle_source_new();
+        g_source_set_priority(queue->again_source, G_PRIORITY_DEFAULT);
+        g_source_set_callback(queue->again_source, on_again, queue, NULL);
+        g_source_attach(queue->again_source, queue->pci->context);
+    }
+}
+
+/* One turn of the queue's; if that is not all, another later. */
 static void serve(PciQueue *queue)
 {
     VirtioPci *pci = queue->pci;
@@ -244,11 +256,9 @@ static void serve(PciQueue *queue)
      */
     bool may = pci->context ? queue->kick_source != NULL : pci_function_is_master(pci->function);
 
-    if (may && virtqueue_kicked(queue->queue) && !queue->again_source) {
-        queue->again_source = g_idle_source_new();
-        g_source_set_priority(queue->again_source, G_PRIORITY_DEFAULT);
-        g_source_set_callback(queue->again_source, on_again, queue, NULL);
-        g_source_attach(queue->again_source, pci->context);
+    queue->refused = !may;
+    if (may && virtqueue_kicked(queue->queue)) {
+        serve_again(queue);
     }
 }
 
@@ -310,6 +320,9 @@ static void update_kick(PciQueue *queue)
         }
     } else if (!is_watched(queue)) {
         drop_source(&queue->kick_source);
+    }
+    if (queue->refused && !queue->external && pci_function_is_master(pci->function)) {
+        serve_again(queue);
     }
 }
 
@@ -652,7 +665,7 @@ static void config_written(void *opaque, unsigned offset, unsigned size)
     unsigned bar;
     uint32_t at, length;
 
-    if (pci->context && offset < PCI_COMMAND + 2 && offset + size > PCI_COMMAND) {
+    if (offset < PCI_COMMAND + 2 && offset + size > PCI_COMMAND) {
         changed_alone(pci); /* bus mastering */
     }
     if (touches_window(pci, offset, size) && window_access(pci, &bar, &at, &length)) {

@@ -384,6 +384,42 @@ static void test_msix(Fixture *f, gconstpointer data)
     g_assert_nonnull(strstr(f->log->str, "v0 off v1 off v2 off "));
 }
 
+/* What a function has to say while it may not write to memory, it says afterwards. */
+static void test_msix_asleep(Fixture *f, gconstpointer data)
+{
+    hwaddr table = MEMORY_WINDOW;
+
+    program(f);
+    unsigned msix = find_capability(f, PCI_CAP_MSIX), pm = find_capability(f, PCI_CAP_PM);
+    unsigned command = get(f, 1, 0, PCI_COMMAND, 2), port = get(f, 0, PORT_DEVFN, PCI_COMMAND, 2);
+    address_space_write(f->memory, table + 16, 0xfee00000, 8);
+    address_space_write(f->memory, table + 24, 0x55, 8);
+    put(f, 1, 0, msix + PCI_MSIX_CONTROL, 0x8000, 2);
+
+    put(f, 1, 0, pm + PCI_PM_CONTROL, 3, 2);
+    g_string_truncate(f->log, 0);
+    pci_msix_notify(f->function, 1);
+    assert_log(f, "");
+    put(f, 1, 0, pm + PCI_PM_CONTROL, 0, 2);
+    g_assert_nonnull(strstr(f->log->str, "msi fee00000=55 "));
+    g_string_truncate(f->log, 0);
+
+    put(f, 1, 0, PCI_COMMAND, command & ~PCI_COMMAND_MASTER, 2);
+    pci_msix_notify(f->function, 1);
+    g_assert_cmphex(address_space_read(f->memory, table + 0x800, 8), ==, 2);
+    assert_log(f, "");
+    put(f, 1, 0, PCI_COMMAND, command, 2);
+    assert_log(f, "msi fee00000=55 ");
+
+    put(f, 0, PORT_DEVFN, PCI_COMMAND, port & ~PCI_COMMAND_MASTER, 2);
+    pci_msix_notify(f->function, 1);
+    assert_log(f, "");
+    put(f, 0, PORT_DEVFN, PCI_COMMAND, port, 2);
+    assert_log(f, "msi fee00000=55 ");
+    put(f, 0, PORT_DEVFN, PCI_COMMAND, port, 2);
+    assert_log(f, "");
+}
+
 /* ---- Hotplug ---- */
 
 #define EXPRESS_CONTROL (pci_express_offset(f->port) + PCIE_SLOT_CONTROL)
@@ -501,6 +537,7 @@ int main(int argc, char **argv)
     ADD("pins", test_pins);
     ADD("msi", test_msi);
     ADD("msix", test_msix);
+    ADD("msix-asleep", test_msix_asleep);
     ADD("unplug", test_unplug);
     ADD("power-without-request", test_power_without_request);
     ADD("reset-completes-unplug", test_reset_completes_unplug);

@@ -533,8 +533,34 @@ static void test_bus_master(Fixture *f, gconstpointer data)
     driver_kick(&f->d, 0);
     g_assert_cmpuint(f->requests, ==, 0);
     pci_bus_write(f->d.root, 0, PCI_DEVFN(3, 0), PCI_COMMAND, 6, 2);
-    driver_kick(&f->d, 0);
+    while (g_main_context_iteration(NULL, FALSE)) {
+        continue;
+    }
     g_assert_cmpuint(f->requests, ==, 1);
+    g_assert_cmpuint(f->d.interrupts[1], ==, 1);
+}
+
+/* What the device itself has to say meanwhile, it says afterwards. */
+static void test_bus_master_device(Fixture *f, gconstpointer data)
+{
+    driver_start(&f->d, GOOD, 1, 64);
+    f->hold = true;
+    driver_describe(&f->d, 0, 0, DATA_BASE, 16, 0, 0);
+    driver_offer(&f->d, 0, 0);
+    driver_kick(&f->d, 0);
+    g_assert_nonnull(f->held);
+    unsigned queue = f->d.interrupts[1], config = f->d.interrupts[0];
+    pci_bus_write(f->d.root, 0, PCI_DEVFN(3, 0), PCI_COMMAND, 2, 2);
+    g_mutex_lock(&f->d.lock);
+    virtqueue_push(virtio_queue(f->device, 0), g_steal_pointer(&f->held), 0);
+    virtqueue_notify(virtio_queue(f->device, 0));
+    virtio_config_changed(f->device);
+    g_mutex_unlock(&f->d.lock);
+    g_assert_cmpuint(f->d.interrupts[1], ==, queue);
+    g_assert_cmpuint(f->d.interrupts[0], ==, config);
+    pci_bus_write(f->d.root, 0, PCI_DEVFN(3, 0), PCI_COMMAND, 6, 2);
+    g_assert_cmpuint(f->d.interrupts[1], ==, queue + 1);
+    g_assert_cmpuint(f->d.interrupts[0], ==, config + 1);
 }
 
 /* The window in configuration space into the BAR. */
@@ -664,6 +690,7 @@ int main(int argc, char **argv)
     ADD("in-flight", 3, test_in_flight);
     ADD("pin", 0, test_pin);
     ADD("bus-master", 3, test_bus_master);
+    ADD("bus-master-device", 3, test_bus_master_device);
     ADD("window", 3, test_window);
     return g_test_run();
 }
