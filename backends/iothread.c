@@ -2,6 +2,7 @@
 /* Threads with an event loop of their own. */
 #include "backends/iothread.h"
 
+#include <inttypes.h>
 #include <semaphore.h>
 #include <unistd.h>
 
@@ -66,17 +67,30 @@ static void iothread_finalize(QomObject *object)
     g_clear_pointer(&iothread->context, g_main_context_unref);
 }
 
+/* As QEMU, though none of the numbers changes anything here. */
+static bool set_number(QomObject *object, const QomProperty *property, JsonValue *value,
+                       GError **errp)
+{
+    int64_t number;
+
+    if (json_value_i64(value, &number) && number < 0) {
+        return error_set(errp, "%s value must be in range [0, %" PRId64 "]", property->name,
+                         INT64_MAX);
+    }
+    return qom_property_store(object, property, value, errp);
+}
+
 static const QomProperty properties[] = {
     QOM_PROPERTY_INT64("poll-max-ns", IoThread, poll_max_ns, "32768",
-                       "kept for queries: this loop sleeps and never polls"),
+                       "kept for queries: this loop sleeps and never polls", .set = set_number),
     QOM_PROPERTY_INT64("poll-grow", IoThread, poll_grow, "0", "kept for queries",
-                       .flags = QOM_RUNTIME),
+                       .flags = QOM_RUNTIME, .set = set_number),
     QOM_PROPERTY_INT64("poll-shrink", IoThread, poll_shrink, "0", "kept for queries",
-                       .flags = QOM_RUNTIME),
+                       .flags = QOM_RUNTIME, .set = set_number),
     QOM_PROPERTY_INT64("poll-weight", IoThread, poll_weight, "0", "kept for queries",
-                       .flags = QOM_RUNTIME),
+                       .flags = QOM_RUNTIME, .set = set_number),
     QOM_PROPERTY_INT64("aio-max-batch", IoThread, aio_max_batch, "0", "kept for queries",
-                       .flags = QOM_RUNTIME),
+                       .flags = QOM_RUNTIME, .set = set_number),
     { NULL },
 };
 

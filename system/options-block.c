@@ -4,6 +4,7 @@
  * made: other programs that take the same options open nothing.
  */
 #include <string.h>
+#include <sys/stat.h>
 
 #include "block/block.h"
 #include "system/core/log.h"
@@ -21,6 +22,7 @@ typedef struct DriveOption {
     BlockDetectZeroes detect_zeroes;
     BlockOnError on_read_error, on_write_error;
     bool auto_read_only;
+    bool is_device; /* of driver host_device */
     bool snapshot;  /* what is written ends with the machine */
     bool empty;     /* the name of a CD drive without a medium: there is no file */
     bool of_drive;  /* -drive: the medium of a CD drive has no name of its own */
@@ -512,6 +514,10 @@ static bool set_format_node(MachineConfig *config, DriveOption *drive, const cha
         drive->child = g_strdup(json_object_get_string(file));
         return true;
     }
+    if (!json_object_is_type(file, json_type_object)) {
+        return error_set(errp, "Invalid parameter type for 'file', expected: a node's name or "
+                               "an object");
+    }
     const char *name = member(file, "node-name");
     drive->own_child = !name;
     drive->child = name ? g_strdup(name) : g_strdup_printf("%s-file", drive->name);
@@ -528,10 +534,14 @@ static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *obj
     if (!driver || !name) {
         return error_set(errp, "Parameter '%s' is missing", driver ? "node-name" : "driver");
     }
+    if (!blockdev_types_check(object, !text || *text == '{', errp)) {
+        return false;
+    }
     bool is_file = !strcmp(driver, "file") || !strcmp(driver, "host_device");
     DriveOption *drive = g_new0(DriveOption, 1);
     drive->location = text ? g_strdup_printf("-blockdev %s", text) : NULL;
     drive->name = g_strdup(name);
+    drive->is_device = !strcmp(driver, "host_device");
     bool ok = is_file ? set_file_node(drive, object, errp)
                       : set_format(drive, driver, errp) &&
                             set_format_node(config, drive, text, object, errp);
@@ -592,6 +602,20 @@ static void guess_format(DriveOption *drive)
     }
 }
 
+/* A name that stat() does not know is left to who opens it (/dev/fdset). */
+static bool check_is_device(const char *filename, GError **errp)
+{
+    struct stat status;
+
+    if (stat(filename, &status) || S_ISBLK(status.st_mode) || S_ISCHR(status.st_mode)) {
+        return true;
+    }
+    error_set(errp, "'host_device' driver requires '%s' to be either a character or block device",
+              filename);
+    error_hint(errp, "Use the driver file");
+    return false;
+}
+
 static BlockNode *open_node(const MachineConfig *config, const DriveOption *drive, QomObject *nodes,
                             GError **errp)
 {
@@ -617,10 +641,14 @@ static BlockNode *open_node(const MachineConfig *config, const DriveOption *driv
         }
         QomObject *child = qom_object_child(nodes, drive->child);
         if (!child) {
-            error_set(errp, "Cannot find device='' nor node-name='%s'", drive->child);
+            error_set(errp, "Cannot find device='%s' nor node-name='%s'", drive->child,
+                      drive->child);
             return NULL;
         }
         return block_raw_new((BlockNode *)child, options.read_only);
+    }
+    if (drive->is_device && !check_is_device(drive->filename, errp)) {
+        return NULL;
     }
     BlockNode *node = open_file(drive->format, &options,
                                 drive->auto_read_only && !options.read_only ? NULL : errp);
@@ -659,6 +687,11 @@ static bool open_from(const MachineConfig *config, guint first, GError **errp)
         DriveOption *drive = config->drives->pdata[i];
         g_autoptr(GError) err = NULL;
 
+        if (qom_object_child(nodes, drive->name)) {
+            return error_set(errp, "%s%sDuplicate nodes with node-name='%s'",
+                             drive->location ? drive->location : "", drive->location ? ": " : "",
+                             drive->name);
+        }
         bool snapshot = wants_snapshot(config, drive);
         drive->file.read_only |= snapshot;
         if (drive->guess) {

@@ -412,7 +412,7 @@ static bool settle_ram(MachineConfig *config, GError **errp)
                            : NULL;
 
     if (id && !qom_is(object, &memory_backend_type)) {
-        error_set(errp, "Device '%s' not found", id);
+        error_set(errp, "Memory backend '%s' not found", id);
         error_hint(errp, "-machine memory-backend= takes the id of an -object memory-backend-ram, "
                          "-memfd or -file");
         return false;

@@ -96,8 +96,12 @@ static bool find_serial_ports(const Vm *vm, Q35Config *q35, GError **errp)
     for (unsigned i = 0; i < MAX_SERIAL_PORTS; i++) {
         const char *id = vm->config->serial[i];
         Chardev *chardev = id ? chardev_set_find(vm->chardevs, id) : NULL;
+        bool in_use = chardev && chardev_in_use(chardev);
 
-        if (chardev && chardev_in_use(chardev) && !chardev_is_mux(chardev)) {
+        for (unsigned before = 0; before < i; before++) {
+            in_use |= chardev && q35->serial[before] == chardev;
+        }
+        if (in_use && !chardev_is_mux(chardev)) {
             return error_set(errp, "serial port %u: chardev '%s' is in use; mux=on lets a monitor "
                                    "share it", i, id);
         }

@@ -152,6 +152,11 @@ char *machine_option_help(QomTypes types, const char *text);
 /* Disks (options-block.c). */
 bool option_drive(MachineConfig *config, const char *text, GError **errp);
 bool option_blockdev(MachineConfig *config, const char *text, GError **errp);
+/*
+ * A node's members have the types that they should have; strict: they were JSON, and no list of
+ * keys, whose values are all text. Of unknown members only those of "cache" are looked for.
+ */
+bool blockdev_types_check(JsonValue *object, bool strict, GError **errp);
 bool option_cdrom(MachineConfig *config, const char *filename, GError **errp);
 bool block_options_defaults(MachineConfig *config, GError **errp); /* the CD drives' devices */
 void block_options_init(MachineConfig *config);
