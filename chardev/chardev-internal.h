@@ -59,6 +59,8 @@ struct Chardev {
     char *unlink_path;
     /* pty */
     GSource *poller;
+    /* stdio */
+    GSource *resized;
     /* ring buffer; lock held */
     uint8_t *ring;
     uint64_t ring_size, ring_in, ring_out;

@@ -12,6 +12,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <glib-unix.h>
+
 #include "chardev-internal.h"
 #include "util/error.h"
 
@@ -116,8 +118,22 @@ static void make_raw(bool signals)
     tcsetattr(STDIN_FILENO, TCSANOW, &terminal.wanted);
 }
 
+static gboolean on_resize(gpointer opaque)
+{
+    chardev_tell(opaque, CHARDEV_RESIZED);
+    return G_SOURCE_CONTINUE;
+}
+
+static void watch_size(Chardev *chardev)
+{
+    chardev->resized = g_unix_signal_source_new(SIGWINCH);
+    g_source_set_callback(chardev->resized, on_resize, chardev, NULL);
+    g_source_attach(chardev->resized, NULL);
+}
+
 static void stdio_close(Chardev *chardev)
 {
+    chardev_drop_source(&chardev->resized);
     restore();
     terminal.raw = 0;
     terminal.taken = false;
@@ -160,6 +176,9 @@ bool chardev_stdio_open(Chardev *chardev, const ChardevConfig *config, GError **
     chardev->keep_reading = chardev->escape && isatty(STDIN_FILENO);
     chardev_set_filename(chardev, g_strdup("stdio"));
     make_raw(config->keep_signals);
+    if (isatty(STDIN_FILENO)) {
+        watch_size(chardev);
+    }
     chardev_connected(chardev, STDIN_FILENO, open_output());
     return true;
 }

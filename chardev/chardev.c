@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -149,6 +150,18 @@ void chardev_raw_hang_up(Chardev *chardev)
     if (chardev->address && chardev->in >= 0) {
         chardev->backend->hang_up(chardev);
     }
+}
+
+bool chardev_terminal_size(Chardev *chardev, uint16_t *columns, uint16_t *rows)
+{
+    struct winsize size = { 0 };
+
+    g_mutex_lock(&chardev->lock);
+    bool known = chardev->in >= 0 && ioctl(chardev->in, TIOCGWINSZ, &size) == 0;
+    g_mutex_unlock(&chardev->lock);
+    *columns = size.ws_col;
+    *rows = size.ws_row;
+    return known && size.ws_col && size.ws_row;
 }
 
 bool chardev_is_open(const Chardev *chardev)

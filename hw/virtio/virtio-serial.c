@@ -6,14 +6,15 @@
 
 #include "util/bytes.h"
 
+#define VIRTIO_CONSOLE_F_SIZE (UINT64_C(1) << 0)
 #define VIRTIO_CONSOLE_F_MULTIPORT (UINT64_C(1) << 1)
 #define PORT_QUEUE_SIZE 128
 #define CONTROL_QUEUE_SIZE 32
 #define CONTROL_SIZE 8
 #define CONFIG_SIZE 12
-#define CONFIG_MAX_PORTS 4
+enum { CONFIG_COLUMNS = 0, CONFIG_ROWS = 2, CONFIG_MAX_PORTS = 4 };
 enum { DEVICE_READY = 0, PORT_ADD = 1, PORT_REMOVE = 2, PORT_READY = 3, CONSOLE_PORT = 4,
-       PORT_OPEN = 6, PORT_NAME = 7 };
+       RESIZE = 5, PORT_OPEN = 6, PORT_NAME = 7 };
 /* Messages that the guest gave no buffers for: one that asks again and again gets no more. */
 #define MAX_PENDING 1024
 #define CHUNK 4096
@@ -24,6 +25,7 @@ struct VirtioSerialPort {
     char *name;
     VirtQueue *in, *out;
     bool guest_open, host_open;
+    uint16_t columns, rows; /* of a console's terminal; 0: nobody knows */
     VirtqElement *sending; /* the guest's bytes from sent on wait for the chardev */
     uint64_t sent;
     VirtqElement *receiving; /* room for the chardev's next bytes */
@@ -58,8 +60,8 @@ static void send_pending(VirtioSerial *serial)
     virtqueue_notify(serial->control_in);
 }
 
-static void send_control(VirtioSerial *serial, unsigned port, unsigned event, unsigned value,
-                         const char *text)
+static void send_message(VirtioSerial *serial, unsigned port, unsigned event, unsigned value,
+                         const void *more, size_t size)
 {
     uint8_t header[CONTROL_SIZE];
 
@@ -75,11 +77,27 @@ static void send_control(VirtioSerial *serial, unsigned port, unsigned event, un
     store_le16(header + 6, value);
     g_autoptr(GByteArray) message = g_byte_array_new();
     g_byte_array_append(message, header, sizeof(header));
-    if (text) {
-        g_byte_array_append(message, (const uint8_t *)text, strlen(text));
-    }
+    g_byte_array_append(message, more, size);
     g_queue_push_tail(&serial->pending, g_byte_array_free_to_bytes(g_steal_pointer(&message)));
     send_pending(serial);
+}
+
+static void send_control(VirtioSerial *serial, unsigned port, unsigned event, unsigned value,
+                         const char *text)
+{
+    send_message(serial, port, event, value, text, text ? strlen(text) : 0);
+}
+
+/* Columns, then rows (5.3.6.2): Linux before 6.15 takes them the other way round. */
+static void send_size(const VirtioSerialPort *port)
+{
+    uint8_t size[4];
+
+    if (virtio_has(port->serial->device, VIRTIO_CONSOLE_F_SIZE) && port->columns) {
+        store_le16(size, port->columns);
+        store_le16(size + 2, port->rows);
+        send_message(port->serial, port->config.number, RESIZE, 0, size, sizeof(size));
+    }
 }
 
 static void port_ready(VirtioSerialPort *port)
@@ -88,6 +106,7 @@ static void port_ready(VirtioSerialPort *port)
 
     if (port->config.is_console) {
         send_control(port->serial, number, CONSOLE_PORT, 1, NULL);
+        send_size(port);
     }
     if (port->name) {
         send_control(port->serial, number, PORT_NAME, 1, port->name);
@@ -221,11 +240,32 @@ static void set_host_open(VirtioSerialPort *port, bool open)
     }
 }
 
+/* The configuration tells of port 0 what messages tell of each (5.3.4). */
+static void update_size(VirtioSerialPort *port)
+{
+    uint16_t columns, rows;
+
+    if (!port->config.is_console ||
+        !chardev_terminal_size(port->config.chardev, &columns, &rows) ||
+        (columns == port->columns && rows == port->rows)) {
+        return;
+    }
+    port->columns = columns;
+    port->rows = rows;
+    send_size(port);
+    if (port->config.number == 0) {
+        virtio_config_changed(port->serial->device);
+    }
+}
+
 static void chardev_event(void *opaque, ChardevEvent event)
 {
     VirtioSerialPort *port = opaque;
 
     virtio_lock(port->serial->device);
+    if (event == CHARDEV_OPENED || event == CHARDEV_RESIZED) {
+        update_size(port);
+    }
     if (!port->config.is_console && (event == CHARDEV_OPENED || event == CHARDEV_CLOSED)) {
         set_host_open(port, event == CHARDEV_OPENED);
     }
@@ -308,6 +348,10 @@ static void get_config(void *opaque, uint8_t *config)
 {
     const VirtioSerial *serial = opaque;
 
+    if (serial->ports[0]) {
+        store_le16(config + CONFIG_COLUMNS, serial->ports[0]->columns);
+        store_le16(config + CONFIG_ROWS, serial->ports[0]->rows);
+    }
     store_le32(config + CONFIG_MAX_PORTS, serial->max_ports);
 }
 
@@ -333,7 +377,7 @@ VirtioSerial *virtio_serial_new(unsigned max_ports, const VirtioEnvironment *env
         virtio_add_queue(serial->device, PORT_QUEUE_SIZE);
         virtio_add_queue(serial->device, PORT_QUEUE_SIZE);
     }
-    virtio_offer(serial->device, VIRTIO_CONSOLE_F_MULTIPORT);
+    virtio_offer(serial->device, VIRTIO_CONSOLE_F_SIZE | VIRTIO_CONSOLE_F_MULTIPORT);
     return serial;
 }
 

@@ -32,6 +32,7 @@ typedef enum ChardevEvent {
     CHARDEV_BREAK,       /* a break condition of the line */
     CHARDEV_FOCUS_IN,    /* mux=on: the keys go to this front end now */
     CHARDEV_FOCUS_OUT,
+    CHARDEV_RESIZED,     /* the terminal has another size: chardev_terminal_size() */
 } ChardevEvent;
 
 typedef struct ChardevFrontend {
@@ -151,6 +152,10 @@ int chardev_raw_socket(const Chardev *chardev);
  * told CHARDEV_CLOSED before this returns.
  */
 void chardev_raw_hang_up(Chardev *chardev);
+/*
+ * How many columns and rows the terminal at the other end has. False: it is none, or nobody knows.
+ */
+bool chardev_terminal_size(Chardev *chardev, uint16_t *columns, uint16_t *rows);
 /* Is there somebody at the other end? */
 bool chardev_is_open(const Chardev *chardev);
 /* Will there perhaps be another connection after this one, or after none? */
