@@ -20,6 +20,10 @@ static void world_map(Cpu *cpu, uint64_t gpa, uint64_t linear, bool linear_valid
         m->interrupt_at = 0;
         cpu_request(cpu, CPU_PENDING_INTERRUPT);
     }
+    if (m->moved_page && gpa >> 12 == m->moved_page) {
+        *page = (CpuHostPage){ m->moved_to, true };
+        return;
+    }
     if (gpa >= RAM_SIZE) {
         cpu_raise(cpu, VEC_VE, 0);
     }

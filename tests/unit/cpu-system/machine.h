@@ -50,6 +50,9 @@ typedef struct Machine {
     unsigned unmapped_once; /* page number that the world first refuses by cpu_leave() */
     /* page number whose first access brings an interrupt, while its instruction is under way */
     unsigned interrupt_at;
+    /* page number that lies at moved_to instead of in RAM: any thread may change that */
+    unsigned moved_page;
+    uint8_t *_Atomic moved_to;
     uint64_t msr;      /* what the world's RDMSR gives */
     uint32_t exit_reason;
     bool beside;       /* group and RAM belong to another */

@@ -235,10 +235,19 @@ static void test_contents(void)
     guest_free(g);
 }
 
+/* Until the guest's loop is host code. */
+static void make_hot(Guest *g)
+{
+    for (unsigned i = 0; i < 50; i++) {
+        g_assert_cmpint(guest_vmcall(g, 0, 0, 0, 0, 0), ==, GUEST_DONE);
+    }
+}
+
 /* A page that the guest has, made shared under its hands: the shared side faults the other way. */
 static void test_wrong_side(void)
 {
     Guest *g = guest_new(6, 16);
+    make_hot(g);
     g_assert_cmphex(tdcall(g, REPORT, GUEST_SHARED_BIT | GUEST_SHARED | 0x400,
                            GUEST_SHARED_BIT | GUEST_SHARED | 0x800), ==, 0);
     g_assert_cmpint(set_private(g->f, GUEST_SHARED, 4096, true), ==, 0);
@@ -248,6 +257,38 @@ static void test_wrong_side(void)
     g_assert_cmpint(set_private(g->f, GUEST_SHARED, 4096, false), ==, 0);
     g_assert_cmpint(guest_vmcall(g, 0, 0, 0, 0, 0), ==, GUEST_DONE);
     guest_free(g);
+}
+
+/* Other memory behind the same addresses: the guest has what is there, and leaves the old alone. */
+static void test_other_memory(void)
+{
+    Guest *g = guest_new(6, 16);
+    Fixture *f = g->f;
+    int gmem = own_ram(g);
+    uint8_t *memory[2] = { f->ram, mmap(NULL, FIXTURE_RAM, PROT_READ | PROT_WRITE,
+                                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) };
+    g_assert_true(memory[1] != MAP_FAILED);
+    make_hot(g);
+    for (unsigned i = 1; i <= 20; i++) {
+        AbiMemoryRegion2 region = { .slot = 0, .flags = ABI_MEM_GUEST_MEMFD,
+                                    .guest_memfd = (uint32_t)gmem };
+        uint8_t *old = memory[(i + 1) % 2];
+        region.userspace_addr = (uintptr_t)old;
+        g_assert_cmpint(vm(f, ABI_SET_USER_MEMORY_REGION2, (uintptr_t)&region), ==, 0);
+        region.memory_size = FIXTURE_RAM;
+        region.userspace_addr = (uintptr_t)memory[i % 2];
+        g_assert_cmpint(vm(f, ABI_SET_USER_MEMORY_REGION2, (uintptr_t)&region), ==, 0);
+        memset(old, 0x5a, FIXTURE_RAM);
+        g->page = (GuestPage *)(void *)(memory[i % 2] + GUEST_SHARED);
+        g_assert_cmphex(tdcall(g, 1, 0, 0), ==, 0); /* VP.INFO */
+        g_assert_cmphex(g->page->out[RCX], ==, 48);
+        for (unsigned at = 0; at < FIXTURE_RAM; at++) {
+            g_assert_cmphex(old[at], ==, 0x5a);
+        }
+    }
+    drop(f, &gmem);
+    guest_free(g);
+    munmap(memory[1], FIXTURE_RAM);
 }
 
 #define NOWHERE UINT64_C(0x200000) /* below all that programs have */
@@ -529,6 +570,7 @@ int main(int argc, char **argv)
     g_test_add_func("/swtdx-lives/passed", test_passed);
     g_test_add_func("/swtdx-lives/contents", test_contents);
     g_test_add_func("/swtdx-lives/wrong-side", test_wrong_side);
+    g_test_add_func("/swtdx-lives/other-memory", test_other_memory);
     g_test_add_func("/swtdx-lives/slot-of-nothing", test_slot_of_nothing);
     g_test_add_func("/swtdx-lives/init-vm-and-memory", test_init_vm_and_memory);
     g_test_add_func("/swtdx-lives/run-and-memory", test_run_and_memory);
