@@ -254,7 +254,7 @@ static void test_stepped_floats(void)
 
 /* ---- its own instructions ---- */
 
-/* Writes the immediate of its own ADD each time, from a vector register, through the address RBX. */
+/* Writes the immediate of its own ADD each time, from a vector register, at RBX. */
 PROGRAM64(own_vector, "own_again: movd %xmm0, (%rbx)\n paddd %xmm1, %xmm0\n"
                       ".byte 0x48, 0x05, 0, 0, 0, 0\n" /* add $0, %rax */
                       "dec %ecx\n jnz own_again\n hlt");
