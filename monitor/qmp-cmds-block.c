@@ -49,16 +49,25 @@ static char *disk_path(QomObject *device)
                            qom_type_is_named(device->type, "virtio-pci") ? "/virtio-backend" : "");
 }
 
-typedef struct Visit {
-    QomObject *root;
-    JsonValue *list;
-} Visit;
-
 /* A drive has a state of its own, with a medium or without. */
 static bool is_cd(const QomObject *object)
 {
     return qom_is(object, &scsi_cd_type) && ((const Device *)object)->realized;
 }
+
+/* The name of a -drive stays with its drive; a node of -blockdev is known by its own name alone. */
+static const char *drive_name(QomObject *device, const BlockNode *node)
+{
+    if (is_cd(device)) {
+        return scsi_cd_state((const Device *)device).drive;
+    }
+    return node->of_drive ? node->object.name : "";
+}
+
+typedef struct Visit {
+    QomObject *root;
+    JsonValue *list;
+} Visit;
 
 static void visit_disk(QomObject *object, void *opaque)
 {
@@ -70,7 +79,7 @@ static void visit_disk(QomObject *object, void *opaque)
         const ScsiCdState state = cd ? scsi_cd_state((const Device *)object) : (ScsiCdState) { 0 };
         g_autofree char *path = disk_path(object);
         JsonValue *entry = json_object_new_object();
-        add_string(entry, "device", cd ? state.drive : "");
+        add_string(entry, "device", drive_name(object, node));
         add_string(entry, "qdev", path);
         add_string(entry, "type", "unknown");
         add_bool(entry, "removable", cd);
@@ -100,7 +109,7 @@ static void visit_disk_stats(QomObject *object, void *opaque)
     if (node) {
         g_autofree char *path = disk_path(object);
         JsonValue *entry = json_object_new_object();
-        add_string(entry, "device", "");
+        add_string(entry, "device", drive_name(object, node));
         add_string(entry, "qdev", path);
         add_string(entry, "node-name", node->object.name);
         json_object_object_add(entry, "stats", block_stats_json(node));

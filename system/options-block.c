@@ -11,6 +11,9 @@
 #include "system/options.h"
 #include "util/error.h"
 
+/* What gets a drive made for it, as an IDE bus would have it. */
+typedef enum IdeDrive { IDE_NONE, IDE_DISK, IDE_CD } IdeDrive;
+
 typedef struct DriveOption {
     char *location; /* "-drive TEXT"; NULL = a monitor's */
     char *name;     /* node name */
@@ -26,6 +29,9 @@ typedef struct DriveOption {
     bool snapshot;  /* what is written ends with the machine */
     bool empty;     /* the name of a CD drive without a medium: there is no file */
     bool of_drive;  /* -drive: the medium of a CD drive has no name of its own */
+    IdeDrive ide;
+    unsigned unit;  /* its index; no two have the same */
+    bool write_through;
     bool opened;    /* its node is in the tree */
     /* the child was described in place, without a name of its own: it goes with this one */
     bool own_child;
@@ -46,7 +52,6 @@ static void drive_free(gpointer data)
 void block_options_init(MachineConfig *config)
 {
     config->drives = g_ptr_array_new_with_free_func(drive_free);
-    config->cd_drives = g_ptr_array_new_with_free_func(g_free);
     config->disk_errors = g_new0(BlockErrorPort, 1);
     config->disk_files = g_new0(BlockFilePort, 1);
 }
@@ -54,7 +59,6 @@ void block_options_init(MachineConfig *config)
 void block_options_clear(MachineConfig *config)
 {
     g_ptr_array_unref(config->drives);
-    g_ptr_array_unref(config->cd_drives);
     g_free(config->disk_errors);
     g_free(config->disk_files);
 }
@@ -305,44 +309,48 @@ static bool check_interface(const DriveKeys *keys, GError **errp)
     const char *value = keys->interface ? keys->interface : "virtio";
 
     if (!strcmp(value, "none") || !strcmp(value, "virtio") ||
-        (!strcmp(value, "ide") && keys->cdrom)) {
+        !strcmp(value, "ide")) {
         return true;
     }
-    error_set(errp, "unsupported bus type '%s': none or virtio", value);
+    error_set(errp, "unsupported bus type '%s': none, virtio or ide", value);
     error_hint(errp, "%s",
                strcmp(value, "pflash")
-                   ? "There is no IDE, SD or floppy controller; for SCSI use if=none and "
+                   ? "There is no SD or floppy controller; for SCSI use if=none and "
                      "-device scsi-hd on a virtio-scsi-pci"
                    : option_instead("pflash"));
     return false;
 }
 
-static bool name_is_taken(const MachineConfig *config, const char *name)
+static const DriveOption *drive_at_unit(const MachineConfig *config, unsigned unit)
 {
     for (guint i = 0; i < config->drives->len; i++) {
         const DriveOption *drive = config->drives->pdata[i];
-        if (drive->name && !strcmp(drive->name, name)) {
-            return true;
+        if (drive->ide != IDE_NONE && drive->unit == unit) {
+            return drive;
         }
     }
-    return false;
+    return NULL;
 }
 
-/* A drive with a tray, named as QEMU names those of this machine's IDE buses: one on each. */
-static bool add_cd_drive(MachineConfig *config, DriveOption *drive, const DriveKeys *keys,
-                         GError **errp)
+/* A drive named as QEMU names those of this machine's IDE buses: one on each. */
+static bool add_ide_drive(MachineConfig *config, DriveOption *drive, const DriveKeys *keys,
+                          GError **errp)
 {
-    unsigned index = keys->index_given ? keys->index : 0;
+    unsigned unit = keys->index_given ? keys->index : 0;
+    const DriveOption *other;
 
-    while (!drive->name) {
-        g_autofree char *name = g_strdup_printf("ide%u-cd0", index++);
-        if (!name_is_taken(config, name)) {
-            drive->name = g_steal_pointer(&name);
-        } else if (keys->index_given) {
-            return error_set(errp, "drive with index=%u exists already: %s", keys->index, name);
+    while ((other = drive_at_unit(config, unit))) {
+        if (keys->index_given) {
+            return error_set(errp, "drive with index=%u exists already: %s", unit, other->name);
         }
+        unit++;
     }
-    g_ptr_array_add(config->cd_drives, g_strdup(drive->name));
+    drive->ide = keys->cdrom ? IDE_CD : IDE_DISK;
+    drive->unit = unit;
+    drive->write_through = keys->write_through;
+    if (!drive->name) {
+        drive->name = g_strdup_printf("ide%u-%s0", unit, keys->cdrom ? "cd" : "hd");
+    }
     return true;
 }
 
@@ -350,10 +358,11 @@ static bool add_cd_drive(MachineConfig *config, DriveOption *drive, const DriveK
 static bool place_drive(MachineConfig *config, DriveOption *drive, const DriveKeys *keys,
                         GError **errp)
 {
-    if (keys->cdrom && (!keys->interface || !strcmp(keys->interface, "ide"))) {
-        return add_cd_drive(config, drive, keys, errp);
+    const char *interface = keys->interface ? keys->interface : keys->cdrom ? "ide" : "virtio";
+
+    if (!strcmp(interface, "ide")) {
+        return add_ide_drive(config, drive, keys, errp);
     }
-    const char *interface = keys->interface ? keys->interface : "virtio";
     if (!drive->name) {
         drive->name = g_strdup_printf("%s%u", interface, keys->index);
     }
@@ -388,33 +397,73 @@ bool option_drive(MachineConfig *config, const char *text, GError **errp)
 }
 
 /* A comma in a value of a list is two. */
-bool option_cdrom(MachineConfig *config, const char *filename, GError **errp)
+static bool option_ide(MachineConfig *config, const char *filename, const char *rest,
+                       GError **errp)
 {
     g_auto(GStrv) parts = g_strsplit(filename, ",", -1);
     g_autofree char *escaped = g_strjoinv(",,", parts);
-    g_autofree char *text = g_strdup_printf("file=%s,index=2,media=cdrom", escaped);
+    g_autofree char *text = g_strdup_printf("file=%s,if=ide,%s", escaped, rest);
 
     return option_drive(config, text, errp);
 }
 
+bool option_cdrom(MachineConfig *config, const char *filename, GError **errp)
+{
+    return option_ide(config, filename, "index=2,media=cdrom", errp);
+}
+
+bool option_hda(MachineConfig *config, const char *filename, GError **errp)
+{
+    return option_ide(config, filename, "index=0", errp);
+}
+
+bool option_hdb(MachineConfig *config, const char *filename, GError **errp)
+{
+    return option_ide(config, filename, "index=1", errp);
+}
+
+bool option_hdc(MachineConfig *config, const char *filename, GError **errp)
+{
+    return option_ide(config, filename, "index=2", errp);
+}
+
+bool option_hdd(MachineConfig *config, const char *filename, GError **errp)
+{
+    return option_ide(config, filename, "index=3", errp);
+}
+
+/* controller: made for the first. */
+static bool add_ide_devices(MachineConfig *config, IdeDrive kind, const char *controller,
+                            GError **errp)
+{
+    for (guint i = 0; i < config->drives->len; i++) {
+        const DriveOption *drive = config->drives->pdata[i];
+        if (drive->ide != kind) {
+            continue;
+        }
+        g_autofree char *text =
+            kind == IDE_CD ? g_strdup_printf("scsi-cd,bus=cdrom.0,drive=%s", drive->name)
+                           : g_strdup_printf("scsi-hd,bus=ide.0,scsi-id=%u,drive=%s%s", drive->unit,
+                                             drive->name,
+                                             drive->write_through ? ",write-cache=off" : "");
+        if ((controller && !option_device(config, controller, errp)) ||
+            !option_device(config, text, errp)) {
+            return false;
+        }
+        controller = NULL;
+    }
+    return true;
+}
+
 /*
- * QEMU has CD drives on the board's SATA controller, which this machine has not. The slot of the
- * controller in its place is the last that is given out, so that none is taken which an option
- * names.
+ * QEMU has IDE drives on the board's SATA controller, which this machine has not. The slots of the
+ * controllers in its place are the last that are given out, so that none is taken which an option
+ * names. Linux calls the disks by the names that it has for those of SATA: sda and so on.
  */
 bool block_options_defaults(MachineConfig *config, GError **errp)
 {
-    if (config->cd_drives->len && !option_device(config, "virtio-scsi-pci,id=cdrom", errp)) {
-        return false;
-    }
-    for (guint i = 0; i < config->cd_drives->len; i++) {
-        g_autofree char *text = g_strdup_printf("scsi-cd,bus=cdrom.0,drive=%s",
-                                                (const char *)config->cd_drives->pdata[i]);
-        if (!option_device(config, text, errp)) {
-            return false;
-        }
-    }
-    return true;
+    return add_ide_devices(config, IDE_DISK, "virtio-scsi-pci,id=ide", errp) &&
+           add_ide_devices(config, IDE_CD, "virtio-scsi-pci,id=cdrom", errp);
 }
 
 /* A member as text, whichever form the option has; NULL: not given. */
@@ -588,18 +637,14 @@ static const DriveOption *file_below(const MachineConfig *config, const DriveOpt
     return NULL;
 }
 
-/* Where the options name no format, the image's first bytes do. */
-static void guess_format(DriveOption *drive)
+static void warn_of_guess(const DriveOption *drive)
 {
-    drive->format = g_strdup(block_probe_file(drive->filename));
-    if (!drive->format && !drive->file.read_only) {
-        g_autofree char *text = g_strdup_printf(
-            "Image format was not specified for '%s' and probing guessed raw. The guest may "
-            "not write to its first sector what looks like another format; format=raw "
-            "lifts that",
-            drive->filename);
-        report_warning(text);
-    }
+    g_autofree char *text = g_strdup_printf(
+        "Image format was not specified for '%s' and probing guessed raw. The guest may not write "
+        "to its first sector what looks like another format; format=raw lifts that",
+        drive->filename);
+
+    report_warning(text);
 }
 
 /* A name that stat() does not know is left to who opens it (/dev/fdset). */
@@ -694,8 +739,8 @@ static bool open_from(const MachineConfig *config, guint first, GError **errp)
         }
         bool snapshot = wants_snapshot(config, drive);
         drive->file.read_only |= snapshot;
-        if (drive->guess) {
-            guess_format(drive);
+        if (drive->guess) { /* by the image's first bytes */
+            drive->format = g_strdup(block_probe_file(drive->filename));
         }
         BlockNode *node = snapshot ? open_snapshot(config, drive, nodes, &err)
                                    : open_node(config, drive, nodes, &err);
@@ -716,6 +761,9 @@ static bool open_from(const MachineConfig *config, guint first, GError **errp)
         if (!ok) {
             return error_set(errp, "%s%s%s", drive->location ? drive->location : "",
                              drive->location ? ": " : "", err->message);
+        }
+        if (drive->guess && !drive->format && !drive->file.read_only) {
+            warn_of_guess(drive);
         }
     }
     return true;

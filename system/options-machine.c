@@ -139,6 +139,8 @@ char *accel_help(const char *text)
 {
     if (strchr(text, ',')) {
         return g_strdup("kvm-accel options:\n"
+                        "  device=<str>           - KVM's device, or /dev/fdset/SET with -add-fd "
+                        "(default: /dev/kvm)\n"
                         "  kernel-irqchip=<str>   - split for a TD, on for an ordinary VM; chosen "
                         "by itself\n");
     }
@@ -179,7 +181,7 @@ static bool set_accelerator(MachineConfig *config, const char *names, GError **e
 
 static bool unknown_accel_key(const char *key, GError **errp)
 {
-    static const char *const known[] = { "accel", "kernel-irqchip", NULL };
+    static const char *const known[] = { "accel", "device", "kernel-irqchip", NULL };
 
     error_set(errp, "Property 'kvm-accel.%s' not found", key);
     error_hint_names(errp, key, known);
@@ -201,6 +203,9 @@ bool option_accel(MachineConfig *config, const char *text, GError **errp)
             if (!set_kernel_irqchip(config, pair->value, errp)) {
                 return false;
             }
+        } else if (!strcmp(key, "device")) {
+            g_free(config->kvm_device);
+            config->kvm_device = g_strdup(pair->value);
         } else if (strcmp(key, "accel")) {
             return unknown_accel_key(key, errp);
         } else if (!set_accelerator(config, pair->value, errp)) {

@@ -3,7 +3,9 @@
  * Options about chardevs, monitors and the machine's life: -serial, -monitor, -qmp, -chardev, -mon,
  * -add-fd, -S, -action, -uuid.
  */
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "system/core/log.h"
 #include "monitor/monitor-object.h"
@@ -167,6 +169,50 @@ bool option_add_fd(MachineConfig *config, const char *text, GError **errp)
     AddFdOption option = { (int)fd, (int64_t)set, g_strdup(keyval_get(kv, "opaque")) };
     g_array_append_val(config->life.fds, option);
     return true;
+}
+
+bool machine_config_add_fds(const MachineConfig *config, FdSets *sets, GError **errp)
+{
+    const GArray *options = config->life.fds;
+
+    for (unsigned i = 0; i < options->len; i++) {
+        const AddFdOption *option = &g_array_index(options, AddFdOption, i);
+        int64_t set = option->set;
+        int flags = fcntl(option->fd, F_GETFD), fd = -1;
+
+        if (flags < 0 || (flags & FD_CLOEXEC) || (fd = fcntl(option->fd, F_DUPFD_CLOEXEC, 0)) < 0) {
+            return error_set(errp, "-add-fd fd=%d: fd is not valid or already in use", option->fd);
+        }
+        if (!fd_sets_add(sets, &set, fd, option->text, errp)) {
+            close(fd);
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < options->len; i++) {
+        close(g_array_index(options, AddFdOption, i).fd); /* the same may have been named twice */
+    }
+    return true;
+}
+
+Kvm *machine_config_open_kvm(const MachineConfig *config, FdSets *sets, GError **errp)
+{
+    const char *device = config->kvm_device;
+    g_autoptr(GError) err = NULL;
+    Kvm *kvm;
+
+    if (!device) {
+        return kvm_open(errp);
+    }
+    if (g_str_has_prefix(device, BLOCK_FDSET)) {
+        int fd = fd_sets_open(sets, device, O_RDWR, &err);
+        kvm = fd < 0 ? NULL : kvm_open_fd(fd, device, &err);
+    } else {
+        kvm = kvm_open_device(device, &err);
+    }
+    if (!kvm) {
+        error_set(errp, "-accel kvm,device=%s: %s", device, err->message);
+    }
+    return kvm;
 }
 
 static void add_fd_clear(gpointer opaque)

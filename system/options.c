@@ -167,6 +167,10 @@ static const Option options[] = {
     { "snapshot", NULL, option_snapshot,
       "write to temporary files instead of disks: what a guest writes ends with it" },
     { "cdrom", "FILE", option_cdrom, "put a CD's image into a CD drive" },
+    { "hda", "FILE", option_hda, "the first disk of a SCSI bus: /dev/sda to Linux" },
+    { "hdb", "FILE", option_hdb, "its second disk" },
+    { "hdc", "FILE", option_hdc, "its third disk" },
+    { "hdd", "FILE", option_hdd, "its fourth disk" },
     { "blockdev", "[driver=]file|raw,node-name=NAME[,...]", option_blockdev,
       "add a disk without a device" },
     { "global", "DRIVER.PROP=VALUE", option_global, "another default for a property of devices" },
@@ -430,6 +434,7 @@ void machine_config_free(MachineConfig *config)
     object_options_clear(config);
     machine_options_clear(config);
     g_free(config->kernel_irqchip);
+    g_free(config->kvm_device);
     g_free(config->qtest);
     g_free(config->qtest_log);
     cpu_model_free(config->cpu);

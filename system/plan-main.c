@@ -26,11 +26,11 @@ typedef struct PlanOptions {
  * The host's KVM and capabilities, or NULL after saying on stderr why the CPUID part will be
  * missing.
  */
-static TdxCapabilities *host_capabilities(Kvm **kvm)
+static TdxCapabilities *host_capabilities(const MachineConfig *config, FdSets *sets, Kvm **kvm)
 {
     g_autoptr(GError) err = NULL;
 
-    *kvm = kvm_open(&err);
+    *kvm = machine_config_open_kvm(config, sets, &err);
     TdxCapabilities *caps = *kvm ? tdx_host_capabilities(*kvm, &err) : NULL;
 
     if (!caps) {
@@ -101,8 +101,14 @@ static int make_plan(const MachineConfig *config, GBytes *firmware, const char *
                      const PlanOptions *options)
 {
     g_autoptr(GError) err = NULL;
+    g_autoptr(FdSets) sets = fd_sets_new();
     Kvm *kvm;
-    g_autoptr(TdxCapabilities) caps = host_capabilities(&kvm);
+
+    if (!machine_config_add_fds(config, sets, &err)) {
+        report_error(NULL, err->message);
+        return 1;
+    }
+    g_autoptr(TdxCapabilities) caps = host_capabilities(config, sets, &kvm);
     TdxPlanInput input = {
         .guest = config->guest,
         .cpu = config->cpu,

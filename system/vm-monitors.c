@@ -3,7 +3,6 @@
  * Whom a Vm talks to: descriptors it was given, chardevs, monitors, and what monitors see of the
  * machine.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -44,30 +43,6 @@ static void announce_pty(void *opaque, const char *label, const char *name)
 {
     printf("char device redirected to %s (label %s)\n", name, label);
     fflush(stdout);
-}
-
-/* -add-fd: copies, of descriptors that were left open on purpose and that nothing here opened. */
-static bool add_fds(Vm *vm, GError **errp)
-{
-    const GArray *options = vm->config->life.fds;
-
-    for (unsigned i = 0; i < options->len; i++) {
-        const AddFdOption *option = &g_array_index(options, AddFdOption, i);
-        int64_t set = option->set;
-        int flags = fcntl(option->fd, F_GETFD), fd = -1;
-
-        if (flags < 0 || (flags & FD_CLOEXEC) || (fd = fcntl(option->fd, F_DUPFD_CLOEXEC, 0)) < 0) {
-            return error_set(errp, "-add-fd fd=%d: fd is not valid or already in use", option->fd);
-        }
-        if (!fd_sets_add(vm->fds, &set, fd, option->text, errp)) {
-            close(fd);
-            return false;
-        }
-    }
-    for (unsigned i = 0; i < options->len; i++) {
-        close(g_array_index(options, AddFdOption, i).fd); /* the same may have been named twice */
-    }
-    return true;
 }
 
 static bool open_chardevs(Vm *vm, GError **errp)
@@ -191,7 +166,7 @@ bool vm_open_monitors(Vm *vm, GError **errp)
     if (life->pidfile && !(vm->pidfile = pidfile_new(life->pidfile, errp))) {
         return false;
     }
-    if (!add_fds(vm, errp) || !open_chardevs(vm, errp)) {
+    if (!machine_config_add_fds(vm->config, vm->fds, errp) || !open_chardevs(vm, errp)) {
         return false;
     }
     for (unsigned i = 0; i < life->monitors->len && !runstate_ended(vm->runstate); i++) {

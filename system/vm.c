@@ -139,7 +139,7 @@ static bool start_none(Vm *vm, GError **errp)
 {
     g_autoptr(GError) err = NULL;
 
-    vm->kvm = kvm_open(&err);
+    vm->kvm = machine_config_open_kvm(vm->config, vm->fds, &err);
     if (!vm->kvm && vm->config->accelerator != ACCELERATOR_NOT_GIVEN &&
         !vm->config->accelerator_optional) {
         g_propagate_error(errp, g_steal_pointer(&err));
@@ -164,7 +164,7 @@ static Guest *new_guest(Vm *vm, GError **errp)
     if (config->accelerator == ACCELERATOR_QTEST) {
         return guest_qtest_new(&env, errp);
     }
-    env.kvm = vm->kvm = kvm_open(errp);
+    env.kvm = vm->kvm = machine_config_open_kvm(config, vm->fds, errp);
     if (!vm->kvm) {
         return NULL;
     }

@@ -9,7 +9,7 @@
 
 #define KVM_DEVICE "/dev/kvm"
 
-static void open_hints(int error, GError **errp)
+static void open_hints(int error, const char *device, GError **errp)
 {
     switch (error) {
     case ENOENT:
@@ -19,14 +19,14 @@ static void open_hints(int error, GError **errp)
                    "There is no KVM here: load kvm_intel (modprobe kvm_intel), and check that "
                    "virtualization is enabled in the firmware; in a container, %s must be passed "
                    "in",
-                   KVM_DEVICE);
+                   device);
         break;
     case EACCES:
     case EPERM:
         error_hint(
             errp,
             "Give this user access to %s: add it to the group that owns the device, usually kvm",
-            KVM_DEVICE);
+            device);
         break;
     default:
         break;
@@ -35,23 +35,33 @@ static void open_hints(int error, GError **errp)
 
 Kvm *kvm_open(GError **errp)
 {
-    int fd = kvm_sys_open(KVM_DEVICE);
+    return kvm_open_device(KVM_DEVICE, errp);
+}
+
+Kvm *kvm_open_device(const char *path, GError **errp)
+{
+    int fd = kvm_sys_open(path);
 
     if (fd < 0) {
         error_set(errp, "Could not access KVM kernel module: %s", g_strerror(-fd));
-        open_hints(-fd, errp);
+        open_hints(-fd, path, errp);
         return NULL;
     }
+    return kvm_open_fd(fd, path, errp);
+}
+
+Kvm *kvm_open_fd(int fd, const char *name, GError **errp)
+{
     int version = kvm_sys_ioctl(fd, KVM_GET_API_VERSION, 0);
     if (version < 0) {
         error_set(errp, "KVM_GET_API_VERSION failed: %s", g_strerror(-version));
-        error_hint(errp, "%s is not KVM's device", KVM_DEVICE);
+        error_hint(errp, "%s is not KVM's device", name);
         kvm_sys_close(fd);
         return NULL;
     }
     if (version != KVM_API_VERSION) {
-        error_set(errp, "kvm version not supported: %s answers %d, expected %d", KVM_DEVICE,
-                  version, KVM_API_VERSION);
+        error_set(errp, "kvm version not supported: %s answers %d, expected %d", name, version,
+                  KVM_API_VERSION);
         kvm_sys_close(fd);
         return NULL;
     }

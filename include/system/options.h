@@ -9,6 +9,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "accel/kvm/kvm.h"
 #include "block/block.h"
 #include "hw/i386/machine-type.h"
 #include "hw/i386/smbios.h"
@@ -17,6 +18,7 @@
 #include "target/i386/cpu-model.h"
 #include "target/i386/kvm/tdx-guest.h"
 #include "target/i386/topology.h"
+#include "util/fd-sets.h"
 
 #define MAX_SERIAL_PORTS 4
 #define Q35_MAX_CPUS 4096
@@ -70,7 +72,6 @@ typedef struct MachineConfig {
     GPtrArray *globals;             /* of QomGlobal */
     GPtrArray *drives;              /* -drive and -blockdev (options-block.c) */
     bool snapshot;                  /* what is written to a -drive ends with the machine */
-    GPtrArray *cd_drives;           /* names of those that get a CD drive made for them */
     /* of all disks; the program fills in this and the next before they are opened */
     BlockErrorPort *disk_errors;
     BlockFilePort *disk_files;
@@ -78,6 +79,7 @@ typedef struct MachineConfig {
     Accelerator accelerator;
     /* one of several that were named: that it is not there is no error for -machine none */
     bool accelerator_optional;
+    char *kvm_device;               /* NULL = /dev/kvm */
     /* where a test's program is, and the log of it; NULL = not given */
     char *qtest, *qtest_log;
     CpuModelRequest *cpu;           /* NULL = not given */
@@ -158,7 +160,12 @@ bool option_blockdev(MachineConfig *config, const char *text, GError **errp);
  */
 bool blockdev_types_check(JsonValue *object, bool strict, GError **errp);
 bool option_cdrom(MachineConfig *config, const char *filename, GError **errp);
-bool block_options_defaults(MachineConfig *config, GError **errp); /* the CD drives' devices */
+bool option_hda(MachineConfig *config, const char *filename, GError **errp);
+bool option_hdb(MachineConfig *config, const char *filename, GError **errp);
+bool option_hdc(MachineConfig *config, const char *filename, GError **errp);
+bool option_hdd(MachineConfig *config, const char *filename, GError **errp);
+/* The devices of CD drives and of an IDE bus's hard disks. */
+bool block_options_defaults(MachineConfig *config, GError **errp);
 void block_options_init(MachineConfig *config);
 void block_options_clear(MachineConfig *config);
 /* Opens them as block nodes of the tree, before the devices are plugged. */
@@ -190,6 +197,13 @@ void boot_files_clear(BootFiles *boot);
 bool option_serial(MachineConfig *config, const char *text, GError **errp);
 bool option_monitor(MachineConfig *config, const char *text, GError **errp);
 bool option_add_fd(MachineConfig *config, const char *text, GError **errp);
+/*
+ * Copies of the descriptors of -add-fd, which were left open on purpose and which nothing here
+ * opened, go into the sets; then the originals are closed.
+ */
+bool machine_config_add_fds(const MachineConfig *config, FdSets *sets, GError **errp);
+/* The device of -accel kvm, with the descriptors that -add-fd gave. NULL: *errp. */
+Kvm *machine_config_open_kvm(const MachineConfig *config, FdSets *sets, GError **errp);
 bool option_qmp_pretty(MachineConfig *config, const char *text, GError **errp);
 bool option_qmp(MachineConfig *config, const char *text, GError **errp);
 bool option_chardev(MachineConfig *config, const char *text, GError **errp);

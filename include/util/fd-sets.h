@@ -13,6 +13,7 @@
 typedef struct FdSets FdSets;
 FdSets *fd_sets_new(void);
 void fd_sets_free(FdSets *sets); /* closes everything in it; NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(FdSets, fd_sets_free)
 
 /* One descriptor of a set. */
 typedef struct FdSetMember {

@@ -33,12 +33,18 @@ BAD = [
     (["-only-migratable"], "not available here\nTDs are not migrated"),
     (["-drive", "file=x,snapshot=2"], "Parameter 'snapshot' expects 'on' or 'off'"),
     (["-pflash", "x"], "not available here\nThere is no flash memory: a TD has no read-only memory"),
-    (["-drive", "if=pflash,file=x"], "unsupported bus type 'pflash': none or virtio\nThere is no flash memory"),
-    (["-drive", "if=ide,file=x"], "unsupported bus type 'ide': none or virtio\nThere is no IDE"),
+    (["-drive", "if=pflash,file=x"], "unsupported bus type 'pflash': none, virtio or ide\nThere is no flash memory"),
+    (["-drive", "if=sd,file=x"],
+     "unsupported bus type 'sd': none, virtio or ide\nThere is no SD or floppy controller"),
+    (["-hdc", "x", "-cdrom", "y"], "drive with index=2 exists already: ide2-hd0"),
+    (["-hda", "x", "-hda", "y"], "drive with index=0 exists already: ide0-hd0"),
+    (["-hda", "x", "-drive", "if=ide,index=0,file=y"],
+     "drive with index=0 exists already: ide0-hd0"),
+    (QTEST + ["-hda", "/nowhere/x"], "Could not open '/nowhere/x': No such file or directory"),
     (["-cdrom", "x", "-cdrom", "y"], "drive with index=2 exists already: ide2-cd0"),
     (["-drive", "if=none,id=x"], "a drive without a file: file=PATH is missing"),
     (["-drive", "if=scsi,file=x,media=cdrom"],
-     "unsupported bus type 'scsi': none or virtio\nThere is no IDE"),
+     "unsupported bus type 'scsi': none, virtio or ide\nThere is no SD"),
     (QTEST + ["-drive", "if=none,id=x,media=cdrom", "-device", "virtio-blk-pci,drive=x"],
      "Device needs media, but drive is empty\n-drive without file= is for a CD drive (scsi-cd)"),
     (QTEST + ["-cdrom", "/nowhere/x"], "Could not open '/nowhere/x': No such file or directory"),
@@ -47,7 +53,6 @@ BAD = [
     (["-drive", "file=x,cache.size=2"], "Invalid parameter 'cache.size'"),
     (["-drive", "file=x,index=y"], "Parameter 'index' expects a number, not 'y'"),
     (["-drive", "fil=x"], "Invalid parameter 'fil'\nDid you mean 'file'?"),
-    (["-hda", "x"], "not available here\nUse -drive file=FILE"),
     (["-mem-path", "/x"], "not available here\nUse -object memory-backend-file"),
     (["-mem-prealloc"], "not available here\nA TD's private memory comes from KVM"),
     (["-numa", "node", "-numa", "node"],
@@ -141,7 +146,7 @@ BAD = [
     (TD + ["-bios", "/nonexistent/OVMF.fd"], "could not load PC BIOS '/nonexistent/OVMF.fd'"),
     (["-accel", "tcg"], "-accel tcg: invalid accelerator tcg"),
     (["-accel", "kvn"], "invalid accelerator kvn\nDid you mean 'kvm'?"),
-    (["-accel", "kvm,foo=1"], "Property 'kvm-accel.foo' not found\nKnown: accel, kernel-irqchip"),
+    (["-accel", "kvm,foo=1"], "Property 'kvm-accel.foo' not found\nKnown: accel, device, kernel-irqchip"),
     (["-accel", "kvm,kernel-irqcip=split"],
      "Property 'kvm-accel.kernel-irqcip' not found\nDid you mean 'kernel-irqchip'?"),
     (["-smp", "0"], "must be greater than zero"),
@@ -685,6 +690,52 @@ def new_root():
     return None
 
 
+def ide_disks():
+    """Disks for an IDE bus are on a SCSI controller that is made for them, in the order of their
+    index, and with the names that QEMU gives them."""
+    with tempfile.TemporaryDirectory() as directory:
+        for name in ("a", "b,c", "d", "e"):
+            with open(os.path.join(directory, name), "wb") as f:
+                f.truncate(1 << 20)
+        path = os.path.join(directory, "qmp")
+        with subprocess.Popen([VMM, *QTEST, "-hdb", f"{directory}/a", "-hda", f"{directory}/b,c",
+                               "-drive", f"if=ide,format=raw,file={directory}/d,cache=writethrough",
+                               "-drive", f"file={directory}/e,media=cdrom",
+                               "-qmp", f"unix:{path},server=on,wait=off"],
+                              stderr=subprocess.DEVNULL) as process:
+            try:
+                client = Qmp(path)
+                client.command("qmp_capabilities")
+                blocks = {b["device"]: b for b in client.command("query-block")}
+                names = {name: block["inserted"]["file"] for name, block in blocks.items()}
+                assert names == {"ide1-hd0": f"{directory}/a", "ide0-hd0": f"{directory}/b,c",
+                                 "ide2-hd0": f"{directory}/d", "ide3-cd0": f"{directory}/e"}, names
+                paths = [blocks[f"ide{n}-hd0"]["qdev"] for n in range(3)]
+                assert [client.command("qom-get", path=path, property="scsi-id")
+                        for path in paths] == [0, 1, 2], paths
+                assert [client.command("qom-get", path=path, property="write-cache")
+                        for path in paths] == ["auto", "auto", "off"], paths
+                assert {s["device"] for s in client.command("query-blockstats")} == set(names)
+                client.command("quit")
+                assert process.wait(30) == 0
+            finally:
+                process.kill()
+
+
+def kvm_device():
+    """KVM's device by a name, and by a descriptor that the caller opened."""
+    given = ["-machine", "none", "-display", "none", "-qmp", "stdio", "-accel"]
+    for name in ("/dev/null", "/dev/fdset/1"):
+        status, _, err = vmm.run(["sh", "-c", 'exec "$@" 9<>/dev/null', "sh", VMM, *given,
+                                  f"kvm,device={name}", "-add-fd", "fd=9,set=1"])
+        assert status == 1 and f"-accel kvm,device={name}: KVM_GET_API_VERSION failed" in err, err
+        assert f"{name} is not KVM's device" in err, err
+    status, _, err = vmm.run([VMM, *given, "kvm,device=/dev/fdset/7"])
+    assert status == 1 and "there is no file descriptor set /dev/fdset/7" in err, err
+    status, _, err = vmm.run([VMM, *given, "kvm,device=/nowhere/kvm"])
+    assert status == 1 and "/nowhere/kvm must be passed in" in err, err
+
+
 def locked_memory():
     """All memory locked: what swtdx reserves for TDs is not made because of it. Without the right
     to do so, that is said."""
@@ -815,5 +866,6 @@ if __name__ == "__main__":
             [("/command-line/good/" + label(a), good(a, e)) for a, e in GOOD] +
             [(f"/command-line/whole/{i}", whole(t, e)) for i, (t, e) in enumerate(WHOLE)] +
             [("/command-line/large-files", large_files), ("/command-line/new-root", new_root), ("/command-line/locked-memory", locked_memory),
+             ("/command-line/ide-disks", ide_disks), ("/command-line/kvm-device", kvm_device),
              ("/command-line/file-size-limit", file_size_limit), ("/command-line/closed-standard-files", closed_standard_files)] +
             [("/command-line/firmware/" + n, bad_firmware(c, e)) for n, c, e in FIRMWARE])

@@ -21,7 +21,7 @@ TAKEN = """
 -cpu host|-cpu max,-avx512f|-d guest_errors,unimp|-D /dev/null|-daemonize|-debugcon null|-debugcon none|-debugcon chardev:a
 -device virtio-rng-pci|-display none|-drive file=x,format=raw,if=virtio|-echr 0x01|-enable-kvm|-fw_cfg name=opt/a,string=x
 -global virtio-net-pci.mac=52:54:00:00:00:01|-global driver=virtio-net-pci,property=mac,value=52:54:00:00:00:01|-initrd x|-kernel x
--append x|-shim x|-snapshot|-cdrom x|-cdrom a,b|-L /usr/share/qemu|-M q35|-machine q35,smm=off|-m 1G|-m size=1G|-mon chardev=a,mode=control,pretty=on
+-append x|-shim x|-snapshot|-cdrom x|-cdrom a,b|-hda x|-hdb x|-hdc x|-hdd a,b|-accel kvm,device=/dev/kvm|-L /usr/share/qemu|-M q35|-machine q35,smm=off|-m 1G|-m size=1G|-mon chardev=a,mode=control,pretty=on
 -monitor none|-msg timestamp=on,guest-name=on|-name guest=a,process=b,debug-threads=on|-net none|-net nic|-net user
 -netdev user,id=a|-nic none|-nic user,model=virtio-net-pci|-no-reboot|-no-shutdown|-no-user-config|-nodefaults|-nographic
 -numa node|-object rng-random,id=a,filename=/dev/urandom|-overcommit mem-lock=off,cpu-pm=off|-parallel none|-pidfile x
@@ -36,7 +36,7 @@ REFUSED = {
     "-acpitable file=x": "The guest's ACPI tables", "-dfilter 0x1000": "Use -d",
     "-dtb x": "x86 machines", "-dump-vmstate x": "TDs are not migrated", "-enable-sync-profile": "Use -d", "-fda x": "There is no floppy",
     "-fdb x": "There is no floppy", "-fsdev local,id=a": "Use virtiofsd", "-full-screen": "There is no graphics", "-gdb tcp::1": "A TD's reg",
-    "-hda x": "Use -drive", "-hdb x": "Use -drive", "-hdc x": "Use -drive", "-hdd x": "Use -drive", "-icount 1": "A TD runs on KVM",
+    "-icount 1": "A TD runs on KVM",
     "-incoming defer": "TDs are not", "-iscsi user=a": "Use -drive", "-jitdump": "A TD runs on KVM", "-k de": "There is no graphics",
     "-loadvm x": "TDs are not", "-mem-path /x": "Use -object memory-backend-file", "-mem-prealloc": "A TD's private memory",
     "-mtdblock x": "There is no flash", "-no-fd-bootchk": "There is no floppy", "-only-migratable": "TDs are not",

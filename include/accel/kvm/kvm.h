@@ -26,6 +26,9 @@ struct kvm_run;
  * module: …".
  */
 Kvm *kvm_open(GError **errp);
+/* The same by another name, and of a descriptor, which is taken over; name: what messages call it. */
+Kvm *kvm_open_device(const char *path, GError **errp);
+Kvm *kvm_open_fd(int fd, const char *name, GError **errp);
 void kvm_close(Kvm *kvm);
 int kvm_check_extension(Kvm *kvm, unsigned cap);
 CpuidTable *kvm_supported_cpuid(Kvm *kvm,
