@@ -192,6 +192,12 @@ static uint16_t *shared16(const Driver *driver, uint64_t address)
 
 void driver_kick(Driver *driver, DriverQueue *queue)
 {
+    /*
+     * The first that the device uses from now on is told of. Said here, and not when one is taken:
+     * the device may be between using it and looking whether to tell.
+     */
+    __atomic_store_n(shared16(driver, queue->available + 4 + 2 * queue->size),
+                     GUINT16_TO_LE(queue->seen), __ATOMIC_SEQ_CST);
     __atomic_store_n(shared16(driver, queue->available + 2), GUINT16_TO_LE(queue->next_available),
                      __ATOMIC_SEQ_CST);
     client_write(driver->client, queue->doorbell, queue->index, 2);
@@ -235,9 +241,6 @@ int driver_take_used(Driver *driver, DriverQueue *queue, uint32_t *written)
     }
     memcpy(entry, at(driver, queue->used + 4 + 8 * (queue->seen % queue->size)), sizeof(entry));
     queue->seen++;
-    /* The next one is told of. */
-    __atomic_store_n(shared16(driver, queue->available + 4 + 2 * queue->size),
-                     GUINT16_TO_LE(queue->seen), __ATOMIC_SEQ_CST);
     if (written) {
         *written = GUINT32_FROM_LE(entry[1]);
     }
