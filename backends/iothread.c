@@ -80,6 +80,52 @@ static bool set_number(QomObject *object, const QomProperty *property, JsonValue
     return qom_property_store(object, property, value, errp);
 }
 
+/* ---- iothread-vq-mapping ---- */
+
+static const QapiType queue_type = { .kind = QAPI_INT, .name = "uint16", .max = UINT16_MAX };
+static const QapiType queues_type = { .kind = QAPI_ARRAY, .element = &queue_type };
+static const QapiType id_type = { .kind = QAPI_STR };
+static const QapiMember entry_members[] = {
+    { "iothread", &id_type, false }, { "vqs", &queues_type, true }, { NULL },
+};
+static const QapiType entry_type = { .kind = QAPI_OBJECT, .members = entry_members };
+const QapiType iothread_mapping_type = { .kind = QAPI_ARRAY, .element = &entry_type };
+
+bool iothread_mapping_set(QomObject *object, const QomProperty *property, JsonValue *value,
+                          GError **errp)
+{
+    size_t count = json_object_array_length(value);
+    JsonValue *entry = count == 1 ? json_object_array_get_idx(value, 0) : NULL, *id = NULL;
+
+    if (!entry || json_object_object_get_ex(entry, "vqs", NULL)) {
+        error_set(errp, "iothread-vq-mapping has %zu threads%s: one thread handles all queues of a "
+                        "device here", count, entry ? " with vqs" : "");
+        error_hint(errp, "Name one thread, without vqs, or use iothread=");
+        return false;
+    }
+    json_object_object_get_ex(entry, "iothread", &id);
+    return qom_property_set(object, "iothread", id, errp);
+}
+
+bool iothread_mapping_get(QomObject *object, const QomProperty *property, JsonValue **result,
+                          GError **errp)
+{
+    JsonValue *id = NULL;
+
+    if (!qom_property_get(object, "iothread", &id, errp)) {
+        return false;
+    }
+    *result = json_object_new_array();
+    if (id && *json_object_get_string(id)) {
+        JsonValue *entry = json_object_new_object();
+        json_object_object_add(entry, "iothread", id);
+        json_object_array_add(*result, entry);
+    } else {
+        json_object_put(id);
+    }
+    return true;
+}
+
 static const QomProperty properties[] = {
     QOM_PROPERTY_INT64("poll-max-ns", IoThread, poll_max_ns, "32768",
                        "kept for queries: this loop sleeps and never polls", .set = set_number),

@@ -112,7 +112,9 @@ static bool has_medium(const ScsiDisk *disk)
 
 static uint64_t blocks_of(const ScsiDisk *disk)
 {
-    return has_medium(disk) ? block_size(disk->config.node) / disk->config.logical_block_size : 0;
+    return has_medium(disk)
+               ? block_size(disk->config.node) / disk->config.topology.logical_block_size
+               : 0;
 }
 
 /* MMC-6, 6.42: the lock holds as long as the tray is closed. */

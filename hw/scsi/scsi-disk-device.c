@@ -9,10 +9,12 @@ typedef struct ScsiDiskDevice {
     QomLink drive;
     char *serial, *vendor, *product, *version, *device_id;
     uint64_t wwn;
-    uint32_t logical_block_size, physical_block_size;
+    BlockTopology topology;
+    uint16_t rotation_rate;
+    uint64_t max_unmap, max_io;
     QomOnOffAuto write_cache;
     int on_read_error, on_write_error;
-    bool share_rw, removable;
+    bool share_rw, removable, dpofua;
     const Machine *machine; /* of a CD drive, as the next */
     char *drive_name; /* of the -drive that it began with; NULL = none */
 } ScsiDiskDevice;
@@ -133,8 +135,11 @@ static bool hd_realize(Device *device, GError **errp)
     ScsiDiskDevice *d = (ScsiDiskDevice *)device;
     ScsiDiskConfig config = config_of(d);
 
-    config.logical_block_size = d->logical_block_size;
-    config.physical_block_size = MAX(d->physical_block_size, d->logical_block_size);
+    config.topology = d->topology;
+    config.rotation_rate = d->rotation_rate;
+    config.max_unmap = d->max_unmap;
+    config.max_io = d->max_io;
+    config.no_fua = !d->dpofua;
     config.removable = d->removable;
     return realize(d, &config, errp);
 }
@@ -154,8 +159,15 @@ static const QomProperty hd_properties[] = {
                       "node name or id of the disk", .flags = QOM_REQUIRED,
                       .type_name = "str"),
     QOM_PROPERTY_STR("product", ScsiDiskDevice, product, "QEMU HARDDISK", "up to 16 characters"),
-    QOM_PROPERTY_UINT32("logical_block_size", ScsiDiskDevice, logical_block_size, "512", "bytes"),
-    QOM_PROPERTY_UINT32("physical_block_size", ScsiDiskDevice, physical_block_size, "512", "bytes"),
+    BLOCK_TOPOLOGY_PROPERTIES(ScsiDiskDevice),
+    QOM_PROPERTY_UINT16("rotation_rate", ScsiDiskDevice, rotation_rate, "1",
+                        "per minute; 1 = it does not rotate; 0 = nothing said"),
+    QOM_PROPERTY_SIZE("max_unmap_size", ScsiDiskDevice, max_unmap, "0",
+                      "of one request to discard; 0 = 4194304 blocks"),
+    QOM_PROPERTY_SIZE("max_io_size", ScsiDiskDevice, max_io, "0",
+                      "of one request, as the guest is told; 0 = nothing said"),
+    QOM_PROPERTY_BOOL("dpofua", ScsiDiskDevice, dpofua, "true",
+                      "tell the guest that single writes can be made stable (FUA)"),
     QOM_PROPERTY_BOOL("removable", ScsiDiskDevice, removable, "false",
                       "the guest is told that the medium could be changed"),
     { NULL },
@@ -204,7 +216,7 @@ static bool cd_realize(Device *device, GError **errp)
 
     forget_empty_drive(d);
     ScsiDiskConfig config = config_of(d);
-    config.logical_block_size = config.physical_block_size = CD_BLOCK_SIZE;
+    config.topology.logical_block_size = CD_BLOCK_SIZE;
     config.removable = config.cd = true;
     config.device_id = config.device_id ? config.device_id : d->drive_name;
     config.tray_moved = tray_moved;

@@ -9,6 +9,7 @@
 #include "util/error.h"
 
 #define MAX_RANGES 16
+#define MAX_BLOCK_SIZE 32768
 #define UNMAP_HEADER 8
 #define UNMAP_DESCRIPTOR 16
 /* Zeroes may have to be written one by one: a command shall not take minutes. */
@@ -124,7 +125,15 @@ void scsi_answer(ScsiRequest *r, const uint8_t *data, size_t size, uint64_t allo
 
 static uint64_t num_blocks(const ScsiDisk *disk)
 {
-    return block_size(disk->config.node) / disk->config.logical_block_size;
+    return block_size(disk->config.node) / disk->config.topology.logical_block_size;
+}
+
+static bool can_discard(const ScsiDisk *disk)
+{
+    const ScsiDiskConfig *c = &disk->config;
+
+    return c->node && !c->cd && block_discard_granularity(c->node) &&
+           !block_is_read_only(c->node) && c->topology.discard_granularity;
 }
 
 static bool range_is_there(const ScsiDisk *disk, uint64_t block, uint64_t blocks)
@@ -234,7 +243,7 @@ static unsigned slice(const struct iovec *iov, unsigned count, uint64_t size, st
 static void transfer(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
 {
     bool is_write = c->kind == SCSI_WRITE;
-    uint64_t size = c->blocks * disk->config.logical_block_size;
+    uint64_t size = c->blocks * disk->config.topology.logical_block_size;
 
     if (is_write && block_is_read_only(disk->config.node)) {
         scsi_check_condition(r, DATA_PROTECT, 0x27, 0);
@@ -252,7 +261,7 @@ static void transfer(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
         r->moved = size;
         r->block.op = is_write ? BLOCK_WRITE : BLOCK_READ;
         r->block.flags = is_write && (c->fua || !has_write_cache(disk)) ? BLOCK_FUA : 0;
-        r->block.offset = c->block * disk->config.logical_block_size;
+        r->block.offset = c->block * disk->config.topology.logical_block_size;
         r->block.size = size;
         r->block.iov = r->parts;
         r->block.iov_count = slice(is_write ? r->out : r->in, count, size, r->parts);
@@ -283,9 +292,9 @@ static void verify(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
 static void unmap(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
 {
     uint8_t list[UNMAP_HEADER + MAX_RANGES * UNMAP_DESCRIPTOR];
-    uint32_t block_size_ = disk->config.logical_block_size;
+    uint64_t block_size_ = disk->config.topology.logical_block_size;
 
-    if (!block_discard_granularity(disk->config.node) || block_is_read_only(disk->config.node)) {
+    if (!can_discard(disk)) {
         bad_command(r);
         return;
     }
@@ -336,7 +345,7 @@ static bool is_zero(const uint8_t *data, size_t size)
 /* SBC-4, 5.52: one block, written many times. */
 static void write_same(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
 {
-    uint32_t unit = disk->config.logical_block_size;
+    uint32_t unit = (uint32_t)disk->config.topology.logical_block_size;
     uint64_t blocks = c->blocks || c->block >= num_blocks(disk) ? c->blocks
                                                                 : num_blocks(disk) - c->block;
 
@@ -349,7 +358,7 @@ static void write_same(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
         return;
     }
     if (blocks > MAX_WRITE_SAME / unit ||
-        (c->unmap && !block_discard_granularity(disk->config.node))) {
+        (c->unmap && !can_discard(disk))) {
         bad_field(r);
         return;
     }
@@ -387,18 +396,25 @@ static void write_same(ScsiDisk *disk, ScsiRequest *r, const ScsiCommand *c)
 static ScsiIdentity identity_of(const ScsiDisk *disk)
 {
     const ScsiDiskConfig *c = &disk->config;
+    const BlockTopology *t = &c->topology;
     const BlockNode *node = c->node; /* NULL: a drive without a medium */
+    uint64_t unit = t->logical_block_size;
 
     return (ScsiIdentity) {
         .vendor = c->vendor, .product = c->product, .version = c->version, .serial = c->serial,
         .device_id = c->device_id, .wwn = c->wwn,
-        .logical_block_size = c->logical_block_size, .physical_block_size = c->physical_block_size,
-        .discard = node && block_discard_granularity(node) && !block_is_read_only(node) && !c->cd,
+        .logical_block_size = (uint32_t)unit,
+        .physical_block_size = (uint32_t)t->physical_block_size,
+        .min_io = (uint32_t)(t->min_io_size / unit), .opt_io = (uint32_t)(t->opt_io_size / unit),
+        .max_io = (uint32_t)MIN(c->max_io / unit, UINT32_MAX),
+        .discard_granularity = (uint32_t)(t->discard_granularity / unit),
+        .max_unmap = c->max_unmap ? (uint32_t)MIN(c->max_unmap / unit, UINT32_MAX) : 0,
+        .rotation_rate = c->rotation_rate, .fua = !c->no_fua, .discard = can_discard(disk),
         .removable = c->removable, .cd = c->cd, .locked = c->cd && scsi_tray(disk).locked,
         .read_only = node && block_is_read_only(node), .write_cache = has_write_cache(disk),
         .default_write_cache = !c->write_through,
         .num_blocks = node ? num_blocks(disk) : 0,
-        .max_write_same = MAX_WRITE_SAME / c->logical_block_size,
+        .max_write_same = (uint32_t)(MAX_WRITE_SAME / unit),
     };
 }
 
@@ -594,20 +610,14 @@ void scsi_drain(ScsiDisk *disk)
     }
 }
 
-static bool check_size(const char *name, uint32_t value, uint32_t least, GError **errp)
-{
-    return (value >= least && value <= 32768 && !(value & (value - 1))) ||
-           error_set(errp, "%s is %u, must be a power of 2 from %u to 32768", name, value, least);
-}
-
 bool scsi_disk_attach(ScsiDisk *disk, GError **errp)
 {
     const ScsiDiskConfig *config = &disk->config;
     BlockNode *node = config->node;
 
-    if (!block_is_empty(node) && block_size(node) < config->logical_block_size) {
-        return error_set(errp, "the disk has %" PRIu64 " bytes, less than one block of %u",
-                         block_size(node), config->logical_block_size);
+    if (!block_is_empty(node) && block_size(node) < config->topology.logical_block_size) {
+        return error_set(errp, "the disk has %" PRIu64 " bytes, less than one block of %" PRIu64,
+                         block_size(node), config->topology.logical_block_size);
     }
     disk->client = block_attach(node, disk->name, !block_is_read_only(node) && !config->cd,
                                 config->shared, &client_ops, disk, config->context, errp);
@@ -619,13 +629,14 @@ bool scsi_disk_attach(ScsiDisk *disk, GError **errp)
 
 ScsiDisk *scsi_disk_new(const ScsiDiskConfig *config, GError **errp)
 {
-    if (!check_size("logical_block_size", config->logical_block_size, 512, errp) ||
-        !check_size("physical_block_size", config->physical_block_size, config->logical_block_size,
-                    errp)) {
+    BlockTopology topology = config->topology;
+
+    if (!block_topology_settle(&topology, config->node, MAX_BLOCK_SIZE, errp)) {
         return NULL;
     }
     ScsiDisk *disk = g_new0(ScsiDisk, 1);
     disk->config = *config;
+    disk->config.topology = topology;
     disk->name = g_strdup(config->name);
     disk->path = g_strdup(config->path);
     disk->config.name = disk->config.path = NULL;

@@ -88,13 +88,13 @@ static unsigned put_identification(const ScsiIdentity *identity, uint8_t *data)
 
 static void put_limits(const ScsiIdentity *identity, uint8_t *data)
 {
-    uint32_t granularity = identity->physical_block_size / identity->logical_block_size;
-
-    store_be16(data + 6, (uint16_t)MIN(granularity, UINT16_MAX));
+    store_be16(data + 6, (uint16_t)MIN(identity->min_io, UINT16_MAX));
+    store_be32(data + 8, identity->max_io);
+    store_be32(data + 12, identity->opt_io);
     if (identity->discard) {
-        store_be32(data + 20, MAX_UNMAP_BLOCKS);
+        store_be32(data + 20, identity->max_unmap ? identity->max_unmap : MAX_UNMAP_BLOCKS);
         store_be32(data + 24, MAX_UNMAP_DESCRIPTORS);
-        store_be32(data + 28, MAX(granularity, 1));
+        store_be32(data + 28, MAX(identity->discard_granularity, 1));
     }
     store_be64(data + 36, identity->max_write_same);
 }
@@ -131,7 +131,7 @@ unsigned scsi_vital_page(const ScsiIdentity *identity, uint8_t page, uint8_t *da
         size = 64;
         break;
     case VPD_CHARACTERISTICS:
-        data[5] = 1; /* medium rotation rate: does not rotate */
+        store_be16(data + 4, identity->rotation_rate);
         size = 64;
         break;
     case VPD_PROVISIONING:
@@ -199,7 +199,8 @@ static unsigned put_control(uint8_t *at)
 unsigned scsi_mode_sense(const ScsiIdentity *identity, const ScsiCommand *command, uint8_t *data)
 {
     unsigned header = command->is_long ? 8 : 4, n = header;
-    uint8_t parameter = (identity->read_only ? 0x80 : 0) | 0x10; /* WP, DPOFUA */
+    /* WP, DPOFUA */
+    uint8_t parameter = (identity->read_only ? 0x80 : 0) | (identity->fua ? 0x10 : 0);
 
     memset(data, 0, SCSI_PAGE_SIZE);
     if (!command->no_descriptors && !identity->cd) {

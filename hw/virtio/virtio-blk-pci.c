@@ -9,10 +9,12 @@ typedef struct VirtioBlkPci {
     QomLink drive, iothread;
     char *serial;
     uint16_t num_queues, queue_size;
-    uint32_t logical_block_size, physical_block_size;
+    BlockTopology topology;
+    uint32_t max_discard, max_zeroes;
     QomOnOffAuto write_cache;
     int on_read_error, on_write_error;
-    bool share_rw, discard, write_zeroes, config_wce;
+    bool share_rw, discard, write_zeroes, config_wce, report_granularity;
+    bool request_merging, seg_max_adjust; /* without effect */
 } VirtioBlkPci;
 
 static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *environment,
@@ -29,8 +31,8 @@ static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *envi
                           ? virtio_pci_queues_for_cpus(parent, VIRTIO_BLK_MAX_QUEUES)
                           : device->num_queues,
         .queue_size = device->queue_size,
-        .logical_block_size = device->logical_block_size,
-        .physical_block_size = device->physical_block_size,
+        .topology = device->topology, .max_discard = device->max_discard,
+        .max_zeroes = device->max_zeroes, .hide_granularity = !device->report_granularity,
         .shared = device->share_rw, .discard = device->discard && block_discard_granularity(node),
         .write_zeroes = device->write_zeroes, .write_through = device->write_cache == QOM_OFF,
         .fixed_cache = !device->config_wce, .path = path,
@@ -67,14 +69,13 @@ static const QomProperty properties[] = {
                       "node name or id of the disk",
                       .flags = QOM_REQUIRED, .type_name = "str"),
     VIRTIO_BOOTINDEX_PROPERTY,
-    IOTHREAD_PROPERTY(VirtioBlkPci),
+    IOTHREAD_PROPERTIES(VirtioBlkPci),
     QOM_PROPERTY_STR("serial", VirtioBlkPci, serial, NULL,
                      "what the guest is told as serial number, up to 20 characters"),
     QOM_PROPERTY_UINT16("num-queues", VirtioBlkPci, num_queues, "65535",
                         "number of request queues; 65535 = one for each vCPU"),
     QOM_PROPERTY_UINT16("queue-size", VirtioBlkPci, queue_size, "256", "entries in each queue"),
-    QOM_PROPERTY_UINT32("logical_block_size", VirtioBlkPci, logical_block_size, "512", "bytes"),
-    QOM_PROPERTY_UINT32("physical_block_size", VirtioBlkPci, physical_block_size, "512", "bytes"),
+    BLOCK_TOPOLOGY_PROPERTIES(VirtioBlkPci),
     QOM_PROPERTY_ON_OFF_AUTO("write-cache", VirtioBlkPci, write_cache, "auto",
                              "off: a write is stable when it is done"),
     BLOCK_ON_ERROR_PROPERTIES(VirtioBlkPci),
@@ -86,6 +87,16 @@ static const QomProperty properties[] = {
                       "offer discards, if the disk takes them"),
     QOM_PROPERTY_BOOL("write-zeroes", VirtioBlkPci, write_zeroes, "true",
                       "offer writing of zeroes"),
+    QOM_PROPERTY_UINT32("max-discard-sectors", VirtioBlkPci, max_discard, "0",
+                        "of 512 bytes in one discard; 0 = 8388607"),
+    QOM_PROPERTY_UINT32("max-write-zeroes-sectors", VirtioBlkPci, max_zeroes, "0",
+                        "of 512 bytes in one request to write zeroes; 0 = 131072"),
+    QOM_PROPERTY_BOOL("report-discard-granularity", VirtioBlkPci, report_granularity, "true",
+                      "tell the guest of discard_granularity"),
+    QOM_PROPERTY_BOOL("request-merging", VirtioBlkPci, request_merging, "true",
+                      "without effect: requests are carried out as they come"),
+    QOM_PROPERTY_BOOL("seg-max-adjust", VirtioBlkPci, seg_max_adjust, "true",
+                      "without effect: requests may be as long as the queue"),
     { NULL },
 };
 

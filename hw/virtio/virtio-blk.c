@@ -29,13 +29,14 @@ enum { STATUS_OK = 0, STATUS_IOERR = 1, STATUS_UNSUPPORTED = 2 };
 /* struct virtio_blk_config */
 enum {
     CONFIG_CAPACITY = 0, CONFIG_SEG_MAX = 12, CONFIG_BLK_SIZE = 20, CONFIG_PHYSICAL_EXPONENT = 24,
-    CONFIG_MIN_IO = 26,
+    CONFIG_MIN_IO = 26, CONFIG_OPT_IO = 28,
     CONFIG_WRITEBACK = 32, CONFIG_NUM_QUEUES = 34, CONFIG_MAX_DISCARD = 36,
     CONFIG_MAX_DISCARD_SEGMENTS = 40,
     CONFIG_DISCARD_ALIGNMENT = 44, CONFIG_MAX_ZEROES = 48, CONFIG_MAX_ZEROES_SEGMENTS = 52,
     CONFIG_ZEROES_UNMAP = 56,
     CONFIG_SIZE = 60,
 };
+#define MAX_BLOCK_SIZE (2 * MiB)
 #define MAX_DISCARD_SECTORS (UINT32_MAX / BLOCK_SECTOR_SIZE)
 /* Zeroes may have to be written one by one: a request shall not take minutes. */
 #define MAX_ZEROES_SECTORS (64u * 1024 * 1024 / BLOCK_SECTOR_SIZE)
@@ -139,7 +140,7 @@ static unsigned write_flags(const VirtioBlk *blk)
 /* 5.2.6.1: of whole blocks. Where the disk ends is block_submit()'s to know. */
 static bool is_in_blocks(const VirtioBlk *blk, uint64_t sector, uint64_t size)
 {
-    uint32_t block = blk->config.logical_block_size;
+    uint64_t block = blk->config.topology.logical_block_size;
 
     return sector <= UINT64_MAX / BLOCK_SECTOR_SIZE && sector * BLOCK_SECTOR_SIZE % block == 0 &&
            size % block == 0;
@@ -193,7 +194,7 @@ static void discard(VirtioBlk *blk, VirtQueue *queue, VirtqElement *element, boo
         return;
     }
     if (!is_in_blocks(blk, sector, (uint64_t)sectors * BLOCK_SECTOR_SIZE) ||
-        sectors > (zeroes ? MAX_ZEROES_SECTORS : MAX_DISCARD_SECTORS)) {
+        sectors > (zeroes ? blk->config.max_zeroes : blk->config.max_discard)) {
         finish(queue, element, STATUS_IOERR, 0);
         return;
     }
@@ -286,27 +287,35 @@ static void stop_queue(void *opaque, VirtQueue *queue)
 
 /* ---- Configuration ---- */
 
+static bool can_discard(const VirtioBlkConfig *config)
+{
+    return config->discard && !config->read_only && config->topology.discard_granularity;
+}
+
 static void get_config(void *opaque, uint8_t *config)
 {
     const VirtioBlk *blk = opaque;
     const VirtioBlkConfig *own = &blk->config;
-    unsigned ratio = own->physical_block_size / own->logical_block_size;
+    const BlockTopology *t = &own->topology;
+    uint64_t ratio = t->physical_block_size / t->logical_block_size;
 
     store_le64(config + CONFIG_CAPACITY, block_size(own->node) / BLOCK_SECTOR_SIZE);
     store_le32(config + CONFIG_SEG_MAX, own->queue_size - 2); /* beside header and status */
-    store_le32(config + CONFIG_BLK_SIZE, own->logical_block_size);
-    config[CONFIG_PHYSICAL_EXPONENT] = g_bit_storage(ratio) - 1;
-    store_le16(config + CONFIG_MIN_IO, ratio);
+    store_le32(config + CONFIG_BLK_SIZE, (uint32_t)t->logical_block_size);
+    config[CONFIG_PHYSICAL_EXPONENT] = (uint8_t)(g_bit_storage((gulong)ratio) - 1);
+    store_le16(config + CONFIG_MIN_IO, (uint16_t)(t->min_io_size / t->logical_block_size));
+    store_le32(config + CONFIG_OPT_IO, (uint32_t)(t->opt_io_size / t->logical_block_size));
     config[CONFIG_WRITEBACK] = blk->write_back;
     store_le16(config + CONFIG_NUM_QUEUES, own->num_queues);
-    if (own->discard) {
-        uint32_t granularity = MAX(block_discard_granularity(own->node), own->logical_block_size);
-        store_le32(config + CONFIG_MAX_DISCARD, MAX_DISCARD_SECTORS);
+    if (can_discard(own)) {
+        uint64_t granularity = own->hide_granularity ? t->logical_block_size
+                                                     : t->discard_granularity;
+        store_le32(config + CONFIG_MAX_DISCARD, own->max_discard);
         store_le32(config + CONFIG_MAX_DISCARD_SEGMENTS, 1);
-        store_le32(config + CONFIG_DISCARD_ALIGNMENT, granularity / BLOCK_SECTOR_SIZE);
+        store_le32(config + CONFIG_DISCARD_ALIGNMENT, (uint32_t)(granularity / BLOCK_SECTOR_SIZE));
     }
     if (own->write_zeroes) {
-        store_le32(config + CONFIG_MAX_ZEROES, MAX_ZEROES_SECTORS);
+        store_le32(config + CONFIG_MAX_ZEROES, own->max_zeroes);
         store_le32(config + CONFIG_MAX_ZEROES_SEGMENTS, 1);
         config[CONFIG_ZEROES_UNMAP] = 1;
     }
@@ -353,7 +362,15 @@ static bool is_power_of_two(unsigned value)
     return value && !(value & (value - 1));
 }
 
-static bool check_config(const VirtioBlkConfig *config, GError **errp)
+/* usual: what 0 stands for. */
+static bool check_sectors(const char *name, uint32_t *sectors, uint32_t usual, GError **errp)
+{
+    *sectors = *sectors ? *sectors : usual;
+    return *sectors <= MAX_DISCARD_SECTORS ||
+           error_set(errp, "%s is %u, must be 1 to %u", name, *sectors, MAX_DISCARD_SECTORS);
+}
+
+static bool check_config(VirtioBlkConfig *config, GError **errp)
 {
     if (!config->num_queues || config->num_queues > VIRTIO_BLK_MAX_QUEUES) {
         return error_set(errp, "num-queues is %u, must be 1 to %u", config->num_queues,
@@ -365,20 +382,10 @@ static bool check_config(const VirtioBlkConfig *config, GError **errp)
                          "invalid queue-size property (%u), must be a power of 2 from 4 to %u",
                          config->queue_size, VIRTIO_MAX_QUEUE_SIZE);
     }
-    if (!is_power_of_two(config->logical_block_size) || config->logical_block_size < 512 ||
-        config->logical_block_size > 2 * MiB) {
-        return error_set(errp, "logical_block_size is %u, must be a power of 2 from 512 to 2097152",
-                         config->logical_block_size);
-    }
-    if (!is_power_of_two(config->physical_block_size) ||
-        config->physical_block_size < config->logical_block_size ||
-        config->physical_block_size > 2 * MiB) {
-        return error_set(errp,
-                         "physical_block_size is %u, must be a power of 2 from logical_block_size "
-                         "(%u) to 2097152",
-                         config->physical_block_size, config->logical_block_size);
-    }
-    return true;
+    return check_sectors("max-discard-sectors", &config->max_discard, MAX_DISCARD_SECTORS, errp) &&
+           check_sectors("max-write-zeroes-sectors", &config->max_zeroes, MAX_ZEROES_SECTORS,
+                         errp) &&
+           block_topology_settle(&config->topology, config->node, MAX_BLOCK_SIZE, errp);
 }
 
 static uint64_t features(const VirtioBlkConfig *config)
@@ -387,20 +394,20 @@ static uint64_t features(const VirtioBlkConfig *config)
            VIRTIO_BLK_F_TOPOLOGY | (config->fixed_cache ? 0 : VIRTIO_BLK_F_CONFIG_WCE) |
            (config->read_only ? VIRTIO_BLK_F_RO : 0) |
            (config->num_queues > 1 ? VIRTIO_BLK_F_MQ : 0) |
-           (config->discard && !config->read_only ? VIRTIO_BLK_F_DISCARD : 0) |
+           (can_discard(config) ? VIRTIO_BLK_F_DISCARD : 0) |
            (config->write_zeroes && !config->read_only ? VIRTIO_BLK_F_WRITE_ZEROES : 0);
 }
 
 VirtioBlk *virtio_blk_new(const VirtioBlkConfig *config, const VirtioEnvironment *environment,
                           GError **errp)
 {
-    VirtioBlk *blk;
+    VirtioBlk *blk = g_new0(VirtioBlk, 1);
 
-    if (!check_config(config, errp)) {
+    blk->config = *config;
+    if (!check_config(&blk->config, errp)) {
+        g_free(blk);
         return NULL;
     }
-    blk = g_new0(VirtioBlk, 1);
-    blk->config = *config;
     blk->config.read_only |= block_is_read_only(config->node);
     blk->write_back = !config->write_through;
     blk->client = block_attach(config->node, environment->name ? environment->name : blk_class.name,

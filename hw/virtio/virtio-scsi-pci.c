@@ -8,6 +8,8 @@ typedef struct VirtioScsiPci {
     VirtioScsi *scsi;
     QomLink iothread;
     uint32_t num_queues, queue_size, max_sectors, cmd_per_lun;
+    bool hotplug, param_change;
+    bool seg_max_adjust; /* without effect */
 } VirtioScsiPci;
 
 #define AUTO UINT32_MAX
@@ -22,6 +24,7 @@ static VirtioDevice *make(VirtioPciDevice *parent, const VirtioEnvironment *envi
                           : device->num_queues,
         .queue_size = device->queue_size,
         .max_sectors = device->max_sectors, .cmd_per_lun = device->cmd_per_lun,
+        .no_hotplug = !device->hotplug, .no_change = !device->param_change,
     };
 
     device->scsi = virtio_scsi_new(&config, environment, errp);
@@ -59,7 +62,7 @@ static const VirtioPciOps ops = {
 };
 
 static const QomProperty properties[] = {
-    IOTHREAD_PROPERTY(VirtioScsiPci),
+    IOTHREAD_PROPERTIES(VirtioScsiPci),
     QOM_PROPERTY_UINT32("num_queues", VirtioScsiPci, num_queues, "4294967295",
                         "number of request queues; 4294967295 = one for each vCPU"),
     QOM_PROPERTY_UINT32("virtqueue_size", VirtioScsiPci, queue_size, "256",
@@ -68,6 +71,12 @@ static const QomProperty properties[] = {
                         "most sectors in one request, as the driver is told"),
     QOM_PROPERTY_UINT32("cmd_per_lun", VirtioScsiPci, cmd_per_lun, "128",
                         "most requests at a time for one disk, as the driver is told"),
+    QOM_PROPERTY_BOOL("hotplug", VirtioScsiPci, hotplug, "true",
+                      "tell the driver of disks that come and go"),
+    QOM_PROPERTY_BOOL("param_change", VirtioScsiPci, param_change, "true",
+                      "tell the driver of disks with another size"),
+    QOM_PROPERTY_BOOL("seg_max_adjust", VirtioScsiPci, seg_max_adjust, "true",
+                      "without effect: requests may be as long as the queue"),
     { NULL },
 };
 

@@ -462,7 +462,8 @@ VirtioScsi *virtio_scsi_new(const VirtioScsiConfig *config, const VirtioEnvironm
     scsi->cdb_size = SCSI_CDB_SIZE;
     g_queue_init(&scsi->waiting);
     scsi->device = virtio_new(&scsi_class, scsi, environment);
-    virtio_offer(scsi->device, VIRTIO_SCSI_F_HOTPLUG | VIRTIO_SCSI_F_CHANGE);
+    virtio_offer(scsi->device, (config->no_hotplug ? 0 : VIRTIO_SCSI_F_HOTPLUG) |
+                                   (config->no_change ? 0 : VIRTIO_SCSI_F_CHANGE));
     for (unsigned i = 0; i < QUEUE_REQUEST + config->num_queues; i++) {
         virtio_add_queue(scsi->device, config->queue_size);
     }

@@ -18,10 +18,21 @@ typedef struct IoThread {
 
 extern const QomType iothread_type; /* "iothread" */
 
-/* A row of the properties of devices whose queues it may handle; `iothread` is a QomLink. */
-#define IOTHREAD_PROPERTY(type)                                               \
-    QOM_PROPERTY_LINK("iothread", type, iothread, &iothread_type, "/objects", \
-                      "id of the thread that handles the queues")
+/*
+ * Rows of the properties of devices whose queues it may handle; `iothread` is a QomLink. A mapping
+ * may name one thread, for all queues: then it says the same.
+ */
+#define IOTHREAD_PROPERTIES(type)                                                         \
+    QOM_PROPERTY_LINK("iothread", type, iothread, &iothread_type, "/objects",             \
+                      "id of the thread that handles the queues"),                        \
+    { .name = "iothread-vq-mapping", .kind = QOM_QAPI, .qapi = &iothread_mapping_type,    \
+      .type_name = "IOThreadVirtQueueMappingList", .set = iothread_mapping_set,           \
+      .get = iothread_mapping_get, .description = "a list with one thread, of all queues" }
+extern const QapiType iothread_mapping_type;
+bool iothread_mapping_set(QomObject *object, const QomProperty *property, JsonValue *value,
+                          GError **errp);
+bool iothread_mapping_get(QomObject *object, const QomProperty *property, JsonValue **result,
+                          GError **errp);
 /* What the link leads to; NULL: nothing, which is the main loop. */
 static inline GMainContext *iothread_context(const QomLink *link)
 {

@@ -106,8 +106,9 @@ static VirtioDevice *make_blk(Fuzz *f, const VirtioEnvironment *environment)
         .serial = "SERIAL",
         .num_queues = 2,
         .queue_size = QUEUE_SIZE,
-        .logical_block_size = 512,
-        .physical_block_size = 4096,
+        .topology.logical_block_size = 512,
+        .topology.physical_block_size = 4096,
+        .topology.discard_granularity = BLOCK_GRANULARITY_AUTO,
         .discard = true,
         .write_zeroes = true,
     };

@@ -148,7 +148,14 @@ static void test_iothread_refused(void)
         { "\"iothread\":\"none\"", "Device 'none' not found" },
         { "\"iothread\":\"rng0\"", "rng0" },
         { "\"iothread\":\"io0\",\"ioeventfd\":false", "ioeventfd is required for iothread" },
-        { "\"iothread-vq-mapping\":[{\"iothread\":\"io0\"}]", "iothread-vq-mapping" },
+        { "\"iothread-vq-mapping\":[{\"iothread\":\"io0\"},{\"iothread\":\"io0\"}]",
+          "one thread handles all queues" },
+        { "\"iothread-vq-mapping\":[{\"iothread\":\"io0\",\"vqs\":[0]}]", "with vqs" },
+        { "\"iothread-vq-mapping\":[]", "has 0 threads" },
+        { "\"iothread-vq-mapping\":[{}]", "iothread" },
+        { "\"iothread-vq-mapping\":[{\"iothread\":\"none\"}]", "Device 'none' not found" },
+        { "\"iothread-vq-mapping\":[{\"iothread\":\"io0\"}],\"ioeventfd\":false",
+          "ioeventfd is required for iothread" },
     };
     Disk disk;
 
@@ -355,6 +362,50 @@ static void test_queues(void)
     }
 }
 
+/* What options say of sizes, a guest reads. Virtio 1.2, 5.2.4. */
+static void test_sizes(void)
+{
+    static const struct {
+        const char *properties;
+        uint32_t block, exponent, min_io, opt_io, max_discard, alignment, max_zeroes;
+    } rows[] = {
+        { "", 512, 0, 1, 0, 8388607, 8, 131072 },
+        { ",logical_block_size=4k", 4096, 0, 1, 0, 8388607, 8, 131072 },
+        { ",physical_block_size=4096,opt_io_size=1M", 512, 3, 8, 2048, 8388607, 8, 131072 },
+        { ",min_io_size=64k,discard_granularity=2M,max-discard-sectors=100,"
+          "max-write-zeroes-sectors=7",
+          512, 0, 128, 0, 100, 4096, 7 },
+        { ",report-discard-granularity=off,request-merging=off,seg-max-adjust=off", 512, 0, 1, 0,
+          8388607, 1, 131072 },
+        { ",discard_granularity=0", 512, 0, 1, 0, 0, 0, 131072 },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *device = g_strdup_printf("virtio-blk-pci,drive=disk0,addr=4%s",
+                                                  rows[i].properties);
+        const char *const arguments[] = { DRIVE ",discard=unmap", "-device", device, NULL };
+        Disk disk;
+
+        g_test_message("%s", device);
+        launch(&disk, arguments);
+        drive(&disk, card, PCI_MMIO_BASE);
+        const struct {
+            unsigned offset, size;
+            uint32_t value;
+        } fields[] = {
+            { 20, 4, rows[i].block }, { 24, 1, rows[i].exponent }, { 26, 2, rows[i].min_io },
+            { 28, 4, rows[i].opt_io }, { 36, 4, rows[i].max_discard },
+            { 44, 4, rows[i].alignment }, { 48, 4, rows[i].max_zeroes },
+        };
+        for (unsigned f = 0; f < G_N_ELEMENTS(fields); f++) {
+            g_test_message("at %u", fields[f].offset);
+            g_assert_cmpuint(driver_config(&disk.driver, fields[f].offset, fields[f].size), ==,
+                             fields[f].value);
+        }
+        client_end(disk.c);
+    }
+}
+
 /* What the guest hears, and what monitors do. */
 static void test_report_and_ignore(void)
 {
@@ -507,6 +558,7 @@ int main(int argc, char **argv)
                          "virtio-blk-pci,drive=disk0,addr=4,id=blk0,iothread=io0", test_stop);
     g_test_add_func("/qtest/blk/snapshot", test_snapshot);
     g_test_add_func("/qtest/blk/queues", test_queues);
+    g_test_add_func("/qtest/blk/sizes", test_sizes);
     g_test_add_func("/qtest/blk/report-and-ignore", test_report_and_ignore);
     g_test_add_func("/qtest/blk/fdset", test_fdset);
     static const char *const drives[] = {

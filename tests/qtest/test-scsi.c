@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "scsi.h"
+#include "util/bytes.h"
 
 #define DISK_SIZE (1u << 20)
 #define BLOCK 512
@@ -391,6 +392,47 @@ static void test_broken_requests(void)
     finish(&d);
 }
 
+/* What options say of sizes: SBC-4, 6.6.2 to 6.6.4, and of single stable writes. */
+static void test_topology(void)
+{
+    static const struct {
+        const char *properties;
+        uint32_t min_io, max_io, opt_io, max_unmap, granularity, rotation;
+        bool fua;
+    } rows[] = {
+        { "", 1, 0, 0, 4194304, 8, 1, true },
+        { ",physical_block_size=4k,opt_io_size=64k,rotation_rate=7200,dpofua=off", 8, 0, 128,
+          4194304, 8, 7200, false },
+        { ",min_io_size=1024,max_io_size=1M,max_unmap_size=1M,discard_granularity=64k,"
+          "rotation_rate=0", 2, 2048, 0, 2048, 128, 0, true },
+        { ",logical_block_size=4k,discard_granularity=0", 1, 0, 0, 0, 0, 1, true },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *device = g_strdup_printf("scsi-hd,drive=disk0,bus=scsi0.0,scsi-id=0%s",
+                                                  rows[i].properties);
+        Disks d;
+
+        g_test_message("%s", device);
+        start(&d, "file=%D/disk0,format=raw,if=none,id=disk0,discard=unmap", device);
+        const uint8_t *data = d.client->ram + d.data;
+        hear_attention(&d);
+        good(&d, "12 01 b0 00 40 00", 0, 64, 0);
+        g_assert_cmpuint((load_be32(data + 6) >> 16), ==, rows[i].min_io);
+        g_assert_cmpuint(load_be32(data + 8), ==, rows[i].max_io);
+        g_assert_cmpuint(load_be32(data + 12), ==, rows[i].opt_io);
+        g_assert_cmpuint(load_be32(data + 20), ==, rows[i].max_unmap);
+        g_assert_cmpuint(load_be32(data + 28), ==, rows[i].granularity);
+        good(&d, "12 01 b1 00 40 00", 0, 64, 0);
+        g_assert_cmpuint((load_be32(data + 4) >> 16), ==, rows[i].rotation);
+        good(&d, "1a 00 3f 00 2c 00", 0, 44, 0);
+        g_assert_cmphex(data[2] & 0x10, ==, rows[i].fua ? 0x10 : 0);
+        g_assert_cmphex(run(&d, "42 00 00 00 00 00 00 00 00 00", 0, 0).sense, ==,
+                        rows[i].max_unmap ? 0 : 0x052000); /* UNMAP of nothing */
+        finish(&d);
+    }
+}
+
 /* A driver may ask for less sense and for a CDB of 16 bytes; what is impossible it does not get. */
 static void test_sizes(void)
 {
@@ -427,5 +469,6 @@ int main(int argc, char **argv)
     g_test_add_func("/qtest/scsi/events", test_events);
     g_test_add_func("/qtest/scsi/broken-requests", test_broken_requests);
     g_test_add_func("/qtest/scsi/sizes", test_sizes);
+    g_test_add_func("/qtest/scsi/topology", test_topology);
     return g_test_run();
 }

@@ -11,7 +11,7 @@
 #ifndef HW_SCSI_SCSI_H
 #define HW_SCSI_SCSI_H
 
-#include "block/block.h"
+#include "block/topology.h"
 #include "hw/core/device.h"
 
 #define SCSI_CDB_SIZE 32
@@ -54,7 +54,11 @@ typedef struct ScsiDiskConfig {
     const char *vendor, *product, *version; /* up to 8, 16 and 4 characters are shown */
     const char *serial, *device_id; /* NULL = none; up to 36 and 20 characters */
     uint64_t wwn;                   /* 0 = none */
-    uint32_t logical_block_size, physical_block_size; /* powers of two, 512 to 32768 */
+    BlockTopology topology;         /* blocks of up to 32 KiB */
+    uint16_t rotation_rate;         /* per minute; 1: it does not rotate; 0: nothing said */
+    /* bytes in one request; 0: the most that is sensible, and nothing said */
+    uint64_t max_unmap, max_io;
+    bool no_fua;                    /* mode pages tell of no DPO and FUA */
     bool shared, write_through, removable;
     BlockOnError on_read_error, on_write_error;
     /* of the device's object, for what is told of errors; NULL: none is. Copied */
@@ -153,6 +157,10 @@ typedef struct ScsiIdentity {
     const char *vendor, *product, *version, *serial, *device_id;
     uint64_t wwn;
     uint32_t logical_block_size, physical_block_size;
+    /* blocks; 0 = nothing said */
+    uint32_t min_io, opt_io, max_io, discard_granularity, max_unmap;
+    uint16_t rotation_rate;
+    bool fua;
     bool discard, removable, read_only;
     bool write_cache, default_write_cache; /* as it is, and as it was at first */
     bool cd, locked; /* a CD drive, and whether its tray is locked */

@@ -6,7 +6,7 @@
 #ifndef HW_VIRTIO_VIRTIO_BLK_H
 #define HW_VIRTIO_VIRTIO_BLK_H
 
-#include "block/block.h"
+#include "block/topology.h"
 #include "hw/virtio/virtio-pci-device.h"
 
 typedef struct VirtioBlk VirtioBlk;
@@ -16,8 +16,11 @@ typedef struct VirtioBlkConfig {
     const char *serial;      /* up to 20 bytes are shown; NULL = none */
     unsigned num_queues;     /* 1 to VIRTIO_BLK_MAX_QUEUES */
     unsigned queue_size;     /* power of two, 4 to VIRTIO_MAX_QUEUE_SIZE */
-    unsigned logical_block_size, physical_block_size; /* 512 to 2 MiB, powers of two */
+    BlockTopology topology;  /* blocks of up to 2 MiB */
     bool read_only, shared, discard, write_zeroes;
+    bool hide_granularity;   /* of discards */
+    /* sectors of one request; 0 = the most that is sensible */
+    uint32_t max_discard, max_zeroes;
     /* each write is stable when done, until the driver chooses otherwise */
     bool write_through;
     bool fixed_cache;        /* the driver may not choose */

@@ -14,6 +14,7 @@ typedef struct VirtioScsiConfig {
     unsigned num_queues;   /* of requests: 1 to VIRTIO_SCSI_MAX_QUEUES */
     unsigned queue_size;   /* power of two, 4 to VIRTIO_MAX_QUEUE_SIZE */
     uint32_t max_sectors, cmd_per_lun;
+    bool no_hotplug, no_change; /* the driver is not told of disks that come and go, of sizes */
 } VirtioScsiConfig;
 
 /* NULL: *errp. */

@@ -38,8 +38,8 @@ static void set_up(Fixture *f, gconstpointer data)
     f->node = ram_disk_new(&f->ram, false);
     const ScsiDiskConfig config = {
         .node = data ? NULL : f->node, .name = "cd", .vendor = "QEMU", .product = "QEMU CD-ROM",
-        .version = "2.5+", .device_id = "ID", .logical_block_size = 2048,
-        .physical_block_size = 2048, .cd = true, .removable = true, .tray_moved = on_tray,
+        .version = "2.5+", .device_id = "ID", .topology.logical_block_size = 2048,
+        .topology.physical_block_size = 2048, .cd = true, .removable = true, .tray_moved = on_tray,
         .opaque = f,
     };
     g_mutex_init(&f->lock);

@@ -37,7 +37,9 @@ static void set_up(Fixture *f, gconstpointer data)
     const ScsiDiskConfig config = {
         .node = f->node, .name = "disk", .vendor = "QEMU", .product = "QEMU HARDDISK",
         .version = "2.5+", .serial = "SERIAL", .device_id = "ID",
-        .wwn = UINT64_C(0x5000c50015ea71ac), .logical_block_size = 512, .physical_block_size = 4096,
+        .wwn = UINT64_C(0x5000c50015ea71ac),
+        .topology.logical_block_size = 512, .topology.physical_block_size = 4096,
+        .topology.discard_granularity = BLOCK_GRANULARITY_AUTO,
     };
     f->disk = scsi_disk_new(&config, NULL);
     g_assert_nonnull(f->disk);
@@ -415,8 +417,8 @@ static void test_bad_disks(void)
 
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         const ScsiDiskConfig config = { .node = node, .name = "d",
-                                        .logical_block_size = rows[i].logical,
-                                        .physical_block_size = rows[i].physical };
+                                        .topology.logical_block_size = rows[i].logical,
+                                        .topology.physical_block_size = rows[i].physical };
         g_autoptr(GError) err = NULL;
 
         g_assert_null(scsi_disk_new(&config, &err));

@@ -33,8 +33,10 @@ static void plug(Fixture *f)
     g_autoptr(GError) error = NULL;
     VirtioEnvironment environment = driver_environment(&f->d, "disk0");
     VirtioBlkConfig config = {
-        .node = f->node, .num_queues = QUEUES, .queue_size = 128, .logical_block_size = 512,
-        .physical_block_size = 512,
+        .node = f->node, .num_queues = QUEUES, .queue_size = 128,
+        .topology.logical_block_size = 512,
+        .topology.physical_block_size = 512,
+        .topology.discard_granularity = BLOCK_GRANULARITY_AUTO,
         .discard = true, .write_zeroes = true,
     };
 

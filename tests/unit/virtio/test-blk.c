@@ -39,8 +39,7 @@ static void set_up_with(Fixture *f, VirtioBlkConfig config, bool read_only)
     VirtioEnvironment environment = driver_environment(&f->d, "disk0");
     config.node = f->node;
     config.queue_size = 128;
-    config.logical_block_size = config.logical_block_size ? config.logical_block_size : 512;
-    config.physical_block_size = config.logical_block_size;
+    config.topology.discard_granularity = BLOCK_GRANULARITY_AUTO;
     f->blk = virtio_blk_new(&config, &environment, &error);
     g_assert_no_error(error);
     driver_plug(&f->d, virtio_blk_device(f->blk), 3);
@@ -250,7 +249,7 @@ static void set_up_blocks(Fixture *f, gconstpointer data)
 {
     set_up_with(f,
                 (VirtioBlkConfig){.num_queues = 1,
-                                  .logical_block_size = 4096,
+                                  .topology.logical_block_size = 4096,
                                   .discard = true,
                                   .write_zeroes = true},
                 false);
