@@ -12,6 +12,7 @@ import vmm
 SIZE = 0x10000
 BASE = (1 << 32) - SIZE
 UD2 = b"\x0f\x0b"  # with no interrupt table: a triple fault
+ENDED = "warning: vCPU 0: the TD ended by a triple fault; a kernel that was not built for TDs"
 SPIN = b"\xeb\xfe"
 BFV, TD_HOB, TEMP_MEM = 0, 2, 3
 EXTEND = 1

@@ -33,8 +33,12 @@ static void run_failed(void *opaque, KvmVcpu *vcpu, const char *message)
 static void triple_fault(void *opaque, KvmVcpu *vcpu)
 {
     TdxTd *td = opaque;
+    g_autofree char *text = g_strdup_printf(
+        "vCPU %u: the TD ended by a triple fault; a kernel that was not built for TDs (Linux: "
+        "CONFIG_INTEL_TDX_GUEST) ends so at its first #VE",
+        kvm_vcpu_id(vcpu));
 
-    log_item(LOG_TDX, "vCPU %u: the guest shut down by a triple fault", kvm_vcpu_id(vcpu));
+    report_warning(text);
     td->ports.runstate->reset(td->ports.runstate_opaque, SHUTDOWN_GUEST_RESET);
 }
 
