@@ -18,7 +18,21 @@ typedef struct FileBackend {
     char *mem_path;
     uint64_t offset;
     bool discard_data;
+    bool read_only, persistent;
 } FileBackend;
+
+/* Of memory that is no guest's RAM: its absence may be written out. */
+static bool set_off(QomObject *object, const QomProperty *property, JsonValue *value,
+                    GError **errp)
+{
+    if (json_object_get_boolean(value)) {
+        error_set(errp, "Parameter '%s' expects 'off': the memory is a guest's RAM",
+                  property->name);
+        error_hint(errp, "Leave it out; there are no NVDIMMs and no memory devices that it is for");
+        return false;
+    }
+    return qom_property_store(object, property, value, errp);
+}
 
 static bool file_check(QomObject *object, GError **errp)
 {
@@ -134,6 +148,10 @@ static const QomProperty file_properties[] = {
     QOM_PROPERTY_SIZE("offset", FileBackend, offset, NULL, "where in the file the memory starts"),
     QOM_PROPERTY_BOOL("discard-data", FileBackend, discard_data, "off",
                       "at the end, throw away what the file holds"),
+    QOM_PROPERTY_BOOL("readonly", FileBackend, read_only, "off", "only off: a guest writes its RAM",
+                      .set = set_off),
+    QOM_PROPERTY_BOOL("pmem", FileBackend, persistent, "off", "only off: there are no NVDIMMs",
+                      .set = set_off),
     { NULL },
 };
 

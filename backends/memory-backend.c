@@ -135,6 +135,15 @@ static bool parse_nodes(const QomProperty *property, const char *text, JsonValue
     return true;
 }
 
+static bool set_threads(QomObject *object, const QomProperty *property, JsonValue *value,
+                        GError **errp)
+{
+    if (!json_object_get_int64(value)) {
+        return error_set(errp, "Parameter '%s' expects a number from 1", property->name);
+    }
+    return qom_property_store(object, property, value, errp);
+}
+
 #define SWITCH(name_, field, description_)                                         \
     { .name = (name_), .kind = QOM_BOOL, .offset = offsetof(MemoryBackend, field), \
       .set = set_switch, .get = get_switch,                                        \
@@ -148,6 +157,8 @@ static const QomProperty backend_properties[] = {
                       "vhost-user back ends"),
     QOM_PROPERTY_BOOL("prealloc", MemoryBackend, prealloc, "off",
                       "Preallocate memory; not for a TD"),
+    QOM_PROPERTY_UINT32("prealloc-threads", MemoryBackend, prealloc_threads, "1",
+                        "at most so many threads preallocate; there is one", .set = set_threads),
     QOM_PROPERTY_BOOL("reserve", MemoryBackend, reserve, "off",
                       "Reserve swap space (or huge pages) if applicable"),
     SWITCH("merge", merge, "Mark memory as mergeable"),

@@ -58,10 +58,9 @@ static void send_error(QmpSession *session, const GError *error, bool has_id, Js
 {
     g_autoptr(JsonValue) reply = json_object_new_object();
     JsonValue *body = json_object_new_object();
-    int line = (int)strcspn(error->message, "\n"); /* hints, on further lines, are for people */
 
     json_object_object_add(body, "class", json_object_new_string(error_class_name(error)));
-    json_object_object_add(body, "desc", json_object_new_string_len(error->message, line));
+    json_object_object_add(body, "desc", json_object_new_string(error->message));
     json_object_object_add(reply, "error", body);
     if (has_id) {
         json_object_object_add(reply, "id", json_object_get(id));

@@ -156,18 +156,44 @@ static bool check_scripts(const NetdevTap *tap, GError **errp)
     return !given;
 }
 
-/* One queue: "fds=N" is then what "fd=N" is. */
+/*
+ * The first descriptor of a list is used. The others are closed, so that the kernel hands no frames
+ * to queues that nobody reads.
+ */
+static bool take_first(NetdevTap *tap, const char *key, const char *list, char **first,
+                       GError **errp)
+{
+    g_auto(GStrv) texts = g_strsplit(list, ":", -1);
+
+    for (unsigned i = 1; texts[0] && texts[i]; i++) {
+        int fd = find_fd(tap, key, texts[i], errp);
+        if (fd < 0) {
+            return false;
+        }
+        if (strcmp(texts[i], texts[0])) {
+            close(fd);
+        }
+    }
+    *first = g_strdup(texts[0] ? texts[0] : "");
+    return true;
+}
+
+/* One queue: "fds=N" is then what "fd=N" is, and so is the first of several. */
 static bool check_queues(NetdevTap *tap, GError **errp)
 {
-    if (tap->queues > 1 || (tap->fds && strchr(tap->fds, ':'))) {
-        error_set(errp, "netdev '%s' has one queue", tap->netdev.id);
-        error_hint(errp, "Give one descriptor, or leave queues= out");
-        return false;
+    bool ok = (!tap->fds || tap->fd_text ||
+               take_first(tap, "fds", tap->fds, &tap->fd_text, errp)) &&
+              (!tap->vhost_fds || tap->vhost_fd ||
+               take_first(tap, "vhostfds", tap->vhost_fds, &tap->vhost_fd, errp));
+
+    if (ok && (tap->queues > 1 || (tap->fds && strchr(tap->fds, ':')))) {
+        g_autofree char *text = g_strdup_printf(
+            "netdev '%s' uses one queue of those that it is given: one descriptor, or none and no "
+            "queues=, says the same",
+            tap->netdev.id);
+        report_warning(text);
     }
-    if (tap->fds && !tap->fd_text) {
-        tap->fd_text = g_strdup(tap->fds);
-    }
-    return true;
+    return ok;
 }
 
 /*
@@ -176,9 +202,6 @@ static bool check_queues(NetdevTap *tap, GError **errp)
  */
 static bool check_vhost(NetdevTap *tap, GError **errp)
 {
-    if (tap->vhost_fds && !tap->vhost_fd) {
-        tap->vhost_fd = g_strdup(tap->vhost_fds);
-    }
     if (!tap->vhost && !tap->vhost_force) {
         return !tap->vhost_fd ||
                error_set(errp, "vhostfd= is not valid without vhost");
@@ -303,14 +326,15 @@ static const NetdevOps tap_ops = { .open = tap_open, .close = tap_close, .send =
 static const QomProperty tap_properties[] = {
     TAP_STR("ifname", ifname, "the interface's name (a new one)"),
     TAP_STR("fd", fd_text, "the file descriptor of an interface that was opened before"),
-    TAP_STR("fds", fds, "the same; of one queue there is one"),
+    TAP_STR("fds", fds, "the same, of several queues; the first is used"),
     QOM_PROPERTY_BOOL("vhost", NetdevTap, vhost, "off",
                       "the kernel moves the frames (/dev/vhost-net)"),
     TAP_STR("vhostfd", vhost_fd, "the file descriptor of /dev/vhost-net that was opened before"),
-    TAP_STR("vhostfds", vhost_fds, "the same; of one queue there is one"),
+    TAP_STR("vhostfds", vhost_fds, "the same, of several queues; the first is used"),
     QOM_PROPERTY_BOOL("vhostforce", NetdevTap, vhost_force, "off",
                       "the kernel must move the frames"),
-    QOM_PROPERTY_UINT32("queues", NetdevTap, queues, "1", "only 1"),
+    QOM_PROPERTY_UINT32("queues", NetdevTap, queues, "1",
+                        "one is used"),
     TAP_STR("script", script, "only 'no'"),
     TAP_STR("downscript", downscript, "only 'no'"),
     TAP_STR("br", bridge, "not supported"),

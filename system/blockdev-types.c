@@ -41,6 +41,7 @@ bool blockdev_types_check(JsonValue *object, bool strict, GError **errp)
         { "locking", json_type_string, "string" },
         { "read-only", json_type_boolean, "boolean" },
         { "auto-read-only", json_type_boolean, "boolean" },
+        { "force-share", json_type_boolean, "boolean" },
         { "cache", json_type_object, "object" },
         { NULL },
     };

@@ -65,7 +65,8 @@ static const Absent options[] = {
     { "igvm", "TDs start from a TDVF image: use -bios" },
     { "incoming", no_migration },
     { "id", "That is an option of Proxmox's QEMU: leave it out" },
-    { "iscsi", use_drive },
+    { "iscsi", "There are no iSCSI disks: leave it out, log in on the host (iscsiadm) and use "
+               "-drive file=/dev/disk/by-path/...,format=raw,if=virtio" },
     { "jitdump", kvm_only },
     { "k", no_pictures },
     { "loadvm", no_migration },

@@ -487,6 +487,32 @@ static bool bool_member(JsonValue *object, const char *name, bool *result, GErro
     return !value || keyval_bool(name, value, result, errp);
 }
 
+/* Other processes may write to the image: no lock is asked for. */
+static bool set_force_share(DriveOption *drive, JsonValue *object, GError **errp)
+{
+    bool shared = false;
+
+    if (!bool_member(object, "force-share", &shared, errp)) {
+        return false;
+    }
+    drive->file.unlocked |= shared;
+    return !shared || drive->file.read_only ||
+           error_set(errp, "force-share=on can only be used with read-only images");
+}
+
+/* "backing": null says that there is none, which goes without saying for all but a format's own. */
+static bool check_backing(JsonValue *object, GError **errp)
+{
+    JsonValue *backing;
+
+    if (!json_object_object_get_ex(object, "backing", &backing) || !backing) {
+        return true;
+    }
+    error_set(errp, "backing: an image's backing file is the one that its header names");
+    error_hint(errp, "Leave 'backing' out, or set it to null");
+    return false;
+}
+
 static bool set_blockdev_cache(DriveOption *drive, JsonValue *object, GError **errp)
 {
     JsonValue *cache;
@@ -515,7 +541,7 @@ static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *obj
 static bool set_file_node(DriveOption *drive, JsonValue *object, GError **errp)
 {
     static const char *const known[] = { "driver", "node-name", "filename", "read-only",
-                                         "auto-read-only", "discard",
+                                         "auto-read-only", "discard", "force-share",
                                          "cache", "aio", "locking", "detect-zeroes", NULL };
     const char *filename = member(object, "filename"), *discard = member(object, "discard"),
                *aio = member(object, "aio");
@@ -534,7 +560,7 @@ static bool set_file_node(DriveOption *drive, JsonValue *object, GError **errp)
            check_drive(drive, drive->file.discard, errp) &&
            bool_member(object, "read-only", &drive->file.read_only, errp) &&
            bool_member(object, "auto-read-only", &drive->auto_read_only, errp) &&
-           set_blockdev_cache(drive, object, errp);
+           set_force_share(drive, object, errp) && set_blockdev_cache(drive, object, errp);
 }
 
 /* The file below: a node's name, or a node described in place. */
@@ -542,8 +568,8 @@ static bool set_format_node(MachineConfig *config, DriveOption *drive, const cha
                             JsonValue *object, GError **errp)
 {
     static const char *const known[] = { "driver", "node-name", "file", "read-only",
-                                         "auto-read-only", "discard", "cache",
-                                         "detect-zeroes", NULL };
+                                         "auto-read-only", "discard", "force-share", "cache",
+                                         "detect-zeroes", "backing", NULL };
     const char *discard = member(object, "discard"), *detect = member(object, "detect-zeroes");
     JsonValue *file;
 
@@ -556,6 +582,7 @@ static bool set_format_node(MachineConfig *config, DriveOption *drive, const cha
         (discard && !set_discard(drive, discard, errp)) ||
         (detect && !set_detect_zeroes(drive, detect, errp)) ||
         !check_drive(drive, drive->file.discard, errp) ||
+        !set_force_share(drive, object, errp) || !check_backing(object, errp) ||
         !set_blockdev_cache(drive, object, errp)) {
         return false;
     }

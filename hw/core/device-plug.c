@@ -203,7 +203,11 @@ static bool find_bus(Machine *machine, const Device *device, const char *name, B
         return error_set(errp, "No '%s' bus found for device '%s'", needed->name, driver);
     }
     if (machine->ready && !(*bus)->hotpluggable) {
-        return error_set(errp, "Bus '%s' does not support hotplugging", (*bus)->name);
+        error_set(errp, "Bus '%s' does not support hotplugging", (*bus)->name);
+        error_hint(errp, "Make a pcie-root-port when the machine starts, and plug the device there "
+                         "with bus=; disks and ports may also come to a virtio-scsi-pci and a "
+                         "virtio-serial-pci");
+        return false;
     }
     return true;
 }

@@ -4,8 +4,12 @@
  */
 #include "hw/pci/pcie-port.h"
 #include "pci-internal.h"
+#include "util/error.h"
 
 #define WINDOW_64 1u /* prefetchable window: upper halves are there */
+/* QEMU's docs/pcie_pci_bridge.txt and hw/pci/pci_bridge.h: type and size of the capability. */
+#define RESERVATION 1
+#define RESERVATION_SIZE 32
 
 PciFunction *pci_bridge_new(const PciIdentity *identity, const PciFunctionOps *ops, void *opaque)
 {
@@ -29,6 +33,57 @@ PciFunction *pci_bridge_new(const PciIdentity *identity, const PciFunctionOps *o
     function->bridge->bus = pci_bus_new(NULL);
     function->bridge->bus->bridge = function;
     return function;
+}
+
+bool pci_reserve_check(const PciReserve *reserve, GError **errp)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } halves[] = { { "mem-reserve", reserve->memory },
+                   { "pref32-reserve", reserve->prefetchable_32 } };
+
+    if (reserve->prefetchable_32 != PCI_RESERVE_NOTHING &&
+        reserve->prefetchable_64 != PCI_RESERVE_NOTHING) {
+        error_set(errp, "PCI resource reserve cap: PREF32 and PREF64 conflict");
+        error_hint(errp, "A bridge has one prefetchable window: give pref32-reserve or "
+                         "pref64-reserve");
+        return false;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(halves); i++) {
+        if (halves[i].value != PCI_RESERVE_NOTHING && halves[i].value > UINT32_MAX) {
+            return error_set(errp, "PCI resource reserve cap: %s must be less than 4G",
+                             halves[i].name);
+        }
+    }
+    return true;
+}
+
+void pci_bridge_reserve(PciFunction *bridge, const PciReserve *reserve)
+{
+    const uint32_t values[] = {
+        (uint32_t)reserve->buses, (uint32_t)reserve->io, (uint32_t)(reserve->io >> 32),
+        (uint32_t)reserve->memory, (uint32_t)reserve->prefetchable_32,
+        (uint32_t)reserve->prefetchable_64, (uint32_t)(reserve->prefetchable_64 >> 32),
+    };
+    bool given = false;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(values); i++) {
+        given |= values[i] != UINT32_MAX;
+    }
+    if (!given) {
+        return;
+    }
+    unsigned at = pci_capability_add(bridge, PCI_CAP_VENDOR, RESERVATION_SIZE);
+    pci_config_define(bridge, at + 2, 2, RESERVATION << 8 | RESERVATION_SIZE, 0);
+    for (unsigned i = 0; i < G_N_ELEMENTS(values); i++) {
+        pci_config_define(bridge, at + 4 + 4 * i, 4, values[i], 0);
+    }
+    if (!reserve->io) {
+        pci_config_define(bridge, PCI_IO_BASE, 2, 0, 0);
+        pci_config_define(bridge, PCI_COMMAND, 1, 0,
+                          PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY);
+    }
 }
 
 void pci_bridge_free(PciFunction *function)

@@ -303,6 +303,8 @@ typedef struct RootPort {
     uint16_t slot;
     bool hotplug;
     PcieBus *bus; /* behind it; borrowed */
+    PciReserve reserve; /* but for the buses */
+    uint32_t buses;     /* UINT32_MAX: as firmware thinks fit */
 } RootPort;
 
 /*
@@ -350,7 +352,15 @@ static PciFunction *root_port_make(PciDevice *device, GError **errp)
         error_set(errp, "pcie-root-port: slot %u is too large, at most 8191", port->slot);
         return NULL;
     }
-    return pcie_root_port_new(&config, &slot_ops, port);
+    PciReserve reserve = port->reserve;
+
+    reserve.buses = port->buses;
+    if (!pci_reserve_check(&reserve, errp)) {
+        return NULL;
+    }
+    PciFunction *function = pcie_root_port_new(&config, &slot_ops, port);
+    pci_bridge_reserve(function, &reserve);
+    return function;
 }
 
 static void root_port_placed(PciDevice *device)
@@ -375,12 +385,24 @@ static const PciDeviceOps root_port_ops = {
     .make = root_port_make, .gone = root_port_gone, .placed = root_port_placed,
 };
 
+#define NOTHING "18446744073709551615"
+
 static const QomProperty root_port_properties[] = {
     QOM_PROPERTY_UINT8("port", RootPort, port, "0", "port number"),
     QOM_PROPERTY_UINT8("chassis", RootPort, chassis, "0", "chassis number"),
     QOM_PROPERTY_UINT16("slot", RootPort, slot, "0", "physical slot number, up to 8191"),
     QOM_PROPERTY_BOOL("hotplug", RootPort, hotplug, "true",
                       "devices may come and go while the machine runs"),
+    QOM_PROPERTY_UINT32("bus-reserve", RootPort, buses, "4294967295",
+                        "buses that firmware keeps for devices to come"),
+    QOM_PROPERTY_SIZE("io-reserve", RootPort, reserve.io, NOTHING,
+                      "I/O ports that it keeps; 0: the port has no I/O window"),
+    QOM_PROPERTY_SIZE("mem-reserve", RootPort, reserve.memory, NOTHING,
+                      "memory that it keeps, below 4 GiB"),
+    QOM_PROPERTY_SIZE("pref32-reserve", RootPort, reserve.prefetchable_32, NOTHING,
+                      "prefetchable memory that it keeps, below 4 GiB"),
+    QOM_PROPERTY_SIZE("pref64-reserve", RootPort, reserve.prefetchable_64, NOTHING,
+                      "prefetchable memory that it keeps anywhere"),
     { NULL },
 };
 

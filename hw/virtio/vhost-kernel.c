@@ -46,6 +46,8 @@ VhostKernel *vhost_kernel_new(int fd, const char *what, VhostIoctl call, GError 
     *kernel = (VhostKernel) { .fd = fd, .what = g_strdup(what), .call = call ? call : call_kernel };
     if (!CALL(kernel, VHOST_SET_OWNER, NULL, errp) ||
         !CALL(kernel, VHOST_GET_FEATURES, &kernel->features, errp)) {
+        error_hint(errp, "A descriptor that was given (vhostfd=) must be one of %s that no other "
+                         "device has", what);
         vhost_kernel_free(kernel);
         return NULL;
     }

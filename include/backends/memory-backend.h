@@ -14,6 +14,7 @@ typedef struct MemoryBackend {
     QomObject object;
     uint64_t size;
     bool share, prealloc, reserve;
+    uint32_t prealloc_threads;
     QomOnOffAuto merge, dump; /* auto: as the machine says */
     int policy;               /* an index into HostMemPolicy's names */
     GArray *host_nodes;       /* of uint16_t, ascending */

@@ -378,6 +378,19 @@ BAD = [
     (["-object", "memory-backend-ram,id=a"], "can't create backend with size 0"),
     (["-object", "memory-backend-ram,id=a,size=1G", "-machine", "memory-backend=b"],
      "Memory backend 'b' not found\n-machine memory-backend="),
+    (["-object", "memory-backend-file,id=a,size=1M,mem-path=/tmp,readonly=on"],
+     "Parameter 'readonly' expects 'off': the memory is a guest's RAM\nLeave it out"),
+    (["-object", "memory-backend-file,id=a,size=1M,mem-path=/tmp,pmem=on"],
+     "Parameter 'pmem' expects 'off'"),
+    (["-object", "memory-backend-ram,id=a,size=1M,prealloc-threads=0"],
+     "Parameter 'prealloc-threads' expects a number from 1"),
+    (QTEST + ["-device", "pcie-root-port,pref32-reserve=1M,pref64-reserve=1G"],
+     "PREF32 and PREF64 conflict\nA bridge has one prefetchable window"),
+    (QTEST + ["-device", "pcie-root-port,mem-reserve=4G"], "mem-reserve must be less than 4G"),
+    (["-blockdev", "file,node-name=a,filename=x,force-share=on"],
+     "force-share=on can only be used with read-only images"),
+    (["-blockdev", '{"driver": "qcow2", "node-name": "a", "file": "b", "backing": "c"}'],
+     "an image's backing file is the one that its header names\nLeave 'backing' out"),
     (["-object", "iothread,id=a,poll-max-ns=-1"],
      "poll-max-ns value must be in range [0, 9223372036854775807]"),
     (["-object", '{"qom-type": "iothread", "id": "a", "aio-max-batch": -9}'],
@@ -477,8 +490,8 @@ BAD = [
     (["-net", "nic,model=e1000", "-net", "user"], "'e1000' is not a valid device model name"),
     (["-net", "nic,netdev=n,model=rtl8139"], "'rtl8139' is not a valid device model name"),
     (["-echr", "2"], "'2' is not available: the escape character is C-a"),
-    (QTEST + ["-netdev", "tap,id=n,fds=3:4"], "netdev 'n' has one queue"),
-    (QTEST + ["-netdev", "tap,id=n,queues=2"], "netdev 'n' has one queue"),
+    (QTEST + ["-netdev", "tap,id=n,fds=0:fd4", "-device", "virtio-net-pci,netdev=n"],
+     "Parameter 'fds' expects the number of an open file descriptor"),
     (QTEST + ["-netdev", "tap,id=n,fd=0,vhostfd=0"], "vhostfd= is not valid without vhost"),
     (QTEST + ["-netdev", "tap,id=n,vhost=on,vhostfd=99999"],
      "Parameter 'vhostfd' expects the number"),
@@ -736,6 +749,33 @@ def kvm_device():
     assert status == 1 and "/nowhere/kvm must be passed in" in err, err
 
 
+def refused_by_monitor():
+    """What a monitor's client is told says what to do, as on the command line."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "qmp")
+        with subprocess.Popen([VMM, *QTEST, "-device", "pci-bridge,id=br,chassis_nr=1,addr=5",
+                               "-qmp", f"unix:{path},server=on,wait=off"]) as process:
+            try:
+                client = Qmp(path)
+                client.command("qmp_capabilities")
+                for name, arguments, expected in (
+                        ("device_add", {"driver": "pc-dimm", "memdev": "m"},
+                         "'pc-dimm' is not a valid device model name\n"
+                         "A TD's memory cannot be grown: give all of it with -m"),
+                        ("device_add", {"driver": "nvdimm", "memdev": "m"}, "cannot be grown"),
+                        ("device_add", {"driver": "vfio-pci", "host": "0000:01:00.0"},
+                         "There is no device assignment"),
+                        ("device_add", {"driver": "virtio-rng-pci", "bus": "br"},
+                         "Bus 'br' does not support hotplugging\nMake a pcie-root-port"),
+                        ("set-action", {"panic": "zz"}, "\nKnown: pause, shutdown")):
+                    error = client.error(name, **arguments)
+                    assert error[0] == "GenericError" and expected in error[1], error
+                client.command("quit")
+                assert process.wait(30) == 0
+            finally:
+                process.kill()
+
+
 def locked_memory():
     """All memory locked: what swtdx reserves for TDs is not made because of it. Without the right
     to do so, that is said."""
@@ -867,5 +907,6 @@ if __name__ == "__main__":
             [(f"/command-line/whole/{i}", whole(t, e)) for i, (t, e) in enumerate(WHOLE)] +
             [("/command-line/large-files", large_files), ("/command-line/new-root", new_root), ("/command-line/locked-memory", locked_memory),
              ("/command-line/ide-disks", ide_disks), ("/command-line/kvm-device", kvm_device),
+             ("/command-line/refused-by-monitor", refused_by_monitor),
              ("/command-line/file-size-limit", file_size_limit), ("/command-line/closed-standard-files", closed_standard_files)] +
             [("/command-line/firmware/" + n, bad_firmware(c, e)) for n, c, e in FIRMWARE])

@@ -141,6 +141,30 @@ def test_dgram():
         assert not os.path.exists(os.path.join(directory, "a"))
 
 
+def test_several_queues():
+    """Of an interface with several queues the first is used, and no frame waits in another."""
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)]
+    numbers = [theirs.fileno() for _, theirs in pairs]
+    tap = f"tap,id=n0,fds={':'.join(map(str, numbers))}"
+    with program(*QTEST, *QMP, "-netdev", tap, "-device",
+                 f"virtio-net-pci,netdev=n0,mq=on,vectors=8,mac={MAC.hex(':')}",
+                 pass_fds=numbers) as (p, directory):
+        for _, theirs in pairs:
+            theirs.close()
+        qmp = negotiated(os.path.join(directory, "qmp"))
+        assert "netdev 'n0' uses one queue of those that it is given" in p.errors()
+        for ours, _ in pairs:
+            ours.settimeout(30)
+        for ours, _ in pairs[1:]:
+            assert ours.recv(1) == b"", "a queue that nobody reads is open"
+        announce(qmp)
+        assert is_announcement(pairs[0][0].recv(2000))
+        qmp.command("quit")
+        p.wait()
+    for ours, _ in pairs:
+        ours.close()
+
+
 def test_named_descriptor():
     """A tap's descriptor that comes over the monitor, as when a card is plugged into a running
     machine."""
@@ -251,6 +275,7 @@ def test_passt():
 if __name__ == "__main__":
     vmm.tap([("/netdev/stream", test_stream), ("/netdev/silent-host", test_silent_host),
              ("/netdev/dgram", test_dgram),
+             ("/netdev/several-queues", test_several_queues),
              ("/netdev/named-descriptor", test_named_descriptor),
              ("/netdev/vhost-user", test_vhost_user),
              ("/netdev/passt", test_passt)])

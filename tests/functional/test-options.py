@@ -37,7 +37,7 @@ REFUSED = {
     "-dtb x": "x86 machines", "-dump-vmstate x": "TDs are not migrated", "-enable-sync-profile": "Use -d", "-fda x": "There is no floppy",
     "-fdb x": "There is no floppy", "-fsdev local,id=a": "Use virtiofsd", "-full-screen": "There is no graphics", "-gdb tcp::1": "A TD's reg",
     "-icount 1": "A TD runs on KVM",
-    "-incoming defer": "TDs are not", "-iscsi user=a": "Use -drive", "-jitdump": "A TD runs on KVM", "-k de": "There is no graphics",
+    "-incoming defer": "TDs are not", "-iscsi user=a": "There are no iSCSI", "-jitdump": "A TD runs on KVM", "-k de": "There is no graphics",
     "-loadvm x": "TDs are not", "-mem-path /x": "Use -object memory-backend-file", "-mem-prealloc": "A TD's private memory",
     "-mtdblock x": "There is no flash", "-no-fd-bootchk": "There is no floppy", "-only-migratable": "TDs are not",
     "-option-rom x": "Option ROMs", "-perfmap": "A TD runs on KVM", "-pflash x": "There is no flash", "-plugin x": "A TD runs on KVM",

@@ -8,7 +8,7 @@
 #include "virtio.h"
 
 #define WINDOW (PCI_MMIO_BASE + 0x1000000)
-enum { CAP_EXPRESS = 0x10, SLOT_CONTROL = 0x18, SLOT_STATUS = 0x1a };
+enum { CAP_VENDOR = 0x09, CAP_EXPRESS = 0x10, SLOT_CONTROL = 0x18, SLOT_STATUS = 0x1a };
 enum { BUTTON = 1, PRESENCE_CHANGED = 8, PRESENT = 0x40, POWER_OFF = 0x400, INDICATOR_OFF = 0x300,
        INDICATOR_ON = 0x100 };
 
@@ -92,6 +92,34 @@ static void test_bridge(void)
     g_assert_cmphex(pci_config_read(c, last, 0, 4), ==, 0xffffffff); /* the bus numbers are gone */
 }
 
+/* What firmware keeps for devices to come: QEMU's docs/pcie_pci_bridge.txt. */
+static void test_reserve(void)
+{
+    static const char *const arguments[] = {
+        "-device",
+        "pcie-root-port,id=port1,addr=2,chassis=1,bus-reserve=3,io-reserve=0,mem-reserve=4M,"
+        "pref64-reserve=8G",
+        "-device", "pcie-root-port,id=port2,addr=3,chassis=2", NULL,
+    };
+    static const uint32_t expected[] = { 3, 0, 0, 4 << 20, UINT32_MAX, 0, 2 };
+    g_autoptr(Client) c = client_start(client_program(), arguments);
+    const PciAddress other = { 0, 3 << 3 };
+    unsigned at = pci_find_capability(c, port, CAP_VENDOR, 0);
+
+    g_assert_cmpuint(at, !=, 0);
+    g_assert_cmphex(pci_config_read(c, port, at + 2, 2), ==, 0x0120); /* type and size */
+    for (unsigned i = 0; i < G_N_ELEMENTS(expected); i++) {
+        g_assert_cmphex(pci_config_read(c, port, at + 4 + 4 * i, 4), ==, expected[i]);
+    }
+    pci_config_write(c, port, 0x1c, 0xffff, 2); /* the I/O window, which is not there */
+    pci_config_write(c, port, 4, 7, 2);
+    g_assert_cmphex(pci_config_read(c, port, 0x1c, 2), ==, 0);
+    g_assert_cmphex(pci_config_read(c, port, 4, 2), ==, 6);
+    g_assert_cmphex(pci_find_capability(c, other, CAP_VENDOR, 0), ==, 0);
+    pci_config_write(c, other, 4, 7, 2);
+    g_assert_cmphex(pci_config_read(c, other, 4, 2), ==, 7);
+}
+
 static void test_hotplug(void)
 {
     static const char *const arguments[] = { "-device", "pcie-root-port,id=port1,chassis=1,addr=2",
@@ -150,6 +178,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qtest/pci-host", test_host);
     g_test_add_func("/qtest/root-port", test_root_port);
     g_test_add_func("/qtest/bridge", test_bridge);
+    g_test_add_func("/qtest/reserve", test_reserve);
     g_test_add_func("/qtest/hotplug", test_hotplug);
     g_test_add_func("/qtest/unplug-by-reset", test_unplug_by_reset);
     return g_test_run();

@@ -13,6 +13,20 @@
 
 /* A function with a type 1 header and a bus behind it. identity->class_device is 0604. */
 PciFunction *pci_bridge_new(const PciIdentity *identity, const PciFunctionOps *ops, void *opaque);
+/*
+ * What firmware keeps for devices to come behind a bridge: bytes, and buses. PCI_RESERVE_NOTHING:
+ * as firmware thinks fit.
+ */
+#define PCI_RESERVE_NOTHING UINT64_MAX
+typedef struct PciReserve {
+    uint64_t buses, io, memory, prefetchable_32, prefetchable_64;
+} PciReserve;
+bool pci_reserve_check(const PciReserve *reserve, GError **errp);
+/*
+ * Tells firmware so, by QEMU's vendor-specific capability "resource reservation", unless everything
+ * is PCI_RESERVE_NOTHING; io = 0 takes the bridge's I/O window away. Before pci_bus_add.
+ */
+void pci_bridge_reserve(PciFunction *bridge, const PciReserve *reserve);
 /* The bus behind; NULL: the function is no bridge. The bridge owns it. */
 PciBus *pci_bridge_bus(const PciFunction *function);
 /* Ranges the bridge passes down now, inclusive; false: none. For ACPI and `info pci`. */
