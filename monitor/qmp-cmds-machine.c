@@ -205,7 +205,7 @@ bool qmp_query_hotpluggable_cpus(QapiContext *context, JsonValue *arguments, Jso
 {
     const CpuTopology *topology = context->topology;
 
-    if (!topology) {
+    if (!topology || !context->cpu) {
         return error_set(errp, "The machine '%s' has no vCPUs", context->machine);
     }
     *result = json_object_new_array();
