@@ -62,11 +62,13 @@ static void on_signal(int signo, siginfo_t *info, void *context)
     if (later || !handler) {
         return;
     }
+    const void *before = kvm_handler_enter();
     if (atomic_load(&actions[signo].flags) & SA_SIGINFO) {
         ((void (*)(int, siginfo_t *, void *))handler)(signo, info, context);
     } else {
         ((SignalHandler)handler)(signo);
     }
+    kvm_handler_leave(before);
 }
 
 /*

@@ -90,7 +90,11 @@ static KvmFile *file_lookup(KvmHost *host, int fd)
         return NULL;
     }
     KvmFile *found = NULL;
-    pthread_mutex_lock(&host->lock);
+    if (!run_in_handler()) {
+        pthread_mutex_lock(&host->lock);
+    } else if (pthread_mutex_trylock(&host->lock)) {
+        return NULL; /* not kept: whoever asks next may wait */
+    }
     if (S_ISFIFO(st.st_mode)) {
         for (KvmFile *f = host->files; f; f = f->next) {
             if (f->dev == st.st_dev && f->ino == st.st_ino && fd != f->read_end) {
@@ -249,7 +253,11 @@ void file_reap(KvmHost *host)
 
 void kvm_host_reap(KvmHost *host)
 {
-    file_reap(host);
+    if (run_in_handler()) {
+        service_wake(host);
+    } else {
+        file_reap(host);
+    }
 }
 
 int kvm_host_open(KvmHost *host, int flags)

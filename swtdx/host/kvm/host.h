@@ -392,6 +392,8 @@ extern const LapicPort vcpu_lapic_port;
 int vcpu_run(Vcpu *vcpu);
 /* The vCPU whose KVM_RUN this thread is in, or NULL. */
 Vcpu *run_current(void);
+/* Is this thread in a signal's handler (kvm_handler_enter())? */
+bool run_in_handler(void);
 /* Could a halted vCPU go on? Any thread. */
 bool run_halt_over(Vcpu *vcpu);
 /* Something else than the guest wants the vCPU's thread. */

@@ -72,7 +72,10 @@ bool kvm_fault_check(const char *spec, char *error, size_t error_size);
 
 /* open("/dev/kvm"): a new descriptor. flags: O_CLOEXEC is respected. */
 int kvm_host_open(KvmHost *host, int flags);
-/* Is fd one of ours? Cheap: a table look-up, and fstat() for a descriptor not seen before. */
+/*
+ * Is fd one of ours? Cheap: a table look-up, and fstat() for a descriptor not seen before. In a
+ * signal's handler that interrupted a look at the table, one not seen before is taken for foreign.
+ */
 bool kvm_fd_ours(KvmHost *host, int fd);
 /* The same without a system call: false for a descriptor not seen before, though it may be one. */
 bool kvm_fd_known(KvmHost *host, int fd);
@@ -87,7 +90,7 @@ bool kvm_fd_look_again(KvmHost *host, int fd);
  */
 void kvm_fd_forget(KvmHost *host, int fd);
 void kvm_fd_forget_range(KvmHost *host, unsigned first, unsigned last);
-/* Sees last closes at once instead of at the service thread's next turn. */
+/* Sees last closes at once instead of at the service thread's next turn; not in a handler. */
 void kvm_host_reap(KvmHost *host);
 
 /* The calls on descriptors of ours. kvm_fd_ioctl() answers -ENOTTY for a foreign one. */
@@ -120,6 +123,14 @@ int kvm_host_prctl(KvmHost *host, int option, uintptr_t arg);
 bool kvm_signal_arrived(
     int signo,
     const void *siginfo /* siginfo_t; <signal.h> clashes with the core's register names */);
+/*
+ * Around a handler of the program's, by the same wrapper: between the two, on this thread, calls
+ * that POSIX lets handlers make (close(), say) take no lock and free nothing, for the handler may
+ * have interrupted who has it. Enter answers what leave wants. A handler that jumps away instead of
+ * returning needs no leave.
+ */
+const void *kvm_handler_enter(void);
+void kvm_handler_leave(const void *before);
 /*
  * SIGQUIT: every vCPU tells its state on stderr; then_quit: the signal is sent again after that,
  * and kvm_host_quit_passes() says of this one, once, that it goes to the program. Both

@@ -20,6 +20,31 @@ Vcpu *run_current(void)
     return current_vcpu;
 }
 
+/* Where the stack stood when a handler was called; NULL: this thread is in none. */
+static __thread const void *volatile handler_frame __attribute__((tls_model("initial-exec")));
+
+const void *kvm_handler_enter(void)
+{
+    const void *before = handler_frame;
+    handler_frame = __builtin_frame_address(0);
+    return before;
+}
+
+void kvm_handler_leave(const void *before)
+{
+    handler_frame = before;
+}
+
+/* Stacks grow downwards: above it, the handler was left by a jump. */
+bool run_in_handler(void)
+{
+    const void *frame = handler_frame;
+    if (frame && (uintptr_t)__builtin_frame_address(0) > (uintptr_t)frame) {
+        handler_frame = frame = NULL;
+    }
+    return frame;
+}
+
 bool kvm_signal_arrived(int signo, const void *siginfo)
 {
     Vcpu *vcpu = current_vcpu;

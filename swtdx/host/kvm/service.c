@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 
 #include "host.h"
 #include "raw.h"
@@ -12,15 +13,16 @@
 #define NS_PER_S UINT64_C(1000000000)
 #define RECORD_LOOK_NS (NS_PER_S / 50)
 #define WATCH_LOOK_NS (NS_PER_S / 100)
-#define MAX_POLL 1024
+#define FIRST_CAPACITY 64
 
 /*
  * One round's descriptors. irqfds are looked up again by number when they fire: the list may have
  * changed.
  */
 typedef struct PollSet {
-    struct pollfd fds[MAX_POLL];
-    unsigned count, first_irqfd;
+    struct pollfd *fds;
+    size_t count, capacity, first_irqfd;
+    bool cut_told;
 } PollSet;
 
 void service_wake(KvmHost *host)
@@ -42,15 +44,39 @@ void service_arm(Vcpu *vcpu, uint64_t deadline_ns)
     }
 }
 
+/* A VMM may have thousands: an interrupt of each device's queue, a file of each vCPU. */
+static bool set_grow(KvmHost *host, PollSet *set)
+{
+    size_t capacity = set->capacity ? set->capacity * 2 : FIRST_CAPACITY;
+    struct pollfd *fds = realloc(set->fds, capacity * sizeof(*fds));
+    if (!fds) {
+        if (!set->cut_told) {
+            host_message(host, "out of memory: irqfds are left out");
+            set->cut_told = true;
+        }
+        return false;
+    }
+    set->fds = fds;
+    set->capacity = capacity;
+    return true;
+}
+
+static void set_add(KvmHost *host, PollSet *set, int fd, short events)
+{
+    if (set->count < set->capacity || set_grow(host, set)) {
+        set->fds[set->count++] = (struct pollfd){ .fd = fd, .events = events };
+    }
+}
+
 static void collect(KvmHost *host, PollSet *set, uint64_t *deadline)
 {
     set->count = 0;
-    set->fds[set->count++] = (struct pollfd){ .fd = host->wake_fd, .events = POLLIN };
+    set_add(host, set, host->wake_fd, POLLIN);
     pthread_mutex_lock(&host->lock);
-    for (KvmFile *f = host->files; f && set->count < MAX_POLL / 2; f = f->next) {
+    for (KvmFile *f = host->files; f; f = f->next) {
         /* A file whose close was seen but that a call or a mapping holds would report for ever. */
         if (!atomic_load(&f->closed) && !atomic_load(&f->mappings)) {
-            set->fds[set->count++] = (struct pollfd){ .fd = f->read_end };
+            set_add(host, set, f->read_end, 0);
         }
     }
     set->first_irqfd = set->count;
@@ -62,12 +88,27 @@ static void collect(KvmHost *host, PollSet *set, uint64_t *deadline)
             *deadline = t < *deadline ? t : *deadline;
         }
         pthread_mutex_lock(&vm->irq);
-        for (IrqFd *q = vm->irqfds; q && set->count < MAX_POLL; q = q->next) {
-            set->fds[set->count++] = (struct pollfd){ .fd = q->fd, .events = POLLIN };
+        for (IrqFd *q = vm->irqfds; q; q = q->next) {
+            set_add(host, set, q->fd, POLLIN);
         }
         pthread_mutex_unlock(&vm->irq);
     }
     pthread_mutex_unlock(&host->lock);
+}
+
+/*
+ * The program may have read it since it was polled: that is no reason to wait, with locks held,
+ * until it is written again. Kernels before 5.8 refuse the flag for eventfds, filters the call.
+ */
+static bool take_count(int fd)
+{
+    uint64_t count;
+    struct iovec to = { &count, sizeof(count) };
+    long r = raw_result(syscall(SYS_preadv2, fd, &to, 1, -1L, -1L, RWF_NOWAIT));
+    if (r < 0 && r != -EAGAIN) {
+        r = raw_read(fd, &count, sizeof(count));
+    }
+    return r == sizeof(count);
 }
 
 static void fire_irqfd(KvmHost *host, int fd)
@@ -77,8 +118,7 @@ static void fire_irqfd(KvmHost *host, int fd)
         int64_t gsi = -1;
         pthread_mutex_lock(&vm->irq);
         for (IrqFd *q = vm->irqfds; q; q = q->next) {
-            uint64_t count;
-            if (q->fd == fd && raw_read(fd, &count, sizeof(count)) == sizeof(count)) {
+            if (q->fd == fd && take_count(fd)) {
                 gsi = q->gsi;
                 break;
             }
@@ -113,9 +153,8 @@ static void run_timers(KvmHost *host)
 static void *service_main(void *opaque)
 {
     KvmHost *host = opaque;
-    PollSet *set = malloc(sizeof(*set));
-    if (!set) {
-        host_message(host, "out of memory: no timers and no irqfds");
+    PollSet set = { 0 };
+    if (!set_grow(host, &set)) {
         return NULL;
     }
     while (!atomic_load(&host->stop)) {
@@ -125,11 +164,11 @@ static void *service_main(void *opaque)
         uint64_t deadline = now + (record_waits(host)  ? RECORD_LOOK_NS
                                    : watch_waits(host) ? WATCH_LOOK_NS
                                                        : NS_PER_S);
-        collect(host, set, &deadline);
+        collect(host, &set, &deadline);
         atomic_store(&host->sleeping_until, deadline);
         uint64_t wait = deadline > now ? deadline - now : 0;
         struct timespec t = { (time_t)(wait / NS_PER_S), (long)(wait % NS_PER_S) };
-        int ready = raw_ppoll(set->fds, set->count, &t);
+        int ready = raw_ppoll(set.fds, set.count, &t);
         atomic_store(&host->sleeping_until, UINT64_MAX);
         run_timers(host);
         watch_serve(host);
@@ -139,23 +178,23 @@ static void *service_main(void *opaque)
             }
             continue;
         }
-        if (set->fds[0].revents) {
+        if (set.fds[0].revents) {
             uint64_t count;
             raw_read(host->wake_fd, &count, sizeof(count));
         }
         bool closed = false;
-        for (unsigned i = 1; i < set->count; i++) {
-            if (set->fds[i].revents && i < set->first_irqfd) {
+        for (size_t i = 1; i < set.count; i++) {
+            if (set.fds[i].revents && i < set.first_irqfd) {
                 closed = true;
-            } else if (set->fds[i].revents & POLLIN) {
-                fire_irqfd(host, set->fds[i].fd);
+            } else if (set.fds[i].revents & POLLIN) {
+                fire_irqfd(host, set.fds[i].fd);
             }
         }
         if (closed) {
             file_reap(host);
         }
     }
-    free(set);
+    free(set.fds);
     return NULL;
 }
 

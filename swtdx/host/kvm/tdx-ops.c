@@ -248,6 +248,7 @@ static int module_init(Vm *vm, const TdParams *params, bool foreign, AbiTdxCmd *
     if ((status & UINT64_C(0xffffffff00000000)) == TDX_OPERAND_BUSY) {
         host_message(vm->host, "KVM_TDX_INIT_VM: no memory, or no addresses, for the tables of a "
                                "TD: raise the limits of the process (ulimit -v, ulimit -d)");
+        return -ENOMEM; /* of this process, not the module's word: the VM lives on */
     }
     TRACE(vm->host, "seamcall", T_S("name", "TDH.MNG.INIT"), T_X("status", status),
           T_X("rcx", detail));

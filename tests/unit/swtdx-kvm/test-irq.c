@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Interrupts from eventfds through GSI routes, MSIs, ioeventfds, and what ordinary VMs are told. */
+#include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
 
 #include "../../../swtdx/host/kvm/host.h"
 #include "fixture.h"
@@ -145,6 +148,76 @@ static void test_irqfd(void)
     fixture_free(f);
 }
 
+static bool waits_to_be_read(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return poll(&p, 1, 0) == 1;
+}
+
+/* More than the 1024 that a table of descriptors may be thought to have. */
+static void test_many(void)
+{
+    enum { MANY = 1100 };
+    struct rlimit limit, old;
+    Fixture *f;
+    int fds[MANY];
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
+    limit = old;
+    limit.rlim_cur = limit.rlim_max;
+    if (limit.rlim_max < 3 * MANY || setrlimit(RLIMIT_NOFILE, &limit)) {
+        g_test_skip("no process may have so many descriptors here (ulimit -Hn)");
+        return;
+    }
+    f = fixture_new(16, AT_INIT_VCPU, NULL);
+    for (unsigned i = 0; i < MANY; i++) {
+        fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        g_assert_cmpint(irqfd(f, fds[i], i, 0), ==, 0);
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        signal_fd(fds[i]);
+    }
+    for (unsigned i = 0, turns = 0; i < MANY; turns++) {
+        g_assert_cmpuint(turns, <, 30000);
+        if (waits_to_be_read(fds[i])) {
+            g_usleep(1000);
+        } else {
+            close(fds[i++]);
+        }
+    }
+    fixture_free(f);
+    setrlimit(RLIMIT_NOFILE, &old);
+}
+
+/* An eventfd whose reads wait, which the program reads too: who comes second goes without. */
+static void test_read_by_two(void)
+{
+    Fixture *f = fixture_new(16, AT_INIT_VCPU, NULL);
+    int fd = eventfd(0, EFD_CLOEXEC);
+    g_assert_cmpint(irqfd(f, fd, 5, 0), ==, 0);
+    unsigned first = 0;
+    alarm(300); /* without an end, the service thread would wait with locks held */
+    for (unsigned i = 0; i < 10000; i++) {
+        uint64_t value;
+        struct iovec to = {&value, sizeof(value)};
+        signal_fd(fd);
+        /* at any time after the thread has seen it: in between is what matters */
+        for (gint64 until = g_get_monotonic_time() + i % 100; g_get_monotonic_time() < until;) {
+        }
+        ssize_t got = preadv2(fd, &to, 1, -1, RWF_NOWAIT);
+        first += got > 0;
+        if (got < 0 && errno == EOPNOTSUPP) {
+            g_test_skip("this kernel's eventfds cannot be read without waiting");
+            break;
+        }
+        g_assert_cmpint(route(f, 5, 0xfee00000, 0x41), ==, 0);
+        g_assert_cmpint(vm(f, KVM_CHECK_EXTENSION, KVM_CAP_IRQFD), ==, 1);
+    }
+    g_test_message("%u first", first);
+    fixture_free(f);
+    alarm(0);
+    close(fd);
+}
+
 static void test_irqfd_refused(void)
 {
     Fixture *f = fixture_new(16, AT_VM, NULL);
@@ -261,6 +334,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/swtdx-irq/routing", test_routing);
     g_test_add_func("/swtdx-irq/irqfd", test_irqfd);
+    g_test_add_func("/swtdx-irq/many", test_many);
+    g_test_add_func("/swtdx-irq/read-by-two", test_read_by_two);
     g_test_add_func("/swtdx-irq/irqfd-refused", test_irqfd_refused);
     g_test_add_func("/swtdx-irq/level", test_level);
     g_test_add_func("/swtdx-irq/ioeventfd", test_ioeventfd);

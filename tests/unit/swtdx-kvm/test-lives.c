@@ -5,9 +5,11 @@
  */
 #include <linux/falloc.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "../../../swtdx/host/module/status.h"
 #include "guest.h"
@@ -442,6 +444,72 @@ static void test_two_in_one_vcpu(void)
     guest_free(g);
 }
 
+/* ---- handlers ---- */
+
+static Fixture *handled; /* a handler has no argument */
+static _Atomic unsigned handlers_run;
+
+/* As the preload library does it around a handler that closes descriptors, ours and others. */
+static void close_in_handler(int signo, siginfo_t *info, void *context)
+{
+    int saved = errno, fds[2] = { dup(handled->kvm), dup(0) };
+    kvm_signal_arrived(signo, info);
+    const void *before = kvm_handler_enter();
+    for (unsigned i = 0; i < G_N_ELEMENTS(fds); i++) {
+        kvm_fd_ours(handled->host, fds[i]);
+        kvm_fd_forget(handled->host, fds[i]);
+        close(fds[i]);
+        kvm_host_reap(handled->host);
+    }
+    kvm_handler_leave(before);
+    handlers_run++;
+    errno = saved;
+}
+
+/* POSIX lets handlers close, whatever they interrupted: no lock may be waited for there. */
+static void test_close_in_handler(void)
+{
+    struct sigaction act = { .sa_sigaction = close_in_handler, .sa_flags = SA_SIGINFO }, old;
+    const struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { { 0, 0 }, { 0, 0 } };
+    handled = fixture_new(16, AT_HOST, NULL);
+    g_assert_cmpint(sigaction(SIGVTALRM, &act, &old), ==, 0);
+    g_assert_cmpint(setitimer(ITIMER_VIRTUAL, &often, NULL), ==, 0);
+    for (unsigned i = 0; i < 2000 || handlers_run < 20; i++) {
+        int fd = sys(handled, KVM_CREATE_VM, ABI_VM_TDX);
+        g_assert_cmpint(fd, >=, 0);
+        drop(handled, &fd);
+    }
+    g_assert_cmpint(setitimer(ITIMER_VIRTUAL, &never, NULL), ==, 0);
+    g_assert_cmpint(sigaction(SIGVTALRM, &old, NULL), ==, 0);
+    fixture_free(handled);
+}
+
+static sigjmp_buf before_handler;
+
+static void jump_out(int signo)
+{
+    volatile char deep[65536];
+    deep[0] = 1;
+    kvm_handler_enter();
+    siglongjmp(before_handler, deep[0]);
+}
+
+/* A handler that is left by a jump leaves nothing behind. */
+static void test_jump_out_of_handler(void)
+{
+    struct sigaction act = { .sa_handler = jump_out }, old;
+    Fixture *f = fixture_new(16, AT_INIT, NULL);
+    f->profile.keyids = 1;
+    g_assert_cmpint(sigaction(SIGUSR1, &act, &old), ==, 0);
+    if (!sigsetjmp(before_handler, 1)) {
+        raise(SIGUSR1);
+    }
+    g_assert_cmpint(sigaction(SIGUSR1, &old, NULL), ==, 0);
+    drop(f, &f->vm);
+    g_assert_true(keyid_free(f)); /* seen at once, by this thread */
+    fixture_free(f);
+}
+
 /* ---- who waits for whom ---- */
 
 static void on_signal(int signo, siginfo_t *info, void *context)
@@ -575,6 +643,8 @@ int main(int argc, char **argv)
     g_test_add_func("/swtdx-lives/init-vm-and-memory", test_init_vm_and_memory);
     g_test_add_func("/swtdx-lives/run-and-memory", test_run_and_memory);
     g_test_add_func("/swtdx-lives/two-in-one-vcpu", test_two_in_one_vcpu);
+    g_test_add_func("/swtdx-lives/close-in-handler", test_close_in_handler);
+    g_test_add_func("/swtdx-lives/jump-out-of-handler", test_jump_out_of_handler);
     g_test_add_func("/swtdx-lives/who-waits", test_who_waits);
     g_test_add_func("/swtdx-lives/halt", test_halt);
     return g_test_run();
