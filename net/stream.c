@@ -141,6 +141,7 @@ static gboolean on_room(int fd, GIOCondition condition, gpointer opaque)
 
     netdev_lock(&stream->netdev);
     ssize_t sent = send(fd, stream->unsent->data, stream->unsent->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    bool failed = sent < 0 && errno != EAGAIN && errno != EINTR;
     if (sent > 0) {
         g_byte_array_remove_range(stream->unsent, 0, (guint)sent);
     }
@@ -149,8 +150,10 @@ static gboolean on_room(int fd, GIOCondition condition, gpointer opaque)
         g_clear_pointer(&stream->output, g_source_unref);
     }
     netdev_unlock(&stream->netdev);
-    return done ? G_SOURCE_REMOVE
-                : G_SOURCE_CONTINUE; /* an error shows on the input too, which hangs up */
+    if (failed) { /* whoever only shuts down its reading side shows nothing on our input */
+        lose(stream);
+    }
+    return done || failed ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
 }
 
 void netdev_stream_take_connection(NetdevStream *stream, int fd)

@@ -5,6 +5,8 @@
  */
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "../socket-dir.h"
 #include "net/netdev.h"
@@ -235,6 +237,42 @@ static void test_stream(void)
     g_rmdir(directory);
 }
 
+/* A peer that reads no more, and says nothing: what waits for it is lost, and nobody spins. */
+static void test_deaf_peer(void)
+{
+    g_autoptr(QomObject) root = qom_root_new(types, NULL);
+    uint8_t frame[9000] = { 0 };
+    const struct iovec piece = { frame, sizeof(frame) };
+    const int little = 4096;
+    unsigned turns = 0;
+    bool over = false;
+    Card card;
+    int pair[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+    /* so little that a frame is sent in part */
+    g_assert_cmpint(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), ==, 0);
+    g_autofree char *options = g_strdup_printf("stream,id=a,addr.type=fd,addr.str=%d", pair[0]);
+    Netdev *netdev = create(root, options, NULL);
+    g_assert_nonnull(netdev);
+    card_init(&card, NULL);
+    g_assert_true(netdev_attach(netdev, &card.card, NULL));
+    netdev_send(netdev, &piece, 1, sizeof(frame));
+    g_assert_cmpint(shutdown(pair[1], SHUT_RD), ==, 0);
+    while (recv(pair[1], frame, sizeof(frame), MSG_DONTWAIT) > 0) {
+    }
+    g_timeout_add(300, set_flag, &over);
+    while (!over) {
+        g_main_context_iteration(NULL, TRUE);
+        turns++;
+    }
+    g_assert_cmpuint(turns, <, 30);
+    netdev_detach(netdev);
+    g_assert_true(netdev_delete(root, "a", NULL));
+    g_ptr_array_unref(card.frames);
+    close(pair[1]);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -243,5 +281,6 @@ int main(int argc, char **argv)
     g_test_add_func("/netdev/dhcp", test_dhcp);
     g_test_add_func("/netdev/idle", test_idle);
     g_test_add_func("/netdev/stream", test_stream);
+    g_test_add_func("/netdev/deaf-peer", test_deaf_peer);
     return g_test_run();
 }
