@@ -217,6 +217,14 @@ def check_sources_listed():
     assert [p for p in PAGES if f"'{page_name(p)}'" not in listed] == []
 
 
+def check_corpora_listed():
+    """The same of inputs that fuzzers found or began with: each is replayed."""
+    listed = read(os.path.join(SOURCE, "tests/fuzz/meson.build"))
+    names = [os.path.splitext(os.path.basename(path))[0]
+             for path in glob.glob(f"{SOURCE}/tests/fuzz/corpus/*/*")]
+    assert names and [n for n in names if not re.search(rf"['/]{re.escape(n)}['.]", listed)] == []
+
+
 def check_names():
     """What the pages for developers call ``function()`` and ``directory/file.c`` is there."""
     sources = {os.path.relpath(path, SOURCE): read(path)
@@ -239,7 +247,8 @@ if __name__ == "__main__":
              for number, (page, kind, text, command) in enumerate(marked_commands(), 1)] +
             [("/docs/marks", check_marks), ("/docs/messages", check_messages),
              ("/docs/messages-explained", check_messages_explained),
-             ("/docs/sources-listed", check_sources_listed), ("/docs/names", check_names),
+             ("/docs/sources-listed", check_sources_listed),
+             ("/docs/corpora-listed", check_corpora_listed), ("/docs/names", check_names),
              ("/docs/man/qemu-system-x86_64", check_vmm_man),
              ("/docs/man/qemu-tdx-plan", check_plan_man),
              ("/docs/man/swtdx", check_swtdx_man)])

@@ -224,6 +224,29 @@ static void place_scsi(Fuzz *f)
     place_on_scsi(f, &scsi_cd_type, "cd0");
 }
 
+/* The CD drive's tray moves, and its medium goes and comes; or the medium fails, or works again. */
+static void scsi_on_host(Fuzz *f, unsigned what, Bytes *input)
+{
+    Device *cd = DEVICE(qom_resolve(f->root, "/machine/peripheral/cd0", NULL));
+
+    switch (what) {
+    case 3: case 4:
+        scsi_cd_move_tray(cd, what == 3);
+        break;
+    case 5:
+        scsi_cd_remove(cd);
+        break;
+    case 6:
+        if (!scsi_cd_state(cd).medium) {
+            g_assert_true(scsi_cd_insert(cd, f->node, NULL));
+        }
+        break;
+    default:
+        disk_on_host(f, what, input);
+        break;
+    }
+}
+
 static void leave_scsi(Fuzz *f)
 {
     bus_clear(&f->scsi_bus->bus);
@@ -298,7 +321,7 @@ static void free_serial(Fuzz *f)
 static const Kind kinds[] = {
     { 2, 0, 1, make_blk, NULL, disk_on_host, NULL, free_blk },
     { 3, 1, 2, make_net, NULL, net_on_host, NULL, free_net },
-    { 3, 2, 2, make_scsi, place_scsi, disk_on_host, leave_scsi, free_scsi },
+    { 3, 2, 2, make_scsi, place_scsi, scsi_on_host, leave_scsi, free_scsi },
     { 6, 3, 3, make_serial, place_serial, serial_on_host, leave_serial, free_serial },
 };
 
