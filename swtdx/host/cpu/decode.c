@@ -92,7 +92,7 @@ static uint8_t scale_shift(uint8_t scale)
     return scale == 8 ? 3 : scale == 4 ? 2 : scale == 2 ? 1 : 0;
 }
 
-static void fill_memory(const ZydisDecodedOperandMem *mem, Op *op)
+static void fill_memory(const ZydisDecodedOperandMem *mem, uint32_t mode, Op *op)
 {
     op->base = decode_register(mem->base);
     op->index = decode_register(mem->index);
@@ -103,6 +103,22 @@ static void fill_memory(const ZydisDecodedOperandMem *mem, Op *op)
     }
     if (mem->segment >= ZYDIS_REGISTER_ES && mem->segment <= ZYDIS_REGISTER_GS) {
         op->seg = (uint8_t)(mem->segment - ZYDIS_REGISTER_ES);
+        if (op->seg == SEG_CS && (mode & CPU_MODE_CS64)) {
+            op->seg = SEG_DS; /* its prefix is ignored (SDM vol. 2, 2.1.1) */
+        }
+    }
+}
+
+/*
+ * Without a displacement's mod, 101b in SIB.base means no base and 32 bits of displacement,
+ * whatever REX.B is (SDM vol. 2, 2.2.1.2); Zydis 4.0 names R13 there when addresses have 32 bits.
+ */
+static void correct_base(const ZydisDecodedInstruction *insn, ZydisDecodedOperandMem *mem)
+{
+    if ((insn->attributes & ZYDIS_ATTRIB_HAS_SIB) && insn->raw.modrm.mod == 0
+        && insn->raw.sib.base == 5) {
+        mem->base = ZYDIS_REGISTER_NONE;
+        mem->disp.value = insn->raw.disp.value;
     }
 }
 
@@ -111,7 +127,7 @@ static void fill_op(Decoded *d, Op *op)
     bool have_dst = false, have_src = false, have_imm = false;
     d->memory = ZYDIS_MAX_OPERAND_COUNT;
     for (unsigned i = 0; i < d->insn.operand_count_visible; i++) {
-        const ZydisDecodedOperand *o = &d->operand[i];
+        ZydisDecodedOperand *o = &d->operand[i];
         if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && is_general(o->reg.value)) {
             if (!have_dst) {
                 op->dst = decode_register(o->reg.value);
@@ -122,7 +138,8 @@ static void fill_op(Decoded *d, Op *op)
             }
         } else if (o->type == ZYDIS_OPERAND_TYPE_MEMORY && d->memory == ZYDIS_MAX_OPERAND_COUNT) {
             d->memory = i;
-            fill_memory(&o->mem, op);
+            correct_base(&d->insn, &o->mem);
+            fill_memory(&o->mem, d->mode, op);
         } else if (o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && !have_imm) {
             op->imm = o->imm.value.u;
             have_imm = true;

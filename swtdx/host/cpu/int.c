@@ -42,6 +42,11 @@ bool family_integer(Cpu *cpu, const Decoded *d, Op *op, bool *ends)
         int_choose_bmi,
         int_choose_misc,
     };
+    /* Encodings of processors that are no TDX hosts share names: VEX.TZCNT of Knights Corner. */
+    if (d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY
+        && isa_feature(d->insn.meta.isa_set) == DECODE_NEVER) {
+        return false;
+    }
     for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         if (files[i](cpu, d, op, ends)) {
             return true;

@@ -89,25 +89,36 @@ static _Noreturn void raise_page_fault(Cpu *cpu, uint64_t linear, uint32_t error
     cpu_raise(cpu, VEC_PF, error);
 }
 
+static bool is_stack_operand(const Op *op)
+{
+    return op->seg == SEG_SS && op->base != op->index;
+}
+
 /*
  * Stack accesses have #SS for a non-canonical address (SDM vol. 1, 3.3.7.1), also where the stack
- * is implied.
+ * is implied. PUSH, POP, CALL and IRET access other memory too.
  */
 static bool is_stack_access(const Cpu *cpu, const Op *op, uint64_t linear)
 {
     bool near_stack = linear - cpu->regs[GPR_RSP] + 0x10000 < 0x20000;
     switch (op ? op->mnemonic : 0) {
-    case ZYDIS_MNEMONIC_PUSH:
-    case ZYDIS_MNEMONIC_POP:
+    case ZYDIS_MNEMONIC_PUSHF:
     case ZYDIS_MNEMONIC_PUSHFQ:
+    case ZYDIS_MNEMONIC_POPF:
     case ZYDIS_MNEMONIC_POPFQ:
-    case ZYDIS_MNEMONIC_CALL:
     case ZYDIS_MNEMONIC_RET:
     case ZYDIS_MNEMONIC_ENTER:
     case ZYDIS_MNEMONIC_LEAVE:
-        return near_stack;
+        return true;
+    case ZYDIS_MNEMONIC_PUSH:
+    case ZYDIS_MNEMONIC_POP:
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_IRET:
+    case ZYDIS_MNEMONIC_IRETD:
+    case ZYDIS_MNEMONIC_IRETQ:
+        return near_stack || is_stack_operand(op);
     default:
-        return op && op->seg == SEG_SS && op->base != op->index;
+        return op && is_stack_operand(op);
     }
 }
 
@@ -238,13 +249,33 @@ static void copy_out(void *to, const uint8_t *from, size_t n)
     }
 }
 
+/* What an access of n bytes is aligned to (SDM vol. 3, 6.15, table 6-7). */
+static uint64_t alignment(size_t n)
+{
+    switch (n) {
+    case 2:
+    case 14: /* FLDENV's area and FRSTOR's, with operands of 16 bits; and of 32 below */
+    case 94:
+        return 2;
+    case 4:
+    case 28:
+    case 108:
+        return 4;
+    case 8:
+    case 10: /* the x87's extended numbers */
+        return 8;
+    default: /* others are for the instruction itself to ask for */
+        return 1;
+    }
+}
+
 /*
- * With CR0.AM and RFLAGS.AC, user accesses of 2, 4 and 8 bytes are aligned (SDM vol. 3, 6.15: #AC);
- * larger ones need not be.
+ * With CR0.AM and RFLAGS.AC, user accesses are aligned, which is looked at after their pages (SDM
+ * vol. 3, table 6-2).
  */
 static void check_alignment(Cpu *cpu, unsigned kind, uint64_t linear, size_t n)
 {
-    if (unlikely(kind == TLB_USER_AC) && (n == 2 || n == 4 || n == 8) && (linear & (n - 1))) {
+    if (unlikely(kind == TLB_USER_AC) && (linear & (alignment(n) - 1))) {
         cpu_raise(cpu, VEC_AC, 0);
     }
 }
@@ -263,11 +294,13 @@ static void read_kind(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, vo
     if (!n) {
         return;
     }
-    check_alignment(cpu, kind, linear, n);
     if (likely(!crosses(linear, n))) {
-        copy_out(buf, page_span(cpu, op, kind, linear, CPU_READ).host, n);
+        span[0] = page_span(cpu, op, kind, linear, CPU_READ);
+        check_alignment(cpu, kind, linear, n);
+        copy_out(buf, span[0].host, n);
     } else {
         size_t first = two_spans(cpu, op, kind, linear, CPU_READ, span);
+        check_alignment(cpu, kind, linear, n);
         memcpy(buf, span[0].host, first);
         memcpy((uint8_t *)buf + first, span[1].host, n - first);
     }
@@ -282,13 +315,14 @@ static void write_kind(Cpu *cpu, const Op *op, unsigned kind, uint64_t linear, c
     if (!n) {
         return;
     }
-    check_alignment(cpu, kind, linear, n);
     if (likely(!crosses(linear, n))) {
         span[0] = page_span(cpu, op, kind, linear, CPU_WRITE);
+        check_alignment(cpu, kind, linear, n);
         written(cpu, span[0].gpa, linear, n);
         copy_out(span[0].host, buf, n);
     } else {
         size_t first = two_spans(cpu, op, kind, linear, CPU_WRITE, span);
+        check_alignment(cpu, kind, linear, n);
         written(cpu, span[0].gpa, linear, first);
         written(cpu, span[1].gpa, 0, n - first);
         memcpy(span[0].host, buf, first);
@@ -333,13 +367,15 @@ void mmu_write_system(Cpu *cpu, const Op *op, uint64_t linear, const void *buf, 
 void mmu_probe(Cpu *cpu, const Op *op, uint64_t linear, size_t n, CpuAccess access)
 {
     unsigned kind = present_kind(cpu);
+    uint64_t at = linear;
     cpu->op = op;
     for (size_t done = 0; done < n;) {
-        size_t here = GUEST_PAGE_SIZE - (linear & 0xfff);
-        page_span(cpu, op, kind, linear, access);
+        size_t here = GUEST_PAGE_SIZE - (at & 0xfff);
+        page_span(cpu, op, kind, at, access);
         done += here;
-        linear = next_page(cpu, linear);
+        at = next_page(cpu, at);
     }
+    check_alignment(cpu, kind, linear, n);
 }
 
 /* The handler may hold the address of another page already: begin again if that one may be gone. */
@@ -359,11 +395,12 @@ void *mmu_host(Cpu *cpu, const Op *op, uint64_t linear, unsigned size, CpuAccess
 {
     Span span;
     cpu->op = op;
-    check_alignment(cpu, present_kind(cpu), linear, size);
     if (crosses(linear, size)) {
+        mmu_probe(cpu, op, linear, size, access);
         return NULL;
     }
     span = held_span(cpu, op, linear, access);
+    check_alignment(cpu, present_kind(cpu), linear, size);
     if (access == CPU_WRITE) {
         written(cpu, span.gpa, linear, size);
     }

@@ -134,13 +134,19 @@ uint64_t segment_linear_slow(Cpu *cpu, const Op *op, unsigned seg, uint64_t ea, 
                              bool write);
 
 /*
+ * Segments whose bases and limits need no look in 64-bit and flat modes. Code is never written,
+ * which segment_linear_slow() sees to; Op.seg is not SEG_CS in 64-bit mode.
+ */
+#define FLAT_SEGMENTS (1u << SEG_ES | 1u << SEG_SS | 1u << SEG_DS)
+
+/*
  * A non-canonical linear address misses the TLB and is refused (#GP, or #SS for SEG_SS) in the slow
  * path.
  */
 static inline uint64_t op_linear(Cpu *cpu, const Op *op, unsigned size, bool write)
 {
     uint64_t ea = op_effective(cpu, op);
-    if (likely((cpu->mode & (CPU_MODE_CS64 | CPU_MODE_FLAT)) && op->seg < SEG_FS)) {
+    if (likely((cpu->mode & (CPU_MODE_CS64 | CPU_MODE_FLAT)) && (FLAT_SEGMENTS >> op->seg & 1))) {
         return ea;
     }
     if (likely(cpu->mode & CPU_MODE_CS64)) {

@@ -96,7 +96,8 @@ static void require_fsgsbase(Cpu *cpu, const Op *op)
 const Op *op_rdbase(Cpu *cpu, const Op *op)
 {
     require_fsgsbase(cpu, op);
-    system_write_register(cpu, op->dst, op->size, cpu->seg[op->imm].base);
+    /* 32 bits without REX.W, whatever 66h says */
+    system_write_register(cpu, op->dst, op->size == 8 ? 8 : 4, cpu->seg[op->imm].base);
     NEXT(cpu, op);
 }
 
@@ -104,7 +105,7 @@ const Op *op_wrbase(Cpu *cpu, const Op *op)
 {
     uint64_t base = CPU_REG(cpu, uint64_t, op->dst);
     require_fsgsbase(cpu, op);
-    if (op->size == 4) {
+    if (op->size != 8) {
         base = (uint32_t)base;
     }
     if (!cpu_canonical_widest(cpu, base)) {

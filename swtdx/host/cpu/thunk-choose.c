@@ -266,6 +266,7 @@ static bool suppresses_faults(const ZydisDecodedInstruction *insn)
     case ZYDIS_MNEMONIC_VDBPSADBW:
     case ZYDIS_MNEMONIC_VGF2P8AFFINEQB:
     case ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB:
+    case ZYDIS_MNEMONIC_VCVTNE2PS2BF16:
         return false;
     default:
         break;
@@ -321,6 +322,7 @@ static bool choose_mask(const Decoded *d, const ZydisDecodedOperand *mem, Op *op
     }
     /* Scalars: only bit 0 of the mask counts, and memory holds one element. */
     op->flags = (uint8_t)(elements > 1 ? 32 - __builtin_clz(elements - 1) : 0);
+    op->flags |= suppresses_faults(&d->insn) ? 0 : MASK_UNSUPPRESSED;
     m->mask = (uint8_t)(k | (unsigned)__builtin_ctz(mem->element_size / 8u) << 4);
     if (d->insn.meta.category == ZYDIS_CATEGORY_COMPRESS ||
         d->insn.meta.category == ZYDIS_CATEGORY_EXPAND) {

@@ -73,7 +73,7 @@ static void check_state(Cpu *cpu, const Op *op, unsigned kind)
 /* Which elements of the memory operand are accessed: bit i for the element at i * size. */
 static uint64_t active_elements(Cpu *cpu, const Op *op, const ThunkMeta *m)
 {
-    unsigned covered = 1u << op->flags;
+    unsigned covered = 1u << (op->flags & ~(unsigned)MASK_UNSUPPRESSED);
     unsigned in_memory = m->mem_size >> (m->mask >> 4);
     uint64_t k, all = covered == 64 ? ~UINT64_C(0) : (UINT64_C(1) << covered) - 1;
 
@@ -121,6 +121,9 @@ static uint64_t prepare_memory(Cpu *cpu, const Op *op, const ThunkMeta *m)
     if (m->mask) {
         memset(vec->scratch, 0, m->mem_size);
         masked_access(cpu, op, m, linear, m->flags & THUNK_READ ? THUNK_READ : 0);
+        if (op->flags & MASK_UNSUPPRESSED) {
+            mmu_probe(cpu, op, linear, m->mem_size, CPU_WRITE);
+        }
     } else if (m->flags & THUNK_READ) {
         mmu_read(cpu, op, linear, vec->scratch, m->mem_size);
     }

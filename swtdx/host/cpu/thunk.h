@@ -32,8 +32,11 @@ enum {
     THUNK_PACKED = 64,   /* masked elements stand in a row: expand and compress */
     THUNK_FPU_ADDRESS = 128, /* sets FOP, FIP, FDP */
 };
-/* Op.flags: log2 of how many elements a mask covers; X87_TRUNCATE */
-enum { X87_TRUNCATE = 1 };
+/*
+ * Op.flags: log2 of how many elements a mask covers, with MASK_UNSUPPRESSED where the elements that
+ * it leaves out fault, too; X87_TRUNCATE
+ */
+enum { X87_TRUNCATE = 1, MASK_UNSUPPRESSED = 0x80 };
 enum { KIND_X87, KIND_MMX, KIND_SSE, KIND_SSE_MMX, KIND_VEX, KIND_EVEX };
 
 enum {

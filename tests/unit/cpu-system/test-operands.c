@@ -109,6 +109,8 @@ PROGRAM(narrow_rdrand16, 64, "rdrand %ax\n hlt");
 PROGRAM(narrow_rdrand, 64, "rdrand %eax\n hlt");
 PROGRAM(narrow_rdfsbase, 64, "rdfsbase %eax\n hlt");
 PROGRAM(narrow_wrfsbase, 64, "wrfsbase %eax\n rdfsbase %rax\n hlt");
+PROGRAM(narrow_rdfsbase16, 64, ".byte 0x66\n rdfsbase %eax\n hlt");
+PROGRAM(narrow_wrfsbase16, 64, ".byte 0x66\n wrfsbase %eax\n rdfsbase %rax\n hlt");
 PROGRAM(narrow_mov, 64, "mov %ss, %ax\n hlt");
 PROGRAM(narrow_mov32, 64, "mov %ss, %eax\n hlt");
 PROGRAM(narrow_str, 64, "str %ax\n hlt");
@@ -134,6 +136,8 @@ static void test_operand_sizes(void)
         { "RDRAND, 32 bits", CODE(narrow_rdrand), 32, -1 },
         { "RDFSBASE", CODE(narrow_rdfsbase), 32, 0x56789abc },
         { "WRFSBASE", CODE(narrow_wrfsbase), 32, 0x55667788 },
+        { "RDFSBASE after 66h", CODE(narrow_rdfsbase16), 32, 0x56789abc },
+        { "WRFSBASE after 66h", CODE(narrow_wrfsbase16), 32, 0x55667788 },
         { "MOV from SS, 16 bits", CODE(narrow_mov), 16, SEL_DATA },
         { "MOV from SS, 32 bits", CODE(narrow_mov32), 32, SEL_DATA },
         { "STR", CODE(narrow_str), 16, SEL_TSS },

@@ -420,6 +420,18 @@ static void test_fault_suppression(void)
     cpu->regs[GPR_RSI] = END;
     g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x7e, 0x49, 0x7f, 0x06), ==, STEP_OK);
     g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x74, 0x59, 0x58, 0x06), ==, STEP_OK); /* broadcast */
+    /* types E4NF and E6NF: VCVTNE2PS2BF16 ZMM0{K1}, ZMM1, [RSI]; VEXTRACTI32X4 [RSI]{K1}, ZMM2, 3 */
+    g_assert_cmpint(STEP(g, 0x62, 0xf2, 0x77, 0x49, 0x72, 0x06), ==, VEC_PF);
+    g_assert_cmpint(STEP(g, 0x62, 0xf3, 0x7d, 0x49, 0x39, 0x16, 0x03), ==, VEC_PF);
+    cpu->regs[GPR_RSI] = END - 16;
+    k = 2;
+    memcpy(cpu->xstate + XSTATE_OPMASK + 8, &k, 8);
+    memset(g->memory + GUEST_MEMORY_SIZE - 16, 0x5a, 16);
+    memset(vec_xmm(cpu, 2), 0x11, 16);
+    g_assert_cmpint(STEP(g, 0x62, 0xf3, 0x7d, 0x49, 0x39, 0x16, 0x00), ==, STEP_OK);
+    g_assert_cmphex(g->memory[GUEST_MEMORY_SIZE - 13], ==, 0x5a);
+    g_assert_cmphex(g->memory[GUEST_MEMORY_SIZE - 12], ==, 0x11);
+    g_assert_cmphex(g->memory[GUEST_MEMORY_SIZE - 8], ==, 0x5a);
     guest_free(g);
 }
 
