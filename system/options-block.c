@@ -652,16 +652,35 @@ static BlockNode *open_file(const char *format, const BlockFileOptions *options,
     return format ? block_image_open(format, options, errp) : block_file_open(options, errp);
 }
 
-/* The file of an image whose options name a node: the daemon opens it itself. */
+/* The index of a drive, or the number of drives. */
+static guint find_drive(const MachineConfig *config, const char *name)
+{
+    guint i = 0;
+
+    while (i < config->drives->len &&
+           strcmp(((const DriveOption *)config->drives->pdata[i])->name, name)) {
+        i++;
+    }
+    return i;
+}
+
+/*
+ * The file of an image whose options name a node: the daemon opens it itself. NULL: none, or nodes
+ * that lie over each other in a circle.
+ */
 static const DriveOption *file_below(const MachineConfig *config, const DriveOption *drive)
 {
-    for (guint i = 0; drive && !drive->filename && i < config->drives->len; i++) {
-        const DriveOption *other = config->drives->pdata[i];
-        if (!strcmp(other->name, drive->child)) {
-            return other->format ? NULL : other->filename ? other : file_below(config, other);
+    for (guint depth = 0; drive->child && depth < config->drives->len; depth++) {
+        guint index = find_drive(config, drive->child);
+        if (index == config->drives->len) {
+            return NULL;
+        }
+        drive = config->drives->pdata[index];
+        if (drive->format) {
+            return NULL;
         }
     }
-    return NULL;
+    return drive->filename ? drive : NULL;
 }
 
 static void warn_of_guess(const DriveOption *drive)
@@ -802,18 +821,6 @@ bool machine_config_open_drives(const MachineConfig *config, GError **errp)
 }
 
 /* ---- While the machine runs ---- */
-
-/* The index of a drive, or the number of drives. */
-static guint find_drive(const MachineConfig *config, const char *name)
-{
-    guint i = 0;
-
-    while (i < config->drives->len &&
-           strcmp(((const DriveOption *)config->drives->pdata[i])->name, name)) {
-        i++;
-    }
-    return i;
-}
 
 bool machine_config_remove_drive(const MachineConfig *config, const char *name, GError **errp)
 {
