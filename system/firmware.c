@@ -116,8 +116,8 @@ static GBytes *read_file(int fd, const char *name, const char *path, GError **er
 GBytes *firmware_read(const char *name, char **found, GError **errp)
 {
     g_autofree char *path = find(name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC |
-                            O_NONBLOCK); /* a FIFO has no size: it is refused, and not waited for */
+    /* a FIFO has no size: it is refused, and not waited for */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0) {
         error_set(errp, "could not load PC BIOS '%s': %s", name, g_strerror(errno));

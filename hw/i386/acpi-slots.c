@@ -24,7 +24,8 @@ static bool find_path(const PciDevice *device, AcpiSlot *slot)
     while (device && depth < ACPI_SLOT_DEPTH) {
         const Device *owner = device->device.bus->owner;
         up[depth++] = (uint8_t)pci_function_devfn(device->function);
-        device = owner && qom_is(&owner->object, &pci_device_type) ? (const PciDevice *)owner : NULL;
+        bool is_pci = owner && qom_is(&owner->object, &pci_device_type);
+        device = is_pci ? (const PciDevice *)owner : NULL;
     }
     for (unsigned i = 0; i < depth; i++) {
         slot->path[i] = up[depth - 1 - i];

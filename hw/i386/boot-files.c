@@ -109,9 +109,9 @@ bool linux_image_parse(const uint8_t *data, size_t size, LinuxImage *image, GErr
     }
     unsigned machine = machine_of_stub(data, size);
     if (machine != MACHINE_X64) {
-        return error_set(
-            errp, "invalid kernel header: an EFI stub for machine 0x%04x, not x86-64 (0x%x)", machine,
-            MACHINE_X64);
+        return error_set(errp,
+                         "invalid kernel header: an EFI stub for machine 0x%04x, not x86-64 (0x%x)",
+                         machine, MACHINE_X64);
     }
     return true;
 }

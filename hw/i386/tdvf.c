@@ -111,8 +111,8 @@ static bool check_file_size(const Parser *p, uint64_t granule, GError **errp)
 
 /*
  * A flash volume of UEFI variables is all of the file, or of what is left of it: with anything
- * behind it this would be firmware that lacks its footer. EFI_FIRMWARE_VOLUME_HEADER, PI 1.8 vol. 3,
- * 3.2.1.
+ * behind it this would be firmware that lacks its footer. EFI_FIRMWARE_VOLUME_HEADER, PI 1.8
+ * vol. 3, 3.2.1.
  */
 static bool is_variable_store(Bytes file)
 {

@@ -20,8 +20,8 @@ PciFunction *pci_bridge_new(const PciIdentity *identity, const PciFunctionOps *o
                       PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
                           PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
     pci_config_define(function, PCI_PRIMARY_BUS, 4, 0, 0x00ffffff);
-    pci_config_define(function, PCI_IO_BASE, 2, 0,
-                      0xf0f0); /* 16-bit I/O addresses, all there are */
+    /* 16-bit I/O addresses, all there are */
+    pci_config_define(function, PCI_IO_BASE, 2, 0, 0xf0f0);
     pci_config_define(function, PCI_MEMORY_BASE, 4, 0, 0xfff0fff0);
     pci_config_define(function, PCI_PREF_BASE, 4, WINDOW_64 << 16 | WINDOW_64, 0xfff0fff0);
     pci_config_define(function, PCI_PREF_BASE_UPPER, 4, 0, 0xffffffff);

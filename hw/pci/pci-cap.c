@@ -31,8 +31,8 @@ unsigned pci_pm_add(PciFunction *function)
     unsigned offset = pci_capability_add(function, PCI_CAP_PM, PCI_PM_SIZE);
 
     function->pm = offset;
-    pci_config_define(function, offset + PCI_PM_CAPABILITIES, 2, 3,
-                      0); /* version 1.2; neither D1, D2 nor PME */
+    /* version 1.2; neither D1, D2 nor PME */
+    pci_config_define(function, offset + PCI_PM_CAPABILITIES, 2, 3, 0);
     pci_config_define(function, offset + PCI_PM_CONTROL, 2, PCI_PM_CONTROL_NO_SOFT_RESET,
                       PCI_PM_CONTROL_STATE);
     return offset;

@@ -74,8 +74,8 @@ static void set_error(ScsiRequest *r, int error)
 {
     switch (error) {
     case -EIO:
-        set_sense(r, MEDIUM_ERROR, r->block.op == BLOCK_READ ? 0x11 : 0x0c,
-                  0); /* unrecovered read error, write error */
+        /* unrecovered read error, write error */
+        set_sense(r, MEDIUM_ERROR, r->block.op == BLOCK_READ ? 0x11 : 0x0c, 0);
         break;
     case -ENOSPC:
         set_sense(r, DATA_PROTECT, 0x27, 7); /* space allocation failed write protect */

@@ -85,7 +85,8 @@ unsigned scsi_configuration(const ScsiCommand *command, uint64_t blocks, uint8_t
         { 0x0001, 2, PERSISTENT | CURRENT, 8, { 0, 0, 0, 1 } }, /* Core: SCSI */
         { 0x0002, 1, PERSISTENT | CURRENT, 4, { 2 } }, /* Morphing: events of operation changes */
         { 0x0003, 0, PERSISTENT | CURRENT, 4, { 0x29 } }, /* Removable: a tray, ejects, locks */
-        { 0x0010, 0, profile ? CURRENT : 0, 8, { 0, 0, 2048 >> 8, 0, 0, 16 } }, /* reads at random */
+        /* Random Readable: blocks of 2,048 bytes, 16 at a time */
+        { 0x0010, 0, profile ? CURRENT : 0, 8, { 0, 0, 2048 >> 8, 0, 0, 16 } },
         { 0x001e, 2, is_cd ? CURRENT : 0, 4, { 0 } },  /* CD Read */
         { 0x001f, 0, is_dvd ? CURRENT : 0, 4, { 0 } }, /* DVD Read */
     };

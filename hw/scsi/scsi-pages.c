@@ -159,7 +159,8 @@ static unsigned put_error_recovery(uint8_t *at)
 }
 
 /* MMC-3, 6.3: no block descriptors, and nothing in the header. */
-static unsigned put_cd_pages(const ScsiIdentity *identity, const ScsiCommand *command, uint8_t *data)
+static unsigned put_cd_pages(const ScsiIdentity *identity, const ScsiCommand *command,
+                             uint8_t *data)
 {
     unsigned n = 0;
 

@@ -410,8 +410,8 @@ static void get_config(void *opaque, uint8_t *config)
     const VirtioScsi *scsi = opaque;
 
     store_le32(config + CONFIG_NUM_QUEUES, scsi->config.num_queues);
-    store_le32(config + CONFIG_SEG_MAX,
-               scsi->config.queue_size - 2); /* beside request and response */
+    /* beside request and response */
+    store_le32(config + CONFIG_SEG_MAX, scsi->config.queue_size - 2);
     store_le32(config + CONFIG_MAX_SECTORS, scsi->config.max_sectors);
     store_le32(config + CONFIG_CMD_PER_LUN, scsi->config.cmd_per_lun);
     store_le32(config + CONFIG_EVENT_SIZE, EVENT_SIZE);

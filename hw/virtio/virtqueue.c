@@ -492,8 +492,8 @@ static bool driver_wants_interrupt(VirtQueue *queue)
     if (!available) {
         return false;
     }
-    __atomic_thread_fence(
-        __ATOMIC_SEQ_CST); /* the used index is seen before the driver's wish is read */
+    /* the used index is seen before the driver's wish is read */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (!has_event_index(queue)) {
         return !(virtq_load16(available + RING_FLAGS) & AVAILABLE_NO_INTERRUPT);
     }

@@ -8,13 +8,14 @@
  *
  *     typedef struct RngRandom { Rng parent; char *filename; } RngRandom;
  *     static const QomProperty rng_random_properties[] = {
- *         QOM_PROPERTY_STR("filename", RngRandom, filename, "/dev/urandom", "where the bytes are
- * read"), { NULL },
+ *         QOM_PROPERTY_STR("filename", RngRandom, filename, "/dev/urandom",
+ *                          "where the bytes are read"),
+ *         { NULL },
  *     };
  *     const QomType rng_random_type = {
- *         .name = "rng-random", .parent = &rng_type, .size = sizeof(RngRandom), .user_creatable =
- * true, .properties = rng_random_properties, .complete = rng_random_complete, .finalize =
- * rng_random_finalize,
+ *         .name = "rng-random", .parent = &rng_type, .size = sizeof(RngRandom),
+ *         .user_creatable = true, .properties = rng_random_properties,
+ *         .complete = rng_random_complete, .finalize = rng_random_finalize,
  *     };
  *
  * A program's types are one constant array, put together by the program and reached through the

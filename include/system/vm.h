@@ -11,8 +11,9 @@
 typedef struct Vm Vm;
 
 /*
- * Everything up to a guest that is launched and whose vCPUs are paused (a TD is finalized); monitors
- * listen. The config is borrowed and must outlive the Vm. NULL: *errp, and nothing is left behind.
+ * Everything up to a guest that is launched and whose vCPUs are paused (a TD is finalized);
+ * monitors listen. The config is borrowed and must outlive the Vm. NULL: *errp, and nothing is left
+ * behind.
  */
 Vm *vm_new(const MachineConfig *config, GError **errp);
 /* Lets the vCPUs go, unless -S, and serves the main loop until shutdown. The exit status. */

@@ -3,10 +3,11 @@
  * Which objects' CPUIDs show the profile's processor: those of the program and of all its
  * libraries, also of those that it loads later, but for
  *  - the C library and the loader: they have chosen their functions before anything of ours ran,
- * and must not think otherwise later;
+ *    and must not think otherwise later;
  *  - this library, which asks about the machine; the run-times of sanitizers; the kernel's vDSO,
- * which cannot be written. Libraries that choose instructions by CPUID stay right: no instruction
- * is shown that this machine lacks (preload_cpuid()).
+ *    which cannot be written.
+ * Libraries that choose instructions by CPUID stay right: no instruction is shown that this machine
+ * lacks (preload_cpuid()).
  */
 #include <link.h>
 #include <pthread.h>

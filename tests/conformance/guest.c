@@ -161,11 +161,13 @@ static void open_td(Guest *g)
     profile_narrow(&g->profile, NULL, 0);
     table = module_cpuid_table(&g->profile);
     tdx_sys_info(&g->profile, &info);
-    params = (TdParams){.xfam = profile_executable_xfam(&g->profile),
-                        .eptp_controls = g->shared_bit == BIT51 ? 0x26 : 0x1e,
-                        .config_flags = TD_FLAG_NO_RBP_MOD |
-                        (g->shared_bit == BIT51 ? TD_FLAG_GPAW : 0), .max_vcpus = 1,
-                        .tsc_frequency = 40, .attributes = g->pending_ve ? 0 : TD_ATTR_SEPT_VE_DISABLE};
+    params = (TdParams) {
+        .xfam = profile_executable_xfam(&g->profile),
+        .eptp_controls = g->shared_bit == BIT51 ? 0x26 : 0x1e,
+        .config_flags = TD_FLAG_NO_RBP_MOD | (g->shared_bit == BIT51 ? TD_FLAG_GPAW : 0),
+        .max_vcpus = 1, .tsc_frequency = 40,
+        .attributes = g->pending_ve ? 0 : TD_ATTR_SEPT_VE_DISABLE,
+    };
     for (unsigned i = 0; i < table->num_rows; i++) {
         for (unsigned r = 0; table->rows[i].config >= 0 && r < 4; r++) {
             params.cpuid_config[table->rows[i].config][r] =

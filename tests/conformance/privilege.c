@@ -109,8 +109,8 @@ static void tss_in_long(Guest *g) { pointer(g, SEL_TSS2); }
 static void gate32(Guest *g)
 {
     memcpy(g->memory + AT_CODE + 0x800, g_int80_there, 2);
-    put64(g, AT_GDT + SEL_GATE,
-          UINT64_C(0x0000ec0200080000) | AT_CODE | 0x800); /* two parameters */
+    /* two parameters */
+    put64(g, AT_GDT + SEL_GATE, UINT64_C(0x0000ec0200080000) | AT_CODE | 0x800);
 }
 static void gate32_user(Guest *g)
 {

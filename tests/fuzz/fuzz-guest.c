@@ -255,11 +255,13 @@ static bool make_td(Guest *g, unsigned options)
     narrowed = *profile_builtin();
     narrowed.kvm_xss |= options & OPTION_CET ? XFAM_CET : 0;
     profile_narrow(&narrowed, NULL, 0);
-    TdParams params = {.xfam = profile_executable_xfam(profile),
-                       .eptp_controls = options & OPTION_GPAW_52 ? 0x26 : 0x1e,
-                       .config_flags = TD_FLAG_NO_RBP_MOD |
-                       (options & OPTION_GPAW_52 ? TD_FLAG_GPAW : 0), .max_vcpus = 1,
-                       .tsc_frequency = 40, .attributes = options & OPTION_PENDING_VE ? 0 : TD_ATTR_SEPT_VE_DISABLE};
+    TdParams params = {
+        .xfam = profile_executable_xfam(profile),
+        .eptp_controls = options & OPTION_GPAW_52 ? 0x26 : 0x1e,
+        .config_flags = TD_FLAG_NO_RBP_MOD | (options & OPTION_GPAW_52 ? TD_FLAG_GPAW : 0),
+        .max_vcpus = 1, .tsc_frequency = 40,
+        .attributes = options & OPTION_PENDING_VE ? 0 : TD_ATTR_SEPT_VE_DISABLE,
+    };
     TdxSysInfo info;
     const CpuidTable *table = module_cpuid_table(profile);
     tdx_sys_info(profile, &info);

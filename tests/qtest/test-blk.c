@@ -255,7 +255,7 @@ static void test_stop_on_error(gconstpointer data)
     client_end(disk.c);
 }
 
-/* What the guest had asked for is done when the machine has stopped, and what it asks then is not. */
+/* What the guest had asked for is done when the machine has stopped; what it asks then is not. */
 static void test_stop(gconstpointer data)
 {
     const char *const arguments[] = {

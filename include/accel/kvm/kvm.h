@@ -31,8 +31,8 @@ Kvm *kvm_open_device(const char *path, GError **errp);
 Kvm *kvm_open_fd(int fd, const char *name, GError **errp);
 void kvm_close(Kvm *kvm);
 int kvm_check_extension(Kvm *kvm, unsigned cap);
-CpuidTable *kvm_supported_cpuid(Kvm *kvm,
-                                GError **errp); /* KVM_GET_SUPPORTED_CPUID, grown until it fits */
+/* KVM_GET_SUPPORTED_CPUID, grown until it fits. */
+CpuidTable *kvm_supported_cpuid(Kvm *kvm, GError **errp);
 /*
  * Asks the kernel that guests of this process may have those of `components`, bits as in XCR0, that
  * are not everyone's: AMX's tile data. To be called before the first vCPU; KVM_SET_CPUID2 fails

@@ -5,10 +5,13 @@
  * unplugged while the machine runs.
  *
  *     typedef struct IsaSerial { Device parent; QomLink chardev; … } IsaSerial;
- *     static const DeviceOps isa_serial_ops = { .bus_type = &isa_bus_type, .realize = …, .unrealize
- * = …, .reset = … }; const QomType isa_serial_type = { .name = "isa-serial", .parent =
- * &device_type, .size = sizeof(IsaSerial), .properties = isa_serial_properties, .ops =
- * &isa_serial_ops };
+ *     static const DeviceOps isa_serial_ops = {
+ *         .bus_type = &isa_bus_type, .realize = …, .unrealize = …, .reset = …,
+ *     };
+ *     const QomType isa_serial_type = {
+ *         .name = "isa-serial", .parent = &device_type, .size = sizeof(IsaSerial),
+ *         .properties = isa_serial_properties, .ops = &isa_serial_ops,
+ *     };
  *
  * What a device needs of the machine (address spaces, interrupt lines, the machine lock) it finds
  * in its bus: a bus type's structure begins with Bus and carries it. A bus that is a device's own
@@ -70,8 +73,8 @@ typedef struct BusOps {
     /* After its unrealize. NULL = nothing to do. */
     void (*unplug)(Bus *bus, Device *device);
     /*
-     * Asks the guest to let the device go; the bus calls device_unplugged() when it has. NULL = it
-     * goes at once. Machine lock not held.
+     * Asks the guest to let the device go; once it has, the bus calls machine_remove_device(). NULL
+     * = it goes at once. Machine lock not held.
      */
     bool (*unplug_request)(Bus *bus, Device *device, GError **errp);
     /* Where the device sits, "addr 02.0", for info qtree. NULL = nothing to say. Caller frees. */
@@ -123,10 +126,7 @@ bool device_realize(Device *device, Bus *bus, GError **errp);
 void device_remove(Device *device);
 /* The device, then nothing else: after those on its buses. Machine lock held. */
 void device_reset(Device *device);
-/*
- * "id", or the path in the tree: for messages and events. Borrowed until the device goes. Caller
- * frees.
- */
+/* "id", or the path in the tree: for messages and events. Caller frees. */
 char *device_name(const Device *device);
 
 #endif

@@ -4,12 +4,12 @@
  * a TD has ended an interrupt (there are no EOI exits), so:
  *
  * - Messages are always sent as edge-triggered, whatever the entry says. The interrupt then arrives
- * without its bit in the local APIC's trigger mode register, and an operating system that finds a
- * level-triggered entry delivered so ends it by writing the EOI register here (Linux:
- * ioapic_ack_level), as it must on chipsets that broadcast no EOI.
+ *   without its bit in the local APIC's trigger mode register, and an operating system that finds a
+ *   level-triggered entry delivered so ends it by writing the EOI register here (Linux:
+ *   ioapic_ack_level), as it must on chipsets that broadcast no EOI.
  * - That write, and any write to a line's redirection entry, look at the line again: if it is still
- * up, it interrupts again. So does each new rising edge, even if the last interrupt has not been
- * seen to end.
+ *   up, it interrupts again. So does each new rising edge, even if the last interrupt has not been
+ *   seen to end.
  *
  * An operating system that neither writes the EOI register nor the entry gets level-triggered
  * interrupts by rising edges only; two devices sharing such a line could then wait for each other.

@@ -5,8 +5,8 @@
  * and makes its function there; place, bus and hotplug are done here.
  *
  *     static const PciDeviceOps edu_ops = {
- *         .device = { .bus_type = &pcie_bus_type, .category = "Misc", PCI_DEVICE_OPS }, .make =
- * edu_make,
+ *         .device = { .bus_type = &pcie_bus_type, .category = "Misc", PCI_DEVICE_OPS },
+ *         .make = edu_make,
  *     };
  *
  * Main loop thread; the machine lock is taken here, and held in make.

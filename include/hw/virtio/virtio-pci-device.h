@@ -6,11 +6,14 @@
  *
  *     static const VirtioPciOps rng_ops = {
  *         .pci = { .device = { .bus_type = &pcie_bus_type, .category = "Misc", PCI_DEVICE_OPS },
- * VIRTIO_PCI_OPS }, .class_device = 0x00ff, .make = rng_make, .free = rng_free,
+ *                  VIRTIO_PCI_OPS },
+ *         .class_device = 0x00ff, .make = rng_make, .free = rng_free,
  *     };
- *     const QomType virtio_rng_pci_type = { .name = "virtio-rng-pci", .parent = &virtio_pci_type,
- * …, .ops = &rng_ops }; const QomType virtio_rng_pci_nt_type =
- * VIRTIO_NON_TRANSITIONAL("virtio-rng-pci", virtio_rng_pci_type);
+ *     const QomType virtio_rng_pci_type = {
+ *         .name = "virtio-rng-pci", .parent = &virtio_pci_type, …, .ops = &rng_ops,
+ *     };
+ *     const QomType virtio_rng_pci_nt_type =
+ *         VIRTIO_NON_TRANSITIONAL("virtio-rng-pci", virtio_rng_pci_type);
  */
 #ifndef HW_VIRTIO_VIRTIO_PCI_DEVICE_H
 #define HW_VIRTIO_VIRTIO_PCI_DEVICE_H

@@ -15,7 +15,8 @@
  *             uint8_t header[16];
  *             if (virtq_read(element, 0, header, sizeof(header)) < sizeof(header)) {
  *                 virtqueue_fail(queue, element, "a request of %" PRIu64 " bytes",
- * element->out_size); return;
+ *                                element->out_size);
+ *                 return;
  *             }
  *             …
  *             virtqueue_push(queue, element, bytes_written);
@@ -25,18 +26,19 @@
  *
  * Rules:
  * - Everything here is called with the machine lock held, by any thread; callbacks are called so. A
- * back end that completes on a thread of its own takes the lock (virtio_lock) first.
+ *   back end that completes on a thread of its own takes the lock (virtio_lock) first.
  * - A device with a context of its own (VirtioEnvironment.context) is the exception: a lock of its
- * own guards its queues, which is what virtio_lock takes. notify() is called by the thread that
- * runs the context, which never takes the machine lock; all other callbacks with both locks held
- * (machine lock first). virtio_fail and virtio_config_changed take effect a little later there: the
- * main loop does what needs the machine lock.
+ *   own guards its queues, which is what virtio_lock takes. notify() is called by the thread that
+ *   runs the context, which never takes the machine lock; all other callbacks with both locks held
+ *   (machine lock first). virtio_fail and virtio_config_changed take effect a little later there:
+ *   the main loop does what needs the machine lock.
  * - Guest memory is reached through elements alone. They hold host addresses of RAM that the guest
- * shares; a descriptor that points anywhere else breaks the device before the element is made. The
- * guest may change the bytes at any time: copy what is checked before it is used (virtq_read).
+ *   shares; a descriptor that points anywhere else breaks the device before the element is made.
+ *   The guest may change the bytes at any time: copy what is checked before it is used
+ *   (virtq_read).
  * - Bytes of the guest never end the process: virtio_fail() makes the device need a reset, tells
- * the driver, and says so once on stderr. After it, or after stop(), virtqueue_pop() gives NULL and
- * virtqueue_push() only frees.
+ *   the driver, and says so once on stderr. After it, or after stop(), virtqueue_pop() gives NULL
+ *   and virtqueue_push() only frees.
  * - stop() returns when no request of the guest's touches its memory any more.
  */
 #ifndef HW_VIRTIO_VIRTIO_H

@@ -137,7 +137,7 @@ typedef struct ShadowPage {
 /* Bits of Cpu.pending: looked at at each block exit. */
 enum {
     CPU_PENDING_EXIT = 1u << 0,      /* leave cpu_run() with CPU_EXIT_KICKED */
-    CPU_PENDING_INTERRUPT = 1u << 1, /* ask world->interrupt_pending() */
+    CPU_PENDING_INTERRUPT = 1u << 1, /* ask world->interrupt_accept() */
     CPU_PENDING_NMI = 1u << 2,
     CPU_PENDING_TLB_FLUSH = 1u << 3,
     CPU_PENDING_CODE = 1u << 4,      /* another processor wrote code pages: block.c */
@@ -183,18 +183,19 @@ typedef struct CpuWorld {
     void (*cpuid)(Cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
     uint64_t (*rdmsr)(Cpu *cpu, uint32_t index); /* MSRs the core does not keep itself: see msr.c */
     void (*wrmsr)(Cpu *cpu, uint32_t index, uint64_t value);
-    bool (*msr_native)(Cpu *cpu, uint32_t index,
-                       bool write); /* true: the core may do it; else it may raise #GP, #VE */
+    /* true: the core may do it; else it may raise #GP, #VE */
+    bool (*msr_native)(Cpu *cpu, uint32_t index, bool write);
+    /* never returns normally in a TD: #VE */
     void (*io)(Cpu *cpu, uint16_t port, unsigned size, bool write, bool string, bool rep,
-               bool immediate); /* never returns normally in a TD: #VE */
+               bool immediate);
     void (*hlt)(Cpu *cpu);
-    void (*instruction)(
-        Cpu *cpu, uint32_t exit_reason); /* INVD, WBINVD, VMCALL, PCONFIG, ... : VMX exit reason */
-    void (*write_cr0)(
-        Cpu *cpu, uint64_t value); /* checks bits that TDX owns; returns when the core may go on */
-    uint64_t (*write_cr4)(
-        Cpu *cpu, uint64_t value); /* the same for CR4; answers what the core is to put there */
-    void (*xsetbv)(Cpu *cpu, uint64_t value);            /* checks against XFAM */
+    /* INVD, WBINVD, VMCALL, PCONFIG, ... : VMX exit reason */
+    void (*instruction)(Cpu *cpu, uint32_t exit_reason);
+    /* checks bits that TDX owns; returns when the core may go on */
+    void (*write_cr0)(Cpu *cpu, uint64_t value);
+    /* the same for CR4; answers what the core is to put there */
+    uint64_t (*write_cr4)(Cpu *cpu, uint64_t value);
+    void (*xsetbv)(Cpu *cpu, uint64_t value); /* checks against XFAM */
     void (*tdcall)(Cpu *cpu); /* RIP is already past the instruction when cpu_leave(.., true) */
     /*
      * Interrupts. Called with RFLAGS.IF = 1 and no shadow: vector 0..255 accepted (acknowledged),
@@ -239,7 +240,7 @@ struct Cpu {
     LazyFlags cc;
     uint64_t rflags;          /* see LazyFlags; bit 1 always set */
     const Op *op;             /* the instruction being executed, wherever something can raise */
-    uint64_t rip;             /* valid outside blocks, and after cpu_sync() */
+    uint64_t rip;             /* valid outside blocks; inside: cpu_op_rip() */
     const Block *block;       /* the block being executed */
     uint64_t instructions;    /* executed, counted at block exits */
     /*
@@ -255,7 +256,7 @@ struct Cpu {
     uint64_t salts[2];
     uint64_t shadow_page;     /* host code's page of this level's shadow stack, or TLB_INVALID */
     uintptr_t shadow_addend;  /* host address = linear + addend, there */
-    /* host code runs with the guest's MXCSR, which the flags in xstate lag behind; and the host's */
+    /* host code runs with the guest's MXCSR, ahead of the flags in xstate; and the host's */
     bool mxcsr_loaded;
     uint32_t host_mxcsr;
     uint64_t linear_epoch;    /* another one whenever linear addresses may mean other pages */

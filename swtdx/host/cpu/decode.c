@@ -235,6 +235,54 @@ static void finish(Block *b, unsigned at)
     b->length = (uint16_t)at;
 }
 
+/*
+ * The last Op of a block, for bytes that Zydis makes no instruction of; `left` of them are there.
+ * How many it takes up.
+ */
+static unsigned add_unknown(Block *b, Cpu *cpu, unsigned at, const uint8_t *bytes, size_t left,
+                            ZyanStatus status)
+{
+    Op *op = &b->ops[b->count++];
+
+    init_op(op, b->offset + at, 1);
+    if ((b->mode & CPU_MODE_CS64) && vec_choose_unknown(cpu, bytes, left, op)) {
+        return op->len;
+    }
+    op->fn = status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG || status == ZYDIS_STATUS_NO_MORE_DATA
+                 ? op_too_long
+                 : op_ud;
+    if (b->mode & CPU_MODE_WAIT) {
+        cet_expect_endbranch(NULL, op);
+    }
+    return 1;
+}
+
+/* The next Op, for the instruction in *d. True: the block ends behind it. */
+static bool add_instruction(Block *b, Cpu *cpu, unsigned at, Decoded *d, SpinScan *scan)
+{
+    Op *op = &b->ops[b->count];
+    bool ends = false;
+
+    init_op(op, b->offset + at, d->insn.length);
+    op->size = d->insn.operand_width / 8;
+    op->addr_size = d->insn.address_width / 8;
+    op->mnemonic = (uint16_t)d->insn.mnemonic;
+    fill_op(d, op);
+    choose(cpu, d, op, &ends, b->count + 1u);
+    b->endbranch = b->endbranch || (b->count == 0 && cet_is_endbranch(d));
+    if (b->mode & CPU_MODE_WAIT) {
+        cet_expect_endbranch(d, op);
+        ends = true;
+    }
+    jit_classify(d, op);
+    b->spins = b->spins || spin_step(scan, d, op, b->offset);
+    if (b->count != 0) {
+        int_fuse(op - 1, op);
+    }
+    b->count++;
+    return ends;
+}
+
 bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t *bytes, size_t n,
                   unsigned max_ops)
 {
@@ -243,55 +291,26 @@ bool decode_block(const Decoder *decoder, Cpu *cpu, Block *block, const uint8_t 
     SpinScan scan = { 0 };
     unsigned at = 0;
     bool ends = false;
+
     block->count = 0;
     block->spins = false;
     block->endbranch = false;
     while (!ends && block->count < max_ops) {
         size_t left = n - at < BLOCK_MAX_INSN ? n - at : BLOCK_MAX_INSN;
         ZyanStatus status = ZydisDecoderDecodeFull(zydis, bytes + at, left, &d.insn, d.operand);
+
         if (status == ZYDIS_STATUS_NO_MORE_DATA && left < BLOCK_MAX_INSN) {
             if (block->count == 0) {
                 return false;
             }
             break;
         }
-        Op *op = &block->ops[block->count];
         if (!ZYAN_SUCCESS(status)) {
-            init_op(op, block->offset + at, 1);
-            if ((block->mode & CPU_MODE_CS64) && vec_choose_unknown(cpu, bytes + at, left, op)) {
-                block->count++;
-                at += op->len;
-                break;
-            }
-            op->fn = status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG ||
-                             status == ZYDIS_STATUS_NO_MORE_DATA
-                         ? op_too_long
-                         : op_ud;
-            if (block->mode & CPU_MODE_WAIT) {
-                cet_expect_endbranch(NULL, op);
-            }
-            block->count++;
-            at++;
+            at += add_unknown(block, cpu, at, bytes + at, left, status);
             break;
         }
-        init_op(op, block->offset + at, d.insn.length);
-        op->size = d.insn.operand_width / 8;
-        op->addr_size = d.insn.address_width / 8;
-        op->mnemonic = (uint16_t)d.insn.mnemonic;
         d.bytes = bytes + at;
-        fill_op(&d, op);
-        choose(cpu, &d, op, &ends, block->count + 1u);
-        block->endbranch = block->endbranch || (block->count == 0 && cet_is_endbranch(&d));
-        if (block->mode & CPU_MODE_WAIT) {
-            cet_expect_endbranch(&d, op);
-            ends = true;
-        }
-        jit_classify(&d, op);
-        block->spins = block->spins || spin_step(&scan, &d, op, block->offset);
-        if (block->count != 0) {
-            int_fuse(op - 1, op);
-        }
-        block->count++;
+        ends = add_instruction(block, cpu, at, &d, &scan);
         at += d.insn.length;
     }
     finish(block, at);

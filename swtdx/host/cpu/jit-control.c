@@ -156,7 +156,7 @@ static void jcc(JitCode *c)
     c->sides[c->n_sides - 1].save_flags = unsaved;
 }
 
-/* Writes the return address; RSP is moved by stack_moved(), after what else can go wrong. */
+/* Writes the return address; RSP is moved by move_stack(), after what else can go wrong. */
 static void push_return(JitCode *c)
 {
     const Op *op = c->op;

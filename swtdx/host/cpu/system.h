@@ -29,20 +29,21 @@ typedef struct Decoded {
  * sets *ends makes it the last Op of its block.
  */
 typedef bool (*FamilyChooser)(Cpu *cpu, const Decoded *d, Op *op, bool *ends);
-bool family_integer(
-    Cpu *cpu, const Decoded *d, Op *op,
-    bool *ends); /* int-*.c: ALU, moves, shifts, mul/div, bits, BMI, atomics, flags, stack */
-bool family_control(Cpu *cpu, const Decoded *d, Op *op,
-                    bool *ends); /* control.c: near jumps, calls, returns, loops */
-bool family_string(Cpu *cpu, const Decoded *d, Op *op,
-                   bool *ends); /* string.c: MOVS STOS CMPS SCAS LODS */
-bool family_system(Cpu *cpu, const Decoded *d, Op *op,
-                   bool *ends); /* system*.c: everything privileged, far transfers, INT, IRET, I/O,
-                                   CPUID, TDCALL, RDTSC, RDRAND, fences, cache control, hints */
-bool family_xsave(Cpu *cpu, const Decoded *d, Op *op,
-                  bool *ends); /* xsave.c: FXSAVE, XSAVE*, LDMXCSR, ... */
-bool family_vector(Cpu *cpu, const Decoded *d, Op *op,
-                   bool *ends); /* vector*.c, x87: native code first, else thunks */
+/* int-*.c: ALU, moves, shifts, mul/div, bits, BMI, atomics, flags, stack. */
+bool family_integer(Cpu *cpu, const Decoded *d, Op *op, bool *ends);
+/* control.c: near jumps, calls, returns, loops. */
+bool family_control(Cpu *cpu, const Decoded *d, Op *op, bool *ends);
+/* string.c: MOVS STOS CMPS SCAS LODS. */
+bool family_string(Cpu *cpu, const Decoded *d, Op *op, bool *ends);
+/*
+ * system*.c: everything privileged, far transfers, INT, IRET, I/O, CPUID, TDCALL, RDTSC, RDRAND,
+ * fences, cache control, hints.
+ */
+bool family_system(Cpu *cpu, const Decoded *d, Op *op, bool *ends);
+/* xsave.c: FXSAVE, XSAVE*, LDMXCSR, ... */
+bool family_xsave(Cpu *cpu, const Decoded *d, Op *op, bool *ends);
+/* vector*.c, x87: native code first, else thunks. */
+bool family_vector(Cpu *cpu, const Decoded *d, Op *op, bool *ends);
 
 const Op *op_ud(Cpu *cpu, const Op *op); /* raises #UD (system.c) */
 
@@ -54,7 +55,7 @@ bool exception_deliver(Cpu *cpu);
  * Delivers an external interrupt or NMI at an instruction boundary; cpu->rip is valid. May raise.
  */
 void interrupt_deliver(Cpu *cpu, uint8_t vector);
-void segment_load(Cpu *cpu, const Op *op, unsigned seg,
-                  uint16_t selector); /* MOV/POP to a data segment register; raises */
+/* MOV/POP to a data segment register; raises. */
+void segment_load(Cpu *cpu, const Op *op, unsigned seg, uint16_t selector);
 
 #endif

@@ -4,8 +4,8 @@
  * forms.
  *
  * Op fields: dst = destination, src = first source of VEX forms, or the immediate; size = second
- * source register, flags = FORM_*; imm and aux are vec_host_form()'s. One inline function per operation works on 128-bit lanes; none of
- * these crosses a lane.
+ * source register, flags = FORM_*; imm and aux are vec_host_form()'s. One inline function per
+ * operation works on 128-bit lanes; none of these crosses a lane.
  */
 #include "vector.h"
 

@@ -68,8 +68,8 @@ uint32_t tile_fma(uint32_t a, uint32_t b, uint32_t c)
     if (is_nan(a) || is_nan(b) || is_nan(c)) {
         return (is_nan(a) ? a : is_nan(b) ? b : c) | QUIET;
     }
-    return round_single(add_odd(value_of(a) * value_of(b),
-                                value_of(c))); /* the product has 48 bits at most: exact */
+    /* the product has 48 bits at most: exact */
+    return round_single(add_odd(value_of(a) * value_of(b), value_of(c)));
 }
 
 uint32_t tile_add(uint32_t a, uint32_t b)

@@ -78,8 +78,8 @@ static void check_x87(Cpu *cpu, const Op *op, bool waits)
 
 static void load_fcw(Cpu *cpu, uint16_t v)
 {
-    put16(cpu, XSTATE_FCW,
-          (v & 0x1f3f) | 0x40); /* bit 6 reads as 1, the other reserved bits as 0 */
+    /* bit 6 reads as 1, the other reserved bits as 0 */
+    put16(cpu, XSTATE_FCW, (v & 0x1f3f) | 0x40);
     x87_update_summary(cpu);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * guest_memfd (kvm-tdx ABI 2.4). The descriptor has a size and file operations but no contents that
- * the program could reach: what a slot bound to it holds is the module's, and a mapping of it, which
- * Linux allows from 6.18 on, is one of pages that nobody may touch.
+ * the program could reach: what a slot bound to it holds is the module's, and a mapping of it,
+ * which Linux allows from 6.18 on, is one of pages that nobody may touch.
  */
 #include <linux/falloc.h>
 #include <stdlib.h>

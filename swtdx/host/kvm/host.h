@@ -57,7 +57,7 @@ struct GuestMemfd {
     uint64_t size;
     /* Of one with GUEST_MEMFD_FLAG_MMAP; else -1 and NULL. */
     int backing;           /* what the program maps: empty unless its pages start as shared ones */
-    uint8_t *shared;       /* what guests have of it on the shared side, instead of the slot's hva */
+    uint8_t *shared;       /* the guests' shared side of it, instead of the slot's hva */
     _Atomic bool released; /* all descriptors are closed: contents are gone */
     GuestMemfd *next;      /* in Vm.released */
 };

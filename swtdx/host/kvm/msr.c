@@ -220,7 +220,8 @@ int kvm_msr_vcpu_ioctl(Vcpu *vcpu, bool set, uintptr_t arg)
             return -EFAULT;
         }
         uint64_t value = e.data;
-        if (set ? kvm_msr_write(vcpu, e.index, value, true) : kvm_msr_read(vcpu, e.index, &value, true)) {
+        if (set ? kvm_msr_write(vcpu, e.index, value, true)
+                : kvm_msr_read(vcpu, e.index, &value, true)) {
             return (int)i;
         }
         e.data = value;

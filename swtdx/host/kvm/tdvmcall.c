@@ -113,7 +113,8 @@ static int call_msr(Vcpu *vcpu, bool write)
     if (vcpu->vm->msr_filter && kvm_msr_filtered(vcpu->vm, index, write)) {
         reason = KVM_MSR_EXIT_REASON_FILTER;
     } else {
-        r = write ? kvm_msr_write(vcpu, index, value, false) : kvm_msr_read(vcpu, index, &value, false);
+        r = write ? kvm_msr_write(vcpu, index, value, false)
+                  : kvm_msr_read(vcpu, index, &value, false);
     }
     if (!r) {
         return write ? answer(vcpu, TDVMCALL_SUCCESS) : answer_value(vcpu, value);

@@ -2,9 +2,9 @@
 /*
  * CPUID as the TDX module shows it. For a row with native value n, and configured value C:
  *   N = n & native | fixed1
- *   V = (N & ~direct | C & direct) & (C | ~allowed)      (an error if C has other bits than direct
- * | allowed) then the gates (XFAM, ATTRIBUTES), then the values that are computed from other
- * parameters.
+ *   V = (N & ~direct | C & direct) & (C | ~allowed)
+ * (an error if C has other bits than direct | allowed), then the gates (XFAM, ATTRIBUTES), then the
+ * values that are computed from other parameters.
  */
 #include <string.h>
 

@@ -164,8 +164,8 @@ TdxStatus td_params_check(const Profile *profile, const TdParams *params);
 bool xfam_valid(uint64_t xfam, uint64_t allowed);
 
 /* cpuid.c */
-const CpuidTable *module_cpuid_table(
-    const Profile *profile); /* NULL: the profile's module version has no table */
+/* NULL: the profile's module version has no table. */
+const CpuidTable *module_cpuid_table(const Profile *profile);
 int module_cpuid_find(const CpuidTable *table, uint32_t leaf, uint32_t subleaf); /* row or -1 */
 /*
  * The platform check of TDH.SYS.INIT: false names the leaf whose required bits the profile's

@@ -152,91 +152,77 @@ TdxHostCause tdx_host_cause(const TdxHostFacts *facts)
     return requested_on_cmdline(facts) ? cause_in_module(facts) : TDX_HOST_NOT_REQUESTED;
 }
 
-static const char *cause_text(TdxHostCause cause)
-{
-    switch (cause) {
-    case TDX_HOST_NO_KVM: return "there is no /dev/kvm";
-    case TDX_HOST_KVM_DENIED: return "this user may not open /dev/kvm";
-    case TDX_HOST_NOT_INTEL: return "the host's processor is not Intel's";
-    case TDX_HOST_IN_VM: return "the host is a virtual machine itself, and TDX cannot be nested";
-    case TDX_HOST_KERNEL_OLD: return "the host's kernel is too old";
-    case TDX_HOST_KERNEL_VENDOR:
-        return "the host's kernel has TDX with an older vendor's interface";
-    case TDX_HOST_KERNEL_CONFIG: return "the host's kvm_intel module was built without TDX";
-    case TDX_HOST_HIBERNATION:
-        return "the host's kernel supports hibernation, which switches TDX off at boot";
-    case TDX_HOST_FIRMWARE: return "the host's firmware did not enable TDX";
-    case TDX_HOST_PLATFORM:
-        return "the host's firmware did not enable TDX, or the kernel lacks CONFIG_INTEL_TDX_HOST";
-    case TDX_HOST_KVM_PARAMETER: return "KVM switched TDX off because of another module parameter";
-    case TDX_HOST_NOT_REQUESTED:
-        return "kvm_intel was loaded without tdx=1, or switched TDX off while loading";
-    case TDX_HOST_MODULE:
-        return "kvm_intel.tdx=1 was asked for, and KVM switched it off: the firmware loaded no TDX "
-               "module, or the module is too old, or its initialization failed";
-    case TDX_HOST_MODULE_ABSENT: return "the host has no TDX module: its firmware did not load one";
-    case TDX_HOST_MODULE_OLD: return "the host's TDX module is older than KVM permits";
-    case TDX_HOST_MODULE_FAILED: return "the host's kernel could not initialize the TDX module";
-    case TDX_HOST_OTHER_KVM: return "kvm_intel.tdx is on, but this /dev/kvm does not offer it";
-    default: return "unknown cause";
-    }
-}
-
-static const char *cause_remedy(TdxHostCause cause)
-{
-    switch (cause) {
-    case TDX_HOST_NO_KVM:
-        return "Load kvm_intel (modprobe kvm_intel tdx=1) and enable virtualization in the host's "
-               "firmware; in a container, pass /dev/kvm in";
-    case TDX_HOST_KVM_DENIED:
-        return "Add the user to the group that owns /dev/kvm, usually kvm";
-    case TDX_HOST_NOT_INTEL:
-        return "A TD needs an Intel Xeon processor of the 5th generation or later (some of the "
-               "4th)";
-    case TDX_HOST_IN_VM:
-        return "Run this on the physical host";
-    case TDX_HOST_KERNEL_OLD:
-        return "Boot Linux 6.16 or later with CONFIG_INTEL_TDX_HOST and CONFIG_KVM_INTEL_TDX";
-    case TDX_HOST_KERNEL_VENDOR:
-        return "Kernels before 6.16 number VM types and TDX commands in another way: boot Linux "
-               "6.16 or later";
-    case TDX_HOST_KERNEL_CONFIG:
-        return "Boot a kernel with CONFIG_KVM_INTEL_TDX, and load kvm_intel";
-    case TDX_HOST_HIBERNATION:
-        return "Add nohibernate to the kernel's command line and boot again";
-    case TDX_HOST_FIRMWARE:
-        return "Enable TDX in the host's firmware (memory encryption, TDX, at least 2 TDX private "
-               "KeyIDs, SEAM loader); dmesg | grep -i tdx tells what is missing";
-    case TDX_HOST_PLATFORM:
-        return "Boot a kernel with CONFIG_INTEL_TDX_HOST and CONFIG_KVM_INTEL_TDX, and enable TDX "
-               "in the host's firmware (memory encryption, TDX, at least 2 TDX private KeyIDs, "
-               "SEAM loader); dmesg | grep -i tdx tells what is missing";
-    case TDX_HOST_KVM_PARAMETER:
-        return "Remove that setting from the kernel's command line or /etc/modprobe.d, and load "
-               "kvm_intel again with tdx=1";
-    case TDX_HOST_NOT_REQUESTED:
-        return "Add kvm_intel.tdx=1 to the kernel's command line and boot again, or: modprobe -r "
-               "kvm_intel; modprobe kvm_intel tdx=1. If it stays N, dmesg | grep -i tdx tells why";
-    case TDX_HOST_MODULE:
-        return "dmesg | grep -i tdx tells which: 'module not loaded' (enable the SEAM loader in "
-               "the firmware), 'RBP clobber bug' (update the TDX module), or 'initialization "
-               "failed' with its error";
-    case TDX_HOST_MODULE_ABSENT:
-        return "Enable the SEAM loader in the host's firmware, or install a TDX module where the "
-               "firmware looks for it, and boot again";
-    case TDX_HOST_MODULE_OLD:
-        return "Update the host's firmware or its TDX module: 1.5.05 is the first that Linux's KVM "
-               "takes";
-    case TDX_HOST_MODULE_FAILED:
-        return "The log's number is an errno: -12 is memory, -22 a firmware that describes memory "
-               "wrongly; update the firmware";
-    case TDX_HOST_OTHER_KVM:
-        return "Check that /dev/kvm belongs to this kernel (containers, namespaces), and the "
-               "host's log: dmesg | grep -i tdx";
-    default:
-        return "dmesg | grep -i tdx may tell more";
-    }
-}
+/* What is wrong, and what to do. */
+static const struct {
+    const char *text, *remedy;
+} causes[] = {
+    [TDX_HOST_NO_KVM] = {
+        "there is no /dev/kvm",
+        "Load kvm_intel (modprobe kvm_intel tdx=1) and enable virtualization in the host's "
+        "firmware; in a container, pass /dev/kvm in" },
+    [TDX_HOST_KVM_DENIED] = {
+        "this user may not open /dev/kvm",
+        "Add the user to the group that owns /dev/kvm, usually kvm" },
+    [TDX_HOST_NOT_INTEL] = {
+        "the host's processor is not Intel's",
+        "A TD needs an Intel Xeon processor of the 5th generation or later (some of the 4th)" },
+    [TDX_HOST_IN_VM] = {
+        "the host is a virtual machine itself, and TDX cannot be nested",
+        "Run this on the physical host" },
+    [TDX_HOST_KERNEL_OLD] = {
+        "the host's kernel is too old",
+        "Boot Linux 6.16 or later with CONFIG_INTEL_TDX_HOST and CONFIG_KVM_INTEL_TDX" },
+    [TDX_HOST_KERNEL_VENDOR] = {
+        "the host's kernel has TDX with an older vendor's interface",
+        "Kernels before 6.16 number VM types and TDX commands in another way: boot Linux 6.16 or "
+        "later" },
+    [TDX_HOST_KERNEL_CONFIG] = {
+        "the host's kvm_intel module was built without TDX",
+        "Boot a kernel with CONFIG_KVM_INTEL_TDX, and load kvm_intel" },
+    [TDX_HOST_HIBERNATION] = {
+        "the host's kernel supports hibernation, which switches TDX off at boot",
+        "Add nohibernate to the kernel's command line and boot again" },
+    [TDX_HOST_FIRMWARE] = {
+        "the host's firmware did not enable TDX",
+        "Enable TDX in the host's firmware (memory encryption, TDX, at least 2 TDX private "
+        "KeyIDs, SEAM loader); dmesg | grep -i tdx tells what is missing" },
+    [TDX_HOST_PLATFORM] = {
+        "the host's firmware did not enable TDX, or the kernel lacks CONFIG_INTEL_TDX_HOST",
+        "Boot a kernel with CONFIG_INTEL_TDX_HOST and CONFIG_KVM_INTEL_TDX, and enable TDX in the "
+        "host's firmware (memory encryption, TDX, at least 2 TDX private KeyIDs, SEAM loader); "
+        "dmesg | grep -i tdx tells what is missing" },
+    [TDX_HOST_KVM_PARAMETER] = {
+        "KVM switched TDX off because of another module parameter",
+        "Remove that setting from the kernel's command line or /etc/modprobe.d, and load "
+        "kvm_intel again with tdx=1" },
+    [TDX_HOST_NOT_REQUESTED] = {
+        "kvm_intel was loaded without tdx=1, or switched TDX off while loading",
+        "Add kvm_intel.tdx=1 to the kernel's command line and boot again, or: modprobe -r "
+        "kvm_intel; modprobe kvm_intel tdx=1. If it stays N, dmesg | grep -i tdx tells why" },
+    [TDX_HOST_MODULE] = {
+        "kvm_intel.tdx=1 was asked for, and KVM switched it off: the firmware loaded no TDX "
+        "module, or the module is too old, or its initialization failed",
+        "dmesg | grep -i tdx tells which: 'module not loaded' (enable the SEAM loader in the "
+        "firmware), 'RBP clobber bug' (update the TDX module), or 'initialization failed' with "
+        "its error" },
+    [TDX_HOST_MODULE_ABSENT] = {
+        "the host has no TDX module: its firmware did not load one",
+        "Enable the SEAM loader in the host's firmware, or install a TDX module where the "
+        "firmware looks for it, and boot again" },
+    [TDX_HOST_MODULE_OLD] = {
+        "the host's TDX module is older than KVM permits",
+        "Update the host's firmware or its TDX module: 1.5.05 is the first that Linux's KVM "
+        "takes" },
+    [TDX_HOST_MODULE_FAILED] = {
+        "the host's kernel could not initialize the TDX module",
+        "The log's number is an errno: -12 is memory, -22 a firmware that describes memory "
+        "wrongly; update the firmware" },
+    [TDX_HOST_OTHER_KVM] = {
+        "kvm_intel.tdx is on, but this /dev/kvm does not offer it",
+        "Check that /dev/kvm belongs to this kernel (containers, namespaces), and the host's log: "
+        "dmesg | grep -i tdx" },
+};
+_Static_assert(G_N_ELEMENTS(causes) == TDX_HOST_OTHER_KVM + 1, "a row for each cause");
 
 static void append_parameter(GString *text, const char *name, char value)
 {
@@ -322,10 +308,10 @@ bool tdx_diagnose_host(const TdxHostFacts *facts, GError **errp)
     g_autofree char *seen = describe_facts(facts);
     const char *parameter = cause == TDX_HOST_KVM_PARAMETER ? bad_parameter(facts) : NULL;
 
-    error_set(errp, "vm-type TDX not supported by KVM: %s%s%s%s", cause_text(cause),
+    error_set(errp, "vm-type TDX not supported by KVM: %s%s%s%s", causes[cause].text,
               parameter ? " (" : "", parameter ? parameter : "", parameter ? "=N)" : "");
     error_hint(errp, "Seen: %s", seen);
-    error_hint(errp, "%s", cause_remedy(cause));
+    error_hint(errp, "%s", causes[cause].remedy);
     return false;
 }
 

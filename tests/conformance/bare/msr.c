@@ -83,8 +83,8 @@ static void write_apic_base(Cpu *cpu, uint64_t value)
         bare_apic_reset(c);
     }
     c->apic_base = (value & ~(uint64_t)APIC_BASE_BSP) | (c->index == 0 ? APIC_BASE_BSP : 0);
-    cpu_group_flush(cpu->group, cpu, BARE_APIC_PAGE,
-                    GUEST_PAGE_SIZE); /* it may have become memory, or the registers */
+    /* it may have become memory, or the registers */
+    cpu_group_flush(cpu->group, cpu, BARE_APIC_PAGE, GUEST_PAGE_SIZE);
 }
 
 static void write_efer(Cpu *cpu, uint64_t value)

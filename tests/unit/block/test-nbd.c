@@ -241,8 +241,8 @@ static void test_works(Fixture *f, gconstpointer data)
     g_assert_cmpint(run(f, BLOCK_READ, 0, 4096, in, 2, 2048), ==, 0);
     g_assert_cmpuint(got[0] | got[1023], ==, 0);
     g_assert_cmpuint(got[1024], ==, 2);
-    g_assert_cmpint(run(f, BLOCK_READ, 0, SIZE - 512, in, 2, 2048), ==,
-                    -EIO); /* beyond the end: nobody is asked */
+    /* beyond the end: nobody is asked */
+    g_assert_cmpint(run(f, BLOCK_READ, 0, SIZE - 512, in, 2, 2048), ==, -EIO);
     const unsigned expected[8] = { 2, 1, 0, 1, 1, 0, 1 };
     g_assert_cmpmem(f->server.commands, sizeof(expected), expected, sizeof(expected));
 }

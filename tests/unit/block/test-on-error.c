@@ -255,7 +255,7 @@ static gpointer complete_later(gpointer opaque)
     return NULL;
 }
 
-/* What runs when the machine stops ends before it stands; what comes then waits, and is no error. */
+/* What runs when the machine stops ends before it stands; what comes then waits: no error. */
 static void test_pause(Fixture *f, gconstpointer data)
 {
     block_set_on_error(f->client, STOP, STOP, "/machine/disk");

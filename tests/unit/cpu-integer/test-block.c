@@ -112,8 +112,8 @@ static void test_chain_pages(void)
     Guest g;
     guest_init(&g);
     put(&g, GUEST_CODE, CODE(0xff, 0xc0, 0xe9, 0xf9, 0x0f, 0, 0)); /* inc eax; jmp +1000h */
-    put(&g, GUEST_CODE + 0x1000,
-        CODE(0xff, 0xc9, 0x0f, 0x85, 0xf8, 0xef, 0xff, 0xff, 0xf4)); /* dec ecx; jnz start; hlt */
+    /* dec ecx; jnz start; hlt */
+    put(&g, GUEST_CODE + 0x1000, CODE(0xff, 0xc9, 0x0f, 0x85, 0xf8, 0xef, 0xff, 0xff, 0xf4));
     g.cpu->regs[GPR_RAX] = 0;
     g.cpu->regs[GPR_RCX] = 100000;
     g_assert_true(guest_run(&g, GUEST_CODE));
@@ -330,10 +330,10 @@ static void test_two_processors(void)
     guest_init(&g);
     guest_join(&other, &g);
     put(&g, GUEST_CODE, CODE(0xb8, 1, 0, 0, 0, 0xf4));           /* mov eax, 1; hlt */
-    put(&g, GUEST_CODE + 0x1000,
-        CODE(0xfe, 0x05, 0xfb, 0xef, 0xff, 0xff, 0xf4)); /* inc byte [GUEST_CODE + 1]; hlt */
-    g_assert_true(
-        guest_run(&other, GUEST_CODE + 0x1000)); /* now has a write translation of the page */
+    /* inc byte [GUEST_CODE + 1]; hlt */
+    put(&g, GUEST_CODE + 0x1000, CODE(0xfe, 0x05, 0xfb, 0xef, 0xff, 0xff, 0xf4));
+    /* now has a write translation of the page */
+    g_assert_true(guest_run(&other, GUEST_CODE + 0x1000));
     for (unsigned i = 2; i < 6; i++) {
         g_assert_true(guest_run(&g, GUEST_CODE));
         g_assert_cmpuint(g.cpu->regs[GPR_RAX], ==, i);

@@ -199,7 +199,9 @@ static void make_program(Program *p, HostSets host)
     *at++ = 0;
     uint8_t *again = at;
     for (unsigned i = 0; i < count; i++) {
-        at += rnd() % 6 == 0 ? put_integer(at, host) : usual ? put_usual(at) : put_instruction(at, host);
+        at += rnd() % 6 == 0 ? put_integer(at, host)
+              : usual        ? put_usual(at)
+                             : put_instruction(at, host);
     }
     if (loop) {
         static const uint8_t sub[] = { 0x83, 0xeb, 0x01, 0x0f, 0x85 };

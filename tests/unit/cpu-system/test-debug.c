@@ -183,8 +183,8 @@ static void test_stack_shadow_int1(void)
     for (unsigned step = 0; step < 2; step++) {
         g_autoptr(Machine) m = machine_new();
         start(m, CODE(stack_load_int1));
-        machine_code(m, machine_handler(VEC_DB), "\x90\xf4",
-                     2); /* something that came after would come before the HLT */
+        /* something that came after would come before the HLT */
+        machine_code(m, machine_handler(VEC_DB), "\x90\xf4", 2);
         machine_set_word(m, AT_DATA + 0x100, SEL_DATA);
         arm(m, AT_DATA + 0x100, BREAK(0, ACCESS, LEN1));
         m->cpu->rflags |= step ? FLAG_TF : 0;

@@ -64,8 +64,8 @@ static gpointer expire(gpointer opaque)
 }
 
 /*
- * Takes interrupts until one comes at or after `deadline`. It is lost if none has come after a whole
- * turn of the service thread that began behind the deadline, however long that takes.
+ * Takes interrupts until one comes at or after `deadline`. It is lost if none has come after a
+ * whole turn of the service thread that began behind the deadline, however long that takes.
  */
 static void wait_for_deadline(Race *race, uint64_t deadline, unsigned round)
 {

@@ -244,8 +244,8 @@ static void test_kinds(void)
     g_assert_true(do_access(m, AT_DATA, CPU_READ, 8));
     m->cpu->rflags &= ~(uint64_t)FLAG_AC;
     cpu_update_mode(m->cpu);
-    g_assert_false(
-        do_access(m, AT_DATA, CPU_READ, 8)); /* the entry of the other kind does not help */
+    /* the entry of the other kind does not help */
+    g_assert_false(do_access(m, AT_DATA, CPU_READ, 8));
 }
 
 static void system_read(Cpu *cpu, void *opaque)

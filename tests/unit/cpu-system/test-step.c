@@ -150,8 +150,8 @@ static void check_interrupted(unsigned i)
     regs[GPR_RCX] = LENGTH / size;
     run(m);
     g_assert_cmpuint(machine_word(m, COUNT_AT), ==, 1);
-    g_assert_cmphex(machine_word(m, LAST_AT), ==,
-                    AT_CODE + strings[i].at); /* back to the instruction */
+    /* back to the instruction */
+    g_assert_cmphex(machine_word(m, LAST_AT), ==, AT_CODE + strings[i].at);
     left = machine_word(m, RCX_AT);
     g_assert_cmpuint(left, >, 0);
     g_assert_cmpuint(left * size, <=, LENGTH - reached);

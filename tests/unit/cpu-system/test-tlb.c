@@ -246,8 +246,8 @@ static void test_rights(void)
         g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_PF));
         g_assert_cmphex(machine_word(m, m->cpu->regs[GPR_RSP]), ==, rows[i].error);
         g_assert_cmphex(m->cpu->cr2, ==, AT_DATA);
-        g_assert_cmphex(machine_word(m, m->cpu->regs[GPR_RSP] + 8), >,
-                        AT_CODE); /* not the first one */
+        /* not the first one */
+        g_assert_cmphex(machine_word(m, m->cpu->regs[GPR_RSP] + 8), >, AT_CODE);
     }
 }
 

@@ -272,8 +272,8 @@ static void test_shapes(void)
 /* Rows, strides, and going on after a fault where it stopped. */
 static void test_rows(void)
 {
-    static const uint8_t short_address[] = BYTES(0x67, 0xc4, 0xe2, 0x7b, 0x4b, 0x4c, 0x5e,
-                                                 0x10); /* [esi + ebx*2 + 16] */
+    /* [esi + ebx*2 + 16] */
+    static const uint8_t short_address[] = BYTES(0x67, 0xc4, 0xe2, 0x7b, 0x4b, 0x4c, 0x5e, 0x10);
     Guest *g = setup();
     const Tile *t = tile_of(g, 1);
     for (unsigned i = 0; i < GUEST_MEMORY_SIZE; i++) {

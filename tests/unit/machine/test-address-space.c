@@ -23,8 +23,8 @@ static uint64_t probe_read(void *opaque, hwaddr offset, unsigned size)
     for (unsigned i = 0; i < size; i++) {
         value |= (uint64_t)(uint8_t)(probe->first + offset + i) << 8 * i;
     }
-    return value |
-           (size < 8 ? ~UINT64_C(0) << 8 * size : 0); /* bits above the size must be cut off */
+    /* bits above the size must be cut off */
+    return value | (size < 8 ? ~UINT64_C(0) << 8 * size : 0);
 }
 
 static void probe_write(void *opaque, hwaddr offset, uint64_t value, unsigned size)

@@ -14,7 +14,8 @@
 #include "util/socket.h"
 
 #define LONG_PATH \
-    "/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345 and longer"
+    "/01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678"   \
+    "90123456789012345 and longer"
 
 static void test_text(void)
 {
@@ -259,8 +260,9 @@ static bool has_loopback(void)
 
 static void test_inet(void)
 {
-    static const char *const texts[] = { "tcp:127.0.0.1:0",
-                                         "tcp:localhost:0,ipv4=on,keep-alive=on,keep-alive-count=3" };
+    static const char *const texts[] = {
+        "tcp:127.0.0.1:0", "tcp:localhost:0,ipv4=on,keep-alive=on,keep-alive-count=3",
+    };
 
     if (!has_loopback()) {
         g_test_skip("127.0.0.1 cannot be reached: the interface lo is down");

@@ -55,19 +55,20 @@ static const struct {
     /* Of the trees that carried TDX before QEMU did, and mistyped ones */
     { "debug", "off", "Invalid parameter 'debug'\nA TD under KVM cannot be debugged" },
     { "quote-generation-service", "vsock:2:4050", "Invalid parameter 'quote-generation-service'\n"
-      "Use "
-      "quote-generation-socket.type=vsock,quote-generation-socket.cid=2,quote-generation-socket.port=4050" },
+      "Use quote-generation-socket.type=vsock,quote-generation-socket.cid=2,"
+      "quote-generation-socket.port=4050" },
     { "quote-generation-service", "unix:/run/qgs",
       "Use quote-generation-socket.type=unix,quote-generation-socket.path=/run/qgs" },
     { "quote-generation-service", "4050",
-      "Use "
-      "quote-generation-socket.type=unix,quote-generation-socket.path=/var/run/tdx-qgs/qgs.socket" },
+      "Use quote-generation-socket.type=unix,"
+      "quote-generation-socket.path=/var/run/tdx-qgs/qgs.socket" },
     { "tsc-freq", "1000000000", "use -cpu host,tsc-frequency=HZ" },
     { "max-vcpus", "4", "use -smp" },
     { "pks", "on", "use -cpu host,+pks" },
     { "sept_ve_disable", "on", "Did you mean 'sept-ve-disable'?" },
     { "mrconfig", "x", "Did you mean 'mrconfigid'?" },
-    { "mrowner", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f",
+    { "mrowner", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+      "202122232425262728292a2b2c2d2e2f",
       "was 72 bytes, expected 48 bytes\nThis is hexadecimal: in base64 it is " B64_48 },
 };
 

@@ -43,13 +43,20 @@ static const struct {
     void (*operations)(TdxMrtd *);
     const char *mrtd;
 } vectors[] = {
-    { ops_none, "38b060a751ac96384cd9327eb1b1e36a21fdb71114be07434c0cc7bf63f6e1da274edebfe76f65fbd51ad2f14898b95b" },
-    { ops_add_0, "8f3e9a8aca6784eab874f7aa4dda5d49104a88047f1f86695ef2a88f5691a90e34aac48ce45ffa1f5a23c7d62980d570" },
-    { ops_add, "33607e8dc7a490632a61f01592a35b3372d2c7f8760f365f8c6d8d8b882d60fe787287c86464d4def64d8e10796b3f93" },
-    { ops_zero_page, "07f08f558c5e2593b33452cf00c12a165c07b027a36424ecfa15ebf39b5415e0ed62418458e4bfd77f16fec0f1568dc9" },
-    { ops_pattern_page, "cd9d793217c8e5918ad18eca449ba10dcfc5faafc19ceeae46b925d054f3b68f85127312438aeba5bc187d9dc73a20fa" },
-    { ops_single_pass, "ade6ecbffbb96fd1ecd8a18cc40338f0800a2768c03a37918a0088defe916de50deeed15cd3b1e2c5b28359cd204ad15" },
-    { ops_two_pass, "8a9f814692928f1cbce7b07b80aecf8ea0ea0bb17839439180199c4a82742ab8cd3906da40233a65b4c2ab42bb061519" },
+    { ops_none, "38b060a751ac96384cd9327eb1b1e36a21fdb71114be0743"
+      "4c0cc7bf63f6e1da274edebfe76f65fbd51ad2f14898b95b" },
+    { ops_add_0, "8f3e9a8aca6784eab874f7aa4dda5d49104a88047f1f8669"
+      "5ef2a88f5691a90e34aac48ce45ffa1f5a23c7d62980d570" },
+    { ops_add, "33607e8dc7a490632a61f01592a35b3372d2c7f8760f365f"
+      "8c6d8d8b882d60fe787287c86464d4def64d8e10796b3f93" },
+    { ops_zero_page, "07f08f558c5e2593b33452cf00c12a165c07b027a36424ec"
+      "fa15ebf39b5415e0ed62418458e4bfd77f16fec0f1568dc9" },
+    { ops_pattern_page, "cd9d793217c8e5918ad18eca449ba10dcfc5faafc19ceeae"
+      "46b925d054f3b68f85127312438aeba5bc187d9dc73a20fa" },
+    { ops_single_pass, "ade6ecbffbb96fd1ecd8a18cc40338f0800a2768c03a3791"
+      "8a0088defe916de50deeed15cd3b1e2c5b28359cd204ad15" },
+    { ops_two_pass, "8a9f814692928f1cbce7b07b80aecf8ea0ea0bb178394391"
+      "80199c4a82742ab8cd3906da40233a65b4c2ab42bb061519" },
 };
 
 static void test_vectors(void)

@@ -121,7 +121,12 @@ static void test_writes(void)
 /* What they are at first, and who may read them. */
 static void test_reads(void)
 {
-    static const struct { const char *label; uint32_t index; bool guest; uint64_t value; } rows[] = {
+    static const struct {
+        const char *label;
+        uint32_t index;
+        bool guest;
+        uint64_t value;
+    } rows[] = {
         { "UCODE_REV", 0x8b, true, UINT64_C(0x100000000) },
         { "PLATFORM_INFO", 0xce, true, 0x80000000 }, { "MTRRcap", 0xfe, true, 0x508 },
         { "MISC_ENABLE", 0x1a0, true, 0x1800 }, { "MCG_CAP", 0x179, true, 32 },

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * VMMs make a TD in different orders; KVM's rules leave much of the order open (kvm-tdx ABI 3.2).
- * Each order here ends in a TD with the same measurement that runs, or at the step that KVM refuses.
+ * Each order here ends in a TD with the same measurement that runs, or at the step that KVM
+ * refuses.
  */
 #include "fixture.h"
 
@@ -163,13 +164,13 @@ static void test_good(void)
 static void test_bad(void)
 {
     static const struct { const char *order; int result; } rows[] = {
-        { "SC", -EIO }, { "IC", -EINVAL }, { "SII", -EINVAL }, { "SF", -EINVAL },
-        { "B", -ENXIO }, { "SS", -EEXIST }, { "SICS", -EEXIST }, { "SICB", -EINVAL }, { "SICT", -EINVAL },
+        { "SC", -EIO }, { "IC", -EINVAL }, { "SII", -EINVAL }, { "SF", -EINVAL }, { "B", -ENXIO },
+        { "SS", -EEXIST }, { "SICS", -EEXIST }, { "SICB", -EINVAL }, { "SICT", -EINVAL },
         { "SICN", -EINVAL }, { "SICUNN", -EINVAL }, { "SICUMPA", -EINVAL }, { "SICUNPA", -EINVAL },
         { "SICUNMA", -EINVAL }, { "SICUNMPpA", -EINVAL }, { "SICUNMPAA", -EEXIST },
-        { "SICUNMPAFF", -EINVAL }, { "SICUNMPFA", -EINVAL }, { "SICC", -EEXIST }, { "SICUNMPAFC", -EIO },
-        { "SICUNMPAFN", -EINVAL }, { "SICUNMPAFG", -EINVAL }, { "SICUNMPAFI", -EINVAL },
-        { "SICUNMM", -EINVAL },
+        { "SICUNMPAFF", -EINVAL }, { "SICUNMPFA", -EINVAL }, { "SICC", -EEXIST },
+        { "SICUNMPAFC", -EIO }, { "SICUNMPAFN", -EINVAL }, { "SICUNMPAFG", -EINVAL },
+        { "SICUNMPAFI", -EINVAL }, { "SICUNMM", -EINVAL },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_test_message("%s", rows[i].order);

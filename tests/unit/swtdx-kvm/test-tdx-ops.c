@@ -14,8 +14,8 @@ static void test_envelope(void)
 {
     Fixture *f = fixture_new(16, AT_VCPU, NULL);
     AbiTdxCmd cmd = { ABI_TDX_CAPABILITIES, 0, 0, 1 };
-    g_assert_cmpint(vm(f, ABI_MEMORY_ENCRYPT_OP, (uintptr_t)&cmd), ==,
-                    -EINVAL); /* hw_error first */
+    /* hw_error first */
+    g_assert_cmpint(vm(f, ABI_MEMORY_ENCRYPT_OP, (uintptr_t)&cmd), ==, -EINVAL);
     g_assert_cmpint(vm(f, ABI_MEMORY_ENCRYPT_OP, 8), ==, -EFAULT);
     static const struct { const char *label; bool on_vcpu; uint32_t id; } rows[] = {
         { "vCPU command on the VM", false, ABI_TDX_INIT_VCPU },
@@ -171,8 +171,8 @@ static void test_order(void)
     g_assert_cmpint(enable(f, KVM_CAP_SPLIT_IRQCHIP, 24), ==, -EEXIST);
     g_assert_cmpint(enable(f, ABI_CAP_X86_APIC_BUS_CYCLES_NS, 40), ==, -EINVAL);
     g_assert_cmpint(vm(f, KVM_SET_TSC_KHZ, 1000000), ==, -EINVAL);
-    g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_VCPU, 0, 0), ==,
-                    -EINVAL); /* no x2APIC: KVM_SET_CPUID2 comes first */
+    /* no x2APIC: KVM_SET_CPUID2 comes first */
+    g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_VCPU, 0, 0), ==, -EINVAL);
     AbiTdxInitMemRegion region = { 0x1000, 0, 1 };
     g_assert_cmpint(tdx(f, f->vcpu, ABI_TDX_INIT_MEM_REGION, 0, (uintptr_t)&region), ==, -EINVAL);
     cpuid->header.nent = 2;

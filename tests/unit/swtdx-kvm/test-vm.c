@@ -50,7 +50,12 @@ static void test_create_vcpu(void)
 /* What the VM's frequency is and what the module makes of it. */
 static void test_tsc_khz(void)
 {
-    static const struct { const char *label; uint64_t khz; int set, init; uint32_t detail; } rows[] = {
+    static const struct {
+        const char *label;
+        uint64_t khz;
+        int set, init;
+        uint32_t detail;
+    } rows[] = {
         { "2 GHz", 2000000, 0, 0, 0 }, { "100 MHz", 100000, 0, 0, 0 },
         { "99.999 MHz", 99999, 0, -EINVAL, 70 }, { "10 GHz", 10000000, 0, 0, 0 },
         { "10.025 GHz", 10025000, 0, -EINVAL, 70 }, { "the host's", 0, 0, 0, 0 },
@@ -321,7 +326,8 @@ static void test_asked_shutdown(void)
     g_assert_cmpint(vcpu(g->f, KVM_GET_VCPU_EVENTS, (uintptr_t)&e), ==, 0);
     g_assert_cmpint(e.triple_fault.pending, ==, 1);
     g_assert_cmpint(guest_go_on(g), ==, KVM_EXIT_SHUTDOWN);
-    g_assert_cmpint(guest_vmcall(g, 0, 0, 0, 0, 0), ==, GUEST_DONE); /* the TD knows nothing of it */
+    /* the TD knows nothing of it */
+    g_assert_cmpint(guest_vmcall(g, 0, 0, 0, 0, 0), ==, GUEST_DONE);
     guest_free(g);
 }
 

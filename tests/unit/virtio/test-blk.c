@@ -30,8 +30,8 @@ static void set_up_with(Fixture *f, VirtioBlkConfig config, bool read_only)
     g_autoptr(GError) error = NULL;
 
     f->fd = g_file_open_tmp("test-virtio-blk-XXXXXX", &f->path, NULL);
-    g_assert_cmpint(ftruncate(f->fd, DISK_SECTORS * 512 - 100), ==,
-                    0); /* the last sector is not whole */
+    /* the last sector is not whole */
+    g_assert_cmpint(ftruncate(f->fd, DISK_SECTORS * 512 - 100), ==, 0);
     driver_init(&f->d);
     f->node = block_file_open(
         &(BlockFileOptions){.filename = f->path, .read_only = read_only, .discard = true}, &error);
@@ -128,8 +128,8 @@ static void test_transfer(Fixture *f, gconstpointer data)
     g_assert_cmpuint(request(f, 0, FLUSH, 0, 0, &status), ==, 1);
     g_assert_cmpuint(status, ==, 0);
     memset(f->d.ram + DATA, 0xff, 512);
-    g_assert_cmpuint(request(f, 0, IN, DISK_SECTORS - 1, 512, &status), ==,
-                     513); /* beyond the file's end: zeroes */
+    /* beyond the file's end: zeroes */
+    g_assert_cmpuint(request(f, 0, IN, DISK_SECTORS - 1, 512, &status), ==, 513);
     g_assert_cmphex(f->d.ram[DATA + 511], ==, 0);
     g_assert_cmpuint(request(f, 0, GET_ID, 0, 20, &status), ==, 21);
     g_assert_cmpmem(f->d.ram + DATA, 20, "A-SERIAL-NUMBER-THAT", 20);
