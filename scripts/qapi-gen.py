@@ -16,7 +16,8 @@ import os
 import re
 import sys
 
-TOKEN = re.compile(r"(?P<space>[ \t\r]+|#[^\n]*)|(?P<newline>\n)|(?P<string>'[^'\\\n]*')|(?P<word>true|false)|(?P<mark>[{}\[\],:])")
+TOKEN = re.compile(r"(?P<space>[ \t\r]+|#[^\n]*)|(?P<newline>\n)|(?P<string>'[^'\\\n]*')|"
+                   r"(?P<word>true|false)|(?P<mark>[{}\[\],:])")
 TOP_KEYS = {
     "include": set(),
     "enum": {"data", "features"},
@@ -357,7 +358,8 @@ class Introspection:
         self.schema, self.numbers, self.entries, self.queue = schema, {}, [], []
         for e in schema.commands:
             self.entry(e, e["name"], "command", {"arg-type": self.type(e["arguments"] or "q_empty"),
-                                                 "ret-type": self.type(e.get("returns") or "q_empty"),
+                                                 "ret-type": self.type(e.get("returns") or
+                                                                       "q_empty"),
                                                  **({"allow-oob": True} if e.get("allow-oob")
                                                     else {})})
         for e in schema.events:

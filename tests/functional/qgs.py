@@ -74,7 +74,8 @@ class FakeQgs:
     def answer(self, connection):
         size = struct.unpack(">I", receive(connection, 4))[0]
         message = receive(connection, size)
-        major, minor, kind, length, error, report_size, ids = struct.unpack("<HHIIIII", message[:24])
+        major, minor, kind, length, error, report_size, ids = \
+            struct.unpack("<HHIIIII", message[:24])
         assert (major, minor, kind, length, error, ids) == (1, 1, 0, size, 0, 0), message[:24]
         report = message[24:]
         assert len(report) == report_size == REPORT_SIZE, report_size

@@ -11,7 +11,8 @@ import vmm
 # MRTD of /usr/share/ovmf/OVMF.fd of Debian 12 (ovmf 2022.11-6+deb12u2), computed from the file by
 # an independent program.
 KNOWN_SHA256 = "7b456907dd0786d415999e801a1ac4637b8ed4d7cf5378cfc6edbe5e574dd773"
-KNOWN_MRTD = "4c7206f0f483c524f12c366c711e9049030a8d47c471ee5aa9c4999a08de4057fb887fed0744d5631a212967fb231c47"
+KNOWN_MRTD = "4c7206f0f483c524f12c366c711e9049030a8d47c471ee5a" \
+             "a9c4999a08de4057fb887fed0744d5631a212967fb231c47"
 SLOW = float(os.environ.get("MESON_TEST_TIMEOUT_FACTOR", "1"))
 
 

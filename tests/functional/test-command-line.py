@@ -32,8 +32,10 @@ BAD = [
     (["-loadvm", "x"], "not available here\nTDs are not migrated"),
     (["-only-migratable"], "not available here\nTDs are not migrated"),
     (["-drive", "file=x,snapshot=2"], "Parameter 'snapshot' expects 'on' or 'off'"),
-    (["-pflash", "x"], "not available here\nThere is no flash memory: a TD has no read-only memory"),
-    (["-drive", "if=pflash,file=x"], "unsupported bus type 'pflash': none, virtio or ide\nThere is no flash memory"),
+    (["-pflash", "x"],
+     "not available here\nThere is no flash memory: a TD has no read-only memory"),
+    (["-drive", "if=pflash,file=x"],
+     "unsupported bus type 'pflash': none, virtio or ide\nThere is no flash memory"),
     (["-drive", "if=sd,file=x"],
      "unsupported bus type 'sd': none, virtio or ide\nThere is no SD or floppy controller"),
     (["-hdc", "x", "-cdrom", "y"], "drive with index=2 exists already: ide2-hd0"),
@@ -120,8 +122,10 @@ BAD = [
      "Parameter 'qom-type' does not accept value"),
     (["-machine", "nope"], 'unsupported machine type: "nope"'),
     (["-machine", "nome"], 'unsupported machine type: "nome"\nDid you mean \'none\'?'),
-    (["-machine", "q35,memory-encryption=tdx7"], "No such memory encryption object 'tdx7'\n-machine confidential-guest-support="),
-    (["-object", "memory-backend-ram,id=a,size=1G,private=on"], "Invalid parameter 'private'\nA TD's private memory is KVM's"),
+    (["-machine", "q35,memory-encryption=tdx7"],
+     "No such memory encryption object 'tdx7'\n-machine confidential-guest-support="),
+    (["-object", "memory-backend-ram,id=a,size=1G,private=on"],
+     "Invalid parameter 'private'\nA TD's private memory is KVM's"),
     (["-chardev", "null,id=1a"], "Parameter 'id' expects an identifier\nIdentifiers consist of"),
     (["-machine", "pc-q35-9.0"], 'unsupported machine type: "pc-q35-9.0"\nA TD\'s machine is q35'),
     (["-machine", "q35,accell=kvm"],
@@ -153,15 +157,18 @@ BAD = [
     (TD + ["-bios", "/nonexistent/OVMF.fd"], "could not load PC BIOS '/nonexistent/OVMF.fd'"),
     (["-accel", "tcg"], "-accel tcg: invalid accelerator tcg"),
     (["-accel", "kvn"], "invalid accelerator kvn\nDid you mean 'kvm'?"),
-    (["-accel", "kvm,foo=1"], "Property 'kvm-accel.foo' not found\nKnown: accel, device, kernel-irqchip"),
+    (["-accel", "kvm,foo=1"],
+     "Property 'kvm-accel.foo' not found\nKnown: accel, device, kernel-irqchip"),
     (["-accel", "kvm,kernel-irqcip=split"],
      "Property 'kvm-accel.kernel-irqcip' not found\nDid you mean 'kernel-irqchip'?"),
     (["-smp", "0"], "must be greater than zero"),
     (["-smp", "x"], "Parameter 'cpus' expects a number"),
     (["-smp", "4,sockets=3"], "Invalid CPU topology"),
-    (["-smp", "cpus=2,drawers=2"], "drawers > 1 not supported by this machine's CPU topology\nIts levels are"),
+    (["-smp", "cpus=2,drawers=2"],
+     "drawers > 1 not supported by this machine's CPU topology\nIts levels are"),
     (["-smp", "cpus=2,clusters=0"], "must be greater than zero"),
-    (["-smp", "8192"], "Invalid SMP CPUs 8192. The max CPUs supported by machine 'pc-q35-11.1' is 4096"),
+    (["-smp", "8192"],
+     "Invalid SMP CPUs 8192. The max CPUs supported by machine 'pc-q35-11.1' is 4096"),
     (["-m", "1x"], "Parameter 'size' expects a non-negative number below 2^64"),
     (["-m", "-1"], "Parameter 'size' expects a non-negative number below 2^64"),
     (["-m", "99999999999999999999"], "Parameter 'size' expects a non-negative number below 2^64"),
@@ -300,7 +307,8 @@ BAD = [
     (["-daemonize", "-machine", "none", "-qmp", "unix:/nonexistent/x,server=on,wait=off"],
      "Failed to listen on '/nonexistent/x'"),
     (["-machine", "none", "-pidfile", "/nonexistent/x"], "cannot create PID file"),
-    (["-rtc", "base=yesterday"], "invalid datetime format\nvalid formats: '2006-06-17T16:01:21' or '2006-06-17'"),
+    (["-rtc", "base=yesterday"],
+     "invalid datetime format\nvalid formats: '2006-06-17T16:01:21' or '2006-06-17'"),
     (["-rtc", "base=2006-06-17T25:01:21"], "invalid datetime format"),
     (["-rtc", "base=2006-02-30"], "invalid datetime format"),
     (["-rtc", "base=utc,clock=vm"], "clock=vm is not available"),
@@ -694,7 +702,8 @@ def large_files():
 
 
 def new_root():
-    """The user's name is looked up where the program starts, not in the directory that becomes its root."""
+    """The user's name is looked up where the program starts, not in the directory that becomes its
+    root."""
     if os.getuid():
         return "only root can change its root directory"
     with tempfile.TemporaryDirectory() as directory:
@@ -811,7 +820,8 @@ def closed_standard_files():
     """No file of the program's own gets the number of a standard one that its caller had closed."""
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "qmp")
-        with subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", VMM, "-machine", "none", "-display", "none",
+        with subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", VMM, "-machine", "none",
+                               "-display", "none",
                                "-qmp", f"unix:{path},server=on,wait=off"]) as process:
             try:
                 qmp = Qmp(path)
@@ -883,8 +893,10 @@ WHOLE = [
      " -m 512 -machine nvdimm=off,hpet=off,vmport=off,usb=off -chardev "
      "file,id=c1,path={dir}/log,signal=off -device isa-serial,chardev=c1 "
      "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off", None),
-    (BARE + " -m 512 -global q35-pcihost.pci-hole64-size=0x8000000000", "the window is where the firmware puts devices"),
-    (BARE + " -m 1G,slots=10,maxmem=8G -smp 1,cores=1,threads=1,sockets=16,maxcpus=16", "cannot be grown"),
+    (BARE + " -m 512 -global q35-pcihost.pci-hole64-size=0x8000000000",
+     "the window is where the firmware puts devices"),
+    (BARE + " -m 1G,slots=10,maxmem=8G -smp 1,cores=1,threads=1,sockets=16,maxcpus=16",
+     "cannot be grown"),
     (BARE + " -m 1G -object memory-backend-memfd,id=mem,size=1G,share=on -numa node,memdev=mem -echr 1", None),
     (BARE + " -m 1G -smp 2 -numa node,nodeid=0,cpus=0-1,memdev=m -object memory-backend-ram,id=m,size=1G", None),
     (BARE + " -chardev stdio,id=mux,mux=on,signal=off -device virtio-serial,romfile= -device virtconsole,chardev=mux "
@@ -892,7 +904,8 @@ WHOLE = [
     (BARE + " -drive if=none,id=d,file={dir}/image.raw,format=raw,discard=on,cache.writeback=on,cache.direct=off,cache.no-flush=yes "
      "-device virtio-scsi,id=scsi -device scsi-hd,drive=d,bootindex=1 -boot menu=on,strict=on,reboot-timeout=1000,splash-time=5", None),
     (BARE + " -machine pc-q35-10.1 -smp 2,sockets=1,dies=1,clusters=1,cores=2,threads=1 -rtc base=localtime,clock=host", None),
-    (BARE + " -machine pc-q35-11.0 -rtc base=2006-06-17T16:01:21 -d int,cpu_reset", "there is nothing that this would log"),
+    (BARE + " -machine pc-q35-11.0 -rtc base=2006-06-17T16:01:21 -d int,cpu_reset",
+     "there is nothing that this would log"),
 ]
 
 FIRMWARE = [
@@ -912,7 +925,8 @@ if __name__ == "__main__":
             [("/command-line/bad-boot/" + label(a), bad_boot(a, e)) for a, e in BAD_BOOT] +
             [("/command-line/good/" + label(a), good(a, e)) for a, e in GOOD] +
             [(f"/command-line/whole/{i}", whole(t, e)) for i, (t, e) in enumerate(WHOLE)] +
-            [("/command-line/large-files", large_files), ("/command-line/new-root", new_root), ("/command-line/locked-memory", locked_memory),
+            [("/command-line/large-files", large_files), ("/command-line/new-root", new_root),
+             ("/command-line/locked-memory", locked_memory),
              ("/command-line/ide-disks", ide_disks), ("/command-line/kvm-device", kvm_device),
              ("/command-line/refused-by-monitor", refused_by_monitor),
              ("/command-line/file-size-limit", file_size_limit), ("/command-line/closed-standard-files", closed_standard_files)] +

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The manual is true: its marked command lines run, the messages it explains exist, and its options are those of -help.
+"""The manual is true: its marked command lines run, the messages it explains exist, and its options
+are those of -help.
 
 A comment in front of a code block marks it:  .. docs-test: KIND: TEXT
   plan    the command runs with qemu-tdx-plan in the VMM's place, ends with status 0 and prints TEXT

@@ -44,7 +44,8 @@ def put(address, data):
     code = load(RBX, address + WINDOW)
     for at in range(0, len(data), 4):
         # mov [rbx + at], eax
-        code += load(RAX, struct.unpack_from("<I", data, at)[0]) + b"\x89\x83" + struct.pack("<I", at)
+        code += load(RAX, struct.unpack_from("<I", data, at)[0])
+        code += b"\x89\x83" + struct.pack("<I", at)
     return code
 
 

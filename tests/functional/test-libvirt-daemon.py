@@ -87,7 +87,8 @@ class Libvirt:
             self.environment[f"XDG_{name}"] = str(path)
         (self.home / "config_home/libvirt/qemu.conf").write_text('stdio_handler = "file"\n',
                                                                  encoding="ascii")
-        (self.home / "config_home/libvirt/libvirtd.conf").write_text('auth_unix_rw = "none"\n', encoding="ascii")
+        (self.home / "config_home/libvirt/libvirtd.conf").write_text('auth_unix_rw = "none"\n',
+                                                                     encoding="ascii")
         libraries = f"{tree}/usr/lib/x86_64-linux-gnu"
         self.loader = [f"{tree}/usr/lib64/ld-linux-x86-64.so.2",
                        "--library-path", f"{libraries}:{libraries}/systemd"]
@@ -95,8 +96,10 @@ class Libvirt:
         self.daemon = None
 
     def start(self):
-        self.daemon = subprocess.Popen([*as_user(), *vmm.tdx_host(), *self.loader, "--preload", PRELOAD, f"{self.tree}/usr/sbin/libvirtd"],
-                                       env=self.environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.daemon = subprocess.Popen([*as_user(), *vmm.tdx_host(), *self.loader,
+                                        "--preload", PRELOAD, f"{self.tree}/usr/sbin/libvirtd"],
+                                       env=self.environment, stdin=subprocess.DEVNULL,
+                                       stdout=self.log, stderr=self.log)
         socket = self.home / "runtime_dir/libvirt/libvirt-sock"
         end = time.monotonic() + 60
         while not socket.exists() or self.run("uri")[0]:
@@ -157,7 +160,8 @@ def libvirt():
 
 def define(daemon, program):
     emulator, disk, copy = daemon.home / "emulator", daemon.home / "disk.img", daemon.home / "OVMF.fd"
-    emulator.write_text(f'#!/bin/sh\nexec {" ".join(vmm.tdx_host())} {program} "$@"\n', encoding="ascii")
+    emulator.write_text(f'#!/bin/sh\nexec {" ".join(vmm.tdx_host())} {program} "$@"\n',
+                        encoding="ascii")
     emulator.chmod(0o755)
     with open(disk, "wb") as f:
         f.truncate(16 << 20)
@@ -166,8 +170,10 @@ def define(daemon, program):
     users = subprocess.run([vmm.program("qemu-system-x86_64"), "-netdev", "help"],
                            stdout=subprocess.PIPE, text=True, check=True)
     domain.write_text(DOMAIN.format(firmware=copy, emulator=emulator, disk=disk,
-                                    network=NETWORK if "user" in users.stdout.split() else ""), encoding="ascii")
-    features = daemon.virsh("domcapabilities", "--emulatorbin", str(emulator), "--machine", "q35", "--virttype", "kvm")
+                                    network=NETWORK if "user" in users.stdout.split() else ""),
+                      encoding="ascii")
+    features = daemon.virsh("domcapabilities", "--emulatorbin", str(emulator), "--machine", "q35",
+                            "--virttype", "kvm")
     assert "<tdx supported='yes'/>" in features and "<value>tdx</value>" in features, features
     daemon.virsh("define", str(domain))
 
@@ -175,7 +181,8 @@ def define(daemon, program):
 def check_host(daemon):
     """libvirt's own opinion of the host."""
     done = subprocess.run([*vmm.tdx_host(), *daemon.loader, f"{daemon.tree}/usr/bin/virt-host-validate", "qemu"], env=daemon.environment,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=False, text=True)
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=False,
+                          text=True)
     assert re.search(r"secure guest support +: PASS\s+\(TDX\)", done.stdout), done
 
 
@@ -267,7 +274,8 @@ def live(program, checks):
 
 
 def test_domain():
-    return live(vmm.program("qemu-system-x86_64"), (check_life, check_own, check_queries, check_disks, check_restart, check_end))
+    return live(vmm.program("qemu-system-x86_64"),
+                (check_life, check_own, check_queries, check_disks, check_restart, check_end))
 
 
 def test_other_vmm():
@@ -277,4 +285,5 @@ def test_other_vmm():
 
 
 if __name__ == "__main__":
-    vmm.tap([("/libvirt-daemon/domain", test_domain), ("/libvirt-daemon/other-vmm", test_other_vmm)])
+    vmm.tap([("/libvirt-daemon/domain", test_domain),
+             ("/libvirt-daemon/other-vmm", test_other_vmm)])

@@ -144,9 +144,11 @@ def test_probe():
         assert machines["pc-q35-11.1"]["acpi"] is True, machines
         assert machines["pc-q35-11.1"]["cpu-max"] >= 256 and "none" in machines
         # names that management software stored when they were new
-        assert all("alias" not in machines[f"pc-q35-{v}"] and machines[f"pc-q35-{v}"]["default-ram-id"] == "pc.ram"
+        assert all("alias" not in machines[f"pc-q35-{v}"] and
+                   machines[f"pc-q35-{v}"]["default-ram-id"] == "pc.ram"
                    for v in ("10.0", "10.1", "10.2", "11.0")), machines
-        options = {o["option"]: [p["name"] for p in o["parameters"]] for o in monitor.ok("query-command-line-options")}
+        options = {o["option"]: [p["name"] for p in o["parameters"]]
+                   for o in monitor.ok("query-command-line-options")}
         assert "hpet" in options["machine"] and "sandbox" in options, options
         check_models(monitor)
         capabilities = monitor.ok("query-tdx-capabilities")

@@ -222,7 +222,8 @@ def test_vhost_user():
                 assert "queues=2" in \
                     qmp.error("netdev_add", type="vhost-user", id="n1", chardev="c0", queues=2)[1]
                 qmp.command("netdev_del", id="n0")
-                assert qmp.error("netdev_del", id="n0") == ("DeviceNotFound", "Device 'n0' not found")
+                assert qmp.error("netdev_del", id="n0") == \
+                    ("DeviceNotFound", "Device 'n0' not found")
                 qmp.command("chardev-remove", id="c0")
         qmp.command("quit")
         p.wait()

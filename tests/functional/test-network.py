@@ -65,11 +65,14 @@ def test_network():
         subprocess.run(["scripts/make-initramfs", "--greeting", report, initrd, "virtio_net",
                         "tdx-guest"], check=True)
         console = vmm.Console(vmm.tdx_host() + vmm.td_arguments(memory="1G", extra=[
-            *([] if vmm.OTHER else ["-d", "tdx"]), "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet",
-            "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{forwarded}-:7", "-device", "virtio-net-pci,netdev=n0,mac=52:54:00:aa:bb:cc"]))
+            *([] if vmm.OTHER else ["-d", "tdx"]), "-kernel", kernel, "-initrd", initrd,
+            "-append", "console=ttyS0 quiet",
+            "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{forwarded}-:7",
+            "-device", "virtio-net-pci,netdev=n0,mac=52:54:00:aa:bb:cc"]))
         try:
             mrtd = None if vmm.OTHER else console.expect(r"MRTD ([0-9a-f]{96})", 60 * SLOW).group(1)
-            console.expect(r"TDX        detected: Memory Encryption Features active: Intel TDX", 300 * SLOW)
+            console.expect(r"TDX        detected: Memory Encryption Features active: Intel TDX",
+                           300 * SLOW)
             if report:
                 assert console.expect(r"MRTD +([0-9a-f]{96})", 10).group(1) == mrtd or vmm.OTHER
             console.expect(r"network    eth0 10\.0\.2\.15", 10)

@@ -15,43 +15,63 @@ VMM = vmm.program("qemu-system-x86_64")
 
 # Options with an argument that is taken.
 TAKEN = """
--S|-accel kvm|-accel accel=kvm,kernel-irqchip=split|-action panic=pause|-action reboot=shutdown,shutdown=pause
--action watchdog=none|-audio none|-audiodev none,id=a|-bios x|-blockdev file,node-name=a,filename=x|-boot order=c,menu=off,strict=on
--chardev null,id=a|-chardev pty,id=a,logfile=x,logappend=on|-compat deprecated-input=accept,unstable-output=accept
--cpu host|-cpu max,-avx512f|-d guest_errors,unimp|-D /dev/null|-daemonize|-debugcon null|-debugcon none|-debugcon chardev:a
--device virtio-rng-pci|-display none|-drive file=x,format=raw,if=virtio|-echr 0x01|-enable-kvm|-fw_cfg name=opt/a,string=x
--global virtio-net-pci.mac=52:54:00:00:00:01|-global driver=virtio-net-pci,property=mac,value=52:54:00:00:00:01|-initrd x|-kernel x
--append x|-shim x|-snapshot|-cdrom x|-cdrom a,b|-hda x|-hdb x|-hdc x|-hdd a,b|-accel kvm,device=/dev/kvm|-L /usr/share/qemu|-M q35|-machine q35,smm=off|-m 1G|-m size=1G|-mon chardev=a,mode=control,pretty=on
--monitor none|-msg timestamp=on,guest-name=on|-name guest=a,process=b,debug-threads=on|-net none|-net nic|-net user
--netdev user,id=a|-nic none|-nic user,model=virtio-net-pci|-no-reboot|-no-shutdown|-no-user-config|-nodefaults|-nographic
--numa node|-object rng-random,id=a,filename=/dev/urandom|-overcommit mem-lock=off,cpu-pm=off|-parallel none|-pidfile x
--qmp null|-qmp-pretty null|-rtc base=utc,clock=host,driftfix=slew|-run-with chroot=/,user=nobody,exit-with-parent=on
--sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny|-serial null|-serial mon:stdio
--smbios type=1,serial=x|-uuid 00000000-0000-0000-0000-000000000001|-vga none|-watchdog-action reset|-add-fd fd=9,set=1,opaque=x
--smp 1|-smp 2,sockets=1,cores=2,threads=1
+-S|-accel kvm|-accel accel=kvm,kernel-irqchip=split|-action panic=pause
+-action reboot=shutdown,shutdown=pause|-action watchdog=none|-audio none|-audiodev none,id=a|-bios x
+-blockdev file,node-name=a,filename=x|-boot order=c,menu=off,strict=on|-chardev null,id=a
+-chardev pty,id=a,logfile=x,logappend=on|-compat deprecated-input=accept,unstable-output=accept
+-cpu host|-cpu max,-avx512f|-d guest_errors,unimp|-D /dev/null|-daemonize|-debugcon null
+-debugcon none|-debugcon chardev:a|-device virtio-rng-pci|-display none
+-drive file=x,format=raw,if=virtio|-echr 0x01|-enable-kvm|-fw_cfg name=opt/a,string=x
+-global virtio-net-pci.mac=52:54:00:00:00:01
+-global driver=virtio-net-pci,property=mac,value=52:54:00:00:00:01|-initrd x|-kernel x|-append x
+-shim x|-snapshot|-cdrom x|-cdrom a,b|-hda x|-hdb x|-hdc x|-hdd a,b|-accel kvm,device=/dev/kvm
+-L /usr/share/qemu|-M q35|-machine q35,smm=off|-m 1G|-m size=1G
+-mon chardev=a,mode=control,pretty=on|-monitor none|-msg timestamp=on,guest-name=on
+-name guest=a,process=b,debug-threads=on|-net none|-net nic|-net user|-netdev user,id=a|-nic none
+-nic user,model=virtio-net-pci|-no-reboot|-no-shutdown|-no-user-config|-nodefaults|-nographic
+-numa node|-object rng-random,id=a,filename=/dev/urandom|-overcommit mem-lock=off,cpu-pm=off
+-parallel none|-pidfile x|-qmp null|-qmp-pretty null|-rtc base=utc,clock=host,driftfix=slew
+-run-with chroot=/,user=nobody,exit-with-parent=on
+-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny|-serial null
+-serial mon:stdio|-smbios type=1,serial=x|-uuid 00000000-0000-0000-0000-000000000001|-vga none
+-watchdog-action reset|-add-fd fd=9,set=1,opaque=x|-smp 1|-smp 2,sockets=1,cores=2,threads=1
 """
 
 # Options that are refused, with the beginning of what is said instead.
 REFUSED = {
     "-acpitable file=x": "The guest's ACPI tables", "-dfilter 0x1000": "Use -d",
-    "-dtb x": "x86 machines", "-dump-vmstate x": "TDs are not migrated", "-enable-sync-profile": "Use -d", "-fda x": "There is no floppy",
-    "-fdb x": "There is no floppy", "-fsdev local,id=a": "Use virtiofsd", "-full-screen": "There is no graphics", "-gdb tcp::1": "A TD's reg",
+    "-dtb x": "x86 machines", "-dump-vmstate x": "TDs are not migrated",
+    "-enable-sync-profile": "Use -d", "-fda x": "There is no floppy",
+    "-fdb x": "There is no floppy", "-fsdev local,id=a": "Use virtiofsd",
+    "-full-screen": "There is no graphics", "-gdb tcp::1": "A TD's reg",
     "-icount 1": "A TD runs on KVM",
-    "-incoming defer": "TDs are not", "-iscsi user=a": "There are no iSCSI", "-jitdump": "A TD runs on KVM", "-k de": "There is no graphics",
-    "-loadvm x": "TDs are not", "-mem-path /x": "Use -object memory-backend-file", "-mem-prealloc": "A TD's private memory",
-    "-mtdblock x": "There is no flash", "-no-fd-bootchk": "There is no floppy", "-only-migratable": "TDs are not",
-    "-option-rom x": "Option ROMs", "-perfmap": "A TD runs on KVM", "-pflash x": "There is no flash", "-plugin x": "A TD runs on KVM",
-    "--preconfig": "Give the options", "-s": "A TD's registers", "-sd x": "Use -drive", "-seed 1": "A TD runs on KVM",
+    "-incoming defer": "TDs are not", "-iscsi user=a": "There are no iSCSI", "-jitdump": "A TD runs on KVM",
+    "-k de": "There is no graphics",
+    "-loadvm x": "TDs are not", "-mem-path /x": "Use -object memory-backend-file",
+    "-mem-prealloc": "A TD's private memory",
+    "-mtdblock x": "There is no flash", "-no-fd-bootchk": "There is no floppy",
+    "-only-migratable": "TDs are not",
+    "-option-rom x": "Option ROMs", "-perfmap": "A TD runs on KVM",
+    "-pflash x": "There is no flash", "-plugin x": "A TD runs on KVM",
+    "--preconfig": "Give the options", "-s": "A TD's registers", "-sd x": "Use -drive",
+    "-seed 1": "A TD runs on KVM",
     "-set device.a.b=c": "Write the property", "-spice port=1": "There is no graphics",
-    "-tpmdev passthrough,id=a": "There is no TPM", "-trace kvm*": "Use -d", "-usb": "There is no USB", "-usbdevice tablet": "There is no USB",
-    "-virtfs local": "Use virtiofsd", "-vnc :0": "There is no graphics", "-win2k-hack": "There is no IDE", "-xen-attach": "There is no Xen",
+    "-tpmdev passthrough,id=a": "There is no TPM", "-trace kvm*": "Use -d",
+    "-usb": "There is no USB", "-usbdevice tablet": "There is no USB",
+    "-virtfs local": "Use virtiofsd", "-vnc :0": "There is no graphics",
+    "-win2k-hack": "There is no IDE", "-xen-attach": "There is no Xen",
     "-xen-domid 1": "There is no Xen", "-xen-domid-restrict": "There is no Xen",
     # Removed from QEMU, and still in scripts.
-    "-no-acpi": "Use -machine acpi=off", "-no-hpet": "Use -machine hpet=off", "-runas nobody": "Use -run-with user=",
-    "-chroot /": "Use -run-with chroot=", "-writeconfig x": "No configuration file", "-soundhw hda": "There is no sound",
-    "-balloon virtio": "A TD's memory", "-localtime": "Use -rtc base=localtime", "-no-kvm": "Use -accel kvm", "-watchdog i6300esb": "There is no",
-    "-singlestep": "A TD runs on KVM", "-sdl": "There is no graphics", "-curses": "There is no graphics", "-enable-hax": "A TD runs on KVM",
-    "-tdf": "Use -rtc", "-startdate now": "Use -rtc base=", "-redir tcp:1::2": "Use -nic", "-tb-size 1": "A TD runs on KVM", "-mtdblock y": "There",
+    "-no-acpi": "Use -machine acpi=off", "-no-hpet": "Use -machine hpet=off",
+    "-runas nobody": "Use -run-with user=",
+    "-chroot /": "Use -run-with chroot=", "-writeconfig x": "No configuration file",
+    "-soundhw hda": "There is no sound",
+    "-balloon virtio": "A TD's memory", "-localtime": "Use -rtc base=localtime",
+    "-no-kvm": "Use -accel kvm", "-watchdog i6300esb": "There is no",
+    "-singlestep": "A TD runs on KVM", "-sdl": "There is no graphics",
+    "-curses": "There is no graphics", "-enable-hax": "A TD runs on KVM",
+    "-tdf": "Use -rtc", "-startdate now": "Use -rtc base=", "-redir tcp:1::2": "Use -nic",
+    "-tb-size 1": "A TD runs on KVM", "-mtdblock y": "There",
 }
 
 # The names in QEMU 11.1's -help.

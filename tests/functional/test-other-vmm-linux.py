@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""QEMU in the VMM's place: the tests of a TD's Linux that know no VMM, so that what they find is swtdx's doing, or Linux'.
+"""QEMU in the VMM's place: the tests of a TD's Linux that know no VMM, so that what they find is
+swtdx's doing, or Linux'.
 
 Of the suite "soak", for it takes minutes. SWTDX_QEMU names QEMU 10.1 or newer, as scripts/get-qemu prints it.
 """
@@ -47,10 +48,12 @@ def other(test):
     return run
 
 
-TESTS = [("boot-linux", "test_linux"), ("virtio", "test_small_devices"), ("disk", "test_disk"), ("network", "test_network"),
+TESTS = [("boot-linux", "test_linux"), ("virtio", "test_small_devices"), ("disk", "test_disk"),
+         ("network", "test_network"),
          ("amx", "test_amx"), ("cet", "test_cet")]
 
 if __name__ == "__main__":
-    vmm.tap([(f"/other-vmm-linux/{module}/{test[5:]}", other(getattr(importlib.import_module("test-" + module), test)))
+    vmm.tap([(f"/other-vmm-linux/{module}/{test[5:]}",
+              other(getattr(importlib.import_module("test-" + module), test)))
              for module, test in TESTS] +
             [("/other-vmm-linux/quote/qgs", other(test_quote))])

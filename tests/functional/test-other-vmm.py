@@ -57,7 +57,8 @@ def test_ordinary():
         assert f"swtdx: {name}: this host executes TDX guests only (VM type 5), not ordinary VMs" in err, err
 
 
-# ARCH_GET_XCOMP_SUPP, ARCH_GET_XCOMP_GUEST_PERM, ARCH_REQ_XCOMP_GUEST_PERM of asm/prctl.h; and other system calls by number.
+# ARCH_GET_XCOMP_SUPP, ARCH_GET_XCOMP_GUEST_PERM, ARCH_REQ_XCOMP_GUEST_PERM of asm/prctl.h; and
+# other system calls by number.
 GUEST_STATE = """
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
@@ -77,7 +78,8 @@ print(os.strerror(ctypes.get_errno()), libc.syscall(ctypes.c_long(39)) == os.get
 
 
 def test_guest_state():
-    """AMX is asked for by arch_prctl(), which programs call by number; the kernel below may know no AMX."""
+    """AMX is asked for by arch_prctl(), which programs call by number; the kernel below may know no
+    AMX."""
     status, out, err = vmm.run(swtdx([sys.executable, "-c", GUEST_STATE]), env=vmm.NO_LEAK_CHECK)
     assert status == 0, (status, out, err)
     assert out == ("0x60000, 0x20000\nOperation not supported, Invalid argument, 0x0\n0x60000, 0\n"

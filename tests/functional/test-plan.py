@@ -95,14 +95,18 @@ def check_mrtd():
 
 def check_boot_files():
     """What a launch would refuse is not planned, in the same words."""
-    for arguments, message in ((["-kernel", "/nonexistent/k"], "could not open kernel file '/nonexistent/k': No such file"),
-                               (["-kernel", vmm.OVMF], f"could not load kernel '{vmm.OVMF}': invalid kernel header"),
-                               (["-fw_cfg", "opt/a,file=/nonexistent/f"], "'/nonexistent/f': No such file")):
+    for arguments, message in ((["-kernel", "/nonexistent/k"],
+                                "could not open kernel file '/nonexistent/k': No such file"),
+                               (["-kernel", vmm.OVMF],
+                                f"could not load kernel '{vmm.OVMF}': invalid kernel header"),
+                               (["-fw_cfg", "opt/a,file=/nonexistent/f"],
+                                "'/nonexistent/f': No such file")):
         status, out, err = plan(*arguments, host=False)
         assert status == 1 and not out and message in err, (status, out, err)
 
 
-EVENTS = [tiny64.event(0, 4, bytes(4)), tiny64.event(1, 0x80000007, b"Exit Boot Services Returned with Success")]
+EVENTS = [tiny64.event(0, 4, bytes(4)),
+          tiny64.event(1, 0x80000007, b"Exit Boot Services Returned with Success")]
 RUN = tiny64.extend(0, 0) + tiny64.extend(1, 1) + tiny64.SPIN
 
 
@@ -158,6 +162,8 @@ def check_run_missing():
 
 if __name__ == "__main__":
     vmm.tap([("/plan/host", check_host), ("/plan/model", check_model), ("/plan/text", check_text),
-             ("/plan/enforce", check_enforce), ("/plan/contradictions", check_contradictions), ("/plan/mrtd", check_mrtd), ("/plan/boot-files", check_boot_files), ("/plan/run/json", check_run_json),
+             ("/plan/enforce", check_enforce), ("/plan/contradictions", check_contradictions),
+             ("/plan/mrtd", check_mrtd), ("/plan/boot-files", check_boot_files),
+             ("/plan/run/json", check_run_json),
              ("/plan/run/text", check_run_text), ("/plan/run/not-reached", check_run_not_reached),
              ("/plan/run/refused", check_run_refused), ("/plan/run/missing", check_run_missing)])

@@ -443,13 +443,18 @@ def test_quit_order():
 def test_memdev():
     with machine("-S", "-object", "memory-backend-memfd,id=m0,size=256M,share=on,merge=off", "-machine", "memory-backend=m0") as m:
         qmp = m.connect()
-        assert qmp.command("query-memdev") == [{"id": "m0", "size": 256 << 20, "share": True, "prealloc": False, "merge": False,
-                                                "dump": True, "reserve": False, "host-nodes": [], "policy": "default"}]
+        assert qmp.command("query-memdev") == [{"id": "m0", "size": 256 << 20, "share": True,
+                                                "prealloc": False, "merge": False,
+                                                "dump": True, "reserve": False, "host-nodes": [],
+                                                "policy": "default"}]
         qmp.command("quit")
         m.wait()
 
 
 if __name__ == "__main__":
-    vmm.tap([("/qmp/negotiation", test_negotiation), ("/qmp/errors", test_errors), ("/qmp/queries", test_queries), ("/qmp/block", test_block), ("/qmp/memdev", test_memdev), ("/qmp/quit-order", test_quit_order),
-             ("/qmp/life", test_life), ("/qmp/no-reboot", test_no_reboot), ("/qmp/given-socket", test_given_socket),
+    vmm.tap([("/qmp/negotiation", test_negotiation), ("/qmp/errors", test_errors),
+             ("/qmp/queries", test_queries), ("/qmp/block", test_block),
+             ("/qmp/memdev", test_memdev), ("/qmp/quit-order", test_quit_order),
+             ("/qmp/life", test_life), ("/qmp/no-reboot", test_no_reboot),
+             ("/qmp/given-socket", test_given_socket),
              ("/qmp/silent-client", test_silent_client), ("/qmp/standard-io", test_standard_io)])

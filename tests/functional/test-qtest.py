@@ -82,8 +82,10 @@ def test_serial_interrupt():
 
 
 def test_clock_base():
-    """-rtc base=: what the clock shows at the start, in its BCD registers; century, year, month, day, hours."""
-    for base, shown in (("2006-06-17T16:01:21", "2006061716"), ("2000-02-29", "2000022900"), ("utc", "1970010100")):
+    """-rtc base=: what the clock shows at the start, in its BCD registers; century, year, month,
+    day, hours."""
+    for base, shown in (("2006-06-17T16:01:21", "2006061716"), ("2000-02-29", "2000022900"),
+                        ("utc", "1970010100")):
         with tempfile.TemporaryDirectory() as directory:
             m = Machine(directory, "-rtc", f"base={base},clock=host")
             read = ""
@@ -208,5 +210,7 @@ def test_refused():
 
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(__file__))
-    vmm.tap([("/qtest/devices", test_devices), ("/qtest/serial-interrupt", test_serial_interrupt), ("/qtest/clock-base", test_clock_base), ("/qtest/listening", test_listening),
-             ("/qtest/clock", test_clock), ("/qtest/acpi", test_acpi), ("/qtest/refused", test_refused)])
+    vmm.tap([("/qtest/devices", test_devices), ("/qtest/serial-interrupt", test_serial_interrupt),
+             ("/qtest/clock-base", test_clock_base), ("/qtest/listening", test_listening),
+             ("/qtest/clock", test_clock), ("/qtest/acpi", test_acpi),
+             ("/qtest/refused", test_refused)])

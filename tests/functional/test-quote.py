@@ -32,12 +32,14 @@ class Guest:
         subprocess.run(["scripts/make-initramfs", initrd, "tdx-guest"], check=True,
                        env={**os.environ, "MODULES": vmm.cached("modules-path")})
         self.warnings = os.path.join(directory, "stderr")  # not on the console, whose lines they would cut in two
-        arguments = vmm.td_arguments(extra=["-no-reboot", "-kernel", vmm.cached("path"), "-initrd", initrd,
+        arguments = vmm.td_arguments(extra=["-no-reboot", "-kernel", vmm.cached("path"),
+                                            "-initrd", initrd,
                                             "-append", "console=ttyS0 quiet"])
         if not vmm.OTHER:
             arguments += ["-d", "tdvmcall", "-D", os.path.join(directory, "log")]
         arguments[arguments.index("-object") + 1] = json.dumps({
-            "qom-type": "tdx-guest", "id": "tdx0", "quote-generation-socket": {"type": "unix", "path": service}})
+            "qom-type": "tdx-guest", "id": "tdx0",
+            "quote-generation-socket": {"type": "unix", "path": service}})
         with open(self.warnings, "wb") as stderr:
             self.console = vmm.Console(vmm.tdx_host() + arguments, stderr)
         self.console.expect(r"initramfs: this is a TDX guest", 400 * SLOW)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The scripts tell how they are called, from any directory and without doing anything; and find the archive of packages."""
+"""The scripts tell how they are called, from any directory and without doing anything; and find the
+archive of packages."""
 
 import glob
 import os
@@ -9,12 +10,14 @@ import tempfile
 
 import vmm
 
-SCRIPTS = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "scripts")
+SCRIPTS = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+                       "scripts")
 PROGRAMS = sorted(p for p in glob.glob(os.path.join(SCRIPTS, "*")) if os.access(p, os.X_OK))
 
 
 def run(argv, cwd, **env):
-    done = subprocess.run(argv, cwd=cwd, env={**os.environ, **env}, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
+    done = subprocess.run(argv, cwd=cwd, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=60, check=False,
                           encoding="utf-8")
     return done.returncode, done.stdout, done.stderr
 
@@ -24,7 +27,9 @@ def usage(path):
         with tempfile.TemporaryDirectory() as directory:
             relative = os.path.relpath(path, directory)
             for option in "--help", "-h":
-                status, out, err = run([relative, option], directory, BUILD=os.path.join(directory, "build"), XDG_CACHE_HOME=directory)
+                status, out, err = run([relative, option], directory,
+                                       BUILD=os.path.join(directory, "build"),
+                                       XDG_CACHE_HOME=directory)
                 assert status == 0 and err == "", (option, status, err)
                 assert os.path.basename(path) in out or "FIRMWARE (" in out, out
             assert os.listdir(directory) == [], os.listdir(directory)
@@ -40,11 +45,15 @@ esac
 """
 DEBIAN, OTHER = "http://mirror.example/debian/", "https://download.example/linux/debian/"
 MIRRORS = [
-    ("lists", [f"Docker/Docker {OTHER}", f"Debian/Debian-Security {OTHER}", f"Debian/Debian {DEBIAN}"], [f"{OTHER} bookworm"], {}, DEBIAN),
-    ("names", [], ["http://mirror.example/debian-security/ trixie-security", f"{DEBIAN} trixie"], {}, DEBIAN),
+    ("lists",
+     [f"Docker/Docker {OTHER}", f"Debian/Debian-Security {OTHER}", f"Debian/Debian {DEBIAN}"],
+     [f"{OTHER} bookworm"], {}, DEBIAN),
+    ("names", [], ["http://mirror.example/debian-security/ trixie-security", f"{DEBIAN} trixie"],
+     {}, DEBIAN),
     ("updates", [], [f"{DEBIAN} forky-updates"], {}, DEBIAN),
     ("named", [], [], {"DEBIAN_MIRROR": "file:/mirror"}, "file:/mirror"),
-    ("other system", ["Ubuntu/Ubuntu http://archive.example/ubuntu/"], ["http://archive.example/ubuntu/ noble"], {}, None),
+    ("other system", ["Ubuntu/Ubuntu http://archive.example/ubuntu/"],
+     ["http://archive.example/ubuntu/ noble"], {}, None),
     ("nothing", [], [], {}, None),
 ]
 
@@ -58,7 +67,8 @@ def mirror(lists, names, env, expected):
                                    names=" ".join(f"'{x}'" for x in names)))
             os.chmod(path, 0o755)
             status, out, err = run([os.path.join(SCRIPTS, "apt-mirror")], directory,
-                                   **{"DEBIAN_MIRROR": "", **env, "PATH": directory + ":" + os.environ["PATH"]})
+                                   **{"DEBIAN_MIRROR": "", **env,
+                                      "PATH": directory + ":" + os.environ["PATH"]})
             if expected:
                 assert (status, out, err) == (0, expected + "\n", ""), (status, out, err)
             else:

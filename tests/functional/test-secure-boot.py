@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian's boot chain in TDs: firmware's boot manager, shim, GRUB, kernel; with and without Secure Boot, and what it measures.
+"""Debian's boot chain in TDs: firmware's boot manager, shim, GRUB, kernel; with and without Secure
+Boot, and what it measures.
 
 Needs what scripts/get-kernel, scripts/get-kernel --modules, scripts/get-grub and scripts/get-firmware forky download."""
 
@@ -39,7 +40,8 @@ def make_disk(directory, kernel):
     report = REPORT if os.path.exists(REPORT) else ""
     subprocess.run(["scripts/make-initramfs", "--greeting", report, initrd, "tdx-guest"],
                    env={**os.environ, "MODULES": vmm.cached("modules-path")}, check=True)
-    subprocess.run(["scripts/make-disk", "--grub", disk, kernel, initrd, "console=ttyS0 quiet"], check=True)
+    subprocess.run(["scripts/make-disk", "--grub", disk, kernel, initrd, "console=ttyS0 quiet"],
+                   check=True)
     return ["-blockdev", f'{{"driver":"raw","node-name":"d0","file":{{"driver":"file","filename":"{disk}"}}}}']
 
 
@@ -48,7 +50,8 @@ def td(firmware, extra):
 
 
 def replayed(log):
-    """The RTMRs that an event log of the TCG's second format tells of (section 10.2 of its PC client profile)."""
+    """The RTMRs that an event log of the TCG's second format tells of (section 10.2 of its PC
+    client profile)."""
     registers, at, digest_sizes = [bytes(48)] * 4, 0, None
     while at < len(log) and log[at:at + 4] != b"\xff" * 4:
         index, kind = struct.unpack_from("<II", log, at)
@@ -56,7 +59,8 @@ def replayed(log):
             size = struct.unpack_from("<I", log, at + 28)[0]
             data = log[at + 32:at + 32 + size]
             assert data[:16] == b"Spec ID Event03\0", data
-            digest_sizes = dict(struct.iter_unpack("<HH", data[28:28 + 4 * struct.unpack_from("<I", data, 24)[0]]))
+            count, = struct.unpack_from("<I", data, 24)
+            digest_sizes = dict(struct.iter_unpack("<HH", data[28:28 + 4 * count]))
             at += 32 + size
             continue
         digests, at = struct.unpack_from("<I", log, at + 8)[0], at + 12
@@ -127,7 +131,9 @@ def test_blk():
 
 
 def test_scsi():
-    return boot("OVMF.fd", ["-device", "virtio-scsi-pci,id=s0", "-device", "scsi-hd,drive=d0,bus=s0.0"], secure=False)
+    return boot("OVMF.fd",
+                ["-device", "virtio-scsi-pci,id=s0", "-device", "scsi-hd,drive=d0,bus=s0.0"],
+                secure=False)
 
 
 def test_tampered():
@@ -142,7 +148,8 @@ def test_tampered():
         path = os.path.join(directory, "linux")
         with open(path, "wb") as f:
             f.write(kernel)
-        console = vmm.Console(vmm.tdx_host() + td("OVMF.inteltdx.ms.fd", make_disk(directory, path) +
+        console = vmm.Console(vmm.tdx_host() +
+                              td("OVMF.inteltdx.ms.fd", make_disk(directory, path) +
                                                   ["-device", "virtio-blk-pci,drive=d0"]))
         try:
             console.expect(r"bad shim (loader )?signature", 200 * SLOW)

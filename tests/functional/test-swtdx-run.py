@@ -109,15 +109,18 @@ def check_preload():
 def check_moved():
     """The programs run from wherever they lie, and say where they cannot."""
     with tempfile.TemporaryDirectory() as root:
-        for name, moved in (("with blanks and ä", True), ("it's \"#%&\\", True), ("a:b", False), ("a $HOME", False)):
+        for name, moved in (("with blanks and ä", True), ("it's \"#%&\\", True), ("a:b", False),
+                            ("a $HOME", False)):
             directory = os.path.join(root, name)
             os.mkdir(directory)
             for file in ("swtdx", "libswtdx.so"):
                 shutil.copy(vmm.program(file), directory)
-            argv = [os.path.join(directory, "swtdx"), "run", "--", "sh", "-c", "test -c /dev/kvm && sh -c 'test -c /dev/kvm && echo yes'"]
+            argv = [os.path.join(directory, "swtdx"), "run", "--", "sh",
+                    "-c", "test -c /dev/kvm && sh -c 'test -c /dev/kvm && echo yes'"]
             status, out, err = vmm.run(argv, env=vmm.NO_LEAK_CHECK)
             if moved:
-                assert (status, out) == (0, "yes\n") and "cannot be preloaded" not in err, (name, status, out, err)
+                assert (status, out) == (0, "yes\n") and "cannot be preloaded" not in err, \
+                    (name, status, out, err)
             else:
                 assert status == 126 and f"lies in '{directory}': the loader takes no path with" in err, (name, status, out, err)
 
@@ -359,7 +362,8 @@ def check_base():
         path = write_json(directory, "below/second.json",
                           {"name": "second", "description": "on first", "base": "../first.json",
                            "logical_cpus": 3,
-                                                           "cpuid": [dict(LEAF, leaf=22, regs=[1, 2, 3, 4])]})
+                                                           "cpuid": [dict(LEAF, leaf=22,
+                                                                          regs=[1, 2, 3, 4])]})
         script = "uname -r; cat /sys/fs/cgroup/misc.capacity /sys/new /sys/fs/cgroup/misc.current"
         assert run("sh", "-c", script, host=path) == "1.2.3\ntdx 7\nnew\ntdx 0\n"
         status, out, err = swtdx("profiles", path)
@@ -580,9 +584,12 @@ def check_selftest_limits():
 
 def main():
     os.environ["LC_ALL"] = "C"
-    vmm.tap([("/swtdx/status", check_status), ("/swtdx/pid", check_pid), ("/swtdx/arguments", check_arguments), ("/swtdx/files", check_files),
-             ("/swtdx/absent-files", check_absent_files), ("/swtdx/directories", check_directories), ("/swtdx/uname", check_uname),
-              ("/swtdx/preload", check_preload), ("/swtdx/moved", check_moved), ("/swtdx/static", check_static), ("/swtdx/loader", check_loader),
+    vmm.tap([("/swtdx/status", check_status), ("/swtdx/pid", check_pid),
+             ("/swtdx/arguments", check_arguments), ("/swtdx/files", check_files),
+             ("/swtdx/absent-files", check_absent_files), ("/swtdx/directories", check_directories),
+             ("/swtdx/uname", check_uname),
+              ("/swtdx/preload", check_preload), ("/swtdx/moved", check_moved),
+             ("/swtdx/static", check_static), ("/swtdx/loader", check_loader),
               ("/swtdx/go", check_go),
              ("/swtdx/musl", check_musl), ("/swtdx/set-user", check_set_user)] +
             [("/swtdx/refused/" + ("_".join(row[0]).replace("/", "|") or "nothing"),

@@ -12,7 +12,8 @@ import time
 
 BUILD = os.environ.get("BUILD_ROOT", "build")
 OVMF = "/usr/share/ovmf/OVMF.fd"
-# Files of tests are named in socket addresses, of which unix(7) has 107 bytes, and in options, which separate by commas.
+# Files of tests are named in socket addresses, of which unix(7) has 107 bytes, and in options,
+# which separate by commas.
 if len(tempfile.gettempdir()) > 60 or "," in tempfile.gettempdir():
     tempfile.tempdir = "/tmp"
 # The programs were built with sanitizers: what these cannot do is skipped, with the reason.
@@ -135,7 +136,8 @@ def run(argv, timeout=60, env=None):
     """Runs to the end; (status, stdout, stderr)."""
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout,
                           check=False, env=env)
-    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+    out, err = (text.decode("utf-8", "replace") for text in (done.stdout, done.stderr))
+    return done.returncode, out, err
 
 
 def tap(tests):

@@ -32,8 +32,10 @@ def body(path):
 
 
 def same_words(text):
-    """A table of data as any iasl writes it: sizes of fields in decimal or as 004h, blanks, and capitals in a table's name differ."""
-    lines = (re.sub(r"^(\[\w+h \d+) +(\w+?)(h?)\] +", lambda m: f"{m[1]} {int(m[2], 16 if m[3] else 10):3}] ", line)
+    """A table of data as any iasl writes it: sizes of fields in decimal or as 004h, blanks, and
+    capitals in a table's name differ."""
+    lines = (re.sub(r"^(\[\w+h \d+) +(\w+?)(h?)\] +",
+                    lambda m: f"{m[1]} {int(m[2], 16 if m[3] else 10):3}] ", line)
              for line in text.strip().splitlines())
     return re.sub(r"\[[A-Z].*\]$", lambda m: m[0].lower(), "\n".join(lines), flags=re.M)
 
@@ -59,7 +61,8 @@ def check(program, golden, config, table):
             with open(path, "w", encoding="utf-8") as f:
                 f.write(text)
         with open(path, encoding="utf-8") as f:
-            assert same_words(text) == same_words(f.read()), f"{config} {table} differs from {path}:\n{text}"
+            assert same_words(text) == same_words(f.read()), \
+                f"{config} {table} differs from {path}:\n{text}"
 
 
 def take_processors(table, text):
@@ -76,12 +79,15 @@ def take_processors(table, text):
     wide = re.findall(r"Subtable Type : 09.*?x2Apic ID : (\w+).*?Processor UID : (\w+)", text,
                       flags=re.S)
     text = re.sub(r"\s*Subtable Type : (00|09).*?(?=\n\s*Subtable|\Z)", "", text, flags=re.S)
-    return text, [(int(u, 16), int(a, 16)) for u, a in local] + [(int(u, 16), int(a, 16)) for a, u in wide]
+    ids = [*local, *((u, a) for a, u in wide)]
+    return text, [(int(u, 16), int(a, 16)) for u, a in ids]
 
 
 def check_many(program, golden, count, table):
     with tempfile.TemporaryDirectory() as directory:
-        rest, processors = take_processors(table, same_words(disassemble(directory, program, str(count), table)))
+        rest, processors = take_processors(table,
+                                           same_words(disassemble(directory, program, str(count),
+                                                                  table)))
     with open(os.path.join(golden, f"{FEW}-{table}.txt"), encoding="utf-8") as f:
         expected, few = take_processors(table, same_words(f.read()))
     assert rest == expected, f"{count} {table}:\n{rest}"
