@@ -34,7 +34,8 @@ static const char no_tcg[] = "vCPUs run on KVM alone";
 static const char no_sound[] = "there is no sound";
 static const char no_xen[] = "there is no Xen here";
 static const char no_errors[] = "hardware errors are not injected into TDs";
-static const char no_watchdog[] = "there is no watchdog";
+static const char no_watchdog[] =
+    "use -action watchdog=ACTION, or set-action in QMP (watchdog=ACTION)";
 static const char no_ports[] =
     "-qtest SOCKET has inb, outb and their like, without an expression language";
 

@@ -64,6 +64,13 @@ static int choice(JsonValue *arguments, const char *member, const char *const *n
 bool qmp_set_action(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
 {
     RunStateActions *actions = runstate_actions(context->runstate);
+    int watchdog = choice(arguments, "watchdog", qapi_WatchdogAction_names,
+                          (int)actions->watchdog);
+
+    if (watchdog == QAPI_WATCHDOG_ACTION_INJECT_NMI) {
+        return runstate_refuse_nmi(errp);
+    }
+    actions->watchdog = (QapiWatchdogAction)watchdog;
 
     actions->reboot = choice(arguments, "reboot", qapi_RebootAction_names, actions->reboot);
     actions->shutdown = choice(arguments, "shutdown", qapi_ShutdownAction_names, actions->shutdown);

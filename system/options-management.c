@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Options that management software gives with every machine, about what this one has in one form
- * only: -rtc, -boot, -watchdog-action, -audiodev. What says so is accepted, and everything else
+ * only: -rtc, -boot, -audiodev; and -watchdog-action. What says so is accepted, and everything else
  * refused.
  */
 #include <string.h>
@@ -160,14 +160,16 @@ bool option_boot(MachineConfig *config, const char *text, GError **errp)
     return kv;
 }
 
-/* There is no watchdog, so that none acts. */
+/* The former spelling of -action watchdog=. */
 bool option_watchdog_action(MachineConfig *config, const char *text, GError **errp)
 {
-    static const char *const actions[] = { "reset", "shutdown", "poweroff", "inject-nmi", "pause",
-                                           "debug", "none", NULL };
-
-    return g_strv_contains(actions, text) ||
-           error_set(errp, "'%s' is no action of a watchdog", text);
+    for (unsigned i = 0; qapi_WatchdogAction_names[i]; i++) {
+        if (!strcmp(qapi_WatchdogAction_names[i], text)) {
+            config->life.actions.watchdog = (QapiWatchdogAction)i;
+            return i != QAPI_WATCHDOG_ACTION_INJECT_NMI || runstate_refuse_nmi(errp);
+        }
+    }
+    return error_set(errp, "'%s' is no action of a watchdog", text);
 }
 
 /* All interfaces are accepted and shown: the policy that QEMU has unless it is told another. */

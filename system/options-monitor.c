@@ -289,7 +289,9 @@ static bool set_action(const KeyValPair *pair, RunStateActions *actions, GError 
             case 'r': actions->reboot = i; break;
             case 's': actions->shutdown = i; break;
             case 'p': actions->panic = i; break;
-            default: break; /* no watchdog, no action of it */
+            default:
+                actions->watchdog = i;
+                return i != QAPI_WATCHDOG_ACTION_INJECT_NMI || runstate_refuse_nmi(errp);
             }
             return true;
         }

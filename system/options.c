@@ -227,7 +227,7 @@ static const Option options[] = {
       "what the firmware may boot from" },
     { "rtc", "[base=utc|localtime|DATE][,clock=host][,driftfix=none|slew]", option_rtc,
       "the real-time clock" },
-    { "watchdog-action", "ACTION", option_watchdog_action, "accepted: there is no watchdog" },
+    { "watchdog-action", "ACTION", option_watchdog_action, "as -action watchdog=" },
     { "audiodev", "[driver=]none,id=ID", option_audiodev, "accepted: there is no sound" },
     { "compat", "deprecated-input=accept,...", option_compat, "accepted: all interfaces are" },
     { "readconfig", "FILE", option_readconfig, "read options from a configuration file" },

@@ -17,6 +17,7 @@ typedef struct Requests {
     JsonValue *panic;       /* a GuestPanicInformation, or NULL */
     bool panicked;          /* the same without information */
     bool crash_loaded, pvshutdown;
+    bool watchdog;
     bool exit;              /* with exit_status */
     int exit_status;
 } Requests;
@@ -30,6 +31,8 @@ struct RunState {
     bool ended;             /* the loop is to end: nothing more is served */
     GMutex lock;            /* of what follows */
     Requests requests;
+    bool running;           /* since since_ns, and ran_ns before that */
+    uint64_t since_ns, ran_ns;
 };
 
 static const struct {
@@ -66,6 +69,21 @@ static void emit_cause(RunState *state, const QapiEvent *event, ShutdownCause ca
     emit(state, event, data);
 }
 
+static void set_now(RunState *state, QapiRunState next)
+{
+    bool runs = next == QAPI_RUN_STATE_RUNNING;
+
+    g_mutex_lock(&state->lock);
+    if (runs != state->running) {
+        uint64_t now = clock_monotonic_ns(&state->handlers.clock);
+        state->ran_ns += runs ? 0 : now - state->since_ns;
+        state->since_ns = now;
+        state->running = runs;
+    }
+    state->now = next;
+    g_mutex_unlock(&state->lock);
+}
+
 /* The vCPUs stop, and the machine is in state `next`. */
 static void stop_in(RunState *state, QapiRunState next)
 {
@@ -74,7 +92,7 @@ static void stop_in(RunState *state, QapiRunState next)
     if (ran) {
         state->handlers.pause(state->handlers.opaque);
     }
-    state->now = next;
+    set_now(state, next);
     if (ran) {
         emit(state, &qapi_event_STOP, NULL);
     }
@@ -114,7 +132,7 @@ static void serve_reset(RunState *state, ShutdownCause cause)
     if (ran) {
         state->handlers.resume(state->handlers.opaque);
     } else {
-        state->now = QAPI_RUN_STATE_PRELAUNCH;
+        set_now(state, QAPI_RUN_STATE_PRELAUNCH);
     }
 }
 
@@ -140,6 +158,37 @@ static void serve_panic(RunState *state, JsonValue *info)
     if (!pauses) {
         emit_cause(state, &qapi_event_SHUTDOWN, SHUTDOWN_GUEST_PANIC);
         end(state, action == QAPI_PANIC_ACTION_EXIT_FAILURE);
+    }
+}
+
+static void serve_watchdog(RunState *state)
+{
+    QapiWatchdogAction action = state->actions.watchdog;
+    JsonValue *data = json_object_new_object();
+
+    json_object_object_add(data, "action",
+                           json_object_new_string(qapi_WatchdogAction_names[action]));
+    emit(state, &qapi_event_WATCHDOG, data);
+    switch (action) {
+    case QAPI_WATCHDOG_ACTION_RESET:
+        serve_reset(state, SHUTDOWN_GUEST_RESET);
+        break;
+    case QAPI_WATCHDOG_ACTION_SHUTDOWN:
+        runstate_power_button(state);
+        break;
+    case QAPI_WATCHDOG_ACTION_POWEROFF:
+        emit_cause(state, &qapi_event_SHUTDOWN, SHUTDOWN_GUEST_SHUTDOWN);
+        end(state, 0);
+        break;
+    case QAPI_WATCHDOG_ACTION_PAUSE:
+        stop_in(state, QAPI_RUN_STATE_WATCHDOG);
+        break;
+    case QAPI_WATCHDOG_ACTION_DEBUG:
+        report_warning("the guest's watchdog has run out; nothing follows (-action "
+                       "watchdog=debug)");
+        break;
+    default: /* none; an NMI is refused where it is asked for */
+        break;
     }
 }
 
@@ -185,6 +234,9 @@ static gboolean serve(gpointer opaque)
     }
     if (r.pvshutdown && !state->ended) {
         emit(state, &qapi_event_GUEST_PVSHUTDOWN, NULL);
+    }
+    if (r.watchdog && !state->ended) {
+        serve_watchdog(state);
     }
     if (r.internal_error && !state->ended) {
         serve_internal_error(state);
@@ -279,6 +331,27 @@ static void port_guest_event(void *opaque, GuestEvent event)
     unlock_and_serve(state);
 }
 
+static void port_watchdog(void *opaque)
+{
+    RunState *state = opaque;
+
+    g_mutex_lock(&state->lock);
+    state->requests.watchdog = true;
+    unlock_and_serve(state);
+}
+
+static uint64_t port_run_time_ns(void *opaque)
+{
+    RunState *state = opaque;
+
+    g_mutex_lock(&state->lock);
+    uint64_t ns = state->ran_ns +
+                  (state->running ? clock_monotonic_ns(&state->handlers.clock) - state->since_ns
+                                  : 0);
+    g_mutex_unlock(&state->lock);
+    return ns;
+}
+
 static void port_exit(void *opaque, int status)
 {
     RunState *state = opaque;
@@ -306,6 +379,8 @@ const RunStatePort *runstate_port(void)
         .reset = port_reset,
         .guest_panicked = port_guest_panicked,
         .guest_event = port_guest_event,
+        .watchdog = port_watchdog,
+        .run_time_ns = port_run_time_ns,
         .exit = port_exit,
         .internal_error = port_internal_error,
     };
@@ -323,6 +398,13 @@ RunStateActions *runstate_actions(RunState *state)
     return &state->actions;
 }
 
+bool runstate_refuse_nmi(GError **errp)
+{
+    error_set(errp, "watchdog=inject-nmi is not available: a guest takes no NMI from its host");
+    error_hint(errp, "Use watchdog=reset, shutdown, poweroff, pause, debug or none");
+    return false;
+}
+
 bool runstate_cont(RunState *state, GError **errp)
 {
     switch (state->now) {
@@ -333,7 +415,7 @@ bool runstate_cont(RunState *state, GError **errp)
     case QAPI_RUN_STATE_RUNNING:
         return true;
     default:
-        state->now = QAPI_RUN_STATE_RUNNING;
+        set_now(state, QAPI_RUN_STATE_RUNNING);
         emit(state, &qapi_event_RESUME, NULL);
         state->handlers.resume(state->handlers.opaque);
         return true;

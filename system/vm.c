@@ -249,6 +249,9 @@ Vm *vm_new(const MachineConfig *config, GError **errp)
         .opaque = vm,
     };
 
+    if (config->accelerator == ACCELERATOR_QTEST) {
+        handlers.clock = qtest_clock(&vm->qtest_clock);
+    }
     vm->config = config;
     vm->runstate = runstate_new(&handlers, &config->life.actions);
     vm->io_errors = io_errors_new(vm->runstate, &handlers);

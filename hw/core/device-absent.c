@@ -26,7 +26,7 @@ static const char no_usb[] = "There is no USB controller";
 static const char no_ide[] = "There is no IDE or SATA controller: use virtio-blk-pci";
 static const char use_firmware[] =
     "A TD's first memory is its firmware's: use -bios, -kernel or -fw_cfg";
-static const char no_watchdog[] = "There is no watchdog";
+static const char other_watchdog[] = "The watchdog of this machine is i6300esb";
 
 /* By patterns with '*'; the first that fits counts. */
 static const struct {
@@ -54,7 +54,6 @@ static const struct {
     { "nvme*", "There is no NVMe controller: use virtio-blk-pci" },
     { "vfio-*", "There is no device assignment: a TD's private memory is out of reach of devices" },
     { "pci-bridge*", no_bridges },
-    { "pcie-pci-bridge*", no_bridges },
     { "i82801b11-bridge*", no_bridges },
     { "ioh3420*", no_bridges },
     { "x3130-upstream*", no_bridges },
@@ -75,7 +74,6 @@ static const struct {
     { "virtio-iommu*", no_iommu },
     { "tpm-*",
       "There is no TPM: a TD is measured into RTMRs by the TDX module, and proves it by a quote" },
-    { "i6300esb*", no_watchdog },
     { "ivshmem*",
       "There is no shared memory device: use virtio-net-pci, or a memory backend with "
       "share=on" },
@@ -84,7 +82,9 @@ static const struct {
     { "virtio-keyboard*", no_input },
     { "virtio-mouse*", no_input },
     { "virtio-tablet*", no_input },
-    { "vmgenid*", "There is no such device: a TD is never a copy of another" },
+    { "vmgenid*",
+      "The host would write the number into memory that is private to a TD; and a TD is never a "
+      "copy of another: leave it out" },
     { "intel-hda*", no_sound },
     { "AC97*", no_sound },
     { "vmxnet3*", use_net },
@@ -152,7 +152,7 @@ static const struct {
     { "sdhci-pci", "There is no SD controller: use virtio-blk-pci" },
     { "ufs*", "There is no UFS controller: use virtio-blk-pci" },
     { "pci-serial*", "Use isa-serial, or virtio-serial-pci with virtconsole" },
-    { "ib700", no_watchdog },
+    { "ib700", other_watchdog },
     { "pci-ipmi-*", "There is no management controller: leave it out" },
     { "smbus-ipmi", "There is no management controller: leave it out" },
     { "*can_pci", no_lab },

@@ -2,7 +2,8 @@
 /*
  * pci-bridge: a conventional bridge with a bus of 32 slots (PCI-to-PCI Bridge 1.2). It has no
  * hotplug controller; container runtimes and management programs put one into every machine, and
- * often leave it empty.
+ * often leave it empty. pcie-pci-bridge: the same at the end of a link (PCI Express to PCI/PCI-X
+ * Bridge 1.0), where management software puts conventional devices.
  */
 #include "hw/pci/pci-device.h"
 
@@ -11,6 +12,7 @@
 
 #define BRIDGE_VENDOR 0x1b36
 #define BRIDGE_DEVICE 0x0001
+#define EXPRESS_BRIDGE_DEVICE 0x000e
 
 typedef struct BridgeDevice {
     PciDevice pci;
@@ -21,17 +23,36 @@ typedef struct BridgeDevice {
     uint32_t buses;
 } BridgeDevice;
 
+static bool check(const PciDevice *device, GError **errp)
+{
+    if (((const BridgeDevice *)device)->shpc) {
+        error_set(errp, "%s: shpc=on is not available", device->device.object.type->name);
+        error_hint(errp,
+                   "Use shpc=off; where devices are to be plugged in later, use pcie-root-port");
+        return false;
+    }
+    return true;
+}
+
 static PciFunction *make(PciDevice *device, GError **errp)
 {
     static const PciIdentity identity = { BRIDGE_VENDOR, BRIDGE_DEVICE, .class_device = 0x0604 };
 
-    if (((BridgeDevice *)device)->shpc) {
-        error_set(errp, "pci-bridge: shpc=on is not available");
-        error_hint(errp,
-                   "Use shpc=off; where devices are to be plugged in later, use pcie-root-port");
+    return check(device, errp) ? pci_bridge_new(&identity, NULL, NULL) : NULL;
+}
+
+static PciFunction *make_express(PciDevice *device, GError **errp)
+{
+    static const PciIdentity identity = { BRIDGE_VENDOR, EXPRESS_BRIDGE_DEVICE,
+                                          .class_device = 0x0604 };
+
+    if (!check(device, errp)) {
         return NULL;
     }
-    return pci_bridge_new(&identity, NULL, NULL);
+    PciFunction *function = pci_bridge_new(&identity, NULL, NULL);
+    pci_pm_add(function);
+    pci_express_add(function, PCIE_TYPE_PCI_BRIDGE);
+    return function;
 }
 
 static void placed(PciDevice *device)
@@ -46,6 +67,12 @@ static const PciDeviceOps bridge_ops = {
     .device = { .bus_type = &pcie_bus_type, .category = "Controller/Bridge/Hub", .no_hotplug = true,
                 PCI_DEVICE_OPS },
     .make = make, .placed = placed,
+};
+
+static const PciDeviceOps express_ops = {
+    .device = { .bus_type = &pcie_bus_type, .category = "Controller/Bridge/Hub", .no_hotplug = true,
+                PCI_DEVICE_OPS },
+    .make = make_express, .placed = placed,
 };
 
 #define RESERVE(name, index)                                   \
@@ -69,4 +96,8 @@ const QomType pci_bridge_device_type = {
     .name = "pci-bridge", .parent = &pci_device_type, .description = "Standard PCI Bridge",
     .size = sizeof(BridgeDevice),
     .properties = bridge_properties, .ops = &bridge_ops,
+};
+const QomType pcie_pci_bridge_type = {
+    .name = "pcie-pci-bridge", .parent = &pci_bridge_device_type,
+    .description = "Bridge from PCI Express to PCI", .ops = &express_ops,
 };

@@ -10,6 +10,7 @@
 #include <glib.h>
 
 #include "qapi-types.h"
+#include "system/core/clock.h"
 #include "system/core/runstate.h"
 
 typedef struct RunState RunState;
@@ -26,18 +27,20 @@ typedef struct RunStateHandlers {
     /* What monitors are told. data may be NULL; the handler frees it. */
     void (*event)(void *opaque, const QapiEvent *event, JsonValue *data);
     void *opaque;
+    Clock clock; /* of the time that the machine runs */
 } RunStateHandlers;
 
-/* What follows from a guest's reset, power-off and fatal error (-action). */
+/* What follows from a guest's reset, power-off, fatal error and silence (-action). */
 typedef struct RunStateActions {
     QapiRebootAction reboot;
     QapiShutdownAction shutdown;
     QapiPanicAction panic;
+    QapiWatchdogAction watchdog;
 } RunStateActions;
 
 #define RUNSTATE_ACTIONS_DEFAULT                                                 \
     ((RunStateActions){ QAPI_REBOOT_ACTION_RESET, QAPI_SHUTDOWN_ACTION_POWEROFF, \
-                        QAPI_PANIC_ACTION_SHUTDOWN })
+                        QAPI_PANIC_ACTION_SHUTDOWN, QAPI_WATCHDOG_ACTION_RESET })
 
 /* In state prelaunch. */
 RunState *runstate_new(const RunStateHandlers *handlers, const RunStateActions *actions);
@@ -47,6 +50,8 @@ const RunStatePort *runstate_port(void);
 
 QapiRunState runstate_get(const RunState *state);
 RunStateActions *runstate_actions(RunState *state);
+/* The error of the one action that a watchdog cannot take here; false. */
+bool runstate_refuse_nmi(GError **errp);
 /* Lets the vCPUs run. False: the state does not permit it. Nothing happens if they run already. */
 bool runstate_cont(RunState *state, GError **errp);
 /* Stops the vCPUs; nothing happens if they do not run. */

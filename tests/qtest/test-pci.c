@@ -120,6 +120,29 @@ static void test_reserve(void)
     g_assert_cmphex(pci_config_read(c, other, 4, 2), ==, 7);
 }
 
+/* The same behind a link, with a conventional bridge behind it: as libvirt places devices. */
+static void test_express_bridge(void)
+{
+    static const char *const arguments[] = {
+        "-device", "pcie-root-port,id=port1,chassis=1,addr=2",
+        "-device", "pcie-pci-bridge,id=br,bus=port1", "-device", "i6300esb,bus=br,addr=1",
+        "-device", "virtio-rng-pci,bus=br,addr=1f", NULL,
+    };
+    g_autoptr(Client) c = client_start(client_program(), arguments);
+    const PciAddress first = { 2, 1 << 3 }, last = { 2, 0x1f << 3 };
+    Driver driver;
+
+    pci_set_up_bridge(c, port, 1, WINDOW);
+    pci_config_write(c, port, 0x1a, 2, 1); /* the last bus below */
+    g_assert_cmphex(pci_config_read(c, behind, 0, 4), ==, 0x000e1b36);
+    unsigned express = pci_find_capability(c, behind, CAP_EXPRESS, 0);
+    g_assert_cmphex(pci_config_read(c, behind, express + 2, 2) >> 4 & 0xf, ==, 7);
+    pci_set_up_bridge(c, behind, 2, WINDOW);
+    g_assert_cmphex(pci_config_read(c, first, 0, 4), ==, 0x25ab8086);
+    driver_start(&driver, c, last, WINDOW, 0, 1);
+    g_assert_cmphex(driver_status(&driver), ==, 0xf);
+}
+
 static void test_hotplug(void)
 {
     static const char *const arguments[] = { "-device", "pcie-root-port,id=port1,chassis=1,addr=2",
@@ -179,6 +202,9 @@ int main(int argc, char **argv)
     g_test_add_func("/qtest/root-port", test_root_port);
     g_test_add_func("/qtest/bridge", test_bridge);
     g_test_add_func("/qtest/reserve", test_reserve);
+}
+
+    g_test_add_func("/qtest/express-bridge", test_express_bridge);
     g_test_add_func("/qtest/hotplug", test_hotplug);
     g_test_add_func("/qtest/unplug-by-reset", test_unplug_by_reset);
     return g_test_run();

@@ -50,6 +50,7 @@ extern const QomType pcie_bus_type;        /* "PCIE" */
 extern const QomType pci_device_type;      /* "pci-device", abstract */
 extern const QomType pcie_root_port_type;  /* "pcie-root-port" */
 extern const QomType pci_bridge_device_type; /* "pci-bridge" */
+extern const QomType pcie_pci_bridge_type; /* "pcie-pci-bridge" */
 extern const QomType q35_pcihost_type;     /* "q35-pcihost", the machine's own: holds "pcie.0" */
 
 #define PCI_DEVICE(object) QOM_CAST(PciDevice, &pci_device_type, object)

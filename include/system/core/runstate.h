@@ -31,6 +31,10 @@ typedef struct RunStatePort {
     void (*guest_panicked)(void *opaque, uint32_t code, const char *text, bool has_gpa,
                            uint64_t gpa);
     void (*guest_event)(void *opaque, GuestEvent event);
+    /* Nobody stroked a watchdog: what -action watchdog= says follows. */
+    void (*watchdog)(void *opaque);
+    /* How long the machine has run, without the times that it stood; ns. */
+    uint64_t (*run_time_ns)(void *opaque);
     /* The program ends with this status: the guest says so, by a device for that. */
     void (*exit)(void *opaque, int status);
     /* The VM cannot go on (KVM_RUN failed …): message names what was seen. */
