@@ -202,8 +202,6 @@ int main(int argc, char **argv)
     g_test_add_func("/qtest/root-port", test_root_port);
     g_test_add_func("/qtest/bridge", test_bridge);
     g_test_add_func("/qtest/reserve", test_reserve);
-}
-
     g_test_add_func("/qtest/express-bridge", test_express_bridge);
     g_test_add_func("/qtest/hotplug", test_hotplug);
     g_test_add_func("/qtest/unplug-by-reset", test_unplug_by_reset);
