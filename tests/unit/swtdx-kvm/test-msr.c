@@ -10,8 +10,10 @@
 
 static int host_msr(Fixture *f, bool set, uint32_t index, uint64_t *value)
 {
-    struct { struct kvm_msrs header; struct kvm_msr_entry entry; } m = { { .nmsrs = 1 }, {
-        .index = index, .data = *value } };
+    /* struct kvm_msrs, whose last member has no size, with one entry */
+    struct { uint32_t nmsrs, pad; struct kvm_msr_entry entry; } m = {
+        .nmsrs = 1, .entry = { .index = index, .data = *value } };
+    _Static_assert(offsetof(struct kvm_msrs, entries) == 8, "as in m");
     int r = vcpu(f, set ? KVM_SET_MSRS : KVM_GET_MSRS, (uintptr_t)&m);
     *value = m.entry.data;
     return r;

@@ -243,12 +243,13 @@ static void test_delivery(void)
         g_test_message("%s", rows[i].label);
         g_assert_cmpint(vm(f, KVM_SIGNAL_MSI, (uintptr_t)&rows[i].msi), ==, rows[i].result);
     }
-    struct { struct kvm_irq_routing header; struct kvm_irq_routing_entry entries[2]; } routes = {
-        { 2, 0 }, { { .gsi = 7, .type = KVM_IRQ_ROUTING_MSI, .u.msi = { 0xfee00000, 0, 0x41 } },
+    struct { uint32_t nr, flags; struct kvm_irq_routing_entry entries[2]; } routes = {
+        2, 0, { { .gsi = 7, .type = KVM_IRQ_ROUTING_MSI, .u.msi = { 0xfee00000, 0, 0x41 } },
                     { .gsi = 8, .type = KVM_IRQ_ROUTING_MSI, .u.msi = { 0xfee05000, 0, 0x41 } } } };
     static const struct { uint32_t gsi, level; int status; } lines[] = {
         { 7, 1, 1 }, { 7, 0, -1 }, { 8, 1, -1 }, { 9, 1, -1 }, { 5000, 1, -1 },
     };
+    _Static_assert(offsetof(struct kvm_irq_routing, entries) == 8, "as in routes");
     g_assert_cmpint(vm(f, KVM_SET_GSI_ROUTING, (uintptr_t)&routes), ==, 0);
     for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
         struct kvm_irq_level line = { .irq = lines[i].gsi, .level = lines[i].level };
@@ -293,8 +294,10 @@ static void test_accepted(void)
     e.flags = KVM_VCPUEVENT_VALID_PAYLOAD;
     g_assert_cmpint(vcpu(f, KVM_SET_VCPU_EVENTS, (uintptr_t)&e), ==, 0);
 
-    struct { struct kvm_cpuid header; struct kvm_cpuid_entry entries[2]; } old = { { .nent = 2 }, {
-        { .function = 1, .ecx = 1u << 21 }, { .function = 0x80000008, .eax = 0x3034 } } };
+    struct { uint32_t nent, padding; struct kvm_cpuid_entry entries[2]; } old = {
+        .nent = 2, .entries = { { .function = 1, .ecx = 1u << 21 },
+                                { .function = 0x80000008, .eax = 0x3034 } } };
+    _Static_assert(offsetof(struct kvm_cpuid, entries) == 8, "as in old");
     CpuidBuffer *now = g_new0(CpuidBuffer, 1);
     g_assert_cmpint(vcpu(f, KVM_SET_CPUID, (uintptr_t)&old), ==, 0);
     now->header.nent = 1;
@@ -306,7 +309,7 @@ static void test_accepted(void)
     g_assert_cmphex(now->entries[1].eax, ==, 0x3034);
     old.entries[1].eax = 50u << 8; /* no such width of linear addresses */
     g_assert_cmpint(vcpu(f, KVM_SET_CPUID, (uintptr_t)&old), ==, -EINVAL);
-    old.header.nent = 257;
+    old.nent = 257;
     g_assert_cmpint(vcpu(f, KVM_SET_CPUID, (uintptr_t)&old), ==, -E2BIG);
     now->header.nent = 257;
     g_assert_cmpint(vcpu(f, KVM_SET_CPUID2, (uintptr_t)now), ==, -E2BIG);
