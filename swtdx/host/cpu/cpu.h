@@ -458,6 +458,7 @@ enum {
 #endif
 #define NEXT(cpu, op) CPU_TAIL_CALL ((op) + 1)->fn((cpu), (op) + 1)
 #else
+#define CPU_TAIL_CALL return
 #define NEXT(cpu, op) return (op) + 1
 #endif
 

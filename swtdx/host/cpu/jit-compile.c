@@ -206,7 +206,7 @@ static void begin(JitCode *c, Block *block)
 }
 
 /* False: no room. */
-static bool translate(Cpu *cpu, Block *block)
+static CPU_APART bool translate(Cpu *cpu, Block *block)
 {
     JitState *state = cpu->jit;
     uint8_t *entries[BLOCK_MAX_OPS + 1] = { NULL };
@@ -249,7 +249,7 @@ static const Op *op_count(Cpu *cpu, const Op *op)
             cpu->jit->full = true;
         }
     }
-    return first(cpu, op);
+    CPU_TAIL_CALL first(cpu, op);
 }
 
 void jit_watch(Cpu *cpu, Block *block)
