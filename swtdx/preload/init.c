@@ -29,19 +29,19 @@ static void say(const char *what, const char *detail)
 }
 
 /*
- * A blob in a file, or in an inherited descriptor ("fd:N"), which stays open for programs that this
- * one starts.
+ * A blob in a file, or in one that the launcher handed over, which stays open for programs that
+ * this one starts.
  */
 static bool load_profile(const char *where)
 {
-    bool inherited = !strncmp(where, "fd:", 3);
-    long fd = inherited ? atoi(where + 3)
-                        : syscall(SYS_openat, AT_FDCWD, where, O_RDONLY | O_CLOEXEC, 0);
+    bool handed = !strncmp(where, "fd:", 3), opened = !handed;
+    long fd = handed ? kvm_inherited(where, &opened)
+                     : syscall(SYS_openat, AT_FDCWD, where, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0) {
         return false;
     }
     long n = syscall(SYS_pread64, (int)fd, &loaded_profile, sizeof(loaded_profile), (off_t)0);
-    if (!inherited) {
+    if (opened) {
         syscall(SYS_close, (int)fd);
     }
     return n > 0 && profile_valid(&loaded_profile, (size_t)n);

@@ -46,7 +46,8 @@ static char *find_library(void)
     return installed;
 }
 
-int run_inherit(int fd)
+/* Moves a descriptor out of the program's way; its new number. */
+static int move_high(int fd)
 {
     int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD, INHERITED_FD_FLOOR);
     if (high < 0 && fd >= 0) { /* the limit on open files is lower */
@@ -59,16 +60,30 @@ int run_inherit(int fd)
     return fd;
 }
 
+bool run_hand_over(const char *variable, int fd)
+{
+    struct stat st;
+    fd = move_high(fd);
+    if (fd < 0 || fstat(fd, &st)) {
+        return false;
+    }
+    /* kvm_inherited() of swtdx/host/kvm/kvm.h */
+    g_autofree char *value = g_strdup_printf("fd:%d:%llu:%llu:%d", fd,
+                                             (unsigned long long)st.st_dev,
+                                             (unsigned long long)st.st_ino, (int)getpid());
+    g_setenv(variable, value, true);
+    return true;
+}
+
 /* Into an inherited memory file: the program's children have the same host. */
 static bool hand_over_profile(const Profile *profile, GError **error)
 {
     int fd = memfd_create("swtdx-profile", 0);
-    if (fd < 0 || write(fd, profile, sizeof(*profile)) != (ssize_t)sizeof(*profile)) {
+    if (fd < 0 || write(fd, profile, sizeof(*profile)) != (ssize_t)sizeof(*profile) ||
+        !run_hand_over("SWTDX_PROFILE", fd)) {
         g_set_error(error, RUN_ERROR, 0, "cannot hand over the profile: %s", g_strerror(errno));
         return false;
     }
-    g_autofree char *value = g_strdup_printf("fd:%d", run_inherit(fd));
-    g_setenv("SWTDX_PROFILE", value, true);
     return true;
 }
 
@@ -78,15 +93,10 @@ static bool hand_over_profile(const Profile *profile, GError **error)
  */
 static bool hand_over_keyids(GError **error)
 {
-    struct stat st;
-    int fd = run_inherit(memfd_create("swtdx-keyids", 0));
-    if (fd < 0 || fstat(fd, &st)) {
+    if (!run_hand_over("SWTDX_KEYIDS", memfd_create("swtdx-keyids", 0))) {
         g_set_error(error, RUN_ERROR, 0, "cannot make the file of KeyIDs: %s", g_strerror(errno));
         return false;
     }
-    g_autofree char *value = g_strdup_printf("fd:%d:%llu:%llu", fd, (unsigned long long)st.st_dev,
-                                             (unsigned long long)st.st_ino);
-    g_setenv("SWTDX_KEYIDS", value, true);
     return true;
 }
 

@@ -110,9 +110,7 @@ static Record *new_record(void)
         return NULL;
     }
     record->magic = RECORD_MAGIC;
-    g_autofree char *value = g_strdup_printf("fd:%d", run_inherit(fd));
-    g_setenv("SWTDX_RECORD", value, true);
-    return record;
+    return run_hand_over("SWTDX_RECORD", fd) ? record : NULL;
 }
 
 /* Standard output is the result's. */

@@ -71,8 +71,12 @@ bool run_option_value(char **argv, int *i, const char *name, const char **value)
  * after a message.
  */
 int run_prepare(RunOptions *options);
-/* Moves a descriptor that the program is to inherit out of its way; answers its new number. */
-int run_inherit(int fd);
+/*
+ * The program inherits the file, by a descriptor out of its way, which an environment variable
+ * tells of (kvm_inherited()). The process must live on as long as others are to find it. False:
+ * errno, or there is none (fd -1).
+ */
+bool run_hand_over(const char *variable, int fd);
 /* Prints a message about the command line; answers RUN_USAGE. */
 int run_complain(const char *text);
 

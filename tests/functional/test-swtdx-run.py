@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -92,6 +93,13 @@ def check_uname():
     assert run("uname", "-r") == "6.16.0-swtdx\n"
     assert run("uname", "-r", host="kernel-6.12") == "6.12.48-swtdx\n"
     assert run("uname", "-r", host="spr-1.5-linux-7.1") == "7.1.0-swtdx\n"
+
+
+def check_closed_descriptors():
+    """Programs that close what they do not know, as Python does, start others on the same host."""
+    code = "import subprocess; print(subprocess.run(['uname', '-r'], stdout=-1, text=True).stdout)"
+    out = run(sys.executable, "-c", code, host="kernel-6.12", env=vmm.FOREIGN_ENV)
+    assert out == "6.12.48-swtdx\n\n", out
 
 
 def check_preload():
@@ -588,6 +596,7 @@ def main():
              ("/swtdx/arguments", check_arguments), ("/swtdx/files", check_files),
              ("/swtdx/absent-files", check_absent_files), ("/swtdx/directories", check_directories),
              ("/swtdx/uname", check_uname),
+             ("/swtdx/closed-descriptors", check_closed_descriptors),
               ("/swtdx/preload", check_preload), ("/swtdx/moved", check_moved),
              ("/swtdx/static", check_static), ("/swtdx/loader", check_loader),
               ("/swtdx/go", check_go),

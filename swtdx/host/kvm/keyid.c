@@ -40,26 +40,16 @@ static bool locked_elsewhere(int fd, uint32_t byte)
     return raw_fcntl(fd, F_OFD_GETLK, (long)&lock) >= 0 && lock.l_type != F_UNLCK;
 }
 
-/* "fd:N:DEVICE:INODE" of the launcher, if descriptor N still is that file; else -1. */
-static int inherited(const char *where)
-{
-    int fd;
-    unsigned long long dev, ino;
-    struct stat st;
-    if (!where || sscanf(where, "fd:%d:%llu:%llu", &fd, &dev, &ino) != 3 ||
-        raw_result(syscall(SYS_fstat, fd, &st)) || (unsigned long long)st.st_dev != dev ||
-        (unsigned long long)st.st_ino != ino) {
-        return -1;
-    }
-    return fd;
-}
-
 uint32_t kvm_keyids_in_use(const Profile *profile, const char *where)
 {
-    int fd = inherited(where);
+    bool opened;
+    int fd = kvm_inherited(where, &opened);
     uint32_t used = 0;
     for (uint32_t i = 0; fd >= 0 && i < keyid_limit(profile); i++) {
         used += locked_elsewhere(fd, i); /* nobody locks through the inherited descriptor itself */
+    }
+    if (opened) {
+        raw_close(fd);
     }
     return used;
 }
@@ -68,12 +58,15 @@ uint32_t kvm_keyids_in_use(const Profile *profile, const char *where)
 static int open_own(KvmHost *host)
 {
     char path[40];
-    int fd = inherited(host->keyids_where);
+    bool opened;
+    int fd = kvm_inherited(host->keyids_where, &opened), own = fd;
     if (fd < 0) {
         return -1;
     }
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    int own = raw_open(path, O_RDWR | O_CLOEXEC, 0);
+    if (!opened) {
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        own = raw_open(path, O_RDWR | O_CLOEXEC, 0);
+    }
     if (own < 0) {
         host_message(
             host,

@@ -35,7 +35,7 @@ typedef struct KvmHostOptions {
     const char *missing;
     /* the launcher's file of KeyIDs (SWTDX_KEYIDS), or NULL: this process has them to itself */
     const char *keyids;
-    const char *record; /* where the record of `swtdx measure` is, or NULL: "fd:N" */
+    const char *record; /* where the record of `swtdx measure` is, or NULL */
     bool summary;       /* counters on stderr when the host is freed */
     bool interpret;     /* no host code for guests */
     bool deterministic; /* turns, virtual time and fixed seeds: turn.c */
@@ -52,6 +52,13 @@ KvmHost *kvm_host_new(const Profile *profile, const KvmHostOptions *options, cha
 void kvm_host_free(KvmHost *host);
 /* Prints the --summary text and flushes the trace; for exit handlers. */
 void kvm_host_report(KvmHost *host);
+
+/*
+ * The file that the launcher handed over as `where` ("fd:N:DEVICE:INODE:PID"): descriptor N, or,
+ * where the program was started without it, a new one of the same file, which process PID has as N.
+ * *opened: it is not N, and the caller closes it. -1: the file is not to be had. Needs no KvmHost.
+ */
+int kvm_inherited(const char *where, bool *opened);
 
 /*
  * How many KeyIDs the processes that share `where` (KvmHostOptions.keyids) have taken; needs no

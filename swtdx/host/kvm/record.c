@@ -18,10 +18,14 @@
 
 int record_attach(KvmHost *host, const char *where, char *error, size_t error_size)
 {
-    int fd = -1;
-    if (sscanf(where, "fd:%d", &fd) == 1) {
+    bool opened;
+    int fd = kvm_inherited(where, &opened);
+    if (fd >= 0) {
         long at = raw_result(syscall(SYS_mmap, NULL, sizeof(Record), PROT_READ | PROT_WRITE,
                                      MAP_SHARED, fd, (off_t)0));
+        if (opened) {
+            raw_close(fd);
+        }
         if ((at >= 0 || at < -4095) && ((Record *)at)->magic == RECORD_MAGIC) {
             host->record = (Record *)at;
             return 0;

@@ -8,8 +8,11 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #include "../../../swtdx/host/module/status.h"
 #include "guest.h"
@@ -139,6 +142,62 @@ static void test_passed(void)
     close(ends[0]);
     close(ends[1]);
     fixture_free(f);
+}
+
+static int hand_over_file(int number, const char *contents)
+{
+    int fd = memfd_create("handed", MFD_CLOEXEC);
+    g_assert_cmpint(write(fd, contents, 1), ==, 1);
+    g_assert_cmpint(dup3(fd, number, O_CLOEXEC), ==, number);
+    close(fd);
+    return number;
+}
+
+/* The file is told by what it is, not by its descriptor, which another process may have, too. */
+static void test_inherited(void)
+{
+    enum { NUMBER = 900, ELSEWHERE };
+    struct stat st;
+    int pipes[2], status;
+    bool opened;
+    char byte = 0;
+    hand_over_file(NUMBER, "x");
+    g_assert_cmpint(fstat(NUMBER, &st), ==, 0);
+    g_assert_cmpint(pipe(pipes), ==, 0);
+    pid_t other = fork(); /* which has it as long as the pipe is open */
+    if (!other) {
+        close(pipes[1]);
+        _exit(read(pipes[0], &byte, 1));
+    }
+    g_autofree char *where = g_strdup_printf("fd:%d:%llu:%llu:%d", NUMBER,
+                                             (unsigned long long)st.st_dev,
+                                             (unsigned long long)st.st_ino, (int)other);
+    g_assert_cmpint(kvm_inherited(where, &opened), ==, NUMBER);
+    g_assert_false(opened);
+    close(NUMBER);
+    g_assert_cmpint(kvm_inherited(where, &opened), ==, NUMBER); /* put back */
+    g_assert_false(opened);
+    g_assert_cmpint(pread(NUMBER, &byte, 1, 0), ==, 1);
+    g_assert_cmpint(byte, ==, 'x');
+    close(NUMBER);
+    hand_over_file(NUMBER, "y"); /* the program's own, with that number */
+    int fd = kvm_inherited(where, &opened);
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_true(opened && fd != NUMBER);
+    g_assert_cmpint(pread(fd, &byte, 1, 0), ==, 1);
+    g_assert_cmpint(byte, ==, 'x');
+    close(fd);
+    close(pipes[0]);
+    close(pipes[1]);
+    g_assert_cmpint(waitpid(other, &status, 0), ==, other);
+    g_assert_cmpint(kvm_inherited(where, &opened), ==, -1);
+    close(NUMBER);
+    g_assert_cmpint(kvm_inherited(where, &opened), ==, -1);
+    static const char *const bad[] = { "", "fd:", "fd:900", "fd:900:1:2", "fd:-1:0:0:0", "/x" };
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_assert_cmpint(kvm_inherited(bad[i], &opened), ==, -1);
+    }
+    g_assert_cmpint(kvm_inherited(NULL, &opened), ==, -1);
 }
 
 /* ---- private pages ---- */
@@ -636,6 +695,7 @@ int main(int argc, char **argv)
     g_test_add_func("/swtdx-lives/orders", test_orders);
     g_test_add_func("/swtdx-lives/mapping-in-pieces", test_mapping_in_pieces);
     g_test_add_func("/swtdx-lives/passed", test_passed);
+    g_test_add_func("/swtdx-lives/inherited", test_inherited);
     g_test_add_func("/swtdx-lives/contents", test_contents);
     g_test_add_func("/swtdx-lives/wrong-side", test_wrong_side);
     g_test_add_func("/swtdx-lives/other-memory", test_other_memory);
