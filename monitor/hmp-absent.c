@@ -11,6 +11,7 @@ typedef struct Absent {
 static const char no_display[] =
     "there is no display and no keyboard; use the guest's serial console";
 static const char no_log[] = "what is logged is chosen at the start: -d tdx,tdvmcall -D FILE";
+static const char no_balloon[] = "there is no balloon: a TD's memory cannot be taken back";
 static const char no_memory[] =
     "a TD's memory cannot be read from outside; have the guest write its dump itself (kdump)";
 static const char no_registers[] =
@@ -39,7 +40,7 @@ static const char no_ports[] =
     "-qtest SOCKET has inb, outb and their like, without an expression language";
 
 static const Absent commands[] = {
-    { "block_job_cancel", no_jobs }, { "block_job_complete", no_jobs },
+    { "balloon", no_balloon }, { "block_job_cancel", no_jobs }, { "block_job_complete", no_jobs },
     { "block_job_pause", no_jobs }, { "block_job_resume", no_jobs },
     { "block_job_set_speed", no_jobs }, { "block_set_io_throttle", no_limits },
     { "block_stream", no_jobs },

@@ -137,6 +137,11 @@ static void info_migrate(QapiContext *context, const char *arguments, GString *o
     }
 }
 
+static void info_balloon(QapiContext *context, const char *arguments, GString *out)
+{
+    g_string_append(out, "Error: No balloon device has been activated\n");
+}
+
 static void info_memory_size(QapiContext *context, const char *arguments, GString *out)
 {
     g_string_append_printf(out, "base memory: %" PRIu64 "\nplugged memory: 0\n", context->ram_size);
@@ -234,7 +239,7 @@ static void info_tdx(QapiContext *context, const char *arguments, GString *out)
 
 const HmpCommand hmp_infos[] = {
     { "accelerators", "", "show the accelerators", info_accelerators },
-    { "balloon", "", "show balloon information", hmp_info_balloon },
+    { "balloon", "", "show balloon information", info_balloon },
     { "block", "", "show info of the block devices", hmp_info_block },
     { "block-jobs", "", "show block jobs", info_block_jobs },
     { "blockstats", "", "show block device statistics", hmp_info_blockstats },

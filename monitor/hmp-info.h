@@ -7,7 +7,6 @@
 #include "monitor-internal.h"
 
 /* hmp-board.c */
-void hmp_info_balloon(QapiContext *context, const char *arguments, GString *out);
 void hmp_info_pci(QapiContext *context, const char *arguments, GString *out);
 void hmp_info_pic(QapiContext *context, const char *arguments, GString *out);
 void hmp_info_irq(QapiContext *context, const char *arguments, GString *out);

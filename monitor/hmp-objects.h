@@ -32,7 +32,6 @@ void hmp_chardev_change(QapiContext *context, const char *arguments, GString *ou
 void hmp_chardev_remove(QapiContext *context, const char *arguments, GString *out);
 void hmp_chardev_send_break(QapiContext *context, const char *arguments, GString *out);
 void hmp_closefd(QapiContext *context, const char *arguments, GString *out);
-void hmp_balloon(QapiContext *context, const char *arguments, GString *out);
 void hmp_ringbuf_read(QapiContext *context, const char *arguments, GString *out);
 void hmp_ringbuf_write(QapiContext *context, const char *arguments, GString *out);
 /* qmp-cmds-media.c */

@@ -89,7 +89,6 @@ static const HmpCommand commands[] = {
     { "qom-list", "[path]", "list an object's properties", hmp_qom_list },
     { "qom-set", "path property value", "set a property", hmp_qom_set },
     { "quit|q", "", "quit the emulator", do_quit },
-    { "balloon", "value", "ask the guest to have so many MiB of memory", hmp_balloon },
     { "ringbuf_read", "device size", "take bytes out of a ring buffer", hmp_ringbuf_read },
     { "ringbuf_write", "device data", "put bytes into a ring buffer", hmp_ringbuf_write },
     { "set_link", "name on|off", "plug a network card's cable in or out", hmp_set_link },

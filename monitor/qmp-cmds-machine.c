@@ -270,3 +270,19 @@ bool qmp_query_memdev(QapiContext *context, JsonValue *arguments, JsonValue **re
     qom_visit(qom_container_get(context->objects, "/objects"), add_memdev, *result);
     return true;
 }
+
+static bool no_balloon(GError **errp)
+{
+    return qmp_error_set(errp, QMP_DEVICE_NOT_ACTIVE, "No balloon device has been activated");
+}
+
+bool qmp_balloon(QapiContext *context, JsonValue *arguments, JsonValue **result, GError **errp)
+{
+    return no_balloon(errp);
+}
+
+bool qmp_query_balloon(QapiContext *context, JsonValue *arguments, JsonValue **result,
+                       GError **errp)
+{
+    return no_balloon(errp);
+}

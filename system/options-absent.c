@@ -44,7 +44,7 @@ static const char no_xen[] = "There is no Xen here: leave it out";
 static const Absent options[] = {
     { "acpitable", no_tables },
     { "alt-grab", no_pictures },
-    { "balloon", "Use -device virtio-balloon-pci; Linux in a TD has no use for it" },
+    { "balloon", "A TD's memory cannot be taken back: leave the balloon out" },
     { "bt", "There is no Bluetooth: leave it out" },
     { "chroot", "Use -run-with chroot=DIR" },
     { "ctrl-grab", no_pictures },

@@ -86,7 +86,6 @@ const QomType *const program_types[] = {
     &virtserialport_type,
     &virtconsole_type,
     &virtio_balloon_pci_type,
-    &virtio_balloon_pci_nt_type,
     &virtio_net_pci_type,
     &virtio_net_pci_nt_type,
     &virtio_scsi_pci_type,

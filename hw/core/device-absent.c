@@ -32,6 +32,9 @@ static const char other_watchdog[] = "The watchdog of this machine is i6300esb";
 static const struct {
     const char *pattern, *hint;
 } absent[] = {
+    { "virtio-balloon*",
+      "A TD's memory cannot be taken back: leave the balloon out (libvirt: <memballoon "
+      "model='none'/>)" },
     { "e1000*", use_net },
     { "rtl8139*", use_net },
     { "VGA*", no_pictures },

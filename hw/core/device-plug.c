@@ -24,8 +24,8 @@ static bool is_pluggable(const QomType *type)
 static const char *long_name(const char *driver)
 {
     static const char *const aliases[][2] = {
-        { "virtio-balloon", "virtio-balloon-pci" }, { "virtio-blk", "virtio-blk-pci" },
-        { "virtio-net", "virtio-net-pci" }, { "virtio-rng", "virtio-rng-pci" },
+        { "virtio-blk", "virtio-blk-pci" }, { "virtio-net", "virtio-net-pci" },
+        { "virtio-rng", "virtio-rng-pci" },
         { "virtio-scsi", "virtio-scsi-pci" }, { "virtio-serial", "virtio-serial-pci" },
     };
 

@@ -102,7 +102,7 @@ PEOPLE = [
     ("info usb", "Error: USB support not enabled\n"),
     ("info mice", "No mouse devices connected\n"),
     ("info block-jobs", "No active jobs\n"),
-    ("balloon 1", "Error: No balloon device has been activated\n"),
+    ("balloon 1", "Error: there is no balloon: a TD's memory cannot be taken back\n"),
     ("c", ""),
     ("info status", "VM status: running\n"),
     ("s", ""),

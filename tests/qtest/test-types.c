@@ -40,7 +40,7 @@ static const Row rows[] = {
     { "vhost-vsock-pci", REFUSED, "vhost-vsock",
       0 }, /* there is no such file, or the guest's CID is missing */
     { "virtconsole", PORT_PLUGS, ",\"bus\":\"serial0.0\"", 0 },
-    { "virtio-balloon-pci", PLUGS, "", 0x1045 },
+    { "virtio-balloon-pci", REFUSED, "balloon", 0 },
     { "virtio-blk-pci", PLUGS, ",\"drive\":\"disk0\"", 0x1042 },
     { "virtio-net-pci", PLUGS, ",\"netdev\":\"net0\"", 0x1041 },
     { "virtio-rng-pci", PLUGS, "", 0x1044 },

@@ -198,6 +198,7 @@ static void test_refused(void)
         { "\"driver\":\"vhost-vsock-pci\",\"guest-cid\":3,\"vhostfd\":\"1000000\"",
           "Bad file descriptor" },
         { "\"driver\":\"vhost-vsock-pci\",\"guest-cid\":3,\"vhostfd\":\"0\"", "VHOST" },
+        { "\"driver\":\"virtio-balloon-pci\"", "balloon" },
     };
     static const char *const arguments[] = {
         "-device", "pcie-root-port,id=port1,chassis=1,addr=2", "-chardev", "null,id=null", NULL,

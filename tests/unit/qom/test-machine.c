@@ -99,8 +99,8 @@ static const struct {
 } bad[] = {
     { "red-crad", "'red-crad' is not a valid device model name\nDid you mean 'red-card'?" },
     { "zzzzzzzzzz", "'zzzzzzzzzz' is not a valid device model name\n-device help" },
-    { "virtio-mem-pci,id=a",
-      "'virtio-mem-pci' is not a valid device model name\nA TD's memory cannot be grown" },
+    { "virtio-balloon-pci,id=a",
+      "'virtio-balloon-pci' is not a valid device model name\nA TD's memory cannot be taken back" },
     { "card", "Parameter 'driver' expects a non-abstract device type" },
     { "rack", "Parameter 'driver' expects a pluggable device type" },
     { "id=a", "Parameter 'driver' is missing" },
