@@ -259,6 +259,12 @@ struct Cpu {
     /* host code runs with the guest's MXCSR, ahead of the flags in xstate; and the host's */
     bool mxcsr_loaded;
     uint32_t host_mxcsr;
+    /*
+     * Host code's copy of the soft TLB's entry that the stack is in: goes with that entry, and
+     * whenever `tlb` is set (mmu_forget_stack()).
+     */
+    uint64_t stack_read, stack_write;
+    uintptr_t stack_addend;
     uint64_t linear_epoch;    /* another one whenever linear addresses may mean other pages */
 
     Segment seg[SEG_COUNT];

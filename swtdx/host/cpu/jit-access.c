@@ -108,8 +108,11 @@ static JitRm guess_field(unsigned guess)
 
 _Static_assert(sizeof(TlbEntry) == 32, "an entry is at (linear >> 12) * 32");
 
-/* The page of the last byte is compared, so an access over the page's end misses too. */
-static void lookup(JitCode *c, unsigned size, bool write, unsigned guess)
+/*
+ * RCX <- the entry of RAX, if it has the access; else to the handler. The page of the last byte is
+ * compared, so an access over the page's end misses too.
+ */
+static void find_entry(JitCode *c, unsigned size, bool write)
 {
     JitBuffer *b = &c->b;
     size_t tag = write ? offsetof(TlbEntry, write) : offsetof(TlbEntry, read);
@@ -122,6 +125,12 @@ static void lookup(JitCode *c, unsigned size, bool write, unsigned guess)
     emit_rm(b, 8, 0x3b, H_RDX, rm_mem(H_RCX, (int64_t)tag));
     c->host_flags = false;
     jit_handler_if(c, CC_NE);
+}
+
+static void lookup(JitCode *c, unsigned size, bool write, unsigned guess)
+{
+    JitBuffer *b = &c->b;
+    find_entry(c, size, write);
     emit_rm(b, 8, 0x8b, H_RDX, guess_field(guess));
     emit_rm(b, 8, 0x3b, H_RDX, rm_mem(H_RCX, offsetof(TlbEntry, addend)));
     jit_side(c, SIDE_GUESS, emit_jcc(b, CC_NE));
@@ -130,14 +139,51 @@ static void lookup(JitCode *c, unsigned size, bool write, unsigned guess)
     emit_rm(b, 8, 0x03, H_RAX, rm_reg(H_RDX));
 }
 
+/*
+ * The stack stays in its page for long, so a copy of that page's entry is asked first. The low bits
+ * of addresses that are not aligned make the comparison fail, as they may leave the page.
+ */
+static void lookup_stack(JitCode *c, unsigned size, bool write)
+{
+    JitBuffer *b = &c->b;
+    emit_rm(b, 8, 0x89, H_RAX, rm_reg(H_RDX));
+    emit_alu_imm(b, 8, 4, rm_reg(H_RDX), -4096 | (int)(size - 1));
+    emit_rm(b, 8, 0x3b, H_RDX, write ? JIT_FIELD(stack_write) : JIT_FIELD(stack_read));
+    c->host_flags = false;
+    jit_side(c, SIDE_STACK, emit_jcc(b, CC_NE));
+    c->sides[c->n_sides - 1].size = (uint8_t)size;
+    c->sides[c->n_sides - 1].write = write;
+    c->sides[c->n_sides - 1].back = b->at;
+    emit_rm(b, 8, 0x03, H_RAX, JIT_FIELD(stack_addend));
+}
+
+static void copy_field(JitCode *c, size_t from, JitRm to)
+{
+    emit_rm(&c->b, 8, 0x8b, H_RDX, rm_mem(H_RCX, (int64_t)from));
+    emit_rm(&c->b, 8, 0x89, H_RDX, to);
+}
+
+void jit_stack_side(JitCode *c, const JitSide *side)
+{
+    find_entry(c, side->size, side->write);
+    copy_field(c, offsetof(TlbEntry, read), JIT_FIELD(stack_read));
+    copy_field(c, offsetof(TlbEntry, write), JIT_FIELD(stack_write));
+    copy_field(c, offsetof(TlbEntry, addend), JIT_FIELD(stack_addend));
+    emit_jmp_to(&c->b, side->back);
+}
+
 void jit_lookup(JitCode *c, unsigned size, bool write)
 {
-    lookup(c, size, write, guess_of(c));
+    if (c->op->base == GPR_RSP * 8 && size <= 8 && (size & (size - 1)) == 0) {
+        lookup_stack(c, size, write);
+    } else {
+        lookup(c, size, write, guess_of(c));
+    }
 }
 
 void jit_lookup_stack(JitCode *c, bool write)
 {
-    lookup(c, 8, write, GUESS_STACK);
+    lookup_stack(c, 8, write);
 }
 
 /* RCX: the entry. */

@@ -372,6 +372,9 @@ void jit_write_side(JitCode *c, const JitSide *side)
     case SIDE_GUESS:
         jit_guess_side(c, side);
         break;
+    case SIDE_STACK:
+        jit_stack_side(c, side);
+        break;
     case SIDE_TAKEN:
         c->kind_known = side->kind_known;
         taken(c, op, side->save_flags);

@@ -59,8 +59,7 @@ typedef struct JitVector {
 
 /* A place in the code that leaves the straight line, to be written behind it. */
 typedef enum JitSideKind { SIDE_HANDLER, SIDE_TAKEN, SIDE_DIRECT_SLOW, SIDE_INDIRECT_SLOW,
-                           SIDE_GUESS,
-                           SIDE_MXCSR } JitSideKind;
+                           SIDE_GUESS, SIDE_STACK, SIDE_MXCSR } JitSideKind;
 
 typedef struct JitSide {
     JitSideKind kind;
@@ -69,7 +68,9 @@ typedef struct JitSide {
     bool save_flags;  /* SIDE_TAKEN: the host's flags are the guest's and must be kept */
     bool kind_known;
     uint16_t guess;   /* SIDE_GUESS: index into Cpu.guesses */
-    uint8_t *back;    /* SIDE_GUESS, SIDE_MXCSR */
+    uint8_t size;     /* SIDE_STACK, and whether it is a store */
+    bool write;
+    uint8_t *back;    /* SIDE_GUESS, SIDE_STACK, SIDE_MXCSR */
     JitVector vector;
 } JitSide;
 
@@ -129,6 +130,8 @@ void jit_lookup(JitCode *c, unsigned size, bool write);
 void jit_lookup_stack(JitCode *c, bool write);
 /* SIDE_GUESS: it was wrong. */
 void jit_guess_side(JitCode *c, const JitSide *side);
+/* SIDE_STACK: another page, or not aligned. */
+void jit_stack_side(JitCode *c, const JitSide *side);
 #define JIT_COUNTER H_R15 /* Cpu.instructions */
 #define JIT_FIELD(field) rm_mem(H_RDI, (int64_t)offsetof(Cpu, field))
 

@@ -61,6 +61,7 @@ static void invalidate_writable(Cpu *cpu, unsigned which, uint64_t gpa, uint64_t
 static void flush_data(Cpu *cpu, bool keep_global)
 {
     Filled *filled = cpu->mmu->filled;
+    mmu_forget_stack(cpu);
     each_filled(cpu, &filled[0], keep_global ? invalidate_nonglobal : invalidate, 0, 0);
     filled[0].n = 0;
     if (!keep_global) {
@@ -105,6 +106,7 @@ void mmu_flush_nonglobal(Cpu *cpu)
 
 void mmu_forget_writable(Cpu *cpu)
 {
+    mmu_forget_stack(cpu);
     each_filled(cpu, &cpu->mmu->filled[0], invalidate_writable, 0, 0);
     each_filled(cpu, &cpu->mmu->filled[1], invalidate_writable, 0, 0);
 }
@@ -155,6 +157,7 @@ static void flush_small(Cpu *cpu, uint64_t linear)
 
 void mmu_flush_page(Cpu *cpu, uint64_t linear)
 {
+    mmu_forget_stack(cpu);
     if (cpu->mmu->large[mmu_upper(linear)]) {
         flush_large(cpu, linear);
     } else {
@@ -176,6 +179,7 @@ void mmu_protect_code(Cpu *cpu, uint64_t gpa)
 {
     cpu->linear_epoch++; /* for shadow stacks */
     cpu->shadow_page = TLB_INVALID;
+    mmu_forget_stack(cpu);
     each_filled(cpu, &cpu->mmu->filled[0], invalidate_code, gpa, 0);
     each_filled(cpu, &cpu->mmu->filled[1], invalidate_code, gpa, 0);
 }
@@ -200,6 +204,7 @@ void mmu_flush_physical(Cpu *cpu, uint64_t gpa, uint64_t size)
 {
     struct MmuState *mmu = cpu->mmu;
     forget_physical(cpu, gpa, size);
+    mmu_forget_stack(cpu);
     each_filled(cpu, &mmu->filled[0], invalidate_physical, gpa, size);
     each_filled(cpu, &mmu->filled[1], invalidate_physical, gpa, size);
     bool any = mmu->n_fetched == FETCH_ENTRIES;

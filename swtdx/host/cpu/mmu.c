@@ -172,6 +172,9 @@ static TlbEntry *fill(Cpu *cpu, unsigned kind, uint64_t linear, CpuAccess access
     }
     host = phys_page(cpu, walk.gpa, linear, access, &writable);
     note_filled(cpu, kind, index, walk.global);
+    if (cpu->stack_read == page) {
+        mmu_forget_stack(cpu);
+    }
     e->read = page;
     e->write = walk.writable && walk.dirty && writable && !code_page_test(cpu->group, walk.gpa)
                    ? page

@@ -68,6 +68,12 @@ uint64_t mmu_fetch_gpa(Cpu *cpu, uint64_t linear);
 /* Translation without side effects, for dumps: false if unmapped. Never raises. */
 bool mmu_peek(Cpu *cpu, uint64_t linear, uint64_t *gpa);
 
+/* The next access to the stack looks into the soft TLB again. */
+static inline void mmu_forget_stack(Cpu *cpu)
+{
+    cpu->stack_read = cpu->stack_write = TLB_INVALID;
+}
+
 /*
  * Flushing: INVLPG, MOV CR3 (keep_global), CR0/CR4/EFER changes (all). Also forgets GPR_PAGE-based
  * chaining across pages.

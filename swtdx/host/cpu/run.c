@@ -138,6 +138,7 @@ void cpu_update_mode(Cpu *cpu)
     } else {
         cpu->tlb = cpu->tlbs[TLB_SUPERVISOR];
     }
+    mmu_forget_stack(cpu);
     cpu->jump_salt = cpu->salts[cpu->cpl == 3];
     if (unlikely(cpu->cr4 & CR4_CET)) {
         mode |= cet_mode(cpu);

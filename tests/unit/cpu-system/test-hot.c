@@ -8,6 +8,7 @@
 #include "swtdx/host/cpu/debug.h"
 
 #define ROUNDS 2000
+#define SOME 100 /* rounds after which the loop is host code again that finds its pages */
 #define PLACE (AT_DATA + 0x100)
 #define OTHER (AT_DATA + 0x4000)    /* a page that PLACE's is moved to */
 #define FLAG (AT_DATA + 0x8000)     /* not 0: the loop may end */
@@ -92,13 +93,13 @@ PROGRAM64(moving, "moving_again: test $15, %cl\n jnz 1f\n"
                   "1: add (%rbx), %rax\n incq (%rbx)\n push (%rbx)\n pop %rdx\n add %rdx, %rdi\n"
                   "dec %ecx\n jnz moving_again\n hlt");
 
-static void test_moving(void)
+static void check_moving(const uint8_t *code, const uint8_t *end)
 {
     g_autoptr(Machine) m = machine_new();
     uint64_t at[2] = { 1000, 2000000 }, sum = 0, after = 0;
     unsigned which = 0;
     _Static_assert((AT_DATA & 0x4000) == 0 && OTHER == AT_DATA + 0x4000, "the program flips it");
-    start(m, CODE(moving));
+    start(m, code, end);
     machine_set_word(m, PLACE, at[0]);
     machine_set_word(m, OTHER + 0x100, at[1]);
     for (unsigned i = ROUNDS; i != 0; i--) {
@@ -113,10 +114,17 @@ static void test_moving(void)
     g_assert_cmpuint(machine_word(m, OTHER + 0x100), ==, at[1]);
 }
 
+static void test_moving(void)
+{
+    check_moving(CODE(moving));
+}
+
 /* ---- another thread ---- */
 
-PROGRAM64(counting, "counting_again: inc %rax\n mov %rax, (%rbx)\n cmpb $0, (%rdx)\n "
-                    "je counting_again\n hlt");
+PROGRAM64(counting, "1: add $1, %rax\n mov %rax, (%rbx)\n cmpb $0, (%rdx)\n je 1b\n hlt");
+PROGRAM64(counting_stack,
+          "mov %rbx, %rsp\n 1: add $1, %rax\n mov %rax, (%rsp)\n cmpb $0, (%rdx)\n"
+          "je 1b\n hlt");
 
 static void *run_thread(void *opaque)
 {
@@ -124,12 +132,12 @@ static void *run_thread(void *opaque)
     return GINT_TO_POINTER(cpu_run(m->cpu));
 }
 
-/* Waits until the word is not `old` (UINT64_MAX: does not wait); its value. */
-static uint64_t test_wait_word(const uint8_t *at, uint64_t old)
+/* The word, once it is so much: it is counted up. */
+static uint64_t test_wait_word(const uint8_t *at, uint64_t least)
 {
     const uint64_t *word = (const uint64_t *)(const void *)at;
     uint64_t now;
-    while ((now = __atomic_load_n(word, __ATOMIC_RELAXED)) == old) {
+    while ((now = __atomic_load_n(word, __ATOMIC_RELAXED)) < least) {
         g_thread_yield();
     }
     return now;
@@ -144,36 +152,162 @@ static void test_wait_flag(uint8_t *at)
  * The page's memory is exchanged under the loop. From the moment that the flush is over, nothing
  * more comes to where it was.
  */
-static void test_taken_away(void)
+static void check_taken_away(const uint8_t *code, const uint8_t *end)
 {
     g_autoptr(Machine) m = machine_new();
     uint8_t *pages = g_malloc0(2 * 4096);
     GThread *thread;
-    start(m, CODE(counting));
+    start(m, code, end);
     m->cpu->regs[GPR_RDX] = FLAG;
     m->moved_page = PLACE >> 12;
     m->moved_to = pages;
     thread = g_thread_new("cpu", run_thread, m);
-    test_wait_word(pages + 0x100, 0);
+    test_wait_word(pages + 0x100, SOME);
     for (unsigned i = 1; i <= 100; i++) {
-        const uint8_t *old = pages + (i + 1) % 2 * 4096, *new = pages + i % 2 * 4096;
-        uint64_t before = test_wait_word(new + 0x100, UINT64_MAX), last;
+        const uint8_t *old = pages + (i + 1) % 2 * 4096;
+        uint64_t last;
         m->moved_to = pages + i % 2 * 4096;
         cpu_group_flush(m->group, NULL, AT_DATA, 4096);
-        last = test_wait_word(old + 0x100, UINT64_MAX);
-        g_assert_cmpuint(test_wait_word(new + 0x100, before), >=, last);
-        g_assert_cmpuint(test_wait_word(old + 0x100, UINT64_MAX), ==, last);
+        last = test_wait_word(old + 0x100, 0);
+        test_wait_word(pages + i % 2 * 4096 + 0x100, last + SOME);
+        g_assert_cmpuint(test_wait_word(old + 0x100, 0), ==, last);
     }
     test_wait_flag(m->ram + FLAG);
     g_assert_cmpint(GPOINTER_TO_INT(g_thread_join(thread)), ==, CPU_EXIT_WORLD);
     g_free(pages);
 }
 
+static void test_taken_away(void)
+{
+    check_taken_away(CODE(counting));
+    check_taken_away(CODE(counting_stack));
+}
+
+/* ---- the stack, whose page host code keeps at hand ---- */
+
+/* As `moving`, by RSP. */
+PROGRAM64(stack_moving, "mov %rbx, %rsp\n 1: test $15, %cl\n jnz 2f\n"
+                        "xorq $0x4000, (%rsi)\n invlpg (%rbx)\n"
+                        "2: add (%rsp), %rax\n incq (%rsp)\n push (%rsp)\n pop %rdx\n"
+                        "add %rdx, %rdi\n dec %ecx\n jnz 1b\n lea 0x30000, %rsp\n hlt");
+
+/* RSP at the beginning of a page that does not lie behind the one below it; and to another page. */
+PROGRAM64(stack_crossing,
+          "mov %rbx, %rsp\n mov %rcx, %rbp\n"
+          "1: add (%rsp), %rax\n push %rbp\n pop %rdi\n add -4(%rsp), %rdx\n push %rbp\n pop %rdi\n"
+          "mov %rbp, -4(%rsp)\n push %rbp\n pop %rdi\n add %ecx, -2(%rsp)\n"
+          "push %rbp\n pop %rdi\n mov %rcx, (%rsp)\n add 0x2000(%rsp), %rax\n"
+          "xchg %rsp, %rsi\n push %rcx\n add (%rsp), %rax\n pop %rbp\n xchg %rsp, %rsi\n"
+          "dec %ecx\n jnz 1b\n lea 0x30000, %rsp\n hlt");
+
+static void test_stack_moving(void)
+{
+    check_moving(CODE(stack_moving));
+}
+
+static void test_stack_crossing(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    uint8_t below[8] = { 0 }, at[8] = { 0 };
+    uint64_t rax = 0, rdx = 0, rbp = ROUNDS, v;
+    start(m, CODE(stack_crossing));
+    m->cpu->regs[GPR_RBX] = AT_DATA + 0x1000;
+    m->cpu->regs[GPR_RSI] = AT_DATA + 0x6000;
+    *machine_pte(m, AT_DATA + 0x1000) = OTHER | 7;
+    machine_set_word(m, AT_DATA + 0x3000, 5);
+    for (uint64_t i = ROUNDS; i != 0; i--) {
+        uint8_t both[8];
+        uint32_t part;
+        memcpy(&v, at, 8);
+        rax += v;
+        memcpy(below, &rbp, 8); /* each push */
+        memcpy(both, below + 4, 4);
+        memcpy(both + 4, at, 4);
+        memcpy(&v, both, 8);
+        rdx += v;
+        memcpy(both, &rbp, 8);
+        memcpy(&part, both + 2, 4);
+        part += (uint32_t)i;
+        memcpy(both + 2, &part, 4);
+        memcpy(below, &rbp, 8);
+        memcpy(at, &i, 8);
+        rax += 5 + i;
+        rbp = i;
+    }
+    run(m);
+    g_assert_cmphex(m->cpu->regs[GPR_RAX], ==, rax);
+    g_assert_cmphex(m->cpu->regs[GPR_RDX], ==, rdx);
+    g_assert_cmpmem(m->ram + AT_DATA + 0xff8, 8, below, 8);
+    g_assert_cmpmem(m->ram + OTHER, 8, at, 8);
+}
+
+/* Each loop reaches the stack, then loses the right to: #PF comes on a stack of its own. */
+PROGRAM64(loses_ac, "mov %rbx, %rsp\n stac\n 1: mov (%rsp), %rax\n dec %ecx\n jnz 1b\n clac\n"
+                    "mov (%rsp), %rax\n hlt");
+PROGRAM64(gains_wp, "mov %rbx, %rsp\n 1: push %rcx\n pop %rax\n dec %ecx\n jnz 1b\n"
+                    "mov %cr0, %rdx\n bts $16, %rdx\n mov %rdx, %cr0\n push %rcx\n hlt");
+PROGRAM64(loses_page, "mov %rbx, %rsp\n 1: push %rcx\n pop %rax\n dec %ecx\n jnz 1b\n"
+                      "andq $~1, (%rsi)\n invlpg (%rbx)\n pop %rax\n hlt");
+PROGRAM64(loses_rights, "mov %rbx, %rsp\n 1: push %rcx\n pop %rax\n dec %ecx\n jnz 1b\n"
+                        "andq $~2, (%rsi)\n mov %cr3, %rdx\n mov %rdx, %cr3\n push %rax\n hlt");
+
+static void test_stack_rights(void)
+{
+    static const struct {
+        const char *label;
+        const uint8_t *code, *end;
+        uint64_t cr0, cr4, taken, error;
+    } rows[] = {
+        { "AC", CODE(loses_ac), 0, CR4_SMAP, 0, 1 },
+        { "WP", CODE(gains_wp), 0, 0, 2, 3 },
+        { "INVLPG", CODE(loses_page), 0, 0, 0, 0 },
+        { "MOV to CR3", CODE(loses_rights), CR0_WP, 0, 0, 3 },
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Machine) m = machine_new();
+        g_test_message("%s", rows[i].label);
+        start(m, rows[i].code, rows[i].end);
+        for (uint64_t page = 0; page < AT_DATA; page += 4096) {
+            *machine_pte(m, page) &= ~UINT64_C(4); /* the supervisor's, for SMAP */
+        }
+        machine_gate64(m, VEC_PF, 0, 1, 0xe);
+        *machine_pte(m, PLACE) &= ~rows[i].taken;
+        m->cpu->cr0 = (m->cpu->cr0 & ~(uint64_t)CR0_WP) | rows[i].cr0;
+        m->cpu->cr4 |= rows[i].cr4;
+        cpu_update_mode(m->cpu);
+        machine_run(m);
+        g_assert_cmphex(m->cpu->rip, ==, machine_handler(VEC_PF));
+        g_assert_cmpuint(m->cpu->regs[GPR_RCX], ==, 0);
+        g_assert_cmphex(machine_stack(m, 0), ==, rows[i].error);
+        g_assert_cmphex(machine_stack(m, 4), ==, PLACE);
+    }
+}
+
+/* A push that overwrites the operand of an instruction, which is then executed on another stack. */
+PROGRAM64(stack_code, "mov %rbx, %rsp\n 1: push %rcx\n lea 8(%rsp), %rbp\n mov %rdi, %rsp\n"
+                      "call *%rsi\n add %rax, %rdx\n mov %rbp, %rsp\n dec %ecx\n jnz 1b\n"
+                      "lea 0x30000, %rsp\n hlt");
+PROGRAM64(load_constant, "movabs $0x1122334455667788, %rax\n ret");
+
+static void test_stack_code(void)
+{
+    g_autoptr(Machine) m = machine_new();
+    start(m, CODE(stack_code));
+    LOAD(m, PLACE - 2, load_constant);
+    m->cpu->regs[GPR_RBX] = PLACE + 8;
+    m->cpu->regs[GPR_RSI] = PLACE - 2;
+    m->cpu->regs[GPR_RDI] = AT_DATA + 0x6000;
+    m->cpu->regs[GPR_RDX] = 0;
+    run(m);
+    g_assert_cmpuint(m->cpu->regs[GPR_RDX], ==, ROUNDS * (ROUNDS + 1) / 2);
+}
+
 /* ---- breakpoints and steps ---- */
 
 /* Goes round with DR7 as it is, then with what is in R9, then again as it was. */
 PROGRAM64(watched, "jmp 1f\n"
-                   "watched_loop: inc %rax\n mov %rax, (%rbx)\n add %rax, 0x200(%rbx)\n dec %ecx\n"
+                   "watched_loop: add $1, %rax\n mov %rax, (%rbx)\n add %rax, 0x200(%rbx)\n"
+                   "dec %ecx\n"
                    "jnz watched_loop\n ret\n"
                    "1: call watched_loop\n mov %dr7, %r8\n mov %r9, %dr7\n mov $200, %ecx\n"
                    "call watched_loop\n mov %r8, %dr7\n mov $200, %ecx\n call watched_loop\n hlt");
@@ -191,12 +325,12 @@ static void test_breakpoints(void)
         uint64_t at;
         unsigned dr7, hits, rip;
     } rows[] = {
-        { "store", PLACE, WRITE8, 200, 6 },
-        { "its last byte", PLACE + 7, ACCESS1, 200, 6 },
-        { "load and store", PLACE + 0x203, ACCESS1, 200, 13 },
+        { "store", PLACE, WRITE8, 200, 7 },
+        { "its last byte", PLACE + 7, ACCESS1, 200, 7 },
+        { "load and store", PLACE + 0x203, ACCESS1, 200, 14 },
         { "on the page, untouched", PLACE + 8, ACCESS1, 0, 0 },
         { "the loop's first instruction", WATCHED_LOOP, FETCH, 200, 0 },
-        { "one in its middle", WATCHED_LOOP + 6, FETCH, 200, 6 },
+        { "one in its middle", WATCHED_LOOP + 7, FETCH, 200, 7 },
         { "no instruction", WATCHED_LOOP + 1, FETCH, 0, 0 },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -287,6 +421,10 @@ int main(int argc, char **argv)
     g_test_add_func("/hot/rights", test_rights);
     g_test_add_func("/hot/moving", test_moving);
     g_test_add_func("/hot/taken-away", test_taken_away);
+    g_test_add_func("/hot/stack/moving", test_stack_moving);
+    g_test_add_func("/hot/stack/crossing", test_stack_crossing);
+    g_test_add_func("/hot/stack/rights", test_stack_rights);
+    g_test_add_func("/hot/stack/code", test_stack_code);
     g_test_add_func("/hot/breakpoints", test_breakpoints);
     g_test_add_func("/hot/stepped-floats", test_stepped_floats);
     g_test_add_func("/hot/own-vector", test_own_vector);
