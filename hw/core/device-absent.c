@@ -26,7 +26,8 @@ static const char no_usb[] = "There is no USB controller";
 static const char no_ide[] = "There is no IDE or SATA controller: use virtio-blk-pci";
 static const char use_firmware[] =
     "A TD's first memory is its firmware's: use -bios, -kernel or -fw_cfg";
-static const char other_watchdog[] = "The watchdog of this machine is i6300esb";
+static const char other_watchdog[] = 
+    "Use i6300esb, or the chipset's own watchdog (-global ICH9-LPC.noreboot=off)";
 
 /* By patterns with '*'; the first that fits counts. */
 static const struct {

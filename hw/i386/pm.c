@@ -8,9 +8,10 @@
 #include <glib.h>
 #include <string.h>
 
+#include "hw/isa/tco.h"
 #include "system/core/log.h"
 
-#define PM_SIZE 0x80
+#define PM_SIZE TCO_OFFSET
 enum {
     PM1_STATUS = 0x00, PM1_ENABLE = 0x02, PM1_CONTROL = 0x04, PM_TIMER = 0x08, GPE0_STATUS = 0x20,
     GPE0_ENABLE = 0x28,

@@ -57,8 +57,7 @@ static bool get_always(QomObject *object, const QomProperty *property, JsonValue
 
 static const QomProperty lpc_properties[] = {
     QOM_PROPERTY_BOOL("noreboot", Ich9Lpc, noreboot, "on",
-                      "an expired TCO watchdog does not reset; the machine has no such watchdog, "
-                      "so that it changes nothing"),
+                      "the watchdog (TCO) cannot act, and says so to the guest"),
     { .name = "disable_s3", .kind = QOM_UINT8, .set = set_always, .get = get_always,
       .default_help = "1",
       .description = "no suspend to RAM: always so" },
@@ -82,6 +81,7 @@ static bool lpc_realize(Device *device, GError **errp)
     bus->machine_lock = &q35->lock;
     bus->serial = q35->devices->serial;
     bus->pvpanic_port = &q35->devices->pvpanic_port;
+    tco_set_strap(q35->devices->tco, ((Ich9Lpc *)device)->noreboot);
     return true;
 }
 

@@ -135,6 +135,7 @@ static void acpi_moved(void *opaque, bool enabled, uint16_t base)
     Q35Devices *devices = opaque;
 
     pm_place(devices->pm, enabled, base);
+    tco_place(devices->tco, enabled, base);
 }
 
 static void make_serial_ports(Q35Machine *machine, const Q35Config *config)
@@ -206,7 +207,9 @@ static void make_devices(Q35Machine *machine, const Q35Config *config)
     d->mch = mch_new(d->pci, d->pci_host);
     d->pm = pm_new(ports, config->clock, &d->gsi[Q35_SCI_GSI], config->runstate,
                    config->runstate_opaque);
-    d->lpc = lpc_new(d->pci, memory, &(LpcPorts) { .acpi_moved = acpi_moved, .opaque = d });
+    d->tco = tco_new(ports, &machine->lock, config->runstate, config->runstate_opaque);
+    d->lpc = lpc_new(d->pci, memory,
+                     &(LpcPorts){ .acpi_moved = acpi_moved, .opaque = d, .tco = d->tco });
     d->rtc = rtc_new(ports, config->clock, &machine->layout, config->num_cpus);
     rtc_set_offset(d->rtc, config->rtc_offset);
     d->fw_cfg = fw_cfg_new(&d->shared_memory, ports);
@@ -295,6 +298,7 @@ void q35_reset(Q35Machine *machine)
     pci_host_reset(d->pci_host);
     reset_ports_reset(d->reset_ports);
     pm_reset(d->pm);
+    tco_reset(d->tco);
     rtc_reset(d->rtc);
     fw_cfg_reset(d->fw_cfg);
     if (d->ioapic) {
@@ -316,6 +320,7 @@ static void free_devices(Q35Devices *d)
     fw_cfg_free(d->fw_cfg);
     rtc_free(d->rtc);
     lpc_free(d->lpc);
+    tco_free(d->tco);
     pm_free(d->pm);
     mch_free(d->mch);
     pci_host_free(d->pci_host);

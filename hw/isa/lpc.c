@@ -23,15 +23,31 @@ struct Lpc {
 };
 
 /*
- * Nothing in the root complex block is modelled: strap and clock gating registers that read as 0
- * and keep nothing.
+ * Of the root complex block the watchdog's switch alone is modelled: other strap and clock gating
+ * registers read as 0 and keep nothing.
  */
-static uint64_t rcba_read(void *opaque, hwaddr offset, unsigned size)
+static bool is_gcs(const Lpc *lpc, hwaddr offset)
 {
-    return 0;
+    return lpc->ports.tco && offset == TCO_GCS;
 }
 
-static const IoRegionOps rcba_ops = { .read = rcba_read };
+static uint64_t rcba_read(void *opaque, hwaddr offset, unsigned size)
+{
+    const Lpc *lpc = opaque;
+
+    return is_gcs(lpc, offset) ? tco_gcs(lpc->ports.tco) : 0;
+}
+
+static void rcba_write(void *opaque, hwaddr offset, uint64_t value, unsigned size)
+{
+    const Lpc *lpc = opaque;
+
+    if (is_gcs(lpc, offset)) {
+        tco_set_gcs(lpc->ports.tco, (uint32_t)value);
+    }
+}
+
+static const IoRegionOps rcba_ops = { .read = rcba_read, .write = rcba_write };
 
 static void config_written(void *opaque, unsigned offset, unsigned size)
 {

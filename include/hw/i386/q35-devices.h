@@ -37,6 +37,7 @@ typedef struct Q35Devices {
     Mch *mch;
     Lpc *lpc;
     Pm *pm;
+    Tco *tco;
     Rtc *rtc;
     FwCfg *fw_cfg;
     Acpi *acpi;

@@ -6,6 +6,7 @@
 #ifndef HW_ISA_LPC_H
 #define HW_ISA_LPC_H
 
+#include "hw/isa/tco.h"
 #include "hw/pci/pci.h"
 
 #define LPC_DEVFN PCI_DEVFN(0x1f, 0)
@@ -16,6 +17,7 @@ typedef struct LpcPorts {
     /* The guest enabled, disabled or moved the ACPI I/O block (PMBASE, ACPI_CNTL bit 7). */
     void (*acpi_moved)(void *opaque, bool enabled, uint16_t base);
     void *opaque;
+    Tco *tco; /* borrowed */
 } LpcPorts;
 
 /* Adds itself to the bus, which frees the PCI function; lpc_free frees the rest. */

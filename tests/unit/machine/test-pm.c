@@ -143,8 +143,8 @@ static void test_gpe(Fixture *f, gconstpointer data)
     g_assert_cmphex(in(f->ports, BASE + 0x28, 4), ==, 0xffffffff);
     out(f->ports, BASE + 0x20, 0xffffffff, 4);
     g_assert_cmphex(in(f->ports, BASE + 0x20, 4), ==, 0);
-    out(f->ports, BASE + 0x7c, 0xffffffff, 4); /* nothing there */
-    g_assert_cmphex(in(f->ports, BASE + 0x7e, 4), ==, 0xffff0000);
+    out(f->ports, BASE + 0x5c, 0xffffffff, 4); /* nothing there */
+    g_assert_cmphex(in(f->ports, BASE + 0x5e, 4), ==, 0xffff0000);
     g_assert_cmphex(in(f->ports, BASE - 2, 4), ==, 0x0000ffff);
 }
 
