@@ -418,7 +418,10 @@ static void close_nbd(BlockNode *node)
     nbd->closing = true;
     g_mutex_unlock(&nbd->lock);
     fill_request(header, 0, COMMAND_DISCONNECT, 0, 0, 0);
-    send_bytes(nbd->fd, header, sizeof(header)); /* a server that has gone needs no farewell */
+    /* a server that has gone, or does not listen, needs no farewell */
+    if (send(nbd->fd, header, sizeof(header), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        /* the end of the connection tells it, too */
+    }
     shutdown(nbd->fd, SHUT_RDWR);
     g_thread_join(nbd->reader);
     nbd_free(nbd);

@@ -32,13 +32,24 @@ static bool put_back(int fd, int number)
     return again == number;
 }
 
+static bool parse(const char *where, Place *place)
+{
+    return where && sscanf(where, "fd:%d:%llu:%llu:%d", &place->fd, &place->dev, &place->ino,
+                           &place->pid) == 4;
+}
+
+bool kvm_inherited_is(const char *where, int fd)
+{
+    Place place;
+    return parse(where, &place) && is_file(fd, &place);
+}
+
 int kvm_inherited(const char *where, bool *opened)
 {
     Place place;
     char path[48];
     *opened = false;
-    if (!where || sscanf(where, "fd:%d:%llu:%llu:%d", &place.fd, &place.dev, &place.ino,
-                         &place.pid) != 4) {
+    if (!parse(where, &place)) {
         return -1;
     }
     if (is_file(place.fd, &place)) {

@@ -149,8 +149,26 @@ static int take_any(KvmHost *host)
     return (int)keyid;
 }
 
+/*
+ * A program that becomes a daemon closes all there is, and does not know of our descriptor; its
+ * number may be another file's by now.
+ */
+static void open_again(KvmHost *host)
+{
+    if (host->keyid_fd < 0 || kvm_inherited_is(host->keyids_where, host->keyid_fd)) {
+        return;
+    }
+    host->keyid_fd = open_own(host);
+    for (uint32_t i = 0; host->keyid_fd >= 0 && i < keyid_limit(host->profile); i++) {
+        if (host->keyids_held[i]) {
+            lock_byte(host->keyid_fd, F_OFD_SETLK, F_WRLCK, i);
+        }
+    }
+}
+
 int keyid_take(KvmHost *host)
 {
+    open_again(host);
     if (host->keyid_fd < 0) {
         return take_any(host);
     }

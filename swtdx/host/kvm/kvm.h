@@ -59,6 +59,8 @@ void kvm_host_report(KvmHost *host);
  * *opened: it is not N, and the caller closes it. -1: the file is not to be had. Needs no KvmHost.
  */
 int kvm_inherited(const char *where, bool *opened);
+/* Is fd (still) a descriptor of that file? */
+bool kvm_inherited_is(const char *where, int fd);
 
 /*
  * How many KeyIDs the processes that share `where` (KvmHostOptions.keyids) have taken; needs no

@@ -6,7 +6,9 @@
 #include "block/nbd.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -328,6 +330,51 @@ static void test_images(void)
     g_setenv("PATH", path, TRUE);
 }
 
+/* Answers before it is asked, and then reads nothing. */
+static void test_deaf(void)
+{
+    enum { ANSWERS = 2000, CHUNK = 4096 };
+    static const BlockClientOps ops = { on_done, NULL };
+    static uint8_t data[CHUNK];
+    Fixture f = { .server.error = 0 };
+    uint8_t requests[28] = { 0 };
+    struct iovec out = { data, CHUNK };
+    socklen_t length = sizeof(int);
+    int pair[2], room, waiting = 0;
+
+    make_pair(pair);
+    f.server.fd = pair[1];
+    g_assert_cmpint(getsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, &length), ==, 0);
+    g_assert_cmpint(send(pair[1], good, GOOD_SIZE, 0), ==, GOOD_SIZE);
+    f.node = block_nbd_new(pair[0], "disk", "image", false, 5, (NbdEnd) { on_closed, &f }, NULL);
+    g_assert_nonnull(f.node);
+    g_assert_true(qom_object_complete(&f.node->object, NULL));
+    f.client = block_attach(f.node, "test", true, false, &ops, &f, NULL, NULL);
+    g_assert_cmpint(ioctl(pair[0], SIOCOUTQ, &waiting), ==, 0);
+    alarm(120); /* who waits to say goodbye waits for ever */
+    for (unsigned i = 0; waiting < room; i++) {
+        BlockRequest request = { .op = BLOCK_WRITE, .size = CHUNK, .iov = &out, .iov_count = 1 };
+        unsigned before = f.done;
+        int sent = waiting + CHUNK;
+        g_assert_cmpuint(i, <, ANSWERS);
+        block_submit(f.client, &request);
+        do { /* it is on its way */
+            g_assert_cmpint(ioctl(pair[0], SIOCOUTQ, &waiting), ==, 0);
+        } while (waiting < sent);
+        store_be64(requests + 8, i); /* handles count up */
+        reply(&f.server, requests, 0, NULL, 0);
+        while (f.done == before) {
+            g_main_context_iteration(NULL, TRUE);
+        }
+        g_assert_cmpint(request.result, ==, 0);
+    }
+    block_detach(f.client, on_drop);
+    qom_object_unref(&f.node->object);
+    g_assert_true(f.closed);
+    alarm(0);
+    close(pair[1]);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -338,6 +385,7 @@ int main(int argc, char **argv)
     g_test_add("/nbd/errors", Fixture, NULL, set_up, test_errors, tear_down);
     g_test_add("/nbd/goes", Fixture, NULL, set_up, test_goes, tear_down);
     g_test_add("/nbd/lies", Fixture, NULL, set_up, test_lies, tear_down);
+    g_test_add_func("/nbd/deaf", test_deaf);
     g_test_add_func("/nbd/images", test_images);
     return g_test_run();
 }

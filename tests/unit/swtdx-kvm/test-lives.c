@@ -200,6 +200,38 @@ static void test_inherited(void)
     g_assert_cmpint(kvm_inherited(NULL, &opened), ==, -1);
 }
 
+/* A program that closes all that it did not open itself has TDs afterwards, too. */
+static void test_closed_all(void)
+{
+    enum { NUMBER = 900, MOST = 2048 };
+    struct stat st;
+    int status;
+    hand_over_file(NUMBER, "x");
+    g_assert_cmpint(fstat(NUMBER, &st), ==, 0);
+    g_autofree char *where = g_strdup_printf("fd:%d:%llu:%llu:%d", NUMBER,
+                                             (unsigned long long)st.st_dev,
+                                             (unsigned long long)st.st_ino, (int)getpid());
+    pid_t child = fork();
+    if (!child) {
+        const KvmHostOptions options = { .quiet = true, .keyids = where };
+        Profile profile = *profile_builtin();
+        char error[128];
+        KvmHost *host = kvm_host_new(&profile, &options, error, sizeof(error));
+        Fixture f = { .host = host, .kvm = kvm_host_open(host, O_CLOEXEC) };
+        profile.keyids = 1;
+        bool before = keyid_free(&f);
+        for (int fd = 3; fd < MOST; fd++) {
+            if (fd != f.kvm) {
+                close(fd);
+            }
+        }
+        _exit(!before || !keyid_free(&f));
+    }
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    g_assert_cmpint(status, ==, 0);
+    close(NUMBER);
+}
+
 /* ---- private pages ---- */
 
 static uint64_t tdcall(Guest *g, uint64_t leaf, uint64_t rcx, uint64_t rdx)
@@ -696,6 +728,7 @@ int main(int argc, char **argv)
     g_test_add_func("/swtdx-lives/mapping-in-pieces", test_mapping_in_pieces);
     g_test_add_func("/swtdx-lives/passed", test_passed);
     g_test_add_func("/swtdx-lives/inherited", test_inherited);
+    g_test_add_func("/swtdx-lives/closed-all", test_closed_all);
     g_test_add_func("/swtdx-lives/contents", test_contents);
     g_test_add_func("/swtdx-lives/wrong-side", test_wrong_side);
     g_test_add_func("/swtdx-lives/other-memory", test_other_memory);
