@@ -91,7 +91,7 @@ static _Noreturn void raise_page_fault(Cpu *cpu, uint64_t linear, uint32_t error
 
 static bool is_stack_operand(const Op *op)
 {
-    return op->seg == SEG_SS && op->base != op->index;
+    return op->seg == SEG_SS && (op->base != GPR_ZERO * 8 || op->index != GPR_ZERO * 8);
 }
 
 /*

@@ -288,12 +288,33 @@ static bool suppresses_faults(const ZydisDecodedInstruction *insn)
 }
 
 /*
+ * How many elements the mask covers. A broadcast has fewer in memory: one is for as many as it says
+ * (a result may be narrower than its register), a tuple for those of the first vector register.
+ */
+static unsigned covered_by_mask(const Decoded *d, unsigned in_memory)
+{
+    ZydisBroadcastMode mode = d->insn.avx.broadcast.mode;
+    if (mode == ZYDIS_BROADCAST_MODE_INVALID) {
+        return in_memory;
+    }
+    if (mode >= ZYDIS_BROADCAST_MODE_1_TO_2 && mode <= ZYDIS_BROADCAST_MODE_1_TO_64) {
+        return 2u << (mode - ZYDIS_BROADCAST_MODE_1_TO_2);
+    }
+    for (unsigned i = 0; i < d->insn.operand_count_visible; i++) {
+        if (d->operand[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+            !vec_is_class(&d->operand[i], ZYDIS_REGCLASS_MASK)) {
+            return d->operand[i].element_count;
+        }
+    }
+    return in_memory;
+}
+
+/*
  * Opmask of a memory operand that must be accessed by elements. False: a form that cannot be done.
  */
 static bool choose_mask(const Decoded *d, const ZydisDecodedOperand *mem, Op *op, ThunkMeta *m)
 {
     unsigned k = ZydisRegisterGetId(d->insn.avx.mask.reg) & 7;
-    const ZydisDecodedOperand *v = NULL;
     unsigned elements = mem->element_count;
 
     if (d->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX ||
@@ -305,20 +326,8 @@ static bool choose_mask(const Decoded *d, const ZydisDecodedOperand *mem, Op *op
         (mem->element_size & (mem->element_size - 1))) {
         return false;
     }
-    /*
-     * A broadcast has fewer elements in memory than the mask covers: those of the first vector
-     * register.
-     */
-    for (unsigned i = 0; i < d->insn.operand_count_visible && !v; i++) {
-        if (d->operand[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
-            !vec_is_class(&d->operand[i], ZYDIS_REGCLASS_MASK)) {
-            v = &d->operand[i];
-        }
-    }
-    if (v && (mem->actions & ZYDIS_OPERAND_ACTION_MASK_READ) &&
-        (d->insn.avx.broadcast.mode != ZYDIS_BROADCAST_MODE_INVALID) &&
-        v->element_count > elements) {
-        elements = v->element_count;
+    if (mem->actions & ZYDIS_OPERAND_ACTION_MASK_READ) {
+        elements = covered_by_mask(d, elements);
     }
     /* Scalars: only bit 0 of the mask counts, and memory holds one element. */
     op->flags = (uint8_t)(elements > 1 ? 32 - __builtin_clz(elements - 1) : 0);

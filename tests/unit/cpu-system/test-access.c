@@ -57,6 +57,7 @@ static const StackRow stack_rows[] = {
     { "iret, 16 bits", I(0x66, 0xcf), NOWHERE, AT_DATA, AT_DATA, VEC_SS },
     { "mov [rbx]", I(0x8b, 0x03), AT_KERNEL_STACK, AT_DATA, NOWHERE, VEC_GP },
     { "mov [rbp]", I(0x8b, 0x45, 0), AT_KERNEL_STACK, NOWHERE, AT_DATA, VEC_SS },
+    { "mov [rbp + rbp]", I(0x8b, 0x44, 0x2d, 0), AT_KERNEL_STACK, NOWHERE >> 1, AT_DATA, VEC_SS },
     { "mov ds:[rbp]", I(0x3e, 0x8b, 0x45, 0), AT_KERNEL_STACK, NOWHERE, AT_DATA, VEC_SS },
     { "mov fs:[rbp]", I(0x64, 0x8b, 0x45, 0), AT_KERNEL_STACK, NOWHERE, AT_DATA, VEC_GP },
 };

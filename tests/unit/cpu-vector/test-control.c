@@ -420,6 +420,18 @@ static void test_fault_suppression(void)
     cpu->regs[GPR_RSI] = END;
     g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x7e, 0x49, 0x7f, 0x06), ==, STEP_OK);
     g_assert_cmpint(STEP(g, 0x62, 0xf1, 0x74, 0x59, 0x58, 0x06), ==, STEP_OK); /* broadcast */
+    k = 0xc; /* beyond VCVTPD2PS XMM0{K1}, [RSI]{1to2}, whose result is half a register */
+    memcpy(cpu->xstate + XSTATE_OPMASK + 8, &k, 8);
+    g_assert_cmpint(STEP(g, 0x62, 0xf1, 0xfd, 0x19, 0x5a, 0x06), ==, STEP_OK);
+    /* VFPCLASSPS K2{K1}, [RSI]{1to16}, 1: which of two elements is a quiet NaN, both are */
+    cpu->regs[GPR_RSI] = GUEST_MEMORY;
+    memcpy(g->memory, "\0\0\xc0\x7f", 4);
+    g_assert_cmpint(STEP(g, 0x62, 0xf3, 0x7d, 0x59, 0x66, 0x16, 0x01), ==, STEP_OK);
+    memcpy(&k, cpu->xstate + XSTATE_OPMASK + 16, 8);
+    g_assert_cmphex(k, ==, 0xc);
+    k = 0;
+    memcpy(cpu->xstate + XSTATE_OPMASK + 8, &k, 8);
+    cpu->regs[GPR_RSI] = END;
     /* types E4NF and E6NF: VCVTNE2PS2BF16 ZMM0{K1}, ZMM1, [RSI]; VEXTRACTI32X4 [RSI]{K1}, ZMM2, 3 */
     g_assert_cmpint(STEP(g, 0x62, 0xf2, 0x77, 0x49, 0x72, 0x06), ==, VEC_PF);
     g_assert_cmpint(STEP(g, 0x62, 0xf3, 0x7d, 0x49, 0x39, 0x16, 0x03), ==, VEC_PF);
