@@ -171,8 +171,17 @@ static bool take_fd(NetdevDgram *dgram, const SocketAddress *address, GError **e
     const SocketContext context = { .named_fd = port ? port->named_fd : NULL,
                                     .opaque = port ? port->opaque : NULL };
 
+    int type;
+    socklen_t size = sizeof(type);
+
     dgram->fd = socket_connect(address, &context, errp);
-    return dgram->fd >= 0;
+    if (dgram->fd < 0) {
+        return false;
+    }
+    /* The end of another kind's connection would be read for ever. */
+    return (getsockopt(dgram->fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_DGRAM) ||
+           error_set(errp, "netdev '%s': descriptor '%s' is no datagram socket", dgram->netdev.id,
+                     address->fd);
 }
 
 static bool dgram_open(Netdev *netdev, GError **errp)

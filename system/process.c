@@ -97,13 +97,19 @@ void process_ready(int fd)
     close(fd);
 }
 
+static bool end_with_parent(const ProcessOptions *options, GError **errp)
+{
+    return !options->exit_with_parent || prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 ||
+           error_set(errp, "-run-with exit-with-parent=on: %s", g_strerror(errno));
+}
+
 bool process_set_up(const ProcessOptions *options, GError **errp)
 {
     if (options->process_name && prctl(PR_SET_NAME, options->process_name) < 0) {
         return error_set(errp, "-name process=%s: %s", options->process_name, g_strerror(errno));
     }
-    if (options->exit_with_parent && prctl(PR_SET_PDEATHSIG, SIGTERM) < 0) {
-        return error_set(errp, "-run-with exit-with-parent=on: %s", g_strerror(errno));
+    if (!end_with_parent(options, errp)) {
+        return false;
     }
     if (options->lock_memory &&
         mlockall(MCL_CURRENT | MCL_FUTURE | (options->lock_on_fault ? MCL_ONFAULT : 0)) < 0) {
@@ -168,7 +174,8 @@ bool process_confine(const ProcessOptions *options, GError **errp)
     if (options->chroot && (chroot(options->chroot) < 0 || chdir("/") < 0)) {
         return error_set(errp, "-run-with chroot=%s: %s", options->chroot, g_strerror(errno));
     }
-    if (text && !become(uid, gid, text, errp)) {
+    /* Another user is not told of the parent's end any more (PR_SET_PDEATHSIG in prctl(2)). */
+    if (text && (!become(uid, gid, text, errp) || !end_with_parent(options, errp))) {
         return false;
     }
     return !options->daemonize || chdir("/") == 0 ||

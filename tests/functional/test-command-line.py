@@ -725,6 +725,31 @@ def new_root():
     return None
 
 
+def ends_with_parent(*user):
+    """-run-with exit-with-parent=on, which the change to another user must not undo."""
+    def check():
+        if user and os.getuid():
+            return "only root can become another user"
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "qmp")
+            parent = subprocess.Popen(
+                ["sh", "-c", '"$@" & read line', "sh", VMM, "-machine", "none", "-display", "none",
+                 "-qmp", f"unix:{path},server=on,wait=off",
+                 "-run-with", ",".join(["exit-with-parent=on", *user])], stdin=subprocess.PIPE)
+            try:
+                client = Qmp(path, 60)
+                client.command("qmp_capabilities")  # answered when the process is set up
+                parent.kill()
+                assert client.event("SHUTDOWN")["reason"] == "host-signal"
+                client.close()
+            finally:
+                parent.kill()
+                parent.wait()
+                parent.stdin.close()
+        return None
+    return check
+
+
 def ide_disks():
     """Disks for an IDE bus are on a SCSI controller that is made for them, in the order of their
     index, and with the names that QEMU gives them."""
@@ -932,6 +957,8 @@ if __name__ == "__main__":
             [("/command-line/good/" + label(a), good(a, e)) for a, e in GOOD] +
             [(f"/command-line/whole/{i}", whole(t, e)) for i, (t, e) in enumerate(WHOLE)] +
             [("/command-line/large-files", large_files), ("/command-line/new-root", new_root),
+             ("/command-line/ends-with-parent", ends_with_parent()),
+             ("/command-line/ends-with-parent/other-user", ends_with_parent("user=nobody")),
              ("/command-line/locked-memory", locked_memory),
              ("/command-line/ide-disks", ide_disks), ("/command-line/kvm-device", kvm_device),
              ("/command-line/refused-by-monitor", refused_by_monitor),

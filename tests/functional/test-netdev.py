@@ -136,6 +136,15 @@ def test_dgram():
                   "remote": {"type": "unix", "path": "/b"}}, "can't bind")):
             assert text in qmp.error("netdev_add", type="dgram", id="bad", **arguments)[1], \
                 arguments
+        for kind, text in ((socket.SOCK_STREAM, "descriptor 'given' is no datagram socket"),
+                           (socket.SOCK_SEQPACKET, "descriptor 'given' is no datagram socket")):
+            near, far = socket.socketpair(socket.AF_UNIX, kind)
+            with near, far:
+                socket.send_fds(qmp.socket, [b'{"execute": "getfd", "arguments": '
+                                             b'{"fdname": "given"}}'], [far.fileno()])
+                assert qmp.answer() == {"return": {}}
+                assert text in qmp.error("netdev_add", type="dgram", id="bad",
+                                         local={"type": "fd", "str": "given"})[1]
         qmp.command("quit")
         p.wait()
         assert not os.path.exists(os.path.join(directory, "a"))
