@@ -136,8 +136,8 @@ bool sandbox_enter(const SandboxOptions *options, GError **errp)
     if (ret == 0) {
         ret = seccomp_load(filter);
     }
-    if (ret == -EACCES ||
-        ret == -EPERM) { /* without CAP_SYS_ADMIN a filter needs no_new_privs (man 2 seccomp) */
+    /* Without CAP_SYS_ADMIN a filter needs no_new_privs (seccomp(2)). */
+    if (ret == -EACCES || ret == -EPERM) {
         seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 1);
         ret = seccomp_load(filter);
     }

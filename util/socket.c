@@ -364,8 +364,8 @@ void socket_connect_async(const SocketAddress *address, const SocketContext *con
         g_object_ref(job->context.cancellable);
     }
     g_task_set_task_data(task, job, connect_job_free);
-    if (address->kind ==
-        SOCKET_FD) { /* nothing to wait for, and names belong to the caller's thread */
+    if (address->kind == SOCKET_FD) {
+        /* nothing to wait for, and names belong to the caller's thread */
         run_job(task, address, context);
     } else {
         g_task_run_in_thread(task, connect_thread);

@@ -75,9 +75,8 @@ static char *read_log(void)
         ssize_t n = read(fd, record, sizeof(record));
         if (n > 0) {
             g_string_append_len(records, record, n);
-        } else if (n == 0 || (errno != EPIPE &&
-                              errno != EINTR)) { /* EPIPE: records were overwritten meanwhile */
-            break;
+        } else if (n == 0 || (errno != EPIPE && errno != EINTR)) {
+            break; /* EPIPE: records were overwritten meanwhile */
         }
     }
     if (fd >= 0) {
