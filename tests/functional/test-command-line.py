@@ -735,7 +735,8 @@ def ends_with_parent(*user):
             parent = subprocess.Popen(
                 ["sh", "-c", '"$@" & read line', "sh", VMM, "-machine", "none", "-display", "none",
                  "-qmp", f"unix:{path},server=on,wait=off",
-                 "-run-with", ",".join(["exit-with-parent=on", *user])], stdin=subprocess.PIPE)
+                 "-run-with", ",".join(["exit-with-parent=on", *user])],
+                env=vmm.NO_LEAK_CHECK, stdin=subprocess.PIPE)
             try:
                 client = Qmp(path, 60)
                 client.command("qmp_capabilities")  # answered when the process is set up
