@@ -67,6 +67,9 @@ static char *describe_image(const char *format, const BlockFileOptions *options)
     json_object_object_add(image, "cache", json_object_get(cache));
     json_object_object_add(image, "read-only", json_object_new_boolean(options->read_only));
     json_object_object_add(image, "file", file);
+    if (options->no_backing) {
+        json_object_object_add(image, "backing", NULL);
+    }
     return g_strdup(json_object_to_json_string_ext(image, JSON_C_TO_STRING_PLAIN |
                                                               JSON_C_TO_STRING_NOSLASHESCAPE));
 }

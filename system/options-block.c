@@ -156,11 +156,19 @@ static bool check_drive(const DriveOption *drive, bool discard, GError **errp)
                            "operation to unmap");
 }
 
+static const char no_limits[] =
+    "Disks are not throttled here: use the cgroup of the process (io.max)";
+
 static bool set_format(DriveOption *drive, const char *format, GError **errp)
 {
     g_clear_pointer(&drive->format, g_free);
     if (!strcmp(format, "raw")) {
         return true;
+    }
+    if (!strcmp(format, "throttle")) {
+        error_set(errp, "Unknown driver '%s'", format);
+        error_hint(errp, "%s", no_limits);
+        return false;
     }
     if (!block_format_is_known(format)) {
         error_set(errp, "Unknown driver '%s'", format);
@@ -213,6 +221,13 @@ static bool set_media(DriveOption *drive, DriveKeys *keys, const char *value, GE
     drive->file.read_only |= keys->cdrom;
     return keys->cdrom || !strcmp(value, "disk") ||
            error_set(errp, "'%s' invalid media: disk or cdrom", value);
+}
+
+/* Of those by which QEMU limits the requests of a drive in a second. */
+static bool is_limit(const char *key)
+{
+    return g_str_has_prefix(key, "throttling.") || g_str_has_prefix(key, "iops") ||
+           g_str_has_prefix(key, "bps") || !strcmp(key, "group");
 }
 
 static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, const char *value,
@@ -290,7 +305,11 @@ static bool set_drive_key(DriveOption *drive, DriveKeys *keys, const char *key, 
     };
 
     error_set(errp, "Invalid parameter '%s'", key);
-    error_hint_names(errp, key, known);
+    if (is_limit(key)) {
+        error_hint(errp, "%s", no_limits);
+    } else {
+        error_hint_names(errp, key, known);
+    }
     return false;
 }
 
@@ -500,17 +519,23 @@ static bool set_force_share(DriveOption *drive, JsonValue *object, GError **errp
            error_set(errp, "force-share=on can only be used with read-only images");
 }
 
-/* "backing": null says that there is none, which goes without saying for all but a format's own. */
-static bool check_backing(JsonValue *object, GError **errp)
+/* "backing": null: the image is opened without the one that its header names. */
+static bool set_backing(DriveOption *drive, JsonValue *object, GError **errp)
 {
     JsonValue *backing;
 
-    if (!json_object_object_get_ex(object, "backing", &backing) || !backing) {
+    if (!json_object_object_get_ex(object, "backing", &backing)) {
         return true;
     }
-    error_set(errp, "backing: an image's backing file is the one that its header names");
-    error_hint(errp, "Leave 'backing' out, or set it to null");
-    return false;
+    if (!drive->format) {
+        return error_set(errp, "Parameter 'backing' is unexpected");
+    }
+    drive->file.no_backing = !backing;
+    if (backing) {
+        error_set(errp, "backing: an image's backing file is the one that its header names");
+        error_hint(errp, "Leave 'backing' out, or set it to null");
+    }
+    return !backing;
 }
 
 static bool set_blockdev_cache(DriveOption *drive, JsonValue *object, GError **errp)
@@ -582,7 +607,7 @@ static bool set_format_node(MachineConfig *config, DriveOption *drive, const cha
         (discard && !set_discard(drive, discard, errp)) ||
         (detect && !set_detect_zeroes(drive, detect, errp)) ||
         !check_drive(drive, drive->file.discard, errp) ||
-        !set_force_share(drive, object, errp) || !check_backing(object, errp) ||
+        !set_force_share(drive, object, errp) || !set_backing(drive, object, errp) ||
         !set_blockdev_cache(drive, object, errp)) {
         return false;
     }
@@ -618,9 +643,10 @@ static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *obj
     drive->location = text ? g_strdup_printf("-blockdev %s", text) : NULL;
     drive->name = g_strdup(name);
     drive->is_device = !strcmp(driver, "host_device");
-    bool ok = is_file ? set_file_node(drive, object, errp)
-                      : set_format(drive, driver, errp) &&
-                            set_format_node(config, drive, text, object, errp);
+    bool ok = qom_check_id(name, NULL) || error_set(errp, "Invalid node-name: '%s'", name);
+    ok = ok && (is_file ? set_file_node(drive, object, errp)
+                        : set_format(drive, driver, errp) &&
+                              set_format_node(config, drive, text, object, errp));
     g_ptr_array_add(config->drives, drive); /* after the node below it */
     return ok;
 }

@@ -46,7 +46,8 @@ typedef struct Watchdog {
     unsigned unlocked;   /* steps of two that were made */
     uint8_t lock_bits;   /* the register, as it may be */
     bool interrupt;      /* the first stage has run out */
-    bool timed_out;      /* the second has, and the guest has not said that it knows: outlives resets */
+    /* the second has, and the guest has not said that it knows: outlives resets */
+    bool timed_out;
     bool counting;
     unsigned stage;      /* 0, 1 */
     uint64_t end_ns;     /* of the stage, in the machine's time */
@@ -257,12 +258,13 @@ static PciFunction *make(PciDevice *device, GError **errp)
     return function;
 }
 
-static const PciDeviceOps device_ops_ = {
+static const PciDeviceOps esb_ops = {
     .device = { .bus_type = &pcie_bus_type, .category = "Watchdog", PCI_DEVICE_OPS },
     .make = make,
 };
 
 const QomType i6300esb_type = {
     .name = "i6300esb", .parent = &pci_device_type, .size = sizeof(Watchdog),
-    .description = "Intel 6300ESB watchdog: -action watchdog= says what follows", .ops = &device_ops_,
+    .description = "Intel 6300ESB watchdog: -action watchdog= says what follows",
+    .ops = &esb_ops,
 };

@@ -88,7 +88,7 @@ static void send_control(VirtioSerial *serial, unsigned port, unsigned event, un
     send_message(serial, port, event, value, text, text ? strlen(text) : 0);
 }
 
-/* Columns, then rows (5.3.6.2): Linux before 6.15 takes them the other way round. */
+/* Columns, then rows (5.3.6.2), which not every Linux takes so: those of 6.12 and 7.2 do. */
 static void send_size(const VirtioSerialPort *port)
 {
     uint8_t size[4];

@@ -299,6 +299,8 @@ typedef struct BlockFileOptions {
     bool no_flush;  /* flushes do nothing: what the host has not written is lost if it crashes */
     bool discard;   /* guests' discards give space back */
     bool unlocked;  /* other programs are neither told nor looked for */
+    /* of an image: it is opened without the one that its header says it lies over */
+    bool no_backing;
     BlockAio aio;
     const BlockFilePort *port; /* NULL: no names but the host's */
 } BlockFileOptions;

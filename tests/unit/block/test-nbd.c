@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/bytes.h"
@@ -375,6 +376,48 @@ static void test_deaf(void)
     close(pair[1]);
 }
 
+/* What the program that serves an image is told: a script in its place writes it down and ends. */
+static void test_told(void)
+{
+    static const struct {
+        BlockFileOptions options;
+        const char *says;
+    } rows[] = {
+        { { .filename = "image" }, "\"backing\":null" }, /* is not there */
+        { { .filename = "image", .no_backing = true }, "\"backing\":null" },
+        { { .filename = "image", .discard = true }, "\"discard\":\"unmap\"" },
+        { { .filename = "image", .direct = true }, "\"direct\":true" },
+    };
+    g_autofree char *directory = g_dir_make_tmp("test-nbd-XXXXXX", NULL);
+    g_autofree char *image = g_build_filename(directory, "image", NULL);
+    g_autofree char *program = g_build_filename(directory, "qemu-storage-daemon", NULL);
+    g_autofree char *told = g_build_filename(directory, "told", NULL);
+    g_autofree char *script = g_strdup_printf("#!/bin/sh\necho \"$2\" >'%s'\n", told);
+    g_autofree char *path = g_strdup(g_getenv("PATH"));
+
+    g_assert_true(g_file_set_contents(image, "", 0, NULL));
+    g_assert_true(g_file_set_contents(program, script, -1, NULL));
+    g_assert_cmpint(chmod(program, 0700), ==, 0);
+    g_setenv("PATH", directory, TRUE);
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        BlockFileOptions options = rows[i].options;
+        g_autoptr(GError) err = NULL;
+        g_autofree char *text = NULL;
+
+        options.filename = image;
+        g_assert_null(block_image_open("qcow2", &options, &err));
+        g_assert_nonnull(strstr(err->message, "does not serve it as qcow2"));
+        g_assert_true(g_file_get_contents(told, &text, NULL, NULL));
+        g_test_message("%s", text);
+        g_assert_true(!strstr(text, rows[i].says) == !i);
+    }
+    g_setenv("PATH", path, TRUE);
+    unlink(image);
+    unlink(program);
+    unlink(told);
+    rmdir(directory);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -387,5 +430,6 @@ int main(int argc, char **argv)
     g_test_add("/nbd/lies", Fixture, NULL, set_up, test_lies, tear_down);
     g_test_add_func("/nbd/deaf", test_deaf);
     g_test_add_func("/nbd/images", test_images);
+    g_test_add_func("/nbd/told", test_told);
     return g_test_run();
 }
