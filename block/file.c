@@ -13,19 +13,21 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "file-direct.h"
 #include "file-lock.h"
 #include "uring.h"
 #include "util/error.h"
 
 #define DISCARD_GRANULARITY 4096
 #define ZEROES_SIZE (64 * 1024)
-#define DIRECT_ALIGNMENT 4096
+#define ZEROES_ALIGNMENT 4096
 #define TRY_NOW_SIZE (128 * 1024) /* what may be copied under the machine lock */
 
 typedef struct BlockFile {
     int fd;
     bool is_device, direct, no_flush, discard, unlocked, in_memory;
     FileLock lock;
+    FileDirect alignment; /* of direct access */
     BlockUring *uring; /* NULL: threads do everything */
 } BlockFile;
 
@@ -80,44 +82,6 @@ static int transfer(int fd, bool is_write, const struct iovec *iov, unsigned cou
     return 0;
 }
 
-/*
- * O_DIRECT wants aligned memory; a guest's buffers are sector-aligned in its file offset, not
- * always in memory.
- */
-static bool is_aligned(const BlockRequest *request)
-{
-    for (unsigned i = 0; i < request->iov_count; i++) {
-        if ((uintptr_t)request->iov[i].iov_base % DIRECT_ALIGNMENT ||
-            request->iov[i].iov_len % BLOCK_SECTOR_SIZE) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static int transfer_bounced(int fd, const BlockRequest *request)
-{
-    void *buffer = NULL;
-    bool is_write = request->op == BLOCK_WRITE;
-    uint8_t *at;
-
-    if (posix_memalign(&buffer, DIRECT_ALIGNMENT, request->size)) {
-        return -ENOMEM;
-    }
-    at = buffer;
-    for (unsigned i = 0; is_write && i < request->iov_count; at += request->iov[i++].iov_len) {
-        memcpy(at, request->iov[i].iov_base, request->iov[i].iov_len);
-    }
-    int result = transfer(fd, is_write, &(struct iovec){buffer, request->size}, 1, request->offset);
-    at = buffer;
-    for (unsigned i = 0; !is_write && !result && i < request->iov_count;
-         at += request->iov[i++].iov_len) {
-        memcpy(request->iov[i].iov_base, at, request->iov[i].iov_len);
-    }
-    free(buffer);
-    return result;
-}
-
 static int flush(const BlockFile *file)
 {
     int result;
@@ -131,14 +95,14 @@ static int flush(const BlockFile *file)
     return result < 0 ? -errno : 0;
 }
 
-static int run_transfer(const BlockFile *file, const BlockRequest *request)
+static int run_transfer(BlockFile *file, const BlockRequest *request)
 {
     int result;
 
     if (!request->size) {
         result = 0;
-    } else if (file->direct && !is_aligned(request)) {
-        result = transfer_bounced(file->fd, request);
+    } else if (file->direct && !file_direct_is_aligned(&file->alignment, request)) {
+        result = file_direct_run(&file->alignment, file->fd, request);
     } else {
         result = transfer(file->fd, request->op == BLOCK_WRITE, request->iov, request->iov_count,
                           request->offset);
@@ -172,26 +136,28 @@ static int run_discard(const BlockFile *file, const BlockRequest *request)
     return is_unsupported(-result) ? 0 : result;
 }
 
-static int write_zero_bytes(const BlockFile *file, uint64_t offset, uint64_t size)
+static int write_zero_bytes(BlockFile *file, uint64_t offset, uint64_t size)
 {
     void *zeroes = NULL;
     int result = 0;
 
-    if (posix_memalign(&zeroes, DIRECT_ALIGNMENT, ZEROES_SIZE)) {
+    if (posix_memalign(&zeroes, ZEROES_ALIGNMENT, ZEROES_SIZE)) {
         return -ENOMEM;
     }
     memset(zeroes, 0, ZEROES_SIZE);
     while (size && !result) {
-        size_t n = MIN(size, ZEROES_SIZE);
-        result = transfer(file->fd, true, &(struct iovec) { zeroes, n }, 1, offset);
-        offset += n;
-        size -= n;
+        struct iovec iov = { zeroes, MIN(size, ZEROES_SIZE) };
+        const BlockRequest part = { .op = BLOCK_WRITE, .offset = offset, .size = iov.iov_len,
+                                    .iov = &iov, .iov_count = 1 };
+        result = run_transfer(file, &part);
+        offset += iov.iov_len;
+        size -= iov.iov_len;
     }
     free(zeroes);
     return result;
 }
 
-static int run_write_zeroes(const BlockFile *file, const BlockRequest *request)
+static int run_write_zeroes(BlockFile *file, const BlockRequest *request)
 {
     bool unmap = (request->flags & BLOCK_MAY_UNMAP) && file->discard;
     int result = -EOPNOTSUPP;
@@ -214,7 +180,7 @@ static int run_write_zeroes(const BlockFile *file, const BlockRequest *request)
 
 static int run(BlockNode *node, const BlockRequest *request)
 {
-    const BlockFile *file = node->data;
+    BlockFile *file = node->data;
 
     switch (request->op) {
     case BLOCK_READ:
@@ -256,7 +222,7 @@ static bool take(BlockNode *node, BlockRequest *request)
     const BlockFile *file = node->data;
 
     if (!file->uring || (request->op == BLOCK_FLUSH && file->no_flush) ||
-        (file->direct && !is_aligned(request))) {
+        (file->direct && !file_direct_is_aligned(&file->alignment, request))) {
         return false;
     }
     if (file->no_flush) {
@@ -334,6 +300,7 @@ static void close_file(BlockNode *node)
 
     block_uring_free(file->uring);
     close(file->fd);
+    file_direct_clear(&file->alignment);
     g_free(file);
 }
 
@@ -450,6 +417,7 @@ BlockNode *block_file_open(const BlockFileOptions *options, GError **errp)
         g_free(file);
         return NULL;
     }
+    file_direct_init(&file->alignment, fd, options->direct_alignment);
     struct statfs fs;
     file->in_memory = fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
     BlockNode *node = block_node_new(&file_driver, file, size, options->read_only);

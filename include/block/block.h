@@ -296,6 +296,7 @@ typedef struct BlockFileOptions {
     const char *filename;
     bool read_only;
     bool direct;    /* past the host's page cache */
+    unsigned direct_alignment; /* that direct access needs; 0 = the kernel is asked */
     bool no_flush;  /* flushes do nothing: what the host has not written is lost if it crashes */
     bool discard;   /* guests' discards give space back */
     bool unlocked;  /* other programs are neither told nor looked for */
