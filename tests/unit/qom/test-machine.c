@@ -155,7 +155,7 @@ static void test_hotplug(Fixture *f, gconstpointer data)
     g_assert_nonnull(add(f, "red-card,id=cold", NULL));
     f->machine->ready = true;
     g_assert_null(add(f, "red-card,id=hot", &err));
-    g_assert_cmpstr(err->message, ==, "Bus 'slots' does not support hotplugging");
+    g_assert_true(g_str_has_prefix(err->message, "Bus 'slots' does not support hotplugging\n"));
     g_clear_error(&err);
     g_assert_false(machine_unplug(f->machine, "cold", &err));
     g_clear_error(&err);
