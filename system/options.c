@@ -144,7 +144,7 @@ static bool option_qtest_log(MachineConfig *config, const char *text, GError **e
 
 static bool option_log(MachineConfig *config, const char *text, GError **errp)
 {
-    return set_string(&config->log_items, text);
+    return log_check(text, errp) && set_string(&config->log_items, text);
 }
 
 static bool option_log_file(MachineConfig *config, const char *text, GError **errp)

@@ -45,25 +45,29 @@ char *log_help(void)
     return g_string_free(text, FALSE);
 }
 
-static bool set_one(const char *name, GError **errp)
+static void set_one(const char *name)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(items); i++) {
         if (!strcmp(name, items[i].name)) {
             state.on |= items[i].bit;
-            return true;
+            return;
         }
     }
-    if (g_strv_contains(silent, name)) {
-        g_autofree char *text = g_strdup_printf("-d %s: there is nothing that this would log; -d "
-                                                "help lists what can be logged",
-                                                name);
-        report_warning(text);
-        return true;
-    }
+    g_autofree char *text = g_strdup_printf("-d %s: there is nothing that this would log; -d help "
+                                            "lists what can be logged",
+                                            name);
+    report_warning(text);
+}
+
+static bool check_one(const char *name, GError **errp)
+{
     const char *names[G_N_ELEMENTS(items) + 1] = { NULL };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(items); i++) {
         names[i] = items[i].name;
+    }
+    if (g_strv_contains(names, name) || g_strv_contains(silent, name)) {
+        return true;
     }
     error_set(errp, "unknown log item '%s'", name);
     if (nearest_name(name, names)) {
@@ -73,14 +77,26 @@ static bool set_one(const char *name, GError **errp)
     return false;
 }
 
+bool log_check(const char *text, GError **errp)
+{
+    g_auto(GStrv) names = g_strsplit(text, ",", -1);
+    bool ok = true;
+
+    for (char **name = names; ok && *name; name++) {
+        ok = check_one(*name, errp);
+    }
+    return ok;
+}
+
 bool log_set(const char *text, const char *file, GError **errp)
 {
     g_auto(GStrv) names = g_strsplit(text, ",", -1);
 
+    if (!log_check(text, errp)) {
+        return false;
+    }
     for (char **name = names; *name; name++) {
-        if (!set_one(*name, errp)) {
-            return false;
-        }
+        set_one(*name);
     }
     if (file) {
         state.file = fopen(file, "ae");

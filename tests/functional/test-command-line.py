@@ -3,6 +3,7 @@
 """Bad command lines: each gives one clear error on stderr and exit status 1; help and version give
 0."""
 
+import json
 import os
 import subprocess
 import tempfile
@@ -638,6 +639,18 @@ def bad(arguments, expected):
     return check
 
 
+def bad_for_both(arguments, expected):
+    """What the VMM refuses before it opens anything, qemu-tdx-plan refuses in the same words."""
+    def check():
+        bad(arguments, expected)()
+        if "qtest" not in arguments and "none" not in arguments:
+            _, _, of_vmm = vmm.run([VMM, *arguments])
+            status, out, err = vmm.run([vmm.program("qemu-tdx-plan"), "--json", *arguments])
+            assert (status, out) == (1, ""), (status, out)
+            assert err == of_vmm.replace("qemu-system-x86_64: ", "qemu-tdx-plan: "), (err, of_vmm)
+    return check
+
+
 def bad_boot(arguments, expected):
     def check():
         if not os.path.exists(vmm.OVMF):
@@ -687,6 +700,8 @@ def whole(text, expected):
                            if not line.startswith("swtdx: ")]
             assert status == 0, (status, err)
             assert expected in "".join(err) if expected else not err, err
+            status, out, err = vmm.run([vmm.program("qemu-tdx-plan"), "--json", *arguments])
+            assert status == 0 and len(json.loads(out)["mrtd"]) == 96, (status, err)
     return check
 
 
@@ -961,7 +976,7 @@ def label(arguments):
 
 
 if __name__ == "__main__":
-    vmm.tap([("/command-line/bad/" + label(a), bad(a, e)) for a, e in BAD] +
+    vmm.tap([("/command-line/bad/" + label(a), bad_for_both(a, e)) for a, e in BAD] +
             [("/command-line/bad-boot/" + label(a), bad_boot(a, e)) for a, e in BAD_BOOT] +
             [("/command-line/good/" + label(a), good(a, e)) for a, e in GOOD] +
             [(f"/command-line/whole/{i}", whole(t, e)) for i, (t, e) in enumerate(WHOLE)] +

@@ -17,6 +17,8 @@ enum { LOG_TDX = 1u << 0, LOG_GUEST_ERRORS = 1u << 1, LOG_UNIMP = 1u << 2, LOG_T
  * = stderr.
  */
 bool log_set(const char *items, const char *file, GError **errp);
+/* The names alone; nothing is set. */
+bool log_check(const char *items, GError **errp);
 bool log_on(unsigned item);
 void log_item(unsigned item, const char *format, ...) G_GNUC_PRINTF(2, 3); /* adds a newline */
 char *log_help(void);
