@@ -31,6 +31,8 @@ struct RunState {
     bool ended;             /* the loop is to end: nothing more is served */
     GMutex lock;            /* of what follows */
     Requests requests;
+    bool serves;            /* a source of the main loop will look at them */
+    bool panic_told;        /* since the last reset */
     bool running;           /* since since_ns, and ran_ns before that */
     uint64_t since_ns, ran_ns;
 };
@@ -128,6 +130,9 @@ static void serve_reset(RunState *state, ShutdownCause cause)
         end(state, 1);
         return;
     }
+    g_mutex_lock(&state->lock);
+    state->panic_told = false;
+    g_mutex_unlock(&state->lock);
     emit_cause(state, &qapi_event_RESET, cause);
     if (ran) {
         state->handlers.resume(state->handlers.opaque);
@@ -221,6 +226,7 @@ static gboolean serve(gpointer opaque)
     g_mutex_lock(&state->lock);
     Requests r = state->requests;
     state->requests = (Requests){ .shutdown = SHUTDOWN_NONE, .reset = SHUTDOWN_NONE };
+    state->serves = false;
     g_mutex_unlock(&state->lock);
     if (r.crash_loaded && !state->ended) {
         serve_crash_loaded(state);
@@ -255,10 +261,24 @@ void runstate_serve(RunState *state)
     serve(state);
 }
 
+/*
+ * In the main loop's turn that comes next, whoever else asks for that meanwhile. It goes before
+ * clients' commands, but not what a guest may cause all the time: they have their turns, too.
+ */
+static void unlock_and_serve_with(RunState *state, int priority)
+{
+    bool first = !state->serves;
+
+    state->serves = true;
+    g_mutex_unlock(&state->lock);
+    if (first) {
+        g_idle_add_full(priority, serve, state, NULL);
+    }
+}
+
 static void unlock_and_serve(RunState *state)
 {
-    g_mutex_unlock(&state->lock);
-    g_idle_add_full(G_PRIORITY_HIGH, serve, state, NULL);
+    unlock_and_serve_with(state, G_PRIORITY_HIGH);
 }
 
 static void port_shutdown(void *opaque, ShutdownCause cause)
@@ -310,12 +330,13 @@ static void port_guest_event(void *opaque, GuestEvent event)
 {
     RunState *state = opaque;
 
-    if (event == GUEST_EVENT_PANICKED) {
-        report_error(NULL, "the guest's kernel has panicked; its console says why");
-    }
     g_mutex_lock(&state->lock);
     switch (event) {
     case GUEST_EVENT_PANICKED:
+        if (!state->panic_told) { /* with -action panic=none it may do so for ever */
+            report_error(NULL, "the guest's kernel has panicked; its console says why");
+            state->panic_told = true;
+        }
         state->requests.panicked = true;
         break;
     case GUEST_EVENT_CRASH_LOADED:
@@ -328,7 +349,7 @@ static void port_guest_event(void *opaque, GuestEvent event)
         }
         break;
     }
-    unlock_and_serve(state);
+    unlock_and_serve_with(state, G_PRIORITY_DEFAULT);
 }
 
 static void port_watchdog(void *opaque)

@@ -21,7 +21,7 @@ struct Vm {
     IoErrors *io_errors;
     QapiContext monitor; /* what monitors see and act on */
     Monitors *monitors;
-    GAsyncQueue *events; /* of Event (vm-monitors.c): for the main loop to send */
+    struct EventQueue *events; /* of devices, for the main loop to send */
     X86CpuPort cpu_port;
     GArray *acpi_slots; /* of AcpiSlot */
     uint32_t *apic_ids; /* [config->topology.cpus] */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "chardev/chardev-object.h"
+#include "monitor/event-queue.h"
 #include "util/error.h"
 #include "vm-internal.h"
 
@@ -68,42 +69,11 @@ void vm_tell_monitors(void *opaque, const QapiEvent *event, JsonValue *data)
     monitors_event(vm->monitors, event, data);
 }
 
-/*
- * What a device tells from its own thread, on the way to the main loop, which alone talks to
- * clients.
- */
-typedef struct Event {
-    const QapiEvent *type;
-    JsonValue *data;
-} Event;
-
-static void event_free(gpointer opaque)
-{
-    Event *event = opaque;
-
-    json_object_put(event->data);
-    g_free(event);
-}
-
-static gboolean send_events(gpointer opaque)
+static void post_event(void *opaque, const QapiEvent *event, JsonValue *data)
 {
     Vm *vm = opaque;
 
-    for (Event *event; (event = g_async_queue_try_pop(vm->events));) {
-        vm_tell_monitors(vm, event->type, g_steal_pointer(&event->data));
-        event_free(event);
-    }
-    return G_SOURCE_REMOVE;
-}
-
-static void post_event(void *opaque, const QapiEvent *type, JsonValue *data)
-{
-    Vm *vm = opaque;
-    Event *event = g_new0(Event, 1);
-
-    *event = (Event) { type, data };
-    g_async_queue_push(vm->events, event);
-    g_idle_add_full(G_PRIORITY_DEFAULT, send_events, vm, NULL);
+    event_queue_post(vm->events, event, data);
 }
 
 static void tell_device_deleted(void *opaque, const char *id, const char *path)
@@ -147,7 +117,7 @@ void vm_init_monitors(Vm *vm)
     vm->monitor.netdevs = (NetdevPort){ vm_tell_monitors, named_fd, vm };
     netdevs_set_port(vm->config->root, &vm->monitor.netdevs);
     vm->monitors = monitors_new(&vm->monitor);
-    vm->events = g_async_queue_new_full(event_free);
+    vm->events = event_queue_new(vm_tell_monitors, vm);
 }
 
 void vm_free_monitors(Vm *vm)
@@ -155,7 +125,7 @@ void vm_free_monitors(Vm *vm)
     while (g_source_remove_by_user_data(vm)) {
         continue;
     }
-    g_async_queue_unref(vm->events);
+    event_queue_free(vm->events);
     monitors_free(vm->monitors);
 }
 
