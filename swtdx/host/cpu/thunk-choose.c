@@ -49,6 +49,29 @@ static void emit_legacy_prefix(Rewrite *r, const Decoded *d)
 }
 
 /*
+ * Whether VEX.W and EVEX.W stand for the width of a general register, or of what stands in memory
+ * in its place. Outside 64-bit mode there is one width, and they do not count (SDM vol. 2,
+ * VCVTSI2SD).
+ */
+static bool w_is_width(const Rewrite *r, const Decoded *d)
+{
+    switch (d->insn.mnemonic) {
+    case ZYDIS_MNEMONIC_VCVTSI2SS:
+    case ZYDIS_MNEMONIC_VCVTSI2SD:
+    case ZYDIS_MNEMONIC_VCVTSI2SH:
+    case ZYDIS_MNEMONIC_VCVTUSI2SH:
+    case ZYDIS_MNEMONIC_VCVTUSI2SS:
+    case ZYDIS_MNEMONIC_VCVTUSI2SD:
+    case ZYDIS_MNEMONIC_VPINSRD:
+    case ZYDIS_MNEMONIC_VPEXTRD:
+    case ZYDIS_MNEMONIC_VMOVD:
+        return true;
+    default:
+        return r->gpr_reg || r->gpr_rm;
+    }
+}
+
+/*
  * R, X, B and vvvv are inverted in the prefix; outside 64-bit mode their high bits do not select
  * registers.
  */
@@ -67,7 +90,7 @@ static void emit_vex_prefix(Rewrite *r, const Decoded *d)
     if (!r->long_mode) {
         p1 |= 0xe0;
         p2 |= 0x40;
-        if (r->gpr_reg || r->gpr_rm) {
+        if (w_is_width(r, d)) {
             p2 &= 0x7f;
         }
     }
@@ -91,7 +114,7 @@ static void emit_evex_prefix(Rewrite *r, const Decoded *d)
         p0 |= 0xf0;
         p1 |= 0x40;
         p2 |= 0x08;
-        if (r->gpr_reg || r->gpr_rm) {
+        if (w_is_width(r, d)) {
             p1 &= 0x7f;
         }
     }

@@ -387,6 +387,13 @@ static void test_rewriting(void)
     if (cpu->vec->host_avx && STEP(g, 0xc4, 0xe1, 0xf3, 0x2a, 0xc0) != STEP_BAD_ENCODING) {
         memcpy(&dbl, vec_xmm(cpu, 0), 8);
         g_assert_cmpfloat(dbl, ==, 7);
+        /* and 32 bits of memory: VCVTSI2SD XMM0, XMM1, [ESI] */
+        cpu->regs[GPR_RSI] = GUEST_MEMORY;
+        memcpy(g->memory, "\x09\0\0\0\1\1\1\1", 8);
+        memset(cpu->vec->scratch, 0x55, 8);
+        g_assert_cmpint(STEP(g, 0xc4, 0xe1, 0xf3, 0x2a, 0x06), ==, STEP_OK);
+        memcpy(&dbl, vec_xmm(cpu, 0), 8);
+        g_assert_cmpfloat(dbl, ==, 9);
     }
     guest_free(g);
 }
