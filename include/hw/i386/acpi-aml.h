@@ -49,8 +49,7 @@ void aml_end(Aml *aml);
  */
 enum {
     AML_LOCAL0 = 0x60, AML_ARG0 = 0x68, AML_STORE = 0x70, AML_AND = 0x7b, AML_OR = 0x7d,
-    AML_CREATE_DWORD_FIELD = 0x8a,
-    AML_LNOT = 0x92, AML_LEQUAL = 0x93, AML_RETURN = 0xa4,
+    AML_CREATE_DWORD_FIELD = 0x8a, AML_LNOT = 0x92, AML_LEQUAL = 0x93, AML_RETURN = 0xa4,
 };
 void aml_code(Aml *aml, uint8_t opcode);
 /* A name as an operand. */

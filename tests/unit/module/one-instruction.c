@@ -8,8 +8,7 @@
 
 enum {
     AT_PML4 = 0x1000, AT_PDPT = 0x2000, AT_GDT = 0x3000, AT_IDT = 0x4000, AT_STACK = 0x5000,
-    AT_CODE = 0x6000,
-    AT_STUBS = 0x7000, AT_DATA = 0x8000, AT_DATA2 = 0x9000, AT_END = 0x600,
+    AT_CODE = 0x6000, AT_STUBS = 0x7000, AT_DATA = 0x8000, AT_DATA2 = 0x9000, AT_END = 0x600,
 };
 
 static uint8_t *no_shared_page(void *opaque, uint64_t gpa, bool *writable)
