@@ -626,6 +626,18 @@ static bool set_format_node(MachineConfig *config, DriveOption *drive, const cha
     return add_blockdev(config, text, file, child, errp);
 }
 
+/* Names of media that a monitor's client put into drives by their files' names; nobody else's. */
+static bool is_medium_name(const char *name)
+{
+    static const char prefix[] = "#block";
+
+    if (!g_str_has_prefix(name, prefix)) {
+        return false;
+    }
+    const char *number = name + strlen(prefix);
+    return *number && !number[strspn(number, "0123456789")];
+}
+
 static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *object,
                          const char *name, GError **errp)
 {
@@ -643,7 +655,8 @@ static bool add_blockdev(MachineConfig *config, const char *text, JsonValue *obj
     drive->location = text ? g_strdup_printf("-blockdev %s", text) : NULL;
     drive->name = g_strdup(name);
     drive->is_device = !strcmp(driver, "host_device");
-    bool ok = qom_check_id(name, NULL) || error_set(errp, "Invalid node-name: '%s'", name);
+    bool ok = qom_check_id(name, NULL) || is_medium_name(name) ||
+              error_set(errp, "Invalid node-name: '%s'", name);
     ok = ok && (is_file ? set_file_node(drive, object, errp)
                         : set_format(drive, driver, errp) &&
                               set_format_node(config, drive, text, object, errp));
