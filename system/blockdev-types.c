@@ -2,7 +2,7 @@
 /* The types of what -blockdev and blockdev-add are given, before it is looked at. */
 #include <string.h>
 
-#include "system/options.h"
+#include "drive-option.h"
 #include "util/error.h"
 
 typedef struct MemberType {

@@ -70,7 +70,7 @@ typedef struct MachineConfig {
     PcMachine *pc;                  /* the same, unless it is none-machine */
     GPtrArray *objects, *devices;   /* -object and -device (options-object.c) */
     GPtrArray *globals;             /* of QomGlobal */
-    GPtrArray *drives;              /* -drive and -blockdev (options-block.c) */
+    GPtrArray *drives;              /* -drive and -blockdev (drive-option.c) */
     bool snapshot;                  /* what is written to a -drive ends with the machine */
     /* of all disks; the program fills in this and the next before they are opened */
     BlockErrorPort *disk_errors;
@@ -151,14 +151,10 @@ bool option_asks_help(const char *text);
 char *object_option_help(QomTypes types, const char *text);
 char *device_option_help(QomTypes types, const char *text);
 char *machine_option_help(QomTypes types, const char *text);
-/* Disks (options-block.c). */
+/* Disks: -drive (options-drive.c), -blockdev (options-blockdev.c). */
 bool option_drive(MachineConfig *config, const char *text, GError **errp);
 bool option_blockdev(MachineConfig *config, const char *text, GError **errp);
-/*
- * A node's members have the types that they should have; strict: they were JSON, and no list of
- * keys, whose values are all text. Of unknown members only those of "cache" are looked for.
- */
-bool blockdev_types_check(JsonValue *object, bool strict, GError **errp);
+/* Disks as on an IDE bus (options-ide.c). */
 bool option_cdrom(MachineConfig *config, const char *filename, GError **errp);
 bool option_hda(MachineConfig *config, const char *filename, GError **errp);
 bool option_hdb(MachineConfig *config, const char *filename, GError **errp);
@@ -166,10 +162,10 @@ bool option_hdc(MachineConfig *config, const char *filename, GError **errp);
 bool option_hdd(MachineConfig *config, const char *filename, GError **errp);
 /* The devices of CD drives and of an IDE bus's hard disks. */
 bool block_options_defaults(MachineConfig *config, GError **errp);
-void block_options_init(MachineConfig *config);
+void block_options_init(MachineConfig *config);  /* config->drives and the ports of disks */
 void block_options_clear(MachineConfig *config);
-/* Opens them as block nodes of the tree, before the devices are plugged. */
-bool machine_config_open_drives(const MachineConfig *config, GError **errp);
+/* Opens the disks as block nodes of the tree, before the devices are plugged. */
+bool machine_config_open_drives(const MachineConfig *config, GError **errp); /* drives.c */
 /*
  * What -blockdev does, and its reverse, while the machine runs; options: an object, as -blockdev
  * takes it in JSON.
