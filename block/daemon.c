@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Images of other formats than raw: qemu-storage-daemon (package qemu-utils) reads and writes them,
- * one process for each image, which begins and ends with the node. It has the image and a socket to
- * this process, and never sees the guest's memory.
+ * Images of other formats than raw: qemu-storage-daemon reads and writes them, one process for each
+ * image, which begins and ends with the node. It has the image and a socket to this process, and
+ * never sees the guest's memory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -208,7 +208,8 @@ BlockNode *block_image_open(const char *format, const BlockFileOptions *options,
                   ", which is not installed",
                   options->filename, format);
         error_hint(errp,
-                   "Install the package qemu-utils, or convert the image: qemu-img convert -O raw");
+                   "Install the package qemu-utils (Debian 12: qemu-system-common), or convert the "
+                   "image: qemu-img convert -O raw");
         return NULL;
     }
     /* What is wrong with the file is said here, and not by another program. */

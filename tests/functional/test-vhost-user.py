@@ -36,7 +36,8 @@ def missing():
         if not os.path.exists(path):
             return f"{path} is missing: run scripts/install-deps"
     if not STORAGE_DAEMON or not IMG:
-        return "qemu-storage-daemon and qemu-img are missing: install the package qemu-utils"
+        return ("qemu-storage-daemon and qemu-img are missing: install the packages qemu-utils and "
+                "qemu-system-common")
     if not vmm.cached("path") or not vmm.cached("modules-path"):
         return "no kernel or no modules: run scripts/get-kernel --modules"
     return None
